@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The control thread's event loop: file descriptors, timers, and work posted
+ * by other threads. One loop, one thread; only ev_post() may be called from
+ * elsewhere. Callbacks may add, change and delete any source or timer,
+ * themselves included: a source deleted in a callback gets no further
+ * callback, also when its event was already fetched from the kernel.
+ */
+#ifndef BASE_EV_H
+#define BASE_EV_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+struct ev_loop;
+
+/** A descriptor to watch. Embedded in its owner; the loop never owns the fd. */
+struct ev_source {
+	int fd;
+	void (*cb)(struct ev_source *src, uint32_t events); /* EPOLLIN, EPOLLOUT, ... */
+	/* set by ev_add() */
+	struct ev_loop *loop; /* NULL: not watched */
+	uint32_t slot;
+};
+
+/** A one-shot timer; re-arm it in its callback for a period. */
+struct ev_timer {
+	void (*cb)(struct ev_timer *t);
+	/* set by ev_timer_arm() */
+	struct ev_loop *loop; /* NULL: not armed */
+	uint64_t deadline_ns; /* CLOCK_MONOTONIC */
+	TAILQ_ENTRY(ev_timer) entry;
+};
+
+/** Work handed over by ev_post(); embedded in whatever it is about. */
+struct ev_work {
+	void (*fn)(struct ev_work *w);
+	struct ev_work *next;
+};
+
+/** A new loop, or NULL with errno set. */
+struct ev_loop *ev_loop_new(void);
+
+/** Free a loop. Sources still watched are forgotten, their fds stay open. */
+void ev_loop_free(struct ev_loop *loop);
+
+/** Watch src->fd for @p events (EPOLL*). 0 or -errno. @p src must stay valid until ev_del(). */
+int ev_add(struct ev_loop *loop, struct ev_source *src, uint32_t events);
+
+/** Change what is watched. 0 or -errno. */
+int ev_mod(struct ev_source *src, uint32_t events);
+
+/** Stop watching; harmless on a source that is not watched. Call before closing the fd. */
+void ev_del(struct ev_source *src);
+
+/** Call t->cb once, @p delay_ms from now; re-arming moves the deadline. */
+void ev_timer_arm(struct ev_loop *loop, struct ev_timer *t, uint32_t delay_ms);
+
+/** Disarm; harmless when not armed. */
+void ev_timer_cancel(struct ev_timer *t);
+
+/**
+ * Have w->fn(w) called on the loop's thread, soon and in order of posting.
+ * Any thread, lock-free, never blocks. @p w belongs to the loop until called.
+ */
+void ev_post(struct ev_loop *loop, struct ev_work *w);
+
+/** Wait for events and dispatch them until ev_stop(). */
+void ev_run(struct ev_loop *loop);
+
+/** One round: wait at most @p timeout_ms (-1: without limit), dispatch what is there. */
+void ev_run_once(struct ev_loop *loop, int timeout_ms);
+
+/** Make ev_run() return after the current round. Async-signal-safe. */
+void ev_stop(struct ev_loop *loop);
+
+/** Monotonic nanoseconds. Any thread. */
+uint64_t ev_now_ns(void);
+
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Tagged logging on top of rte_log.
+ *
+ * Every line names the object it is about ("port vhost0: ..."), so that one
+ * tenant's trouble can be found among a thousand ports. Any thread may log;
+ * a poll-mode worker must not (it raises attention on its queue instead and
+ * the control thread, which knows the object's name, writes the line).
+ *
+ * Lines whose cause is a guest or a frontend go through a struct log_limit:
+ * a peer must not be able to fill a disk.
+ */
+#ifndef BASE_LOG_H
+#define BASE_LOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_log.h>
+
+/** The log type all of vqswitch uses; set its level with --log-level=vqswitch:N. */
+extern int vqs_logtype;
+
+/** Token bucket for peer-triggered lines. Zero-initialised is valid. One owner, no locking. */
+struct log_limit {
+	uint64_t refill_ns;  /* monotonic time of the last refill; 0: never used */
+	uint32_t tokens;
+	uint32_t suppressed; /* lines swallowed since the last one that was let through */
+};
+
+#define LOG_LIMIT_BURST 10   /* lines let through at once */
+#define LOG_LIMIT_PER_SEC 1  /* lines per second after that */
+
+/**
+ * Whether one more line may be written. When it may and lines were swallowed
+ * before, their number is returned through @p swallowed and the count restarts.
+ */
+bool log_limit_pass(struct log_limit *l, uint32_t *swallowed);
+
+/** printf-like; @p tag names the object ("port vhost0"), NULL for the program itself. */
+void log_write(uint32_t level, const char *tag, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+#define log_err(tag, ...) log_write(RTE_LOG_ERR, tag, __VA_ARGS__)
+#define log_warn(tag, ...) log_write(RTE_LOG_WARNING, tag, __VA_ARGS__)
+#define log_notice(tag, ...) log_write(RTE_LOG_NOTICE, tag, __VA_ARGS__)
+#define log_info(tag, ...) log_write(RTE_LOG_INFO, tag, __VA_ARGS__)
+#define log_debug(tag, ...) log_write(RTE_LOG_DEBUG, tag, __VA_ARGS__)
+
+/** A line a peer can cause: written at warning level, within the limit of @p lim. */
+#define log_peer(lim, tag, ...)                                                        \
+	do {                                                                           \
+		uint32_t log_n_ = 0;                                                   \
+		if (log_limit_pass(lim, &log_n_)) {                                    \
+			if (log_n_ != 0)                                               \
+				log_warn(tag, "%u similar lines suppressed", log_n_);  \
+			log_warn(tag, __VA_ARGS__);                                    \
+		}                                                                      \
+	} while (0)
+
+#endif

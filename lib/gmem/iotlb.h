@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * vIOMMU translations of one device (VIRTIO_F_ACCESS_PLATFORM, VHOST_USER_IOTLB_MSG).
+ *
+ * An iotlb is immutable like a gmem: every update or invalidation makes a new
+ * one, which control publishes; an invalidation is acknowledged only after the
+ * grace period, when no worker can still use the old translation. A miss does
+ * not lose a frame: it stays in the ring (or is held) until the update arrives.
+ */
+#ifndef GMEM_IOTLB_H
+#define GMEM_IOTLB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define IOTLB_RO 1u /* VHOST_ACCESS_RO */
+#define IOTLB_WO 2u /* VHOST_ACCESS_WO */
+#define IOTLB_RW 3u
+
+/** [iova, iova + size) is at frontend-virtual uva. */
+struct iotlb_entry {
+	uint64_t iova;
+	uint64_t size;
+	uint64_t uva;
+	uint32_t perm; /* IOTLB_RO | IOTLB_WO */
+};
+
+/** Entries ascend by iova and do not overlap. [fixed] */
+struct iotlb {
+	uint32_t n;
+	struct iotlb_entry e[];
+};
+
+#define IOTLB_ENTRIES_MAX 65536 /* a frontend that adds more loses an older entry; it can be asked for again */
+
+struct iotlb *iotlb_new(void);
+void iotlb_free(struct iotlb *t);
+
+/**
+ * A new table: @p old with [e->iova, +size) mapped to e->uva; overlapped old
+ * translations are cut. NULL with errno EINVAL (size 0, wrap, perm) or ENOMEM.
+ */
+struct iotlb *iotlb_update(const struct iotlb *old, const struct iotlb_entry *e);
+
+/** A new table without [iova, iova + size); entries that stick out are cut. */
+struct iotlb *iotlb_invalidate(const struct iotlb *old, uint64_t iova, uint64_t size);
+
+/**
+ * Translate for an access @p perm. Returns the frontend-virtual address and the
+ * bytes valid there through @p uva and @p got (<= len). False: a miss; ask for it.
+ */
+bool iotlb_translate(const struct iotlb *t, uint64_t iova, uint64_t len, uint32_t perm,
+		     uint64_t *uva, uint64_t *got);
+
+#endif

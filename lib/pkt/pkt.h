@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The common currency of the datapath: a borrowed view of one frame.
+ *
+ * A struct pkt points into guest memory or into an mbuf. It is made by a
+ * queue's rx(), lives until rx_done() of the same batch, in one turn of one
+ * worker, and is never stored anywhere else. What a guest could change behind
+ * our back and a decision depends on - the virtio-net header, the Ethernet
+ * header, addresses and lengths of the fragments - is a copy.
+ */
+#ifndef PKT_PKT_H
+#define PKT_PKT_H
+
+#include <assert.h>
+#include <stdint.h>
+
+#include <rte_common.h>
+#include <rte_ether.h>
+
+struct rte_mbuf;
+
+#define PKT_BATCH_MAX 64      /* frames a worker looks at in one go */
+#define PKT_SEGS_MAX 2048     /* fragments of all frames of a batch beyond each frame's first */
+#define PKT_LEN_MAX (65536 + 64) /* longest frame: 64 KiB of TSO payload and headers */
+
+/** Further fragment of a frame. */
+struct pkt_seg {
+	uint8_t *data;
+	uint32_t len;
+};
+
+/** virtio-net header in host byte order, without num_buffers (spec 5.1.6, struct virtio_net_hdr). */
+struct pkt_vnet {
+	uint8_t flags;    /* VIRTIO_NET_HDR_F_* */
+	uint8_t gso_type; /* VIRTIO_NET_HDR_GSO_* */
+	uint16_t hdr_len;
+	uint16_t gso_size;
+	uint16_t csum_start;
+	uint16_t csum_offset;
+};
+
+/* What the receiver must accept to take the frame as it is; 0 for a plain frame. */
+#define PKT_NEED_CSUM 0x0001u /* checksum is partial: GUEST_CSUM */
+#define PKT_NEED_TSO4 0x0002u
+#define PKT_NEED_TSO6 0x0004u
+#define PKT_NEED_ECN 0x0008u
+#define PKT_NEED_UFO 0x0010u
+#define PKT_NEED_USO4 0x0020u
+#define PKT_NEED_USO6 0x0040u
+#define PKT_NEED_GSO (PKT_NEED_TSO4 | PKT_NEED_TSO6 | PKT_NEED_UFO | PKT_NEED_USO4 | PKT_NEED_USO6)
+
+/** One cache line. */
+struct pkt {
+	uint8_t *data;        /* first fragment, Ethernet header first */
+	struct pkt_seg *segs; /* the nsegs - 1 fragments after it */
+	struct rte_mbuf *mbuf; /* the mbuf the view is on; NULL: guest memory */
+	uint32_t len;         /* whole frame, bytes */
+	uint32_t data_len;    /* bytes at data */
+	union {
+		struct rte_ether_hdr eth; /* copy: what was looked up is what is delivered */
+		uint8_t eth_bytes[RTE_ETHER_HDR_LEN];
+	};
+	uint16_t need; /* PKT_NEED_* */
+	struct pkt_vnet vnet;
+	uint16_t nsegs; /* fragments, >= 1 */
+	uint32_t hash;  /* symmetric flow hash, valid when the ingress or egress port has several queues */
+};
+static_assert(sizeof(struct pkt) == RTE_CACHE_LINE_MIN_SIZE, "struct pkt is one cache line");
+
+/** What rx_done() needs of one consumed chain, in ring order, malformed ones included. */
+struct pkt_cookie {
+	uint16_t id;    /* head index (split) or buffer id (packed) */
+	uint16_t ndesc; /* ring slots it took (packed) */
+};
+
+/** A worker's scratch space for one rx(): filled by rx(), emptied by rx_done(). */
+struct pkt_batch {
+	uint16_t n;       /* valid frames */
+	uint16_t ndone;   /* chains to give back; >= n */
+	uint16_t nsegs;   /* entries of segs in use */
+	uint16_t max;     /* rx() looks at no more chains than this, <= PKT_BATCH_MAX */
+	struct pkt pkt[PKT_BATCH_MAX] __rte_cache_aligned;
+	struct pkt_cookie done[PKT_BATCH_MAX];
+	struct pkt_seg segs[PKT_SEGS_MAX];
+};
+
+#endif

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A queue of frames: one direction of one queue pair of anything the switch
+ * can talk to - a virtqueue of any format, an ethdev queue, the inject ring.
+ *
+ * One owner at a time: control while the queue is unpublished, one worker
+ * while it is published. An egress queue that several workers send to is
+ * marked shared and its lock is taken around tx(); control never takes it.
+ */
+#ifndef PKT_PKTQ_H
+#define PKT_PKTQ_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_common.h>
+#include <rte_spinlock.h>
+
+#include "drop.h"
+#include "pkt.h"
+
+struct pktq;
+
+/* Every function runs on the queue's owner. */
+struct pktq_ops {
+	/**
+	 * Look at up to batch->max frames without consuming them; sets batch->n,
+	 * ndone, nsegs and the frames. Counts rx and the rx drops it decides.
+	 * Returns batch->ndone: 0 means rx_done() need not be called.
+	 */
+	uint16_t (*rx)(struct pktq *q, struct pkt_batch *batch);
+
+	/** Give back everything of the last rx(), notify the peer if it asked for it. */
+	void (*rx_done)(struct pktq *q, struct pkt_batch *batch);
+
+	/**
+	 * Copy @p n frames out in order, publish them, notify the peer if it asked
+	 * for it. Each frame is sent or counted as a drop; returns the number sent.
+	 * The caller has seen to it that pkts[i]->need is within q->offloads.
+	 * NULL: the queue cannot send.
+	 */
+	uint16_t (*tx)(struct pktq *q, struct pkt *const *pkts, uint16_t n);
+
+	/**
+	 * Before the owner sleeps: ask the peer for notifications. Returns true when
+	 * frames arrived in the meantime and the owner must poll again. NULL: the
+	 * queue gives no notifications and has to be polled.
+	 */
+	bool (*arm)(struct pktq *q);
+
+	/** After sleeping: tell the peer that notifications are not needed. */
+	void (*disarm)(struct pktq *q);
+
+	/**
+	 * Try again to send frames the queue itself holds back (IOTLB misses).
+	 * Called once a turn by the owner while q->held is not 0. May be NULL.
+	 */
+	void (*flush)(struct pktq *q);
+};
+
+/* Frame sizes as the testpmd xstats bin them: 64 and less, 65-127, 128-255, 256-511, 512-1023, 1024-1518, more. */
+#define PKTQ_SIZE_BINS 7
+
+/** Counters of one queue since it was created. One writer (the owner), anybody reads, relaxed. */
+struct pktq_stats {
+	uint64_t frames;     /* rx: taken from the peer, malformed ones included; tx: delivered */
+	uint64_t bytes;      /* of those frames, without virtio-net headers */
+	uint64_t offered;    /* tx: frames tx() was called with. rx: frames handed to some tx() */
+	uint64_t replicated; /* rx: additional frames made by flooding and software segmentation */
+	uint64_t broadcast;
+	uint64_t multicast;
+	uint64_t size[PKTQ_SIZE_BINS];
+	uint64_t notified;   /* interrupts or kicks sent */
+	uint64_t drop[DROP_NUM];
+} __rte_cache_aligned;
+
+struct pktq {
+	_Atomic(const struct pktq_ops *) ops; /* [atomic] control swaps it, then waits a grace period */
+
+	/* [fixed] while published */
+	uint16_t port;     /* owner port's id */
+	uint16_t index;    /* queue pair index within the port */
+	uint32_t offloads; /* tx: PKT_NEED_* the receiver takes as they are */
+	uint32_t max_len;  /* tx: longest frame the receiver takes, 0: no limit */
+	int event_fd;      /* readable when the peer notified; -1: must be polled */
+	bool shared;       /* tx: several workers send here, take the lock */
+
+	/* [worker] */
+	uint16_t held;       /* frames flush() has to send */
+	rte_spinlock_t lock; /* among workers only */
+	struct pktq_stats stats;
+} __rte_cache_aligned;
+
+static inline const struct pktq_ops *
+pktq_ops(const struct pktq *q)
+{
+	return atomic_load_explicit(&((struct pktq *)(uintptr_t)q)->ops, memory_order_acquire);
+}
+
+static inline void
+pktq_drop(struct pktq *q, enum drop_reason why, uint64_t n)
+{
+	q->stats.drop[why] += n;
+}
+
+/** Bin of a frame of @p len bytes (the testpmd vhost xstats bins; 64 stands for everything up to 64). */
+static inline unsigned int
+pktq_size_bin(uint32_t len)
+{
+	unsigned int bits;
+
+	if (len <= 64)
+		return 0;
+	if (len > 1518)
+		return 6;
+	bits = 31u - (unsigned int)__builtin_clz(len); /* 65..127: 6, 128..255: 7 ... 1024..1518: 10 */
+	return bits - 5u;
+}
+
+/** Count @p n delivered or taken frames that start with @p p; for paths that count frame by frame. */
+static inline void
+pktq_count(struct pktq_stats *s, const struct pkt *p)
+{
+	s->frames++;
+	s->bytes += p->len;
+	s->size[pktq_size_bin(p->len)]++;
+	if (unlikely(rte_is_multicast_ether_addr(&p->eth.dst_addr))) {
+		if (rte_is_broadcast_ether_addr(&p->eth.dst_addr))
+			s->broadcast++;
+		else
+			s->multicast++;
+	}
+}
+
+#endif

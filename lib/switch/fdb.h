@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Forwarding database: which port a MAC address is behind.
+ *
+ * Control alone adds and removes (rte_hash, lock-free readers, freed through
+ * the same RCU variable the dataplane uses). Workers look up in bulk and push
+ * what they learn to a ring of their own; per frame they write nothing that
+ * another core reads: an entry's age word is written at most once a second.
+ */
+#ifndef SWITCH_FDB_H
+#define SWITCH_FDB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_ether.h>
+
+struct fdb;
+struct rte_rcu_qsbr;
+
+#define FDB_PORT_NONE UINT16_MAX
+
+/** Key: MAC and bridge/VLAN domain. */
+typedef uint64_t fdb_key;
+
+static inline fdb_key
+fdb_key_make(const struct rte_ether_addr *mac, uint16_t domain)
+{
+	uint64_t k = 0;
+
+	__builtin_memcpy(&k, mac->addr_bytes, RTE_ETHER_ADDR_LEN);
+	return k | (uint64_t)domain << 48;
+}
+
+struct fdb_config {
+	uint32_t limit;         /* entries in total */
+	uint32_t port_limit;    /* learned entries per port, 0: no limit */
+	uint32_t ageing_s;      /* 0: entries never age */
+	uint32_t workers;       /* learn rings to make */
+	struct rte_rcu_qsbr *qsbr;
+};
+
+#define FDB_LIMIT_DEFAULT 131072
+#define FDB_AGEING_DEFAULT 300
+
+struct fdb_entry_info {
+	struct rte_ether_addr mac;
+	uint16_t domain;
+	uint16_t port;
+	uint32_t age_s;
+	bool is_static;
+	uint32_t moves;
+};
+
+struct fdb_stats {
+	uint64_t entries, learned, aged, moved, refused_limit, refused_port_limit, ring_full;
+};
+
+struct fdb *fdb_new(const struct fdb_config *cfg);
+void fdb_free(struct fdb *f);
+
+/* --- control --- */
+int fdb_set_limits(struct fdb *f, uint32_t limit, uint32_t port_limit, uint32_t ageing_s);
+int fdb_set_port_limit(struct fdb *f, uint16_t port, uint32_t limit); /* overrides the global per-port limit */
+int fdb_add_static(struct fdb *f, const struct rte_ether_addr *mac, uint16_t domain, uint16_t port);
+int fdb_del(struct fdb *f, const struct rte_ether_addr *mac, uint16_t domain);
+uint32_t fdb_flush_port(struct fdb *f, uint16_t port, bool statics); /* UINT16_MAX: all ports; returns the number removed */
+/** Drain the learn rings and age entries; call every few ms while there is traffic, at least once a second. */
+void fdb_maintain(struct fdb *f);
+void fdb_get_stats(const struct fdb *f, struct fdb_stats *out);
+uint32_t fdb_port_count(const struct fdb *f, uint16_t port);
+/** Calls @p fn for each entry until it returns false. */
+void fdb_walk(struct fdb *f, bool (*fn)(const struct fdb_entry_info *e, void *arg), void *arg);
+
+/* --- workers --- */
+/** Coarse clock all workers age with; control advances it in fdb_maintain(). */
+/** ports[i] = port behind keys[i], or FDB_PORT_NONE. n <= 64. Does not touch ages. */
+void fdb_lookup(const struct fdb *f, const fdb_key *keys, uint16_t n, uint16_t *ports);
+/**
+ * Note that keys[i] was seen as a source on @p port: refreshes ages, pushes
+ * unknown or moved addresses to the worker's learn ring (dropped and counted
+ * when full: the next frame tries again). n <= 64.
+ */
+void fdb_seen(struct fdb *f, uint32_t worker, const fdb_key *keys, uint16_t n, uint16_t port);
+
+#endif

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Ports as control sees them, and the switch that holds them.
+ *
+ * A port kind (vhost, ethdev, ...) embeds struct port and implements port_ops.
+ * sw_publish() asks every port for its running queues, spreads them over the
+ * workers and publishes the result; a port calls it whenever the set of its
+ * running queues changed. Control thread only.
+ */
+#ifndef SWITCH_PORT_H
+#define SWITCH_PORT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <rte_ether.h>
+
+#include "dataplane.h"
+#include "fdb.h"
+
+struct port;
+struct sw;
+struct rte_mempool;
+struct ev_loop;
+
+#define PORT_NAME_MAX 64
+
+/** Sum over a port's queues, seen from the port as testpmd does: rx is what the peer sent to us. */
+struct port_stats {
+	struct pktq_stats rx;
+	struct pktq_stats tx;
+};
+
+/** Running queues of a port, for the snapshot. Arrays of @p max entries each, filled by port_ops.queues. */
+struct port_queues {
+	uint16_t max;
+	uint16_t nrx, ntx;
+	struct pktq **rx;
+	struct pktq **tx;
+	bool *discard; /* per rx */
+};
+
+struct port_ops {
+	const char *kind; /* "vhost", "ethdev" */
+	/** List what runs now. */
+	void (*queues)(struct port *p, struct port_queues *out);
+	/** All queues ever used, running or not: for statistics. Returns NULL past the last one. @p tx selects the direction. */
+	const struct pktq *(*queue)(const struct port *p, bool tx, uint16_t index);
+	bool (*link_up)(const struct port *p);
+	/** Kind-specific lines for "show port info". May be NULL. */
+	void (*show)(const struct port *p, FILE *out);
+	/** Stop, disconnect, free @p p. Called after the port has left the snapshot. */
+	void (*close)(struct port *p);
+};
+
+struct port {
+	const struct port_ops *ops;
+	struct sw *sw;
+	uint16_t id;
+	uint16_t domain;
+	bool started;  /* "port stop" takes it out of the snapshot */
+	bool isolated;
+	uint16_t mtu;
+	char name[PORT_NAME_MAX];
+	struct rte_ether_addr mac;
+	struct dp_flows *flows; /* made when the port has more than one tx queue */
+	struct port_stats cleared; /* what "clear port stats" subtracts */
+};
+
+struct sw {
+	struct dp_ctl dp;
+	struct fdb *fdb;
+	struct rte_mempool *mp;
+	struct ev_loop *loop;
+	dp_forward_fn mode;  /* forwarding mode selected */
+	bool forwarding;     /* started */
+	uint16_t nports;     /* highest id in use, plus one */
+	struct port *port[DP_PORTS_MAX];
+	uint64_t generation;
+};
+
+/** 0 or -errno. @p fdb_cfg->qsbr and workers are filled in. */
+int sw_init(struct sw *s, uint32_t nworkers, const struct fdb_config *fdb_cfg,
+	    struct rte_mempool *mp, struct ev_loop *loop);
+void sw_fini(struct sw *s); /* closes all ports */
+
+/** Give @p p the lowest free id and add it. 0, -EEXIST (name), -ENOSPC. */
+int sw_port_add(struct sw *s, struct port *p);
+/** Take @p p out of the snapshot, flush its addresses, close and free it. */
+void sw_port_remove(struct sw *s, struct port *p);
+struct port *sw_port_by_name(const struct sw *s, const char *name);
+
+/** Rebuild the snapshot from the ports and publish it. */
+void sw_publish(struct sw *s);
+void sw_start(struct sw *s, bool on);
+
+void port_get_stats(const struct port *p, struct port_stats *out); /* minus what was cleared */
+void port_clear_stats(struct port *p);
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * vhost-user back-end of one virtio-net device: the socket, the connection,
+ * the message table. Control thread only.
+ *
+ * Server role: listens at the path, serves one frontend at a time and refuses
+ * a second one at once. Client role: connects to the path and keeps trying;
+ * neither side needs to be started first.
+ *
+ * Everything that arrives is untrusted: sizes, fds and the state a message
+ * needs are columns of the message table and checked before its handler runs.
+ * A bad message costs at most this connection.
+ */
+#ifndef VHOST_USER_BACKEND_H
+#define VHOST_USER_BACKEND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/ev.h"
+#include "vdev/vdev.h"
+
+struct vhu_backend;
+
+struct vhu_config {
+	const char *path;  /* unix socket */
+	bool client;       /* connect instead of listen */
+	mode_t mode;       /* of a listening socket, 0: 0600 */
+	uid_t owner;       /* (uid_t)-1: unchanged */
+	gid_t group;       /* (gid_t)-1: unchanged */
+	struct ev_loop *loop;
+	struct vdev *dev;
+};
+
+/** Counters and facts for display. [ctl] */
+struct vhu_info {
+	bool connected;
+	uint64_t connects;
+	uint64_t messages, refused, unknown;
+	uint64_t protocol_features;
+	const char *last_error; /* static text, NULL: none */
+};
+
+/**
+ * Start serving. A stale socket file of a dead process is replaced; one that
+ * somebody listens on, or a file of another kind, is an error.
+ * NULL on failure with a sentence in @p err.
+ */
+struct vhu_backend *vhu_backend_new(const struct vhu_config *cfg, char *err, size_t errlen);
+
+/** Disconnect, remove our socket file, free. The vdev stays. */
+void vhu_backend_free(struct vhu_backend *b);
+
+void vhu_backend_info(const struct vhu_backend *b, struct vhu_info *out);
+
+#endif

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Ring state outside the process, so that a switch killed with -9 and started
+ * again carries on with guests that kept running - packed rings too, whose
+ * indices and wrap counters nobody else holds.
+ *
+ * One small shared-memory file per port, one struct vq_journal per queue. It
+ * is a redo log: before a batch is made visible the elements about to be
+ * written and the state after them are recorded; afterwards the record is
+ * committed. Recovery finishes a batch that was caught half-way: every element
+ * is written again (idempotent) and the new state adopted. A machine crash is
+ * out of scope; the guest is gone then, too.
+ *
+ * Who writes: the queue's owner. Who reads: control, at vq start.
+ */
+#ifndef VIRTQ_JOURNAL_H
+#define VIRTQ_JOURNAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "pkt/pkt.h"
+#include "vq.h"
+
+#define VQ_JOURNAL_MAGIC 0x56515357 /* "VQSW" */
+#define VQ_JOURNAL_VERSION 1
+
+struct vq_journal_elem {
+	uint32_t len;
+	uint16_t id;
+	uint16_t slot; /* packed: ring slot the used element goes to; split: used index */
+	uint16_t flags; /* packed: final flags of that slot */
+	uint16_t pad;
+};
+
+/** Identity of the ring the state belongs to: a different ring must not inherit it. Control. */
+struct vq_journal_key {
+	uint64_t desc_uva, driver_uva, device_uva;
+	uint64_t features;
+	uint32_t size;
+	uint32_t base; /* what SET_VRING_BASE said when the ring was started */
+};
+
+struct vq_journal {
+	uint32_t running; /* 1: started and not cleanly stopped */
+	uint32_t pending; /* 1: the batch below is being published */
+	struct vq_journal_key key;
+	struct vq_state state; /* committed */
+	struct vq_state next;  /* after the pending batch */
+	uint32_t n;
+	struct vq_journal_elem e[PKT_BATCH_MAX];
+} __rte_cache_aligned;
+
+struct vq_journal_file;
+
+/**
+ * Open or create @p path for @p nqueues queues; mode 0600, never follows a
+ * symlink, an unusable or foreign file is replaced. Locked (flock) so that two
+ * switches cannot share it. NULL with errno set.
+ */
+struct vq_journal_file *vq_journal_open(const char *path, uint32_t nqueues);
+
+/** @p unlink_it: after a clean stop nothing is worth keeping. */
+void vq_journal_close(struct vq_journal_file *f, bool unlink_it);
+
+struct vq_journal *vq_journal_get(struct vq_journal_file *f, uint32_t queue);
+
+/**
+ * Whether the journal knows better than the frontend where the ring stands: it
+ * was running, the key is equal, and the ring is not a fresh one. Finishes a
+ * pending batch in the ring (@p s->desc/device are mapped) and puts the state
+ * into @p s->state. False: use what the frontend said.
+ */
+bool vq_journal_recover(struct vq_journal *j, const struct vq_journal_key *key, struct vq_setup *s);
+
+/** A queue starts (control) or stops cleanly (control). */
+void vq_journal_start(struct vq_journal *j, const struct vq_journal_key *key,
+		      const struct vq_state *state);
+void vq_journal_stop(struct vq_journal *j);
+
+#endif

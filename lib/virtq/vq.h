@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A virtqueue, device side: the guest's driver is the peer (virtio spec 2.6-2.8).
+ *
+ * The struct is a pktq. Control fills it from a vq_setup while it is
+ * unpublished; from dp_publish() on its owner is one worker, until control has
+ * unpublished it and the grace period is over. What control may change on a
+ * running queue - memory, call fd, ops (logging on or off) - are single
+ * [atomic] words, exchanged and followed by a grace period before the old
+ * value is freed.
+ *
+ * Direction: a guest's transmit queue (odd index) is our rx, its receive queue
+ * (even index) our tx. One struct serves both; the other direction's op is NULL.
+ */
+#ifndef VIRTQ_VQ_H
+#define VIRTQ_VQ_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "gmem/gmem.h"
+#include "pkt/pktq.h"
+
+struct iotlb;
+struct dirty;
+struct rte_mempool;
+struct rte_mbuf;
+struct vq;
+struct vq_journal;
+
+/** Ring layout and byte order; with the IOMMU/dirty-log axis, the six instances of the datapath. */
+enum vq_layout {
+	VQ_SPLIT,      /* little-endian: modern, and legacy of a little-endian guest */
+	VQ_SPLIT_SWAP, /* big-endian legacy guest on a little-endian host */
+	VQ_PACKED,
+	VQ_LAYOUT_NUM
+};
+
+/** What guest addresses mean. Immutable bundle; workers load it once per call. */
+struct vq_mem {
+	struct gmem *gmem;        /* never NULL */
+	const struct iotlb *tlb;  /* NULL: addresses are guest-physical */
+	const struct dirty *log;  /* NULL: no dirty log */
+};
+
+/* Reasons for a queue to want control's attention, or'ed into vq.attention. */
+#define VQ_ATTN_BROKEN 0x1u /* the guest broke the ring: vq.why says how */
+#define VQ_ATTN_MISS 0x2u   /* an IOTLB miss: vq.miss_iova and miss_perm */
+
+/** How a worker reaches control. Given at construction; must not block. */
+struct vq_host {
+	/** Called by the worker when vq->attention became non-zero. */
+	void (*attention)(const struct vq_host *host, struct vq *vq);
+};
+
+/** Ring state that survives the queue: spec 2.8 wrap counters, vhost-user "vring base". */
+struct vq_state {
+	uint16_t avail;    /* next descriptor to look at: split free-running, packed 0..size-1 */
+	uint16_t used;     /* next used element to write: likewise */
+	bool avail_wrap;   /* packed only */
+	bool used_wrap;
+};
+
+/** Everything control says about a queue before it is published. */
+struct vq_setup {
+	enum vq_layout layout;
+	uint32_t size;      /* 1..32768; split: a power of two */
+	uint64_t features;  /* negotiated virtio features, VIRTIO_F_* and VIRTIO_NET_F_* */
+	bool tx;            /* the guest receives here (even index) */
+	void *desc;         /* host addresses, their whole extent validated by the caller */
+	void *driver;       /* split: avail ring, packed: driver event suppression */
+	void *device;       /* split: used ring, packed: device event suppression */
+	uint64_t log_used_gpa; /* guest-physical address of the used ring (split) for the dirty log */
+	uint64_t desc_gpa, device_gpa; /* packed: of the ring and the device area, for the dirty log */
+	bool log_ring;      /* VHOST_VRING_F_LOG was given */
+	int kick_fd;        /* eventfd, -1: poll; stays the caller's */
+	int call_fd;        /* eventfd or -1; stays the caller's */
+	uint32_t mtu;       /* 0: none */
+	struct vq_state state;
+	const struct vq_mem *mem;
+	struct gmem_fault *fault; /* dead: stop touching the memory */
+	struct rte_mempool *mp;   /* for frames held on an IOTLB miss; may be NULL without IOMMU */
+	struct vq_journal *journal; /* NULL: state is not kept outside the process */
+	const struct vq_host *host;
+};
+
+#define VQ_HOLD_MAX 256 /* frames held per queue while an IOTLB miss is answered */
+
+struct vq {
+	struct pktq q; /* first member */
+
+	/* [fixed] */
+	uint8_t *desc;
+	uint8_t *driver;
+	uint8_t *device;
+	uint32_t size;
+	uint16_t hdr_len;    /* 10 or 12 */
+	enum vq_layout layout;
+	bool tx;
+	bool mergeable;
+	bool indirect;
+	bool event_idx;
+	bool in_order;
+	bool notify_on_empty; /* legacy feature 24 */
+	uint64_t features;
+	uint64_t log_used_gpa, desc_gpa, device_gpa;
+	bool log_ring;
+	struct gmem_fault *fault;
+	const struct vq_host *host;
+	struct vq_journal *journal;
+	struct rte_mempool *mp;
+
+	/* [atomic] */
+	_Atomic(const struct vq_mem *) mem;
+	atomic_int call_fd;
+	atomic_uint attention;   /* VQ_ATTN_*, cleared by control */
+	_Atomic uint64_t miss_iova;
+	_Atomic uint32_t miss_perm; /* IOTLB_*, 0: no miss outstanding */
+	_Atomic(const char *) why;  /* static text, with VQ_ATTN_BROKEN */
+
+	/* [worker] */
+	uint16_t avail;      /* next to look at */
+	uint16_t used;       /* next to write */
+	bool avail_wrap;
+	bool used_wrap;
+	uint16_t avail_seen; /* split: last avail->idx read, free-running */
+	uint16_t signalled;  /* used index at the last interrupt decision (EVENT_IDX) */
+	bool signalled_valid;
+	bool signalled_wrap;
+	bool armed;          /* we asked the driver for notifications */
+	bool broken;
+	uint32_t hint;       /* region of the last translation */
+	struct rte_mbuf **hold; /* VQ_HOLD_MAX slots, only with an IOMMU */
+	uint16_t hold_head;
+} __rte_cache_aligned;
+
+/**
+ * Why a ring of this shape cannot be served, or NULL when it can: size 1..32768,
+ * power of two for split, features and layout that go together. Control.
+ */
+const char *vq_check(enum vq_layout layout, uint32_t size, uint64_t features);
+
+/** Bytes the three ring areas occupy (spec 2.7, 2.8), for whole-extent validation. */
+struct vq_extent {
+	uint64_t desc, driver, device;
+};
+struct vq_extent vq_extent(enum vq_layout layout, uint32_t size, uint64_t features);
+
+/** Alignment the spec demands of desc, driver and device area, in bytes. */
+struct vq_extent vq_alignment(enum vq_layout layout);
+
+/** Prepare an unpublished queue; counters in vq->q.stats survive. 0 or -EINVAL/-ENOMEM. Control. */
+int vq_start(struct vq *vq, const struct vq_setup *s);
+
+/** The state to hand back (GET_VRING_BASE); frees held frames (counted as DROP_TX_IOTLB). Unpublished queue. Control. */
+struct vq_state vq_stop(struct vq *vq);
+
+/** Change the address space of a running queue; also selects plain or full ops. Grace period before freeing the old. Control. */
+const struct vq_mem *vq_swap_mem(struct vq *vq, const struct vq_mem *mem);
+
+/** Change the call eventfd of a running queue; returns the old one. Grace period before closing it. Control. */
+int vq_swap_call(struct vq *vq, int fd);
+
+/** Send one interrupt unconditionally, as after an unmask or at the end of a migration. Unpublished queue or its owner. */
+void vq_signal(struct vq *vq);
+
+/* vhost-user vring base <-> state: split avail index, packed avail:15 wrap:1 used:15 wrap:1 (all 32 bits). */
+uint32_t vq_state_to_base(enum vq_layout layout, const struct vq_state *s);
+struct vq_state vq_state_from_base(enum vq_layout layout, uint32_t base);
+
+/** Read used->idx of a split ring in guest order: with in-order processing, where an unclean stop has to resume. */
+uint16_t vq_split_used_idx(enum vq_layout layout, const void *device);
+
+#endif
