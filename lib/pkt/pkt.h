@@ -63,7 +63,7 @@ struct pkt {
 	uint16_t need; /* PKT_NEED_* */
 	struct pkt_vnet vnet;
 	uint16_t nsegs; /* fragments, >= 1 */
-	uint32_t hash;  /* symmetric flow hash, valid when the ingress or egress port has several queues */
+	uint32_t hash;  /* symmetric flow hash; 0: not computed yet, as rx() leaves it */
 };
 static_assert(sizeof(struct pkt) == RTE_CACHE_LINE_MIN_SIZE, "struct pkt is one cache line");
 

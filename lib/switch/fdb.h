@@ -65,15 +65,25 @@ int fdb_set_port_limit(struct fdb *f, uint16_t port, uint32_t limit); /* overrid
 int fdb_add_static(struct fdb *f, const struct rte_ether_addr *mac, uint16_t domain, uint16_t port);
 int fdb_del(struct fdb *f, const struct rte_ether_addr *mac, uint16_t domain);
 uint32_t fdb_flush_port(struct fdb *f, uint16_t port, bool statics); /* UINT16_MAX: all ports; returns the number removed */
-/** Drain the learn rings and age entries; call every few ms while there is traffic, at least once a second. */
-void fdb_maintain(struct fdb *f);
+/**
+ * Drain the learn rings and age entries; call every few ms while there is
+ * traffic, at least once a second. @p now_ns: monotonic, never goes back.
+ */
+void fdb_maintain(struct fdb *f, uint64_t now_ns);
 void fdb_get_stats(const struct fdb *f, struct fdb_stats *out);
 uint32_t fdb_port_count(const struct fdb *f, uint16_t port);
 /** Calls @p fn for each entry until it returns false. */
 void fdb_walk(struct fdb *f, bool (*fn)(const struct fdb_entry_info *e, void *arg), void *arg);
 
 /* --- workers --- */
-/** Coarse clock all workers age with; control advances it in fdb_maintain(). */
+/**
+ * Changes whenever a lookup made before could give another answer - an entry
+ * was added, moved or removed - and once a second, so that ages are refreshed.
+ * What a worker remembers of lookups is valid while the epoch it read *before*
+ * them stays the same.
+ */
+uint32_t fdb_epoch(const struct fdb *f);
+
 /** ports[i] = port behind keys[i], or FDB_PORT_NONE. n <= 64. Does not touch ages. */
 void fdb_lookup(const struct fdb *f, const fdb_key *keys, uint16_t n, uint16_t *ports);
 /**

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <rte_hash_crc.h>
+#include <rte_ip.h>
+
+#include "pkt/hdrs.h"
+#include "pkt/offload.h"
+
+/* The order of the two ends must not matter, or a reply would be another flow. */
+static uint32_t
+hash_pair(uint64_t a, uint64_t b, uint32_t init)
+{
+	uint32_t h = rte_hash_crc_8byte(RTE_MIN(a, b), init);
+
+	return rte_hash_crc_8byte(RTE_MAX(a, b), h);
+}
+
+static uint64_t
+fold_ipv6(const uint8_t *addr)
+{
+	unaligned_uint64_t w[2];
+
+	memcpy(w, addr, sizeof(w));
+	return (uint64_t)rte_hash_crc_8byte(w[0], 0) << 32 | rte_hash_crc_8byte(w[1], 1);
+}
+
+static uint64_t
+fold_mac(const struct rte_ether_addr *a)
+{
+	uint64_t w = 0;
+
+	memcpy(&w, a->addr_bytes, RTE_ETHER_ADDR_LEN);
+	return w;
+}
+
+static uint32_t
+hash_ip(struct pkt_hdrs *h)
+{
+	const struct rte_ipv4_hdr *ip = pkt_hdrs_l3(h);
+	const struct rte_ipv6_hdr *ip6 = pkt_hdrs_l3(h);
+
+	if (h->ether_type == RTE_ETHER_TYPE_IPV4)
+		return hash_pair(ip->src_addr, ip->dst_addr, h->proto);
+	return hash_pair(fold_ipv6(ip6->src_addr), fold_ipv6(ip6->dst_addr), h->proto);
+}
+
+uint32_t
+pkt_flow_hash(const struct pkt *p)
+{
+	struct pkt_hdrs h;
+	uint16_t port[2];
+	uint32_t v;
+
+	pkt_hdrs_read(&h, p, PKT_HDRS_L4);
+	if (h.l3_len == 0) {
+		v = hash_pair(fold_mac(&p->eth.src_addr), fold_mac(&p->eth.dst_addr), h.ether_type);
+	} else {
+		v = hash_ip(&h);
+		if (h.l4_len != 0) {
+			memcpy(port, pkt_hdrs_l4(&h), sizeof(port));
+			v = hash_pair(port[0], port[1], v);
+		}
+	}
+	return v != 0 ? v : 1;
+}

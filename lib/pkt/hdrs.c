@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "pkt/hdrs.h"
+
+#include <netinet/in.h>
+#include <stddef.h>
+
+#include <rte_byteorder.h>
+#include <rte_ip.h>
+#include <rte_tcp.h>
+#include <rte_udp.h>
+
+#include "pkt/copy.h"
+
+#define VLAN_TAGS_MAX 2
+
+static uint16_t
+get_be16(const uint8_t *b)
+{
+	return (uint16_t)(b[0] << 8 | b[1]);
+}
+
+static void
+find_l2(struct pkt_hdrs *h)
+{
+	h->l2_len = RTE_ETHER_HDR_LEN;
+	h->ether_type = get_be16(h->b + offsetof(struct rte_ether_hdr, ether_type));
+	for (int i = 0; i < VLAN_TAGS_MAX; i++) {
+		if (h->ether_type != RTE_ETHER_TYPE_VLAN && h->ether_type != RTE_ETHER_TYPE_QINQ)
+			return;
+		if (h->l2_len + RTE_VLAN_HLEN > h->n)
+			return;
+		h->ether_type = get_be16(h->b + h->l2_len + 2);
+		h->l2_len += RTE_VLAN_HLEN;
+	}
+}
+
+static void
+find_ipv4(struct pkt_hdrs *h)
+{
+	const struct rte_ipv4_hdr *ip = pkt_hdrs_l3(h);
+	uint32_t left = h->n - h->l2_len;
+
+	if (left < sizeof(*ip) || (ip->version_ihl >> 4) != 4 ||
+	    rte_ipv4_hdr_len(ip) < sizeof(*ip) || rte_ipv4_hdr_len(ip) > left)
+		return;
+	h->l3_len = rte_ipv4_hdr_len(ip);
+	h->proto = ip->next_proto_id;
+	h->fragment = (ip->fragment_offset &
+		       RTE_BE16(RTE_IPV4_HDR_MF_FLAG | RTE_IPV4_HDR_OFFSET_MASK)) != 0;
+}
+
+static void
+find_ipv6(struct pkt_hdrs *h)
+{
+	const struct rte_ipv6_hdr *ip = pkt_hdrs_l3(h);
+	uint32_t off = h->l2_len + sizeof(*ip);
+	size_t ext_len = 0;
+	int proto, next;
+
+	if (off > h->n || (ip->vtc_flow & RTE_BE32(0xf0000000)) != RTE_BE32(0x60000000))
+		return;
+	h->next_off = (uint16_t)(h->l2_len + offsetof(struct rte_ipv6_hdr, proto));
+	/* every extension begins with its successor's number and, except for fragments, a length */
+	for (proto = ip->proto; off + 2 <= h->n; proto = next) {
+		next = rte_ipv6_get_next_ext(h->b + off, proto, &ext_len);
+		if (next < 0)
+			break;
+		h->fragment |= proto == IPPROTO_FRAGMENT;
+		h->next_off = (uint16_t)off;
+		off += (uint32_t)ext_len;
+	}
+	if (off > h->n)
+		return;
+	h->l3_len = (uint16_t)(off - h->l2_len);
+	h->proto = (uint8_t)proto;
+}
+
+static void
+find_l4(struct pkt_hdrs *h)
+{
+	uint32_t left = (uint32_t)h->n - h->l2_len - h->l3_len;
+	const struct rte_tcp_hdr *tcp = pkt_hdrs_l4(h);
+	uint32_t len;
+
+	if (h->fragment)
+		return;
+	if (h->proto == IPPROTO_UDP && left >= sizeof(struct rte_udp_hdr)) {
+		h->l4_len = sizeof(struct rte_udp_hdr);
+	} else if (h->proto == IPPROTO_TCP && left >= sizeof(*tcp)) {
+		len = (tcp->data_off >> 4) * 4u;
+		if (len >= sizeof(*tcp) && len <= left)
+			h->l4_len = (uint16_t)len;
+	}
+}
+
+void
+pkt_hdrs_read(struct pkt_hdrs *h, const struct pkt *p, uint32_t max)
+{
+	struct pkt_cursor c;
+
+	h->n = (uint16_t)RTE_MIN(p->len, max);
+	h->l3_len = 0;
+	h->l4_len = 0;
+	h->next_off = 0;
+	h->proto = 0;
+	h->fragment = false;
+	pkt_cursor_init(&c, p);
+	pkt_copy_next(&c, h->b, h->n);
+	find_l2(h);
+	if (h->ether_type == RTE_ETHER_TYPE_IPV4)
+		find_ipv4(h);
+	else if (h->ether_type == RTE_ETHER_TYPE_IPV6)
+		find_ipv6(h);
+	if (h->l3_len != 0)
+		find_l4(h);
+}
+
+uint16_t
+pkt_hdrs_pseudo_sum(const struct pkt_hdrs *h, uint32_t l4_len)
+{
+	const uint8_t *ip = h->b + h->l2_len;
+	uint32_t sum;
+
+	/* __rte_raw_cksum() takes and returns a 32-bit partial sum of words as they are in memory */
+	if (h->ether_type == RTE_ETHER_TYPE_IPV4)
+		sum = __rte_raw_cksum(ip + offsetof(struct rte_ipv4_hdr, src_addr), 8, 0);
+	else
+		sum = __rte_raw_cksum(ip + offsetof(struct rte_ipv6_hdr, src_addr), 32, 0);
+	sum += rte_cpu_to_be_16(h->proto);
+	sum += rte_cpu_to_be_16((uint16_t)(l4_len >> 16));
+	sum += rte_cpu_to_be_16((uint16_t)l4_len);
+	return __rte_raw_cksum_reduce(sum);
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The protocol headers of one frame: a private copy and where each one starts.
+ *
+ * The frame's owner may rewrite it at any moment, so nothing is decided on
+ * bytes in guest memory: the first bytes are copied once, everything is found
+ * in and bounded by that copy. The Ethernet header is the one rx() copied.
+ */
+#ifndef PKT_HDRS_H
+#define PKT_HDRS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "pkt.h"
+
+#define PKT_HDRS_MAX 256 /* Ethernet, two VLAN tags, IP with extensions, TCP with options */
+#define PKT_HDRS_L4 96   /* enough for the ports behind all but odd IPv6 extension chains */
+
+struct pkt_hdrs {
+	uint16_t n;          /* bytes copied, <= len of the frame */
+	uint16_t l2_len;     /* Ethernet and VLAN tags */
+	uint16_t l3_len;     /* IP with options or extensions; 0: not IP, or does not fit the copy */
+	uint16_t l4_len;     /* TCP or UDP; 0: neither, a later fragment, or does not fit */
+	uint16_t ether_type; /* behind the VLAN tags, host order */
+	uint16_t next_off;   /* IPv6: where the number of the L4 protocol is */
+	uint8_t proto;       /* behind the IP header, valid when l3_len is not 0 */
+	bool fragment;       /* part of a fragmented IP datagram */
+	uint8_t b[PKT_HDRS_MAX];
+};
+
+/** Copy the first @p max (<= PKT_HDRS_MAX) bytes of @p p and find the headers in them. Worker. */
+void pkt_hdrs_read(struct pkt_hdrs *h, const struct pkt *p, uint32_t max);
+
+/** Ones' complement sum, not inverted, of the TCP/UDP pseudo header for @p l4_len bytes; needs l3_len. */
+uint16_t pkt_hdrs_pseudo_sum(const struct pkt_hdrs *h, uint32_t l4_len);
+
+static inline void *
+pkt_hdrs_l3(struct pkt_hdrs *h)
+{
+	return h->b + h->l2_len;
+}
+
+static inline void *
+pkt_hdrs_l4(struct pkt_hdrs *h)
+{
+	return h->b + h->l2_len + h->l3_len;
+}
+
+#endif

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "pkt/offload.h"
+
+#include <netinet/in.h>
+#include <stddef.h>
+
+#include <linux/virtio_net.h>
+
+#include <rte_byteorder.h>
+#include <rte_ip.h>
+#include <rte_mbuf.h>
+#include <rte_tcp.h>
+#include <rte_udp.h>
+
+#include "pkt/copy.h"
+#include "pkt/gso.h"
+#include "pkt/hdrs.h"
+
+#ifndef VIRTIO_NET_HDR_GSO_UDP_L4
+#define VIRTIO_NET_HDR_GSO_UDP_L4 5
+#endif
+
+#define CSUM_SIZE 2u
+
+/* What a gso type says the frame is. An ether_type of 0 ends the alternatives of a type. */
+static const struct gso_type {
+	uint16_t ether_type;
+	uint8_t proto;
+	uint16_t need;
+} gso_types[][2] = {
+	[VIRTIO_NET_HDR_GSO_TCPV4] = {{RTE_ETHER_TYPE_IPV4, IPPROTO_TCP, PKT_NEED_TSO4}},
+	[VIRTIO_NET_HDR_GSO_TCPV6] = {{RTE_ETHER_TYPE_IPV6, IPPROTO_TCP, PKT_NEED_TSO6}},
+	[VIRTIO_NET_HDR_GSO_UDP] = {{RTE_ETHER_TYPE_IPV4, IPPROTO_UDP, PKT_NEED_UFO},
+				    {RTE_ETHER_TYPE_IPV6, IPPROTO_UDP, PKT_NEED_UFO}},
+	[VIRTIO_NET_HDR_GSO_UDP_L4] = {{RTE_ETHER_TYPE_IPV4, IPPROTO_UDP, PKT_NEED_USO4},
+				       {RTE_ETHER_TYPE_IPV6, IPPROTO_UDP, PKT_NEED_USO6}},
+};
+
+static uint16_t
+gso_need(uint8_t type, const struct pkt_hdrs *h)
+{
+	if (type >= RTE_DIM(gso_types))
+		return 0;
+	for (uint32_t i = 0; i < RTE_DIM(gso_types[0]); i++) {
+		const struct gso_type *t = &gso_types[type][i];
+
+		if (t->ether_type != 0 && t->ether_type == h->ether_type && t->proto == h->proto)
+			return t->need;
+	}
+	return 0;
+}
+
+static bool
+check_gso(struct pkt *p)
+{
+	const struct pkt_vnet *v = &p->vnet;
+	uint8_t type = v->gso_type & (uint8_t)~VIRTIO_NET_HDR_GSO_ECN;
+	uint32_t csum_offset;
+	struct pkt_hdrs h;
+	uint16_t need;
+
+	/* the spec has a sender leave the checksum undone whenever it leaves segmentation undone */
+	if (v->gso_size == 0 || p->need == 0)
+		return false;
+	pkt_hdrs_read(&h, p, PKT_HDRS_MAX);
+	need = gso_need(type, &h);
+	if (need == 0 || h.l4_len == 0 || v->csum_start != h.l2_len + h.l3_len)
+		return false;
+	csum_offset = h.proto == IPPROTO_TCP ? offsetof(struct rte_tcp_hdr, cksum)
+					     : offsetof(struct rte_udp_hdr, dgram_cksum);
+	if (v->csum_offset != csum_offset)
+		return false;
+	if (v->gso_type & VIRTIO_NET_HDR_GSO_ECN) {
+		if (h.proto != IPPROTO_TCP)
+			return false;
+		need |= PKT_NEED_ECN;
+	}
+	p->need |= need;
+	return true;
+}
+
+bool
+offload_check(struct pkt *p)
+{
+	struct pkt_vnet *v = &p->vnet;
+
+	/* that a checksum was verified is for the receiver's side to say, not for a guest */
+	v->flags &= VIRTIO_NET_HDR_F_NEEDS_CSUM;
+	p->need = 0;
+	if (v->flags != 0) {
+		if (unlikely((uint32_t)v->csum_start + v->csum_offset + CSUM_SIZE > p->len ||
+			     v->csum_start < RTE_ETHER_HDR_LEN))
+			return false;
+		p->need = PKT_NEED_CSUM;
+	}
+	if (unlikely(v->hdr_len > p->len))
+		return false;
+	return likely(v->gso_type == VIRTIO_NET_HDR_GSO_NONE) || check_gso(p);
+}
+
+struct rte_mbuf *
+pkt_to_mbuf(struct rte_mempool *mp, const struct pkt *p)
+{
+	struct rte_mbuf *head = NULL, **link = &head, *m;
+	struct pkt_cursor c;
+	uint32_t len;
+
+	pkt_cursor_init(&c, p);
+	do {
+		m = rte_pktmbuf_alloc(mp);
+		if (unlikely(m == NULL)) {
+			rte_pktmbuf_free(head);
+			return NULL;
+		}
+		len = RTE_MIN(p->len - c.done, (uint32_t)rte_pktmbuf_tailroom(m));
+		pkt_copy_next(&c, rte_pktmbuf_mtod(m, uint8_t *), len);
+		m->data_len = (uint16_t)len;
+		*link = m;
+		link = &m->next;
+		if (m != head)
+			head->nb_segs++;
+	} while (c.done < p->len);
+	head->pkt_len = p->len;
+	return head;
+}
+
+bool
+pkt_from_mbuf(struct pkt *p, struct rte_mbuf *m, struct pkt_seg *segs, uint16_t nsegs)
+{
+	const struct rte_ether_hdr *eth;
+
+	*p = (struct pkt){
+		.data = rte_pktmbuf_mtod(m, uint8_t *),
+		.segs = segs,
+		.mbuf = m,
+		.len = m->pkt_len,
+		.data_len = m->data_len,
+		.nsegs = m->nb_segs,
+	};
+	if (unlikely(m->nb_segs - 1u > nsegs))
+		return false;
+	eth = rte_pktmbuf_read(m, 0, sizeof(*eth), &p->eth);
+	if (unlikely(eth == NULL))
+		return false;
+	if (likely(eth != &p->eth))
+		p->eth = *eth;
+	while ((m = m->next) != NULL)
+		*segs++ = (struct pkt_seg){rte_pktmbuf_mtod(m, uint8_t *), m->data_len};
+	return true;
+}
+
+/* Store a 16-bit word at any offset of a chain; the caller has checked that it lies inside. */
+static void
+mbuf_put16(struct rte_mbuf *m, uint32_t off, uint16_t val)
+{
+	const uint8_t *b = (const uint8_t *)&val;
+
+	for (uint32_t i = 0; i < sizeof(val); i++, off++) {
+		for (; off >= m->data_len; m = m->next)
+			off -= m->data_len;
+		*rte_pktmbuf_mtod_offset(m, uint8_t *, off) = b[i];
+	}
+}
+
+bool
+pkt_mbuf_finish_csum(struct rte_mbuf *m, uint32_t start, uint32_t field)
+{
+	uint16_t sum;
+
+	if (field + CSUM_SIZE > m->pkt_len ||
+	    rte_raw_cksum_mbuf(m, start, m->pkt_len - start, &sum) != 0)
+		return false;
+	/* 0 would mean "no checksum" to UDP; its other representation is right for all */
+	mbuf_put16(m, field, sum == 0xffff ? 0xffff : (uint16_t)~sum);
+	return true;
+}
+
+/* One mbuf-backed view with a complete checksum. */
+static uint16_t
+finish_csum(struct rte_mempool *mp, const struct pkt *p, struct pkt *out, struct pkt_seg *segs,
+	    uint16_t nsegs)
+{
+	struct rte_mbuf *m = pkt_to_mbuf(mp, p);
+
+	if (m == NULL)
+		return 0;
+	if (!pkt_mbuf_finish_csum(m, p->vnet.csum_start,
+				  (uint32_t)p->vnet.csum_start + p->vnet.csum_offset) ||
+	    !pkt_from_mbuf(out, m, segs, nsegs)) {
+		rte_pktmbuf_free(m);
+		return 0;
+	}
+	out->hash = p->hash;
+	return 1;
+}
+
+/* UFO cuts the datagram below UDP, so its one checksum has to be complete before. */
+static bool
+fragment(struct gso_out *o, const struct pkt *p)
+{
+	struct pkt_seg segs[PKT_LEN_MAX / 1024];
+	struct pkt whole;
+	bool ok;
+
+	if (finish_csum(o->mp, p, &whole, segs, RTE_DIM(segs)) == 0)
+		return false;
+	whole.need = p->need;
+	whole.vnet = p->vnet;
+	ok = gso_segment(o, &whole);
+	rte_pktmbuf_free(whole.mbuf);
+	return ok;
+}
+
+uint16_t
+offload_finish(struct rte_mempool *mp, const struct pkt *p, uint32_t accept, struct pkt *out,
+	       uint16_t max, struct pkt_seg *segs, uint16_t nsegs)
+{
+	struct gso_out o = {.mp = mp, .pkts = out, .max = max, .segs = segs, .nsegs = nsegs};
+	bool done;
+
+	if (max == 0)
+		return 0;
+	o.partial = (accept & PKT_NEED_CSUM) != 0;
+	if (!o.partial)
+		accept = 0; /* segmentation offloads are nothing without it */
+	if ((p->need & (PKT_NEED_GSO | PKT_NEED_ECN) & ~accept) == 0)
+		return finish_csum(mp, p, out, segs, nsegs);
+	done = (p->need & PKT_NEED_UFO) != 0 ? fragment(&o, p) : gso_segment(&o, p);
+	return done ? o.n : 0;
+}
+
+void
+offload_free(struct pkt *pkts, uint16_t n)
+{
+	for (uint16_t i = 0; i < n; i++)
+		rte_pktmbuf_free(pkts[i].mbuf);
+}
