@@ -99,6 +99,19 @@ vqd_state(const struct vqd *d)
 	};
 }
 
+uint32_t
+vqd_resume_base(const struct vqd *d)
+{
+	const struct vq_state s = {
+		.avail = d->used,
+		.used = d->used,
+		.avail_wrap = d->used_wrap,
+		.used_wrap = d->used_wrap,
+	};
+
+	return vq_state_to_base(d->layout, &s);
+}
+
 void
 vqd_kick(struct vqd *d)
 {

@@ -145,6 +145,12 @@ void vqd_fini(struct vqd *d);
 /** Where the ring stands, for another device to carry on. Meaningful when nothing is outstanding. */
 struct vq_state vqd_state(const struct vqd *d);
 
+/**
+ * The vring base with which another device can carry on: at the oldest chain
+ * that has not come back. Everything used must have been taken first.
+ */
+uint32_t vqd_resume_base(const struct vqd *d);
+
 /** Write a chain to the ring without showing it to the device yet. 0, -ENOSPC, or -EINVAL for an impossible chain. */
 static inline int
 vqd_add(struct vqd *d, const struct vqd_chain *c)
