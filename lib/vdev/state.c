@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "state.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include <rte_common.h>
+
+#define S(sym) (1u << VDEV_STATE_##sym)
+
+#define SAVING (S(STOP_COPY) | S(PRE_COPY) | S(PRE_COPY_P2P))
+
+/* Single steps: a set of states reachable by one arc. */
+static const uint8_t arcs[VDEV_STATE_NUM] = {
+	[VDEV_STATE_ERROR] = 0,
+	[VDEV_STATE_STOP] = S(RUNNING_P2P) | S(STOP_COPY) | S(RESUMING),
+	[VDEV_STATE_RUNNING] = S(RUNNING_P2P) | S(PRE_COPY),
+	[VDEV_STATE_STOP_COPY] = S(STOP),
+	[VDEV_STATE_RESUMING] = S(STOP),
+	[VDEV_STATE_RUNNING_P2P] = S(RUNNING) | S(STOP) | S(PRE_COPY_P2P),
+	[VDEV_STATE_PRE_COPY] = S(RUNNING) | S(PRE_COPY_P2P),
+	[VDEV_STATE_PRE_COPY_P2P] = S(PRE_COPY) | S(RUNNING_P2P) | S(STOP_COPY),
+};
+
+static const char *const names[] = {
+#define X(sym, value, name) [value] = (name),
+	VDEV_STATES(X)
+#undef X
+};
+static_assert(RTE_DIM(names) == VDEV_STATE_NUM, "one name per state");
+
+/* What each of the sixteen patterns means as a request; -EINVAL where it cannot be one. */
+static const int8_t from_bits[VDEV_BITS_ALL + 1] = {
+	[0] = VDEV_STATE_STOP,
+	[VDEV_BIT_RUNNING] = VDEV_STATE_RUNNING,
+	[VDEV_BIT_SAVING] = VDEV_STATE_STOP_COPY,
+	[VDEV_BIT_SAVING | VDEV_BIT_RUNNING] = VDEV_STATE_PRE_COPY,
+	[VDEV_BIT_RESUMING] = VDEV_STATE_RESUMING,
+	[VDEV_BIT_RESUMING | VDEV_BIT_RUNNING] = -EINVAL,
+	[VDEV_BIT_RESUMING | VDEV_BIT_SAVING] = -EINVAL,
+	[VDEV_BIT_RESUMING | VDEV_BIT_SAVING | VDEV_BIT_RUNNING] = -EINVAL,
+	[VDEV_BIT_NDMA] = VDEV_STATE_STOP,
+	[VDEV_BIT_NDMA | VDEV_BIT_RUNNING] = VDEV_STATE_RUNNING_P2P,
+	[VDEV_BIT_NDMA | VDEV_BIT_SAVING] = VDEV_STATE_STOP_COPY,
+	[VDEV_BIT_NDMA | VDEV_BIT_SAVING | VDEV_BIT_RUNNING] = VDEV_STATE_PRE_COPY_P2P,
+	[VDEV_BIT_NDMA | VDEV_BIT_RESUMING] = VDEV_STATE_RESUMING,
+	[VDEV_BIT_NDMA | VDEV_BIT_RESUMING | VDEV_BIT_RUNNING] = -EINVAL,
+	[VDEV_BIT_NDMA | VDEV_BIT_RESUMING | VDEV_BIT_SAVING] = -EINVAL,
+	[VDEV_BITS_ALL] = -EINVAL,
+};
+
+const char *
+vdev_state_name(enum vdev_state s)
+{
+	return (unsigned int)s < VDEV_STATE_NUM ? names[s] : "?";
+}
+
+int
+vdev_state_parse(const char *name)
+{
+	for (int s = 0; s < VDEV_STATE_NUM; s++) {
+		if (strcmp(names[s], name) == 0)
+			return s;
+	}
+	return -EINVAL;
+}
+
+bool
+vdev_state_copies(enum vdev_state s)
+{
+	return s == VDEV_STATE_RUNNING || s == VDEV_STATE_PRE_COPY;
+}
+
+bool
+vdev_state_logs(enum vdev_state s)
+{
+	return s == VDEV_STATE_PRE_COPY || s == VDEV_STATE_PRE_COPY_P2P;
+}
+
+/* States a path from @from to @to may pass through. */
+static uint8_t
+passable(enum vdev_state from, enum vdev_state to)
+{
+	if (vdev_state_logs(from) && (S(STOP_COPY) & (1u << to)))
+		return S(PRE_COPY_P2P);
+	return (uint8_t) ~(SAVING | S(RESUMING) | S(ERROR));
+}
+
+/* Everything one arc leads to from the states in @set. */
+static uint8_t
+reach(uint8_t set)
+{
+	uint8_t out = 0;
+
+	for (int s = 0; s < VDEV_STATE_NUM; s++) {
+		if (set & (1u << s))
+			out |= arcs[s];
+	}
+	return out;
+}
+
+/* Number of arcs from @from to @to, or VDEV_STATE_NUM when there is no way. */
+static int
+distance(enum vdev_state from, enum vdev_state to, uint8_t via)
+{
+	uint8_t set = (uint8_t)(1u << from);
+	int d;
+
+	for (d = 0; d < VDEV_STATE_NUM && !(set & (1u << to)); d++)
+		set |= reach(d == 0 ? set : set & (via | (uint8_t)(1u << from)));
+	return d;
+}
+
+int
+vdev_state_next(enum vdev_state from, enum vdev_state to)
+{
+	int best = VDEV_STATE_NUM, next = -EINVAL;
+	uint8_t via;
+
+	if ((unsigned int)from >= VDEV_STATE_NUM || (unsigned int)to >= VDEV_STATE_NUM ||
+	    from == VDEV_STATE_ERROR || to == VDEV_STATE_ERROR)
+		return -EINVAL;
+	if (from == to)
+		return to;
+	if (from == VDEV_STATE_STOP_COPY && vdev_state_logs(to))
+		return -EINVAL;
+	via = passable(from, to);
+	for (int s = 0; s < VDEV_STATE_NUM; s++) {
+		int d;
+
+		if (!(arcs[from] & (1u << s)) || (s != (int)to && !(via & (1u << s))))
+			continue;
+		d = distance(s, to, via);
+		if (d < best) {
+			best = d;
+			next = s;
+		}
+	}
+	return next;
+}
+
+int
+vdev_state_from_bits(uint32_t bits)
+{
+	return bits > VDEV_BITS_ALL ? -EINVAL : from_bits[bits];
+}
+
+bool
+vdev_state_bits_error(uint32_t bits)
+{
+	const uint32_t both = VDEV_BIT_RESUMING | VDEV_BIT_SAVING;
+
+	return bits <= VDEV_BITS_ALL && (bits & both) == both;
+}
+
+uint32_t
+vdev_state_to_bits(enum vdev_state s)
+{
+	static const uint8_t bits[VDEV_STATE_NUM] = {
+		[VDEV_STATE_ERROR] = VDEV_BIT_RESUMING | VDEV_BIT_SAVING,
+		[VDEV_STATE_STOP] = 0,
+		[VDEV_STATE_RUNNING] = VDEV_BIT_RUNNING,
+		[VDEV_STATE_STOP_COPY] = VDEV_BIT_SAVING,
+		[VDEV_STATE_RESUMING] = VDEV_BIT_RESUMING,
+		[VDEV_STATE_RUNNING_P2P] = VDEV_BIT_RUNNING | VDEV_BIT_NDMA,
+		[VDEV_STATE_PRE_COPY] = VDEV_BIT_RUNNING | VDEV_BIT_SAVING,
+		[VDEV_STATE_PRE_COPY_P2P] = VDEV_BIT_RUNNING | VDEV_BIT_SAVING | VDEV_BIT_NDMA,
+	};
+
+	return (unsigned int)s < VDEV_STATE_NUM ? bits[s] : bits[VDEV_STATE_ERROR];
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Port states: every (state, request) pair and every bit pattern against a written-out table. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "vdev/state.h"
+
+#define ER -EINVAL
+#define ST VDEV_STATE_STOP
+#define RU VDEV_STATE_RUNNING
+#define SC VDEV_STATE_STOP_COPY
+#define RE VDEV_STATE_RESUMING
+#define RP VDEV_STATE_RUNNING_P2P
+#define PC VDEV_STATE_PRE_COPY
+#define PP VDEV_STATE_PRE_COPY_P2P
+
+/* clang-format off */
+/* next[from][to]: the first arc. Columns: ERROR STOP RUNNING STOP_COPY RESUMING RUNNING_P2P PRE_COPY PRE_COPY_P2P */
+static const int next[VDEV_STATE_NUM][VDEV_STATE_NUM] = {
+	[VDEV_STATE_ERROR]        = { ER, ER, ER, ER, ER, ER, ER, ER },
+	[VDEV_STATE_STOP]         = { ER, ST, RP, SC, RE, RP, RP, RP },
+	[VDEV_STATE_RUNNING]      = { ER, RP, RU, RP, RP, RP, PC, RP },
+	[VDEV_STATE_STOP_COPY]    = { ER, ST, ST, SC, ST, ST, ER, ER },
+	[VDEV_STATE_RESUMING]     = { ER, ST, ST, ST, RE, ST, ST, ST },
+	[VDEV_STATE_RUNNING_P2P]  = { ER, ST, RU, ST, ST, RP, RU, PP },
+	[VDEV_STATE_PRE_COPY]     = { ER, RU, RU, PP, RU, RU, PC, PP },
+	[VDEV_STATE_PRE_COPY_P2P] = { ER, RP, RP, SC, RP, RP, PC, PP },
+};
+
+static const struct {
+	int state;
+	bool error;
+} bits[16] = {
+	/* RUNNING 1, SAVING 2, RESUMING 4, NDMA 8 */
+	[0]  = { ST, false }, [1]  = { RU, false }, [2]  = { SC, false }, [3]  = { PC, false },
+	[4]  = { RE, false }, [5]  = { ER, false }, [6]  = { ER, true },  [7]  = { ER, true },
+	[8]  = { ST, false }, [9]  = { RP, false }, [10] = { SC, false }, [11] = { PP, false },
+	[12] = { RE, false }, [13] = { ER, false }, [14] = { ER, true },  [15] = { ER, true },
+};
+/* clang-format on */
+
+static void
+every_pair(void **ctx)
+{
+	(void)ctx;
+	for (int from = 0; from < VDEV_STATE_NUM; from++) {
+		for (int to = 0; to < VDEV_STATE_NUM; to++) {
+			int got = vdev_state_next(from, to);
+
+			if (got != next[from][to])
+				fail_msg("%s -> %s: got %d, want %d", vdev_state_name(from),
+					 vdev_state_name(to), got, next[from][to]);
+		}
+	}
+	assert_int_equal(vdev_state_next(VDEV_STATE_NUM, RU), -EINVAL);
+	assert_int_equal(vdev_state_next(RU, VDEV_STATE_NUM), -EINVAL);
+}
+
+/* Following the arcs arrives, and nothing but the ends saves - unless a pre-copy is being finished. */
+static void
+paths_arrive(void **ctx)
+{
+	(void)ctx;
+	for (int from = 0; from < VDEV_STATE_NUM; from++) {
+		for (int to = 0; to < VDEV_STATE_NUM; to++) {
+			int s = from, steps = 0;
+
+			if (next[from][to] < 0)
+				continue;
+			while (s != to) {
+				s = vdev_state_next(s, to);
+				assert_true(s > 0 && ++steps <= 5);
+				if (s != to && !(vdev_state_logs(from) && to == SC))
+					assert_false(s == SC || s == PC || s == PP || s == RE);
+			}
+		}
+	}
+}
+
+static void
+every_pattern(void **ctx)
+{
+	(void)ctx;
+	for (uint32_t b = 0; b < 16; b++) {
+		assert_int_equal(vdev_state_from_bits(b), bits[b].state);
+		assert_int_equal(vdev_state_bits_error(b), bits[b].error);
+	}
+	assert_int_equal(vdev_state_from_bits(16), -EINVAL);
+	assert_int_equal(vdev_state_from_bits(UINT32_MAX), -EINVAL);
+	assert_false(vdev_state_bits_error(16 | 6));
+	for (int s = 1; s < VDEV_STATE_NUM; s++)
+		assert_int_equal(vdev_state_from_bits(vdev_state_to_bits(s)), s);
+	assert_true(vdev_state_bits_error(vdev_state_to_bits(VDEV_STATE_ERROR)));
+}
+
+static void
+names_and_meaning(void **ctx)
+{
+	(void)ctx;
+	for (int s = 0; s < VDEV_STATE_NUM; s++)
+		assert_int_equal(vdev_state_parse(vdev_state_name(s)), s);
+	assert_int_equal(vdev_state_parse("runing"), -EINVAL);
+	assert_string_equal(vdev_state_name(VDEV_STATE_NUM), "?");
+	assert_true(vdev_state_copies(RU) && vdev_state_copies(PC));
+	assert_false(vdev_state_copies(RP) || vdev_state_copies(PP) || vdev_state_copies(ST));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_pair),
+		cmocka_unit_test(paths_arrive),
+		cmocka_unit_test(every_pattern),
+		cmocka_unit_test(names_and_meaning),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
