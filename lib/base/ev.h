@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The control thread's event loop: file descriptors, timers, and work posted
- * by other threads. One loop, one thread; only ev_post() may be called from
- * elsewhere. Callbacks may add, change and delete any source or timer,
+ * by other threads. One loop, one thread; only ev_post() and ev_stop() may be
+ * called from elsewhere. Callbacks may add, change and delete any source or timer,
  * themselves included: a source deleted in a callback gets no further
  * callback, also when its event was already fetched from the kernel.
  */
@@ -42,10 +42,10 @@ struct ev_work {
 /** A new loop, or NULL with errno set. */
 struct ev_loop *ev_loop_new(void);
 
-/** Free a loop. Sources still watched are forgotten, their fds stay open. */
+/** Free a loop; NULL is fine. Sources and timers are forgotten (their fds stay open), posted work is not called. */
 void ev_loop_free(struct ev_loop *loop);
 
-/** Watch src->fd for @p events (EPOLL*). 0 or -errno. @p src must stay valid until ev_del(). */
+/** Watch src->fd for @p events (EPOLL*). 0 or -errno. @p src must stay valid until ev_del() or ev_loop_free(). */
 int ev_add(struct ev_loop *loop, struct ev_source *src, uint32_t events);
 
 /** Change what is watched. 0 or -errno. */
@@ -72,7 +72,7 @@ void ev_run(struct ev_loop *loop);
 /** One round: wait at most @p timeout_ms (-1: without limit), dispatch what is there. */
 void ev_run_once(struct ev_loop *loop, int timeout_ms);
 
-/** Make ev_run() return after the current round. Async-signal-safe. */
+/** Make ev_run() return after the current round, or the next one at once. Async-signal-safe, any thread. */
 void ev_stop(struct ev_loop *loop);
 
 /** Monotonic nanoseconds. Any thread. */

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Tagged lines as they reach the log stream, and the limit on lines a peer can cause. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/ev.h"
+#include "base/log.h"
+
+#define SECOND UINT64_C(1000000000)
+
+static char *text;
+static size_t text_len;
+static FILE *stream;
+
+static int
+setup(void **state)
+{
+	stream = open_memstream(&text, &text_len);
+	if (stream == NULL)
+		return -1;
+	rte_openlog_stream(stream);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	rte_openlog_stream(NULL);
+	fclose(stream);
+	free(text);
+	return 0;
+}
+
+static const char *
+logged(void)
+{
+	fflush(stream);
+	return text;
+}
+
+static void
+test_line_names_its_object(void **state)
+{
+	log_info("port vhost0", "queue %d started", 3);
+	log_warn(NULL, "no hugepages");
+	assert_string_equal(logged(), "vqswitch: port vhost0: queue 3 started\n"
+				      "vqswitch: no hugepages\n");
+}
+
+static void
+test_default_level_hides_debug_only(void **state)
+{
+	assert_int_equal(rte_log_get_level((uint32_t)vqs_logtype), RTE_LOG_INFO);
+	log_debug("a", "hidden");
+	log_info("a", "shown");
+	assert_string_equal(logged(), "vqswitch: a: shown\n");
+}
+
+static void
+test_peer_cannot_forge_a_line(void **state)
+{
+	log_info("port a\nb", "x\r\ny\033[31m");
+	assert_string_equal(logged(), "vqswitch: port a?b: x??y?[31m\n");
+}
+
+static void
+test_long_line_is_cut(void **state)
+{
+	char big[5000];
+
+	memset(big, 'a', sizeof(big) - 1);
+	big[sizeof(big) - 1] = '\0';
+	log_info(big, "%s", big);
+	log_info("tag", "%s", big);
+	assert_int_equal(strlen(logged()), 2 * (strlen("vqswitch: ") + 1023 + 1));
+	assert_int_equal(text[text_len - 1], '\n');
+}
+
+static void
+test_limit_burst_then_one_per_second(void **state)
+{
+	struct log_limit l = {0};
+	uint32_t n = 99;
+	int i;
+
+	for (i = 0; i < LOG_LIMIT_BURST; i++) {
+		assert_true(log_limit_pass(&l, &n));
+		assert_int_equal(n, 0);
+	}
+	for (i = 0; i < 7; i++)
+		assert_false(log_limit_pass(&l, &n));
+	l.refill_ns -= SECOND; /* a second later */
+	assert_true(log_limit_pass(&l, &n));
+	assert_int_equal(n, 7);
+	assert_false(log_limit_pass(&l, &n));
+	l.refill_ns -= SECOND;
+	assert_true(log_limit_pass(&l, &n));
+	assert_int_equal(n, 1);
+}
+
+static void
+test_limit_saves_up_no_more_than_a_burst(void **state)
+{
+	struct log_limit l = {0};
+	uint32_t n, passed = 0;
+	int i;
+
+	assert_true(log_limit_pass(&l, &n));
+	l.refill_ns = 1; /* as long ago as the machine is up */
+	for (i = 0; i < 100; i++)
+		passed += log_limit_pass(&l, &n);
+	assert_in_range(passed, LOG_LIMIT_BURST, LOG_LIMIT_BURST + 1); /* + 1: a second may pass */
+}
+
+static void
+test_peer_lines_say_what_was_left_out(void **state)
+{
+	struct log_limit l = {.refill_ns = ev_now_ns(), .tokens = 1};
+	int i;
+
+	for (i = 0; i < 4; i++)
+		log_peer(&l, "port p", "bad chain %d", i);
+	l.refill_ns -= SECOND;
+	log_peer(&l, "port p", "bad chain %d", i);
+	assert_string_equal(logged(), "vqswitch: port p: bad chain 0\n"
+				      "vqswitch: port p: 3 similar lines suppressed\n"
+				      "vqswitch: port p: bad chain 4\n");
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		T(test_line_names_its_object),
+		T(test_default_level_hides_debug_only),
+		T(test_peer_cannot_forge_a_line),
+		T(test_long_line_is_cut),
+		T(test_limit_burst_then_one_per_second),
+		T(test_limit_saves_up_no_more_than_a_burst),
+		T(test_peer_lines_say_what_was_left_out),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
