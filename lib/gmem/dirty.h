@@ -13,23 +13,27 @@
 #include <stdint.h>
 
 #include <rte_branch_prediction.h>
+#include <rte_common.h>
 
 #define DIRTY_PAGE_SHIFT 12
 
 struct gmem_fault;
+struct gmem_file;
 
 /** [fixed] the bitmap's bytes are [atomic] */
 struct dirty {
 	uint8_t *map;
 	uint64_t pages; /* bits in the map */
-	void *base;     /* what was mapped */
-	uint64_t len;
+	struct gmem_file *file;
 };
 
-/** Map [offset, offset + size) of @p fd. Same checks and ownership of @p fd and @p fault as gmem_add(). */
+/**
+ * Map [offset, offset + size) of @p fd; size is not 0. Same checks and ownership of @p fd and
+ * @p fault as gmem_add(). NULL on failure with a static text in @p why.
+ */
 struct dirty *dirty_new(int fd, uint64_t offset, uint64_t size, struct gmem_fault *fault,
 			const char **why);
-void dirty_free(struct dirty *d);
+void dirty_free(struct dirty *d); /* NULL is fine */
 
 static inline void
 dirty_mark_page(const struct dirty *d, uint64_t page)
@@ -47,7 +51,8 @@ dirty_mark(const struct dirty *d, uint64_t gpa, uint64_t len)
 
 	if (unlikely(len == 0 || gpa + len - 1 < gpa))
 		return;
-	for (last = (gpa + len - 1) >> DIRTY_PAGE_SHIFT; page <= last; page++)
+	last = RTE_MIN((gpa + len - 1) >> DIRTY_PAGE_SHIFT, d->pages - 1);
+	for (; page <= last; page++)
 		dirty_mark_page(d, page);
 }
 

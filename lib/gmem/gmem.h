@@ -26,7 +26,10 @@
 /** Slots offered with CONFIGURE_MEM_SLOTS. */
 #define GMEM_SLOTS_MAX 256
 
-struct gmem_file; /* one mmap()ed fd, shared by the maps that contain it */
+/** What a frontend may have mapped at once: address space is shared with all the other ports. */
+#define GMEM_BYTES_MAX (UINT64_C(1) << 44)
+
+struct gmem_file; /* one mapping of a peer's fd, shared by the maps that contain it (file.h) */
 
 /** One guest memory region. Guest-physical [gpa, gpa + size) is at hva; nothing outside is ours to touch. */
 struct gmem_region {
@@ -68,8 +71,9 @@ struct gmem *gmem_new(void);
  *
  * Checks at full width, before any side effect: size not 0, no wrap in gpa, uva
  * and offset + size, no overlap with another region, at most GMEM_SLOTS_MAX
- * regions, fd a regular memfd/tmpfs/hugetlbfs file (fstatfs) at least
- * offset + size long, gpa/uva/offset page alignment as mmap needs it.
+ * regions and GMEM_BYTES_MAX bytes, fd a regular memfd/tmpfs/hugetlbfs file
+ * (fstatfs) at least offset + size long; gpa, uva and offset equal modulo the
+ * page size, so that what is aligned for the guest is aligned for us.
  *
  * @p fd is not taken: the caller closes it. @p fault is set when an access to
  * the mapping faults; it must outlive the map.
@@ -96,7 +100,7 @@ const struct gmem_region *gmem_find_uva(const struct gmem *m, uint64_t uva);
 
 /**
  * Host address of frontend-virtual [uva, uva + len), which must lie in one
- * region (or in regions adjacent in uva and hva). NULL otherwise, or when
+ * region (or in regions adjacent in uva, gpa and hva). NULL otherwise, or when
  * len is 0. @p gpa, if not NULL, receives the guest-physical address.
  */
 void *gmem_uva_to_hva(const struct gmem *m, uint64_t uva, uint64_t len, uint64_t *gpa);

@@ -42,7 +42,10 @@ void iotlb_free(struct iotlb *t);
  */
 struct iotlb *iotlb_update(const struct iotlb *old, const struct iotlb_entry *e);
 
-/** A new table without [iova, iova + size); entries that stick out are cut. */
+/**
+ * A new table without [iova, iova + size); entries that stick out are cut. A size
+ * that wraps, or 0, reaches to the end of the address space. NULL: out of memory.
+ */
 struct iotlb *iotlb_invalidate(const struct iotlb *old, uint64_t iova, uint64_t size);
 
 /**

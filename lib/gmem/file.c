@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <rte_common.h>
+
+#include "base/log.h"
+#include "file.h"
+#include "sigbus.h"
+
+struct gmem_file {
+	uint32_t refs; /* [ctl] */
+	void *base;
+	size_t len;
+};
+
+static const uint32_t memory_fs[] = {TMPFS_MAGIC, HUGETLBFS_MAGIC, RAMFS_MAGIC};
+
+static bool
+is_memory_fs(uint32_t magic)
+{
+	uint32_t i;
+
+	for (i = 0; i < RTE_DIM(memory_fs); i++)
+		if (memory_fs[i] == magic)
+			return true;
+	return false;
+}
+
+/* What mmap() of @p fd counts in, or 0: not a file to map. */
+static size_t
+file_page_size(int fd, const char **why)
+{
+	struct statfs fs;
+
+	if (fstatfs(fd, &fs) < 0 || !is_memory_fs((uint32_t)fs.f_type)) {
+		*why = "the file is not in memory (memfd, tmpfs or hugetlbfs)";
+		return 0;
+	}
+	if ((uint32_t)fs.f_type == HUGETLBFS_MAGIC)
+		return (size_t)fs.f_bsize;
+	return (size_t)getpagesize();
+}
+
+static bool
+file_covers(int fd, uint64_t offset, uint64_t size, const char **why)
+{
+	struct stat st;
+	uint64_t end;
+
+	if (size == 0 || __builtin_add_overflow(offset, size, &end)) {
+		*why = "size is 0 or offset + size wraps";
+		return false;
+	}
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+		*why = "not a regular file";
+		return false;
+	}
+	if (end > (uint64_t)st.st_size) {
+		*why = "the file is shorter than offset + size";
+		return false;
+	}
+	return true;
+}
+
+/* Sealing is rare in practice and the fault guard does not need it: one hint per process is enough. */
+static void
+note_missing_seal(int fd)
+{
+	static bool noted;
+	int seals;
+
+	if (noted)
+		return;
+	seals = fcntl(fd, F_GET_SEALS);
+	if (seals >= 0 && (seals & F_SEAL_SHRINK) != 0)
+		return;
+	noted = true;
+	log_debug(NULL,
+		  "a peer shares memory without F_SEAL_SHRINK; truncation will cost its port");
+}
+
+struct gmem_file *
+gmem_file_map(int fd, uint64_t offset, uint64_t size, struct gmem_fault *fault, uint8_t **data,
+	      const char **why)
+{
+	struct gmem_file *f;
+	uint64_t start;
+	size_t page;
+
+	if (!file_covers(fd, offset, size, why))
+		return NULL;
+	page = file_page_size(fd, why);
+	if (page == 0)
+		return NULL;
+	f = malloc(sizeof(*f));
+	if (f == NULL) {
+		*why = "out of memory";
+		return NULL;
+	}
+	/* offset + size is within off_t, so rounding up to a page cannot wrap */
+	start = RTE_ALIGN_FLOOR(offset, (uint64_t)page);
+	f->len = RTE_ALIGN_CEIL(offset + size, (uint64_t)page) - start;
+	f->refs = 1;
+	f->base = mmap(NULL, f->len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd,
+		       (off_t)start);
+	if (f->base == MAP_FAILED) {
+		*why = "mmap failed";
+		free(f);
+		return NULL;
+	}
+	if (sigbus_guard(f->base, f->len, page, fault) < 0) {
+		*why = "too many mappings";
+		munmap(f->base, f->len);
+		free(f);
+		return NULL;
+	}
+	madvise(f->base, f->len, MADV_DONTDUMP);
+	note_missing_seal(fd);
+	*data = (uint8_t *)f->base + (offset - start);
+	return f;
+}
+
+struct gmem_file *
+gmem_file_ref(struct gmem_file *f)
+{
+	f->refs++;
+	return f;
+}
+
+void
+gmem_file_put(struct gmem_file *f)
+{
+	if (f == NULL || --f->refs > 0)
+		return;
+	sigbus_unguard(f->base);
+	munmap(f->base, f->len);
+	free(f);
+}

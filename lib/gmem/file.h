@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A mapping of a file that a peer handed us: a memory region, a dirty log, an
+ * inflight area. The peer keeps its own descriptor of the same file, so what
+ * was checked here can change later: the mapping is under the fault guard.
+ *
+ * Control makes, references and frees; anybody may access the bytes.
+ */
+#ifndef GMEM_FILE_H
+#define GMEM_FILE_H
+
+#include <stdint.h>
+
+struct gmem_fault;
+struct gmem_file;
+
+/**
+ * Map [offset, offset + size) of @p fd, shared and writable.
+ *
+ * @p fd must be a regular file in memory (memfd, tmpfs, hugetlbfs, ramfs): a
+ * page of any other file system can stall a core for as long as its server
+ * likes. It must be at least offset + size bytes long and is not taken.
+ *
+ * @param fault  set when an access to the mapping faults; outlives it
+ * @param data   receives the address of byte @p offset
+ * @param why    on failure: a static text that says what was wrong
+ * @return       one reference, or NULL
+ */
+struct gmem_file *gmem_file_map(int fd, uint64_t offset, uint64_t size, struct gmem_fault *fault,
+				uint8_t **data, const char **why);
+
+struct gmem_file *gmem_file_ref(struct gmem_file *f);
+
+/** Drop a reference; the last one unmaps. NULL is fine. */
+void gmem_file_put(struct gmem_file *f);
+
+#endif

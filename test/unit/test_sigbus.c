@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A peer truncates what we have mapped: its mapping dies, the process does not. */
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "gmem/file.h"
+#include "gmem/gmem.h"
+#include "gmem/sigbus.h"
+
+#define PAGE 4096u
+#define PAGES 16u
+
+static int
+memfd_of(size_t len)
+{
+	int fd = memfd_create("test", MFD_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, (off_t)len), 0);
+	return fd;
+}
+
+static struct gmem_file *
+map(int fd, uint64_t offset, uint64_t size, struct gmem_fault *fault, uint8_t **data)
+{
+	const char *why = NULL;
+	struct gmem_file *f;
+
+	/* here and not in a setup function: cmocka has its own handler in each test */
+	assert_int_equal(sigbus_install(), 0);
+	f = gmem_file_map(fd, offset, size, fault, data, &why);
+	assert_non_null(f);
+	memset(*data, 0xaa, size);
+	return f;
+}
+
+static void
+test_read_after_truncation_is_zero(void **state)
+{
+	struct gmem_fault fault = {0};
+	int fd = memfd_of(PAGES * PAGE);
+	struct gmem_file *f;
+	volatile uint8_t *p;
+	uint8_t *data;
+
+	f = map(fd, 0, PAGES * PAGE, &fault, &data);
+	p = data;
+	assert_int_equal(ftruncate(fd, 4 * PAGE), 0);
+	assert_int_equal(p[4 * PAGE - 1], 0xaa); /* still in the file */
+	assert_false(fault.dead);
+	assert_int_equal(p[9 * PAGE + 5], 0);
+	assert_true(fault.dead);
+	p[PAGES * PAGE - 1] = 7; /* a write goes on as well */
+	assert_int_equal(p[PAGES * PAGE - 1], 7);
+	p[0] = 1; /* and what the file still has stays shared with it */
+	assert_int_equal(pread(fd, data + 1, 1, 0), 1);
+	assert_int_equal(p[1], 1);
+	gmem_file_put(f);
+	close(fd);
+}
+
+static void
+test_only_the_owner_is_marked(void **state)
+{
+	struct gmem_fault fa = {0}, fb = {0};
+	int a = memfd_of(PAGES * PAGE), b = memfd_of(PAGES * PAGE);
+	struct gmem_file *ma, *mb;
+	uint8_t *da, *db;
+
+	ma = map(a, 0, PAGES * PAGE, &fa, &da);
+	mb = map(b, PAGE, 2 * PAGE, &fb, &db);
+	assert_int_equal(ftruncate(b, 0), 0);
+	assert_int_equal(((volatile uint8_t *)db)[0], 0);
+	assert_true(fb.dead);
+	assert_false(fa.dead);
+	gmem_file_put(mb);
+	/* its table entry serves another mapping now */
+	close(b);
+	b = memfd_of(PAGE);
+	fb.dead = false;
+	mb = map(b, 0, PAGE, &fb, &db);
+	assert_int_equal(ftruncate(a, 0), 0);
+	assert_int_equal(((volatile uint8_t *)da)[PAGE], 0);
+	assert_true(fa.dead);
+	assert_false(fb.dead);
+	gmem_file_put(ma);
+	gmem_file_put(mb);
+	close(a);
+	close(b);
+}
+
+/* How a child that runs @p fn ends: its signal, or 0. */
+static int
+signal_of_child(void (*fn)(void))
+{
+	struct rlimit no_core = {0, 0};
+	int status;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		setrlimit(RLIMIT_CORE, &no_core);
+		if (sigbus_install() == 0)
+			fn();
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+static void
+touch_unguarded(void)
+{
+	int fd = memfd_of(PAGE);
+	volatile uint8_t *p = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0);
+
+	if (ftruncate(fd, 0) == 0)
+		(void)p[0];
+}
+
+static void
+touch_unguarded_beside_guarded(void)
+{
+	struct gmem_fault fault = {0};
+	uint8_t *data;
+
+	map(memfd_of(PAGES * PAGE), 0, PAGES * PAGE, &fault, &data);
+	touch_unguarded();
+}
+
+static void
+touch_after_unguard(void)
+{
+	int fd = memfd_of(PAGE);
+	struct gmem_fault fault = {0};
+	volatile uint8_t *p = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0);
+
+	sigbus_guard((void *)(uintptr_t)p, PAGE, PAGE, &fault);
+	sigbus_unguard((void *)(uintptr_t)p);
+	if (ftruncate(fd, 0) == 0)
+		(void)p[0];
+}
+
+static void
+touch_guarded(void)
+{
+	int fd = memfd_of(PAGE);
+	struct gmem_fault fault = {0};
+	uint8_t *data;
+
+	map(fd, 0, PAGE, &fault, &data);
+	if (ftruncate(fd, 0) == 0)
+		(void)*(volatile uint8_t *)data;
+	_exit(fault.dead ? 0 : 1);
+}
+
+static void
+send_sigbus(void)
+{
+	kill(getpid(), SIGBUS);
+}
+
+static void
+test_fault_of_our_own_still_kills(void **state)
+{
+	assert_int_equal(signal_of_child(touch_guarded), 0);
+	assert_int_equal(signal_of_child(touch_unguarded), SIGBUS);
+	assert_int_equal(signal_of_child(touch_unguarded_beside_guarded), SIGBUS);
+	assert_int_equal(signal_of_child(touch_after_unguard), SIGBUS);
+	assert_int_equal(signal_of_child(send_sigbus), SIGBUS);
+}
+
+static void
+test_handler_keeps_errno(void **state)
+{
+	struct gmem_fault fault = {0};
+	int fd = memfd_of(PAGE);
+	struct gmem_file *f;
+	uint8_t *data;
+
+	f = map(fd, 0, PAGE, &fault, &data);
+	assert_int_equal(ftruncate(fd, 0), 0);
+	errno = 4711;
+	(void)*(volatile uint8_t *)data;
+	assert_int_equal(errno, 4711);
+	assert_true(fault.dead);
+	gmem_file_put(f);
+	close(fd);
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_read_after_truncation_is_zero),
+		cmocka_unit_test(test_only_the_owner_is_marked),
+		cmocka_unit_test(test_fault_of_our_own_still_kills),
+		cmocka_unit_test(test_handler_keeps_errno),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
