@@ -5,16 +5,21 @@
  *
  * Control thread only. Transports (vhost-user, later VDUSE) record facts with
  * the setters below and call vdev_sync() once per message. A setter that
- * touches what a worker may be using must be preceded by vdev_pause(); the
- * message table says which do. vdev_sync() is level-triggered: it may be
- * called at any time, starts what can run, stops what cannot, and publishes
- * only when something changed.
+ * touches what a worker may be using refuses with -EBUSY unless the device is
+ * paused; the message table says which messages pause. vdev_sync() is
+ * level-triggered: it may be called at any time, starts what can run, stops
+ * what cannot, and publishes only when something changed.
  *
- * A queue can run when: its size, the three addresses and a base are known and
- * the ring's whole extent is mapped (translated, with an IOMMU), it was kicked
- * or its kick fd set (legacy devices run before DRIVER_OK), it is not broken,
- * and the device is not stopped or dead. A queue that runs but is not enabled
- * receives nothing and what it transmits is discarded (vhost-user spec, "Ring states").
+ * A queue can run when: its size and the three addresses are known and the
+ * ring's whole extent is mapped (translated, with an IOMMU), SET_VRING_KICK was
+ * seen (legacy devices run before DRIVER_OK), its format is not contradictory,
+ * it is not broken, and the device is neither stopped nor dead. A queue that
+ * runs but is not enabled receives nothing and what it transmits is discarded
+ * (vhost-user spec, "Ring states").
+ *
+ * Life cycle: vdev_new(), then any number of sessions (facts until
+ * vdev_disconnect()), vdev_free(). Queues (struct vq) and their counters live
+ * as long as the device.
  */
 #ifndef VDEV_VDEV_H
 #define VDEV_VDEV_H
@@ -23,19 +28,22 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "base/ev.h"
 #include "base/log.h"
+#include "gmem/dirty.h"
 #include "gmem/gmem.h"
 #include "gmem/iotlb.h"
+#include "vdev/format.h"
 #include "virtq/journal.h"
 #include "virtq/vq.h"
 
 #define VDEV_QUEUE_PAIRS_MAX 128
 #define VDEV_QUEUES_MAX (2 * VDEV_QUEUE_PAIRS_MAX)
-
-/** Data format of a guest; decided per ring when the ring starts, never earlier. */
-enum vdev_format { VDEV_MODERN, VDEV_LEGACY_LE, VDEV_LEGACY_BE };
+#define VDEV_RING_SIZE_MAX 32768
+#define VDEV_ADDR_F_LOG 1u /* flag of vdev_vq_set_addr(): VHOST_VRING_F_LOG */
 
 struct vdev;
+struct vdev_attn;
 
 /** What the device's owner (a port) provides. Control thread. */
 struct vdev_ops {
@@ -45,6 +53,8 @@ struct vdev_ops {
 	void (*grace)(struct vdev *d);
 	/** Link state, features or format changed; for display and events. May be NULL. */
 	void (*changed)(struct vdev *d);
+	/** The guest moved here and cannot announce itself: send a RARP request from @p mac into the switch. May be NULL. */
+	void (*rarp)(struct vdev *d, const uint8_t mac[6]);
 };
 
 /** What only the transport can do for the device. Control thread; any may be NULL. */
@@ -55,33 +65,56 @@ struct vdev_transport {
 
 /** A device's fixed properties. */
 struct vdev_config {
-	const char *name;      /* log tag, copied */
-	uint32_t queue_pairs;  /* 1..VDEV_QUEUE_PAIRS_MAX offered */
-	uint64_t features;     /* features offered; see vdev_features_all() */
-	const char *state_path; /* journal file, NULL: none */
-	struct rte_mempool *mp; /* for frames held on IOTLB misses; may be NULL */
+	const char *name;        /* log tag, copied */
+	uint32_t queue_pairs;    /* 1..VDEV_QUEUE_PAIRS_MAX offered */
+	uint64_t features;       /* features offered; see vdev_features_all() */
+	enum vdev_policy policy; /* may be changed later: vdev_set_policy() */
+	const char *state_path;  /* journal file, NULL: none */
+	struct rte_mempool *mp;  /* for frames held on IOTLB misses; may be NULL */
+	struct ev_loop *
+		loop; /* where workers' attention is handled; NULL: the owner calls vdev_attention() */
+	uint8_t mac[6]; /* config space only; 0: none */
+	uint16_t mtu;   /* config space, and the limit for NET_SET_MTU; 0: none */
 	const struct vdev_ops *ops;
-	void *ctx;             /* the owner's */
+	void *ctx; /* the owner's */
+};
+
+/** Where a ring's three areas are for us, and for the dirty log. */
+struct vdev_ring_map {
+	void *desc, *driver, *device;
+	uint64_t desc_gpa, device_gpa;
 };
 
 /** [ctl] What the frontend said about one ring, and the ring itself. */
 struct vdev_queue {
-	uint32_t size;      /* 0: not set */
+	uint32_t size; /* 0: not set */
 	uint64_t desc_uva, driver_uva, device_uva, log_gpa;
-	uint32_t addr_flags; /* VHOST_VRING_F_LOG */
+	uint32_t addr_flags; /* VDEV_ADDR_F_LOG */
 	bool addr_set;
-	uint32_t base;
-	bool base_set;
+	uint32_t base;      /* where the ring stands: as said, or as found when it was stopped */
+	uint32_t base_said; /* as said last; names the ring in the journal */
+	bool base_set;      /* one of the two is known */
+	bool base_ours;     /* base is what we found: better than any journal */
 	int kick_fd, call_fd, err_fd; /* owned; -1: none */
-	bool kick_set;      /* SET_VRING_KICK seen (with or without an fd) */
-	bool kicked;
+	bool kick_set;                /* SET_VRING_KICK seen (with or without an fd): start */
 	bool enabled;
 	bool endian_set, big_endian; /* SET_VRING_ENDIAN */
 	bool broken;
-	const char *why;    /* why it does not run, static text; NULL while it runs */
-	enum vdev_format format; /* valid while running */
-	bool running;       /* published or about to be */
-	struct vq *vq;      /* made on first use; counters live as long as the device */
+	bool refused;    /* it was asked to start and never will as it is: why says the reason */
+	const char *why; /* why it does not run, static text; NULL while it runs */
+	enum vdev_format format;           /* of the last start */
+	const char *how;                   /* how the format was decided, static text */
+	struct vdev_ring_map map;          /* valid while running */
+	bool running;                      /* published or about to be */
+	bool shown_running, shown_enabled; /* what the last publish said */
+	uint64_t asked_iova;               /* the IOTLB miss a start waits for */
+	bool asked;
+	struct vq *vq; /* made on first use; counters live as long as the device */
+};
+
+/** [ctl] For display; one is added for each event. */
+struct vdev_counters {
+	uint64_t ring_starts, ring_errors, features_refused, iotlb_misses, faults;
 };
 
 struct vdev {
@@ -90,76 +123,138 @@ struct vdev {
 	/* facts */
 	uint64_t features; /* acked, 0 after a reset */
 	bool features_set;
-	uint8_t status;    /* virtio device status as last set, NEEDS_RESET added by us */
-	bool status_used;  /* the frontend speaks SET_STATUS */
-	struct gmem *gmem; /* NULL: none */
-	struct iotlb *tlb; /* with ACCESS_PLATFORM */
+	uint32_t formats_needed; /* acked format bits, see struct vdev_format_facts */
+	uint8_t status;          /* virtio device status as last set, NEEDS_RESET added by us */
+	bool status_used;        /* the frontend speaks SET_STATUS */
+	struct gmem *gmem;       /* NULL: none */
+	struct iotlb *tlb;       /* used with ACCESS_PLATFORM */
 	struct dirty *log;
 	uint16_t mtu;
+	bool stopped; /* by the owner, see vdev_stop() */
 	bool paused;
 	struct gmem_fault fault; /* [atomic] set by the fault guard */
+	bool fault_seen;
 	struct vdev_queue q[VDEV_QUEUES_MAX];
-	uint32_t nqueues;  /* highest queue index seen, plus one */
-	const struct vq_mem *vq_mem; /* what running queues use */
+	uint32_t nqueues;      /* highest queue index seen, plus one */
+	struct vq_mem *vq_mem; /* what running queues use */
 	struct vq_host host;
+	struct vdev_attn *attn; /* workers' way to control */
 	struct vq_journal_file *journal;
 	struct log_limit log_limit;
+	struct vdev_counters counters;
 	const struct vdev_transport *transport; /* NULL: not connected */
 	void *transport_ctx;
 };
 
+/* --- features (feature.c) --- */
+
+/* The bits the device model itself looks at: VDEV_F(VERSION_1). */
+#define VDEV_BIT_NET_MTU 3
+#define VDEV_BIT_NET_MQ 22
+#define VDEV_BIT_LOG_ALL 26
+#define VDEV_BIT_PROTOCOL_FEATURES 30
+#define VDEV_BIT_VERSION_1 32
+#define VDEV_BIT_ACCESS_PLATFORM 33
+#define VDEV_BIT_RING_PACKED 34
+#define VDEV_F(name) (1ull << VDEV_BIT_##name)
+
 /** Every virtio-net and ring feature the software datapath can offer. */
 uint64_t vdev_features_all(void);
+
+/** What this device offers: its configuration, as far as the policy allows. */
+uint64_t vdev_features_offered(const struct vdev *d);
 
 /** Name of a feature bit ("VIRTIO_NET_F_MRG_RXBUF"), or NULL. Any thread. */
 const char *vdev_feature_name(unsigned int bit);
 
+/** Why this set cannot be served at all, or NULL. Static text. Any thread. */
+const char *vdev_features_check(uint64_t features);
+
+/* --- life cycle (vdev.c) --- */
+
+/** NULL with errno set. */
 struct vdev *vdev_new(const struct vdev_config *cfg);
 
 /** Stop every queue, forget everything, free. @p keep_state: leave the journal file for a successor. */
 void vdev_free(struct vdev *d, bool keep_state);
 
-/* --- facts; 0 or -errno, a refused fact changes nothing. See the .c for each one's message. --- */
-int vdev_set_features(struct vdev *d, uint64_t features);
-int vdev_set_status(struct vdev *d, uint8_t status);
-uint8_t vdev_get_status(const struct vdev *d);
-void vdev_set_mem(struct vdev *d, struct gmem *m);   /* takes the reference */
-void vdev_set_log(struct vdev *d, struct dirty *log); /* takes it */
-int vdev_set_mtu(struct vdev *d, uint16_t mtu);
-int vdev_iotlb_update(struct vdev *d, const struct iotlb_entry *e);
-int vdev_iotlb_invalidate(struct vdev *d, uint64_t iova, uint64_t size);
+/* --- facts; 0 or -errno, a refused fact changes nothing. -EBUSY: at another time it would be fine. --- */
 
+/** Before start anything offered, last one wins, 0 always; while rings run only LOG_ALL may differ (-EBUSY). */
+int vdev_set_features(struct vdev *d, uint64_t features);
+/** The format bits that were acked: at most one (-EINVAL). */
+int vdev_set_formats(struct vdev *d, uint32_t needed);
+/** FEATURES_OK is not kept for a combination that cannot be served; 0 stops all rings and keeps their indices. */
+void vdev_set_status(struct vdev *d, uint8_t status);
+uint8_t vdev_get_status(const struct vdev *d);
+/** New memory map; takes the reference, whatever it returns. Rings whose addresses stay mapped run on. */
+int vdev_set_mem(struct vdev *d, struct gmem *m);
+/** New dirty log (NULL: none); takes it, whatever it returns. Running rings change over without a stop. */
+int vdev_set_log(struct vdev *d, struct dirty *log);
+int vdev_set_mtu(struct vdev *d, uint16_t mtu);
+/** An IOTLB entry. -ENOTSUP without ACCESS_PLATFORM. */
+int vdev_iotlb_update(struct vdev *d, const struct iotlb_entry *e);
+/** Forget translations. When it returns no worker uses them any more. */
+int vdev_iotlb_invalidate(struct vdev *d, uint64_t iova, uint64_t size);
+/** The operator's choice; rings that contradict it stop at the next vdev_sync(). */
+void vdev_set_policy(struct vdev *d, enum vdev_policy policy);
+
+/* Facts about queue @p i; -EINVAL when there is no such queue, -EBUSY while it runs and the device is not paused. */
 int vdev_vq_set_num(struct vdev *d, uint32_t i, uint32_t size);
 int vdev_vq_set_addr(struct vdev *d, uint32_t i, uint64_t desc_uva, uint64_t driver_uva,
 		     uint64_t device_uva, uint64_t log_gpa, uint32_t flags);
 int vdev_vq_set_base(struct vdev *d, uint32_t i, uint32_t base);
-int vdev_vq_get_base(struct vdev *d, uint32_t i, uint32_t *base); /* stops that ring only */
-int vdev_vq_set_kick(struct vdev *d, uint32_t i, int fd); /* takes fd, -1: none */
-int vdev_vq_set_call(struct vdev *d, uint32_t i, int fd);
-int vdev_vq_set_err(struct vdev *d, uint32_t i, int fd);
+int vdev_vq_get_base(struct vdev *d, uint32_t i,
+		     uint32_t *base); /* stops that ring only, until its next kick fd */
+int vdev_vq_set_kick(struct vdev *d, uint32_t i,
+		     int fd); /* -1: none, poll; takes fd when it returns 0 */
+int vdev_vq_set_call(struct vdev *d, uint32_t i,
+		     int fd); /* likewise; may be used on a running ring */
+int vdev_vq_set_err(struct vdev *d, uint32_t i, int fd); /* likewise */
 int vdev_vq_set_enable(struct vdev *d, uint32_t i, bool on);
-int vdev_vq_set_endian(struct vdev *d, uint32_t i, uint32_t num);
+int vdev_vq_set_endian(struct vdev *d, uint32_t i,
+		       uint32_t num); /* 0 little, 1 big; -EBUSY while it runs, paused or not */
 
-/** Take every queue away from the workers; returns when none is in use. Nests not: idempotent. */
+/** Whether queue @p i runs; false for any index out of range. */
+bool vdev_vq_running(const struct vdev *d, uint32_t i);
+
+/* --- running --- */
+
+/** Take every queue away from the workers; returns when none is in use. Idempotent. */
 void vdev_pause(struct vdev *d);
 
 /** Derive what runs from the facts and publish the difference; ends a pause. */
 void vdev_sync(struct vdev *d);
 
-/** RESET_DEVICE: rings stopped and forgotten, memory and connection kept. */
+/** The owner's stop (port states, not the frontend's): no queue runs until vdev_resume(). Both include a vdev_sync(). */
+void vdev_stop(struct vdev *d);
+void vdev_resume(struct vdev *d);
+
+/** RESET_DEVICE: rings stopped and forgotten, memory, connection, call and err descriptors kept. */
 void vdev_reset(struct vdev *d);
+
+/** RESET_OWNER: every ring is disabled. */
+void vdev_disable(struct vdev *d);
+
+/** A frontend is there. */
+void vdev_connect(struct vdev *d, const struct vdev_transport *t, void *ctx);
 
 /** End of a session: everything the frontend said is forgotten, fds closed, memory put. Counters stay. */
 void vdev_disconnect(struct vdev *d);
 
-/** A worker raised attention on @p vq (one of ours): handle broken rings, misses, faults. */
-void vdev_attention(struct vdev *d, struct vq *vq);
+/** Look after queues whose worker raised attention: broken rings, IOTLB misses, faults. */
+void vdev_attention(struct vdev *d);
 
-/** At least one rx and one tx queue run. */
+/** At least one rx and one tx queue run and are enabled. */
 bool vdev_link_up(const struct vdev *d);
 
 /** The queue pair @p pair's vq the guest transmits on (our rx) / receives on (our tx), if it runs; else NULL. */
 struct vq *vdev_rx_queue(const struct vdev *d, uint32_t pair, bool *enabled);
 struct vq *vdev_tx_queue(const struct vdev *d, uint32_t pair, bool *enabled);
+
+/* --- explaining --- */
+
+/** One sentence: what keeps the device from passing traffic, or that nothing does. Static or in @p buf. */
+const char *vdev_why(const struct vdev *d, char *buf, size_t len);
 
 #endif

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* From the facts about a ring to a running struct vq, and back. */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "vdev/ring.h"
+
+#define PACKED_BASE_FRESH 0x80008000u /* both wrap counters 1, both indices 0 */
+
+enum vq_layout
+ring_layout(const struct vdev *d, enum vdev_format format)
+{
+	if (format == VDEV_LEGACY_BE)
+		return VQ_SPLIT_SWAP;
+	return (d->features & VDEV_F(RING_PACKED)) ? VQ_PACKED : VQ_SPLIT;
+}
+
+const char *
+ring_blocked(const struct vdev *d, const struct vdev_queue *q)
+{
+	if (atomic_load_explicit(&d->fault.dead, memory_order_relaxed))
+		return "guest memory is gone: its file was truncated";
+	if (d->stopped)
+		return "the port is stopped";
+	if (q->broken)
+		return q->why != NULL ? q->why : "the guest broke the ring";
+	if (d->gmem == NULL)
+		return "no guest memory yet (SET_MEM_TABLE)";
+	if (q->size == 0)
+		return "ring size not set (SET_VRING_NUM)";
+	if (!q->addr_set)
+		return "ring addresses not set (SET_VRING_ADDR)";
+	if (!q->kick_set)
+		return "ring not started by the frontend (SET_VRING_KICK)";
+	return NULL;
+}
+
+/** Resolve the three areas over their whole extent. 0, -EFAULT, -EAGAIN as space_area(). */
+static int
+ring_resolve(const struct vdev *d, const struct vdev_queue *q, enum vq_layout layout,
+	     struct vdev_ring_map *map, uint64_t *miss)
+{
+	struct vq_extent len = vq_extent(layout, q->size, d->features);
+	uint64_t gpa;
+	int ret;
+
+	/* the device writes the descriptor ring of a packed queue; a split one's it only reads */
+	ret = space_area(d, q->desc_uva, len.desc, layout == VQ_PACKED ? IOTLB_RW : IOTLB_RO,
+			 &map->desc, &map->desc_gpa, miss);
+	if (ret == 0)
+		ret = space_area(d, q->driver_uva, len.driver, IOTLB_RO, &map->driver, &gpa, miss);
+	if (ret == 0)
+		ret = space_area(d, q->device_uva, len.device, IOTLB_RW, &map->device,
+				 &map->device_gpa, miss);
+	return ret;
+}
+
+static bool
+ring_aligned(const struct vdev_ring_map *map, enum vq_layout layout)
+{
+	struct vq_extent a = vq_alignment(layout);
+
+	return (uintptr_t)map->desc % a.desc == 0 && (uintptr_t)map->driver % a.driver == 0 &&
+	       (uintptr_t)map->device % a.device == 0;
+}
+
+bool
+ring_moved(struct vdev *d, const struct vdev_queue *q)
+{
+	struct vdev_ring_map now = {0};
+	uint64_t miss;
+
+	return ring_resolve(d, q, q->vq->layout, &now, &miss) != 0 || now.desc != q->map.desc ||
+	       now.driver != q->map.driver || now.device != q->map.device;
+}
+
+/**
+ * Where the ring stands by what the frontend said. In-order processing makes
+ * two corrections safe that other frontends need: a packed base of 16 bits
+ * (virtio-user) lacks the used half, and a split base that differs from the used
+ * index means requests nobody completed, which start again from there.
+ */
+static struct vq_state
+state_said(const struct vdev_queue *q, const struct vq_setup *s)
+{
+	uint32_t fresh = s->layout == VQ_PACKED ? PACKED_BASE_FRESH : 0;
+	struct vq_state st = vq_state_from_base(s->layout, q->base_set ? q->base : fresh);
+
+	if (s->layout == VQ_PACKED) {
+		if (q->base >> 16 == 0 && q->base_set) {
+			st.used = st.avail;
+			st.used_wrap = st.avail_wrap;
+		}
+	} else if (!q->base_ours) {
+		st.used = vq_split_used_idx(s->layout, s->device);
+		st.avail = st.used;
+	}
+	return st;
+}
+
+static struct vq_journal_key
+ring_key(const struct vdev *d, const struct vdev_queue *q)
+{
+	return (struct vq_journal_key){
+		.desc_uva = q->desc_uva,
+		.driver_uva = q->driver_uva,
+		.device_uva = q->device_uva,
+		.features = d->features & ~(VDEV_F(LOG_ALL) | VDEV_F(PROTOCOL_FEATURES)),
+		.size = q->size,
+		.base = q->base_said,
+	};
+}
+
+static void
+ring_setup(struct vdev *d, const struct vdev_queue *q, enum vq_layout layout, struct vq_setup *s)
+{
+	uint32_t i = ring_index(d, q);
+
+	*s = (struct vq_setup){
+		.layout = layout,
+		.size = q->size,
+		.features = d->features,
+		.tx = i % 2 == 0,
+		.desc = q->map.desc,
+		.driver = q->map.driver,
+		.device = q->map.device,
+		.desc_gpa = q->map.desc_gpa,
+		.device_gpa = q->map.device_gpa,
+		/* with an IOMMU the frontend can only say an IOVA */
+		.log_used_gpa =
+			(d->features & VDEV_F(ACCESS_PLATFORM)) ? q->map.device_gpa : q->log_gpa,
+		.log_ring = q->addr_flags & VDEV_ADDR_F_LOG,
+		.kick_fd = q->kick_fd,
+		.call_fd = q->call_fd,
+		.mtu = d->mtu,
+		.mem = d->vq_mem,
+		.fault = &d->fault,
+		.mp = d->cfg.mp,
+		.journal = d->journal == NULL ? NULL : vq_journal_get(d->journal, i),
+		.host = &d->host,
+	};
+}
+
+/** The queue object; it lives on when the ring stops, for its counters. */
+static struct vq *
+ring_vq(struct vdev_queue *q)
+{
+	if (q->vq == NULL) {
+		q->vq = aligned_alloc(RTE_CACHE_LINE_SIZE,
+				      RTE_ALIGN(sizeof(struct vq), RTE_CACHE_LINE_SIZE));
+		if (q->vq != NULL)
+			memset(q->vq, 0, sizeof(*q->vq));
+	}
+	return q->vq;
+}
+
+static bool
+refuse(struct vdev_queue *q, const char *why)
+{
+	q->refused = true;
+	q->why = why;
+	return false;
+}
+
+/** Decide the format and see whether such a ring can be served. */
+static bool
+ring_shape(const struct vdev *d, struct vdev_queue *q, enum vq_layout *layout)
+{
+	const struct vdev_format_facts facts = {
+		.features = d->features,
+		.needed = d->formats_needed,
+		.endian_set = q->endian_set,
+		.big_endian = q->big_endian,
+		.policy = d->cfg.policy,
+	};
+	struct vdev_format_verdict v = vdev_format_decide(&facts);
+	const char *why = vdev_features_check(d->features);
+
+	if (why == NULL)
+		why = v.refused;
+	if (why != NULL)
+		return refuse(q, why);
+	q->format = v.format;
+	q->how = v.how;
+	*layout = ring_layout(d, v.format);
+	why = vq_check(*layout, q->size, d->features);
+	return why == NULL || refuse(q, why);
+}
+
+static bool
+ring_place(struct vdev *d, struct vdev_queue *q, enum vq_layout layout)
+{
+	uint64_t miss = 0;
+	int ret = ring_resolve(d, q, layout, &q->map, &miss);
+
+	if (ret == -EAGAIN) {
+		q->why = "waits for the IOMMU translation of its ring";
+		if (!q->asked || q->asked_iova != miss)
+			space_ask(d, miss, IOTLB_RW);
+		q->asked = true;
+		q->asked_iova = miss;
+		return false;
+	}
+	if (ret != 0)
+		return refuse(q, "ring is not wholly inside guest memory");
+	return ring_aligned(&q->map, layout) ||
+	       refuse(q, "ring is not aligned as its layout demands");
+}
+
+static bool
+ring_launch(struct vdev *d, struct vdev_queue *q, enum vq_layout layout)
+{
+	struct vq_journal_key key = ring_key(d, q);
+	struct vq_setup s;
+
+	ring_setup(d, q, layout, &s);
+	if (q->base_ours || s.journal == NULL || !vq_journal_recover(s.journal, &key, &s))
+		s.state = state_said(q, &s);
+	if (layout == VQ_PACKED && (s.state.avail >= q->size || s.state.used >= q->size))
+		return refuse(q, "ring base is outside the ring");
+	if (ring_vq(q) == NULL || vq_start(q->vq, &s) != 0)
+		return refuse(q, "no memory for the queue");
+	if (s.journal != NULL)
+		vq_journal_start(s.journal, &key, &s.state);
+	return true;
+}
+
+void
+ring_start(struct vdev *d, struct vdev_queue *q)
+{
+	const char *before = q->why;
+	enum vq_layout layout;
+
+	q->why = ring_blocked(d, q);
+	q->refused = false;
+	if (q->why == NULL && ring_shape(d, q, &layout) && ring_place(d, q, layout) &&
+	    ring_launch(d, q, layout)) {
+		q->running = true;
+		d->counters.ring_starts++;
+		log_debug(d->name, "queue %u starts: %s, size %u", ring_index(d, q),
+			  vdev_format_name(q->format), q->size);
+	} else if (q->refused && q->why != before) {
+		log_peer(&d->log_limit, d->name, "queue %u cannot start: %s", ring_index(d, q),
+			 q->why);
+	}
+}
+
+void
+ring_halt(struct vdev *d, struct vdev_queue *q)
+{
+	struct vq_state s;
+
+	if (!q->running)
+		return;
+	s = vq_stop(q->vq);
+	q->base = vq_state_to_base(q->vq->layout, &s);
+	q->base_set = q->base_ours = true;
+	q->running = false;
+}
+
+void
+ring_close(struct vdev *d, struct vdev_queue *q)
+{
+	ring_halt(d, q);
+	if (d->journal != NULL)
+		vq_journal_stop(vq_journal_get(d->journal, ring_index(d, q)));
+	q->base_said = q->base;
+	q->kick_set = q->broken = q->refused = false;
+	q->endian_set = false; /* said once per start, see doc/format-bits.md */
+	q->why = NULL;
+}
+
+void
+ring_forget(struct vdev_queue *q)
+{
+	struct vdev_queue keep = *q;
+
+	*q = (struct vdev_queue){
+		.kick_fd = keep.kick_fd,
+		.call_fd = keep.call_fd,
+		.err_fd = keep.err_fd,
+		.vq = keep.vq,
+		.shown_running = keep.shown_running,
+		.shown_enabled = keep.shown_enabled,
+	};
+}
+
+void
+ring_close_fds(struct vdev_queue *q)
+{
+	int *fds[] = {&q->kick_fd, &q->call_fd, &q->err_fd};
+	size_t i;
+
+	for (i = 0; i < RTE_DIM(fds); i++) {
+		if (*fds[i] >= 0)
+			close(*fds[i]);
+		*fds[i] = -1;
+	}
+}
+
+void
+ring_poke(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLOUT};
+
+	/* the peer may have made it blocking and full: then it has its event already */
+	if (fd >= 0 && poll(&p, 1, 0) == 1 && (p.revents & POLLOUT))
+		(void)!eventfd_write(fd, 1);
+}
+
+struct vdev_queue *
+ring_get(struct vdev *d, uint32_t i)
+{
+	if (i >= 2 * d->cfg.queue_pairs)
+		return NULL;
+	d->nqueues = RTE_MAX(d->nqueues, i + 1);
+	return &d->q[i];
+}

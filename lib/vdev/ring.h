@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One ring of a device, inside lib/vdev: from facts to a running struct vq and
+ * back. Everything here wants the ring out of the workers' hands: not running,
+ * or the device paused. Control thread.
+ */
+#ifndef VDEV_RING_H
+#define VDEV_RING_H
+
+#include "vdev/vdev.h"
+
+static inline uint32_t
+ring_index(const struct vdev *d, const struct vdev_queue *q)
+{
+	return (uint32_t)(q - d->q);
+}
+
+/** Queue @p i, remembered as seen; NULL when the device has no such queue. */
+struct vdev_queue *ring_get(struct vdev *d, uint32_t i);
+
+/** The layout the negotiated features and @p format ask for. */
+enum vq_layout ring_layout(const struct vdev *d, enum vdev_format format);
+
+/** Why @p q must not run as things are, short of trying; NULL: try. Static text. */
+const char *ring_blocked(const struct vdev *d, const struct vdev_queue *q);
+
+/** Start @p q if the facts allow it; else q->why says what is missing and q->refused whether it is final. */
+void ring_start(struct vdev *d, struct vdev_queue *q);
+
+/** Take the state out of a running ring; it can be started again from there. */
+void ring_halt(struct vdev *d, struct vdev_queue *q);
+
+/** ring_halt(), and the frontend knows: nothing to recover, no start before the next SET_VRING_KICK. */
+void ring_close(struct vdev *d, struct vdev_queue *q);
+
+/** Forget what was said about @p q, but not its descriptors. Not running. */
+void ring_forget(struct vdev_queue *q);
+void ring_close_fds(struct vdev_queue *q);
+
+/** Whether a running ring's areas are no longer where they were when it was started. */
+bool ring_moved(struct vdev *d, const struct vdev_queue *q);
+
+/** Write to an eventfd of the frontend's; never blocks. -1 is fine. */
+void ring_poke(int fd);
+
+/* --- space.c: what guest addresses mean --- */
+
+/**
+ * Replace memory map, translations and log by these (each may be the present
+ * one). The old ones are freed when nobody uses them. On failure (-ENOMEM) the
+ * new ones are freed instead and nothing changed.
+ */
+int space_change(struct vdev *d, struct gmem *m, struct iotlb *t, struct dirty *log);
+
+/** space_change() with what is there: after a change of features. */
+int space_refresh(struct vdev *d);
+
+/**
+ * Host address of a ring area [addr, addr + len). 0, -EFAULT when it is not
+ * mapped as a whole, -EAGAIN when a translation is missing: @p miss says which.
+ */
+int space_area(const struct vdev *d, uint64_t addr, uint64_t len, uint32_t perm, void **hva,
+	       uint64_t *gpa, uint64_t *miss);
+
+/** Ask the frontend for a translation. */
+void space_ask(struct vdev *d, uint64_t iova, uint32_t perm);
+
+#endif

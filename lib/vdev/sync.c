@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Which queues run: the level-triggered half of the device model.
+ *
+ * Facts may come in any order and any number of times; this file looks only at
+ * what they say now. A queue handed to workers is taken back by publishing a
+ * set without it, which waits for the grace period, and never otherwise.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "vdev/ring.h"
+
+#define STATUS_NEEDS_RESET 0x40u
+
+static void
+publish(struct vdev *d)
+{
+	d->cfg.ops->publish(d);
+	if (d->cfg.ops->changed != NULL)
+		d->cfg.ops->changed(d);
+}
+
+void
+vdev_pause(struct vdev *d)
+{
+	bool any = false;
+	uint32_t i;
+
+	if (d->paused)
+		return;
+	d->paused = true;
+	for (i = 0; i < d->nqueues; i++) {
+		any |= d->q[i].shown_running;
+		d->q[i].shown_running = false;
+	}
+	if (any)
+		d->cfg.ops->publish(d);
+}
+
+static void
+stop_blocked(struct vdev *d)
+{
+	const char *why;
+	uint32_t i;
+
+	for (i = 0; i < d->nqueues; i++) {
+		if (!d->q[i].running)
+			continue;
+		why = ring_blocked(d, &d->q[i]);
+		if (why == NULL)
+			continue;
+		vdev_pause(d);
+		ring_halt(d, &d->q[i]);
+		d->q[i].why = why;
+	}
+}
+
+static bool
+effective_enable(const struct vdev *d, const struct vdev_queue *q)
+{
+	return q->enabled || !(d->features & VDEV_F(PROTOCOL_FEATURES));
+}
+
+/** Note what is about to be published of @p q; whether it differs from what was. */
+static bool
+show(const struct vdev *d, struct vdev_queue *q)
+{
+	bool enabled = effective_enable(d, q);
+	bool differs =
+		q->running != q->shown_running || (q->running && enabled != q->shown_enabled);
+
+	q->shown_running = q->running;
+	q->shown_enabled = enabled;
+	return differs;
+}
+
+void
+vdev_sync(struct vdev *d)
+{
+	bool differs = false;
+	uint32_t i;
+
+	stop_blocked(d);
+	for (i = 0; i < d->nqueues; i++)
+		if (!d->q[i].running)
+			ring_start(d, &d->q[i]);
+	d->paused = false;
+	for (i = 0; i < d->nqueues; i++)
+		differs |= show(d, &d->q[i]);
+	if (differs)
+		publish(d);
+}
+
+void
+vdev_stop(struct vdev *d)
+{
+	d->stopped = true;
+	vdev_sync(d);
+}
+
+void
+vdev_resume(struct vdev *d)
+{
+	d->stopped = false;
+	vdev_sync(d);
+}
+
+void
+vdev_reset(struct vdev *d)
+{
+	uint32_t i;
+
+	vdev_pause(d);
+	for (i = 0; i < d->nqueues; i++) {
+		ring_close(d, &d->q[i]);
+		ring_forget(&d->q[i]);
+	}
+	d->features = 0;
+	d->features_set = false;
+	d->status = 0;
+	d->mtu = 0;
+	space_refresh(d);
+}
+
+void
+vdev_disable(struct vdev *d)
+{
+	uint32_t i;
+
+	for (i = 0; i < d->nqueues; i++)
+		d->q[i].enabled = false;
+}
+
+/* --- attention of the workers --- */
+
+static void
+ring_broke(struct vdev *d, struct vdev_queue *q)
+{
+	const char *why = atomic_load_explicit(&q->vq->why, memory_order_acquire);
+
+	if (!q->running)
+		return;
+	vdev_pause(d);
+	ring_halt(d, q);
+	q->broken = true;
+	q->why = why != NULL ? why : "the guest broke the ring";
+	d->status |= STATUS_NEEDS_RESET;
+	d->counters.ring_errors++;
+	log_peer(&d->log_limit, d->name, "queue %u is broken and stopped: %s", ring_index(d, q),
+		 q->why);
+	ring_poke(q->err_fd);
+	if (d->transport != NULL && d->transport->ring_error != NULL)
+		d->transport->ring_error(d, ring_index(d, q));
+}
+
+static void
+ring_attention(struct vdev *d, struct vdev_queue *q)
+{
+	uint32_t bits = atomic_exchange_explicit(&q->vq->attention, 0, memory_order_acq_rel);
+
+	if ((bits & VQ_ATTN_MISS) && q->running)
+		space_ask(d, atomic_load(&q->vq->miss_iova), atomic_load(&q->vq->miss_perm));
+	/* a vanished file looks like a broken ring to a worker; it is not the guest driver's doing */
+	if ((bits & VQ_ATTN_BROKEN) && !atomic_load(&d->fault.dead))
+		ring_broke(d, q);
+}
+
+static void
+check_fault(struct vdev *d)
+{
+	if (d->fault_seen || !atomic_load_explicit(&d->fault.dead, memory_order_acquire))
+		return;
+	d->fault_seen = true;
+	d->counters.faults++;
+	d->status |= STATUS_NEEDS_RESET;
+	log_peer(&d->log_limit, d->name, "memory file truncated by its owner; the port stops");
+}
+
+void
+vdev_attention(struct vdev *d)
+{
+	uint32_t i;
+
+	for (i = 0; i < d->nqueues; i++)
+		if (d->q[i].vq != NULL)
+			ring_attention(d, &d->q[i]);
+	check_fault(d);
+	vdev_sync(d);
+}
+
+/* --- what the owner publishes --- */
+
+static struct vq *
+running_queue(const struct vdev *d, uint32_t i, bool *enabled)
+{
+	const struct vdev_queue *q;
+
+	if (i >= d->nqueues || d->paused || !d->q[i].running)
+		return NULL;
+	q = &d->q[i];
+	if (enabled != NULL)
+		*enabled = effective_enable(d, q);
+	return q->vq;
+}
+
+struct vq *
+vdev_rx_queue(const struct vdev *d, uint32_t pair, bool *enabled)
+{
+	return running_queue(d, 2 * pair + 1, enabled);
+}
+
+struct vq *
+vdev_tx_queue(const struct vdev *d, uint32_t pair, bool *enabled)
+{
+	return running_queue(d, 2 * pair, enabled);
+}
+
+bool
+vdev_link_up(const struct vdev *d)
+{
+	bool up[2] = {false, false};
+	uint32_t i;
+
+	for (i = 0; i < d->nqueues; i++)
+		if (d->q[i].running && effective_enable(d, &d->q[i]))
+			up[i % 2] = true;
+	return up[0] && up[1];
+}

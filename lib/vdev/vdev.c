@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A device's life cycle and the facts that concern it as a whole. */
+#include <bsd/string.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "vdev/ring.h"
+
+#define STATUS_FEATURES_OK 0x08u
+#define STATUS_NEEDS_RESET 0x40u
+#define MTU_MIN 68 /* virtio spec 5.1.4.1, IPv4's smallest */
+
+/**
+ * The way from a worker to control. Its own allocation: a call may still be
+ * queued in the loop when the device is freed, and is then the last user.
+ */
+struct vdev_attn {
+	struct ev_work work;
+	atomic_bool posted; /* [atomic] queued in the loop */
+	struct vdev *d;     /* [ctl] NULL: the device is gone */
+	struct ev_loop *loop;
+};
+
+static void
+attn_run(struct ev_work *w)
+{
+	struct vdev_attn *a = container_of(w, struct vdev_attn, work);
+
+	if (a->d == NULL) {
+		free(a);
+		return;
+	}
+	atomic_store_explicit(&a->posted, false, memory_order_seq_cst);
+	vdev_attention(a->d);
+}
+
+/** Worker. */
+static void
+attn_raise(const struct vq_host *host, struct vq *vq)
+{
+	struct vdev_attn *a = container_of(host, const struct vdev, host)->attn;
+
+	(void)vq;
+	if (a->loop != NULL && !atomic_exchange_explicit(&a->posted, true, memory_order_seq_cst))
+		ev_post(a->loop, &a->work);
+}
+
+static struct vdev_attn *
+attn_new(struct vdev *d)
+{
+	struct vdev_attn *a = calloc(1, sizeof(*a));
+
+	if (a != NULL) {
+		a->work.fn = attn_run;
+		a->d = d;
+		a->loop = d->cfg.loop;
+	}
+	return a;
+}
+
+/** No worker can raise it any more. */
+static void
+attn_free(struct vdev_attn *a)
+{
+	if (atomic_load(&a->posted))
+		a->d = NULL;
+	else
+		free(a);
+}
+
+static void
+open_journal(struct vdev *d)
+{
+	if (d->cfg.state_path == NULL)
+		return;
+	d->journal = vq_journal_open(d->cfg.state_path, 2 * d->cfg.queue_pairs);
+	if (d->journal == NULL)
+		log_warn(d->name, "no ring state is kept for a restart: %s: %s", d->cfg.state_path,
+			 strerror(errno));
+}
+
+struct vdev *
+vdev_new(const struct vdev_config *cfg)
+{
+	struct vdev *d;
+	uint32_t i;
+
+	if (cfg->queue_pairs == 0 || cfg->queue_pairs > VDEV_QUEUE_PAIRS_MAX ||
+	    cfg->policy >= VDEV_POLICY_NUM) {
+		errno = EINVAL;
+		return NULL;
+	}
+	d = calloc(1, sizeof(*d));
+	if (d == NULL)
+		return NULL;
+	d->cfg = *cfg;
+	strlcpy(d->name, cfg->name, sizeof(d->name));
+	d->cfg.name = d->name;
+	d->host.attention = attn_raise;
+	for (i = 0; i < VDEV_QUEUES_MAX; i++)
+		d->q[i].kick_fd = d->q[i].call_fd = d->q[i].err_fd = -1;
+	d->attn = attn_new(d);
+	d->tlb = iotlb_new();
+	if (d->attn == NULL || d->tlb == NULL) {
+		vdev_free(d, true);
+		errno = ENOMEM;
+		return NULL;
+	}
+	open_journal(d);
+	return d;
+}
+
+void
+vdev_free(struct vdev *d, bool keep_state)
+{
+	uint32_t i;
+
+	if (d == NULL)
+		return;
+	vdev_disconnect(d);
+	for (i = 0; i < VDEV_QUEUES_MAX; i++)
+		free(d->q[i].vq);
+	if (d->journal != NULL)
+		vq_journal_close(d->journal, !keep_state);
+	iotlb_free(d->tlb);
+	if (d->attn != NULL)
+		attn_free(d->attn);
+	free(d);
+}
+
+void
+vdev_connect(struct vdev *d, const struct vdev_transport *t, void *ctx)
+{
+	d->transport = t;
+	d->transport_ctx = ctx;
+}
+
+/** Everything the frontend said; the rings stand still and keep their entry in the journal. */
+static void
+forget_session(struct vdev *d)
+{
+	struct iotlb *empty = iotlb_new();
+	uint32_t i;
+
+	for (i = 0; i < d->nqueues; i++) {
+		ring_halt(d, &d->q[i]);
+		ring_close_fds(&d->q[i]);
+		ring_forget(&d->q[i]);
+	}
+	/* without memory there is no bundle to allocate: this cannot fail */
+	space_change(d, NULL, empty != NULL ? empty : d->tlb, NULL);
+	d->features = 0;
+	d->features_set = false;
+	d->formats_needed = 0;
+	d->status = 0;
+	d->status_used = false;
+	d->mtu = 0;
+	atomic_store(&d->fault.dead, false);
+	d->fault_seen = false;
+}
+
+void
+vdev_disconnect(struct vdev *d)
+{
+	vdev_pause(d);
+	forget_session(d);
+	d->transport = NULL;
+	d->transport_ctx = NULL;
+	vdev_sync(d);
+	d->nqueues = 0;
+	if (d->cfg.ops->changed != NULL)
+		d->cfg.ops->changed(d);
+}
+
+static bool
+any_running(const struct vdev *d)
+{
+	uint32_t i;
+
+	for (i = 0; i < d->nqueues; i++)
+		if (d->q[i].running)
+			return true;
+	return false;
+}
+
+int
+vdev_set_features(struct vdev *d, uint64_t features)
+{
+	uint64_t change = d->features ^ features;
+
+	if (features & ~d->cfg.features) {
+		d->counters.features_refused++;
+		return -EINVAL;
+	}
+	if ((change & ~VDEV_F(LOG_ALL)) != 0 && any_running(d)) {
+		d->counters.features_refused++;
+		return -EBUSY;
+	}
+	d->features = features;
+	d->features_set = true;
+	if (change != 0 && space_refresh(d) != 0) {
+		d->features ^= change;
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+int
+vdev_set_formats(struct vdev *d, uint32_t needed)
+{
+	if ((needed & ~VDEV_FORMATS_ALL) != 0 || (needed & (needed - 1)) != 0)
+		return -EINVAL;
+	d->formats_needed = needed;
+	return 0;
+}
+
+/** Whether FEATURES_OK may stand: the part of a ring's verdict that is known before any ring is. */
+static bool
+features_ok(const struct vdev *d)
+{
+	const struct vdev_format_facts facts = {
+		.features = d->features,
+		.needed = d->formats_needed,
+		.policy = d->cfg.policy,
+	};
+	const char *why = vdev_features_check(d->features);
+	struct vdev_format_verdict v = vdev_format_decide(&facts);
+
+	/* SET_VRING_ENDIAN may still make a legacy guest fit */
+	if (why == NULL && v.refused != NULL &&
+	    (v.format == VDEV_MODERN ||
+	     !(vdev_policy_formats(d->cfg.policy) & ~(1u << VDEV_MODERN))))
+		why = v.refused;
+	return why == NULL;
+}
+
+/** A device reset. The frontend asks for the ring indices afterwards (QEMU 7.2 does), so they stay. */
+static void
+status_reset(struct vdev *d)
+{
+	uint32_t i;
+
+	vdev_pause(d);
+	for (i = 0; i < d->nqueues; i++)
+		ring_close(d, &d->q[i]);
+	d->status = 0;
+}
+
+void
+vdev_set_status(struct vdev *d, uint8_t status)
+{
+	d->status_used = true;
+	if (status == 0) {
+		status_reset(d);
+		return;
+	}
+	if ((status & STATUS_FEATURES_OK) && !features_ok(d)) {
+		log_peer(&d->log_limit, d->name, "FEATURES_OK refused for features 0x%" PRIx64,
+			 d->features);
+		status &= (uint8_t)~STATUS_FEATURES_OK;
+	}
+	d->status = (uint8_t)((status & ~STATUS_NEEDS_RESET) | (d->status & STATUS_NEEDS_RESET));
+}
+
+uint8_t
+vdev_get_status(const struct vdev *d)
+{
+	return d->status;
+}
+
+int
+vdev_set_mtu(struct vdev *d, uint16_t mtu)
+{
+	if (mtu < MTU_MIN || (d->cfg.mtu != 0 && mtu > d->cfg.mtu))
+		return -EINVAL;
+	if (mtu == d->mtu)
+		return 0;
+	if (any_running(d) && !d->paused)
+		return -EBUSY;
+	d->mtu = mtu;
+	return 0;
+}
+
+/** Stop every ring whose decided format the facts no longer support. */
+void
+vdev_set_policy(struct vdev *d, enum vdev_policy policy)
+{
+	uint32_t i;
+
+	d->cfg.policy = policy;
+	for (i = 0; i < d->nqueues; i++) {
+		if (d->q[i].running && !(vdev_policy_formats(policy) & (1u << d->q[i].format))) {
+			vdev_pause(d);
+			ring_halt(d, &d->q[i]);
+		}
+	}
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Facts about one ring, one setter for each vhost-user vring message. */
+#include <errno.h>
+#include <unistd.h>
+
+#include "vdev/ring.h"
+
+/**
+ * The queue a fact is about, ready to be changed: a running ring is stopped
+ * where it stands and vdev_sync() starts it again with the new fact.
+ */
+static int
+ring_edit(struct vdev *d, uint32_t i, struct vdev_queue **out)
+{
+	struct vdev_queue *q = ring_get(d, i);
+
+	if (q == NULL)
+		return -EINVAL;
+	if (q->running && !d->paused)
+		return -EBUSY;
+	ring_halt(d, q);
+	*out = q;
+	return 0;
+}
+
+bool
+vdev_vq_running(const struct vdev *d, uint32_t i)
+{
+	return i < d->nqueues && d->q[i].running;
+}
+
+int
+vdev_vq_set_num(struct vdev *d, uint32_t i, uint32_t size)
+{
+	struct vdev_queue *q;
+	int ret;
+
+	/* what a layout demands beyond this is checked at start, when the layout is known */
+	if (size == 0 || size > VDEV_RING_SIZE_MAX)
+		return -EINVAL;
+	ret = ring_edit(d, i, &q);
+	if (ret == 0)
+		q->size = size;
+	return ret;
+}
+
+int
+vdev_vq_set_addr(struct vdev *d, uint32_t i, uint64_t desc_uva, uint64_t driver_uva,
+		 uint64_t device_uva, uint64_t log_gpa, uint32_t flags)
+{
+	struct vdev_queue *q;
+	int ret;
+
+	if (flags & ~VDEV_ADDR_F_LOG)
+		return -EINVAL;
+	ret = ring_edit(d, i, &q);
+	if (ret != 0)
+		return ret;
+	q->desc_uva = desc_uva;
+	q->driver_uva = driver_uva;
+	q->device_uva = device_uva;
+	q->log_gpa = log_gpa;
+	q->addr_flags = flags;
+	q->addr_set = true;
+	q->asked = false;
+	return 0;
+}
+
+int
+vdev_vq_set_base(struct vdev *d, uint32_t i, uint32_t base)
+{
+	struct vdev_queue *q;
+	int ret = ring_edit(d, i, &q);
+
+	if (ret != 0)
+		return ret;
+	q->base = q->base_said = base;
+	q->base_set = true;
+	q->base_ours = false;
+	return 0;
+}
+
+int
+vdev_vq_get_base(struct vdev *d, uint32_t i, uint32_t *base)
+{
+	struct vdev_queue *q;
+	int ret = ring_edit(d, i, &q);
+
+	if (ret != 0)
+		return ret;
+	ring_close(d, q);
+	if (q->kick_fd >= 0)
+		close(q->kick_fd);
+	q->kick_fd = -1;
+	*base = q->base;
+	return 0;
+}
+
+int
+vdev_vq_set_kick(struct vdev *d, uint32_t i, int fd)
+{
+	struct vdev_queue *q;
+	int ret = ring_edit(d, i, &q);
+
+	if (ret != 0)
+		return ret;
+	if (q->kick_fd >= 0)
+		close(q->kick_fd);
+	q->kick_fd = fd;
+	q->kick_set = true;
+	q->asked = false;
+	return 0;
+}
+
+int
+vdev_vq_set_call(struct vdev *d, uint32_t i, int fd)
+{
+	struct vdev_queue *q = ring_get(d, i);
+	int old;
+
+	if (q == NULL)
+		return -EINVAL;
+	old = q->call_fd;
+	q->call_fd = fd;
+	if (q->running) {
+		vq_swap_call(q->vq, fd);
+		if (!d->paused)
+			d->cfg.ops->grace(d);
+		/* what the old one was told in between may have gone nowhere */
+		ring_poke(fd);
+	}
+	if (old >= 0)
+		close(old);
+	return 0;
+}
+
+int
+vdev_vq_set_err(struct vdev *d, uint32_t i, int fd)
+{
+	struct vdev_queue *q = ring_get(d, i);
+
+	if (q == NULL)
+		return -EINVAL;
+	if (q->err_fd >= 0)
+		close(q->err_fd);
+	q->err_fd = fd;
+	if (q->broken)
+		ring_poke(fd);
+	return 0;
+}
+
+int
+vdev_vq_set_enable(struct vdev *d, uint32_t i, bool on)
+{
+	struct vdev_queue *q = ring_get(d, i);
+
+	if (q == NULL)
+		return -EINVAL;
+	q->enabled = on;
+	return 0;
+}
+
+int
+vdev_vq_set_endian(struct vdev *d, uint32_t i, uint32_t num)
+{
+	struct vdev_queue *q = ring_get(d, i);
+
+	if (q == NULL || num > 1)
+		return -EINVAL;
+	if (q->running)
+		return -EBUSY;
+	q->endian_set = true;
+	q->big_endian = num == 1;
+	return 0;
+}
