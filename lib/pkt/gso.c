@@ -55,7 +55,7 @@ fix_tcp(const struct gso_job *j, uint8_t *hdr)
 
 	tcp->sent_seq = rte_cpu_to_be_32(rte_be_to_cpu_32(tcp->sent_seq) + j->off);
 	if (!is_last(j))
-		tcp->tcp_flags &= (uint8_t)~(RTE_TCP_FIN_FLAG | RTE_TCP_PSH_FLAG);
+		tcp->tcp_flags &= (uint8_t) ~(RTE_TCP_FIN_FLAG | RTE_TCP_PSH_FLAG);
 	/* the window was reduced once, so it is said once (RFC 3168 6.1.2) */
 	if (j->index != 0)
 		tcp->tcp_flags &= (uint8_t)~RTE_TCP_CWR_FLAG;
@@ -107,8 +107,8 @@ fix_ip(const struct gso_job *j, uint8_t *hdr)
 	ip->total_length = rte_cpu_to_be_16((uint16_t)len);
 	/* fragments share the datagram's number, segments are datagrams of their own */
 	if (j->kind->csum_offset != 0)
-		ip->packet_id = rte_cpu_to_be_16(
-			(uint16_t)(rte_be_to_cpu_16(ip->packet_id) + j->index));
+		ip->packet_id =
+			rte_cpu_to_be_16((uint16_t)(rte_be_to_cpu_16(ip->packet_id) + j->index));
 	ip->hdr_checksum = 0;
 	ip->hdr_checksum = (uint16_t)~rte_raw_cksum(ip, j->h.l3_len);
 }

@@ -18,10 +18,10 @@
 #define PKT_HDRS_L4 96   /* enough for the ports behind all but odd IPv6 extension chains */
 
 struct pkt_hdrs {
-	uint16_t n;          /* bytes copied, <= len of the frame */
-	uint16_t l2_len;     /* Ethernet and VLAN tags */
-	uint16_t l3_len;     /* IP with options or extensions; 0: not IP, or does not fit the copy */
-	uint16_t l4_len;     /* TCP or UDP; 0: neither, a later fragment, or does not fit */
+	uint16_t n;      /* bytes copied, <= len of the frame */
+	uint16_t l2_len; /* Ethernet and VLAN tags */
+	uint16_t l3_len; /* IP with options or extensions; 0: not IP, or does not fit the copy */
+	uint16_t l4_len; /* TCP or UDP; 0: neither, a later fragment, or does not fit */
 	uint16_t ether_type; /* behind the VLAN tags, host order */
 	uint16_t next_off;   /* IPv6: where the number of the L4 protocol is */
 	uint8_t proto;       /* behind the IP header, valid when l3_len is not 0 */

@@ -7,10 +7,14 @@
  * snapshot, wakes sleeping workers, waits until every worker has passed a
  * quiescent state (rte_rcu_qsbr; sleepers are offline) and frees the old one.
  * When it returns, a queue that is not in the new snapshot belongs to control.
+ *
+ * A queue must not go from one worker to another in one publication: for the
+ * length of a grace period both would own it. sw_publish() does it in two.
  */
 #ifndef SWITCH_DATAPLANE_H
 #define SWITCH_DATAPLANE_H
 
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -21,8 +25,10 @@
 #include "pkt/pktq.h"
 
 #define DP_PORTS_MAX 2048
+#define DP_QUEUES_MAX 128 /* of a port, per direction */
 #define DP_WORKERS_MAX 128
-#define DP_FLOWS 1024 /* buckets of a port's flow -> queue table */
+#define DP_FLOWS 1024        /* buckets of a port's flow -> queue table, a power of two */
+#define DP_FLOW_UNKNOWN 0xff /* nothing was sent on this flow yet */
 
 struct dataplane;
 struct fdb;
@@ -30,19 +36,22 @@ struct worker;
 
 /** A flow's egress queue on a multiqueue port: the one the guest last sent the reverse flow on (spec 5.1.6.5.6.1). */
 struct dp_flows {
-	atomic_uchar queue[DP_FLOWS]; /* [atomic], written by workers only when it changes */
+	atomic_uchar
+		queue[DP_FLOWS]; /* [atomic] queue pair, written by workers only when it changes */
 };
 
 /** A port as workers see it. [fixed] */
 struct dp_port {
 	uint16_t id;
-	uint16_t domain;    /* bridge: frames stay within equal domains */
-	uint16_t nrx, ntx;  /* running queues */
-	bool isolated;      /* not flooded to from other isolated ports */
+	uint16_t domain;   /* bridge: frames stay within equal domains */
+	uint16_t nrx, ntx; /* running queues */
+	bool isolated;     /* exchanges nothing with other isolated ports */
 	struct rte_ether_addr mac;
-	struct pktq **rx;   /* nrx */
-	struct pktq **tx;   /* ntx, enabled ones only */
-	bool *discard;      /* nrx: started but disabled, drop what it sends (DROP_RX_DISABLED) */
+	struct rte_ether_addr eth_peer; /* where mode "mac" sends frames that leave here */
+	const struct dp_port
+		*peer;          /* where the wire modes send what comes in here; may be itself */
+	struct pktq **rx;       /* nrx */
+	struct pktq **tx;       /* ntx, enabled ones only, ascending by queue pair */
 	struct dp_flows *flows; /* ntx > 1; owned by the port, outlives snapshots */
 };
 
@@ -50,12 +59,12 @@ struct dp_port {
 struct dp_poll {
 	struct pktq *q;
 	const struct dp_port *port;
-	bool discard;
+	bool discard; /* started but disabled: drop what it sends (DROP_RX_DISABLED) */
 };
 
 struct dp_worker {
 	uint32_t n;
-	bool must_poll; /* a queue without event fd: the worker cannot sleep */
+	bool must_poll; /* a queue that cannot wake the worker: it must not sleep */
 	struct dp_poll *poll;
 	/* egress queues this worker flushes while they hold frames (pktq.held) */
 	uint32_t nflush;
@@ -66,31 +75,51 @@ struct dp_worker {
 typedef void (*dp_forward_fn)(struct worker *w, const struct dataplane *dp,
 			      const struct dp_port *in, struct pktq *rxq, struct pkt_batch *batch);
 
+/** A source of frames: called once a turn for every rx queue, sends through forward_send(). Worker. */
+typedef void (*dp_generate_fn)(struct worker *w, const struct dataplane *dp,
+			       const struct dp_port *port, struct pktq *rxq);
+
+/** A forwarding mode ("set fwd NAME"). */
+struct fwd_mode {
+	const char *name;
+	dp_forward_fn forward;   /* NULL: received frames stay in the rings */
+	dp_generate_fn generate; /* NULL: makes no frames of its own */
+};
+
 struct dataplane {
 	uint64_t generation;
-	dp_forward_fn forward; /* NULL: stopped, rings are not polled */
+	const struct fwd_mode *mode; /* NULL: stopped, workers touch no queue */
 	struct fdb *fdb;
 	uint16_t nports;
-	const struct dp_port **by_id;  /* DP_PORTS_MAX, NULL: no such port */
-	const struct dp_port **ports;  /* nports, dense: the flood list */
+	const struct dp_port **by_id; /* DP_PORTS_MAX, NULL: no such port */
+	const struct dp_port **ports; /* nports, dense: the flood list */
 	uint32_t nworkers;
 	struct dp_worker worker[DP_WORKERS_MAX];
-	void *arena; /* everything above that is not inline lives here */
+	void *arena; /* everything above that is not inline lives here; freed with the snapshot */
 };
 
-/** Publication state, one per program. [ctl] except as marked. */
+/** How control reaches one worker. */
+struct dp_wait {
+	int epfd;      /* [ctl] a sleeping worker waits here; control keeps its interest list */
+	int wake_fd;   /* [ctl] eventfd in that list: wakes the worker */
+	int *fds;      /* [ctl] event fds in that list, ascending */
+	uint32_t nfds; /* [ctl] */
+	atomic_bool asleep; /* [atomic] set by the worker */
+};
+
+/** Publication state, one per program. */
 struct dp_ctl {
-	_Atomic(struct dataplane *) live; /* [atomic] */
+	_Atomic(struct dataplane *) live; /* [atomic] never NULL */
+	atomic_bool waiting; /* [atomic] control waits for a grace period: let it have the CPU */
 	struct rte_rcu_qsbr *qsbr;
 	uint32_t nworkers;
-	struct {
-		int epfd;    /* a sleeping worker waits here; control keeps its interest list */
-		int wake_fd; /* eventfd in that list: wakes the worker for a new snapshot */
-		atomic_bool asleep; /* [atomic] set by the worker */
-	} worker[DP_WORKERS_MAX];
+	struct dp_wait worker[DP_WORKERS_MAX] __rte_cache_aligned;
 };
 
+/** 0 or -errno. Publishes an empty, stopped snapshot; no worker is online yet. */
 int dp_ctl_init(struct dp_ctl *c, uint32_t nworkers);
+
+/** After the last worker has gone offline. */
 void dp_ctl_fini(struct dp_ctl *c);
 
 /** Publish @p dp (taken) and return after the grace period with the old snapshot freed. Control. */
@@ -99,13 +128,47 @@ void dp_publish(struct dp_ctl *c, struct dataplane *dp);
 /** Wait until every worker has passed a quiescent state. Control; about a microsecond while workers poll. */
 void dp_grace(struct dp_ctl *c);
 
+/** Make every worker that sleeps, or is about to, return from dp_sleep(). Any thread. */
+void dp_wake(struct dp_ctl *c);
+
 void dp_free(struct dataplane *dp);
 
-/* --- workers --- */
+/* --- workers, each with its own id --- */
+
+/** Before the first turn, and to pair dp_offline(). */
+static inline void
+dp_online(struct dp_ctl *c, uint32_t id)
+{
+	rte_rcu_qsbr_thread_online(c->qsbr, id);
+}
+
+/** After the last turn: control does not wait for this worker any more. */
+static inline void
+dp_offline(struct dp_ctl *c, uint32_t id)
+{
+	rte_rcu_qsbr_thread_offline(c->qsbr, id);
+}
+
+/** The snapshot to work with until the next dp_quiescent() or dp_sleep(). */
 static inline const struct dataplane *
 dp_live(struct dp_ctl *c)
 {
 	return atomic_load_explicit(&c->live, memory_order_acquire);
 }
+
+/** Once a turn: nothing seen through dp_live() or the FDB is in use any more. */
+static inline void
+dp_quiescent(struct dp_ctl *c, uint32_t id)
+{
+	rte_rcu_qsbr_quiescent(c->qsbr, id);
+	if (unlikely(atomic_load_explicit(&c->waiting, memory_order_relaxed)))
+		sched_yield();
+}
+
+/**
+ * Sleep until a queue of this worker is notified, control publishes something
+ * other than @p dp, or dp_wake(). A quiescent state. The caller has armed its queues.
+ */
+void dp_sleep(struct dp_ctl *c, uint32_t id, const struct dataplane *dp);
 
 #endif

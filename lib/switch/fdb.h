@@ -10,6 +10,7 @@
 #ifndef SWITCH_FDB_H
 #define SWITCH_FDB_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -19,6 +20,7 @@ struct fdb;
 struct rte_rcu_qsbr;
 
 #define FDB_PORT_NONE UINT16_MAX
+#define FDB_BULK_MAX 64 /* keys of one fdb_lookup() or fdb_seen() */
 
 /** Key: MAC and bridge/VLAN domain. */
 typedef uint64_t fdb_key;
@@ -33,10 +35,10 @@ fdb_key_make(const struct rte_ether_addr *mac, uint16_t domain)
 }
 
 struct fdb_config {
-	uint32_t limit;         /* entries in total */
-	uint32_t port_limit;    /* learned entries per port, 0: no limit */
-	uint32_t ageing_s;      /* 0: entries never age */
-	uint32_t workers;       /* learn rings to make */
+	uint32_t limit;      /* entries in total */
+	uint32_t port_limit; /* learned entries per port, 0: no limit */
+	uint32_t ageing_s;   /* 0: entries never age */
+	uint32_t workers;    /* learn rings to make */
 	struct rte_rcu_qsbr *qsbr;
 };
 
@@ -56,40 +58,69 @@ struct fdb_stats {
 	uint64_t entries, learned, aged, moved, refused_limit, refused_port_limit, ring_full;
 };
 
+/** NULL when out of memory. cfg->limit, or FDB_LIMIT_DEFAULT if that is more, is the most fdb_set_limits() allows later. */
 struct fdb *fdb_new(const struct fdb_config *cfg);
+
+/** After the last worker has gone offline. */
 void fdb_free(struct fdb *f);
 
 /* --- control --- */
+
+/** -ERANGE: the table was not made that large. Entries over a lowered limit stay until they age. */
 int fdb_set_limits(struct fdb *f, uint32_t limit, uint32_t port_limit, uint32_t ageing_s);
-int fdb_set_port_limit(struct fdb *f, uint16_t port, uint32_t limit); /* overrides the global per-port limit */
+
+/** Override the global per-port limit; 0 returns to it. -EINVAL: no such port id. */
+int fdb_set_port_limit(struct fdb *f, uint16_t port, uint32_t limit);
+
+/** Add, or make an existing entry static. -EINVAL (not a unicast address), -ENOSPC. */
 int fdb_add_static(struct fdb *f, const struct rte_ether_addr *mac, uint16_t domain, uint16_t port);
+
+/** -ENOENT. */
 int fdb_del(struct fdb *f, const struct rte_ether_addr *mac, uint16_t domain);
-uint32_t fdb_flush_port(struct fdb *f, uint16_t port, bool statics); /* UINT16_MAX: all ports; returns the number removed */
+
+/**
+ * Forget what is behind @p port (FDB_PORT_NONE: behind all), @p statics too if
+ * set. What workers pushed before is taken in first, so that a port that has
+ * left the snapshot is forgotten for good. Returns the number removed.
+ */
+uint32_t fdb_flush_port(struct fdb *f, uint16_t port, bool statics);
+
 /**
  * Drain the learn rings and age entries; call every few ms while there is
  * traffic, at least once a second. @p now_ns: monotonic, never goes back.
  */
 void fdb_maintain(struct fdb *f, uint64_t now_ns);
 void fdb_get_stats(const struct fdb *f, struct fdb_stats *out);
+
+/** Learned entries behind @p port. */
 uint32_t fdb_port_count(const struct fdb *f, uint16_t port);
+
 /** Calls @p fn for each entry until it returns false. */
 void fdb_walk(struct fdb *f, bool (*fn)(const struct fdb_entry_info *e, void *arg), void *arg);
 
-/* --- workers --- */
+/* --- workers, online --- */
+
 /**
  * Changes whenever a lookup made before could give another answer - an entry
  * was added, moved or removed - and once a second, so that ages are refreshed.
  * What a worker remembers of lookups is valid while the epoch it read *before*
- * them stays the same.
+ * them stays the same. Never 0.
  */
-uint32_t fdb_epoch(const struct fdb *f);
+static inline uint32_t
+fdb_epoch(const struct fdb *f)
+{
+	/* the first member; see struct fdb */
+	return atomic_load_explicit((const _Atomic uint32_t *)(const void *)f,
+				    memory_order_acquire);
+}
 
-/** ports[i] = port behind keys[i], or FDB_PORT_NONE. n <= 64. Does not touch ages. */
+/** ports[i] = port behind keys[i], or FDB_PORT_NONE. n <= FDB_BULK_MAX. Does not touch ages. */
 void fdb_lookup(const struct fdb *f, const fdb_key *keys, uint16_t n, uint16_t *ports);
+
 /**
  * Note that keys[i] was seen as a source on @p port: refreshes ages, pushes
  * unknown or moved addresses to the worker's learn ring (dropped and counted
- * when full: the next frame tries again). n <= 64.
+ * when full: tried again in the next epoch). n <= FDB_BULK_MAX.
  */
 void fdb_seen(struct fdb *f, uint32_t worker, const fdb_key *keys, uint16_t n, uint16_t port);
 

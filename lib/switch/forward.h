@@ -9,42 +9,78 @@
 
 struct rte_mempool;
 
-/** One poll-mode worker's private state. Made by control, then touched by its worker only. */
+/* Frames one frame may become when it is segmented in software: 64 KiB at a TCP MSS of 128. */
+#define FORWARD_SEGMENTS_MAX 512
+#define FORWARD_FLOWS 256               /* remembered decisions, a power of two */
+#define FORWARD_KEYS (DP_PORTS_MAX + 1) /* what frames are grouped by: egress ports and "none" */
+
+/** A decision of the switch, remembered: frames with these addresses from this port go there. */
+struct fwd_flow {
+	uint64_t macs;  /* destination and the first two bytes of the source */
+	uint32_t macs2; /* the rest of the source */
+	uint32_t from;  /* ingress port and its domain */
+	uint32_t epoch; /* fdb_epoch() it was made in; 0: unused */
+	uint16_t egress;
+};
+
+/** One poll-mode worker's private state. Zeroed and filled in by control, then touched by its worker only. */
 struct worker {
-	uint32_t id;       /* index into dataplane.worker and learn rings */
+	uint32_t id; /* index into dataplane.worker and learn rings */
 	unsigned int lcore;
 	struct dp_ctl *ctl;
-	struct rte_mempool *mp; /* software offload, held frames */
-	/* the last source and destination that were resolved: skips the table for a repeated pair */
-	uint64_t last_src, last_dst;
-	uint16_t last_src_port, last_dst_port;
-	uint64_t last_generation;
-	uint32_t last_seen_s;
-	/* scratch */
-	struct pkt_batch batch;
-	struct pkt *list[PKT_BATCH_MAX];
-	uint16_t egress[PKT_BATCH_MAX];
+	struct rte_mempool *mp; /* software offload, held frames; never NULL */
+	uint16_t burst;         /* frames taken from a queue at once, 0: PKT_BATCH_MAX */
+	uint64_t generation;    /* of the snapshot the last turn used */
+	struct fwd_flow flow[FORWARD_FLOWS];
 	/* counters for "show worker", relaxed readers */
 	uint64_t turns, busy_turns, frames, sleeps;
+	/* scratch, valid within one batch */
+	struct pkt_batch batch;
+	uint16_t egress[PKT_BATCH_MAX];
+	uint8_t tail[FORWARD_KEYS];        /* group_by() */
+	struct pkt *list[PKT_BATCH_MAX];   /* of a forwarding mode */
+	struct pkt *q_list[PKT_BATCH_MAX]; /* of forward_send(): frames for one of several queues */
+	struct pkt soft[FORWARD_SEGMENTS_MAX];
+	struct pkt_seg soft_segs[2 * FORWARD_SEGMENTS_MAX];
 } __rte_cache_aligned;
 
 /** Learning L2 switch (the default mode). See dp_forward_fn. */
 void forward_switch(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
 		    struct pktq *rxq, struct pkt_batch *batch);
 
+/** Every forwarding mode, the default first; ends with a NULL name. Any thread. */
+extern const struct fwd_mode fwd_modes[];
+const struct fwd_mode *fwd_mode_by_name(const char *name);
+
 /**
- * Send @p n frames of one batch to @p out in order: picks the queue (flow-sticky
- * when there are several), finishes offloads in software when the receiver did
- * not accept them, takes the lock of a shared queue, and keeps the accounts of
- * @p rxq (offered, replicated, drops). Forwarding modes send only through this.
+ * Send @p n <= PKT_BATCH_MAX frames of one batch to @p out in order: picks the queue
+ * (flow-sticky when there are several), finishes offloads in software when the
+ * receiver did not accept them, takes the lock of a shared queue, and keeps the
+ * accounts of @p rxq (offered, replicated, drops). Modes send only through this
+ * or forward_send_queue(). @p pkts must not be w->q_list.
  */
 void forward_send(struct worker *w, const struct dp_port *out, struct pktq *rxq,
 		  struct pkt *const *pkts, uint16_t n);
 
+/** The same to a queue the caller has picked. */
+void forward_send_queue(struct worker *w, struct pktq *txq, struct pktq *rxq,
+			struct pkt *const *pkts, uint16_t n);
+
+/** Note which queue of a multiqueue port its flows come from, so that the reverse flows go there. */
+void forward_learn_queue(const struct dp_port *in, const struct pktq *rxq, struct pkt_batch *batch);
+
 /** One turn: poll every queue of the worker once. Returns the number of chains handled. */
 uint32_t worker_turn(struct worker *w, const struct dataplane *dp);
 
-/** Before sleeping: arm every queue; true when frames arrived and the worker must not sleep (all disarmed again). */
+/**
+ * Nothing to do: ask all peers for notifications and sleep until one comes or
+ * control wakes the worker. Returns at once when a queue cannot notify, holds
+ * frames back, or got frames in the meantime. A quiescent state: load the
+ * snapshot anew. True: it slept.
+ */
+bool worker_idle(struct worker *w, const struct dataplane *dp);
+
+/** The two halves of worker_idle(). arm: true when frames arrived and the worker must not sleep (all disarmed again). */
 bool worker_arm(struct worker *w, const struct dataplane *dp);
 void worker_disarm(struct worker *w, const struct dataplane *dp);
 

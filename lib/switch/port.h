@@ -25,6 +25,7 @@ struct rte_mempool;
 struct ev_loop;
 
 #define PORT_NAME_MAX 64
+#define PORT_WORKER_NONE 0xff
 
 /** Sum over a port's queues, seen from the port as testpmd does: rx is what the peer sent to us. */
 struct port_stats {
@@ -34,11 +35,11 @@ struct port_stats {
 
 /** Running queues of a port, for the snapshot. Arrays of @p max entries each, filled by port_ops.queues. */
 struct port_queues {
-	uint16_t max;
+	uint16_t max; /* DP_QUEUES_MAX */
 	uint16_t nrx, ntx;
 	struct pktq **rx;
-	struct pktq **tx;
-	bool *discard; /* per rx */
+	struct pktq **tx; /* ascending by queue pair */
+	bool *discard;    /* per rx */
 };
 
 struct port_ops {
@@ -54,46 +55,68 @@ struct port_ops {
 	void (*close)(struct port *p);
 };
 
+/** [ctl] */
 struct port {
 	const struct port_ops *ops;
 	struct sw *sw;
 	uint16_t id;
 	uint16_t domain;
-	bool started;  /* "port stop" takes it out of the snapshot */
+	bool started; /* "port stop" takes it out of the snapshot */
 	bool isolated;
 	uint16_t mtu;
 	char name[PORT_NAME_MAX];
 	struct rte_ether_addr mac;
-	struct dp_flows *flows; /* made when the port has more than one tx queue */
-	struct port_stats cleared; /* what "clear port stats" subtracts */
+	struct rte_ether_addr eth_peer; /* destination that mode "mac" writes */
+	struct dp_flows *flows;         /* made when the port has more than one tx queue */
+	struct port_stats cleared;      /* what "clear port stats" subtracts */
+	/* by queue pair: the worker that is to poll its rx queue, and the one that does; PORT_WORKER_NONE */
+	uint8_t placed[DP_QUEUES_MAX];
+	uint8_t owner[DP_QUEUES_MAX];
 };
 
+/** Who is the other end of a port in the wire modes (io, mac, ...): neighbours by twos, the next one, itself. */
+enum sw_topology { SW_PAIRED, SW_CHAINED, SW_LOOP };
+
+/** [ctl] */
 struct sw {
 	struct dp_ctl dp;
 	struct fdb *fdb;
 	struct rte_mempool *mp;
 	struct ev_loop *loop;
-	dp_forward_fn mode;  /* forwarding mode selected */
-	bool forwarding;     /* started */
-	uint16_t nports;     /* highest id in use, plus one */
+	const struct fwd_mode *mode; /* selected */
+	bool forwarding;             /* started */
+	enum sw_topology topology;
+	uint32_t nactive; /* workers that get queues, 0: all */
+	uint16_t nports;  /* highest id in use, plus one */
 	struct port *port[DP_PORTS_MAX];
+	uint16_t nlist; /* ports that forward, in this order ("set portlist"); 0: all by id */
+	uint16_t list[DP_PORTS_MAX];
 	uint64_t generation;
+	struct dataplane *spare; /* an empty snapshot, should memory run out */
 };
 
 /** 0 or -errno. @p fdb_cfg->qsbr and workers are filled in. */
 int sw_init(struct sw *s, uint32_t nworkers, const struct fdb_config *fdb_cfg,
 	    struct rte_mempool *mp, struct ev_loop *loop);
-void sw_fini(struct sw *s); /* closes all ports */
+void sw_fini(struct sw *s); /* closes all ports; workers are offline */
 
-/** Give @p p the lowest free id and add it. 0, -EEXIST (name), -ENOSPC. */
+/** Give @p p the lowest free id, start it and add it. 0, -EEXIST (name), -ENOSPC. */
 int sw_port_add(struct sw *s, struct port *p);
 /** Take @p p out of the snapshot, flush its addresses, close and free it. */
 void sw_port_remove(struct sw *s, struct port *p);
 struct port *sw_port_by_name(const struct sw *s, const char *name);
 
-/** Rebuild the snapshot from the ports and publish it. */
+/**
+ * Rebuild the snapshot from the ports and publish it. On return no worker uses
+ * a queue that is not running any more.
+ */
 void sw_publish(struct sw *s);
+
+/** Start or stop forwarding. Stopped, queues stay published but no worker touches one. */
 void sw_start(struct sw *s, bool on);
+
+/** The snapshot for the ports' state now (snapshot.c). @p *again: a queue changes workers; publish and build once more. */
+struct dataplane *snapshot_build(struct sw *s, bool *again);
 
 void port_get_stats(const struct port *p, struct port_stats *out); /* minus what was cleared */
 void port_clear_stats(struct port *p);

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The learning switch.
+ *
+ * Where a frame goes depends on its two addresses, its ingress port and the
+ * FDB. Decisions are remembered per worker for as long as the FDB's epoch does
+ * not change, so a steady flow costs two compares per frame; the rest of a
+ * batch goes through one bulk lookup. An epoch lasts a second at most: then
+ * every address is looked up again, which also keeps the entries from ageing.
+ */
+#include "switch/forward.h"
+
+#include <string.h>
+
+#include "switch/fdb.h"
+#include "switch/group.h"
+
+/* Verdicts beside port ids. */
+#define EGRESS_FLOOD FDB_PORT_NONE
+#define EGRESS_BAD_SOURCE DP_PORTS_MAX
+static_assert(EGRESS_BAD_SOURCE < FORWARD_KEYS, "verdicts that can be grouped have a key");
+
+/** Destination and source of a frame as two words. */
+struct macs {
+	uint64_t lo;
+	uint32_t hi;
+};
+
+static inline struct macs
+load_macs(const struct pkt *p)
+{
+	struct macs m;
+
+	memcpy(&m.lo, p->eth_bytes, sizeof(m.lo));
+	memcpy(&m.hi, p->eth_bytes + sizeof(m.lo), sizeof(m.hi));
+	return m;
+}
+
+static inline uint32_t
+flow_slot(struct macs m)
+{
+	uint64_t h = (m.lo ^ (uint64_t)m.hi << 29) * 0x9e3779b97f4a7c15ull;
+
+	return (uint32_t)(h >> 32) % FORWARD_FLOWS;
+}
+
+static inline uint32_t
+from_word(const struct dp_port *in)
+{
+	return in->id | (uint32_t)in->domain << 16;
+}
+
+/* --- where to --- */
+
+/* The frames the flow table does not know: learn their sources, look up their destinations. */
+static __rte_noinline void
+resolve(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
+	const struct pkt_batch *batch, const uint8_t *miss, uint16_t n, uint32_t epoch)
+{
+	fdb_key src[PKT_BATCH_MAX], dst[PKT_BATCH_MAX];
+	uint16_t port[PKT_BATCH_MAX];
+	uint16_t i = 0, nsrc = 0;
+
+	do {
+		dst[i] = fdb_key_make(&batch->pkt[miss[i]].eth.dst_addr, in->domain);
+	} while (++i < n);
+	/* a group address is in no entry, so it floods like an unknown one - link-local
+	 * groups (01:80:c2:00:00:0x) too: between guests LLDP and STP are useful, and
+	 * there is no bridge of ours that would have to answer them */
+	fdb_lookup(dp->fdb, dst, n, port);
+	for (i = 0; i < n; i++) {
+		const struct pkt *p = &batch->pkt[miss[i]];
+		struct macs m = load_macs(p);
+
+		if (rte_is_valid_assigned_ether_addr(&p->eth.src_addr))
+			src[nsrc++] = fdb_key_make(&p->eth.src_addr, in->domain);
+		else
+			port[i] = EGRESS_BAD_SOURCE;
+		w->egress[miss[i]] = port[i];
+		w->flow[flow_slot(m)] = (struct fwd_flow){
+			.macs = m.lo,
+			.macs2 = m.hi,
+			.from = from_word(in),
+			.epoch = epoch,
+			.egress = port[i],
+		};
+	}
+	fdb_seen(dp->fdb, w->id, src, nsrc, in->id);
+}
+
+/* Fill in w->egress. */
+static void
+decide(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
+       const struct pkt_batch *batch)
+{
+	uint32_t epoch = fdb_epoch(dp->fdb), from = from_word(in);
+	struct macs last = {0};
+	uint16_t egress = EGRESS_FLOOD, nmiss = 0;
+	uint8_t miss[PKT_BATCH_MAX];
+	bool known = false;
+
+	for (uint16_t i = 0; i < batch->n; i++) {
+		struct macs m = load_macs(&batch->pkt[i]);
+
+		if (unlikely(!known || m.lo != last.lo || m.hi != last.hi)) {
+			const struct fwd_flow *f = &w->flow[flow_slot(m)];
+
+			known = f->macs == m.lo && f->macs2 == m.hi && f->from == from &&
+				f->epoch == epoch;
+			last = m;
+			egress = f->egress;
+		}
+		w->egress[i] = egress;
+		if (unlikely(!known))
+			miss[nmiss++] = (uint8_t)i;
+	}
+	if (unlikely(nmiss != 0))
+		resolve(w, dp, in, batch, miss, nmiss, epoch);
+}
+
+/* --- and away --- */
+
+static bool
+may_pass(const struct dp_port *in, const struct dp_port *out)
+{
+	return out->domain == in->domain && !(in->isolated && out->isolated);
+}
+
+static void
+unicast(struct worker *w, const struct dataplane *dp, const struct dp_port *in, struct pktq *rxq,
+	uint16_t egress, struct pkt *const *pkts, uint16_t n)
+{
+	const struct dp_port *out;
+
+	if (unlikely(egress == EGRESS_BAD_SOURCE)) {
+		pktq_drop(rxq, DROP_RX_BAD_SOURCE, n);
+		return;
+	}
+	if (unlikely(egress == in->id)) {
+		pktq_drop(rxq, DROP_RX_SAME_PORT, n);
+		return;
+	}
+	out = dp->by_id[egress];
+	if (unlikely(out == NULL || !may_pass(in, out)))
+		pktq_drop(rxq, DROP_RX_NO_EGRESS, n);
+	else
+		forward_send(w, out, rxq, pkts, n);
+}
+
+static void
+flood(struct worker *w, const struct dataplane *dp, const struct dp_port *in, struct pktq *rxq,
+      struct pkt *const *pkts, uint16_t n)
+{
+	uint32_t copies = 0;
+
+	for (uint16_t i = 0; i < dp->nports; i++) {
+		const struct dp_port *out = dp->ports[i];
+
+		if (out == in || out->ntx == 0 || !may_pass(in, out))
+			continue;
+		forward_send(w, out, rxq, pkts, n);
+		copies++;
+	}
+	if (copies == 0)
+		pktq_drop(rxq, DROP_RX_NO_EGRESS, n);
+	else
+		rxq->stats.replicated += (uint64_t)(copies - 1) * n;
+}
+
+/* The frames from to to - 1, none of which floods, one group per egress. */
+static void
+unicast_groups(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
+	       struct pktq *rxq, struct pkt *const *pkts, uint16_t from, uint16_t to)
+{
+	struct groups g;
+	uint16_t n;
+
+	group_by(&g, w->egress, from, to, w->tail);
+	for (uint16_t k = 0; k < g.n; k++) {
+		n = group_list(&g, k, pkts, w->list);
+		unicast(w, dp, in, rxq, w->egress[g.first[k]], w->list, n);
+	}
+}
+
+/*
+ * A batch with several destinations. Flooding goes to every egress, so what
+ * came before it has to be sent first and what came after it last: it cuts the
+ * batch in pieces, and only within a piece frames are grouped.
+ */
+static __rte_noinline void
+deliver_mixed(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
+	      struct pktq *rxq, struct pkt *const *pkts, uint16_t n)
+{
+	uint16_t from, to;
+
+	for (from = 0; from < n; from = to) {
+		bool floods = w->egress[from] == EGRESS_FLOOD;
+
+		to = from + 1;
+		while (to < n && (w->egress[to] == EGRESS_FLOOD) == floods)
+			to++;
+		if (floods)
+			flood(w, dp, in, rxq, pkts + from, (uint16_t)(to - from));
+		else
+			unicast_groups(w, dp, in, rxq, pkts, from, to);
+	}
+}
+
+void
+forward_switch(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
+	       struct pktq *rxq, struct pkt_batch *batch)
+{
+	struct pkt *pkts[PKT_BATCH_MAX];
+	uint16_t differ = 0, n = batch->n;
+
+	if (in->flows != NULL)
+		forward_learn_queue(in, rxq, batch);
+	decide(w, dp, in, batch);
+	for (uint16_t i = 0; i < n; i++) {
+		pkts[i] = &batch->pkt[i];
+		differ |= w->egress[i] ^ w->egress[0];
+	}
+	if (unlikely(differ != 0))
+		deliver_mixed(w, dp, in, rxq, pkts, n);
+	else if (unlikely(w->egress[0] == EGRESS_FLOOD))
+		flood(w, dp, in, rxq, pkts, n);
+	else
+		unicast(w, dp, in, rxq, w->egress[0], pkts, n);
+}

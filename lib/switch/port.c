@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "switch/port.h"
+
+#include <stddef.h>
+
+/* pktq_stats is nothing but 64-bit counters: they are added and subtracted as an array. */
+#define STATS_WORDS (offsetof(struct pktq_stats, drop) / sizeof(uint64_t) + DROP_NUM)
+
+static void
+add_queue(struct pktq_stats *sum, const struct pktq_stats *q)
+{
+	uint64_t *to = (uint64_t *)sum;
+	const uint64_t *from = (const uint64_t *)q;
+
+	for (size_t i = 0; i < STATS_WORDS; i++)
+		to[i] += __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+}
+
+static void
+subtract(struct pktq_stats *sum, const struct pktq_stats *base)
+{
+	uint64_t *to = (uint64_t *)sum;
+	const uint64_t *from = (const uint64_t *)base;
+
+	for (size_t i = 0; i < STATS_WORDS; i++)
+		to[i] -= from[i];
+}
+
+static void
+sum_queues(const struct port *p, struct port_stats *out)
+{
+	const struct pktq *q;
+
+	*out = (struct port_stats){0};
+	for (uint16_t i = 0; (q = p->ops->queue(p, false, i)) != NULL; i++)
+		add_queue(&out->rx, &q->stats);
+	for (uint16_t i = 0; (q = p->ops->queue(p, true, i)) != NULL; i++)
+		add_queue(&out->tx, &q->stats);
+}
+
+void
+port_get_stats(const struct port *p, struct port_stats *out)
+{
+	sum_queues(p, out);
+	subtract(&out->rx, &p->cleared.rx);
+	subtract(&out->tx, &p->cleared.tx);
+}
+
+void
+port_clear_stats(struct port *p)
+{
+	sum_queues(p, &p->cleared);
+}

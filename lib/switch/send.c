@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * From a forwarding mode to an egress queue: which queue, whether the receiver
+ * takes the frame as it is, and the accounts.
+ */
+#include <rte_spinlock.h>
+
+#include "pkt/offload.h"
+#include "switch/forward.h"
+#include "switch/group.h"
+
+/* --- one queue --- */
+
+static void
+transmit(struct pktq *txq, struct pktq *rxq, struct pkt *const *pkts, uint16_t n)
+{
+	rxq->stats.offered += n;
+	if (txq->shared) {
+		rte_spinlock_lock(&txq->lock);
+		pktq_ops(txq)->tx(txq, pkts, n);
+		rte_spinlock_unlock(&txq->lock);
+	} else {
+		pktq_ops(txq)->tx(txq, pkts, n);
+	}
+}
+
+/* Finish in software what the receiver does not accept, then send. */
+static void
+transmit_finished(struct worker *w, struct pktq *txq, struct pktq *rxq, const struct pkt *p)
+{
+	uint16_t n = offload_finish(w->mp, p, txq->offloads, w->soft, FORWARD_SEGMENTS_MAX,
+				    w->soft_segs, RTE_DIM(w->soft_segs));
+	struct pkt *list[PKT_BATCH_MAX];
+	uint16_t i, m;
+
+	if (n == 0) {
+		pktq_drop(rxq, DROP_RX_SOFT_OFFLOAD, 1);
+		return;
+	}
+	rxq->stats.replicated += n - 1u;
+	for (i = 0; i < n; i += m) {
+		for (m = 0; m < PKT_BATCH_MAX && i + m < n; m++)
+			list[m] = &w->soft[i + m];
+		transmit(txq, rxq, list, m);
+	}
+	offload_free(w->soft, n);
+}
+
+static bool
+accepts(const struct pktq *txq, const struct pkt *p)
+{
+	return (p->need & ~txq->offloads) == 0;
+}
+
+void
+forward_send_queue(struct worker *w, struct pktq *txq, struct pktq *rxq, struct pkt *const *pkts,
+		   uint16_t n)
+{
+	uint32_t need = 0;
+	uint16_t i, end;
+
+	for (i = 0; i < n; i++)
+		need |= pkts[i]->need;
+	if (likely((need & ~txq->offloads) == 0)) {
+		transmit(txq, rxq, pkts, n);
+		return;
+	}
+	for (i = 0; i < n; i = end) {
+		end = i;
+		while (end < n && accepts(txq, pkts[end]))
+			end++;
+		if (end > i)
+			transmit(txq, rxq, pkts + i, (uint16_t)(end - i));
+		else
+			transmit_finished(w, txq, rxq, pkts[end++]);
+	}
+}
+
+/* --- several queues --- */
+
+static uint32_t
+flow_of(struct pkt *p)
+{
+	if (p->hash == 0)
+		p->hash = pkt_flow_hash(p);
+	return p->hash;
+}
+
+/* Where the peer last sent the reverse flow from; a flow it never sent on is spread. */
+static uint16_t
+pick_queue(const struct dp_port *out, struct pkt *p)
+{
+	uint32_t hash = flow_of(p);
+	uint8_t q = atomic_load_explicit(&out->flows->queue[hash % DP_FLOWS], memory_order_relaxed);
+
+	/* usually all queue pairs run and position and number are the same */
+	if (likely(q < out->ntx && out->tx[q]->index == q))
+		return q;
+	return (uint16_t)((uint64_t)hash * out->ntx >> 32);
+}
+
+static void
+send_multiqueue(struct worker *w, const struct dp_port *out, struct pktq *rxq,
+		struct pkt *const *pkts, uint16_t n)
+{
+	uint8_t tail[DP_QUEUES_MAX] = {0};
+	uint16_t key[PKT_BATCH_MAX];
+	struct groups g;
+	uint16_t m;
+
+	for (uint16_t i = 0; i < n; i++)
+		key[i] = pick_queue(out, pkts[i]);
+	group_by(&g, key, 0, n, tail);
+	for (uint16_t k = 0; k < g.n; k++) {
+		m = group_list(&g, k, pkts, w->q_list);
+		forward_send_queue(w, out->tx[key[g.first[k]]], rxq, w->q_list, m);
+	}
+}
+
+void
+forward_send(struct worker *w, const struct dp_port *out, struct pktq *rxq, struct pkt *const *pkts,
+	     uint16_t n)
+{
+	if (likely(out->ntx == 1))
+		forward_send_queue(w, out->tx[0], rxq, pkts, n);
+	else if (out->ntx == 0)
+		pktq_drop(rxq, DROP_RX_NO_EGRESS, n);
+	else
+		send_multiqueue(w, out, rxq, pkts, n);
+}
+
+void
+forward_learn_queue(const struct dp_port *in, const struct pktq *rxq, struct pkt_batch *batch)
+{
+	for (uint16_t i = 0; i < batch->n; i++) {
+		atomic_uchar *q = &in->flows->queue[flow_of(&batch->pkt[i]) % DP_FLOWS];
+
+		if (atomic_load_explicit(q, memory_order_relaxed) != rxq->index)
+			atomic_store_explicit(q, (uint8_t)rxq->index, memory_order_relaxed);
+	}
+}

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Building a dataplane snapshot from what the ports say runs.
+ *
+ * Everything of variable size lies in one block, the arena: sizes are counted
+ * first, then the block is handed out piece by piece.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "switch/forward.h"
+#include "switch/port.h"
+
+/** A snapshot in the making. */
+struct build {
+	struct sw *s;
+	struct dataplane *dp;
+	uint16_t nmembers;
+	struct port *member[DP_PORTS_MAX]; /* ports that forward, in topology order */
+	struct dp_port *dport;             /* by member */
+	uint32_t nrx, ntx;
+	uint8_t *arena_next;
+	uint32_t load[DP_WORKERS_MAX]; /* rx queues given to each worker */
+	uint32_t flush[DP_WORKERS_MAX];
+	bool again;
+	/* what the port at hand says */
+	struct port_queues q;
+	struct pktq *rx[DP_QUEUES_MAX];
+	struct pktq *tx[DP_QUEUES_MAX];
+	bool discard[DP_QUEUES_MAX];
+};
+
+static void
+ask_port(struct build *b, struct port *p)
+{
+	b->q = (struct port_queues){.max = DP_QUEUES_MAX,
+				    .rx = b->rx,
+				    .tx = b->tx,
+				    .discard = b->discard};
+	p->ops->queues(p, &b->q);
+	/* flow-sticky queue choice needs its table */
+	if (b->q.ntx > 1 && p->flows == NULL) {
+		p->flows = malloc(sizeof(*p->flows));
+		if (p->flows == NULL)
+			b->q.ntx = 1;
+		else
+			memset(p->flows, DP_FLOW_UNKNOWN, sizeof(*p->flows));
+	}
+}
+
+static void
+add_member(struct build *b, struct port *p)
+{
+	if (p != NULL && p->started)
+		b->member[b->nmembers++] = p;
+}
+
+static void
+list_members(struct build *b)
+{
+	const struct sw *s = b->s;
+
+	for (uint16_t i = 0; s->nlist == 0 && i < s->nports; i++)
+		add_member(b, s->port[i]);
+	for (uint16_t i = 0; i < s->nlist; i++)
+		add_member(b, s->port[s->list[i]]);
+}
+
+/* --- memory --- */
+
+static size_t
+piece(size_t size)
+{
+	return RTE_ALIGN_CEIL(size, sizeof(void *));
+}
+
+static void *
+take(struct build *b, size_t size)
+{
+	void *p = b->arena_next;
+
+	b->arena_next += piece(size);
+	return p;
+}
+
+static bool
+allocate(struct build *b)
+{
+	size_t ptr = sizeof(void *);
+
+	b->dp = calloc(1, sizeof(*b->dp));
+	if (b->dp == NULL)
+		return false;
+	b->dp->arena = calloc(1, piece(DP_PORTS_MAX * ptr) + piece(b->nmembers * ptr) +
+					 piece(b->nmembers * sizeof(struct dp_port)) +
+					 piece(b->nrx * (ptr + sizeof(struct dp_poll))) +
+					 piece(b->ntx * 2 * ptr));
+	if (b->dp->arena == NULL)
+		return false;
+	b->arena_next = b->dp->arena;
+	b->dp->by_id = take(b, DP_PORTS_MAX * ptr);
+	b->dp->ports = take(b, b->nmembers * ptr);
+	b->dport = take(b, b->nmembers * sizeof(*b->dport));
+	return true;
+}
+
+/* --- workers --- */
+
+static uint32_t
+active_workers(const struct sw *s)
+{
+	return s->nactive != 0 ? RTE_MIN(s->nactive, s->dp.nworkers) : s->dp.nworkers;
+}
+
+/* A queue stays with its worker for as long as that is possible; a new one goes where the fewest are. */
+static uint8_t
+place(const struct build *b, const struct port *p, uint16_t index)
+{
+	uint32_t n = active_workers(b->s), best = 0;
+
+	if (p->placed[index] < n)
+		return p->placed[index];
+	for (uint32_t w = 1; w < n; w++)
+		if (b->load[w] < b->load[best])
+			best = w;
+	return (uint8_t)best;
+}
+
+static uint32_t
+flusher(const struct build *b, const struct pktq *q)
+{
+	return ((uint32_t)q->port + q->index) % active_workers(b->s);
+}
+
+/* Decide who polls and who flushes what, and how much room that takes. */
+static void
+place_queues(struct build *b, struct port *p)
+{
+	for (uint16_t i = 0; i < b->q.nrx; i++) {
+		uint16_t index = b->rx[i]->index;
+
+		p->placed[index] = place(b, p, index);
+		b->load[p->placed[index]]++;
+	}
+	for (uint16_t i = 0; i < b->q.ntx; i++)
+		if (pktq_ops(b->tx[i])->flush != NULL)
+			b->flush[flusher(b, b->tx[i])]++;
+	b->nrx += b->q.nrx;
+	b->ntx += b->q.ntx;
+}
+
+static void
+add_poll(struct build *b, struct port *p, const struct dp_port *dport, uint16_t i)
+{
+	struct pktq *q = b->rx[i];
+	uint8_t worker = p->placed[q->index];
+	struct dp_worker *dw = &b->dp->worker[worker];
+
+	dw->poll[dw->n++] = (struct dp_poll){.q = q, .port = dport, .discard = b->discard[i]};
+	dw->must_poll |= q->event_fd < 0 || pktq_ops(q)->arm == NULL;
+	p->owner[q->index] = worker;
+}
+
+/*
+ * A queue another worker polls now is left out of this snapshot: after its
+ * grace period nobody owns it, and the next one gives it to its new worker.
+ */
+static bool
+changes_owner(const struct port *p, uint16_t index)
+{
+	return p->owner[index] != PORT_WORKER_NONE && p->owner[index] != p->placed[index];
+}
+
+static void
+fill_rx(struct build *b, struct port *p, struct dp_port *dport)
+{
+	bool running[DP_QUEUES_MAX] = {false};
+
+	dport->rx = take(b, b->q.nrx * sizeof(*dport->rx));
+	for (uint16_t i = 0; i < b->q.nrx; i++) {
+		uint16_t index = b->rx[i]->index;
+
+		if (changes_owner(p, index)) {
+			b->again = true;
+			continue;
+		}
+		running[index] = true;
+		dport->rx[dport->nrx++] = b->rx[i];
+		add_poll(b, p, dport, i);
+	}
+	for (uint16_t i = 0; i < DP_QUEUES_MAX; i++)
+		if (!running[i])
+			p->owner[i] = PORT_WORKER_NONE;
+}
+
+static void
+fill_tx(struct build *b, struct dp_port *dport)
+{
+	bool shared = b->s->dp.nworkers > 1;
+
+	dport->ntx = b->q.ntx;
+	dport->tx = take(b, b->q.ntx * sizeof(*dport->tx));
+	for (uint16_t i = 0; i < b->q.ntx; i++) {
+		struct pktq *q = b->tx[i];
+		struct dp_worker *dw = &b->dp->worker[flusher(b, q)];
+
+		dport->tx[i] = q;
+		if (q->shared != shared) /* the same for a queue's whole life: not published yet */
+			q->shared = shared;
+		if (pktq_ops(q)->flush != NULL)
+			dw->flush[dw->nflush++] = q;
+	}
+}
+
+static void
+fill_port(struct build *b, uint16_t m)
+{
+	struct port *p = b->member[m];
+	struct dp_port *dport = &b->dport[m];
+
+	ask_port(b, p);
+	dport->id = p->id;
+	dport->domain = p->domain;
+	dport->isolated = p->isolated;
+	dport->mac = p->mac;
+	dport->eth_peer = p->eth_peer;
+	fill_rx(b, p, dport);
+	fill_tx(b, dport);
+	dport->flows = dport->ntx > 1 ? p->flows : NULL;
+	b->dp->by_id[p->id] = dport;
+	if (dport->ntx > 0)
+		b->dp->ports[b->dp->nports++] = dport;
+}
+
+static uint16_t
+peer_of(const struct build *b, uint16_t m)
+{
+	switch (b->s->topology) {
+	case SW_PAIRED:
+		return (m ^ 1) < b->nmembers ? m ^ 1 : m;
+	case SW_CHAINED:
+		return (uint16_t)((m + 1) % b->nmembers);
+	case SW_LOOP:
+		break;
+	}
+	return m;
+}
+
+/* Ports that do not forward lose their queues with this snapshot. */
+static void
+disown_others(struct build *b)
+{
+	for (uint16_t i = 0; i < b->s->nports; i++) {
+		struct port *p = b->s->port[i];
+
+		if (p != NULL && b->dp->by_id[i] == NULL)
+			memset(p->owner, PORT_WORKER_NONE, sizeof(p->owner));
+	}
+}
+
+static void
+fill(struct build *b)
+{
+	struct dataplane *dp = b->dp;
+
+	dp->generation = ++b->s->generation;
+	dp->mode = b->s->forwarding ? b->s->mode : NULL;
+	dp->fdb = b->s->fdb;
+	dp->nworkers = b->s->dp.nworkers;
+	for (uint32_t w = 0; w < dp->nworkers; w++) {
+		dp->worker[w].poll = take(b, b->load[w] * sizeof(struct dp_poll));
+		dp->worker[w].flush = take(b, b->flush[w] * sizeof(struct pktq *));
+	}
+	for (uint16_t m = 0; m < b->nmembers; m++)
+		fill_port(b, m);
+	for (uint16_t m = 0; m < b->nmembers; m++)
+		b->dport[m].peer = &b->dport[peer_of(b, m)];
+	disown_others(b);
+}
+
+struct dataplane *
+snapshot_build(struct sw *s, bool *again)
+{
+	struct build *b = calloc(1, sizeof(*b));
+	struct dataplane *dp = NULL;
+
+	if (b == NULL)
+		return NULL;
+	b->s = s;
+	list_members(b);
+	for (uint16_t m = 0; m < b->nmembers; m++) {
+		ask_port(b, b->member[m]);
+		place_queues(b, b->member[m]);
+	}
+	if (allocate(b)) {
+		fill(b);
+		dp = b->dp;
+		*again = b->again;
+	} else {
+		dp_free(b->dp);
+	}
+	free(b);
+	return dp;
+}

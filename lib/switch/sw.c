@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "switch/forward.h"
+#include "switch/port.h"
+
+static struct dataplane *
+empty_snapshot(const struct sw *s)
+{
+	struct dataplane *dp = calloc(1, sizeof(*dp));
+
+	if (dp != NULL)
+		dp->nworkers = s->dp.nworkers;
+	return dp;
+}
+
+int
+sw_init(struct sw *s, uint32_t nworkers, const struct fdb_config *fdb_cfg, struct rte_mempool *mp,
+	struct ev_loop *loop)
+{
+	struct fdb_config cfg = *fdb_cfg;
+	int rc;
+
+	memset(s, 0, sizeof(*s));
+	s->mp = mp;
+	s->loop = loop;
+	s->mode = &fwd_modes[0];
+	rc = dp_ctl_init(&s->dp, nworkers);
+	if (rc != 0)
+		return rc;
+	cfg.qsbr = s->dp.qsbr;
+	cfg.workers = nworkers;
+	s->fdb = fdb_new(&cfg);
+	s->spare = empty_snapshot(s);
+	if (s->fdb == NULL || s->spare == NULL) {
+		sw_fini(s);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+void
+sw_fini(struct sw *s)
+{
+	for (uint16_t i = 0; i < s->nports; i++)
+		if (s->port[i] != NULL)
+			sw_port_remove(s, s->port[i]);
+	free(s->spare);
+	fdb_free(s->fdb);
+	dp_ctl_fini(&s->dp);
+	memset(s, 0, sizeof(*s));
+}
+
+struct port *
+sw_port_by_name(const struct sw *s, const char *name)
+{
+	for (uint16_t i = 0; i < s->nports; i++)
+		if (s->port[i] != NULL && strcmp(s->port[i]->name, name) == 0)
+			return s->port[i];
+	return NULL;
+}
+
+int
+sw_port_add(struct sw *s, struct port *p)
+{
+	uint16_t id = 0;
+
+	if (sw_port_by_name(s, p->name) != NULL)
+		return -EEXIST;
+	while (id < s->nports && s->port[id] != NULL)
+		id++;
+	if (id == DP_PORTS_MAX)
+		return -ENOSPC;
+	p->sw = s;
+	p->id = id;
+	p->started = true;
+	memset(p->placed, PORT_WORKER_NONE, sizeof(p->placed));
+	memset(p->owner, PORT_WORKER_NONE, sizeof(p->owner));
+	s->port[id] = p;
+	s->nports = RTE_MAX(s->nports, (uint16_t)(id + 1));
+	return 0;
+}
+
+void
+sw_port_remove(struct sw *s, struct port *p)
+{
+	uint16_t id = p->id;
+	struct dp_flows *flows = p->flows;
+
+	p->started = false;
+	sw_publish(s);
+	/* no worker can send in its name any more: what is flushed stays flushed */
+	fdb_flush_port(s->fdb, id, true);
+	fdb_set_port_limit(s->fdb, id, 0);
+	s->port[id] = NULL;
+	while (s->nports > 0 && s->port[s->nports - 1] == NULL)
+		s->nports--;
+	p->ops->close(p);
+	free(flows);
+}
+
+static void
+publish_once(struct sw *s, bool *again)
+{
+	struct dataplane *dp = snapshot_build(s, again);
+
+	if (dp != NULL) {
+		dp_publish(&s->dp, dp);
+		return;
+	}
+	/* rather no traffic than a queue that its owner believes to be taken away */
+	log_err("switch", "out of memory: forwarding stops until the next change");
+	*again = false;
+	if (s->spare != NULL) {
+		s->spare->generation = ++s->generation;
+		dp_publish(&s->dp, s->spare);
+		s->spare = empty_snapshot(s);
+	}
+}
+
+void
+sw_publish(struct sw *s)
+{
+	bool again = false;
+
+	publish_once(s, &again);
+	if (again)
+		publish_once(s, &again);
+}
+
+void
+sw_start(struct sw *s, bool on)
+{
+	s->forwarding = on;
+	sw_publish(s);
+}
