@@ -53,6 +53,16 @@ struct port_ops {
 	void (*show)(const struct port *p, FILE *out);
 	/** Stop, disconnect, free @p p. Called after the port has left the snapshot. */
 	void (*close)(struct port *p);
+
+	/* Any of the rest may be NULL: the kind has no such thing. 0 or -errno. */
+	/** "port start": ready the device. The caller then sets p->started and publishes. */
+	int (*start)(struct port *p);
+	/** "port stop": called after the port has left the snapshot. */
+	void (*stop)(struct port *p);
+	int (*set_mtu)(struct port *p, uint16_t mtu);
+	int (*set_mac)(struct port *p, const struct rte_ether_addr *mac);
+	int (*set_promisc)(struct port *p, bool on);
+	int (*set_allmulti)(struct port *p, bool on);
 };
 
 /** [ctl] */
