@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The switch under test and dpdk-testpmd, as vhost back-end and as virtio-user."""
+
+import os
+import re
+
+from .process import Failure, PromptProgram, wait_for
+
+# a worker and control may share CPUs: every lcore may run on all of them
+CPUS = sorted(os.sched_getaffinity(0))
+
+
+def lcores(count):
+    """--lcores argument for that many threads, none pinned."""
+    span = ",".join(str(cpu) for cpu in CPUS)
+    return ",".join(f"{lcore}@({span})" for lcore in range(count))
+
+
+def eal(prefix, cores, memory):
+    """EAL arguments that need no huge pages and meet nobody else."""
+    return ["--lcores", lcores(cores), "--no-huge", "-m", memory, "--no-pci", "--no-telemetry",
+            f"--file-prefix={prefix}"]
+
+
+def vhost_vdev(index, path, options):
+    """--vdev argument of a vhost port."""
+    tail = "".join(f",{key}={value}" for key, value in options.items())
+    return ["--vdev", f"net_vhost{index},iface={path}{tail}"]
+
+
+class Port:
+    """A vhost port of a back-end: its socket and its vdev options."""
+
+    def __init__(self, path, **options):
+        self.path = path
+        self.options = options
+
+
+class VhostBackend(PromptProgram):
+    """What the switch and testpmd have in common: a command line and commands."""
+
+    program = prompt = None
+    arguments = []
+
+    # pylint: disable-next=too-many-arguments,too-many-positional-arguments
+    def __init__(self, name, workdir, ports, workers=1, memory=512):
+        vdevs = [word for index, port in enumerate(ports)
+                 for word in vhost_vdev(index, port.path, port.options)]
+        prefix = f"{name}-{os.getpid()}"
+        super().__init__(name, [self.program, *eal(prefix, 1 + workers, memory), *vdevs, "--", "-i",
+                                *self.arguments], workdir, self.prompt)
+        self.ports = ports
+
+    def link_up(self, port):
+        """The port has a running peer."""
+        return "Link status: up" in self.command(f"show port info {port}")
+
+    def wait_link(self, port, seconds=60):
+        """Until the port has a running peer."""
+        wait_for(f"{self.name}: link of port {port}", lambda: self.link_up(port), seconds)
+
+    def xstats(self, port):
+        """Extended statistics of a port by name."""
+        out = self.command(f"show port xstats {port}")
+        return {name: int(value) for name, value in re.findall(r"^(\w+): (\d+)$", out, re.M)}
+
+
+class TestpmdVhost(VhostBackend):
+    """dpdk-testpmd passing frames between ports 0-1, 2-3, ... as a stand-in and for comparison."""
+
+    program, prompt = "dpdk-testpmd", "testpmd> "
+    arguments = ["--forward-mode=io", "-a", "--no-flush-rx", "--total-num-mbufs=20000",
+                 "--mbuf-size=2176"]
+
+    def __init__(self, name, workdir, ports, **kw):
+        # all ports have the same number of queues there; without tso=1 it offers no segmentation
+        queues = max(port.options.get("queues", 1) for port in ports)
+        super().__init__(name, workdir, [
+            Port(port.path, **(port.options | {"queues": queues, "tso": 1})) for port in ports], **kw)
+        self.argv += [f"--rxq={queues}", f"--txq={queues}"]
+
+
+class Switch(VhostBackend):
+    """vqswitch."""
+
+    program, prompt = "vqswitch", "vqswitch> "
+    arguments = ["-a"]
+
+
+BACKENDS = {"vqswitch": Switch, "testpmd": TestpmdVhost}
+_backend = Switch  # pylint: disable=invalid-name
+
+
+def select_backend(name, program):
+    """Which back-end the scenarios use, and where the switch is."""
+    global _backend  # pylint: disable=global-statement
+    Switch.program = os.path.abspath(program)
+    _backend = BACKENDS[name]
+
+
+def backend(*args, **kw):
+    """A back-end of the kind under test."""
+    return _backend(*args, **kw)
+
+
+class VirtioUser(PromptProgram):
+    """dpdk-testpmd as the driver of a vhost-user device, without a virtual machine."""
+
+    # the ten paths of the DTS loopback suites; the driver picks its code by these options
+    PATHS = {
+        "inorder_mergeable": "in_order=1,mrg_rxbuf=1",
+        "inorder_nonmergeable": "in_order=1,mrg_rxbuf=0",
+        "mergeable": "in_order=0,mrg_rxbuf=1",
+        "nonmergeable": "in_order=0,mrg_rxbuf=0",
+        "vectorized": "in_order=0,mrg_rxbuf=0,vectorized=1",
+        "packed_inorder_mergeable": "packed_vq=1,in_order=1,mrg_rxbuf=1",
+        "packed_inorder_nonmergeable": "packed_vq=1,in_order=1,mrg_rxbuf=0",
+        "packed_mergeable": "packed_vq=1,in_order=0,mrg_rxbuf=1",
+        "packed_nonmergeable": "packed_vq=1,in_order=0,mrg_rxbuf=0",
+        "packed_vectorized": "packed_vq=1,in_order=1,mrg_rxbuf=0,vectorized=1",
+    }
+
+    # pylint: disable-next=too-many-arguments,too-many-positional-arguments
+    def __init__(self, name, workdir, path, options, mac, arguments=()):
+        super().__init__(name, [
+            "dpdk-testpmd", *eal(f"{name}-{os.getpid()}", 2, 512), "--force-max-simd-bitwidth=512",
+            "--vdev", f"net_virtio_user0,mac={mac},path={path},{options}",
+            "--", "-i", "--total-num-mbufs=20000", *arguments], workdir, "testpmd> ")
+
+    def packets(self):
+        """(received, sent) since the start."""
+        out = self.command("show port stats 0")
+        found = re.search(r"RX-packets: *(\d+).*?TX-packets: *(\d+)", out, re.S)
+        if not found:
+            raise Failure(f"{self.name}: no statistics in {out!r}")
+        return int(found[1]), int(found[2])

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What scenarios share: the life of their processes, and traffic with proof that it was right."""
+
+import itertools
+
+from harness import peers
+from harness.guest import wait_carrier
+from harness.process import Failure
+
+# payload bytes of a ping: around the header, the MTU, two and more fragments, the largest asked for
+PING_SIZES = (64, 65, 128, 511, 1024, 1400, 1472, 1473, 2000, 2952, 4096, 8000, 8900)
+FILE_MB = 20
+FILE = "/tmp/file"
+RECEIVED = "/tmp/received"
+
+
+class Scenario:
+    """Checks that share what setup() builds."""
+
+    def __init__(self, workdir):
+        self.workdir = workdir
+        self.processes = []
+        self.spoiled = False
+        self.subnets = itertools.count(1)
+
+    @classmethod
+    def checks(cls):
+        """{name: function of the scenario}, in the order they run."""
+        raise NotImplementedError
+
+    def setup(self):
+        """Start what the checks need."""
+
+    def own(self, process):
+        """Take care of its end."""
+        self.processes.append(process)
+        return process
+
+    def disown(self, process):
+        """It is ended for good."""
+        process.close()
+        self.processes.remove(process)
+
+    def intact(self):
+        """The next check may use what runs."""
+        return not self.spoiled and all(p.alive() for p in self.processes)
+
+    def autopsy(self):
+        """What has ended without being asked to, for the report of a failed check."""
+        return "".join(f"; {p.name} has ended: {p.log_tail()}"
+                       for p in self.processes if not p.alive())
+
+    def close(self):
+        """End everything, the youngest first."""
+        for process in reversed(self.processes):
+            process.close()
+        self.processes.clear()
+
+    def path(self, name):
+        """A socket path of that name."""
+        return self.workdir / f"{name}.sock"
+
+    def backend(self, ports, **options):
+        """The switch with these ports, started."""
+        return self.own(peers.backend("switch", self.workdir, ports, **options)).start()
+
+    def address_pair(self):
+        """Two addresses of a network nobody used before."""
+        net = next(self.subnets)
+        return f"10.{net >> 8}.{net & 255}.1", f"10.{net >> 8}.{net & 255}.2"
+
+
+class Link:
+    """Two network cards of guests, addressed to reach each other. Use in a with statement."""
+
+    def __init__(self, scenario, one, two, mtu=1500):
+        self.ends = (one, two)
+        self.mtu = mtu
+        self.addresses = scenario.address_pair()
+
+    def __enter__(self):
+        for (guest, nic), address in zip(self.ends, self.addresses):
+            guest.set_address(nic, f"{address}/24", self.mtu)
+            wait_carrier(guest, nic)
+        return self
+
+    def __exit__(self, kind, *_):
+        for guest, nic in self.ends:
+            if kind is None:
+                guest.clear_address(nic)
+
+    def directions(self):
+        """(guest, peer, address of the peer) both ways."""
+        (one, _), (two, _) = self.ends
+        return (one, two, self.addresses[1]), (two, one, self.addresses[0])
+
+    def ping_sizes(self, sizes=PING_SIZES):
+        """Every size both ways, nothing lost."""
+        for guest, _, address in self.directions():
+            guest.sh(" ".join(f"""
+                for size in {' '.join(map(str, sizes))}; do
+                    ping -q -c 3 -i 0.01 -w 30 -s $size {address} >/tmp/ping 2>&1;
+                    grep -q ' 0% packet loss' /tmp/ping ||
+                        {{ echo "ping {address} with $size bytes:" $(tail -n 2 /tmp/ping); break; }};
+                done; tail -n 2 /tmp/ping | grep -q ' 0% packet loss'""".split()))
+
+    def transfer_both(self):
+        """A file each way, equal checksums."""
+        for receiver, sender, address in self.directions():
+            transfer_start(sender, receiver, address)
+            transfer_finish(sender, receiver)
+
+    def exchange(self):
+        """The full traffic check."""
+        self.ping_sizes()
+        self.transfer_both()
+
+
+def file_sum(guest):
+    """Checksum of the guest's random file, made when it does not exist."""
+    return guest.sh(f"[ -f {FILE} ] || dd if=/dev/urandom of={FILE} bs=1M count={FILE_MB} "
+                    f"2>/dev/null; sha256sum <{FILE}").split()[0]
+
+
+def transfer_start(sender, receiver, address):
+    """The receiver begins to fetch the sender's file, which is at that address."""
+    file_sum(sender)
+    receiver.sh(f"rm -f {RECEIVED}*; (wget -q -O {RECEIVED} http://{address}{FILE} 2>{RECEIVED}.err;"
+                f" echo $? >{RECEIVED}.status; mv {RECEIVED}.status {RECEIVED}.done) "
+                f">/dev/null 2>&1 &")
+
+
+def transfer_finish(sender, receiver, seconds=120):
+    """Wait for the file and compare."""
+    done, _ = receiver.run(f"wait_for {seconds} [ -f {RECEIVED}.done ]", seconds * 2)
+    size = receiver.sh(f"stat -c %s {RECEIVED} || true")
+    if done != 0:
+        raise Failure(f"{receiver.name} received {size} bytes and no more within {seconds} s")
+    if receiver.sh(f"cat {RECEIVED}.done") != "0":
+        raise Failure(f"{receiver.name} received {size} bytes, then: "
+                      + receiver.sh(f"cat {RECEIVED}.err"))
+    got = receiver.sh(f"sha256sum <{RECEIVED}; rm -f {RECEIVED}*").split()[0]
+    if got != file_sum(sender):
+        raise Failure(f"{receiver.name} received {size} bytes, not what {sender.name} sent")

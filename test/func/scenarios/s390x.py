@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Big-endian guests: modern ones, whose rings are little-endian, and legacy ones, whose are not."""
+
+from functools import partial
+
+from harness.guest import Guest, Nic
+from harness.peers import Port, TestpmdVhost
+from harness.process import Failure, wait_for
+
+from .base import Link, Scenario
+from .pair import KINDS
+
+X86_KINDS = {kind: KINDS[kind] for kind in ("split", "packed", "legacy", "notso")}
+# max_revision=0: the guest gets no further than the legacy interface
+S390X_KINDS = {
+    "legacy": {"max_revision": 0},
+    "legacy.nomrg": {"max_revision": 0, "mrg_rxbuf": "off"},
+    "modern": {"max_revision": 2},
+    "packed": {"max_revision": 2, "packed": "on"},
+}
+VERSION_1 = 32
+REFUSAL = "vhost-user trying to send unhandled ioctl"
+
+
+class S390x(Scenario):
+    """Two s390x guests and an x86 one, a card of each kind, everything to everything that differs."""
+
+    PAIRS = (
+        [("modern", "x86.split"), ("packed", "x86.packed"), ("modern", "s390x.legacy")]
+        + [(legacy, peer) for legacy in ("legacy", "legacy.nomrg")
+           for peer in (f"s390x.{legacy}", "x86.split", "x86.packed", "x86.legacy", "x86.notso")])
+
+    @classmethod
+    def checks(cls):
+        return {f"s390x.{one}.to.{two}": partial(cls.pair, one=one, two=two)
+                for one, two in cls.PAIRS}
+
+    def setup(self):
+        self.ends = {}
+        ports, guests = [], []
+        for number, (name, arch, kinds) in enumerate((
+                ("s", "s390x", {k: (o, 1) for k, o in S390X_KINDS.items()}),
+                ("s2", "s390x", {k: (S390X_KINDS[k], 1) for k in ("legacy", "legacy.nomrg")}),
+                ("x", "amd64", X86_KINDS))):
+            nics = {}
+            for index, (kind, (options, queues)) in enumerate(kinds.items()):
+                path = self.path(f"{name}{index}")
+                nics[kind] = Nic(f"52:54:00:01:{number:02x}:{index:02x}", path, queues,
+                                 options=options)
+                ports.append(Port(path))
+            guest = Guest(name, self.workdir, list(nics.values()), arch=arch)
+            guests.append(guest)
+            prefix = {"s": "", "s2": "s390x.", "x": "x86."}[name]
+            self.ends |= {prefix + kind: (guest, nic) for kind, nic in nics.items()}
+        self.switch = self.backend(ports)
+        for guest in guests:
+            self.own(guest).start()
+        for guest in guests:
+            guest.wait_ready()
+
+    def pair(self, one, two):
+        """Full traffic between two ends."""
+        for end in (one, two):
+            guest, nic = self.ends[end]
+            modern = VERSION_1 in guest.features(nic)
+            if modern == ("legacy" in end):
+                raise Failure(f"{end}: VERSION_1 is {'' if modern else 'not '}negotiated")
+        with Link(self, self.ends[one], self.ends[two]) as link:
+            link.exchange()
+
+
+class Refusal(Scenario):
+    """Why this matters: QEMU does not start vhost for such a guest on dpdk-testpmd."""
+
+    @classmethod
+    def checks(cls):
+        return {"s390x.legacy.refused-by-testpmd": cls.refused}
+
+    def refused(self):
+        """QEMU's own words, and no link on the testpmd side."""
+        path = self.path("t")
+        testpmd = self.own(TestpmdVhost("testpmd", self.workdir, [Port(path)])).start()
+        guest = self.own(Guest("s", self.workdir, [
+            Nic("52:54:00:01:00:00", path, options=S390X_KINDS["legacy"])], arch="s390x")).start()
+        guest.wait_ready()
+        nic = guest.nics[0]
+        guest.set_address(nic, "10.0.0.1/24")
+        wait_for("QEMU's refusal", lambda: REFUSAL in guest.log(), 60, alive=[guest, testpmd])
