@@ -67,10 +67,11 @@ struct pkt {
 };
 static_assert(sizeof(struct pkt) == RTE_CACHE_LINE_MIN_SIZE, "struct pkt is one cache line");
 
-/** What rx_done() needs of one consumed chain, in ring order, malformed ones included. */
+/** What is needed to give a consumed chain back, in ring order, malformed ones included. */
 struct pkt_cookie {
 	uint16_t id;    /* head index (split) or buffer id (packed) */
-	uint16_t ndesc; /* ring slots it took (packed) */
+	uint16_t ndesc; /* ring slots it took (packed), 1 (split) */
+	uint32_t len;   /* bytes written to it: 0 after rx() */
 };
 
 /** A worker's scratch space for one rx(): filled by rx(), emptied by rx_done(). */

@@ -126,6 +126,30 @@ vq16_store(struct vq_fmt f, vq16_t *p, uint16_t x)
 	__atomic_store_n(&p->v, vq16_make(f, x).v, __ATOMIC_RELAXED);
 }
 
+/*
+ * One load of guest memory of any alignment. Volatile: what is checked is what
+ * is used, the compiler may not load it again.
+ */
+struct vq_any64 {
+	uint64_t v;
+} __rte_packed;
+
+struct vq_any16 {
+	uint16_t v;
+} __rte_packed;
+
+static __rte_always_inline uint64_t
+vq_read64(const void *p)
+{
+	return ((const volatile struct vq_any64 *)p)->v;
+}
+
+static __rte_always_inline uint16_t
+vq_read16(const void *p)
+{
+	return ((const volatile struct vq_any16 *)p)->v;
+}
+
 /* --- split ring --- */
 
 /** Descriptor, also of indirect tables. */
@@ -199,8 +223,8 @@ static_assert(sizeof(struct net_hdr) == NET_HDR_LEN, "virtio-net header");
 static inline uint16_t
 net_hdr_len(uint64_t features)
 {
-	bool num_buffers = VQ_HAS(features, VIRTIO_F_VERSION_1) ||
-			   VQ_HAS(features, VIRTIO_NET_F_MRG_RXBUF);
+	bool num_buffers =
+		VQ_HAS(features, VIRTIO_F_VERSION_1) || VQ_HAS(features, VIRTIO_NET_F_MRG_RXBUF);
 
 	return num_buffers ? NET_HDR_LEN : NET_HDR_LEN_LEGACY;
 }

@@ -25,8 +25,8 @@
 struct iotlb;
 struct dirty;
 struct rte_mempool;
-struct rte_mbuf;
 struct vq;
+struct vq_held;
 struct vq_journal;
 
 /** Ring layout and byte order; with the IOMMU/dirty-log axis, the six instances of the datapath. */
@@ -103,6 +103,8 @@ struct vq {
 	bool event_idx;
 	bool in_order;
 	bool notify_on_empty; /* legacy feature 24 */
+	uint16_t hdr_mask;   /* rx: header bytes flags and gso_type (in memory order) that mean something */
+	uint32_t len_max;    /* tx: q.max_len, or no limit */
 	uint64_t features;
 	uint64_t log_used_gpa, desc_gpa, device_gpa;
 	bool log_ring;
@@ -127,11 +129,10 @@ struct vq {
 	uint16_t avail_seen; /* split: last avail->idx read, free-running */
 	uint16_t signalled;  /* used index at the last interrupt decision (EVENT_IDX) */
 	bool signalled_valid;
-	bool signalled_wrap;
 	bool armed;          /* we asked the driver for notifications */
 	bool broken;
 	uint32_t hint;       /* region of the last translation */
-	struct rte_mbuf **hold; /* VQ_HOLD_MAX slots, only with an IOMMU */
+	struct vq_held *hold; /* ring of VQ_HOLD_MAX frames, only with an IOMMU */
 	uint16_t hold_head;
 } __rte_cache_aligned;
 
