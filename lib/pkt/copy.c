@@ -8,9 +8,8 @@ copy_fragments(struct pkt_cursor *c, uint8_t *dst, uint32_t len)
 	const struct pkt *p = c->p;
 
 	while (len > 0 && c->seg < p->nsegs) {
-		const struct pkt_seg s = c->seg == 0 ?
-						 (struct pkt_seg){p->data, p->data_len} :
-						 p->segs[c->seg - 1];
+		const struct pkt_seg s =
+			c->seg == 0 ? (struct pkt_seg){p->data, p->data_len} : p->segs[c->seg - 1];
 		uint32_t n = RTE_MIN(len, s.len - c->seg_off);
 
 		rte_memcpy(dst, s.data + c->seg_off, n);

@@ -19,7 +19,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "pkt/pkt.h"
 #include "vq.h"
 
 #define VQ_JOURNAL_MAGIC 0x56515357 /* "VQSW" */
@@ -48,7 +47,7 @@ struct vq_journal {
 	struct vq_state state; /* committed */
 	struct vq_state next;  /* after the pending batch */
 	uint32_t n;
-	struct vq_journal_elem e[PKT_BATCH_MAX];
+	struct vq_journal_elem e[VQ_USED_MAX];
 } __rte_cache_aligned;
 
 struct vq_journal_file;

@@ -86,6 +86,7 @@ struct vq_setup {
 };
 
 #define VQ_HOLD_MAX 256 /* frames held per queue while an IOTLB miss is answered */
+#define VQ_USED_MAX 256 /* chains given back in one go, and buffers one frame may be spread over */
 
 struct vq {
 	struct pktq q; /* first member */
@@ -130,8 +131,9 @@ struct vq {
 	uint16_t signalled;  /* used index at the last interrupt decision (EVENT_IDX) */
 	bool signalled_valid;
 	bool armed;          /* we asked the driver for notifications */
-	bool broken;
+	bool broken;         /* until the next vq_start() */
 	uint32_t hint;       /* region of the last translation */
+	uint32_t rx_budget;  /* descriptors this rx() may still look at in chains of several */
 	struct vq_held *hold; /* ring of VQ_HOLD_MAX frames, only with an IOMMU */
 	uint16_t hold_head;
 } __rte_cache_aligned;

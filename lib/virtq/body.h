@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The datapath of a virtqueue, device side. An instance is a file that defines
+ * FMT, its constant format, includes this one and names the result with
+ * VQ_INSTANCE(). Everything that depends on the format is decided when it is
+ * compiled.
+ */
+#ifndef VIRTQ_BODY_H
+#define VIRTQ_BODY_H
+
+#include "ring.h"
+
+#include "chain.h"
+
+#include "publish.h"
+
+#include "rx.h"
+
+#include "tx.h"
+
+#define VQ_INSTANCE(name)                                  \
+	const struct vq_instance name = {                  \
+		.rx = {.rx = rx_burst,                     \
+		       .rx_done = rx_release,              \
+		       .arm = publish_arm,                 \
+		       .disarm = publish_disarm},          \
+		.tx = {.tx = tx_burst, .flush = tx_flush}, \
+		.set_notify = publish_set_notify,          \
+	}
+
+#endif

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Walking a descriptor chain: direct, indirect, a mixture, over any regions.
+ * Each descriptor is read once; what is checked is the copy. Included by
+ * body.h only (FMT, see ring.h).
+ */
+#ifndef VIRTQ_CHAIN_H
+#define VIRTQ_CHAIN_H
+
+#include "ring.h"
+
+#define CHAIN_READ false /* the device reads: the guest transmits */
+#define CHAIN_WRITE true
+
+/** A stretch of guest memory at one host address. */
+struct vq_piece {
+	uint8_t *data;
+	uint32_t len;
+	uint64_t gpa; /* for the dirty log; guest-physical also behind an IOMMU */
+};
+
+struct chain {
+	struct vq *vq;
+	const struct vq_mem *mem;
+	uint64_t addr; /* rest of the current descriptor */
+	uint32_t left;
+	uint16_t next;    /* descriptor to read next: ring slot or table entry */
+	bool more;        /* there is one */
+	bool ring_more;   /* packed: likewise in the ring, table or not */
+	bool wrap;        /* packed: wrap counter at ring slot next */
+	bool indirect;    /* in an indirect table */
+	uint64_t table;   /* its guest address */
+	uint32_t entries; /* and size */
+	uint32_t budget;  /* descriptors the chain may still have */
+	uint16_t id;      /* to give it back with */
+	uint16_t ndesc;
+};
+
+/** Translate through the IOTLB, then to a host address. */
+static __rte_noinline enum vq_step
+xlate_iova(struct vq *vq, const struct vq_mem *mem, uint64_t addr, uint32_t len, uint32_t perm,
+	   struct vq_piece *out)
+{
+	const struct gmem_region *r;
+	uint64_t uva, got;
+
+	if (!iotlb_translate(mem->tlb, addr, len, perm, &uva, &got)) {
+		vq_miss(vq, addr, perm);
+		return VQ_MISS;
+	}
+	r = gmem_find_uva(mem->gmem, uva);
+	if (r == NULL)
+		return VQ_BAD;
+	uva -= r->uva;
+	*out = (struct vq_piece){r->hva + uva, RTE_MIN(got, r->size - uva), r->gpa + uva};
+	return VQ_OK;
+}
+
+/** The first stretch of guest memory [addr, addr + len), len > 0. */
+static __rte_always_inline enum vq_step
+xlate(struct vq *vq, const struct vq_mem *mem, uint64_t addr, uint32_t len, bool write,
+      struct vq_piece *out)
+{
+	uint64_t got;
+
+	if (FMT.full && mem->tlb != NULL)
+		return xlate_iova(vq, mem, addr, len, write ? IOTLB_WO : IOTLB_RO, out);
+	out->data = gmem_translate(mem->gmem, addr, len, &vq->hint, &got);
+	if (unlikely(out->data == NULL))
+		return VQ_BAD;
+	out->len = got;
+	out->gpa = addr;
+	return VQ_OK;
+}
+
+/** Copy guest memory that lies in several regions. */
+static enum vq_step
+chain_gather(struct chain *c, uint64_t addr, uint8_t *dst, uint32_t len)
+{
+	struct vq_piece p;
+	enum vq_step r;
+
+	while (len > 0) {
+		r = xlate(c->vq, c->mem, addr, len, CHAIN_READ, &p);
+		if (r != VQ_OK)
+			return r;
+		memcpy(dst, p.data, p.len);
+		dst += p.len;
+		addr += p.len;
+		len -= p.len;
+	}
+	return VQ_OK;
+}
+
+static __rte_always_inline struct vq_desc
+desc_read(const uint8_t *p)
+{
+	return FMT.packed ? packed_desc_read(p) : split_desc_read(p);
+}
+
+/** Next descriptor of the indirect table. */
+static enum vq_step
+chain_read_table(struct chain *c, struct vq_desc *d)
+{
+	uint8_t copy[sizeof(struct split_desc)];
+	struct vq_piece p;
+	enum vq_step r;
+	uint64_t addr;
+
+	if (unlikely(c->next >= c->entries))
+		return VQ_BAD;
+	addr = c->table + (uint64_t)c->next * sizeof(copy);
+	r = xlate(c->vq, c->mem, addr, sizeof(copy), CHAIN_READ, &p);
+	if (unlikely(r != VQ_OK))
+		return r;
+	if (unlikely(p.len < sizeof(copy))) {
+		r = chain_gather(c, addr, copy, sizeof(copy));
+		if (r != VQ_OK)
+			return r;
+		p.data = copy;
+	}
+	*d = desc_read(p.data);
+	c->next = FMT.packed ? c->next + 1 : d->link;
+	c->more = FMT.packed ? c->next < c->entries : d->flags & VRING_DESC_F_NEXT;
+	return VQ_OK;
+}
+
+/** Next descriptor of the ring. */
+static enum vq_step
+chain_read_ring(struct chain *c, struct vq_desc *d)
+{
+	struct ring_pos pos = {c->next, c->wrap};
+
+	if (FMT.packed) {
+		if (unlikely(!packed_slot_read(c->vq, pos, d))) {
+			vq_break(c->vq, "chain runs into descriptors that are not available");
+			return VQ_BROKEN;
+		}
+		pos = ring_advance(c->vq, pos, 1);
+		c->wrap = pos.wrap;
+		c->next = pos.idx;
+		c->id = d->link;
+		c->ndesc++;
+	} else {
+		if (unlikely(c->next >= c->vq->size))
+			return VQ_BAD;
+		*d = split_desc_read(split_slot(c->vq, c->next));
+		c->next = d->link;
+	}
+	c->more = c->ring_more = d->flags & VRING_DESC_F_NEXT;
+	return VQ_OK;
+}
+
+/** The chain continues, and ends, in the indirect table @p d refers to. */
+static enum vq_step
+chain_enter_table(struct chain *c, const struct vq_desc *d)
+{
+	uint32_t entries = d->len / sizeof(struct split_desc);
+
+	if (c->indirect || !c->vq->indirect || d->flags & VRING_DESC_F_NEXT)
+		return VQ_BAD;
+	if (entries == 0 || d->len % sizeof(struct split_desc) != 0)
+		return VQ_BAD;
+	c->table = d->addr;
+	c->entries = entries;
+	c->next = 0;
+	c->indirect = true;
+	c->more = true;
+	return VQ_OK;
+}
+
+/** Go to the next descriptor that has data, or none; checks it against the direction. */
+static enum vq_step
+chain_next(struct chain *c, bool write)
+{
+	struct vq_desc d;
+	enum vq_step r;
+
+	if (unlikely(c->budget-- == 0)) {
+		c->budget = 0;
+		return VQ_BAD;
+	}
+	r = c->indirect ? chain_read_table(c, &d) : chain_read_ring(c, &d);
+	if (unlikely(r != VQ_OK))
+		return r;
+	if (d.flags & VRING_DESC_F_INDIRECT) {
+		c->budget++; /* the table itself is no part of the chain's length */
+		return chain_enter_table(c, &d);
+	}
+	if (unlikely(!!(d.flags & VRING_DESC_F_WRITE) != write))
+		return VQ_BAD;
+	c->addr = d.addr;
+	c->left = d.len;
+	return VQ_OK;
+}
+
+/** The next stretch of the chain's memory; VQ_END after the last. */
+static inline enum vq_step
+chain_piece(struct chain *c, bool write, struct vq_piece *out)
+{
+	enum vq_step r;
+
+	while (c->left == 0) {
+		if (!c->more)
+			return VQ_END;
+		r = chain_next(c, write);
+		if (unlikely(r != VQ_OK))
+			return r;
+	}
+	r = xlate(c->vq, c->mem, c->addr, c->left, write, out);
+	if (likely(r == VQ_OK)) {
+		c->addr += out->len;
+		c->left -= out->len;
+	}
+	return r;
+}
+
+/** Begin with the chain at @p pos, whose head ring_head() has read; @p head is what it called id. */
+static inline void
+chain_start(struct chain *c, struct vq *vq, const struct vq_mem *mem, struct ring_pos pos,
+	    uint16_t head)
+{
+	*c = (struct chain){
+		.vq = vq,
+		.mem = mem,
+		.next = FMT.packed ? pos.idx : head,
+		.wrap = pos.wrap,
+		.more = true,
+		.budget = vq->size,
+		.id = head,
+		.ndesc = FMT.packed ? 0 : 1,
+	};
+}
+
+/** After VQ_BAD: find where a malformed chain ends in the ring, so that it can be given back. */
+static enum vq_step
+chain_skip(struct chain *c)
+{
+	struct vq_desc d;
+
+	while (FMT.packed && c->ring_more) {
+		if (c->ndesc >= c->vq->size) {
+			vq_break(c->vq, "chain is longer than the ring");
+			return VQ_BROKEN;
+		}
+		if (chain_read_ring(c, &d) != VQ_OK)
+			return VQ_BROKEN;
+	}
+	return VQ_BAD;
+}
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the files of the device side share, and nobody else needs. */
+#ifndef VIRTQ_INTERNAL_H
+#define VIRTQ_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include "gmem/gmem.h"
+#include "pkt/pktq.h"
+#include "vq.h"
+
+struct rte_mbuf;
+
+/** A frame that waits for the translation of the buffer it goes to. */
+struct vq_held {
+	struct rte_mbuf *m;
+	struct pkt_vnet vnet;
+	uint16_t need;
+};
+
+/** One instance of the datapath. */
+struct vq_instance {
+	struct pktq_ops rx;
+	struct pktq_ops tx;
+	/** Tell the driver whether we want notifications; used when the queue starts. */
+	void (*set_notify)(struct vq *vq, bool on);
+};
+
+extern const struct vq_instance vq_split, vq_split_swap, vq_packed;
+extern const struct vq_instance vq_split_full, vq_split_swap_full, vq_packed_full;
+
+static inline const struct vq_mem *
+vq_mem(const struct vq *vq)
+{
+	return atomic_load_explicit(&((struct vq *)(uintptr_t)vq)->mem, memory_order_acquire);
+}
+
+/** The ring must not be touched: the guest broke it, or its memory is gone. */
+static inline bool
+vq_unusable(const struct vq *vq)
+{
+	return vq->broken || atomic_load_explicit(&vq->fault->dead, memory_order_relaxed);
+}
+
+/** The guest lied about the ring itself: stop serving it and tell control. @p why is static text. Owner. */
+void vq_break(struct vq *vq, const char *why);
+
+/** Ask control for a translation, unless one is being asked for. Owner. */
+void vq_miss(struct vq *vq, uint64_t iova, uint32_t perm);
+
+/** Keep frames back until flush(); what cannot be kept is counted as dropped. Returns how many are kept. Owner. */
+uint16_t vq_hold(struct vq *vq, struct pkt *const *pkts, uint16_t n);
+
+/** View on the @p i-th frame held back. @p segs has room for @p nsegs fragments. False: too many. Owner. */
+bool vq_held_view(const struct vq *vq, uint16_t i, struct pkt *p, struct pkt_seg *segs,
+		  uint16_t nsegs);
+
+/** Free the first @p n frames held back. Owner, or control after the queue was unpublished. */
+void vq_held_free(struct vq *vq, uint16_t n);
+
+/* --- journal.c, see journal.h --- */
+
+/** Record what is about to be published: @p n elements that take the used position to @p next. Owner. */
+void vq_journal_begin(struct vq *vq, const struct pkt_cookie *u, uint16_t n,
+		      const struct vq_state *next);
+
+/** It has been published. Owner. */
+void vq_journal_end(struct vq *vq);
+
+#endif

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Packed ring (virtio spec 2.8), device side. A part of ring.h. */
+#ifndef VIRTQ_PACKED_H
+#define VIRTQ_PACKED_H
+
+static __rte_always_inline uint8_t *
+packed_slot(const struct vq *vq, uint16_t i)
+{
+	return vq->desc + (size_t)i * sizeof(struct packed_desc);
+}
+
+static __rte_always_inline bool
+packed_flags_avail(uint16_t flags, bool wrap)
+{
+	return !!(flags & PACKED_F_AVAIL) == wrap && !!(flags & PACKED_F_USED) != wrap;
+}
+
+static __rte_always_inline bool
+packed_is_avail(const struct vq *vq, struct ring_pos pos)
+{
+	const struct packed_desc *d = (const struct packed_desc *)packed_slot(vq, pos.idx);
+
+	return packed_flags_avail(vq16_load_acquire(FMT, &d->flags), pos.wrap); /* [A] */
+}
+
+/* Two words of eight bytes: {addr} and {len, id, flags}. */
+static __rte_always_inline struct vq_desc
+packed_desc_make(uint64_t addr, uint64_t rest)
+{
+	union {
+		uint64_t w[2];
+		struct packed_desc d;
+	} u = {{addr, rest}};
+
+	return (struct vq_desc){vq64_get(FMT, u.d.addr), vq32_get(FMT, u.d.len),
+				vq16_get(FMT, u.d.flags), vq16_get(FMT, u.d.id)};
+}
+
+/** Entry of an indirect table. */
+static __rte_always_inline struct vq_desc
+packed_desc_read(const uint8_t *p)
+{
+	return packed_desc_make(vq_read64(p), vq_read64(p + 8));
+}
+
+/** The descriptor at @p pos; false: it is not available. */
+static __rte_always_inline bool
+packed_slot_read(const struct vq *vq, struct ring_pos pos, struct vq_desc *d)
+{
+	const uint64_t *p = (const uint64_t *)packed_slot(vq, pos.idx);
+	uint64_t rest = __atomic_load_n(&p[1], __ATOMIC_ACQUIRE); /* [A] */
+
+	*d = packed_desc_make(__atomic_load_n(&p[0], __ATOMIC_RELAXED), rest);
+	return packed_flags_avail(d->flags, pos.wrap);
+}
+
+static __rte_always_inline enum vq_step
+packed_head(struct vq *vq, struct ring_pos pos, struct vq_desc *d, uint16_t *id)
+{
+	if (!packed_slot_read(vq, pos, d))
+		return VQ_END;
+	*id = d->link;
+	return VQ_OK;
+}
+
+static __rte_always_inline uint16_t
+packed_used_flags(bool wrap, uint32_t len)
+{
+	uint16_t flags = len > 0 ? VRING_DESC_F_WRITE : 0;
+
+	return flags | (wrap ? PACKED_F_AVAIL | PACKED_F_USED : 0);
+}
+
+/** {len, id, flags} of a used element. */
+static __rte_always_inline uint64_t
+packed_used_word(const struct pkt_cookie *u, bool wrap)
+{
+	union {
+		struct {
+			vq32_t len;
+			vq16_t id, flags;
+		};
+		uint64_t w;
+	} e = {{vq32_make(FMT, u->len), vq16_make(FMT, u->id),
+		vq16_make(FMT, packed_used_flags(wrap, u->len))}};
+
+	return e.w;
+}
+
+/**
+ * Write used elements from @p at on; the driver looks at them in order, so
+ * storing the first one last makes all of them visible at once [U].
+ */
+static __rte_always_inline void
+packed_put(struct vq *vq, struct ring_pos at, const struct pkt_cookie *u, uint16_t n)
+{
+	struct ring_pos pos = ring_advance(vq, at, u[0].ndesc);
+	uint16_t i;
+
+	for (i = 1; i < n; i++) {
+		uint64_t *p = (uint64_t *)packed_slot(vq, pos.idx);
+
+		__atomic_store_n(&p[1], packed_used_word(&u[i], pos.wrap), __ATOMIC_RELAXED);
+		pos = ring_advance(vq, pos, u[i].ndesc);
+	}
+	__atomic_store_n((uint64_t *)packed_slot(vq, at.idx) + 1, packed_used_word(&u[0], at.wrap),
+			 __ATOMIC_RELEASE);
+}
+
+static inline void
+packed_log(const struct vq *vq, const struct vq_mem *mem, struct ring_pos at,
+	   const struct pkt_cookie *u, uint16_t n)
+{
+	uint16_t i;
+
+	for (i = 0; i < n; i++) {
+		ring_log(vq, mem, vq->desc_gpa + at.idx * sizeof(struct packed_desc),
+			 sizeof(struct packed_desc));
+		at = ring_advance(vq, at, u[i].ndesc);
+	}
+}
+
+/** Whether the slots passed since @p old contain the one the driver named. Both wrap: at most one lap. */
+static inline bool
+packed_event_passed(const struct vq *vq, uint16_t old, uint16_t off_wrap)
+{
+	uint16_t event = off_wrap & (uint16_t)~PACKED_WRAP;
+
+	if (!!(off_wrap & PACKED_WRAP) != vq->used_wrap)
+		event -= vq->size;
+	if (vq->used <= old)
+		old -= vq->size;
+	return vq_need_event(event, vq->used, old);
+}
+
+static inline bool
+packed_wants_interrupt(struct vq *vq)
+{
+	const struct packed_event *e = (const struct packed_event *)vq->driver;
+	uint16_t old = vq->signalled;
+	bool valid = vq->signalled_valid;
+	uint16_t flags =
+		vq16_load_acquire(FMT, &e->flags); /* before off_wrap, which is written first */
+
+	vq->signalled = vq->used;
+	vq->signalled_valid = true;
+	if (flags == VRING_PACKED_EVENT_FLAG_DISABLE)
+		return false;
+	if (flags != VRING_PACKED_EVENT_FLAG_DESC || !vq->event_idx || !valid)
+		return true;
+	return packed_event_passed(vq, old, vq16_load(FMT, &e->off_wrap));
+}
+
+static inline void
+packed_set_notify(struct vq *vq, const struct vq_mem *mem, bool on)
+{
+	struct packed_event *e = (struct packed_event *)vq->device;
+	uint16_t flags = VRING_PACKED_EVENT_FLAG_DISABLE;
+
+	if (on && vq->event_idx) {
+		vq16_store(FMT, &e->off_wrap, vq->avail | (vq->avail_wrap ? PACKED_WRAP : 0));
+		flags = VRING_PACKED_EVENT_FLAG_DESC;
+	} else if (on) {
+		flags = VRING_PACKED_EVENT_FLAG_ENABLE;
+	}
+	vq16_store_release(FMT, &e->flags, flags);
+	ring_log(vq, mem, vq->device_gpa, sizeof(*e));
+}
+
+#endif

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Ring access of one instance: what body.h needs of split and packed rings.
+ * Included by body.h only, after the instance has defined FMT, its constant
+ * format. Nothing here is part of another file's interface.
+ *
+ * Barrier pairs, by the letter used at both ends of the device side:
+ *  [A] driver's release of avail->idx or of a head's flags / our acquire of it
+ *  [U] our release of used->idx or of the first used element's flags / driver's acquire
+ *  [E] our full fence between publishing and reading the driver's wish for
+ *      interrupts / driver's between writing that wish and looking at the ring
+ *  [N] our full fence between arming notifications and looking at the ring
+ *      again / driver's between publishing and reading our wish
+ */
+#ifndef VIRTQ_RING_H
+#define VIRTQ_RING_H
+
+#include <stdatomic.h>
+
+#include <rte_branch_prediction.h>
+#include <rte_prefetch.h>
+
+#include "fmt.h"
+#include "gmem/dirty.h"
+#include "gmem/iotlb.h"
+#include "internal.h"
+#include "vq.h"
+
+/** A descriptor in host order. */
+struct vq_desc {
+	uint64_t addr;
+	uint32_t len;
+	uint16_t flags;
+	uint16_t link; /* split: next, packed: id */
+};
+
+/** A place in a ring: of the next chain, or of the next used element. */
+struct ring_pos {
+	uint16_t idx; /* split: free-running, packed: slot */
+	bool wrap;    /* packed */
+};
+
+/** Outcome of looking at the next part of a ring, a chain or memory. */
+enum vq_step {
+	VQ_OK,
+	VQ_END,    /* no further one */
+	VQ_BAD,    /* malformed chain: give it back, go on */
+	VQ_MISS,   /* an IOTLB miss was raised: try again later */
+	VQ_BROKEN, /* the ring cannot be used any more */
+	VQ_FULL,   /* no scratch space left */
+};
+
+static __rte_always_inline struct ring_pos
+ring_avail_pos(const struct vq *vq)
+{
+	return (struct ring_pos){vq->avail, vq->avail_wrap};
+}
+
+static __rte_always_inline struct ring_pos
+ring_used_pos(const struct vq *vq)
+{
+	return (struct ring_pos){vq->used, vq->used_wrap};
+}
+
+/** @p n ring slots (packed) or chains (split) further. */
+static __rte_always_inline struct ring_pos
+ring_advance(const struct vq *vq, struct ring_pos pos, uint16_t n)
+{
+	pos.idx += n;
+	if (FMT.packed && pos.idx >= vq->size) {
+		pos.idx -= vq->size;
+		pos.wrap = !pos.wrap;
+	}
+	return pos;
+}
+
+/* What the dirty log must know of ring memory we wrote; after the store, as the frontend copies at any time. */
+static __rte_always_inline void
+ring_log(const struct vq *vq, const struct vq_mem *mem, uint64_t gpa, uint64_t len)
+{
+	if (FMT.full && unlikely(mem->log != NULL && vq->log_ring))
+		dirty_mark(mem->log, gpa, len);
+}
+
+#include "split.h"
+
+#include "packed.h"
+
+/** How many chains, up to @p want, may be looked at from @p pos on; packed rings tell chain by chain. */
+static __rte_always_inline uint16_t
+ring_available(struct vq *vq, struct ring_pos pos, uint16_t want)
+{
+	return FMT.packed ? want : split_available(vq, pos.idx, want);
+}
+
+/**
+ * Read the first descriptor of the chain at @p pos, which ring_available()
+ * allows; id identifies the chain where it is a single descriptor.
+ */
+static __rte_always_inline enum vq_step
+ring_head(struct vq *vq, struct ring_pos pos, struct vq_desc *d, uint16_t *id)
+{
+	if (FMT.packed)
+		return packed_head(vq, pos, d, id);
+	return split_head(vq, pos.idx, d, id);
+}
+
+/** Whether there is anything to look at: fresh, not from a cached index. */
+static inline bool
+ring_pending(struct vq *vq)
+{
+	if (FMT.packed)
+		return packed_is_avail(vq, ring_avail_pos(vq));
+	return vq16_load_acquire(FMT, &split_avail(vq)->idx) != vq->avail;
+}
+
+#endif

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Split ring (virtio spec 2.7), device side. A part of ring.h. */
+#ifndef VIRTQ_SPLIT_H
+#define VIRTQ_SPLIT_H
+
+static __rte_always_inline struct split_avail *
+split_avail(const struct vq *vq)
+{
+	return (struct split_avail *)vq->driver;
+}
+
+static __rte_always_inline struct split_used *
+split_used(const struct vq *vq)
+{
+	return (struct split_used *)vq->device;
+}
+
+static __rte_always_inline const uint8_t *
+split_slot(const struct vq *vq, uint16_t i)
+{
+	return vq->desc + (size_t)i * sizeof(struct split_desc);
+}
+
+/** Word behind the avail ring: where the driver wants its next interrupt. */
+static __rte_always_inline const vq16_t *
+split_used_event(const struct vq *vq)
+{
+	return &split_avail(vq)->ring[vq->size];
+}
+
+/** Word behind the used ring: where we want the next notification. */
+static __rte_always_inline vq16_t *
+split_avail_event(const struct vq *vq)
+{
+	return (vq16_t *)&split_used(vq)->ring[vq->size];
+}
+
+static __rte_always_inline struct vq_desc
+split_desc_read(const uint8_t *p)
+{
+	union {
+		uint64_t w[2];
+		struct split_desc d;
+	} u = {{vq_read64(p), vq_read64(p + 8)}};
+
+	return (struct vq_desc){vq64_get(FMT, u.d.addr), vq32_get(FMT, u.d.len),
+				vq16_get(FMT, u.d.flags), vq16_get(FMT, u.d.next)};
+}
+
+static __rte_always_inline uint16_t
+split_entry(const struct vq *vq, uint16_t pos)
+{
+	return vq16_load(FMT, &split_avail(vq)->ring[pos & (vq->size - 1)]);
+}
+
+/** Look at avail->idx only when what was seen last is not enough: the line bounces between two cores. */
+static __rte_always_inline uint16_t
+split_available(struct vq *vq, uint16_t pos, uint16_t want)
+{
+	uint16_t left = vq->avail_seen - pos;
+	uint16_t idx;
+
+	if (left < want) {
+		idx = vq16_load_acquire(FMT, &split_avail(vq)->idx); /* [A] */
+		if (unlikely((uint16_t)(idx - vq->avail) > vq->size)) {
+			vq_break(vq, "available index is more than a ring ahead");
+			return 0;
+		}
+		vq->avail_seen = idx;
+		left = idx - pos;
+	}
+	return RTE_MIN(left, want);
+}
+
+static __rte_always_inline enum vq_step
+split_head(struct vq *vq, uint16_t pos, struct vq_desc *d, uint16_t *id)
+{
+	uint16_t head = split_entry(vq, pos);
+
+	if (unlikely(head >= vq->size)) {
+		vq_break(vq, "available ring names a descriptor beyond the table");
+		return VQ_BROKEN;
+	}
+	*d = split_desc_read(split_slot(vq, head));
+	*id = head;
+	return VQ_OK;
+}
+
+/** Write @p n used elements from used index @p at on; not visible yet. */
+static __rte_always_inline void
+split_put(const struct vq *vq, uint16_t at, const struct pkt_cookie *u, uint16_t n)
+{
+	struct split_used_elem *ring = split_used(vq)->ring;
+	uint16_t i;
+
+	for (i = 0; i < n; i++)
+		ring[(uint16_t)(at + i) & (vq->size - 1)] =
+			(struct split_used_elem){vq32_make(FMT, u[i].id), vq32_make(FMT, u[i].len)};
+}
+
+static inline void
+split_log(const struct vq *vq, const struct vq_mem *mem, uint16_t at, uint16_t n)
+{
+	uint64_t gpa = vq->log_used_gpa;
+	uint32_t first = at & (vq->size - 1);
+	uint32_t fit = RTE_MIN((uint32_t)n, vq->size - first);
+
+	ring_log(vq, mem, gpa + offsetof(struct split_used, ring[first]),
+		 fit * sizeof(struct split_used_elem));
+	ring_log(vq, mem, gpa + offsetof(struct split_used, ring),
+		 (n - fit) * sizeof(struct split_used_elem));
+	ring_log(vq, mem, gpa, offsetof(struct split_used, ring));
+}
+
+static inline bool
+split_wants_interrupt(struct vq *vq)
+{
+	uint16_t old = vq->signalled;
+	bool valid = vq->signalled_valid;
+
+	vq->signalled = vq->used;
+	vq->signalled_valid = true;
+	if (vq->notify_on_empty && vq16_load(FMT, &split_avail(vq)->idx) == vq->avail)
+		return true;
+	if (!vq->event_idx)
+		return !(vq16_load(FMT, &split_avail(vq)->flags) & VRING_AVAIL_F_NO_INTERRUPT);
+	return !valid || vq_need_event(vq16_load(FMT, split_used_event(vq)), vq->used, old);
+}
+
+/** Ask for a notification at the next chain, or for none. */
+static inline void
+split_set_notify(struct vq *vq, const struct vq_mem *mem, bool on)
+{
+	if (vq->event_idx) {
+		/* an event just behind us is 65535 chains away */
+		vq16_store(FMT, split_avail_event(vq), on ? vq->avail : vq->avail - 1);
+		ring_log(vq, mem, vq->log_used_gpa + offsetof(struct split_used, ring[vq->size]),
+			 sizeof(vq16_t));
+	} else {
+		vq16_store(FMT, &split_used(vq)->flags, on ? 0 : VRING_USED_F_NO_NOTIFY);
+		ring_log(vq, mem, vq->log_used_gpa, sizeof(vq16_t));
+	}
+}
+
+#endif

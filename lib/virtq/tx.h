@@ -1,0 +1,468 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the guest receives: frames are copied into the buffers it made
+ * available. Included by body.h only (FMT, see ring.h).
+ *
+ * Buffers are looked at ahead of the frames that will use them, in ring order,
+ * and consumed from the front; what is not consumed is forgotten and read
+ * again next time. So a frame that turns out not to fit costs nothing to undo.
+ */
+#ifndef VIRTQ_TX_H
+#define VIRTQ_TX_H
+
+#include "chain.h"
+#include "pkt/copy.h"
+#include "publish.h"
+
+#define TX_FRAGS_MAX 1024 /* stretches of the buffers looked at ahead, beyond the first of each */
+
+/* Descriptors one tx() looks at in chains of several; the rest of the frames find no buffer. */
+#define TX_BUDGET 8192
+
+/** One chain of the guest, looked at but not consumed. */
+struct tx_buf {
+	struct vq_piece first;
+	uint32_t len;    /* of the whole buffer */
+	uint16_t frag;   /* index of its second stretch */
+	uint16_t nfrags; /* stretches, the first included; 0: malformed */
+	uint16_t id;
+	uint16_t ndesc;
+};
+
+/** One tx() at work. Large and on the stack: only what is needed gets initialised. */
+struct tx {
+	struct vq *vq;
+	const struct vq_mem *mem;
+	struct ring_pos pos; /* of the next chain to look at */
+	enum vq_step stop;   /* why no more can be looked at; VQ_OK: not known to */
+	uint32_t budget;
+	uint32_t slots; /* ring slots of the buffers consumed */
+	uint16_t nbuf;  /* looked at */
+	uint16_t nused; /* consumed; also index of the next buffer */
+	uint16_t nfrag;
+	uint16_t sent;
+	bool published;
+	struct tx_buf buf[VQ_USED_MAX];
+	struct pkt_cookie used[VQ_USED_MAX];
+	struct vq_piece frag[TX_FRAGS_MAX];
+};
+
+static __rte_always_inline void
+tx_begin(struct tx *t, struct vq *vq)
+{
+	t->vq = vq;
+	t->mem = vq_mem(vq);
+	t->pos = ring_avail_pos(vq);
+	t->stop = VQ_OK;
+	t->budget = TX_BUDGET;
+	t->slots = 0;
+	t->nbuf = t->nused = t->nfrag = t->sent = 0;
+	t->published = false;
+}
+
+/* --- buffers --- */
+
+/** Collect the stretches of a chain in @p b. */
+static enum vq_step
+tx_walk(struct tx *t, struct chain *c, struct tx_buf *b)
+{
+	struct vq_piece piece;
+	uint16_t frag = t->nfrag;
+	uint64_t len = 0;
+	enum vq_step r;
+
+	b->first = (struct vq_piece){0};
+	b->frag = frag;
+	b->nfrags = 0;
+	while ((r = chain_piece(c, CHAIN_WRITE, &piece)) == VQ_OK) {
+		if (len > RX_LEN_CAP)
+			continue; /* no frame needs more, but the rest must be valid, too */
+		if (b->nfrags == 0)
+			b->first = piece;
+		else if (frag < TX_FRAGS_MAX)
+			t->frag[frag++] = piece;
+		else if (t->nfrag > 0)
+			return VQ_FULL;
+		else
+			continue; /* unless there is space for the first so many only */
+		b->nfrags++;
+		len += piece.len;
+	}
+	b->len = RTE_MIN(len, UINT32_MAX);
+	if (r == VQ_END && len < t->vq->hdr_len)
+		return VQ_BAD;
+	t->nfrag = frag;
+	return r;
+}
+
+/** Look at a chain that is not one descriptor in one region. */
+static __rte_noinline enum vq_step
+tx_chain(struct tx *t, struct tx_buf *b, uint16_t head)
+{
+	struct chain c;
+	enum vq_step r;
+
+	chain_start(&c, t->vq, t->mem, t->pos, head);
+	r = tx_walk(t, &c, b);
+	if (r == VQ_BAD)
+		r = chain_skip(&c);
+	t->budget -= RTE_MIN(t->budget, t->vq->size - c.budget);
+	if (r != VQ_END && r != VQ_BAD)
+		return r;
+	if (r == VQ_BAD)
+		*b = (struct tx_buf){.nfrags = 0};
+	b->id = c.id;
+	b->ndesc = c.ndesc;
+	return VQ_OK;
+}
+
+/** Look at one more chain. */
+static __rte_always_inline enum vq_step
+tx_look(struct tx *t)
+{
+	const uint16_t special = VRING_DESC_F_NEXT | VRING_DESC_F_WRITE | VRING_DESC_F_INDIRECT;
+	struct tx_buf *b = &t->buf[t->nbuf];
+	struct vq_desc d;
+	enum vq_step r;
+	uint16_t id;
+
+	r = ring_head(t->vq, t->pos, &d, &id);
+	if (unlikely(r != VQ_OK))
+		return r;
+	if (likely((d.flags & special) == VRING_DESC_F_WRITE) && likely(d.len >= t->vq->hdr_len) &&
+	    likely(xlate(t->vq, t->mem, d.addr, d.len, CHAIN_WRITE, &b->first) == VQ_OK) &&
+	    likely(b->first.len == d.len)) {
+		rte_prefetch0_write(b->first.data);
+		b->len = d.len;
+		b->nfrags = 1;
+		b->id = id;
+		b->ndesc = 1;
+	} else {
+		r = tx_chain(t, b, id);
+		if (r != VQ_OK)
+			return r;
+	}
+	t->pos = ring_advance(t->vq, t->pos, b->ndesc);
+	t->nbuf++;
+	return VQ_OK;
+}
+
+/** Look at up to @p want more chains; sets t->stop when there is a reason not to. */
+static __rte_always_inline void
+tx_look_ahead(struct tx *t, uint16_t want)
+{
+	uint16_t room = VQ_USED_MAX - t->nbuf;
+	uint16_t n = ring_available(t->vq, t->pos, RTE_MIN(want, room));
+	uint16_t i;
+
+	for (i = 0; i < n && t->stop == VQ_OK; i++)
+		t->stop = t->budget > 0 ? tx_look(t) : VQ_END;
+	if (t->stop == VQ_OK && n < want)
+		t->stop = t->vq->broken ? VQ_BROKEN : n == room ? VQ_FULL : VQ_END;
+}
+
+/** Consume the next buffer, @p len bytes of it written. */
+static __rte_always_inline void
+tx_use(struct tx *t, uint32_t len)
+{
+	const struct tx_buf *b = &t->buf[t->nused];
+
+	t->used[t->nused] = (struct pkt_cookie){b->id, b->ndesc, len};
+	t->slots += b->ndesc;
+	t->nused++;
+}
+
+/** Publish what is consumed and start over with nothing looked at. */
+static __rte_always_inline void
+tx_commit(struct tx *t)
+{
+	if (t->nused > 0) {
+		publish(t->vq, t->mem, t->used, t->nused, t->slots);
+		t->published = true;
+	}
+	t->pos = ring_avail_pos(t->vq);
+	t->slots = 0;
+	t->nbuf = t->nused = t->nfrag = 0;
+}
+
+/* --- frames --- */
+
+static __rte_always_inline void
+tx_header(const struct vq *vq, const struct pkt *p, uint16_t nbuf, struct net_hdr *h)
+{
+	uint8_t flags = p->vnet.flags;
+
+	/* a receiver without GUEST_CSUM has not agreed to any flag */
+	if (!(vq->q.offloads & PKT_NEED_CSUM))
+		flags = 0;
+	*h = (struct net_hdr){
+		.flags = flags,
+		.gso_type = p->vnet.gso_type,
+		.hdr_len = vq16_make(FMT, p->vnet.hdr_len),
+		.gso_size = vq16_make(FMT, p->vnet.gso_size),
+		.csum_start = vq16_make(FMT, p->vnet.csum_start),
+		.csum_offset = vq16_make(FMT, p->vnet.csum_offset),
+		.num_buffers = vq16_make(FMT, nbuf),
+	};
+}
+
+/** Write a header that is in one piece. */
+static __rte_always_inline void
+tx_put_header(const struct vq *vq, const struct pkt *p, uint8_t *dst)
+{
+	struct net_hdr h;
+
+	if (likely((p->vnet.flags | p->vnet.gso_type) == 0))
+		h = (struct net_hdr){.num_buffers = vq16_make(FMT, 1)};
+	else
+		tx_header(vq, p, 1, &h);
+	memcpy(dst, &h, NET_HDR_LEN_LEGACY);
+	if (vq->hdr_len == NET_HDR_LEN)
+		memcpy(dst + NET_HDR_LEN_LEGACY, &h.num_buffers, sizeof(h.num_buffers));
+}
+
+static __rte_always_inline void
+tx_log(const struct tx *t, uint64_t gpa, uint32_t len)
+{
+	if (FMT.full && unlikely(t->mem->log != NULL))
+		dirty_mark(t->mem->log, gpa, len);
+}
+
+/** A frame being scattered: first the header, then the frame. */
+struct tx_source {
+	struct net_hdr hdr;
+	uint32_t hdr_done, hdr_len;
+	struct pkt_cursor cursor;
+};
+
+static uint32_t
+tx_fill_piece(const struct tx *t, struct tx_source *s, const struct vq_piece *piece)
+{
+	uint32_t hdr = RTE_MIN(piece->len, s->hdr_len - s->hdr_done);
+	uint32_t data = RTE_MIN(piece->len - hdr, s->cursor.p->len - s->cursor.done);
+
+	memcpy(piece->data, (const uint8_t *)&s->hdr + s->hdr_done, hdr);
+	s->hdr_done += hdr;
+	if (data > 0)
+		pkt_copy_next(&s->cursor, piece->data + hdr, data);
+	tx_log(t, piece->gpa, hdr + data);
+	return hdr + data;
+}
+
+/** Fill one buffer and consume it. */
+static void
+tx_fill(struct tx *t, struct tx_source *s)
+{
+	const struct tx_buf *b = &t->buf[t->nused];
+	uint32_t len = tx_fill_piece(t, s, &b->first);
+	uint16_t i;
+
+	for (i = 1; i < b->nfrags; i++)
+		len += tx_fill_piece(t, s, &t->frag[b->frag + i - 1]);
+	tx_use(t, len);
+}
+
+/** How many buffers @p len bytes may take, going by the last one looked at. */
+static uint16_t
+tx_guess(const struct tx *t, uint32_t len)
+{
+	uint32_t last = t->nbuf > 0 ? t->buf[t->nbuf - 1].len : 0;
+
+	return last > 0 ? len / last + 1 : 1;
+}
+
+/**
+ * Find how many buffers @p p takes, looking further ahead where needed.
+ * VQ_OK: *nbuf of them; VQ_BAD: the last of *nbuf is malformed.
+ */
+static enum vq_step
+tx_fit(struct tx *t, const struct pkt *p, uint16_t *nbuf)
+{
+	uint32_t need = t->vq->hdr_len + p->len;
+	uint32_t sum = 0;
+	uint16_t n;
+
+	for (n = 0; sum < need; n++) {
+		const struct tx_buf *b = &t->buf[t->nused + n];
+
+		if (n > 0 && !t->vq->mergeable)
+			return VQ_FULL;
+		if (t->nused + n == t->nbuf && t->stop == VQ_OK)
+			tx_look_ahead(t, tx_guess(t, need - sum));
+		if (t->nused + n == t->nbuf)
+			return t->stop;
+		sum += b->len;
+		if (unlikely(b->nfrags == 0)) {
+			*nbuf = n + 1;
+			return VQ_BAD;
+		}
+	}
+	*nbuf = n;
+	return VQ_OK;
+}
+
+/** Give @p n buffers back unused: the last is malformed, and the ones before it cannot stay behind it. */
+static void
+tx_give_back(struct tx *t, uint16_t n)
+{
+	while (n-- > 0)
+		tx_use(t, 0);
+}
+
+static void
+tx_scatter(struct tx *t, const struct pkt *p, uint16_t nbuf)
+{
+	struct tx_source s = {.hdr_len = t->vq->hdr_len};
+
+	tx_header(t->vq, p, nbuf, &s.hdr);
+	pkt_cursor_init(&s.cursor, p);
+	while (nbuf-- > 0)
+		tx_fill(t, &s);
+}
+
+/** Send a frame that takes more than a copy to one place. VQ_OK: it was sent or dropped. */
+static __rte_noinline enum vq_step
+tx_frame_parts(struct tx *t, const struct pkt *p)
+{
+	enum drop_reason why = DROP_TX_NO_BUFFER;
+	enum vq_step r;
+	uint16_t nbuf;
+
+	r = tx_fit(t, p, &nbuf);
+	if (t->stop == VQ_FULL && r == VQ_FULL && t->nused > 0) {
+		/* out of scratch space, not of buffers: make room */
+		tx_commit(t);
+		t->stop = VQ_OK;
+		r = tx_fit(t, p, &nbuf);
+	}
+	if (r == VQ_OK) {
+		tx_scatter(t, p, nbuf);
+		pktq_count(&t->vq->q.stats, p);
+		t->sent++;
+		return VQ_OK;
+	}
+	if (r == VQ_MISS || r == VQ_BROKEN)
+		return r;
+	if (r == VQ_FULL)
+		why = DROP_TX_TOO_BIG;
+	if (r == VQ_BAD) {
+		why = DROP_TX_BAD_CHAIN;
+		tx_give_back(t, nbuf);
+	}
+	pktq_drop(&t->vq->q, why, 1);
+	return VQ_OK;
+}
+
+/** Send one frame. VQ_OK: it was sent or dropped, otherwise nothing was done about it. */
+static __rte_always_inline enum vq_step
+tx_frame(struct tx *t, const struct pkt *p)
+{
+	const struct tx_buf *b = &t->buf[t->nused];
+	struct vq *vq = t->vq;
+	uint32_t need = vq->hdr_len + p->len;
+
+	if (unlikely(p->len > vq->len_max) && p->vnet.gso_type == VIRTIO_NET_HDR_GSO_NONE) {
+		pktq_drop(&vq->q, DROP_TX_TOO_BIG, 1);
+		return VQ_OK;
+	}
+	if (unlikely(t->nused == t->nbuf) || unlikely(b->first.len < need))
+		return tx_frame_parts(t, p);
+	tx_put_header(vq, p, b->first.data);
+	pkt_copy(p, b->first.data + vq->hdr_len);
+	tx_log(t, b->first.gpa, need);
+	tx_use(t, need);
+	pktq_count(&vq->q.stats, p);
+	t->sent++;
+	return VQ_OK;
+}
+
+/** Send frames until one cannot be sent for lack of a translation; returns the number dealt with. */
+static __rte_always_inline uint16_t
+tx_frames(struct tx *t, struct pkt *const *pkts, uint16_t n)
+{
+	enum vq_step r = VQ_OK;
+	uint16_t i;
+
+	tx_look_ahead(t, n);
+	for (i = 0; i < n; i++) {
+		r = tx_frame(t, pkts[i]);
+		if (unlikely(r != VQ_OK))
+			break;
+	}
+	if (unlikely(r == VQ_BROKEN)) {
+		pktq_drop(&t->vq->q, DROP_TX_BROKEN, n - i);
+		i = n;
+	}
+	tx_commit(t);
+	return i;
+}
+
+/** tx_frames() and the interrupt decision. */
+static __rte_always_inline uint16_t
+tx_send(struct vq *vq, struct pkt *const *pkts, uint16_t n, uint16_t *sent)
+{
+	struct tx t;
+	uint16_t done;
+
+	tx_begin(&t, vq);
+	done = tx_frames(&t, pkts, n);
+	if (t.published)
+		publish_notify(vq);
+	*sent = t.sent;
+	return done;
+}
+
+#define TX_FLUSH_BURST 16
+#define TX_FLUSH_SEGS 128 /* a frame of PKT_LEN_MAX in the smallest mbufs takes fewer */
+
+/** Try to send the frames held back. Their order is kept: stops at the first that still misses. */
+static __rte_noinline void
+tx_flush(struct pktq *q)
+{
+	struct vq *vq = (struct vq *)q;
+	struct pkt_seg segs[TX_FLUSH_BURST][TX_FLUSH_SEGS];
+	struct pkt view[TX_FLUSH_BURST], *list[TX_FLUSH_BURST];
+	uint16_t n, done, sent;
+
+	while (q->held > 0 && !vq_unusable(vq)) {
+		for (n = 0; n < RTE_MIN(q->held, TX_FLUSH_BURST); n++) {
+			if (!vq_held_view(vq, n, &view[n], segs[n], TX_FLUSH_SEGS))
+				break;
+			list[n] = &view[n];
+		}
+		if (unlikely(n == 0)) {
+			pktq_drop(q, DROP_TX_TOO_BIG, 1);
+			vq_held_free(vq, 1);
+			continue;
+		}
+		done = tx_send(vq, list, n, &sent);
+		vq_held_free(vq, done);
+		if (done < n)
+			break;
+	}
+}
+
+/** pktq_ops.tx */
+static uint16_t
+tx_burst(struct pktq *q, struct pkt *const *pkts, uint16_t n)
+{
+	struct vq *vq = (struct vq *)q;
+	uint16_t done, sent;
+
+	q->stats.offered += n;
+	if (unlikely(vq_unusable(vq))) {
+		pktq_drop(q, DROP_TX_BROKEN, n);
+		return 0;
+	}
+	if (unlikely(q->held > 0)) {
+		tx_flush(q);
+		if (q->held > 0) /* not past the ones held back */
+			return vq_hold(vq, pkts, n);
+	}
+	done = tx_send(vq, pkts, n, &sent);
+	if (FMT.full && unlikely(done < n))
+		sent += vq_hold(vq, pkts + done, n - done);
+	return sent;
+}
+
+#endif

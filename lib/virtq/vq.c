@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_mbuf.h>
+
+#include "fmt.h"
+#include "internal.h"
+#include "journal.h"
+#include "notify.h"
+#include "pkt/offload.h"
+
+#define VQ_SIZE_MAX 32768
+
+/* [layout][full] */
+static const struct vq_instance *const instances[VQ_LAYOUT_NUM][2] = {
+	[VQ_SPLIT] = {&vq_split, &vq_split_full},
+	[VQ_SPLIT_SWAP] = {&vq_split_swap, &vq_split_swap_full},
+	[VQ_PACKED] = {&vq_packed, &vq_packed_full},
+};
+
+/* What a receiver takes as it is, by what it accepted. */
+static const struct {
+	uint8_t bit;
+	uint16_t need;
+} guest_offloads[] = {
+	{VIRTIO_NET_F_GUEST_CSUM, PKT_NEED_CSUM}, {VIRTIO_NET_F_GUEST_TSO4, PKT_NEED_TSO4},
+	{VIRTIO_NET_F_GUEST_TSO6, PKT_NEED_TSO6}, {VIRTIO_NET_F_GUEST_ECN, PKT_NEED_ECN},
+	{VIRTIO_NET_F_GUEST_UFO, PKT_NEED_UFO},   {VIRTIO_NET_F_GUEST_USO4, PKT_NEED_USO4},
+	{VIRTIO_NET_F_GUEST_USO6, PKT_NEED_USO6},
+};
+
+/* A sender that accepted none of these has nothing to say in its headers. */
+static const uint8_t host_offloads[] = {
+	VIRTIO_NET_F_CSUM,      VIRTIO_NET_F_GSO,      VIRTIO_NET_F_HOST_TSO4,
+	VIRTIO_NET_F_HOST_TSO6, VIRTIO_NET_F_HOST_ECN, VIRTIO_NET_F_HOST_UFO,
+	VIRTIO_NET_F_HOST_USO,
+};
+
+const char *
+vq_check(enum vq_layout layout, uint32_t size, uint64_t features)
+{
+	bool packed = VQ_HAS(features, VIRTIO_F_RING_PACKED);
+
+	if (size == 0 || size > VQ_SIZE_MAX)
+		return "ring size is not 1 to 32768";
+	if (packed != (layout == VQ_PACKED))
+		return "ring layout contradicts the RING_PACKED feature";
+	if (packed && !VQ_HAS(features, VIRTIO_F_VERSION_1))
+		return "a packed ring needs VERSION_1";
+	if (!packed && (size & (size - 1)) != 0)
+		return "size of a split ring is not a power of two";
+	if (layout == VQ_SPLIT_SWAP && VQ_HAS(features, VIRTIO_F_VERSION_1))
+		return "a VERSION_1 ring is little-endian";
+	return NULL;
+}
+
+struct vq_extent
+vq_extent(enum vq_layout layout, uint32_t size, uint64_t features)
+{
+	uint64_t event = VQ_HAS(features, VIRTIO_RING_F_EVENT_IDX) ? sizeof(vq16_t) : 0;
+
+	if (layout == VQ_PACKED)
+		return (struct vq_extent){size * sizeof(struct packed_desc),
+					  sizeof(struct packed_event), sizeof(struct packed_event)};
+	return (struct vq_extent){
+		.desc = size * sizeof(struct split_desc),
+		.driver = sizeof(struct split_avail) + size * sizeof(vq16_t) + event,
+		.device = sizeof(struct split_used) + size * sizeof(struct split_used_elem) + event,
+	};
+}
+
+struct vq_extent
+vq_alignment(enum vq_layout layout)
+{
+	if (layout == VQ_PACKED)
+		return (struct vq_extent){16, 4, 4};
+	return (struct vq_extent){16, 2, 4};
+}
+
+uint32_t
+vq_state_to_base(enum vq_layout layout, const struct vq_state *s)
+{
+	uint32_t avail = s->avail | (s->avail_wrap ? PACKED_WRAP : 0);
+	uint32_t used = s->used | (s->used_wrap ? PACKED_WRAP : 0);
+
+	return layout == VQ_PACKED ? avail | used << 16 : s->avail;
+}
+
+struct vq_state
+vq_state_from_base(enum vq_layout layout, uint32_t base)
+{
+	uint32_t used = base >> 16;
+
+	if (layout != VQ_PACKED)
+		return (struct vq_state){.avail = base, .used = base};
+	/*
+	 * Some frontends know the lower half only. A used position of 0 with wrap
+	 * counter 0 is either the same as the available one, or a whole ring behind
+	 * it, which no ring at rest is.
+	 */
+	if (used == 0)
+		used = base;
+	return (struct vq_state){
+		.avail = base & (PACKED_WRAP - 1),
+		.used = used & (PACKED_WRAP - 1),
+		.avail_wrap = base & PACKED_WRAP,
+		.used_wrap = used & PACKED_WRAP,
+	};
+}
+
+uint16_t
+vq_split_used_idx(enum vq_layout layout, const void *device)
+{
+	const struct vq_fmt f = {.swap = layout == VQ_SPLIT_SWAP ? VQ_SWAP_BE : VQ_SWAP_LE};
+
+	return vq16_load_acquire(f, &((const struct split_used *)device)->idx);
+}
+
+/** The instance for the queue's layout and address space. */
+static const struct vq_instance *
+vq_instance(const struct vq *vq, const struct vq_mem *mem)
+{
+	return instances[vq->layout][mem->tlb != NULL || mem->log != NULL];
+}
+
+static void
+vq_set_ops(struct vq *vq, const struct vq_mem *mem)
+{
+	const struct vq_instance *in = vq_instance(vq, mem);
+
+	atomic_store_explicit(&vq->q.ops, vq->tx ? &in->tx : &in->rx, memory_order_release);
+}
+
+static uint32_t
+vq_guest_offloads(uint64_t features)
+{
+	uint32_t need = 0;
+	size_t i;
+
+	for (i = 0; i < RTE_DIM(guest_offloads); i++)
+		if (VQ_HAS(features, guest_offloads[i].bit))
+			need |= guest_offloads[i].need;
+	return need;
+}
+
+/** In memory order: which bits of {flags, gso_type} a sender's header may set. */
+static uint16_t
+vq_header_mask(uint64_t features)
+{
+	const uint8_t bytes[2] = {VIRTIO_NET_HDR_F_NEEDS_CSUM, UINT8_MAX};
+	uint16_t mask = 0;
+	size_t i;
+
+	for (i = 0; i < RTE_DIM(host_offloads); i++)
+		if (VQ_HAS(features, host_offloads[i]))
+			memcpy(&mask, bytes, sizeof(mask));
+	return mask;
+}
+
+/** What the negotiated features mean. */
+static void
+vq_apply_features(struct vq *vq, uint64_t features, uint32_t mtu)
+{
+	vq->features = features;
+	vq->hdr_len = net_hdr_len(features);
+	vq->hdr_mask = vq_header_mask(features);
+	vq->mergeable = VQ_HAS(features, VIRTIO_NET_F_MRG_RXBUF);
+	vq->indirect = VQ_HAS(features, VIRTIO_RING_F_INDIRECT_DESC);
+	vq->event_idx = VQ_HAS(features, VIRTIO_RING_F_EVENT_IDX);
+	vq->in_order = VQ_HAS(features, VIRTIO_F_IN_ORDER);
+	vq->notify_on_empty =
+		VQ_HAS(features, VIRTIO_F_NOTIFY_ON_EMPTY) && !VQ_HAS(features, VIRTIO_F_VERSION_1);
+	vq->q.offloads = vq->tx ? vq_guest_offloads(features) : 0;
+	vq->q.max_len = mtu == 0 ? 0 : mtu + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN;
+	vq->len_max = vq->q.max_len == 0 ? UINT32_MAX : vq->q.max_len;
+}
+
+static void
+vq_set_state(struct vq *vq, const struct vq_state *s)
+{
+	vq->avail = s->avail;
+	vq->used = s->used;
+	vq->avail_wrap = s->avail_wrap;
+	vq->used_wrap = s->used_wrap;
+	vq->avail_seen = s->avail;
+	vq->signalled_valid = false;
+}
+
+static void
+vq_set_areas(struct vq *vq, const struct vq_setup *s)
+{
+	vq->desc = s->desc;
+	vq->driver = s->driver;
+	vq->device = s->device;
+	vq->log_used_gpa = s->log_used_gpa;
+	vq->desc_gpa = s->desc_gpa;
+	vq->device_gpa = s->device_gpa;
+	vq->log_ring = s->log_ring;
+	vq->hint = 0;
+}
+
+static bool
+vq_state_valid(const struct vq_setup *s)
+{
+	return s->layout != VQ_PACKED || (s->state.avail < s->size && s->state.used < s->size);
+}
+
+/* A queue whose memory cannot disappear: in tests, or where it is our own. */
+static struct gmem_fault no_fault;
+
+int
+vq_start(struct vq *vq, const struct vq_setup *s)
+{
+	if (vq_check(s->layout, s->size, s->features) != NULL || !vq_state_valid(s))
+		return -EINVAL;
+	if (s->tx && s->mp != NULL && VQ_HAS(s->features, VIRTIO_F_ACCESS_PLATFORM)) {
+		vq->hold = calloc(VQ_HOLD_MAX, sizeof(*vq->hold));
+		if (vq->hold == NULL)
+			return -ENOMEM;
+	}
+	vq->size = s->size;
+	vq->layout = s->layout;
+	vq->tx = s->tx;
+	vq->fault = s->fault != NULL ? s->fault : &no_fault;
+	vq->host = s->host;
+	vq->journal = s->journal;
+	vq->mp = s->mp;
+	vq_set_areas(vq, s);
+	vq_apply_features(vq, s->features, s->mtu);
+	vq_set_state(vq, &s->state);
+	vq->broken = false;
+	vq->hold_head = 0;
+	vq->q.held = 0;
+	vq->q.event_fd = s->kick_fd;
+	rte_spinlock_init(&vq->q.lock);
+	atomic_store(&vq->mem, s->mem);
+	atomic_store(&vq->call_fd, s->call_fd);
+	atomic_store(&vq->attention, 0);
+	atomic_store(&vq->miss_perm, 0);
+	atomic_store(&vq->why, NULL);
+	vq_set_ops(vq, s->mem);
+	vq_instance(vq, s->mem)->set_notify(vq, false);
+	return 0;
+}
+
+struct vq_state
+vq_stop(struct vq *vq)
+{
+	pktq_drop(&vq->q, DROP_TX_IOTLB, vq->q.held);
+	vq_held_free(vq, vq->q.held);
+	free(vq->hold);
+	vq->hold = NULL;
+	return (struct vq_state){vq->avail, vq->used, vq->avail_wrap, vq->used_wrap};
+}
+
+const struct vq_mem *
+vq_swap_mem(struct vq *vq, const struct vq_mem *mem)
+{
+	const struct vq_mem *old = atomic_exchange(&vq->mem, mem);
+
+	vq_set_ops(vq, mem);
+	return old;
+}
+
+int
+vq_swap_call(struct vq *vq, int fd)
+{
+	return atomic_exchange(&vq->call_fd, fd);
+}
+
+void
+vq_signal(struct vq *vq)
+{
+	int fd = atomic_load_explicit(&vq->call_fd, memory_order_relaxed);
+
+	if (fd >= 0 && notify_write(fd))
+		vq->q.stats.notified++;
+}
+
+/* --- what workers ask control for --- */
+
+static void
+vq_attention(struct vq *vq, uint32_t what)
+{
+	uint32_t before = atomic_fetch_or(&vq->attention, what);
+
+	if (before == 0 && vq->host != NULL)
+		vq->host->attention(vq->host, vq);
+}
+
+void
+vq_break(struct vq *vq, const char *why)
+{
+	if (vq->broken)
+		return;
+	vq->broken = true;
+	atomic_store(&vq->why, why);
+	vq_attention(vq, VQ_ATTN_BROKEN);
+}
+
+void
+vq_miss(struct vq *vq, uint64_t iova, uint32_t perm)
+{
+	if (atomic_load_explicit(&vq->miss_perm, memory_order_acquire) != 0)
+		return;
+	atomic_store(&vq->miss_iova, iova);
+	atomic_store(&vq->miss_perm, perm);
+	vq_attention(vq, VQ_ATTN_MISS);
+}
+
+/* --- frames held back on a miss: a ring that starts at hold_head --- */
+
+static struct vq_held *
+vq_held_at(const struct vq *vq, uint16_t i)
+{
+	return &vq->hold[(vq->hold_head + i) % VQ_HOLD_MAX];
+}
+
+static enum drop_reason
+vq_hold_one(struct vq *vq, const struct pkt *p)
+{
+	struct rte_mbuf *m;
+
+	if (vq->hold == NULL || vq->q.held == VQ_HOLD_MAX)
+		return DROP_TX_IOTLB;
+	m = pkt_to_mbuf(vq->mp, p);
+	if (m == NULL)
+		return DROP_TX_NO_MEMORY;
+	*vq_held_at(vq, vq->q.held) = (struct vq_held){m, p->vnet, p->need};
+	vq->q.held++;
+	return DROP_NUM;
+}
+
+uint16_t
+vq_hold(struct vq *vq, struct pkt *const *pkts, uint16_t n)
+{
+	uint16_t i, kept = 0;
+
+	for (i = 0; i < n; i++) {
+		enum drop_reason why = vq_hold_one(vq, pkts[i]);
+
+		if (why == DROP_NUM)
+			kept++;
+		else
+			pktq_drop(&vq->q, why, 1);
+	}
+	return kept;
+}
+
+bool
+vq_held_view(const struct vq *vq, uint16_t i, struct pkt *p, struct pkt_seg *segs, uint16_t nsegs)
+{
+	const struct vq_held *h = vq_held_at(vq, i);
+
+	if (!pkt_from_mbuf(p, h->m, segs, nsegs))
+		return false;
+	p->vnet = h->vnet;
+	p->need = h->need;
+	return true;
+}
+
+void
+vq_held_free(struct vq *vq, uint16_t n)
+{
+	uint16_t i;
+
+	for (i = 0; i < n; i++)
+		rte_pktmbuf_free(vq_held_at(vq, i)->m);
+	vq->hold_head = (vq->hold_head + n) % VQ_HOLD_MAX;
+	vq->q.held -= n;
+}
