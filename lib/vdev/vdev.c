@@ -210,6 +210,8 @@ vdev_set_formats(struct vdev *d, uint32_t needed)
 {
 	if ((needed & ~VDEV_FORMATS_ALL) != 0 || (needed & (needed - 1)) != 0)
 		return -EINVAL;
+	if (needed != d->formats_needed && any_running(d))
+		return -EBUSY;
 	d->formats_needed = needed;
 	return 0;
 }

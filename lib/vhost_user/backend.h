@@ -16,6 +16,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 #include "base/ev.h"
@@ -23,12 +24,19 @@
 
 struct vhu_backend;
 
+/* Protocol features that are offered only by option. */
+#define VHU_OPTION_CONFIG 0x1u /* F_CONFIG: config space from us; QEMU warns about it for net */
+#define VHU_OPTION_DEVICE_STATE \
+	0x2u /* F_DEVICE_STATE: bit 19, which means something else to dpdk-vhost-vfe */
+#define VHU_OPTION_BASE_INFLIGHT 0x4u /* F_GET_VRING_BASE_INFLIGHT: bit 20 */
+
 struct vhu_config {
-	const char *path;  /* unix socket */
-	bool client;       /* connect instead of listen */
-	mode_t mode;       /* of a listening socket, 0: 0600 */
-	uid_t owner;       /* (uid_t)-1: unchanged */
-	gid_t group;       /* (gid_t)-1: unchanged */
+	const char *path; /* unix socket; copied */
+	bool client;      /* connect instead of listen */
+	mode_t mode;      /* of a listening socket, 0: 0600 */
+	uid_t owner;      /* (uid_t)-1: unchanged */
+	gid_t group;      /* (gid_t)-1: unchanged */
+	uint32_t options; /* VHU_OPTION_* */
 	struct ev_loop *loop;
 	struct vdev *dev;
 };
@@ -53,5 +61,8 @@ struct vhu_backend *vhu_backend_new(const struct vhu_config *cfg, char *err, siz
 void vhu_backend_free(struct vhu_backend *b);
 
 void vhu_backend_info(const struct vhu_backend *b, struct vhu_info *out);
+
+/** Socket, negotiation and the last messages with their verdicts: "show port N negotiation". */
+void vhu_backend_show(const struct vhu_backend *b, FILE *out);
 
 #endif

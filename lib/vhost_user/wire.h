@@ -19,10 +19,10 @@
 #define VHU_REPLY 0x4u
 #define VHU_NEED_REPLY 0x8u
 
-#define VHU_FDS_MAX 8         /* descriptors one message may carry */
-#define VHU_MEM_TABLE_MAX 8   /* regions of SET_MEM_TABLE */
-#define VHU_PAYLOAD_MAX 4096  /* more than any message needs: what is longer is not vhost-user */
-#define VHU_CONFIG_MAX 256    /* bytes of config space one message may carry */
+#define VHU_FDS_MAX 8        /* descriptors one message may carry */
+#define VHU_MEM_TABLE_MAX 8  /* regions of SET_MEM_TABLE */
+#define VHU_PAYLOAD_MAX 4096 /* more than any message needs: what is longer is not vhost-user */
+#define VHU_CONFIG_MAX 256   /* bytes of config space one message may carry */
 
 /* SET_VRING_KICK, _CALL, _ERR: the u64 */
 #define VHU_VRING_INDEX_MASK 0xffu
@@ -36,56 +36,56 @@
 #define VHU_F_PROTOCOL_FEATURES 30
 
 /* X(id, name): requests of the frontend. 44 and above are for devices other than net. */
-#define VHU_REQUESTS(X)                                                                        \
-	X(1, GET_FEATURES)                                                                     \
-	X(2, SET_FEATURES)                                                                     \
-	X(3, SET_OWNER)                                                                        \
-	X(4, RESET_OWNER)                                                                      \
-	X(5, SET_MEM_TABLE)                                                                    \
-	X(6, SET_LOG_BASE)                                                                     \
-	X(7, SET_LOG_FD)                                                                       \
-	X(8, SET_VRING_NUM)                                                                    \
-	X(9, SET_VRING_ADDR)                                                                   \
-	X(10, SET_VRING_BASE)                                                                  \
-	X(11, GET_VRING_BASE)                                                                  \
-	X(12, SET_VRING_KICK)                                                                  \
-	X(13, SET_VRING_CALL)                                                                  \
-	X(14, SET_VRING_ERR)                                                                   \
-	X(15, GET_PROTOCOL_FEATURES)                                                           \
-	X(16, SET_PROTOCOL_FEATURES)                                                           \
-	X(17, GET_QUEUE_NUM)                                                                   \
-	X(18, SET_VRING_ENABLE)                                                                \
-	X(19, SEND_RARP)                                                                       \
-	X(20, NET_SET_MTU)                                                                     \
-	X(21, SET_BACKEND_REQ_FD)                                                              \
-	X(22, IOTLB_MSG)                                                                       \
-	X(23, SET_VRING_ENDIAN)                                                                \
-	X(24, GET_CONFIG)                                                                      \
-	X(25, SET_CONFIG)                                                                      \
-	X(26, CREATE_CRYPTO_SESSION)                                                           \
-	X(27, CLOSE_CRYPTO_SESSION)                                                            \
-	X(28, POSTCOPY_ADVISE)                                                                 \
-	X(29, POSTCOPY_LISTEN)                                                                 \
-	X(30, POSTCOPY_END)                                                                    \
-	X(31, GET_INFLIGHT_FD)                                                                 \
-	X(32, SET_INFLIGHT_FD)                                                                 \
-	X(33, GPU_SET_SOCKET)                                                                  \
-	X(34, RESET_DEVICE)                                                                    \
-	X(35, VRING_KICK)                                                                      \
-	X(36, GET_MAX_MEM_SLOTS)                                                               \
-	X(37, ADD_MEM_REG)                                                                     \
-	X(38, REM_MEM_REG)                                                                     \
-	X(39, SET_STATUS)                                                                      \
-	X(40, GET_STATUS)                                                                      \
-	X(41, GET_SHARED_OBJECT)                                                               \
-	X(42, SET_DEVICE_STATE_FD)                                                             \
+#define VHU_REQUESTS(X)              \
+	X(1, GET_FEATURES)           \
+	X(2, SET_FEATURES)           \
+	X(3, SET_OWNER)              \
+	X(4, RESET_OWNER)            \
+	X(5, SET_MEM_TABLE)          \
+	X(6, SET_LOG_BASE)           \
+	X(7, SET_LOG_FD)             \
+	X(8, SET_VRING_NUM)          \
+	X(9, SET_VRING_ADDR)         \
+	X(10, SET_VRING_BASE)        \
+	X(11, GET_VRING_BASE)        \
+	X(12, SET_VRING_KICK)        \
+	X(13, SET_VRING_CALL)        \
+	X(14, SET_VRING_ERR)         \
+	X(15, GET_PROTOCOL_FEATURES) \
+	X(16, SET_PROTOCOL_FEATURES) \
+	X(17, GET_QUEUE_NUM)         \
+	X(18, SET_VRING_ENABLE)      \
+	X(19, SEND_RARP)             \
+	X(20, NET_SET_MTU)           \
+	X(21, SET_BACKEND_REQ_FD)    \
+	X(22, IOTLB_MSG)             \
+	X(23, SET_VRING_ENDIAN)      \
+	X(24, GET_CONFIG)            \
+	X(25, SET_CONFIG)            \
+	X(26, CREATE_CRYPTO_SESSION) \
+	X(27, CLOSE_CRYPTO_SESSION)  \
+	X(28, POSTCOPY_ADVISE)       \
+	X(29, POSTCOPY_LISTEN)       \
+	X(30, POSTCOPY_END)          \
+	X(31, GET_INFLIGHT_FD)       \
+	X(32, SET_INFLIGHT_FD)       \
+	X(33, GPU_SET_SOCKET)        \
+	X(34, RESET_DEVICE)          \
+	X(35, VRING_KICK)            \
+	X(36, GET_MAX_MEM_SLOTS)     \
+	X(37, ADD_MEM_REG)           \
+	X(38, REM_MEM_REG)           \
+	X(39, SET_STATUS)            \
+	X(40, GET_STATUS)            \
+	X(41, GET_SHARED_OBJECT)     \
+	X(42, SET_DEVICE_STATE_FD)   \
 	X(43, CHECK_DEVICE_STATE)
 
 enum vhu_request {
 #define X(id, name) VHU_##name = id,
 	VHU_REQUESTS(X)
 #undef X
-	VHU_REQUEST_NUM
+		VHU_REQUEST_NUM
 };
 
 /** Requests of the back-end, over the channel given by SET_BACKEND_REQ_FD. */
@@ -98,30 +98,30 @@ enum vhu_backend_request {
 };
 
 /* X(bit, name): protocol features. 61-63 are ours, see doc/format-bits.md. */
-#define VHU_PROTOCOL_FEATURES(X)                                                               \
-	X(0, MQ)                                                                               \
-	X(1, LOG_SHMFD)                                                                        \
-	X(2, RARP)                                                                             \
-	X(3, REPLY_ACK)                                                                        \
-	X(4, NET_MTU)                                                                          \
-	X(5, BACKEND_REQ)                                                                      \
-	X(6, CROSS_ENDIAN)                                                                     \
-	X(7, CRYPTO_SESSION)                                                                   \
-	X(8, PAGEFAULT)                                                                        \
-	X(9, CONFIG)                                                                           \
-	X(10, BACKEND_SEND_FD)                                                                 \
-	X(11, HOST_NOTIFIER)                                                                   \
-	X(12, INFLIGHT_SHMFD)                                                                  \
-	X(13, RESET_DEVICE)                                                                    \
-	X(14, INBAND_NOTIFICATIONS)                                                            \
-	X(15, CONFIGURE_MEM_SLOTS)                                                             \
-	X(16, STATUS)                                                                          \
-	X(17, XEN_MMAP)                                                                        \
-	X(18, SHARED_OBJECT)                                                                   \
-	X(19, DEVICE_STATE)                                                                    \
-	X(20, GET_VRING_BASE_INFLIGHT)                                                         \
-	X(61, FORMAT_LEGACY_LE)                                                                \
-	X(62, FORMAT_LEGACY_BE)                                                                \
+#define VHU_PROTOCOL_FEATURES(X)       \
+	X(0, MQ)                       \
+	X(1, LOG_SHMFD)                \
+	X(2, RARP)                     \
+	X(3, REPLY_ACK)                \
+	X(4, NET_MTU)                  \
+	X(5, BACKEND_REQ)              \
+	X(6, CROSS_ENDIAN)             \
+	X(7, CRYPTO_SESSION)           \
+	X(8, PAGEFAULT)                \
+	X(9, CONFIG)                   \
+	X(10, BACKEND_SEND_FD)         \
+	X(11, HOST_NOTIFIER)           \
+	X(12, INFLIGHT_SHMFD)          \
+	X(13, RESET_DEVICE)            \
+	X(14, INBAND_NOTIFICATIONS)    \
+	X(15, CONFIGURE_MEM_SLOTS)     \
+	X(16, STATUS)                  \
+	X(17, XEN_MMAP)                \
+	X(18, SHARED_OBJECT)           \
+	X(19, DEVICE_STATE)            \
+	X(20, GET_VRING_BASE_INFLIGHT) \
+	X(61, FORMAT_LEGACY_LE)        \
+	X(62, FORMAT_LEGACY_BE)        \
 	X(63, FORMAT_MODERN)
 
 enum vhu_protocol_feature {
@@ -147,11 +147,11 @@ static_assert(sizeof(struct vhu_vring_state) == 8, "vring state");
 
 struct vhu_vring_addr {
 	uint32_t index;
-	uint32_t flags;      /* VHU_VRING_F_LOG */
-	uint64_t desc;       /* ring addresses: of the frontend, or IOVAs with ACCESS_PLATFORM */
-	uint64_t used;       /* packed: device event suppression */
-	uint64_t avail;      /* packed: driver event suppression */
-	uint64_t log;        /* guest-physical address of the used ring */
+	uint32_t flags; /* VHU_VRING_F_LOG */
+	uint64_t desc;  /* ring addresses: of the frontend, or IOVAs with ACCESS_PLATFORM */
+	uint64_t used;  /* packed: device event suppression */
+	uint64_t avail; /* packed: driver event suppression */
+	uint64_t log;   /* guest-physical address of the used ring */
 };
 static_assert(sizeof(struct vhu_vring_addr) == 40, "vring address");
 

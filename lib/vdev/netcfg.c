@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <linux/virtio_net.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <rte_byteorder.h>
+
+#include "vdev/netcfg.h"
+#include "vdev/vdev.h"
+
+#define SPEED_UNKNOWN 0xffffffffu
+#define DUPLEX_UNKNOWN 0xffu
+
+/** Whether the guest reads it big-endian: only a legacy guest can, if we were told. */
+static bool
+big_endian(const struct vdev *d)
+{
+	const struct vdev_format_facts facts = {
+		.features = d->features,
+		.needed = d->formats_needed,
+		.endian_set = d->q[0].endian_set,
+		.big_endian = d->q[0].big_endian,
+		.policy = d->cfg.policy,
+	};
+	struct vdev_format_verdict v = vdev_format_decide(&facts);
+
+	return v.refused == NULL && v.format == VDEV_LEGACY_BE;
+}
+
+static uint16_t
+guest16(bool be, uint16_t v)
+{
+	return be ? rte_cpu_to_be_16(v) : rte_cpu_to_le_16(v);
+}
+
+static bool
+in_space(uint32_t offset, uint32_t len)
+{
+	return len <= sizeof(struct virtio_net_config) &&
+	       offset <= sizeof(struct virtio_net_config) - len;
+}
+
+int
+vdev_config_read(const struct vdev *d, uint32_t offset, uint32_t len, uint8_t *out)
+{
+	bool be = big_endian(d);
+	struct virtio_net_config c = {
+		.status = guest16(be, vdev_link_up(d) ? VIRTIO_NET_S_LINK_UP : 0),
+		.max_virtqueue_pairs = guest16(be, (uint16_t)d->cfg.queue_pairs),
+		.mtu = guest16(be, d->mtu != 0 ? d->mtu : d->cfg.mtu),
+		.speed = SPEED_UNKNOWN,
+		.duplex = DUPLEX_UNKNOWN,
+	};
+
+	if (!in_space(offset, len))
+		return -EINVAL;
+	memcpy(c.mac, d->cfg.mac, sizeof(c.mac));
+	memcpy(out, (const uint8_t *)&c + offset, len);
+	return 0;
+}
+
+int
+vdev_config_restore(struct vdev *d, uint32_t offset, uint32_t len, const uint8_t *in)
+{
+	uint32_t i;
+
+	if (!in_space(offset, len))
+		return -EINVAL;
+	for (i = 0; i < len && offset + i < sizeof(d->cfg.mac); i++)
+		d->cfg.mac[offset + i] = in[i];
+	return 0;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The virtio-net config space (spec 5.1.4), for frontends that leave it to the
+ * back-end. It can be read in any state, before features are known too, and
+ * reading changes nothing. Control thread only.
+ */
+#ifndef VDEV_NETCFG_H
+#define VDEV_NETCFG_H
+
+#include <stdint.h>
+
+struct vdev;
+
+/** Copy [offset, offset + len) to @p out, in the byte order the guest expects by what is known. 0 or -EINVAL. */
+int vdev_config_read(const struct vdev *d, uint32_t offset, uint32_t len, uint8_t *out);
+
+/** A migration restores the space: the MAC address is taken over, all else follows from the device. 0 or -EINVAL. */
+int vdev_config_restore(struct vdev *d, uint32_t offset, uint32_t len, const uint8_t *in);
+
+#endif

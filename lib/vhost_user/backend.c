@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <bsd/string.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <rte_common.h>
+
+#include "vhost_user/backend.h"
+#include "vhost_user/session.h"
+#include "vhost_user/socket.h"
+
+#define RETRY_MIN_MS 100
+#define RETRY_MAX_MS 1000
+#define MODE_DEFAULT 0600
+
+struct vhu_backend {
+	struct vhu_session session; /* its connection leads back here */
+	bool client;
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	struct ev_source listener; /* fd -1 in the client role */
+	struct stat socket;        /* the file we made: another one there is not ours to remove */
+	struct ev_timer retry;
+	uint32_t retry_ms;
+	uint64_t connects;
+	const char *last_error;
+};
+
+static const struct {
+	uint32_t option;
+	uint64_t bit;
+} option_bit[] = {
+	{VHU_OPTION_CONFIG, VHU_PF(CONFIG)},
+	{VHU_OPTION_DEVICE_STATE, VHU_PF(DEVICE_STATE)},
+	{VHU_OPTION_BASE_INFLIGHT, VHU_PF(GET_VRING_BASE_INFLIGHT)},
+};
+
+static void
+retry_later(struct vhu_backend *b)
+{
+	ev_timer_arm(b->session.loop, &b->retry, b->retry_ms);
+	b->retry_ms = RTE_MIN(2 * b->retry_ms, (uint32_t)RETRY_MAX_MS);
+}
+
+/* --- the connection --- */
+
+static const char *
+on_message(struct vhu_conn *c, struct vhu_msg *m, struct vhu_fds *fds)
+{
+	struct vhu_backend *b = c->ctx;
+
+	return vhu_dispatch(&b->session, m, fds);
+}
+
+static void
+on_closed(struct vhu_conn *c, const char *why)
+{
+	struct vhu_backend *b = c->ctx;
+	struct vdev *d = b->session.dev;
+
+	b->last_error = why;
+	log_peer(&d->log_limit, d->name, "frontend disconnected: %s", why);
+	vhu_session_reset(&b->session);
+	vdev_disconnect(d);
+	if (b->client)
+		retry_later(b);
+}
+
+static const struct vhu_conn_ops conn_ops = {.message = on_message, .closed = on_closed};
+
+/** Start a session on @p fd, which is taken. */
+static int
+begin(struct vhu_backend *b, int fd)
+{
+	struct vhu_session *s = &b->session;
+	int ret = vhu_conn_open(&s->conn, s->loop, fd, &conn_ops, b);
+
+	if (ret != 0)
+		return ret;
+	b->connects++;
+	b->retry_ms = RETRY_MIN_MS;
+	vdev_connect(s->dev, &vhu_transport, s);
+	log_info(s->dev->name, "frontend connected at %s", b->path);
+	return 0;
+}
+
+static void
+on_accept(struct ev_source *src, uint32_t events)
+{
+	struct vhu_backend *b = container_of(src, struct vhu_backend, listener);
+	int fd = accept4(src->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	(void)events;
+	if (fd < 0)
+		return;
+	if (vhu_conn_is_open(&b->session.conn)) {
+		/* one owner: whoever comes second learns it now and not from a hanging read */
+		close(fd);
+		log_peer(&b->session.dev->log_limit, b->session.dev->name,
+			 "a second frontend at %s was refused", b->path);
+		return;
+	}
+	(void)begin(b, fd);
+}
+
+static void
+on_retry(struct ev_timer *t)
+{
+	struct vhu_backend *b = container_of(t, struct vhu_backend, retry);
+	int fd = vhu_socket_connect(b->path);
+
+	if (fd < 0 || begin(b, fd) != 0)
+		retry_later(b);
+}
+
+/* --- the back-end --- */
+
+static bool
+listen_at(struct vhu_backend *b, const struct vhu_config *cfg, char *err, size_t errlen)
+{
+	const struct vhu_socket_access access = {
+		.mode = cfg->mode != 0 ? cfg->mode : MODE_DEFAULT,
+		.owner = cfg->owner,
+		.group = cfg->group,
+	};
+
+	b->listener.fd = vhu_socket_listen(b->path, &access, err, errlen);
+	if (b->listener.fd < 0)
+		return false;
+	b->listener.cb = on_accept;
+	if (stat(b->path, &b->socket) == 0 && ev_add(b->session.loop, &b->listener, EPOLLIN) == 0)
+		return true;
+	snprintf(err, errlen, "socket %s cannot be watched: %s", b->path, strerror(errno));
+	return false;
+}
+
+static uint64_t
+optional_bits(uint32_t options)
+{
+	uint64_t bits = 0;
+	size_t i;
+
+	for (i = 0; i < RTE_DIM(option_bit); i++)
+		if (options & option_bit[i].option)
+			bits |= option_bit[i].bit;
+	return bits;
+}
+
+struct vhu_backend *
+vhu_backend_new(const struct vhu_config *cfg, char *err, size_t errlen)
+{
+	struct vhu_backend *b = calloc(1, sizeof(*b));
+
+	if (b == NULL) {
+		snprintf(err, errlen, "out of memory");
+		return NULL;
+	}
+	b->session.dev = cfg->dev;
+	b->session.loop = cfg->loop;
+	b->session.extra = optional_bits(cfg->options);
+	b->client = cfg->client;
+	b->listener.fd = -1;
+	b->retry.cb = on_retry;
+	b->retry_ms = RETRY_MIN_MS;
+	if (strlcpy(b->path, cfg->path, sizeof(b->path)) >= sizeof(b->path)) {
+		snprintf(err, errlen, "socket path is too long: %s", cfg->path);
+		free(b);
+		return NULL;
+	}
+	if (b->client) {
+		on_retry(&b->retry);
+	} else if (!listen_at(b, cfg, err, errlen)) {
+		vhu_backend_free(b);
+		return NULL;
+	}
+	return b;
+}
+
+static void
+remove_socket(const struct vhu_backend *b)
+{
+	struct stat st;
+
+	if (lstat(b->path, &st) == 0 && st.st_ino == b->socket.st_ino &&
+	    st.st_dev == b->socket.st_dev)
+		unlink(b->path);
+}
+
+void
+vhu_backend_free(struct vhu_backend *b)
+{
+	if (b == NULL)
+		return;
+	ev_timer_cancel(&b->retry);
+	if (b->listener.fd >= 0) {
+		ev_del(&b->listener);
+		remove_socket(b);
+		close(b->listener.fd);
+	}
+	if (vhu_conn_is_open(&b->session.conn)) {
+		vhu_session_reset(&b->session);
+		vdev_disconnect(b->session.dev);
+	}
+	free(b);
+}
+
+void
+vhu_backend_info(const struct vhu_backend *b, struct vhu_info *out)
+{
+	const struct vhu_session *s = &b->session;
+
+	*out = (struct vhu_info){
+		.connected = vhu_conn_is_open(&s->conn),
+		.connects = b->connects,
+		.messages = s->count.messages,
+		.refused = s->count.refused,
+		.unknown = s->count.unknown,
+		.protocol_features = s->protocol_features,
+		.last_error = b->last_error,
+	};
+}
+
+void
+vhu_backend_show(const struct vhu_backend *b, FILE *out)
+{
+	fprintf(out, "  socket %s (%s), %s, %" PRIu64 " connections", b->path,
+		b->client ? "client" : "server",
+		vhu_conn_is_open(&b->session.conn) ? "connected" : "not connected", b->connects);
+	if (b->last_error != NULL)
+		fprintf(out, ", the last one ended: %s", b->last_error);
+	fputc('\n', out);
+	vhu_session_show(&b->session, out);
+}

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <rte_common.h>
+
+#include "vhost_user/conn.h"
+
+#define HEADER_LEN ((uint32_t)sizeof(struct vhu_header))
+
+int
+vhu_fds_take(struct vhu_fds *f, uint32_t i)
+{
+	int fd = i < f->n ? f->fd[i] : -1;
+
+	if (fd >= 0)
+		f->fd[i] = -1;
+	return fd;
+}
+
+void
+vhu_fds_close(struct vhu_fds *f)
+{
+	uint32_t i;
+
+	for (i = 0; i < f->n; i++)
+		if (f->fd[i] >= 0)
+			close(f->fd[i]);
+	f->n = 0;
+}
+
+bool
+vhu_conn_is_open(const struct vhu_conn *c)
+{
+	return c->loop != NULL && c->src.fd >= 0;
+}
+
+static void
+out_pop(struct vhu_conn *c)
+{
+	struct vhu_out *o = &c->out[c->out_head];
+
+	if (o->fd >= 0)
+		close(o->fd);
+	c->out_head = (c->out_head + 1) % CONN_OUT_MAX;
+	c->out_n--;
+	c->out_sent = 0;
+}
+
+void
+vhu_conn_close(struct vhu_conn *c)
+{
+	if (!vhu_conn_is_open(c))
+		return;
+	ev_del(&c->src);
+	ev_timer_cancel(&c->in_deadline);
+	ev_timer_cancel(&c->out_deadline);
+	close(c->src.fd);
+	c->src.fd = -1;
+	vhu_fds_close(&c->in_fds);
+	while (c->out_n > 0)
+		out_pop(c);
+}
+
+static void
+conn_fail(struct vhu_conn *c, const char *why)
+{
+	vhu_conn_close(c);
+	c->ops->closed(c, why);
+}
+
+/* --- receiving --- */
+
+/** Take over the descriptors of one recvmsg(). False: more than a message may have. */
+static bool
+collect_fds(struct vhu_conn *c, struct msghdr *mh)
+{
+	bool fit = !(mh->msg_flags & MSG_CTRUNC);
+	struct cmsghdr *cm;
+	uint32_t i, n;
+	int fd;
+
+	for (cm = CMSG_FIRSTHDR(mh); cm != NULL; cm = CMSG_NXTHDR(mh, cm)) {
+		if (cm->cmsg_level != SOL_SOCKET || cm->cmsg_type != SCM_RIGHTS)
+			continue;
+		n = (uint32_t)((cm->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+		for (i = 0; i < n; i++) {
+			memcpy(&fd, CMSG_DATA(cm) + i * sizeof(int), sizeof(fd));
+			if (c->in_fds.n < VHU_FDS_MAX) {
+				c->in_fds.fd[c->in_fds.n++] = fd;
+			} else {
+				close(fd);
+				fit = false;
+			}
+		}
+	}
+	return fit;
+}
+
+/** Where the next bytes of the message go: the rest of the header, then the rest of the payload. */
+static struct iovec
+in_room(struct vhu_conn *c)
+{
+	if (c->in_got < HEADER_LEN)
+		return (struct iovec){(uint8_t *)&c->in.header + c->in_got, HEADER_LEN - c->in_got};
+	return (struct iovec){c->in.payload.bytes + (c->in_got - HEADER_LEN),
+			      c->in.header.size - (c->in_got - HEADER_LEN)};
+}
+
+static bool
+in_complete(const struct vhu_conn *c)
+{
+	return c->in_got >= HEADER_LEN && c->in_got - HEADER_LEN == c->in.header.size;
+}
+
+/** One read. 1: got something, 0: nothing there, -1: failed and closed. */
+static int
+in_read(struct vhu_conn *c)
+{
+	union {
+		char buf[CMSG_SPACE(VHU_FDS_MAX * sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	struct iovec iov = in_room(c);
+	struct msghdr mh = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.buf,
+		.msg_controllen = sizeof(control.buf),
+	};
+	ssize_t n = recvmsg(c->src.fd, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	const char *why = NULL;
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	if (n <= 0)
+		why = n == 0 ? "the peer closed the connection" : "the connection broke";
+	else if (!collect_fds(c, &mh))
+		why = "more descriptors than a message may have";
+	if (why == NULL) {
+		c->in_got += (uint32_t)n;
+		if (c->in_got >= HEADER_LEN && c->in.header.size > VHU_PAYLOAD_MAX)
+			why = "message too long";
+	}
+	if (why == NULL)
+		return 1;
+	conn_fail(c, why);
+	return -1;
+}
+
+/** Hand the message over. False when the connection is closed. */
+static bool
+in_deliver(struct vhu_conn *c)
+{
+	const char *why;
+
+	c->in_got = 0;
+	ev_timer_cancel(&c->in_deadline);
+	why = c->ops->message(c, &c->in, &c->in_fds);
+	vhu_fds_close(&c->in_fds);
+	if (vhu_conn_is_open(c) && why != NULL)
+		conn_fail(c, why);
+	return vhu_conn_is_open(c);
+}
+
+static void
+conn_readable(struct vhu_conn *c)
+{
+	uint32_t done = 0;
+
+	while (done < CONN_BURST) {
+		int got = in_read(c);
+
+		if (got < 0)
+			return;
+		if (got == 0)
+			break;
+		if (in_complete(c)) {
+			if (!in_deliver(c))
+				return;
+			done++;
+		}
+	}
+	if (c->in_got > 0 && c->in_deadline.loop == NULL)
+		ev_timer_arm(c->loop, &c->in_deadline, CONN_DEADLINE_MS);
+}
+
+static void
+in_expired(struct ev_timer *t)
+{
+	conn_fail(container_of(t, struct vhu_conn, in_deadline),
+		  "a message was not finished in time");
+}
+
+/* --- sending --- */
+
+/** Send what is left of the first message in the queue. 1: all of it, 0: the peer is slow, -errno. */
+static int
+out_write(struct vhu_conn *c)
+{
+	struct vhu_out *o = &c->out[c->out_head];
+	uint32_t in_header = RTE_MIN(c->out_sent, HEADER_LEN);
+	struct iovec iov[2] = {
+		{(uint8_t *)&o->header + in_header, HEADER_LEN - in_header},
+		{o->payload + (c->out_sent - in_header),
+		 o->header.size - (c->out_sent - in_header)},
+	};
+	union {
+		char buf[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = {{0}};
+	struct msghdr mh = {.msg_iov = iov, .msg_iovlen = RTE_DIM(iov)};
+	ssize_t n;
+
+	if (o->fd >= 0 && c->out_sent == 0) {
+		mh.msg_control = control.buf;
+		mh.msg_controllen = sizeof(control.buf);
+		control.align.cmsg_level = SOL_SOCKET;
+		control.align.cmsg_type = SCM_RIGHTS;
+		control.align.cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(&control.align), &o->fd, sizeof(int));
+	}
+	n = sendmsg(c->src.fd, &mh, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	c->out_sent += (uint32_t)n;
+	return c->out_sent == HEADER_LEN + o->header.size;
+}
+
+/** Send as much as the peer takes. 0 or -errno. */
+static int
+out_flush(struct vhu_conn *c)
+{
+	int ret;
+
+	while (c->out_n > 0) {
+		ret = out_write(c);
+		if (ret < 0)
+			return ret;
+		if (ret == 0)
+			break;
+		out_pop(c);
+	}
+	ev_mod(&c->src, c->out_n > 0 ? EPOLLIN | EPOLLOUT : EPOLLIN);
+	if (c->out_n == 0)
+		ev_timer_cancel(&c->out_deadline);
+	else if (c->out_deadline.loop == NULL)
+		ev_timer_arm(c->loop, &c->out_deadline, CONN_DEADLINE_MS);
+	return 0;
+}
+
+static void
+out_expired(struct ev_timer *t)
+{
+	conn_fail(container_of(t, struct vhu_conn, out_deadline),
+		  "the peer does not read its replies");
+}
+
+int
+vhu_conn_send(struct vhu_conn *c, const struct vhu_header *h, const void *payload, int fd)
+{
+	struct vhu_out *o = &c->out[(c->out_head + c->out_n) % CONN_OUT_MAX];
+
+	if (!vhu_conn_is_open(c) || c->out_n == CONN_OUT_MAX || h->size > CONN_OUT_PAYLOAD) {
+		if (fd >= 0)
+			close(fd);
+		return -ENOBUFS;
+	}
+	o->header = *h;
+	if (h->size > 0)
+		memcpy(o->payload, payload, h->size);
+	o->fd = fd;
+	/* a connection that broke is noticed by its reader, as one that was closed */
+	if (++c->out_n == 1)
+		(void)out_flush(c);
+	return 0;
+}
+
+/* --- both --- */
+
+static void
+conn_event(struct ev_source *src, uint32_t events)
+{
+	struct vhu_conn *c = container_of(src, struct vhu_conn, src);
+
+	if ((events & EPOLLOUT) && out_flush(c) != 0) {
+		conn_fail(c, "the connection broke");
+		return;
+	}
+	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+		conn_readable(c);
+}
+
+int
+vhu_conn_open(struct vhu_conn *c, struct ev_loop *loop, int fd, const struct vhu_conn_ops *ops,
+	      void *ctx)
+{
+	int ret;
+
+	*c = (struct vhu_conn){
+		.src = {.fd = fd, .cb = conn_event},
+		.loop = loop,
+		.ops = ops,
+		.ctx = ctx,
+		.in_deadline.cb = in_expired,
+		.out_deadline.cb = out_expired,
+	};
+	ret = ev_add(loop, &c->src, EPOLLIN);
+	if (ret != 0) {
+		close(fd);
+		c->src.fd = -1;
+	}
+	return ret;
+}

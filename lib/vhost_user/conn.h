@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One vhost-user connection: whole messages out of a hostile byte stream, and
+ * back. Never blocks. Control thread only.
+ *
+ * A message may arrive in any number of pieces but has CONN_DEADLINE_MS from
+ * its first byte to its last; what is sent waits in a bounded queue as long.
+ * A peer that breaks a limit is disconnected. The descriptors that came with a
+ * message are owned by a struct vhu_fds, and whatever its handler does not take
+ * is closed afterwards.
+ *
+ * Life cycle: vhu_conn_open(); ops->message for each message until either
+ * ops->closed (once; the peer left or was thrown out) or vhu_conn_close().
+ * Then it may be opened again.
+ */
+#ifndef VHOST_USER_CONN_H
+#define VHOST_USER_CONN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/ev.h"
+#include "vhost_user/wire.h"
+
+#define CONN_DEADLINE_MS 2000
+#define CONN_OUT_MAX 32      /* messages waiting to be sent */
+#define CONN_OUT_PAYLOAD 512 /* longest payload we send */
+#define CONN_BURST 16        /* messages handled before other connections get their turn */
+
+/** Descriptors in transit. Each one has exactly one owner: this, until it is taken. */
+struct vhu_fds {
+	uint32_t n;          /* as received */
+	int fd[VHU_FDS_MAX]; /* -1: taken */
+};
+
+/** Make descriptor @p i the caller's; -1 when there is no such. */
+int vhu_fds_take(struct vhu_fds *f, uint32_t i);
+
+/** Close what was not taken. */
+void vhu_fds_close(struct vhu_fds *f);
+
+struct vhu_conn;
+
+struct vhu_conn_ops {
+	/** A whole message. NULL, or why the connection must end: static text. May call vhu_conn_close(). */
+	const char *(*message)(struct vhu_conn *c, struct vhu_msg *m, struct vhu_fds *fds);
+	/** The connection is over; its descriptor is closed already. */
+	void (*closed)(struct vhu_conn *c, const char *why);
+};
+
+/** A message waiting to be sent. */
+struct vhu_out {
+	struct vhu_header header;
+	uint8_t payload[CONN_OUT_PAYLOAD];
+	int fd; /* owned, -1: none */
+};
+
+struct vhu_conn {
+	struct ev_source src; /* src.fd: -1 when closed */
+	struct ev_loop *loop;
+	const struct vhu_conn_ops *ops;
+	void *ctx;
+	struct vhu_msg in;
+	uint32_t in_got; /* bytes of header and payload received */
+	struct vhu_fds in_fds;
+	struct ev_timer in_deadline;
+	struct vhu_out out[CONN_OUT_MAX];
+	uint32_t out_head, out_n;
+	uint32_t out_sent; /* bytes of the first one */
+	struct ev_timer out_deadline;
+};
+
+/** Zero-initialised or closed before. Takes @p fd in any case. 0 or -errno. */
+int vhu_conn_open(struct vhu_conn *c, struct ev_loop *loop, int fd, const struct vhu_conn_ops *ops,
+		  void *ctx);
+
+/** Close without telling the owner. Harmless when closed or zero-initialised. */
+void vhu_conn_close(struct vhu_conn *c);
+
+bool vhu_conn_is_open(const struct vhu_conn *c);
+
+/**
+ * Send a message of header and h->size bytes of @p payload, with @p fd (-1:
+ * none), which is taken in any case. 0, or -ENOBUFS when the peer does not read.
+ */
+int vhu_conn_send(struct vhu_conn *c, const struct vhu_header *h, const void *payload, int fd);
+
+#endif

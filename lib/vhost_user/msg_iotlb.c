@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* vIOMMU translations, and the channel over which we ask for them. */
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "vhost_user/session.h"
+
+/** What comes back on our channel are answers to requests we set no NEED_REPLY on. */
+static const char *
+req_message(struct vhu_conn *c, struct vhu_msg *m, struct vhu_fds *fds)
+{
+	(void)c, (void)fds;
+	if ((m->header.flags & VHU_VERSION_MASK) != VHU_VERSION || !(m->header.flags & VHU_REPLY))
+		return "not a vhost-user reply";
+	return NULL;
+}
+
+static void
+req_closed(struct vhu_conn *c, const char *why)
+{
+	struct vhu_session *s = c->ctx;
+
+	log_debug(s->dev->name, "the channel for our requests is closed: %s", why);
+}
+
+static const struct vhu_conn_ops req_ops = {.message = req_message, .closed = req_closed};
+
+static bool
+is_unix_stream(int fd)
+{
+	int domain = 0, type = 0;
+	socklen_t len = sizeof(int);
+
+	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_UNIX &&
+	       getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM;
+}
+
+int
+vhu_set_backend_req_fd(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
+{
+	if (!is_unix_stream(fds->fd[0]))
+		return vhu_refuse(s, EINVAL, "not a unix stream socket");
+	vhu_conn_close(&s->req);
+	return vhu_conn_open(&s->req, s->loop, vhu_fds_take(fds, 0), &req_ops, s);
+}
+
+static void
+send_miss(struct vdev *d, uint64_t iova, uint32_t perm)
+{
+	struct vhu_session *s = d->transport_ctx;
+	const struct vhu_iotlb miss = {
+		.iova = iova,
+		.perm = (uint8_t)perm,
+		.type = VHU_IOTLB_MISS,
+	};
+	const struct vhu_header h = {VHU_BACKEND_IOTLB_MSG, VHU_VERSION, sizeof(miss)};
+
+	s->count.misses++;
+	if (vhu_conn_send(&s->req, &h, &miss, -1) != 0)
+		log_peer(&d->log_limit, d->name, "IOMMU miss at 0x%" PRIx64 " cannot be asked for",
+			 iova);
+}
+
+const struct vdev_transport vhu_transport = {.iotlb_miss = send_miss};
+
+int
+vhu_iotlb_msg(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
+{
+	const struct vhu_iotlb *t = &m->payload.iotlb;
+	const struct iotlb_entry e = {t->iova, t->size, t->uva, t->perm};
+	int ret;
+
+	if (t->type == VHU_IOTLB_UPDATE)
+		ret = vdev_iotlb_update(s->dev, &e);
+	else if (t->type == VHU_IOTLB_INVALIDATE)
+		ret = vdev_iotlb_invalidate(s->dev, t->iova, t->size);
+	else
+		return vhu_refuse(s, EINVAL, "neither an update nor an invalidation");
+	if (ret == -ENOTSUP)
+		s->why = "ACCESS_PLATFORM was not negotiated";
+	return ret;
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Messages about guest memory and the dirty log. */
+#include <errno.h>
+#include <stddef.h>
+
+#include "vhost_user/session.h"
+
+static struct gmem_desc
+region_desc(const struct vhu_mem_region *r)
+{
+	return (struct gmem_desc){
+		.gpa = r->gpa,
+		.size = r->size,
+		.uva = r->uva,
+		.mmap_offset = r->mmap_offset,
+	};
+}
+
+/** @p m plus a region; @p m's reference is used up. NULL with the reason in the session. */
+static struct gmem *
+add_region(struct vhu_session *s, struct gmem *m, const struct vhu_mem_region *r, int fd)
+{
+	struct gmem_desc d = region_desc(r);
+	struct gmem *next = NULL;
+
+	if (m == NULL)
+		s->why = "out of memory";
+	else
+		next = gmem_add(m, &d, fd, &s->dev->fault, &s->why);
+	gmem_put(m);
+	return next;
+}
+
+int
+vhu_set_mem_table(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
+{
+	const struct vhu_mem_table *t = &m->payload.mem_table;
+	struct gmem *map;
+	uint32_t i;
+
+	if (t->n != fds->n || m->header.size != offsetof(struct vhu_mem_table, r[t->n]))
+		return vhu_refuse(s, EBADMSG, "regions, size and descriptors do not agree");
+	map = gmem_new();
+	for (i = 0; i < t->n && (map != NULL || i == 0); i++)
+		map = add_region(s, map, &t->r[i], fds->fd[i]);
+	if (map == NULL)
+		return -EINVAL;
+	return vdev_set_mem(s->dev, map);
+}
+
+int
+vhu_get_max_mem_slots(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
+{
+	m->payload.u64 = GMEM_SLOTS_MAX;
+	m->header.size = sizeof(m->payload.u64);
+	return 0;
+}
+
+int
+vhu_add_mem_reg(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
+{
+	struct gmem *now = s->dev->gmem;
+	struct gmem *map = now != NULL ? gmem_ref(now) : gmem_new();
+
+	map = add_region(s, map, &m->payload.mem.r, fds->fd[0]);
+	if (map == NULL)
+		return -EINVAL;
+	return vdev_set_mem(s->dev, map);
+}
+
+int
+vhu_rem_mem_reg(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
+{
+	struct gmem_desc d = region_desc(&m->payload.mem.r);
+	struct gmem *map = s->dev->gmem != NULL ? gmem_remove(s->dev->gmem, &d) : NULL;
+
+	if (map == NULL)
+		return vhu_refuse(s, EINVAL, "no such memory region");
+	return vdev_set_mem(s->dev, map);
+}
+
+/** The reply repeats the message: some frontends want a body, the others do not look. */
+int
+vhu_set_log_base(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
+{
+	const struct vhu_log *l = &m->payload.log;
+	struct dirty *log = dirty_new(fds->fd[0], l->offset, l->size, &s->dev->fault, &s->why);
+
+	if (log == NULL)
+		return -EINVAL;
+	return vdev_set_log(s->dev, log);
+}
+
+/** A descriptor to be told of new entries in the log. Nobody uses it; it is closed. */
+int
+vhu_set_log_fd(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
+{
+	return 0;
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Messages about the session as a whole: owner, features, queue count, MTU, RARP. */
+#include <errno.h>
+
+#include <rte_ether.h>
+
+#include "vhost_user/session.h"
+
+/* The format bits in the order of enum vdev_format. */
+static const uint64_t format_bit[] = {
+	[VDEV_MODERN] = VHU_PF(FORMAT_MODERN),
+	[VDEV_LEGACY_LE] = VHU_PF(FORMAT_LEGACY_LE),
+	[VDEV_LEGACY_BE] = VHU_PF(FORMAT_LEGACY_BE),
+};
+static_assert(RTE_DIM(format_bit) == VDEV_FORMAT_NUM, "every format has its bit");
+
+static int
+answer_u64(struct vhu_msg *m, uint64_t value)
+{
+	m->payload.u64 = value;
+	m->header.size = sizeof(m->payload.u64);
+	return 0;
+}
+
+uint64_t
+vhu_offered(const struct vhu_session *s)
+{
+	uint32_t formats = vdev_policy_formats(s->dev->cfg.policy);
+	uint64_t bits = VHU_PF_ALWAYS | (s->extra & VHU_PF_OPTIONAL);
+	int f;
+
+	for (f = 0; f < VDEV_FORMAT_NUM; f++)
+		if (formats & (1u << f))
+			bits |= format_bit[f];
+	return bits;
+}
+
+int
+vhu_get_features(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
+{
+	return answer_u64(m, vdev_features_offered(s->dev));
+}
+
+int
+vhu_set_features(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
+{
+	int ret = vdev_set_features(s->dev, m->payload.u64);
+
+	if (ret == -EINVAL)
+		s->why = "feature bits that were not offered";
+	else if (ret == -EBUSY)
+		s->why = "features other than LOG_ALL cannot change while rings run";
+	return ret;
+}
+
+int
+vhu_set_owner(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
+{
+	s->owned = true;
+	return 0;
+}
+
+int
+vhu_reset_owner(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
+{
+	vdev_disable(s->dev);
+	return 0;
+}
+
+int
+vhu_get_protocol_features(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
+{
+	return answer_u64(m, vhu_offered(s));
+}
+
+int
+vhu_set_protocol_features(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
+{
+	uint32_t needed = 0;
+	int f, ret;
+
+	if (m->payload.u64 & ~vhu_offered(s))
+		return vhu_refuse(s, EINVAL, "protocol features that were not offered");
+	for (f = 0; f < VDEV_FORMAT_NUM; f++)
+		if (m->payload.u64 & format_bit[f])
+			needed |= 1u << f;
+	ret = vdev_set_formats(s->dev, needed);
+	if (ret == -EINVAL)
+		s->why = "more than one format bit";
+	else if (ret == -EBUSY)
+		s->why = "the format cannot change while rings run";
+	if (ret == 0)
+		s->protocol_features = m->payload.u64;
+	return ret;
+}
+
+int
+vhu_get_queue_num(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
+{
+	return answer_u64(m, s->dev->cfg.queue_pairs);
+}
+
+int
+vhu_send_rarp(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
+{
+	struct rte_ether_addr mac;
+
+	/* the address as it lies in memory, whatever the byte order */
+	memcpy(&mac, m->payload.bytes, sizeof(mac));
+	if (!rte_is_valid_assigned_ether_addr(&mac))
+		return vhu_refuse(s, EINVAL, "not the address of a station");
+	if (s->dev->cfg.ops->rarp != NULL)
+		s->dev->cfg.ops->rarp(s->dev, mac.addr_bytes);
+	return 0;
+}
+
+int
+vhu_set_mtu(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
+{
+	if (m->payload.u64 > UINT16_MAX || vdev_set_mtu(s->dev, (uint16_t)m->payload.u64) != 0)
+		return vhu_refuse(s, EINVAL, "MTU out of range");
+	return 0;
+}

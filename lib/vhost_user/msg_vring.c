@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Messages about one ring. The row has checked its index. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "vhost_user/session.h"
+
+int
+vhu_set_vring_num(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
+{
+	const struct vhu_vring_state *v = &m->payload.state;
+
+	if (vdev_vq_set_num(s->dev, v->index, v->num) != 0)
+		return vhu_refuse(s, EINVAL, "ring size out of range");
+	return 0;
+}
+
+int
+vhu_set_vring_addr(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
+{
+	const struct vhu_vring_addr *a = &m->payload.addr;
+
+	return vdev_vq_set_addr(s->dev, a->index, a->desc, a->avail, a->used, a->log, a->flags);
+}
+
+int
+vhu_set_vring_base(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
+{
+	return vdev_vq_set_base(s->dev, m->payload.state.index, m->payload.state.num);
+}
+
+int
+vhu_get_vring_base(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
+{
+	struct vhu_vring_state *v = &m->payload.state;
+
+	return vdev_vq_get_base(s->dev, v->index, &v->num);
+}
+
+/** A pipe or a file would do for a poll, but blocks, fills and lies in its own ways. */
+static bool
+is_eventfd(int fd)
+{
+	char path[32], name[32];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	n = readlink(path, name, sizeof(name) - 1);
+	if (n <= 0)
+		return false;
+	name[n] = '\0';
+	return strcmp(name, "anon_inode:[eventfd]") == 0;
+}
+
+/** Make the message's descriptor @p out, -1 when it says there is none. 0 or refused. */
+static int
+take_eventfd(struct vhu_session *s, const struct vhu_msg *m, struct vhu_fds *fds, int *out)
+{
+	bool none = m->payload.u64 & VHU_VRING_NOFD;
+
+	if (m->payload.u64 & ~(uint64_t)(VHU_VRING_INDEX_MASK | VHU_VRING_NOFD))
+		return vhu_refuse(s, EINVAL, "unknown flags");
+	if (fds->n != (none ? 0 : 1))
+		return vhu_refuse(s, EBADMSG, "descriptor and flags do not agree");
+	*out = -1;
+	if (none)
+		return 0;
+	if (!is_eventfd(fds->fd[0]))
+		return vhu_refuse(s, EINVAL, "not an eventfd");
+	/* the peer can take this back: whoever writes checks again */
+	if (fcntl(fds->fd[0], F_SETFL, O_RDWR | O_NONBLOCK) != 0)
+		return -errno;
+	*out = vhu_fds_take(fds, 0);
+	return 0;
+}
+
+static int
+set_fd(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds,
+       int (*set)(struct vdev *d, uint32_t i, int fd))
+{
+	int fd, ret;
+
+	ret = take_eventfd(s, m, fds, &fd);
+	if (ret != 0)
+		return ret;
+	ret = set(s->dev, (uint32_t)(m->payload.u64 & VHU_VRING_INDEX_MASK), fd);
+	if (ret != 0 && fd >= 0)
+		close(fd);
+	return ret;
+}
+
+int
+vhu_set_vring_kick(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
+{
+	return set_fd(s, m, fds, vdev_vq_set_kick);
+}
+
+int
+vhu_set_vring_call(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
+{
+	return set_fd(s, m, fds, vdev_vq_set_call);
+}
+
+int
+vhu_set_vring_err(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
+{
+	return set_fd(s, m, fds, vdev_vq_set_err);
+}
+
+/** After SET_VRING_KICK: the ring was to start. Waiting for something is fine, never is not. */
+int
+vhu_vring_started(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
+{
+	const struct vdev_queue *q = &s->dev->q[m->payload.u64 & VHU_VRING_INDEX_MASK];
+
+	return q->refused ? vhu_refuse(s, EPERM, q->why) : 0;
+}
+
+int
+vhu_set_vring_enable(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
+{
+	const struct vhu_vring_state *v = &m->payload.state;
+
+	if (v->num > 1)
+		return vhu_refuse(s, EINVAL, "neither enable nor disable");
+	return vdev_vq_set_enable(s->dev, v->index, v->num == 1);
+}
+
+int
+vhu_set_vring_endian(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
+{
+	const struct vhu_vring_state *v = &m->payload.state;
+	int ret = vdev_vq_set_endian(s->dev, v->index, v->num);
+
+	if (ret == -EINVAL)
+		s->why = "byte order is neither 0 nor 1";
+	else if (ret == -EBUSY)
+		s->why = "byte order of a started ring";
+	return ret;
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A frontend's session and the message table: what was negotiated, which
+ * message is allowed when, and what it does. Inside lib/vhost_user, and for
+ * tests that speak the protocol without a socket. Control thread only.
+ *
+ * A handler returns 0 or -errno and may set session.why to say more. A refused
+ * message has had no effect. Whether the session survives a refusal follows
+ * from the reason alone (see vhu_dispatch()).
+ */
+#ifndef VHOST_USER_SESSION_H
+#define VHOST_USER_SESSION_H
+
+#include <stdio.h>
+
+#include "vdev/vdev.h"
+#include "vhost_user/conn.h"
+#include "vhost_user/wire.h"
+
+#define VHU_HISTORY 32
+
+/** One message as it was judged. */
+struct vhu_event {
+	uint64_t when_ns;
+	uint32_t request;
+	uint32_t size;
+	uint32_t nfds;
+	int verdict;     /* 0 or -errno */
+	uint64_t word;   /* first eight bytes of the payload: index and value, or a feature word */
+	const char *why; /* static, NULL: accepted */
+};
+
+struct vhu_counters {
+	uint64_t messages;
+	uint64_t refused; /* all that were not accepted, unknown ones included */
+	uint64_t unknown;
+	uint64_t misses; /* IOTLB misses we sent */
+};
+
+/** [ctl] Zero-initialised apart from dev, loop and extra is a valid session without a connection. */
+struct vhu_session {
+	struct vdev *dev;
+	struct ev_loop *loop;
+	uint64_t extra; /* protocol features offered by option, VHU_PF_OPTIONAL */
+	struct vhu_conn conn;
+	struct vhu_conn req; /* the channel for our own requests */
+	uint64_t protocol_features;
+	bool owned;      /* SET_OWNER seen */
+	const char *why; /* a handler's reason for a refusal, static */
+	int reply_fd;    /* a handler's descriptor for its answer, -1: none */
+	struct vhu_counters count;
+	struct vhu_event history[VHU_HISTORY];
+	uint64_t events; /* ever recorded; the last VHU_HISTORY are kept */
+};
+
+/** Offered to every frontend. */
+#define VHU_PF_ALWAYS                                                                          \
+	(VHU_PF(MQ) | VHU_PF(LOG_SHMFD) | VHU_PF(RARP) | VHU_PF(REPLY_ACK) | VHU_PF(NET_MTU) | \
+	 VHU_PF(BACKEND_REQ) | VHU_PF(CROSS_ENDIAN) | VHU_PF(BACKEND_SEND_FD) |                \
+	 VHU_PF(INFLIGHT_SHMFD) | VHU_PF(RESET_DEVICE) | VHU_PF(CONFIGURE_MEM_SLOTS) |         \
+	 VHU_PF(STATUS))
+
+/** Offered by option: frontends disagree about these bits, or warn about them for a net device. */
+#define VHU_PF_OPTIONAL (VHU_PF(CONFIG) | VHU_PF(DEVICE_STATE) | VHU_PF(GET_VRING_BASE_INFLIGHT))
+
+#define VHU_PF_FORMATS (VHU_PF(FORMAT_LEGACY_LE) | VHU_PF(FORMAT_LEGACY_BE) | VHU_PF(FORMAT_MODERN))
+
+/** What GET_PROTOCOL_FEATURES says now. */
+uint64_t vhu_offered(const struct vhu_session *s);
+
+/** How a message is answered. */
+enum vhu_reply {
+	VHU_ACK,    /* not, unless NEED_REPLY asks for a u64: 0 or an errno */
+	VHU_ANSWER, /* always: the handler leaves it in the message */
+	VHU_RESULT, /* always: a u64, 0 or an errno */
+};
+
+/** Where a message says which ring it is about. */
+enum vhu_ring {
+	VHU_NO_RING,
+	VHU_RING_INDEX, /* the first 32 bits */
+	VHU_RING_WORD,  /* bits 0-7 of a u64 */
+};
+
+typedef int vhu_handler(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds);
+
+/** One row of the table: everything that can be checked without knowing the message. */
+struct vhu_row {
+	const char *name;
+	vhu_handler *handle; /* NULL: known, not served */
+	uint16_t size_min, size_max;
+	uint8_t fds_min, fds_max;
+	enum vhu_ring ring; /* its index is checked */
+	bool pause; /* the workers let go of that ring (VHU_NO_RING: of all) while it is handled */
+	enum vhu_reply reply;
+	uint64_t needs; /* protocol features, all of them negotiated */
+	vhu_handler *
+		verify; /* asked after vdev_sync(): did it do what was meant? A no is told, never punished */
+};
+
+/** The row of a request, or NULL when there is none. */
+const struct vhu_row *vhu_row(uint32_t request);
+
+/** "SET_OWNER", "?" */
+const char *vhu_request_name(uint32_t request);
+const char *vhu_protocol_feature_name(unsigned int bit);
+
+/**
+ * Judge and carry out one message, answer it on s->conn.
+ *
+ * Refused with -ENOTSUP, -EBUSY or -EPERM (unknown here, not at this time, not
+ * allowed) the session goes on. Any other refusal ends it, unless the frontend
+ * asked for a reply and so can be told.
+ *
+ * @return NULL, or why the connection has to end; static text
+ */
+const char *vhu_dispatch(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds);
+
+/** Forget what was negotiated and close both channels. History and counters stay. */
+void vhu_session_reset(struct vhu_session *s);
+
+/** Negotiation and the last messages, for "show port N negotiation". */
+void vhu_session_show(const struct vhu_session *s, FILE *out);
+
+/** The device's transport: IOTLB misses go out over s->req. */
+extern const struct vdev_transport vhu_transport;
+
+/** Refuse with a reason: return vhu_refuse(s, EINVAL, "..."). */
+static inline int
+vhu_refuse(struct vhu_session *s, int err, const char *why)
+{
+	s->why = why;
+	return -err;
+}
+
+/* handlers, by the file they are in */
+vhu_handler vhu_get_features, vhu_set_features, vhu_set_owner, vhu_reset_owner, /* msg_session.c */
+	vhu_get_protocol_features, vhu_set_protocol_features, vhu_get_queue_num, vhu_send_rarp,
+	vhu_set_mtu;
+vhu_handler vhu_set_mem_table, vhu_get_max_mem_slots, vhu_add_mem_reg,
+	vhu_rem_mem_reg, /* msg_mem.c */
+	vhu_set_log_base, vhu_set_log_fd;
+vhu_handler vhu_set_vring_num, vhu_set_vring_addr, vhu_set_vring_base,
+	vhu_get_vring_base, /* msg_vring.c */
+	vhu_set_vring_kick, vhu_set_vring_call, vhu_set_vring_err, vhu_set_vring_enable,
+	vhu_set_vring_endian, vhu_vring_started;
+vhu_handler vhu_set_backend_req_fd, vhu_iotlb_msg; /* msg_iotlb.c */
+vhu_handler vhu_reset_device, vhu_set_status, vhu_get_status, vhu_get_config,
+	vhu_set_config;                               /* msg_status.c */
+vhu_handler vhu_get_inflight_fd, vhu_set_inflight_fd; /* msg_inflight.c */
+
+#endif
