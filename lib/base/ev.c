@@ -10,7 +10,7 @@
 
 #include <rte_common.h>
 
-#include "ev.h"
+#include "base/ev.h"
 
 #define EVENTS_PER_ROUND 64
 #define SLOTS_FIRST 64
@@ -158,7 +158,9 @@ ev_timer_cancel(struct ev_timer *t)
 	t->loop = NULL;
 }
 
-/* Only what was due at the start: a timer that re-arms itself with 0 must not keep the loop here. */
+/*
+ * Only what was due at the start: a timer that re-arms itself with 0 must not keep the loop here.
+ */
 static void
 timers_fire(struct ev_loop *loop)
 {

@@ -42,10 +42,16 @@ struct ev_work {
 /** A new loop, or NULL with errno set. */
 struct ev_loop *ev_loop_new(void);
 
-/** Free a loop; NULL is fine. Sources and timers are forgotten (their fds stay open), posted work is not called. */
+/**
+ * Free a loop; NULL is fine. Sources and timers are forgotten (their fds stay open), posted work is
+ * not called.
+ */
 void ev_loop_free(struct ev_loop *loop);
 
-/** Watch src->fd for @p events (EPOLL*). 0 or -errno. @p src must stay valid until ev_del() or ev_loop_free(). */
+/**
+ * Watch src->fd for @p events (EPOLL*). 0 or -errno. @p src must stay valid until ev_del() or
+ * ev_loop_free().
+ */
 int ev_add(struct ev_loop *loop, struct ev_source *src, uint32_t events);
 
 /** Change what is watched. 0 or -errno. */
@@ -72,7 +78,10 @@ void ev_run(struct ev_loop *loop);
 /** One round: wait at most @p timeout_ms (-1: without limit), dispatch what is there. */
 void ev_run_once(struct ev_loop *loop, int timeout_ms);
 
-/** Make ev_run() return after the current round, or the next one at once. Async-signal-safe, any thread. */
+/**
+ * Make ev_run() return after the current round, or the next one at once. Async-signal-safe, any
+ * thread.
+ */
 void ev_stop(struct ev_loop *loop);
 
 /** Monotonic nanoseconds. Any thread. */

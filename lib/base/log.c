@@ -4,8 +4,8 @@
 
 #include <rte_common.h>
 
-#include "ev.h"
-#include "log.h"
+#include "base/ev.h"
+#include "base/log.h"
 
 #define LINE_LEN 1024
 #define NS_PER_TOKEN (UINT64_C(1000000000) / LOG_LIMIT_PER_SEC)

@@ -23,13 +23,13 @@ extern int vqs_logtype;
 
 /** Token bucket for peer-triggered lines. Zero-initialised is valid. One owner, no locking. */
 struct log_limit {
-	uint64_t refill_ns;  /* monotonic time of the last refill; 0: never used */
+	uint64_t refill_ns; /* monotonic time of the last refill; 0: never used */
 	uint32_t tokens;
 	uint32_t suppressed; /* lines swallowed since the last one that was let through */
 };
 
-#define LOG_LIMIT_BURST 10   /* lines let through at once */
-#define LOG_LIMIT_PER_SEC 1  /* lines per second after that */
+#define LOG_LIMIT_BURST 10  /* lines let through at once */
+#define LOG_LIMIT_PER_SEC 1 /* lines per second after that */
 
 /**
  * Whether one more line may be written. When it may and lines were swallowed
@@ -48,14 +48,14 @@ void log_write(uint32_t level, const char *tag, const char *fmt, ...)
 #define log_debug(tag, ...) log_write(RTE_LOG_DEBUG, tag, __VA_ARGS__)
 
 /** A line a peer can cause: written at warning level, within the limit of @p lim. */
-#define log_peer(lim, tag, ...)                                                        \
-	do {                                                                           \
-		uint32_t log_n_ = 0;                                                   \
-		if (log_limit_pass(lim, &log_n_)) {                                    \
-			if (log_n_ != 0)                                               \
-				log_warn(tag, "%u similar lines suppressed", log_n_);  \
-			log_warn(tag, __VA_ARGS__);                                    \
-		}                                                                      \
+#define log_peer(lim, tag, ...)                                                       \
+	do {                                                                          \
+		uint32_t log_n_ = 0;                                                  \
+		if (log_limit_pass(lim, &log_n_)) {                                   \
+			if (log_n_ != 0)                                              \
+				log_warn(tag, "%u similar lines suppressed", log_n_); \
+			log_warn(tag, __VA_ARGS__);                                   \
+		}                                                                     \
 	} while (0)
 
 #endif

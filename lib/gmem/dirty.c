@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <stdlib.h>
 
-#include "dirty.h"
-#include "file.h"
+#include "gmem/dirty.h"
+#include "gmem/file.h"
 
 struct dirty *
 dirty_new(int fd, uint64_t offset, uint64_t size, struct gmem_fault *fault, const char **why)

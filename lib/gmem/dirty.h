@@ -42,7 +42,10 @@ dirty_mark_page(const struct dirty *d, uint64_t page)
 		__atomic_fetch_or(&d->map[page / 8], (uint8_t)(1u << (page % 8)), __ATOMIC_RELAXED);
 }
 
-/** Mark every page [gpa, gpa + len) touches. Call after the data is written and before it is made visible to the guest. */
+/**
+ * Mark every page [gpa, gpa + len) touches. Call after the data is written and before it is made
+ * visible to the guest.
+ */
 static inline void
 dirty_mark(const struct dirty *d, uint64_t gpa, uint64_t len)
 {

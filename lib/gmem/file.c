@@ -11,8 +11,8 @@
 #include <rte_common.h>
 
 #include "base/log.h"
-#include "file.h"
-#include "sigbus.h"
+#include "gmem/file.h"
+#include "gmem/sigbus.h"
 
 struct gmem_file {
 	uint32_t refs; /* [ctl] */
@@ -69,7 +69,9 @@ file_covers(int fd, uint64_t offset, uint64_t size, const char **why)
 	return true;
 }
 
-/* Sealing is rare in practice and the fault guard does not need it: one hint per process is enough. */
+/*
+ * Sealing is rare in practice and the fault guard does not need it: one hint per process is enough.
+ */
 static void
 note_missing_seal(int fd)
 {

@@ -3,8 +3,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "file.h"
-#include "gmem.h"
+#include "gmem/file.h"
+#include "gmem/gmem.h"
 
 static struct gmem *
 map_alloc(uint32_t n)

@@ -31,7 +31,10 @@
 
 struct gmem_file; /* one mapping of a peer's fd, shared by the maps that contain it (file.h) */
 
-/** One guest memory region. Guest-physical [gpa, gpa + size) is at hva; nothing outside is ours to touch. */
+/**
+ * One guest memory region. Guest-physical [gpa, gpa + size) is at hva; nothing outside is ours to
+ * touch.
+ */
 struct gmem_region {
 	uint64_t gpa;
 	uint64_t size;
@@ -40,7 +43,10 @@ struct gmem_region {
 	struct gmem_file *file;
 };
 
-/** [fixed] after construction, except refs [ctl]. Regions ascend by gpa and overlap neither in gpa nor in uva. */
+/**
+ * [fixed] after construction, except refs [ctl]. Regions ascend by gpa and overlap neither in gpa
+ * nor in uva.
+ */
 struct gmem {
 	uint32_t refs;
 	uint32_t n;
@@ -84,7 +90,10 @@ struct gmem *gmem_new(void);
 struct gmem *gmem_add(const struct gmem *old, const struct gmem_desc *d, int fd,
 		      struct gmem_fault *fault, const char **why);
 
-/** A new map: @p old without the region that equals @p d (gpa, uva and size; offset ignored). NULL: no such region. */
+/**
+ * A new map: @p old without the region that equals @p d (gpa, uva and size; offset ignored). NULL:
+ * no such region.
+ */
 struct gmem *gmem_remove(const struct gmem *old, const struct gmem_desc *d);
 
 struct gmem *gmem_ref(struct gmem *m);

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "iotlb.h"
+#include "gmem/iotlb.h"
 
 static struct iotlb *
 table_alloc(uint32_t max)

@@ -31,7 +31,8 @@ struct iotlb {
 	struct iotlb_entry e[];
 };
 
-#define IOTLB_ENTRIES_MAX 65536 /* a frontend that adds more loses an older entry; it can be asked for again */
+/** A frontend that adds more loses an older entry; it can be asked for again. */
+#define IOTLB_ENTRIES_MAX 65536
 
 struct iotlb *iotlb_new(void);
 void iotlb_free(struct iotlb *t);

@@ -7,8 +7,8 @@
 #include <stdint.h>
 #include <sys/mman.h>
 
-#include "gmem.h"
-#include "sigbus.h"
+#include "gmem/gmem.h"
+#include "gmem/sigbus.h"
 
 #define RANGES_MAX 65536
 

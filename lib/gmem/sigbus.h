@@ -20,7 +20,9 @@ struct gmem_fault;
 /** Install the handler. Once, before any mapping. 0 or -errno. */
 int sigbus_install(void);
 
-/** Guard [addr, addr + len), pages of @p page_size. 0, or -ENOSPC when the table is full. Control. */
+/**
+ * Guard [addr, addr + len), pages of @p page_size. 0, or -ENOSPC when the table is full. Control.
+ */
 int sigbus_guard(void *addr, size_t len, size_t page_size, struct gmem_fault *fault);
 
 /** Forget a range; call before munmap(). Control. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "copy.h"
+#include "pkt/copy.h"
 
 /** Copy fragment by fragment, the Ethernet header too. */
 static void

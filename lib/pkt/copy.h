@@ -12,7 +12,7 @@
 
 #include <rte_memcpy.h>
 
-#include "pkt.h"
+#include "pkt/pkt.h"
 
 /** Where in a frame a copy in several pieces has got to. */
 struct pkt_cursor {
@@ -31,7 +31,10 @@ pkt_cursor_init(struct pkt_cursor *c, const struct pkt *p)
 /** Copy the next @p len bytes of the frame to @p dst; the caller keeps done + len <= p->len. */
 void pkt_copy_next(struct pkt_cursor *c, uint8_t *dst, uint32_t len);
 
-/** Copy a whole frame to @p dst, which has room for p->len bytes. The hot path: one fragment, one destination. */
+/**
+ * Copy a whole frame to @p dst, which has room for p->len bytes. The hot path: one fragment, one
+ * destination.
+ */
 static inline void
 pkt_copy(const struct pkt *p, uint8_t *dst)
 {

@@ -16,36 +16,35 @@
 #define PKT_DROP_H
 
 /* X(enumerator suffix, name shown to users, what it means) */
-#define DROP_REASONS(X)                                                                        \
-	X(RX_BAD_CHAIN, "rx_bad_chain", "descriptor chain of the guest is malformed")          \
-	X(RX_BAD_OFFLOAD, "rx_bad_offload", "virtio-net header does not fit the frame")        \
-	X(RX_RUNT, "rx_runt", "shorter than an Ethernet header")                               \
-	X(RX_TOO_LONG, "rx_too_long", "longer than the largest frame or too many fragments")   \
-	X(RX_DISABLED, "rx_disabled", "ring is started but disabled (SET_VRING_ENABLE 0)")     \
-	X(RX_STOPPED, "rx_stopped", "forwarding is stopped or the port is not a member")       \
-	X(RX_BAD_SOURCE, "rx_bad_source", "source address is multicast or zero")               \
-	X(RX_SAME_PORT, "rx_same_port", "destination is behind the port it came from")         \
-	X(RX_NO_EGRESS, "rx_no_egress", "no port to send it to, or that port is not running")  \
-	X(RX_VLAN, "rx_vlan", "VLAN is not allowed on the port")                               \
-	X(RX_RATE, "rx_rate", "over the port's rate limit")                                    \
-	X(RX_STORM, "rx_storm", "over the port's broadcast-storm limit")                       \
-	X(RX_LOCKED, "rx_locked", "source address is not the one the port is locked to")       \
-	X(RX_NO_MEMORY, "rx_no_memory", "no mbuf for a frame that needs one")                  \
-	X(RX_SOFT_OFFLOAD, "rx_soft_offload", "segmentation or checksum in software failed")   \
-	X(TX_NO_BUFFER, "tx_no_buffer", "receiver has no free buffer (ring full)")             \
-	X(TX_TOO_BIG, "tx_too_big", "frame does not fit the receiver's buffer or MTU")         \
-	X(TX_BAD_CHAIN, "tx_bad_chain", "receiver's buffer is malformed")                      \
-	X(TX_BROKEN, "tx_broken", "receiver's ring is broken")                                 \
-	X(TX_IOTLB, "tx_iotlb", "too many frames wait for an IOMMU translation")               \
-	X(TX_VLAN, "tx_vlan", "VLAN is not allowed on the egress port")                        \
-	X(TX_RATE, "tx_rate", "over the egress port's rate limit")                             \
+#define DROP_REASONS(X)                                                                       \
+	X(RX_BAD_CHAIN, "rx_bad_chain", "descriptor chain of the guest is malformed")         \
+	X(RX_BAD_OFFLOAD, "rx_bad_offload", "virtio-net header does not fit the frame")       \
+	X(RX_RUNT, "rx_runt", "shorter than an Ethernet header")                              \
+	X(RX_TOO_LONG, "rx_too_long", "longer than the largest frame or too many fragments")  \
+	X(RX_DISABLED, "rx_disabled", "ring is started but disabled (SET_VRING_ENABLE 0)")    \
+	X(RX_STOPPED, "rx_stopped", "forwarding is stopped or the port is not a member")      \
+	X(RX_BAD_SOURCE, "rx_bad_source", "source address is multicast or zero")              \
+	X(RX_SAME_PORT, "rx_same_port", "destination is behind the port it came from")        \
+	X(RX_NO_EGRESS, "rx_no_egress", "no port to send it to, or that port is not running") \
+	X(RX_VLAN, "rx_vlan", "VLAN is not allowed on the port")                              \
+	X(RX_RATE, "rx_rate", "over the port's rate limit")                                   \
+	X(RX_STORM, "rx_storm", "over the port's broadcast-storm limit")                      \
+	X(RX_LOCKED, "rx_locked", "source address is not the one the port is locked to")      \
+	X(RX_NO_MEMORY, "rx_no_memory", "no mbuf for a frame that needs one")                 \
+	X(RX_SOFT_OFFLOAD, "rx_soft_offload", "segmentation or checksum in software failed")  \
+	X(TX_NO_BUFFER, "tx_no_buffer", "receiver has no free buffer (ring full)")            \
+	X(TX_TOO_BIG, "tx_too_big", "frame does not fit the receiver's buffer or MTU")        \
+	X(TX_BAD_CHAIN, "tx_bad_chain", "receiver's buffer is malformed")                     \
+	X(TX_BROKEN, "tx_broken", "receiver's ring is broken")                                \
+	X(TX_IOTLB, "tx_iotlb", "too many frames wait for an IOMMU translation")              \
+	X(TX_VLAN, "tx_vlan", "VLAN is not allowed on the egress port")                       \
+	X(TX_RATE, "tx_rate", "over the egress port's rate limit")                            \
 	X(TX_NO_MEMORY, "tx_no_memory", "no mbuf for the copy")
 
 enum drop_reason {
 #define X(sym, name, text) DROP_##sym,
-	DROP_REASONS(X)
+	DROP_REASONS(X) DROP_NUM
 #undef X
-	DROP_NUM
 };
 
 /** Name ("tx_no_buffer") and one-line meaning of a reason; r < DROP_NUM. Any thread. */

@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "pkt.h"
+#include "pkt/pkt.h"
 
 struct rte_mbuf;
 struct rte_mempool;

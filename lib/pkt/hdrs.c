@@ -121,7 +121,9 @@ pkt_hdrs_pseudo_sum(const struct pkt_hdrs *h, uint32_t l4_len)
 	const uint8_t *ip = h->b + h->l2_len;
 	uint32_t sum;
 
-	/* __rte_raw_cksum() takes and returns a 32-bit partial sum of words as they are in memory */
+	/*
+	 * __rte_raw_cksum() takes and returns a 32-bit partial sum of words as they are in memory
+	 */
 	if (h->ether_type == RTE_ETHER_TYPE_IPV4)
 		sum = __rte_raw_cksum(ip + offsetof(struct rte_ipv4_hdr, src_addr), 8, 0);
 	else

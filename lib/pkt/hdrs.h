@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "pkt.h"
+#include "pkt/pkt.h"
 
 #define PKT_HDRS_MAX 256 /* Ethernet, two VLAN tags, IP with extensions, TCP with options */
 #define PKT_HDRS_L4 96   /* enough for the ports behind all but odd IPv6 extension chains */
@@ -32,7 +32,10 @@ struct pkt_hdrs {
 /** Copy the first @p max (<= PKT_HDRS_MAX) bytes of @p p and find the headers in them. Worker. */
 void pkt_hdrs_read(struct pkt_hdrs *h, const struct pkt *p, uint32_t max);
 
-/** Ones' complement sum, not inverted, of the TCP/UDP pseudo header for @p l4_len bytes; needs l3_len. */
+/**
+ * Ones' complement sum, not inverted, of the TCP/UDP pseudo header for @p l4_len bytes; needs
+ * l3_len.
+ */
 uint16_t pkt_hdrs_pseudo_sum(const struct pkt_hdrs *h, uint32_t l4_len);
 
 static inline void *

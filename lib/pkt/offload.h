@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "pkt.h"
+#include "pkt/pkt.h"
 
 struct rte_mempool;
 
@@ -42,10 +42,14 @@ void offload_free(struct pkt *pkts, uint16_t n);
 /** Copy a frame into a (chained) mbuf: eth copy first, then the fragments. NULL: out of mbufs. */
 struct rte_mbuf *pkt_to_mbuf(struct rte_mempool *mp, const struct pkt *p);
 
-/** View on an mbuf; fragments beyond the first go to @p segs. False: more than @p nsegs fragments. */
+/**
+ * View on an mbuf; fragments beyond the first go to @p segs. False: more than @p nsegs fragments.
+ */
 bool pkt_from_mbuf(struct pkt *p, struct rte_mbuf *m, struct pkt_seg *segs, uint16_t nsegs);
 
-/** Symmetric flow hash (A->B equals B->A) over IP addresses and ports, MACs for the rest. Never 0. */
+/**
+ * Symmetric flow hash (A->B equals B->A) over IP addresses and ports, MACs for the rest. Never 0.
+ */
 uint32_t pkt_flow_hash(const struct pkt *p);
 
 #endif

@@ -19,8 +19,8 @@
 
 struct rte_mbuf;
 
-#define PKT_BATCH_MAX 64      /* frames a worker looks at in one go */
-#define PKT_SEGS_MAX 2048     /* fragments of all frames of a batch beyond each frame's first */
+#define PKT_BATCH_MAX 64         /* frames a worker looks at in one go */
+#define PKT_SEGS_MAX 2048        /* fragments of all frames of a batch beyond each frame's first */
 #define PKT_LEN_MAX (65536 + 64) /* longest frame: 64 KiB of TSO payload and headers */
 
 /** Further fragment of a frame. */
@@ -29,7 +29,9 @@ struct pkt_seg {
 	uint32_t len;
 };
 
-/** virtio-net header in host byte order, without num_buffers (spec 5.1.6, struct virtio_net_hdr). */
+/**
+ * virtio-net header in host byte order, without num_buffers (spec 5.1.6, struct virtio_net_hdr).
+ */
 struct pkt_vnet {
 	uint8_t flags;    /* VIRTIO_NET_HDR_F_* */
 	uint8_t gso_type; /* VIRTIO_NET_HDR_GSO_* */
@@ -51,11 +53,11 @@ struct pkt_vnet {
 
 /** One cache line. */
 struct pkt {
-	uint8_t *data;        /* first fragment, Ethernet header first */
-	struct pkt_seg *segs; /* the nsegs - 1 fragments after it */
+	uint8_t *data;         /* first fragment, Ethernet header first */
+	struct pkt_seg *segs;  /* the nsegs - 1 fragments after it */
 	struct rte_mbuf *mbuf; /* the mbuf the view is on; NULL: guest memory */
-	uint32_t len;         /* whole frame, bytes */
-	uint32_t data_len;    /* bytes at data */
+	uint32_t len;          /* whole frame, bytes */
+	uint32_t data_len;     /* bytes at data */
 	union {
 		struct rte_ether_hdr eth; /* copy: what was looked up is what is delivered */
 		uint8_t eth_bytes[RTE_ETHER_HDR_LEN];
@@ -76,10 +78,10 @@ struct pkt_cookie {
 
 /** A worker's scratch space for one rx(): filled by rx(), emptied by rx_done(). */
 struct pkt_batch {
-	uint16_t n;       /* valid frames */
-	uint16_t ndone;   /* chains to give back; >= n */
-	uint16_t nsegs;   /* entries of segs in use */
-	uint16_t max;     /* rx() looks at no more chains than this, <= PKT_BATCH_MAX */
+	uint16_t n;     /* valid frames */
+	uint16_t ndone; /* chains to give back; >= n */
+	uint16_t nsegs; /* entries of segs in use */
+	uint16_t max;   /* rx() looks at no more chains than this, <= PKT_BATCH_MAX */
 	struct pkt pkt[PKT_BATCH_MAX] __rte_cache_aligned;
 	struct pkt_cookie done[PKT_BATCH_MAX];
 	struct pkt_seg segs[PKT_SEGS_MAX];

@@ -17,8 +17,8 @@
 #include <rte_common.h>
 #include <rte_spinlock.h>
 
-#include "drop.h"
-#include "pkt.h"
+#include "pkt/drop.h"
+#include "pkt/pkt.h"
 
 struct pktq;
 
@@ -59,7 +59,10 @@ struct pktq_ops {
 	void (*flush)(struct pktq *q);
 };
 
-/* Frame sizes as the testpmd xstats bin them: 64 and less, 65-127, 128-255, 256-511, 512-1023, 1024-1518, more. */
+/*
+ * Frame sizes as the testpmd xstats bin them: 64 and less, 65-127, 128-255, 256-511, 512-1023,
+ * 1024-1518, more.
+ */
 #define PKTQ_SIZE_BINS 7
 
 /** Counters of one queue since it was created. One writer (the owner), anybody reads, relaxed. */
@@ -71,12 +74,13 @@ struct pktq_stats {
 	uint64_t broadcast;
 	uint64_t multicast;
 	uint64_t size[PKTQ_SIZE_BINS];
-	uint64_t notified;   /* interrupts or kicks sent */
+	uint64_t notified; /* interrupts or kicks sent */
 	uint64_t drop[DROP_NUM];
 } __rte_cache_aligned;
 
 struct pktq {
-	_Atomic(const struct pktq_ops *) ops; /* [atomic] control swaps it, then waits a grace period */
+	/* [atomic] control swaps it, then waits a grace period */
+	_Atomic(const struct pktq_ops *) ops;
 
 	/* [fixed] while published */
 	uint16_t port;     /* owner port's id */
@@ -104,7 +108,10 @@ pktq_drop(struct pktq *q, enum drop_reason why, uint64_t n)
 	q->stats.drop[why] += n;
 }
 
-/** Bin of a frame of @p len bytes (the testpmd vhost xstats bins; 64 stands for everything up to 64). */
+/**
+ * Bin of a frame of @p len bytes (the testpmd vhost xstats bins; 64 stands for everything up to
+ * 64).
+ */
 static inline unsigned int
 pktq_size_bin(uint32_t len)
 {
@@ -114,11 +121,13 @@ pktq_size_bin(uint32_t len)
 		return 0;
 	if (len > 1518)
 		return 6;
-	bits = 31u - (unsigned int)__builtin_clz(len); /* 65..127: 6, 128..255: 7 ... 1024..1518: 10 */
+	bits = 31u - (unsigned int)__builtin_clz(len); /* 65..127: 6 ... 1024..1518: 10 */
 	return bits - 5u;
 }
 
-/** Count @p n delivered or taken frames that start with @p p; for paths that count frame by frame. */
+/**
+ * Count @p n delivered or taken frames that start with @p p; for paths that count frame by frame.
+ */
 static inline void
 pktq_count(struct pktq_stats *s, const struct pkt *p)
 {

@@ -34,7 +34,10 @@ struct dataplane;
 struct fdb;
 struct worker;
 
-/** A flow's egress queue on a multiqueue port: the one the guest last sent the reverse flow on (spec 5.1.6.5.6.1). */
+/**
+ * A flow's egress queue on a multiqueue port: the one the guest last sent the reverse flow on (spec
+ * 5.1.6.5.6.1).
+ */
 struct dp_flows {
 	atomic_uchar
 		queue[DP_FLOWS]; /* [atomic] queue pair, written by workers only when it changes */
@@ -71,11 +74,16 @@ struct dp_worker {
 	struct pktq **flush;
 };
 
-/** What a forwarding mode does with a batch: every frame is handed to a tx() or dropped, in rx order per egress. Worker. */
+/**
+ * What a forwarding mode does with a batch: every frame is handed to a tx() or dropped, in rx order
+ * per egress. Worker.
+ */
 typedef void (*dp_forward_fn)(struct worker *w, const struct dataplane *dp,
 			      const struct dp_port *in, struct pktq *rxq, struct pkt_batch *batch);
 
-/** A source of frames: called once a turn for every rx queue, sends through forward_send(). Worker. */
+/**
+ * A source of frames: called once a turn for every rx queue, sends through forward_send(). Worker.
+ */
 typedef void (*dp_generate_fn)(struct worker *w, const struct dataplane *dp,
 			       const struct dp_port *port, struct pktq *rxq);
 
@@ -125,7 +133,10 @@ void dp_ctl_fini(struct dp_ctl *c);
 /** Publish @p dp (taken) and return after the grace period with the old snapshot freed. Control. */
 void dp_publish(struct dp_ctl *c, struct dataplane *dp);
 
-/** Wait until every worker has passed a quiescent state. Control; about a microsecond while workers poll. */
+/**
+ * Wait until every worker has passed a quiescent state. Control; about a microsecond while workers
+ * poll.
+ */
 void dp_grace(struct dp_ctl *c);
 
 /** Make every worker that sleeps, or is about to, return from dp_sleep(). Any thread. */

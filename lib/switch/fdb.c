@@ -18,7 +18,10 @@
 
 #define RING_SIZE 2048 /* learn requests of one worker between two fdb_maintain() */
 #define RECENT 64      /* requests a worker remembers having pushed; a power of two */
-/* Deleted slots wait in rte_hash for a grace period: room beyond the limit, so that they are not missed. */
+/*
+ * Deleted slots wait in rte_hash for a grace period: room beyond the limit, so that they are not
+ * missed.
+ */
 #define SLOTS(limit) ((limit) + (limit) / 8 + 1024)
 
 /** What a worker asks control to learn. */
@@ -32,7 +35,10 @@ struct fdb_req {
 struct fdb_learner {
 	struct rte_ring *ring; /* SP: the worker, SC: control */
 	_Atomic uint64_t full; /* requests that did not fit */
-	/* the same address comes with every frame until control has learned it: push it once an epoch */
+	/*
+	 * the same address comes with every frame until control has learned it: push it once an
+	 * epoch
+	 */
 	struct {
 		fdb_key key;
 		uint32_t port;
@@ -169,7 +175,9 @@ fdb_seen(struct fdb *f, uint32_t worker, const fdb_key *keys, uint16_t n, uint16
 		if ((hits >> i & 1) == 0) {
 			push(f, l, keys[i], port);
 		} else if (word_port(words[i]) == port) {
-			/* an index given to another entry meanwhile only makes that one look fresh */
+			/*
+			 * an index given to another entry meanwhile only makes that one look fresh
+			 */
 			seen = &f->seen_s[word_index(words[i])];
 			if (atomic_load_explicit(seen, memory_order_relaxed) != now)
 				atomic_store_explicit(seen, now, memory_order_relaxed);

@@ -58,7 +58,10 @@ struct fdb_stats {
 	uint64_t entries, learned, aged, moved, refused_limit, refused_port_limit, ring_full;
 };
 
-/** NULL when out of memory. cfg->limit, or FDB_LIMIT_DEFAULT if that is more, is the most fdb_set_limits() allows later. */
+/**
+ * NULL when out of memory. cfg->limit, or FDB_LIMIT_DEFAULT if that is more, is the most
+ * fdb_set_limits() allows later.
+ */
 struct fdb *fdb_new(const struct fdb_config *cfg);
 
 /** After the last worker has gone offline. */

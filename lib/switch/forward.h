@@ -5,7 +5,7 @@
 #ifndef SWITCH_FORWARD_H
 #define SWITCH_FORWARD_H
 
-#include "dataplane.h"
+#include "switch/dataplane.h"
 
 struct rte_mempool;
 
@@ -23,7 +23,10 @@ struct fwd_flow {
 	uint16_t egress;
 };
 
-/** One poll-mode worker's private state. Zeroed and filled in by control, then touched by its worker only. */
+/**
+ * One poll-mode worker's private state. Zeroed and filled in by control, then touched by its worker
+ * only.
+ */
 struct worker {
 	uint32_t id; /* index into dataplane.worker and learn rings */
 	unsigned int lcore;
@@ -66,7 +69,9 @@ void forward_send(struct worker *w, const struct dp_port *out, struct pktq *rxq,
 void forward_send_queue(struct worker *w, struct pktq *txq, struct pktq *rxq,
 			struct pkt *const *pkts, uint16_t n);
 
-/** Note which queue of a multiqueue port its flows come from, so that the reverse flows go there. */
+/**
+ * Note which queue of a multiqueue port its flows come from, so that the reverse flows go there.
+ */
 void forward_learn_queue(const struct dp_port *in, const struct pktq *rxq, struct pkt_batch *batch);
 
 /** One turn: poll every queue of the worker once. Returns the number of chains handled. */
@@ -80,7 +85,10 @@ uint32_t worker_turn(struct worker *w, const struct dataplane *dp);
  */
 bool worker_idle(struct worker *w, const struct dataplane *dp);
 
-/** The two halves of worker_idle(). arm: true when frames arrived and the worker must not sleep (all disarmed again). */
+/**
+ * The two halves of worker_idle(). arm: true when frames arrived and the worker must not sleep (all
+ * disarmed again).
+ */
 bool worker_arm(struct worker *w, const struct dataplane *dp);
 void worker_disarm(struct worker *w, const struct dataplane *dp);
 

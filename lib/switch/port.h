@@ -16,8 +16,8 @@
 
 #include <rte_ether.h>
 
-#include "dataplane.h"
-#include "fdb.h"
+#include "switch/dataplane.h"
+#include "switch/fdb.h"
 
 struct port;
 struct sw;
@@ -33,7 +33,10 @@ struct port_stats {
 	struct pktq_stats tx;
 };
 
-/** Running queues of a port, for the snapshot. Arrays of @p max entries each, filled by port_ops.queues. */
+/**
+ * Running queues of a port, for the snapshot. Arrays of @p max entries each, filled by
+ * port_ops.queues.
+ */
 struct port_queues {
 	uint16_t max; /* DP_QUEUES_MAX */
 	uint16_t nrx, ntx;
@@ -46,7 +49,10 @@ struct port_ops {
 	const char *kind; /* "vhost", "ethdev" */
 	/** List what runs now. */
 	void (*queues)(struct port *p, struct port_queues *out);
-	/** All queues ever used, running or not: for statistics. Returns NULL past the last one. @p tx selects the direction. */
+	/**
+	 * All queues ever used, running or not: for statistics. Returns NULL past the last one. @p
+	 * tx selects the direction.
+	 */
 	const struct pktq *(*queue)(const struct port *p, bool tx, uint16_t index);
 	bool (*link_up)(const struct port *p);
 	/** Kind-specific lines for "show port info". May be NULL. */
@@ -79,12 +85,18 @@ struct port {
 	struct rte_ether_addr eth_peer; /* destination that mode "mac" writes */
 	struct dp_flows *flows;         /* made when the port has more than one tx queue */
 	struct port_stats cleared;      /* what "clear port stats" subtracts */
-	/* by queue pair: the worker that is to poll its rx queue, and the one that does; PORT_WORKER_NONE */
+	/*
+	 * by queue pair: the worker that is to poll its rx queue, and the one that does;
+	 * PORT_WORKER_NONE
+	 */
 	uint8_t placed[DP_QUEUES_MAX];
 	uint8_t owner[DP_QUEUES_MAX];
 };
 
-/** Who is the other end of a port in the wire modes (io, mac, ...): neighbours by twos, the next one, itself. */
+/**
+ * Who is the other end of a port in the wire modes (io, mac, ...): neighbours by twos, the next
+ * one, itself.
+ */
 enum sw_topology { SW_PAIRED, SW_CHAINED, SW_LOOP };
 
 /** [ctl] */
@@ -125,7 +137,10 @@ void sw_publish(struct sw *s);
 /** Start or stop forwarding. Stopped, queues stay published but no worker touches one. */
 void sw_start(struct sw *s, bool on);
 
-/** The snapshot for the ports' state now (snapshot.c). @p *again: a queue changes workers; publish and build once more. */
+/**
+ * The snapshot for the ports' state now (snapshot.c). @p *again: a queue changes workers; publish
+ * and build once more.
+ */
 struct dataplane *snapshot_build(struct sw *s, bool *again);
 
 void port_get_stats(const struct port *p, struct port_stats *out); /* minus what was cleared */

@@ -112,7 +112,10 @@ active_workers(const struct sw *s)
 	return s->nactive != 0 ? RTE_MIN(s->nactive, s->dp.nworkers) : s->dp.nworkers;
 }
 
-/* A queue stays with its worker for as long as that is possible; a new one goes where the fewest are. */
+/*
+ * A queue stays with its worker for as long as that is possible; a new one goes where the fewest
+ * are.
+ */
 static uint8_t
 place(const struct build *b, const struct port *p, uint16_t index)
 {

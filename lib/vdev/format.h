@@ -21,10 +21,15 @@
 
 enum vdev_format { VDEV_MODERN, VDEV_LEGACY_LE, VDEV_LEGACY_BE, VDEV_FORMAT_NUM };
 
-/** A set of formats, 1 << enum vdev_format: what a port can serve, what a frontend said it needs. */
+/**
+ * A set of formats, 1 << enum vdev_format: what a port can serve, what a frontend said it needs.
+ */
 #define VDEV_FORMATS_ALL ((1u << VDEV_FORMAT_NUM) - 1)
 
-/** What the operator wants of a port: X(symbol, word, formats it allows). "auto" takes a forced one back. */
+/**
+ * What the operator wants of a port: X(symbol, word, formats it allows). "auto" takes a forced one
+ * back.
+ */
 #define VDEV_POLICIES(X)                                 \
 	X(ANY, "any", VDEV_FORMATS_ALL)                  \
 	X(MODERN_ONLY, "modern-only", 1u << VDEV_MODERN) \
@@ -67,7 +72,10 @@ bool vdev_policy_parse(const char *word, enum vdev_policy *out);
 /** The formats @p p allows, as a set. */
 uint32_t vdev_policy_formats(enum vdev_policy p);
 
-/** Features that may be offered under @p p: without VERSION_1 and what needs it when only legacy is allowed. */
+/**
+ * Features that may be offered under @p p: without VERSION_1 and what needs it when only legacy is
+ * allowed.
+ */
 uint64_t vdev_policy_features(enum vdev_policy p, uint64_t features);
 
 #endif

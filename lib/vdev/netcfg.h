@@ -11,10 +11,16 @@
 
 struct vdev;
 
-/** Copy [offset, offset + len) to @p out, in the byte order the guest expects by what is known. 0 or -EINVAL. */
+/**
+ * Copy [offset, offset + len) to @p out, in the byte order the guest expects by what is known. 0 or
+ * -EINVAL.
+ */
 int vdev_config_read(const struct vdev *d, uint32_t offset, uint32_t len, uint8_t *out);
 
-/** A migration restores the space: the MAC address is taken over, all else follows from the device. 0 or -EINVAL. */
+/**
+ * A migration restores the space: the MAC address is taken over, all else follows from the device.
+ * 0 or -EINVAL.
+ */
 int vdev_config_restore(struct vdev *d, uint32_t offset, uint32_t len, const uint8_t *in);
 
 #endif

@@ -24,13 +24,18 @@ enum vq_layout ring_layout(const struct vdev *d, enum vdev_format format);
 /** Why @p q must not run as things are, short of trying; NULL: try. Static text. */
 const char *ring_blocked(const struct vdev *d, const struct vdev_queue *q);
 
-/** Start @p q if the facts allow it; else q->why says what is missing and q->refused whether it is final. */
+/**
+ * Start @p q if the facts allow it; else q->why says what is missing and q->refused whether it is
+ * final.
+ */
 void ring_start(struct vdev *d, struct vdev_queue *q);
 
 /** Take the state out of a running ring; it can be started again from there. */
 void ring_halt(struct vdev *d, struct vdev_queue *q);
 
-/** ring_halt(), and the frontend knows: nothing to recover, no start before the next SET_VRING_KICK. */
+/**
+ * ring_halt(), and the frontend knows: nothing to recover, no start before the next SET_VRING_KICK.
+ */
 void ring_close(struct vdev *d, struct vdev_queue *q);
 
 /** Forget what was said about @p q, but not its descriptors. Not running. */

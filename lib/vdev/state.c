@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "state.h"
+#include "vdev/state.h"
 
 #include <assert.h>
 #include <errno.h>

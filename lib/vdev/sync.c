@@ -161,7 +161,9 @@ ring_attention(struct vdev *d, struct vdev_queue *q)
 
 	if ((bits & VQ_ATTN_MISS) && q->running)
 		space_ask(d, atomic_load(&q->vq->miss_iova), atomic_load(&q->vq->miss_perm));
-	/* a vanished file looks like a broken ring to a worker; it is not the guest driver's doing */
+	/*
+	 * a vanished file looks like a broken ring to a worker; it is not the guest driver's doing
+	 */
 	if ((bits & VQ_ATTN_BROKEN) && !atomic_load(&d->fault.dead))
 		ring_broke(d, q);
 }

@@ -236,7 +236,9 @@ features_ok(const struct vdev *d)
 	return why == NULL;
 }
 
-/** A device reset. The frontend asks for the ring indices afterwards (QEMU 7.2 does), so they stay. */
+/**
+ * A device reset. The frontend asks for the ring indices afterwards (QEMU 7.2 does), so they stay.
+ */
 static void
 status_reset(struct vdev *d)
 {

@@ -47,13 +47,19 @@ struct vdev_attn;
 
 /** What the device's owner (a port) provides. Control thread. */
 struct vdev_ops {
-	/** The set of running queues changed: publish it. Returns after the grace period: nobody uses the old set any more. */
+	/**
+	 * The set of running queues changed: publish it. Returns after the grace period: nobody
+	 * uses the old set any more.
+	 */
 	void (*publish)(struct vdev *d);
 	/** Wait until no worker uses anything it could see before the call. */
 	void (*grace)(struct vdev *d);
 	/** Link state, features or format changed; for display and events. May be NULL. */
 	void (*changed)(struct vdev *d);
-	/** The guest moved here and cannot announce itself: send a RARP request from @p mac into the switch. May be NULL. */
+	/**
+	 * The guest moved here and cannot announce itself: send a RARP request from @p mac into the
+	 * switch. May be NULL.
+	 */
 	void (*rarp)(struct vdev *d, const uint8_t mac[6]);
 };
 
@@ -71,8 +77,8 @@ struct vdev_config {
 	enum vdev_policy policy; /* may be changed later: vdev_set_policy() */
 	const char *state_path;  /* journal file, NULL: none */
 	struct rte_mempool *mp;  /* for frames held on IOTLB misses; may be NULL */
-	struct ev_loop *
-		loop; /* where workers' attention is handled; NULL: the owner calls vdev_attention() */
+	/* where workers' attention is handled; NULL: the owner calls vdev_attention() */
+	struct ev_loop *loop;
 	uint8_t mac[6]; /* config space only; 0: none */
 	uint16_t mtu;   /* config space, and the limit for NET_SET_MTU; 0: none */
 	const struct vdev_ops *ops;
@@ -175,21 +181,38 @@ const char *vdev_features_check(uint64_t features);
 /** NULL with errno set. */
 struct vdev *vdev_new(const struct vdev_config *cfg);
 
-/** Stop every queue, forget everything, free. @p keep_state: leave the journal file for a successor. */
+/**
+ * Stop every queue, forget everything, free. @p keep_state: leave the journal file for a successor.
+ */
 void vdev_free(struct vdev *d, bool keep_state);
 
-/* --- facts; 0 or -errno, a refused fact changes nothing. -EBUSY: at another time it would be fine. --- */
+/*
+ * --- facts; 0 or -errno, a refused fact changes nothing. -EBUSY: at another time it would be fine.
+ * ---
+ */
 
-/** Before start anything offered, last one wins, 0 always; while rings run only LOG_ALL may differ (-EBUSY). */
+/**
+ * Before start anything offered, last one wins, 0 always; while rings run only LOG_ALL may differ
+ * (-EBUSY).
+ */
 int vdev_set_features(struct vdev *d, uint64_t features);
 /** The format bits that were acked: at most one (-EINVAL). */
 int vdev_set_formats(struct vdev *d, uint32_t needed);
-/** FEATURES_OK is not kept for a combination that cannot be served; 0 stops all rings and keeps their indices. */
+/**
+ * FEATURES_OK is not kept for a combination that cannot be served; 0 stops all rings and keeps
+ * their indices.
+ */
 void vdev_set_status(struct vdev *d, uint8_t status);
 uint8_t vdev_get_status(const struct vdev *d);
-/** New memory map; takes the reference, whatever it returns. Rings whose addresses stay mapped run on. */
+/**
+ * New memory map; takes the reference, whatever it returns. Rings whose addresses stay mapped run
+ * on.
+ */
 int vdev_set_mem(struct vdev *d, struct gmem *m);
-/** New dirty log (NULL: none); takes it, whatever it returns. Running rings change over without a stop. */
+/**
+ * New dirty log (NULL: none); takes it, whatever it returns. Running rings change over without a
+ * stop.
+ */
 int vdev_set_log(struct vdev *d, struct dirty *log);
 int vdev_set_mtu(struct vdev *d, uint16_t mtu);
 /** An IOTLB entry. -ENOTSUP without ACCESS_PLATFORM. */
@@ -199,7 +222,10 @@ int vdev_iotlb_invalidate(struct vdev *d, uint64_t iova, uint64_t size);
 /** The operator's choice; rings that contradict it stop at the next vdev_sync(). */
 void vdev_set_policy(struct vdev *d, enum vdev_policy policy);
 
-/* Facts about queue @p i; -EINVAL when there is no such queue, -EBUSY while it runs and the device is not paused. */
+/*
+ * Facts about queue @p i; -EINVAL when there is no such queue, -EBUSY while it runs and the device
+ * is not paused.
+ */
 int vdev_vq_set_num(struct vdev *d, uint32_t i, uint32_t size);
 int vdev_vq_set_addr(struct vdev *d, uint32_t i, uint64_t desc_uva, uint64_t driver_uva,
 		     uint64_t device_uva, uint64_t log_gpa, uint32_t flags);
@@ -226,7 +252,10 @@ void vdev_pause(struct vdev *d);
 /** Derive what runs from the facts and publish the difference; ends a pause. */
 void vdev_sync(struct vdev *d);
 
-/** The owner's stop (port states, not the frontend's): no queue runs until vdev_resume(). Both include a vdev_sync(). */
+/**
+ * The owner's stop (port states, not the frontend's): no queue runs until vdev_resume(). Both
+ * include a vdev_sync().
+ */
 void vdev_stop(struct vdev *d);
 void vdev_resume(struct vdev *d);
 
@@ -239,7 +268,10 @@ void vdev_disable(struct vdev *d);
 /** A frontend is there. */
 void vdev_connect(struct vdev *d, const struct vdev_transport *t, void *ctx);
 
-/** End of a session: everything the frontend said is forgotten, fds closed, memory put. Counters stay. */
+/**
+ * End of a session: everything the frontend said is forgotten, fds closed, memory put. Counters
+ * stay.
+ */
 void vdev_disconnect(struct vdev *d);
 
 /** Look after queues whose worker raised attention: broken rings, IOTLB misses, faults. */
@@ -248,13 +280,19 @@ void vdev_attention(struct vdev *d);
 /** At least one rx and one tx queue run and are enabled. */
 bool vdev_link_up(const struct vdev *d);
 
-/** The queue pair @p pair's vq the guest transmits on (our rx) / receives on (our tx), if it runs; else NULL. */
+/**
+ * The queue pair @p pair's vq the guest transmits on (our rx) / receives on (our tx), if it runs;
+ * else NULL.
+ */
 struct vq *vdev_rx_queue(const struct vdev *d, uint32_t pair, bool *enabled);
 struct vq *vdev_tx_queue(const struct vdev *d, uint32_t pair, bool *enabled);
 
 /* --- explaining --- */
 
-/** One sentence: what keeps the device from passing traffic, or that nothing does. Static or in @p buf. */
+/**
+ * One sentence: what keeps the device from passing traffic, or that nothing does. Static or in @p
+ * buf.
+ */
 const char *vdev_why(const struct vdev *d, char *buf, size_t len);
 
 #endif

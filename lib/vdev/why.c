@@ -4,7 +4,10 @@
 
 #include "vdev/ring.h"
 
-/** The first queue of a pair that keeps the link down, seen by someone who asks why: the reason nearest to the cause. */
+/**
+ * The first queue of a pair that keeps the link down, seen by someone who asks why: the reason
+ * nearest to the cause.
+ */
 static const char *
 why_queue(const struct vdev *d, uint32_t i, char *buf, size_t len)
 {

@@ -197,7 +197,9 @@ in_expired(struct ev_timer *t)
 
 /* --- sending --- */
 
-/** Send what is left of the first message in the queue. 1: all of it, 0: the peer is slow, -errno. */
+/**
+ * Send what is left of the first message in the queue. 1: all of it, 0: the peer is slow, -errno.
+ */
 static int
 out_write(struct vhu_conn *c)
 {

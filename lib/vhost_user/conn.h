@@ -42,7 +42,10 @@ void vhu_fds_close(struct vhu_fds *f);
 struct vhu_conn;
 
 struct vhu_conn_ops {
-	/** A whole message. NULL, or why the connection must end: static text. May call vhu_conn_close(). */
+	/**
+	 * A whole message. NULL, or why the connection must end: static text. May call
+	 * vhu_conn_close().
+	 */
 	const char *(*message)(struct vhu_conn *c, struct vhu_msg *m, struct vhu_fds *fds);
 	/** The connection is over; its descriptor is closed already. */
 	void (*closed)(struct vhu_conn *c, const char *why);

@@ -14,7 +14,7 @@
 #include <rte_common.h>
 
 #include "base/ev.h"
-#include "frontend.h"
+#include "vhost_user/frontend.h"
 #include "virtq/fmt.h"
 
 #define CONNECT_RETRY_MS 20

@@ -75,10 +75,15 @@ int vhf_reopen(struct vhf *f);
 /** Drop the connection; in the server role remove the socket. Harmless when not open. */
 void vhf_close(struct vhf *f);
 
-/** Features, protocol features, queue number, owner, back-end channel: up to and including SET_FEATURES. */
+/**
+ * Features, protocol features, queue number, owner, back-end channel: up to and including
+ * SET_FEATURES.
+ */
 int vhf_negotiate(struct vhf *f, const struct vhf_wish *wish);
 
-/** Announce all memory: as a table, or slot by slot when the back-end has slots. fds[i] backs r[i]. */
+/**
+ * Announce all memory: as a table, or slot by slot when the back-end has slots. fds[i] backs r[i].
+ */
 int vhf_set_mem(struct vhf *f, const struct vhu_mem_region *r, const int *fds, uint32_t n);
 
 /** Add or remove one slot; needs CONFIGURE_MEM_SLOTS. */
@@ -96,14 +101,20 @@ int vhf_ring_stop(struct vhf *f, uint32_t i, const struct vhf_ring *r, uint32_t 
 int vhf_set_status(struct vhf *f, uint8_t status);
 int vhf_get_status(struct vhf *f, uint8_t *status);
 
-/** Dirty log in [offset, offset + size) of @p fd; logging starts with VHU_F_LOG_ALL in vhf_set_features(). */
+/**
+ * Dirty log in [offset, offset + size) of @p fd; logging starts with VHU_F_LOG_ALL in
+ * vhf_set_features().
+ */
 int vhf_set_log(struct vhf *f, int fd, uint64_t offset, uint64_t size);
 int vhf_set_features(struct vhf *f, uint64_t features);
 
 /** Answer or revoke translations (VHU_IOTLB_UPDATE, VHU_IOTLB_INVALIDATE). */
 int vhf_iotlb(struct vhf *f, const struct vhu_iotlb *m);
 
-/** Take one request of the back-end from its channel and acknowledge it if asked. -EAGAIN: none within @p timeout_ms. */
+/**
+ * Take one request of the back-end from its channel and acknowledge it if asked. -EAGAIN: none
+ * within @p timeout_ms.
+ */
 int vhf_backend_request(struct vhf *f, struct vhu_msg *m, int timeout_ms);
 
 /**

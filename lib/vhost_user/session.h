@@ -37,7 +37,9 @@ struct vhu_counters {
 	uint64_t misses; /* IOTLB misses we sent */
 };
 
-/** [ctl] Zero-initialised apart from dev, loop and extra is a valid session without a connection. */
+/**
+ * [ctl] Zero-initialised apart from dev, loop and extra is a valid session without a connection.
+ */
 struct vhu_session {
 	struct vdev *dev;
 	struct ev_loop *loop;
@@ -95,7 +97,10 @@ struct vhu_row {
 	enum vhu_reply reply;
 	uint64_t needs; /* protocol features, all of them negotiated */
 	vhu_handler *
-		verify; /* asked after vdev_sync(): did it do what was meant? A no is told, never punished */
+		/*
+		 * asked after vdev_sync(): did it do what was meant? A no is told, never punished
+		 */
+		verify;
 };
 
 /** The row of a request, or NULL when there is none. */

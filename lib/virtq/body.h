@@ -8,15 +8,15 @@
 #ifndef VIRTQ_BODY_H
 #define VIRTQ_BODY_H
 
-#include "ring.h"
+#include "virtq/ring.h"
 
-#include "chain.h"
+#include "virtq/chain.h"
 
-#include "publish.h"
+#include "virtq/publish.h"
 
-#include "rx.h"
+#include "virtq/rx.h"
 
-#include "tx.h"
+#include "virtq/tx.h"
 
 #define VQ_INSTANCE(name)                                  \
 	const struct vq_instance name = {                  \

@@ -7,7 +7,7 @@
 #ifndef VIRTQ_CHAIN_H
 #define VIRTQ_CHAIN_H
 
-#include "ring.h"
+#include "virtq/ring.h"
 
 #define CHAIN_READ false /* the device reads: the guest transmits */
 #define CHAIN_WRITE true
@@ -215,7 +215,9 @@ chain_piece(struct chain *c, bool write, struct vq_piece *out)
 	return r;
 }
 
-/** Begin with the chain at @p pos, whose head ring_head() has read; @p head is what it called id. */
+/**
+ * Begin with the chain at @p pos, whose head ring_head() has read; @p head is what it called id.
+ */
 static inline void
 chain_start(struct chain *c, struct vq *vq, const struct vq_mem *mem, struct ring_pos pos,
 	    uint16_t head)

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "driver_int.h"
+#include "virtq/driver_int.h"
 
 static const struct vqd_ops *const vqd_ops_of[] = {
 	[VQ_SPLIT] = &vqd_split_ops,

@@ -21,9 +21,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "vq.h"
+#include "virtq/vq.h"
 
-/** A piece of memory as the device is told about it: guest-physical, or I/O virtual with an IOMMU. */
+/**
+ * A piece of memory as the device is told about it: guest-physical, or I/O virtual with an IOMMU.
+ */
 struct vqd_buf {
 	uint64_t addr;
 	uint32_t len;
@@ -142,7 +144,9 @@ int vqd_init(struct vqd *d, const struct vqd_setup *s);
 /** Free private state; the ring memory is the caller's. Harmless on a zeroed struct. */
 void vqd_fini(struct vqd *d);
 
-/** Where the ring stands, for another device to carry on. Meaningful when nothing is outstanding. */
+/**
+ * Where the ring stands, for another device to carry on. Meaningful when nothing is outstanding.
+ */
 struct vq_state vqd_state(const struct vqd *d);
 
 /**
@@ -151,7 +155,10 @@ struct vq_state vqd_state(const struct vqd *d);
  */
 uint32_t vqd_resume_base(const struct vqd *d);
 
-/** Write a chain to the ring without showing it to the device yet. 0, -ENOSPC, or -EINVAL for an impossible chain. */
+/**
+ * Write a chain to the ring without showing it to the device yet. 0, -ENOSPC, or -EINVAL for an
+ * impossible chain.
+ */
 static inline int
 vqd_add(struct vqd *d, const struct vqd_chain *c)
 {
@@ -190,21 +197,29 @@ vqd_pending(struct vqd *d)
 	return d->ops->pending(d);
 }
 
-/** Ask for an interrupt at the next used chain. True: one is there already, the interrupt may not come. */
+/**
+ * Ask for an interrupt at the next used chain. True: one is there already, the interrupt may not
+ * come.
+ */
 static inline bool
 vqd_arm(struct vqd *d)
 {
 	return d->ops->arm(d);
 }
 
-/** No interrupts, please (with EVENT_IDX on split rings the device may still send one now and then). */
+/**
+ * No interrupts, please (with EVENT_IDX on split rings the device may still send one now and then).
+ */
 static inline void
 vqd_disarm(struct vqd *d)
 {
 	d->ops->disarm(d);
 }
 
-/** A received frame, or piece of a merged one: starts with the virtio-net header if it is the first piece. */
+/**
+ * A received frame, or piece of a merged one: starts with the virtio-net header if it is the first
+ * piece.
+ */
 struct vqd_net_frame {
 	uint8_t *data;
 	uint32_t len;

@@ -10,8 +10,8 @@
 
 #include <rte_common.h>
 
-#include "driver.h"
-#include "fmt.h"
+#include "virtq/driver.h"
+#include "virtq/fmt.h"
 
 extern const struct vqd_ops vqd_split_ops, vqd_split_swap_ops, vqd_packed_ops;
 
@@ -92,13 +92,19 @@ vqd_slot_identify(struct vqd *d, uint32_t *id, uint32_t *len)
 	return true;
 }
 
-/** Take chain @p id out of the books; returns false when the device claims to have written beyond it. */
+/**
+ * Take chain @p id out of the books; returns false when the device claims to have written beyond
+ * it.
+ */
 static inline bool
 vqd_slot_return(struct vqd *d, uint16_t id, uint32_t written, uint64_t *cookie, uint32_t *len)
 {
 	struct vqd_slot *s = &d->slot[id];
 
-	/* what is written to a chain without device-writable buffers means nothing (legacy devices lie there) */
+	/*
+	 * what is written to a chain without device-writable buffers means nothing (legacy devices
+	 * lie there)
+	 */
 	*len = s->in_len == 0 ? 0 : written;
 	*cookie = s->cookie;
 	d->outstanding--;
@@ -109,7 +115,9 @@ vqd_slot_return(struct vqd *d, uint16_t id, uint32_t written, uint64_t *cookie, 
 	return !d->broken;
 }
 
-/** Id of the net buffer used element {id, len} stands for, in-order batches as above; false: broken. */
+/**
+ * Id of the net buffer used element {id, len} stands for, in-order batches as above; false: broken.
+ */
 static __rte_always_inline bool
 vqd_net_identify(struct vqd *d, uint32_t *id, uint32_t *len)
 {

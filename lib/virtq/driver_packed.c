@@ -2,7 +2,7 @@
 /* Driver side of packed rings (virtio spec 2.8). */
 #include <string.h>
 
-#include "driver_int.h"
+#include "virtq/driver_int.h"
 
 static __rte_always_inline struct packed_desc *
 desc_at(const struct vqd *d, uint16_t i)
@@ -222,7 +222,10 @@ arm(const struct vq_fmt f, struct vqd *d)
 	}
 	/* release: the device must not read the new flags with an old position */
 	vq16_store_release(f, &ev->flags, flags);
-	/* pairs with the device's barrier between its release of the flags of a slot and its look here */
+	/*
+	 * pairs with the device's barrier between its release of the flags of a slot and its look
+	 * here
+	 */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	return pending(f, d);
 }

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Driver side of split rings (virtio spec 2.7): native order and, for legacy big-endian guests, swapped. */
+/*
+ * Driver side of split rings (virtio spec 2.7): native order and, for legacy big-endian guests,
+ * swapped.
+ */
 #include <string.h>
 
-#include "driver_int.h"
+#include "virtq/driver_int.h"
 
 static __rte_always_inline struct split_desc *
 desc_at(const struct vqd *d, uint16_t i)
@@ -130,7 +133,10 @@ add(const struct vq_fmt f, struct vqd *d, const struct vqd_chain *c)
 	return 0;
 }
 
-/** Whether the device wants to know; after the full barrier that pairs with the device's between its asking and its last look at avail->idx. */
+/**
+ * Whether the device wants to know; after the full barrier that pairs with the device's between its
+ * asking and its last look at avail->idx.
+ */
 static __rte_always_inline bool
 kick_wanted(const struct vq_fmt f, const struct vqd *d, uint16_t old)
 {
@@ -196,7 +202,9 @@ arm(const struct vq_fmt f, struct vqd *d)
 	vq16_t *word = d->event_idx ? used_event_of(d) : &avail_of(d)->flags;
 
 	vq16_store(f, word, d->event_idx ? d->used : 0);
-	/* pairs with the device's barrier between its release of used->idx and its look at the word */
+	/*
+	 * pairs with the device's barrier between its release of used->idx and its look at the word
+	 */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	return pending(f, d);
 }

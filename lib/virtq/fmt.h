@@ -229,7 +229,10 @@ net_hdr_len(uint64_t features)
 	return num_buffers ? NET_HDR_LEN : NET_HDR_LEN_LEGACY;
 }
 
-/** Split EVENT_IDX and packed descriptor events: whether going from @p old to @p now passes @p event. */
+/**
+ * Split EVENT_IDX and packed descriptor events: whether going from @p old to @p now passes @p
+ * event.
+ */
 static __rte_always_inline bool
 vq_need_event(uint16_t event, uint16_t now, uint16_t old)
 {

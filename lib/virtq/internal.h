@@ -7,7 +7,7 @@
 
 #include "gmem/gmem.h"
 #include "pkt/pktq.h"
-#include "vq.h"
+#include "virtq/vq.h"
 
 struct rte_mbuf;
 
@@ -42,16 +42,25 @@ vq_unusable(const struct vq *vq)
 	return vq->broken || atomic_load_explicit(&vq->fault->dead, memory_order_relaxed);
 }
 
-/** The guest lied about the ring itself: stop serving it and tell control. @p why is static text. Owner. */
+/**
+ * The guest lied about the ring itself: stop serving it and tell control. @p why is static text.
+ * Owner.
+ */
 void vq_break(struct vq *vq, const char *why);
 
 /** Ask control for a translation, unless one is being asked for. Owner. */
 void vq_miss(struct vq *vq, uint64_t iova, uint32_t perm);
 
-/** Keep frames back until flush(); what cannot be kept is counted as dropped. Returns how many are kept. Owner. */
+/**
+ * Keep frames back until flush(); what cannot be kept is counted as dropped. Returns how many are
+ * kept. Owner.
+ */
 uint16_t vq_hold(struct vq *vq, struct pkt *const *pkts, uint16_t n);
 
-/** View on the @p i-th frame held back. @p segs has room for @p nsegs fragments. False: too many. Owner. */
+/**
+ * View on the @p i-th frame held back. @p segs has room for @p nsegs fragments. False: too many.
+ * Owner.
+ */
 bool vq_held_view(const struct vq *vq, uint16_t i, struct pkt *p, struct pkt_seg *segs,
 		  uint16_t nsegs);
 
@@ -60,7 +69,10 @@ void vq_held_free(struct vq *vq, uint16_t n);
 
 /* --- journal.c, see journal.h --- */
 
-/** Record what is about to be published: @p n elements that take the used position to @p next. Owner. */
+/**
+ * Record what is about to be published: @p n elements that take the used position to @p next.
+ * Owner.
+ */
 void vq_journal_begin(struct vq *vq, const struct pkt_cookie *u, uint16_t n,
 		      const struct vq_state *next);
 

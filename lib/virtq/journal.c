@@ -10,9 +10,9 @@
 
 #include <rte_branch_prediction.h>
 
-#include "fmt.h"
-#include "internal.h"
-#include "journal.h"
+#include "virtq/fmt.h"
+#include "virtq/internal.h"
+#include "virtq/journal.h"
 
 /* --- the file --- */
 
@@ -52,7 +52,10 @@ journal_trusted(int fd, const char *path)
 	       (a.st_mode & 0777) == 0600 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
-/** Open and lock; -1 with errno: EWOULDBLOCK when another process has it, EPERM when it is not ours to use. */
+/**
+ * Open and lock; -1 with errno: EWOULDBLOCK when another process has it, EPERM when it is not ours
+ * to use.
+ */
 static int
 journal_lock(const char *path, int flags)
 {

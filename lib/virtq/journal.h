@@ -19,7 +19,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "vq.h"
+#include "virtq/vq.h"
 
 #define VQ_JOURNAL_MAGIC 0x56515357 /* "VQSW" */
 #define VQ_JOURNAL_VERSION 1
@@ -27,7 +27,7 @@
 struct vq_journal_elem {
 	uint32_t len;
 	uint16_t id;
-	uint16_t slot; /* packed: ring slot the used element goes to; split: used index */
+	uint16_t slot;  /* packed: ring slot the used element goes to; split: used index */
 	uint16_t flags; /* packed: final flags of that slot */
 	uint16_t pad;
 };

@@ -8,7 +8,7 @@
 #include <rte_common.h>
 #include <rte_lcore.h>
 
-#include "notify.h"
+#include "virtq/notify.h"
 
 /**
  * What an lcore is writing to; one writer each, read by control. start is

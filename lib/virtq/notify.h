@@ -15,7 +15,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/** Notify through eventfd @p fd without blocking as far as that is up to us. True: it was written. Any thread. */
+/**
+ * Notify through eventfd @p fd without blocking as far as that is up to us. True: it was written.
+ * Any thread.
+ */
 bool notify_write(int fd);
 
 /**

@@ -120,7 +120,10 @@ packed_log(const struct vq *vq, const struct vq_mem *mem, struct ring_pos at,
 	}
 }
 
-/** Whether the slots passed since @p old contain the one the driver named. Both wrap: at most one lap. */
+/**
+ * Whether the slots passed since @p old contain the one the driver named. Both wrap: at most one
+ * lap.
+ */
 static inline bool
 packed_event_passed(const struct vq *vq, uint16_t old, uint16_t off_wrap)
 {

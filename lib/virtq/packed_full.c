@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* packed.c behind an IOMMU or with a dirty log. */
-#include "fmt.h"
+#include "virtq/fmt.h"
 
 static const struct vq_fmt FMT = {.packed = true, .swap = VQ_SWAP_LE, .full = true};
 
-#include "body.h"
+#include "virtq/body.h"
 
 VQ_INSTANCE(vq_packed_full);

@@ -7,10 +7,12 @@
 #ifndef VIRTQ_PUBLISH_H
 #define VIRTQ_PUBLISH_H
 
-#include "notify.h"
-#include "ring.h"
+#include "virtq/notify.h"
+#include "virtq/ring.h"
 
-/** Write and make visible @p n > 0 used elements from @p at on; @p to is the position after them. */
+/**
+ * Write and make visible @p n > 0 used elements from @p at on; @p to is the position after them.
+ */
 static __rte_always_inline void
 publish_elems(struct vq *vq, const struct vq_mem *mem, const struct pkt_cookie *u, uint16_t n,
 	      struct ring_pos to)

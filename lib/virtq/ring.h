@@ -20,11 +20,11 @@
 #include <rte_branch_prediction.h>
 #include <rte_prefetch.h>
 
-#include "fmt.h"
+#include "virtq/fmt.h"
 #include "gmem/dirty.h"
 #include "gmem/iotlb.h"
-#include "internal.h"
-#include "vq.h"
+#include "virtq/internal.h"
+#include "virtq/vq.h"
 
 /** A descriptor in host order. */
 struct vq_desc {
@@ -74,7 +74,10 @@ ring_advance(const struct vq *vq, struct ring_pos pos, uint16_t n)
 	return pos;
 }
 
-/* What the dirty log must know of ring memory we wrote; after the store, as the frontend copies at any time. */
+/*
+ * What the dirty log must know of ring memory we wrote; after the store, as the frontend copies at
+ * any time.
+ */
 static __rte_always_inline void
 ring_log(const struct vq *vq, const struct vq_mem *mem, uint64_t gpa, uint64_t len)
 {
@@ -82,11 +85,14 @@ ring_log(const struct vq *vq, const struct vq_mem *mem, uint64_t gpa, uint64_t l
 		dirty_mark(mem->log, gpa, len);
 }
 
-#include "split.h"
+#include "virtq/split.h"
 
-#include "packed.h"
+#include "virtq/packed.h"
 
-/** How many chains, up to @p want, may be looked at from @p pos on; packed rings tell chain by chain. */
+/**
+ * How many chains, up to @p want, may be looked at from @p pos on; packed rings tell chain by
+ * chain.
+ */
 static __rte_always_inline uint16_t
 ring_available(struct vq *vq, struct ring_pos pos, uint16_t want)
 {

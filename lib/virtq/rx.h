@@ -9,14 +9,17 @@
 #ifndef VIRTQ_RX_H
 #define VIRTQ_RX_H
 
-#include "chain.h"
+#include "virtq/chain.h"
 #include "pkt/offload.h"
-#include "publish.h"
+#include "virtq/publish.h"
 
 /* Longest chain worth remembering in full, header included. */
 #define RX_LEN_CAP (PKT_LEN_MAX + NET_HDR_LEN)
 
-/* Descriptors one rx() looks at before it calls it a day: a guest's long chains must not starve its neighbours. */
+/*
+ * Descriptors one rx() looks at before it calls it a day: a guest's long chains must not starve its
+ * neighbours.
+ */
 #define RX_BUDGET (2 * PKT_SEGS_MAX)
 
 /** Begin the view of the next frame of the batch. */
@@ -271,7 +274,10 @@ rx_burst(struct pktq *q, struct pkt_batch *b)
 	return b->ndone;
 }
 
-/** In-order packed rings are told of the last chain only; the driver works out the ones before it (spec 2.8.9). */
+/**
+ * In-order packed rings are told of the last chain only; the driver works out the ones before it
+ * (spec 2.8.9).
+ */
 static inline void
 rx_publish_in_order(struct vq *vq, const struct vq_mem *mem, const struct pkt_batch *b,
 		    uint16_t slots)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Split ring, little-endian: modern devices, and legacy ones of little-endian guests. */
-#include "fmt.h"
+#include "virtq/fmt.h"
 
 static const struct vq_fmt FMT = {.packed = false, .swap = VQ_SWAP_LE, .full = false};
 
-#include "body.h"
+#include "virtq/body.h"
 
 VQ_INSTANCE(vq_split);

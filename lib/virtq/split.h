@@ -53,7 +53,10 @@ split_entry(const struct vq *vq, uint16_t pos)
 	return vq16_load(FMT, &split_avail(vq)->ring[pos & (vq->size - 1)]);
 }
 
-/** Look at avail->idx only when what was seen last is not enough: the line bounces between two cores. */
+/**
+ * Look at avail->idx only when what was seen last is not enough: the line bounces between two
+ * cores.
+ */
 static __rte_always_inline uint16_t
 split_available(struct vq *vq, uint16_t pos, uint16_t want)
 {

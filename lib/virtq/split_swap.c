@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Split ring of a legacy big-endian guest. */
-#include "fmt.h"
+#include "virtq/fmt.h"
 
 static const struct vq_fmt FMT = {.packed = false, .swap = VQ_SWAP_BE, .full = false};
 
-#include "body.h"
+#include "virtq/body.h"
 
 VQ_INSTANCE(vq_split_swap);

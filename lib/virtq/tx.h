@@ -10,9 +10,9 @@
 #ifndef VIRTQ_TX_H
 #define VIRTQ_TX_H
 
-#include "chain.h"
+#include "virtq/chain.h"
 #include "pkt/copy.h"
-#include "publish.h"
+#include "virtq/publish.h"
 
 #define TX_FRAGS_MAX 1024 /* stretches of the buffers looked at ahead, beyond the first of each */
 
@@ -301,7 +301,10 @@ tx_fit(struct tx *t, const struct pkt *p, uint16_t *nbuf)
 	return VQ_OK;
 }
 
-/** Give @p n buffers back unused: the last is malformed, and the ones before it cannot stay behind it. */
+/**
+ * Give @p n buffers back unused: the last is malformed, and the ones before it cannot stay behind
+ * it.
+ */
 static void
 tx_give_back(struct tx *t, uint16_t n)
 {
@@ -376,7 +379,9 @@ tx_frame(struct tx *t, const struct pkt *p)
 	return VQ_OK;
 }
 
-/** Send frames until one cannot be sent for lack of a translation; returns the number dealt with. */
+/**
+ * Send frames until one cannot be sent for lack of a translation; returns the number dealt with.
+ */
 static __rte_always_inline uint16_t
 tx_frames(struct tx *t, struct pkt *const *pkts, uint16_t n)
 {

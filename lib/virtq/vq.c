@@ -5,10 +5,10 @@
 
 #include <rte_mbuf.h>
 
-#include "fmt.h"
-#include "internal.h"
-#include "journal.h"
-#include "notify.h"
+#include "virtq/fmt.h"
+#include "virtq/internal.h"
+#include "virtq/journal.h"
+#include "virtq/notify.h"
 #include "pkt/offload.h"
 
 #define VQ_SIZE_MAX 32768

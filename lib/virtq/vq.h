@@ -39,9 +39,9 @@ enum vq_layout {
 
 /** What guest addresses mean. Immutable bundle; workers load it once per call. */
 struct vq_mem {
-	struct gmem *gmem;        /* never NULL */
-	const struct iotlb *tlb;  /* NULL: addresses are guest-physical */
-	const struct dirty *log;  /* NULL: no dirty log */
+	struct gmem *gmem;       /* never NULL */
+	const struct iotlb *tlb; /* NULL: addresses are guest-physical */
+	const struct dirty *log; /* NULL: no dirty log */
 };
 
 /* Reasons for a queue to want control's attention, or'ed into vq.attention. */
@@ -56,27 +56,28 @@ struct vq_host {
 
 /** Ring state that survives the queue: spec 2.8 wrap counters, vhost-user "vring base". */
 struct vq_state {
-	uint16_t avail;    /* next descriptor to look at: split free-running, packed 0..size-1 */
-	uint16_t used;     /* next used element to write: likewise */
-	bool avail_wrap;   /* packed only */
+	uint16_t avail;  /* next descriptor to look at: split free-running, packed 0..size-1 */
+	uint16_t used;   /* next used element to write: likewise */
+	bool avail_wrap; /* packed only */
 	bool used_wrap;
 };
 
 /** Everything control says about a queue before it is published. */
 struct vq_setup {
 	enum vq_layout layout;
-	uint32_t size;      /* 1..32768; split: a power of two */
-	uint64_t features;  /* negotiated virtio features, VIRTIO_F_* and VIRTIO_NET_F_* */
-	bool tx;            /* the guest receives here (even index) */
-	void *desc;         /* host addresses, their whole extent validated by the caller */
-	void *driver;       /* split: avail ring, packed: driver event suppression */
-	void *device;       /* split: used ring, packed: device event suppression */
-	uint64_t log_used_gpa; /* guest-physical address of the used ring (split) for the dirty log */
-	uint64_t desc_gpa, device_gpa; /* packed: of the ring and the device area, for the dirty log */
-	bool log_ring;      /* VHOST_VRING_F_LOG was given */
-	int kick_fd;        /* eventfd, -1: poll; stays the caller's */
-	int call_fd;        /* eventfd or -1; stays the caller's */
-	uint32_t mtu;       /* 0: none */
+	uint32_t size;     /* 1..32768; split: a power of two */
+	uint64_t features; /* negotiated virtio features, VIRTIO_F_* and VIRTIO_NET_F_* */
+	bool tx;           /* the guest receives here (even index) */
+	void *desc;        /* host addresses, their whole extent validated by the caller */
+	void *driver;      /* split: avail ring, packed: driver event suppression */
+	void *device;      /* split: used ring, packed: device event suppression */
+	/* guest-physical, for the dirty log: used ring (split); ring and device area (packed) */
+	uint64_t log_used_gpa;
+	uint64_t desc_gpa, device_gpa;
+	bool log_ring; /* VHOST_VRING_F_LOG was given */
+	int kick_fd;   /* eventfd, -1: poll; stays the caller's */
+	int call_fd;   /* eventfd or -1; stays the caller's */
+	uint32_t mtu;  /* 0: none */
 	struct vq_state state;
 	const struct vq_mem *mem;
 	struct gmem_fault *fault; /* dead: stop touching the memory */
@@ -96,7 +97,7 @@ struct vq {
 	uint8_t *driver;
 	uint8_t *device;
 	uint32_t size;
-	uint16_t hdr_len;    /* 10 or 12 */
+	uint16_t hdr_len; /* 10 or 12 */
 	enum vq_layout layout;
 	bool tx;
 	bool mergeable;
@@ -104,8 +105,9 @@ struct vq {
 	bool event_idx;
 	bool in_order;
 	bool notify_on_empty; /* legacy feature 24 */
-	uint16_t hdr_mask;   /* rx: header bytes flags and gso_type (in memory order) that mean something */
-	uint32_t len_max;    /* tx: q.max_len, or no limit */
+	/* rx: header bytes flags and gso_type (in memory order) that mean something */
+	uint16_t hdr_mask;
+	uint32_t len_max; /* tx: q.max_len, or no limit */
 	uint64_t features;
 	uint64_t log_used_gpa, desc_gpa, device_gpa;
 	bool log_ring;
@@ -117,23 +119,23 @@ struct vq {
 	/* [atomic] */
 	_Atomic(const struct vq_mem *) mem;
 	atomic_int call_fd;
-	atomic_uint attention;   /* VQ_ATTN_*, cleared by control */
+	atomic_uint attention; /* VQ_ATTN_*, cleared by control */
 	_Atomic uint64_t miss_iova;
 	_Atomic uint32_t miss_perm; /* IOTLB_*, 0: no miss outstanding */
 	_Atomic(const char *) why;  /* static text, with VQ_ATTN_BROKEN */
 
 	/* [worker] */
-	uint16_t avail;      /* next to look at */
-	uint16_t used;       /* next to write */
+	uint16_t avail; /* next to look at */
+	uint16_t used;  /* next to write */
 	bool avail_wrap;
 	bool used_wrap;
 	uint16_t avail_seen; /* split: last avail->idx read, free-running */
 	uint16_t signalled;  /* used index at the last interrupt decision (EVENT_IDX) */
 	bool signalled_valid;
-	bool armed;          /* we asked the driver for notifications */
-	bool broken;         /* until the next vq_start() */
-	uint32_t hint;       /* region of the last translation */
-	uint32_t rx_budget;  /* descriptors this rx() may still look at in chains of several */
+	bool armed;           /* we asked the driver for notifications */
+	bool broken;          /* until the next vq_start() */
+	uint32_t hint;        /* region of the last translation */
+	uint32_t rx_budget;   /* descriptors this rx() may still look at in chains of several */
 	struct vq_held *hold; /* ring of VQ_HOLD_MAX frames, only with an IOMMU */
 	uint16_t hold_head;
 } __rte_cache_aligned;
@@ -156,23 +158,41 @@ struct vq_extent vq_alignment(enum vq_layout layout);
 /** Prepare an unpublished queue; counters in vq->q.stats survive. 0 or -EINVAL/-ENOMEM. Control. */
 int vq_start(struct vq *vq, const struct vq_setup *s);
 
-/** The state to hand back (GET_VRING_BASE); frees held frames (counted as DROP_TX_IOTLB). Unpublished queue. Control. */
+/**
+ * The state to hand back (GET_VRING_BASE); frees held frames (counted as DROP_TX_IOTLB).
+ * Unpublished queue. Control.
+ */
 struct vq_state vq_stop(struct vq *vq);
 
-/** Change the address space of a running queue; also selects plain or full ops. Grace period before freeing the old. Control. */
+/**
+ * Change the address space of a running queue; also selects plain or full ops. Grace period before
+ * freeing the old. Control.
+ */
 const struct vq_mem *vq_swap_mem(struct vq *vq, const struct vq_mem *mem);
 
-/** Change the call eventfd of a running queue; returns the old one. Grace period before closing it. Control. */
+/**
+ * Change the call eventfd of a running queue; returns the old one. Grace period before closing it.
+ * Control.
+ */
 int vq_swap_call(struct vq *vq, int fd);
 
-/** Send one interrupt unconditionally, as after an unmask or at the end of a migration. Unpublished queue or its owner. */
+/**
+ * Send one interrupt unconditionally, as after an unmask or at the end of a migration. Unpublished
+ * queue or its owner.
+ */
 void vq_signal(struct vq *vq);
 
-/* vhost-user vring base <-> state: split avail index, packed avail:15 wrap:1 used:15 wrap:1 (all 32 bits). */
+/*
+ * vhost-user vring base <-> state: split avail index, packed avail:15 wrap:1 used:15 wrap:1 (all 32
+ * bits).
+ */
 uint32_t vq_state_to_base(enum vq_layout layout, const struct vq_state *s);
 struct vq_state vq_state_from_base(enum vq_layout layout, uint32_t base);
 
-/** Read used->idx of a split ring in guest order: with in-order processing, where an unclean stop has to resume. */
+/**
+ * Read used->idx of a split ring in guest order: with in-order processing, where an unclean stop
+ * has to resume.
+ */
 uint16_t vq_split_used_idx(enum vq_layout layout, const void *device);
 
 #endif

@@ -58,7 +58,9 @@ void ring_fini(struct ring *r);
 /** Host address of guest address @p gpa. */
 void *ring_at(struct ring *r, uint64_t gpa);
 
-/** Make a chain available; returns its id. The id of packed chains is their first slot plus 1000. */
+/**
+ * Make a chain available; returns its id. The id of packed chains is their first slot plus 1000.
+ */
 uint16_t ring_post(struct ring *r, const struct ring_buf *b, unsigned int n);
 /** Likewise through an indirect table at @p table. */
 uint16_t ring_post_table(struct ring *r, uint64_t table, const struct ring_buf *b, unsigned int n);
@@ -71,7 +73,10 @@ void ring_avail(struct ring *r, uint16_t head);
 /** Split: write descriptor @p i. */
 void ring_desc(struct ring *r, uint16_t i, const struct ring_buf *b, uint16_t next);
 
-/** Fill a frame of @p len bytes with a pattern that starts with MAC addresses; @p seed tells frames apart. */
+/**
+ * Fill a frame of @p len bytes with a pattern that starts with MAC addresses; @p seed tells frames
+ * apart.
+ */
 void ring_frame(uint8_t *dst, uint32_t len, uint8_t seed);
 
 /** The format of the ring, not a constant here. */

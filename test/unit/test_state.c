@@ -19,7 +19,10 @@
 #define PP VDEV_STATE_PRE_COPY_P2P
 
 /* clang-format off */
-/* next[from][to]: the first arc. Columns: ERROR STOP RUNNING STOP_COPY RESUMING RUNNING_P2P PRE_COPY PRE_COPY_P2P */
+/*
+ * next[from][to]: the first arc. Columns: ERROR STOP RUNNING STOP_COPY RESUMING RUNNING_P2P
+ * PRE_COPY PRE_COPY_P2P
+ */
 static const int next[VDEV_STATE_NUM][VDEV_STATE_NUM] = {
 	[VDEV_STATE_ERROR]        = { ER, ER, ER, ER, ER, ER, ER, ER },
 	[VDEV_STATE_STOP]         = { ER, ST, RP, SC, RE, RP, RP, RP },
@@ -60,7 +63,9 @@ every_pair(void **ctx)
 	assert_int_equal(vdev_state_next(RU, VDEV_STATE_NUM), -EINVAL);
 }
 
-/* Following the arcs arrives, and nothing but the ends saves - unless a pre-copy is being finished. */
+/*
+ * Following the arcs arrives, and nothing but the ends saves - unless a pre-copy is being finished.
+ */
 static void
 paths_arrive(void **ctx)
 {

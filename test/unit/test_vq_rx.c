@@ -102,7 +102,10 @@ assert_frame(const struct pkt *p, uint32_t len, uint8_t seed)
 	assert_memory_equal(p->eth_bytes, want, RTE_ETHER_HDR_LEN);
 }
 
-/** Post a frame with an offload header over these lengths (0 ends), check that it arrives, and give it back. */
+/**
+ * Post a frame with an offload header over these lengths (0 ends), check that it arrives, and give
+ * it back.
+ */
 static void
 framing(struct ring *r, const uint32_t *lens, bool table)
 {
