@@ -39,7 +39,8 @@
 	X(TX_IOTLB, "tx_iotlb", "too many frames wait for an IOMMU translation")              \
 	X(TX_VLAN, "tx_vlan", "VLAN is not allowed on the egress port")                       \
 	X(TX_RATE, "tx_rate", "over the egress port's rate limit")                            \
-	X(TX_NO_MEMORY, "tx_no_memory", "no mbuf for the copy")
+	X(TX_NO_MEMORY, "tx_no_memory", "no mbuf for the copy")                               \
+	X(TX_OFFLOAD, "tx_offload", "device cannot finish the frame's checksum or segmentation")
 
 enum drop_reason {
 #define X(sym, name, text) DROP_##sym,
