@@ -35,10 +35,4 @@ struct gso_out {
  */
 bool gso_segment(struct gso_out *o, const struct pkt *p);
 
-/**
- * Complete a partial checksum: sum from @p start to the end of the frame, the
- * field at @p field holding the pseudo header's sum. False: outside the frame.
- */
-bool pkt_mbuf_finish_csum(struct rte_mbuf *m, uint32_t start, uint32_t field);
-
 #endif

@@ -13,6 +13,7 @@
 
 #include "pkt/pkt.h"
 
+struct rte_mbuf;
 struct rte_mempool;
 
 /**
@@ -38,6 +39,12 @@ bool offload_check(struct pkt *p);
 uint16_t offload_finish(struct rte_mempool *mp, const struct pkt *p, uint32_t accept,
 			struct pkt *out, uint16_t max, struct pkt_seg *segs, uint16_t nsegs);
 void offload_free(struct pkt *pkts, uint16_t n);
+
+/**
+ * Complete a partial checksum: sum from @p start to the end of the frame, the
+ * field at @p field holding the pseudo header's sum. False: outside the frame.
+ */
+bool pkt_mbuf_finish_csum(struct rte_mbuf *m, uint32_t start, uint32_t field);
 
 /** Copy a frame into a (chained) mbuf: eth copy first, then the fragments. NULL: out of mbufs. */
 struct rte_mbuf *pkt_to_mbuf(struct rte_mempool *mp, const struct pkt *p);
