@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The device under an ethdev port: how it is configured, started and stopped.
+ * Internal to drivers/ethdev; control thread only, except as marked.
+ */
+#ifndef ETHDEV_DEV_H
+#define ETHDEV_DEV_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_ethdev.h>
+
+#include "base/ev.h"
+#include "ethdev/ethdev.h"
+#include "ethdev/queue.h"
+
+#define ETHDEV_QUEUES_MAX 128
+
+#define ETHDEV_EVENT_LINK 0x1u
+#define ETHDEV_EVENT_REMOVED 0x2u
+
+struct ethdev_port {
+	struct port port; /* first member */
+	uint16_t dev;
+	struct ethdev_config cfg;
+	struct rte_eth_dev_info info;
+
+	/* as it is configured */
+	uint16_t nrx, ntx;
+	uint64_t rx_offloads, tx_offloads;
+	bool interrupts;
+	bool running;
+
+	/* made when first used, then kept for their counters */
+	struct ethdev_rxq *rx[ETHDEV_QUEUES_MAX];
+	struct ethdev_txq *tx[ETHDEV_QUEUES_MAX];
+
+	bool was_up;
+	bool closed;        /* freed by the work item that is still queued */
+	atomic_uint events; /* [atomic] ETHDEV_EVENT_*; not 0: the work below is queued */
+	struct ev_work work;
+};
+
+/** Configure the device as e->cfg says, set its queues up and start it. 0 or -errno; logged. */
+int ethdev_dev_start(struct ethdev_port *e);
+
+/** Stop the device; its queues are not published. Harmless when it is stopped. */
+void ethdev_dev_stop(struct ethdev_port *e);
+
+int ethdev_dev_set_mtu(struct ethdev_port *e, uint16_t mtu);
+
+#endif

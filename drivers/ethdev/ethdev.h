@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A port on any DPDK poll-mode driver: a NIC, a tap, a ring.
+ *
+ * Frames that come from the device are views on its mbufs. A frame that
+ * already is an mbuf leaves on another device without being copied; a frame in
+ * guest memory is copied once, into an mbuf of the switch's pool. Checksum and
+ * segmentation are asked of the device when it has them.
+ *
+ * Control thread only. Link and removal events arrive on EAL's interrupt
+ * thread and are handed over to control.
+ */
+#ifndef ETHDEV_ETHDEV_H
+#define ETHDEV_ETHDEV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "switch/port.h"
+
+/** What the user wants of a device; 0 everywhere means "what suits it best". */
+struct ethdev_config {
+	uint16_t rxq, txq;    /* queues; fewer when the device has fewer */
+	uint16_t rxd, txd;    /* descriptors of each */
+	uint64_t rx_offloads; /* RTE_ETH_RX_OFFLOAD_*, besides those that are used anyway */
+	uint64_t tx_offloads;
+	uint64_t rss_hf; /* RTE_ETH_RSS_*, with several rx queues */
+	bool no_rss;
+	uint16_t mtu;
+};
+
+extern const struct port_ops ethdev_port_ops;
+
+/**
+ * Make a port of the probed device @p dev, add it to the switch and start it.
+ * NULL with a sentence in @p err. sw_port_remove() ends it, closes
+ * the device and, with its last port, unplugs it.
+ */
+struct port *ethdev_port_new(struct sw *sw, uint16_t dev, const struct ethdev_config *cfg,
+			     char *err, size_t errlen);
+
+/** Ports for all probed devices that are not ports yet. Returns how many; failures are logged. */
+uint32_t ethdev_port_scan(struct sw *sw, const struct ethdev_config *cfg);
+
+/**
+ * "port attach": probe @p devargs ("net_tap1,iface=t1", a PCI address) and make
+ * ports of what appears. The first one, or NULL with a sentence in @p err.
+ */
+struct port *ethdev_port_attach(struct sw *sw, const char *devargs, const struct ethdev_config *cfg,
+				char *err, size_t errlen);
+
+/** "port detach": close all ports of @p p's device. */
+void ethdev_port_detach(struct port *p);
+
+/** Change queues, descriptors or offloads ("port config all rxq"). Stopped ports only: -EBUSY. */
+int ethdev_port_configure(struct port *p, const struct ethdev_config *cfg);
+const struct ethdev_config *ethdev_port_config(const struct port *p);
+
+/** The DPDK port behind @p p, whose ops are ethdev_port_ops: for rte_eth_*_get() in "show". */
+uint16_t ethdev_port_dev(const struct port *p);
+
+/** What is in use, for "show port N rx_offload configuration". */
+struct ethdev_active {
+	uint16_t nrx, ntx;
+	uint64_t rx_offloads, tx_offloads;
+	bool interrupts; /* idle workers may sleep */
+};
+void ethdev_port_active(const struct port *p, struct ethdev_active *out);
+
+#endif

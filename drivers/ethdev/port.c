@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "ethdev/dev.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bsd/string.h>
+
+#include <rte_dev.h>
+#include <rte_malloc.h>
+
+#include "base/log.h"
+
+static struct ethdev_port *
+to_ethdev(const struct port *p)
+{
+	return (struct ethdev_port *)(uintptr_t)p;
+}
+
+/* --- device events --- */
+
+/* EAL's interrupt thread. Queued once, however often it is called before control gets there. */
+static int
+on_event(uint16_t dev, enum rte_eth_event_type type, void *arg, void *ret)
+{
+	struct ethdev_port *e = arg;
+	unsigned int bit =
+		type == RTE_ETH_EVENT_INTR_RMV ? ETHDEV_EVENT_REMOVED : ETHDEV_EVENT_LINK;
+
+	if (atomic_fetch_or(&e->events, bit) == 0)
+		ev_post(e->port.sw->loop, &e->work);
+	return 0;
+}
+
+static bool
+ethdev_link_up(const struct port *p)
+{
+	const struct ethdev_port *e = to_ethdev(p);
+	struct rte_eth_link link;
+
+	return e->running && rte_eth_link_get_nowait(e->dev, &link) == 0 &&
+	       link.link_status == RTE_ETH_LINK_UP;
+}
+
+static void
+note_link(struct ethdev_port *e)
+{
+	bool up = ethdev_link_up(&e->port);
+
+	if (up != e->was_up)
+		log_info(e->port.name, "link %s", up ? "up" : "down");
+	e->was_up = up;
+}
+
+static void
+handle_events(struct ev_work *w)
+{
+	struct ethdev_port *e = container_of(w, struct ethdev_port, work);
+	unsigned int events;
+
+	if (e->closed) {
+		free(e);
+		return;
+	}
+	events = atomic_exchange(&e->events, 0);
+	if (events & ETHDEV_EVENT_LINK)
+		note_link(e);
+	if (events & ETHDEV_EVENT_REMOVED) {
+		log_notice(e->port.name, "device was removed");
+		ethdev_port_detach(&e->port);
+	}
+}
+
+static const enum rte_eth_event_type events_wanted[] = {RTE_ETH_EVENT_INTR_LSC,
+							RTE_ETH_EVENT_INTR_RMV};
+
+static void
+listen_events(struct ethdev_port *e)
+{
+	for (size_t i = 0; i < RTE_DIM(events_wanted); i++)
+		rte_eth_dev_callback_register(e->dev, events_wanted[i], on_event, e);
+}
+
+static void
+unlisten_events(struct ethdev_port *e)
+{
+	/* -EAGAIN: it is being called at this moment */
+	for (size_t i = 0; i < RTE_DIM(events_wanted); i++)
+		while (rte_eth_dev_callback_unregister(e->dev, events_wanted[i], on_event, e) ==
+		       -EAGAIN)
+			;
+}
+
+/* --- what the switch needs of us --- */
+
+static void
+ethdev_queues(struct port *p, struct port_queues *out)
+{
+	struct ethdev_port *e = to_ethdev(p);
+
+	out->nrx = 0;
+	out->ntx = 0;
+	if (!e->running)
+		return;
+	while (out->nrx < RTE_MIN(e->nrx, out->max)) {
+		out->discard[out->nrx] = false;
+		out->rx[out->nrx] = &e->rx[out->nrx]->q;
+		out->nrx++;
+	}
+	while (out->ntx < RTE_MIN(e->ntx, out->max)) {
+		out->tx[out->ntx] = &e->tx[out->ntx]->q;
+		out->ntx++;
+	}
+}
+
+static const struct pktq *
+ethdev_queue(const struct port *p, bool tx, uint16_t index)
+{
+	const struct ethdev_port *e = to_ethdev(p);
+
+	if (index >= ETHDEV_QUEUES_MAX)
+		return NULL;
+	if (tx)
+		return e->tx[index] != NULL ? &e->tx[index]->q : NULL;
+	return e->rx[index] != NULL ? &e->rx[index]->q : NULL;
+}
+
+static void
+ethdev_show(const struct port *p, FILE *out)
+{
+	const struct ethdev_port *e = to_ethdev(p);
+
+	fprintf(out, "Device: %s (%s), %u rx and %u tx queues, %s\n", p->name, e->info.driver_name,
+		e->nrx, e->ntx,
+		!e->running                               ? "stopped"
+		: e->nrx > 0 && e->rx[0]->q.event_fd >= 0 ? "can sleep"
+							  : "polled");
+	fprintf(out, "Offloads: rx 0x%" PRIx64 ", tx 0x%" PRIx64 "\n", e->rx_offloads,
+		e->tx_offloads);
+}
+
+static int
+ethdev_start(struct port *p)
+{
+	struct ethdev_port *e = to_ethdev(p);
+	int ret = ethdev_dev_start(e);
+
+	if (ret == 0)
+		e->was_up = ethdev_link_up(p);
+	return ret;
+}
+
+static void
+ethdev_stop(struct port *p)
+{
+	ethdev_dev_stop(to_ethdev(p));
+}
+
+static void
+free_queues(struct ethdev_port *e)
+{
+	for (uint16_t i = 0; i < ETHDEV_QUEUES_MAX; i++) {
+		rte_free(e->rx[i]);
+		rte_free(e->tx[i]);
+	}
+}
+
+/* A closed device could not be probed again as long as it is plugged in. */
+static void
+close_device(const struct ethdev_port *e)
+{
+	struct rte_device *device = e->info.device;
+	uint16_t other;
+
+	rte_eth_dev_close(e->dev);
+	RTE_ETH_FOREACH_DEV_OF(other, device)
+	return;
+	rte_dev_remove(device);
+}
+
+static void
+ethdev_close(struct port *p)
+{
+	struct ethdev_port *e = to_ethdev(p);
+
+	unlisten_events(e);
+	ethdev_dev_stop(e);
+	close_device(e);
+	free_queues(e);
+	e->closed = true;
+	if (atomic_load(&e->events) == 0)
+		free(e);
+}
+
+static int
+ethdev_set_mtu(struct port *p, uint16_t mtu)
+{
+	struct ethdev_port *e = to_ethdev(p);
+	bool running = e->running, started = p->started;
+	int ret, again;
+
+	/* most drivers want to be stopped for it, and a larger frame may need other buffers */
+	if (running) {
+		p->started = false;
+		sw_publish(p->sw);
+		ethdev_dev_stop(e);
+	}
+	ret = ethdev_dev_set_mtu(e, mtu);
+	if (running) {
+		again = ethdev_dev_start(e);
+		p->started = started;
+		sw_publish(p->sw);
+		ret = ret != 0 ? ret : again;
+	}
+	return ret;
+}
+
+static int
+ethdev_set_mac(struct port *p, const struct rte_ether_addr *mac)
+{
+	struct rte_ether_addr addr = *mac;
+	int ret = rte_eth_dev_default_mac_addr_set(to_ethdev(p)->dev, &addr);
+
+	if (ret == 0)
+		p->mac = *mac;
+	return ret;
+}
+
+static int
+ethdev_set_promisc(struct port *p, bool on)
+{
+	uint16_t dev = to_ethdev(p)->dev;
+
+	return on ? rte_eth_promiscuous_enable(dev) : rte_eth_promiscuous_disable(dev);
+}
+
+static int
+ethdev_set_allmulti(struct port *p, bool on)
+{
+	uint16_t dev = to_ethdev(p)->dev;
+
+	return on ? rte_eth_allmulticast_enable(dev) : rte_eth_allmulticast_disable(dev);
+}
+
+const struct port_ops ethdev_port_ops = {
+	.kind = "ethdev",
+	.queues = ethdev_queues,
+	.queue = ethdev_queue,
+	.link_up = ethdev_link_up,
+	.show = ethdev_show,
+	.close = ethdev_close,
+	.start = ethdev_start,
+	.stop = ethdev_stop,
+	.set_mtu = ethdev_set_mtu,
+	.set_mac = ethdev_set_mac,
+	.set_promisc = ethdev_set_promisc,
+	.set_allmulti = ethdev_set_allmulti,
+};
+
+/* --- construction --- */
+
+static struct ethdev_port *
+alloc_port(struct sw *sw, uint16_t dev, const struct ethdev_config *cfg)
+{
+	struct ethdev_port *e = calloc(1, sizeof(*e));
+	char name[RTE_ETH_NAME_MAX_LEN];
+
+	if (e == NULL)
+		return NULL;
+	e->dev = dev;
+	e->cfg = *cfg;
+	e->work.fn = handle_events;
+	e->port.ops = &ethdev_port_ops;
+	e->port.sw = sw;
+	if (rte_eth_dev_info_get(dev, &e->info) != 0 ||
+	    rte_eth_dev_get_name_by_port(dev, name) != 0) {
+		free(e);
+		return NULL;
+	}
+	strlcpy(e->port.name, name, sizeof(e->port.name));
+	return e;
+}
+
+/* Start the device with the MTU that was asked for and everything let through. */
+static int
+bring_up(struct ethdev_port *e, char *err, size_t errlen)
+{
+	int ret = rte_eth_dev_get_mtu(e->dev, &e->port.mtu);
+
+	if (ret == 0)
+		ret = ethdev_start(&e->port);
+	if (ret == 0 && e->cfg.mtu != 0 && e->cfg.mtu != e->port.mtu)
+		ret = ethdev_set_mtu(&e->port, e->cfg.mtu);
+	if (ret != 0) {
+		snprintf(err, errlen, "%s: %s", e->port.name, strerror(-ret));
+		return ret;
+	}
+	rte_eth_macaddr_get(e->dev, &e->port.mac);
+	/* a switch port takes frames for everybody; a device that cannot say so usually does */
+	ret = ethdev_set_promisc(&e->port, true);
+	if (ret != 0 && ret != -ENOTSUP)
+		log_warn(e->port.name, "not promiscuous: %s", strerror(-ret));
+	return 0;
+}
+
+struct port *
+ethdev_port_new(struct sw *sw, uint16_t dev, const struct ethdev_config *cfg, char *err,
+		size_t errlen)
+{
+	struct ethdev_port *e = alloc_port(sw, dev, cfg);
+	int ret;
+
+	if (e == NULL) {
+		snprintf(err, errlen, "device %u: cannot be used", dev);
+		return NULL;
+	}
+	listen_events(e);
+	ret = sw_port_add(sw, &e->port);
+	if (ret < 0) {
+		snprintf(err, errlen, "%s: %s", e->port.name,
+			 ret == -EEXIST ? "a port of this name exists" : strerror(-ret));
+		ethdev_close(&e->port);
+		return NULL;
+	}
+	if (bring_up(e, err, errlen) != 0) {
+		sw_port_remove(sw, &e->port);
+		return NULL;
+	}
+	sw_publish(sw);
+	return &e->port;
+}
+
+/* --- devices that appear and disappear --- */
+
+static struct port *
+find_port(const struct sw *sw, uint16_t dev)
+{
+	for (uint16_t i = 0; i < sw->nports; i++) {
+		struct port *p = sw->port[i];
+
+		if (p != NULL && p->ops == &ethdev_port_ops && to_ethdev(p)->dev == dev)
+			return p;
+	}
+	return NULL;
+}
+
+uint32_t
+ethdev_port_scan(struct sw *sw, const struct ethdev_config *cfg)
+{
+	uint32_t n = 0;
+	char err[256];
+	uint16_t dev;
+
+	RTE_ETH_FOREACH_DEV (dev) {
+		if (find_port(sw, dev) != NULL)
+			continue;
+		if (ethdev_port_new(sw, dev, cfg, err, sizeof(err)) != NULL)
+			n++;
+		else
+			log_err(NULL, "%s", err);
+	}
+	return n;
+}
+
+struct port *
+ethdev_port_attach(struct sw *sw, const char *devargs, const struct ethdev_config *cfg, char *err,
+		   size_t errlen)
+{
+	struct port *p, *first = NULL;
+	struct rte_dev_iterator it;
+	uint16_t dev;
+	int ret = rte_dev_probe(devargs);
+
+	if (ret < 0) {
+		snprintf(err, errlen, "%s: %s", devargs, strerror(-ret));
+		return NULL;
+	}
+	snprintf(err, errlen, "%s: no port appeared", devargs);
+	RTE_ETH_FOREACH_MATCHING_DEV(dev, devargs, &it)
+	{
+		if (find_port(sw, dev) != NULL)
+			continue;
+		p = ethdev_port_new(sw, dev, cfg, err, errlen);
+		if (first == NULL)
+			first = p;
+	}
+	return first;
+}
+
+void
+ethdev_port_detach(struct port *p)
+{
+	struct rte_device *device = to_ethdev(p)->info.device;
+	struct sw *sw = p->sw;
+
+	for (uint16_t i = 0; i < sw->nports; i++)
+		if (sw->port[i] != NULL && sw->port[i]->ops == &ethdev_port_ops &&
+		    to_ethdev(sw->port[i])->info.device == device)
+			sw_port_remove(sw, sw->port[i]);
+}
+
+/* --- for the command line --- */
+
+int
+ethdev_port_configure(struct port *p, const struct ethdev_config *cfg)
+{
+	struct ethdev_port *e = to_ethdev(p);
+
+	if (e->running)
+		return -EBUSY;
+	e->cfg = *cfg;
+	return 0;
+}
+
+const struct ethdev_config *
+ethdev_port_config(const struct port *p)
+{
+	return &to_ethdev(p)->cfg;
+}
+
+uint16_t
+ethdev_port_dev(const struct port *p)
+{
+	return to_ethdev(p)->dev;
+}
+
+void
+ethdev_port_active(const struct port *p, struct ethdev_active *out)
+{
+	const struct ethdev_port *e = to_ethdev(p);
+
+	*out = (struct ethdev_active){
+		.nrx = e->nrx,
+		.ntx = e->ntx,
+		.rx_offloads = e->rx_offloads,
+		.tx_offloads = e->tx_offloads,
+		.interrupts = e->running && e->rx[0]->q.event_fd >= 0,
+	};
+}

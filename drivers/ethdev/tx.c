@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "ethdev/queue.h"
+
+#include <netinet/in.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <rte_ethdev.h>
+#include <rte_ip.h>
+#include <rte_tcp.h>
+#include <rte_udp.h>
+
+#include "pkt/copy.h"
+#include "pkt/hdrs.h"
+#include "pkt/offload.h"
+
+#define CSUM_OFFLOADS (RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM)
+#define TSO_OFFLOADS                                                                  \
+	(CSUM_OFFLOADS | RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_TSO | \
+	 RTE_ETH_TX_OFFLOAD_MULTI_SEGS)
+
+uint32_t
+ethdev_tx_accepts(uint64_t offloads)
+{
+	/*
+	 * No ECN: whether a device clears CWR behind the first segment is not
+	 * known. No USO: RTE_MBUF_F_TX_UDP_SEG means UFO to some drivers.
+	 */
+	if ((offloads & TSO_OFFLOADS) == TSO_OFFLOADS)
+		return PKT_NEED_CSUM | PKT_NEED_TSO4 | PKT_NEED_TSO6;
+	return (offloads & CSUM_OFFLOADS) == CSUM_OFFLOADS ? PKT_NEED_CSUM : 0;
+}
+
+static struct ethdev_txq *
+to_txq(struct pktq *q)
+{
+	return (struct ethdev_txq *)q;
+}
+
+/* --- asking the device to finish a frame --- */
+
+/* The headers of an mbuf, which nobody but us can change. They lie in its first segment. */
+static void
+read_headers(struct pkt_hdrs *h, const struct rte_mbuf *m)
+{
+	struct pkt v = {
+		.data = rte_pktmbuf_mtod(m, uint8_t *),
+		.len = m->data_len,
+		.data_len = m->data_len,
+		.nsegs = 1,
+	};
+
+	memcpy(v.eth_bytes, v.data, RTE_ETHER_HDR_LEN);
+	pkt_hdrs_read(h, &v, PKT_HDRS_MAX);
+}
+
+/* Whether the checksum asked for is the one a device finds by itself: of TCP or UDP behind one IP header. */
+static bool
+plain_l4(const struct pkt *p, const struct pkt_hdrs *h)
+{
+	uint16_t off = h->proto == IPPROTO_TCP ? offsetof(struct rte_tcp_hdr, cksum)
+					       : offsetof(struct rte_udp_hdr, dgram_cksum);
+
+	return h->l4_len != 0 && p->vnet.csum_start == h->l2_len + h->l3_len &&
+	       p->vnet.csum_offset == off;
+}
+
+static void
+ask_csum(struct rte_mbuf *m, const struct pkt_hdrs *h)
+{
+	m->l2_len = h->l2_len;
+	m->l3_len = h->l3_len;
+	m->l4_len = h->l4_len;
+	m->ol_flags |= h->proto == IPPROTO_TCP ? RTE_MBUF_F_TX_TCP_CKSUM : RTE_MBUF_F_TX_UDP_CKSUM;
+	m->ol_flags |=
+		h->ether_type == RTE_ETHER_TYPE_IPV4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6;
+}
+
+/* The frame must be a private copy: its headers are made what DPDK has a device start from. */
+static void
+ask_tso(struct rte_mbuf *m, const struct pkt *p, const struct pkt_hdrs *h)
+{
+	uint32_t l4 = (uint32_t)h->l2_len + h->l3_len;
+	struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod_offset(m, struct rte_ipv4_hdr *, h->l2_len);
+	struct rte_tcp_hdr *tcp = rte_pktmbuf_mtod_offset(m, struct rte_tcp_hdr *, l4);
+
+	ask_csum(m, h);
+	m->tso_segsz = p->vnet.gso_size;
+	m->ol_flags |= RTE_MBUF_F_TX_TCP_SEG;
+	tcp->cksum = pkt_hdrs_pseudo_sum(h, 0);
+	if (h->ether_type == RTE_ETHER_TYPE_IPV4) {
+		m->ol_flags |= RTE_MBUF_F_TX_IP_CKSUM;
+		ip->hdr_checksum = 0;
+	}
+}
+
+/*
+ * A copied frame whose checksum or segmentation its sender left to others. The
+ * headers are read from the copy: what was checked before may have changed.
+ */
+static bool
+ask_device(struct rte_mbuf *m, const struct pkt *p)
+{
+	struct pkt_hdrs h;
+
+	read_headers(&h, m);
+	if ((p->need & PKT_NEED_GSO) != 0) {
+		if (!plain_l4(p, &h) || h.proto != IPPROTO_TCP || p->vnet.gso_size == 0)
+			return false;
+		ask_tso(m, p, &h);
+		return true;
+	}
+	if (plain_l4(p, &h)) {
+		ask_csum(m, &h);
+		return true;
+	}
+	return pkt_mbuf_finish_csum(m, p->vnet.csum_start,
+				    (uint32_t)p->vnet.csum_start + p->vnet.csum_offset);
+}
+
+/* --- from a frame to an mbuf --- */
+
+/*
+ * Whether the frame can leave as the mbuf it is in. Not when a forwarding mode
+ * changed it in the view only, and not when the device has to find other
+ * headers than the other receivers of the same mbuf.
+ */
+static bool
+can_share(const struct ethdev_txq *t, const struct pkt *p)
+{
+	struct rte_mbuf *m = p->mbuf;
+
+	if (p->need != 0 || p->data != rte_pktmbuf_mtod(m, uint8_t *) || p->len != m->pkt_len)
+		return false;
+	if (m->nb_segs > 1 && (t->offloads & RTE_ETH_TX_OFFLOAD_MULTI_SEGS) == 0)
+		return false;
+	if (likely(memcmp(p->data, p->eth_bytes, RTE_ETHER_HDR_LEN) == 0))
+		return true;
+	/* addresses were rewritten; without another reader the mbuf may be, too */
+	if (rte_mbuf_refcnt_read(m) != 1 || m->data_len < RTE_ETHER_HDR_LEN)
+		return false;
+	memcpy(p->data, p->eth_bytes, RTE_ETHER_HDR_LEN);
+	return true;
+}
+
+/* Copy into one mbuf, or a chain when the device takes chains. */
+static struct rte_mbuf *
+copy_frame(const struct ethdev_txq *t, const struct pkt *p)
+{
+	struct rte_mbuf *m;
+
+	if (unlikely(p->len > t->room))
+		return pkt_to_mbuf(t->mp, p);
+	m = rte_pktmbuf_alloc(t->mp);
+	if (unlikely(m == NULL))
+		return NULL;
+	pkt_copy(p, rte_pktmbuf_mtod(m, uint8_t *));
+	m->data_len = (uint16_t)p->len;
+	m->pkt_len = p->len;
+	return m;
+}
+
+static bool
+too_long(const struct ethdev_txq *t, const struct pkt *p)
+{
+	uint32_t len = p->len;
+
+	if (len > t->room && (t->offloads & RTE_ETH_TX_OFFLOAD_MULTI_SEGS) == 0)
+		return true;
+	if (likely(t->frame_max == 0 || len <= t->frame_max))
+		return false;
+	if ((p->need & PKT_NEED_GSO) == 0)
+		return true;
+	/* what counts is a segment; the sender's hdr_len was checked to lie within the frame */
+	return (uint32_t)p->vnet.gso_size + RTE_ETHER_HDR_LEN > t->frame_max;
+}
+
+static void
+drop(struct ethdev_txq *t, struct rte_mbuf *m, enum drop_reason why)
+{
+	rte_pktmbuf_free(m);
+	pktq_drop(&t->q, why, 1);
+}
+
+/* Append a frame to the burst, or count it as dropped. */
+static void
+add(struct ethdev_txq *t, const struct pkt *p)
+{
+	struct rte_mbuf *m;
+
+	if (unlikely(too_long(t, p))) {
+		drop(t, NULL, DROP_TX_TOO_BIG);
+		return;
+	}
+	if (p->mbuf != NULL && can_share(t, p)) {
+		m = p->mbuf;
+		rte_pktmbuf_refcnt_update(m, 1);
+	} else {
+		m = copy_frame(t, p);
+		if (unlikely(m == NULL)) {
+			drop(t, NULL, DROP_TX_NO_MEMORY);
+			return;
+		}
+		if (p->need != 0 && unlikely(!ask_device(m, p))) {
+			drop(t, m, DROP_TX_OFFLOAD);
+			return;
+		}
+	}
+	t->mbuf[t->n] = m;
+	t->pkt[t->n++] = p;
+}
+
+/* --- a burst --- */
+
+static void
+remove_at(struct ethdev_txq *t, uint16_t i)
+{
+	uint16_t after = t->n - i - 1;
+
+	drop(t, t->mbuf[i], DROP_TX_OFFLOAD);
+	memmove(&t->mbuf[i], &t->mbuf[i + 1], after * sizeof(t->mbuf[0]));
+	memmove(&t->pkt[i], &t->pkt[i + 1], after * sizeof(t->pkt[0]));
+	t->n--;
+}
+
+/* The driver's own preparations (checksum seeds); it stops at a frame it cannot send. */
+static void
+prepare(struct ethdev_txq *t)
+{
+	uint16_t done = 0;
+
+	for (;;) {
+		done += rte_eth_tx_prepare(t->dev, t->queue, t->mbuf + done, t->n - done);
+		if (done == t->n)
+			return;
+		remove_at(t, done);
+	}
+}
+
+static uint16_t
+send_burst(struct ethdev_txq *t)
+{
+	uint16_t i, sent;
+
+	sent = rte_eth_tx_burst(t->dev, t->queue, t->mbuf, t->n);
+	for (i = 0; i < sent; i++)
+		pktq_count(&t->q.stats, t->pkt[i]);
+	if (unlikely(sent < t->n)) {
+		rte_pktmbuf_free_bulk(t->mbuf + sent, t->n - sent);
+		pktq_drop(&t->q, DROP_TX_NO_BUFFER, t->n - sent);
+	}
+	return sent;
+}
+
+static uint16_t
+ethdev_tx(struct pktq *q, struct pkt *const *pkts, uint16_t n)
+{
+	struct ethdev_txq *t = to_txq(q);
+	uint16_t sent = 0, i = 0;
+	uint32_t need;
+
+	q->stats.offered += n;
+	while (i < n) {
+		t->n = 0;
+		for (need = 0; i < n && t->n < PKT_BATCH_MAX; i++) {
+			need |= pkts[i]->need;
+			add(t, pkts[i]);
+		}
+		if (need != 0)
+			prepare(t);
+		sent += send_burst(t);
+	}
+	return sent;
+}
+
+const struct pktq_ops ethdev_tx_ops = {
+	.tx = ethdev_tx,
+};
