@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "vhost/devargs.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <limits.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_net.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bsd/string.h>
+#include <rte_kvargs.h>
+
+#include "vdev/vdev.h"
+
+#define BIT(n) (UINT64_C(1) << (n))
+#define HOST_TSO (BIT(VIRTIO_NET_F_HOST_TSO4) | BIT(VIRTIO_NET_F_HOST_TSO6))
+
+/** Where a key's value goes; 0 or -EINVAL. */
+typedef int (*key_fn)(struct vhost_devargs *a, const char *value);
+
+static int
+parse_u32(const char *text, uint32_t max, uint32_t *out)
+{
+	unsigned long v;
+	char *end;
+
+	errno = 0;
+	v = strtoul(text, &end, 0);
+	if (errno != 0 || end == text || *end != '\0' || *text == '-' || v > max)
+		return -EINVAL;
+	*out = (uint32_t)v;
+	return 0;
+}
+
+static int
+parse_bool(const char *text, bool *out)
+{
+	uint32_t v;
+
+	if (parse_u32(text, 1, &v) < 0)
+		return -EINVAL;
+	*out = v != 0;
+	return 0;
+}
+
+int
+vhost_parse_mode(const char *text, mode_t *mode)
+{
+	unsigned long v;
+	char *end;
+
+	v = strtoul(text, &end, 8);
+	if (end == text || *end != '\0' || *text == '-' || v == 0 || v > 0777)
+		return -EINVAL;
+	*mode = (mode_t)v;
+	return 0;
+}
+
+int
+vhost_parse_owner(const char *text, uid_t *owner)
+{
+	const struct passwd *pw = getpwnam(text);
+	uint32_t v;
+
+	if (pw != NULL) {
+		*owner = pw->pw_uid;
+		return 0;
+	}
+	if (parse_u32(text, INT_MAX, &v) < 0)
+		return -EINVAL;
+	*owner = v;
+	return 0;
+}
+
+int
+vhost_parse_group(const char *text, gid_t *group)
+{
+	const struct group *gr = getgrnam(text);
+	uint32_t v;
+
+	if (gr != NULL) {
+		*group = gr->gr_gid;
+		return 0;
+	}
+	if (parse_u32(text, INT_MAX, &v) < 0)
+		return -EINVAL;
+	*group = v;
+	return 0;
+}
+
+static int
+key_iface(struct vhost_devargs *a, const char *value)
+{
+	if (*value == '\0' || strlcpy(a->path, value, sizeof(a->path)) >= sizeof(a->path))
+		return -EINVAL;
+	return 0;
+}
+
+static int
+key_queues(struct vhost_devargs *a, const char *value)
+{
+	if (parse_u32(value, VDEV_QUEUE_PAIRS_MAX, &a->queues) < 0 || a->queues == 0)
+		return -EINVAL;
+	return 0;
+}
+
+static int
+key_client(struct vhost_devargs *a, const char *value)
+{
+	return parse_bool(value, &a->client);
+}
+
+static int
+offer(struct vhost_devargs *a, const char *value, uint64_t bits)
+{
+	bool on;
+
+	if (parse_bool(value, &on) < 0)
+		return -EINVAL;
+	a->without = on ? a->without & ~bits : a->without | bits;
+	return 0;
+}
+
+static int
+key_tso(struct vhost_devargs *a, const char *value)
+{
+	return offer(a, value, HOST_TSO);
+}
+
+static int
+key_iommu(struct vhost_devargs *a, const char *value)
+{
+	return offer(a, value, BIT(VIRTIO_F_ACCESS_PLATFORM));
+}
+
+/* How the PMD hands frames to mbufs; there are none here, so both values are right. */
+static int
+key_mbuf_only(struct vhost_devargs *a, const char *value)
+{
+	bool on;
+
+	return parse_bool(value, &on);
+}
+
+/* What is not there may be switched off, not on. */
+static int
+key_absent(struct vhost_devargs *a, const char *value)
+{
+	bool on;
+
+	return parse_bool(value, &on) < 0 || on ? -EINVAL : 0;
+}
+
+static int
+key_refused(struct vhost_devargs *a, const char *value)
+{
+	return -EINVAL;
+}
+
+static int
+key_mode(struct vhost_devargs *a, const char *value)
+{
+	return vhost_parse_mode(value, &a->mode);
+}
+
+static int
+key_owner(struct vhost_devargs *a, const char *value)
+{
+	return vhost_parse_owner(value, &a->owner);
+}
+
+static int
+key_group(struct vhost_devargs *a, const char *value)
+{
+	return vhost_parse_group(value, &a->group);
+}
+
+static int
+key_format(struct vhost_devargs *a, const char *value)
+{
+	return vdev_policy_parse(value, &a->policy) ? 0 : -EINVAL;
+}
+
+static int
+key_mtu(struct vhost_devargs *a, const char *value)
+{
+	uint32_t v;
+
+	if (parse_u32(value, UINT16_MAX, &v) < 0 || v < RTE_ETHER_MIN_MTU)
+		return -EINVAL;
+	a->mtu = (uint16_t)v;
+	return 0;
+}
+
+static int
+key_mac(struct vhost_devargs *a, const char *value)
+{
+	if (rte_ether_unformat_addr(value, &a->mac) != 0 ||
+	    !rte_is_valid_assigned_ether_addr(&a->mac))
+		return -EINVAL;
+	a->mac_set = true;
+	return 0;
+}
+
+static const struct key {
+	const char *name;
+	key_fn fn;
+	const char *expects; /* for the error line */
+} keys[] = {
+	{"iface", key_iface, "the path of a socket, at most 107 bytes"},
+	{"queues", key_queues, "1 to 128 queue pairs"},
+	{"client", key_client, "0 or 1"},
+	{"tso", key_tso, "0 or 1"},
+	{"iommu-support", key_iommu, "0 or 1"},
+	{"linear-buffer", key_mbuf_only, "0 or 1"},
+	{"ext-buf", key_mbuf_only, "0 or 1"},
+	{"legacy-ol-flags", key_mbuf_only, "0 or 1"},
+	{"postcopy-support", key_absent, "0: postcopy is not available"},
+	{"dmas", key_refused, "nothing: copies are not offloaded to DMA engines"},
+	{"dma-ring-size", key_refused, "nothing: copies are not offloaded to DMA engines"},
+	{"mode", key_mode, "octal permissions of the socket"},
+	{"owner", key_owner, "a user name or number"},
+	{"group", key_group, "a group name or number"},
+	{"format", key_format, "any, modern-only, legacy-le or legacy-be"},
+	{"mtu", key_mtu, "68 to 65535"},
+	{"mac", key_mac, "a unicast address XX:XX:XX:XX:XX:XX"},
+};
+
+static int fail(char *err, size_t errlen, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static int
+fail(char *err, size_t errlen, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(err, errlen, fmt, ap);
+	va_end(ap);
+	return -EINVAL;
+}
+
+static int
+apply_key(struct vhost_devargs *a, const char *name, const char *value, char *err, size_t errlen)
+{
+	for (size_t i = 0; i < RTE_DIM(keys); i++) {
+		if (strcmp(keys[i].name, name) != 0)
+			continue;
+		if (value != NULL && keys[i].fn(a, value) == 0)
+			return 0;
+		return fail(err, errlen, "%s: %s=%s: expected %s", a->name, name,
+			    value == NULL ? "" : value, keys[i].expects);
+	}
+	return fail(err, errlen, "%s: unknown key '%s'", a->name, name);
+}
+
+bool
+vhost_devargs_ours(const char *devargs)
+{
+	return strncmp(devargs, "net_vhost", 9) == 0 || strncmp(devargs, "eth_vhost", 9) == 0;
+}
+
+void
+vhost_devargs_init(struct vhost_devargs *a)
+{
+	*a = (struct vhost_devargs){.queues = 1, .owner = (uid_t)-1, .group = (gid_t)-1};
+}
+
+int
+vhost_devargs_parse(const char *devargs, struct vhost_devargs *a, char *err, size_t errlen)
+{
+	size_t len = strcspn(devargs, ",");
+	const char *text = devargs[len] == ',' ? devargs + len + 1 : "";
+	struct rte_kvargs *kv;
+	int ret = 0;
+
+	if (!vhost_devargs_ours(devargs) || len >= sizeof(a->name))
+		return fail(err, errlen, "'%s' is not a device name like net_vhost0", devargs);
+	memcpy(a->name, devargs, len);
+	a->name[len] = '\0';
+	if (strlcpy(a->text, text, sizeof(a->text)) >= sizeof(a->text))
+		return fail(err, errlen, "%s: device arguments are too long", a->name);
+	kv = rte_kvargs_parse(text, NULL);
+	if (kv == NULL)
+		return fail(err, errlen, "%s: '%s' is not a list of key=value", a->name, text);
+	for (unsigned int i = 0; i < kv->count && ret == 0; i++)
+		ret = apply_key(a, kv->pairs[i].key, kv->pairs[i].value, err, errlen);
+	rte_kvargs_free(kv);
+	if (ret == 0 && a->path[0] == '\0')
+		ret = fail(err, errlen, "%s: iface=PATH is missing", a->name);
+	return ret;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Device arguments of a vhost port, in the words of DPDK's net_vhost PMD so
+ * that a dpdk-testpmd command line works, plus our own keys:
+ *
+ *     net_vhost0,iface=/run/vm1.sock,queues=4,client=1,mode=0660,group=kvm
+ *
+ * A key is in the table of devargs.c or it is an error; keys of the PMD that
+ * mean nothing here are accepted when their value asks for nothing.
+ */
+#ifndef VHOST_DEVARGS_H
+#define VHOST_DEVARGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/un.h>
+
+#include <rte_ether.h>
+
+#include "switch/port.h"
+#include "vdev/format.h"
+
+#define VHOST_DEVARGS_MAX 1024
+
+struct vhost_devargs {
+	char name[PORT_NAME_MAX];     /* "net_vhost0" */
+	char text[VHOST_DEVARGS_MAX]; /* what follows the name, as given */
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	uint32_t queues; /* pairs */
+	bool client;
+	uint64_t without; /* feature bits not to offer */
+	mode_t mode;      /* of the socket; 0: the default of the backend */
+	uid_t owner;      /* -1: unchanged */
+	gid_t group;
+	enum vdev_policy policy;
+	uint16_t mtu; /* 0: none announced */
+	bool mac_set;
+	struct rte_ether_addr mac;
+};
+
+/** Whether a --vdev argument names one of our devices (net_vhost*, eth_vhost*). */
+bool vhost_devargs_ours(const char *devargs);
+
+/**
+ * Parse "NAME,key=value,...". @p a holds the defaults on entry.
+ * 0, or -EINVAL with a sentence in @p err.
+ */
+int vhost_devargs_parse(const char *devargs, struct vhost_devargs *a, char *err, size_t errlen);
+
+/** The defaults: one queue pair, server, everything offered. */
+void vhost_devargs_init(struct vhost_devargs *a);
+
+/* Option values shared with the command line. 0 or -EINVAL. */
+int vhost_parse_mode(const char *text, mode_t *mode);
+int vhost_parse_owner(const char *text, uid_t *owner); /* name or number */
+int vhost_parse_group(const char *text, gid_t *group);
+
+#endif

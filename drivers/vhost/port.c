@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "vhost/vhost.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bsd/string.h>
+
+#include "base/log.h"
+#include "vhost/state.h"
+#include "vdev/vdev.h"
+
+struct vhost_port {
+	struct port port; /* first member */
+	struct vhost_devargs args;
+	struct vdev *dev;
+	struct vhu_backend *backend;
+	bool was_up; /* what was logged */
+};
+
+static struct vhost_port *
+to_vhost(const struct port *p)
+{
+	return (struct vhost_port *)(uintptr_t)p;
+}
+
+static struct vhost_port *
+dev_port(const struct vdev *d)
+{
+	return d->cfg.ctx;
+}
+
+/* --- what the device needs of us --- */
+
+static void
+dev_publish(struct vdev *d)
+{
+	sw_publish(dev_port(d)->port.sw);
+}
+
+static void
+dev_grace(struct vdev *d)
+{
+	dp_grace(&dev_port(d)->port.sw->dp);
+}
+
+static void
+dev_changed(struct vdev *d)
+{
+	struct vhost_port *v = dev_port(d);
+	bool up = vdev_link_up(d);
+
+	if (up == v->was_up)
+		return;
+	v->was_up = up;
+	log_info(v->port.name, "link %s", up ? "up" : "down");
+}
+
+static const struct vdev_ops vhost_dev_ops = {
+	.publish = dev_publish,
+	.grace = dev_grace,
+	.changed = dev_changed,
+};
+
+/* --- what the switch needs of us --- */
+
+static void
+add_queue(struct port *p, struct vq *vq, uint16_t pair)
+{
+	vq->q.port = p->id;
+	vq->q.index = pair;
+}
+
+static void
+vhost_queues(struct port *p, struct port_queues *out)
+{
+	struct vhost_port *v = to_vhost(p);
+
+	out->nrx = 0;
+	out->ntx = 0;
+	for (uint16_t pair = 0; pair < v->args.queues; pair++) {
+		bool enabled;
+		struct vq *vq = vdev_rx_queue(v->dev, pair, &enabled);
+
+		if (vq != NULL && out->nrx < out->max) {
+			add_queue(p, vq, pair);
+			out->discard[out->nrx] = !enabled;
+			out->rx[out->nrx++] = &vq->q;
+		}
+		vq = vdev_tx_queue(v->dev, pair, &enabled);
+		if (vq != NULL && enabled && out->ntx < out->max) {
+			add_queue(p, vq, pair);
+			out->tx[out->ntx++] = &vq->q;
+		}
+	}
+}
+
+static const struct pktq *
+vhost_queue(const struct port *p, bool tx, uint16_t index)
+{
+	static const struct pktq unused;
+	const struct vhost_port *v = to_vhost(p);
+	const struct vq *vq;
+
+	if (index >= v->args.queues)
+		return NULL;
+	vq = v->dev->q[2 * index + (tx ? 0 : 1)].vq;
+	return vq != NULL ? &vq->q : &unused;
+}
+
+static bool
+vhost_link_up(const struct port *p)
+{
+	return vdev_link_up(to_vhost(p)->dev);
+}
+
+static void
+vhost_show(const struct port *p, FILE *out)
+{
+	const struct vhost_port *v = to_vhost(p);
+	struct vhu_info info;
+
+	vhu_backend_info(v->backend, &info);
+	fprintf(out, "Socket: %s (%s, %s)\n", v->args.path, v->args.client ? "client" : "server",
+		info.connected ? "connected" : "no peer");
+	fprintf(out, "Features: 0x%" PRIx64 ", protocol features: 0x%" PRIx64 "\n",
+		v->dev->features, info.protocol_features);
+	fprintf(out,
+		"Connections: %" PRIu64 ", messages: %" PRIu64 ", refused: %" PRIu64
+		", unknown: %" PRIu64 "\n",
+		info.connects, info.messages, info.refused, info.unknown);
+	if (info.last_error != NULL)
+		fprintf(out, "Last error: %s\n", info.last_error);
+}
+
+static void
+vhost_close(struct port *p)
+{
+	struct vhost_port *v = to_vhost(p);
+
+	if (v->backend != NULL)
+		vhu_backend_free(v->backend);
+	vdev_free(v->dev, false);
+	free(v);
+}
+
+const struct port_ops vhost_port_ops = {
+	.kind = "vhost",
+	.queues = vhost_queues,
+	.queue = vhost_queue,
+	.link_up = vhost_link_up,
+	.show = vhost_show,
+	.close = vhost_close,
+};
+
+/* --- construction --- */
+
+static struct vdev *
+new_device(struct vhost_port *v, const struct vhost_env *env)
+{
+	struct vdev_config cfg = {
+		.name = v->port.name,
+		.queue_pairs = v->args.queues,
+		.features = vdev_features_all() & ~v->args.without,
+		.policy = v->args.policy,
+		.mp = env->sw->mp,
+		.loop = env->sw->loop,
+		.mtu = v->args.mtu,
+		.ops = &vhost_dev_ops,
+		.ctx = v,
+	};
+	char path[PATH_MAX];
+	int ret;
+
+	if (v->args.mtu == 0)
+		cfg.features &= ~VDEV_F(NET_MTU);
+	if (env->state_dir != NULL) {
+		ret = vhost_state_path(env->state_dir, v->args.path, path, sizeof(path));
+		if (ret == 0)
+			cfg.state_path = path;
+		else
+			log_warn(v->port.name, "ring state is not kept: %s", strerror(-ret));
+	}
+	return vdev_new(&cfg);
+}
+
+/* The PMD's default: "VHOST" and the port number, as in 56:48:4F:53:54:00. */
+static void
+set_mac(struct vhost_port *v)
+{
+	static const uint8_t base[] = {'V', 'H', 'O', 'S', 'T'};
+
+	if (v->args.mac_set) {
+		v->port.mac = v->args.mac;
+		return;
+	}
+	memcpy(v->port.mac.addr_bytes, base, sizeof(base));
+	v->port.mac.addr_bytes[5] = (uint8_t)v->port.id;
+}
+
+static struct vhu_backend *
+new_backend(struct vhost_port *v, char *err, size_t errlen)
+{
+	struct vhu_config cfg = {
+		.path = v->args.path,
+		.client = v->args.client,
+		.mode = v->args.mode,
+		.owner = v->args.owner,
+		.group = v->args.group,
+		.loop = v->port.sw->loop,
+		.dev = v->dev,
+	};
+
+	return vhu_backend_new(&cfg, err, errlen);
+}
+
+static struct vhost_port *
+alloc_port(const struct vhost_env *env, const struct vhost_devargs *a)
+{
+	struct vhost_port *v = calloc(1, sizeof(*v));
+
+	if (v == NULL)
+		return NULL;
+	v->args = *a;
+	v->port.ops = &vhost_port_ops;
+	v->port.sw = env->sw;
+	v->port.mtu = a->mtu != 0 ? a->mtu : RTE_ETHER_MTU;
+	v->port.started = true;
+	strlcpy(v->port.name, a->name, sizeof(v->port.name));
+	v->dev = new_device(v, env);
+	if (v->dev == NULL) {
+		free(v);
+		return NULL;
+	}
+	return v;
+}
+
+struct port *
+vhost_port_new(const struct vhost_env *env, const struct vhost_devargs *a, char *err, size_t errlen)
+{
+	struct vhost_port *v = alloc_port(env, a);
+	int ret;
+
+	if (v == NULL) {
+		snprintf(err, errlen, "%s: out of memory", a->name);
+		return NULL;
+	}
+	ret = sw_port_add(env->sw, &v->port);
+	if (ret < 0) {
+		snprintf(err, errlen, "%s: %s", a->name,
+			 ret == -EEXIST ? "a port of this name exists" : strerror(-ret));
+		vhost_close(&v->port);
+		return NULL;
+	}
+	set_mac(v);
+	v->backend = new_backend(v, err, errlen);
+	if (v->backend == NULL) {
+		sw_port_remove(env->sw, &v->port);
+		return NULL;
+	}
+	return &v->port;
+}
+
+const struct vhost_devargs *
+vhost_port_devargs(const struct port *p)
+{
+	return &to_vhost(p)->args;
+}
+
+const struct vdev *
+vhost_port_vdev(const struct port *p)
+{
+	return to_vhost(p)->dev;
+}
+
+void
+vhost_port_info(const struct port *p, struct vhu_info *out)
+{
+	vhu_backend_info(to_vhost(p)->backend, out);
+}

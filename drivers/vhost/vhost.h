@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A port whose peer is a virtio-net driver behind a vhost-user socket.
+ *
+ * Owns the device (lib/vdev) and its transport (lib/vhost_user) and joins them
+ * to the switch: a change of the running queues is sw_publish(), the device's
+ * grace period the dataplane's. Control thread only, except the attention
+ * callback, through which a worker has its port looked at.
+ */
+#ifndef VHOST_VHOST_H
+#define VHOST_VHOST_H
+
+#include <stddef.h>
+
+#include "vhost/devargs.h"
+#include "switch/port.h"
+#include "vhost_user/backend.h"
+
+/** What all vhost ports of a switch share. Outlives them. */
+struct vhost_env {
+	struct sw *sw;
+	const char *state_dir; /* for ring journals; NULL: a restart does not carry on */
+};
+
+/**
+ * Make a port, add it to the switch and start serving its socket.
+ * NULL with a sentence in @p err. sw_port_remove() ends it.
+ */
+struct port *vhost_port_new(const struct vhost_env *env, const struct vhost_devargs *a, char *err,
+			    size_t errlen);
+
+extern const struct port_ops vhost_port_ops;
+
+/* For display; @p p has vhost_port_ops. */
+const struct vhost_devargs *vhost_port_devargs(const struct port *p);
+const struct vdev *vhost_port_vdev(const struct port *p);
+void vhost_port_info(const struct port *p, struct vhu_info *out);
+
+/**
+ * The directory journals are kept in: @p wanted, or, when it is NULL,
+ * /run/vqswitch if it can be written, else $XDG_RUNTIME_DIR/vqswitch. Made when
+ * missing, mode 0700. 0 or -errno.
+ */
+int vhost_state_dir(const char *wanted, char *out, size_t outlen);
+
+#endif
