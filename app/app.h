@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The program: what it was told, and everything it has running.
+ *
+ * One struct app, made by main(). All of it belongs to the control thread,
+ * which is the main lcore; a worker sees its struct worker, the switch's
+ * struct dp_ctl and app.stop, nothing else.
+ */
+#ifndef APP_APP_H
+#define APP_APP_H
+
+#include <limits.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "argv.h"
+#include "base/ev.h"
+#include "cli.h"
+#include "ctl.h"
+#include "options.h"
+#include "show.h"
+#include "switch/forward.h"
+#include "switch/port.h"
+#include "vhost/vhost.h"
+
+struct app {
+	/* [fixed] */
+	const char *name; /* program name without its directory */
+	bool testpmd;     /* called as dpdk-testpmd: its prompt and defaults */
+	struct options opt;
+	struct argv_split args;
+	char state_dir[PATH_MAX];
+	bool eal; /* rte_eal_init() has succeeded */
+
+	/* [ctl] */
+	struct ev_loop *loop;
+	struct ctl ctl;
+	struct sw sw;
+	struct rte_mempool *mp;
+	struct vhost_env vhost;
+	struct cli *cli;
+	struct show_rate rate[DP_PORTS_MAX];
+
+	/* [fixed] once the workers run */
+	uint32_t nworkers;
+	struct worker *worker[DP_WORKERS_MAX];
+
+	/* [atomic] */
+	atomic_bool stop; /* workers return */
+};
+
+static inline const char *
+app_prompt(const struct app *app)
+{
+	return app->testpmd ? "testpmd> " : "vqswitch> ";
+}
+
+/** Port @p id, or NULL. */
+static inline struct port *
+app_port(const struct app *app, uint64_t id)
+{
+	return id < app->sw.nports ? app->sw.port[id] : NULL;
+}
+
+/**
+ * Make a port from a device argument ("net_vhost1,iface=...") with the
+ * program's defaults. NULL with a sentence in @p err.
+ */
+struct port *app_attach(struct app *app, const char *devargs, char *err, size_t errlen);
+
+/** End the event loop, and with it the program. */
+void app_quit(struct app *app);
+
+#endif

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "argv.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_common.h>
+
+#include "vhost/devargs.h"
+
+/* Options that choose lcores; any of them means the user has decided. */
+static bool
+chooses_lcores(const char *arg)
+{
+	static const char *const options[] = {"-l", "-c", "-s", "-S", "--lcores"};
+
+	for (size_t i = 0; i < RTE_DIM(options); i++) {
+		if (strncmp(arg, options[i], strlen(options[i])) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The device of "--vdev=DEV" or "--vdev DEV" at argv[*i] when it is one of ours; skips it. */
+static const char *
+our_vdev(char **argv, int end, int *i)
+{
+	const char *dev;
+
+	if (strncmp(argv[*i], "--vdev=", 7) == 0) {
+		dev = argv[*i] + 7;
+		return vhost_devargs_ours(dev) ? dev : NULL;
+	}
+	if (strcmp(argv[*i], "--vdev") != 0 || *i + 1 >= end)
+		return NULL;
+	dev = argv[*i + 1];
+	if (!vhost_devargs_ours(dev))
+		return NULL;
+	++*i;
+	return dev;
+}
+
+static int
+only_cpu(void)
+{
+	cpu_set_t set;
+	int cpu = 0;
+
+	if (sched_getaffinity(0, sizeof(set), &set) < 0 || CPU_COUNT(&set) != 1)
+		return -1;
+	while (!CPU_ISSET(cpu, &set))
+		cpu++;
+	return cpu;
+}
+
+static void
+share_only_cpu(struct argv_split *s)
+{
+	static char lcores[64];
+	int cpu = only_cpu();
+
+	if (cpu < 0)
+		return;
+	snprintf(lcores, sizeof(lcores), "--lcores=0@%d,1@%d", cpu, cpu);
+	s->eal_argv[s->eal_argc++] = lcores;
+}
+
+int
+argv_split(int argc, char **argv, struct argv_split *s)
+{
+	bool lcores = false;
+	int end = 1;
+
+	while (end < argc && strcmp(argv[end], "--") != 0)
+		end++;
+	*s = (struct argv_split){0};
+	/* one more than there are, for --lcores, and the NULL that ends an argv */
+	s->eal_argv = calloc((size_t)end + 2, sizeof(*s->eal_argv));
+	s->argv = calloc((size_t)(argc - end) + 2, sizeof(*s->argv));
+	s->vdev = calloc((size_t)end + 1, sizeof(*s->vdev));
+	if (s->eal_argv == NULL || s->argv == NULL || s->vdev == NULL) {
+		argv_free(s);
+		return -ENOMEM;
+	}
+	s->eal_argv[s->eal_argc++] = argv[0];
+	s->argv[s->argc++] = argv[0];
+	for (int i = 1; i < end; i++) {
+		const char *dev = our_vdev(argv, end, &i);
+
+		if (dev != NULL) {
+			s->vdev[s->nvdev++] = dev;
+			continue;
+		}
+		lcores |= chooses_lcores(argv[i]);
+		s->eal_argv[s->eal_argc++] = argv[i];
+	}
+	for (int i = end + 1; i < argc; i++)
+		s->argv[s->argc++] = argv[i];
+	if (!lcores)
+		share_only_cpu(s);
+	return 0;
+}
+
+void
+argv_free(struct argv_split *s)
+{
+	free(s->eal_argv);
+	free(s->argv);
+	free(s->vdev);
+}

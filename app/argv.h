@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Our command line is dpdk-testpmd's: EAL options, "--", our options. The
+ * vhost devices among the EAL options are ours, too: EAL would hand them to
+ * the net_vhost PMD, whose sockets and rings are what this program replaces.
+ */
+#ifndef APP_ARGV_H
+#define APP_ARGV_H
+
+#include <stdbool.h>
+
+struct argv_split {
+	int eal_argc;
+	char **eal_argv; /* program name and EAL's options */
+	int argc;
+	char **argv; /* program name and ours */
+	int nvdev;
+	const char **vdev; /* "net_vhost0,iface=..." */
+};
+
+/**
+ * Split @p argv; the strings stay where they are. When no option says which
+ * CPUs to use and there is only one, control and a worker share it. 0 or -ENOMEM.
+ */
+int argv_split(int argc, char **argv, struct argv_split *s);
+void argv_free(struct argv_split *s);
+
+#endif

@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "cli.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <cmdline.h>
+#include <cmdline_socket.h>
+
+#include "app.h"
+#include "base/ev.h"
+#include "base/log.h"
+#include "cli_syntax.h"
+
+/** A row of a table together with the interpreter it runs in. */
+struct bound {
+	struct cli *cli;
+	const struct cli_row *row;
+};
+
+struct cli {
+	struct app *app;
+	cmdline_parse_ctx_t *grammar; /* ends with NULL */
+	struct bound *bound;
+	struct cmdline *batch;  /* for commands that do not come from the prompt */
+	struct cmdline *prompt; /* NULL: none */
+	struct ev_source input;
+	struct ev_timer file_input; /* standard input that epoll cannot watch */
+	FILE *out;                  /* where the current command writes */
+	bool failed;
+};
+
+static const struct cli_section *const sections[] = {
+	&cli_control, &cli_display, &cli_config, &cli_ports, &cli_switching,
+};
+
+/* --- running a command --- */
+
+static void
+run(void *parsed, struct cmdline *cl, void *data)
+{
+	struct bound *b = data;
+	struct cmd c = {
+		.app = b->cli->app,
+		.cli = b->cli,
+		.out = b->cli->out,
+		.words = parsed,
+	};
+
+	b->row->fn(&c);
+	fflush(c.out);
+	b->cli->failed |= c.failed;
+}
+
+void
+cmd_print(struct cmd *c, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vfprintf(c->out, fmt, ap);
+	va_end(ap);
+}
+
+struct port *
+cmd_port(struct cmd *c, unsigned int word)
+{
+	struct port *p = app_port(c->app, cmd_num(c, word));
+
+	if (p == NULL) {
+		cmd_print(c, "Invalid port %" PRIu64 "\n", cmd_num(c, word));
+		c->failed = true;
+	}
+	return p;
+}
+
+bool
+cmd_each_port(struct cmd *c, unsigned int word, void (*fn)(struct cmd *c, struct port *p))
+{
+	struct port *p;
+
+	if (cmd_num(c, word) == CLI_PORT_ALL) {
+		for (uint16_t id = 0; id < c->app->sw.nports; id++) {
+			p = app_port(c->app, id);
+			if (p != NULL)
+				fn(c, p);
+		}
+		return true;
+	}
+	p = cmd_port(c, word);
+	if (p != NULL)
+		fn(c, p);
+	return p != NULL;
+}
+
+/* --- the grammar --- */
+
+static size_t
+count_rows(void)
+{
+	size_t n = 0;
+
+	for (size_t s = 0; s < RTE_DIM(sections); s++)
+		n += sections[s]->n;
+	return n;
+}
+
+static bool
+build_grammar(struct cli *cli)
+{
+	size_t n = count_rows(), i = 0;
+
+	cli->grammar = calloc(n + 1, sizeof(*cli->grammar));
+	cli->bound = calloc(n, sizeof(*cli->bound));
+	if (cli->grammar == NULL || cli->bound == NULL)
+		return false;
+	for (size_t s = 0; s < RTE_DIM(sections); s++) {
+		for (size_t r = 0; r < sections[s]->n; r++, i++) {
+			cli->bound[i] = (struct bound){cli, &sections[s]->rows[r]};
+			cli->grammar[i] = cli_compile(cli->bound[i].row, run, &cli->bound[i]);
+			if (cli->grammar[i] == NULL)
+				return false;
+		}
+	}
+	return true;
+}
+
+struct cli *
+cli_new(struct app *app)
+{
+	struct cli *cli = calloc(1, sizeof(*cli));
+
+	if (cli == NULL)
+		return NULL;
+	cli->app = app;
+	cli->out = stdout;
+	cli->input.fd = STDIN_FILENO;
+	if (build_grammar(cli))
+		cli->batch = cmdline_new(cli->grammar, "", -1, -1);
+	if (cli->batch == NULL) {
+		cli_free(cli);
+		return NULL;
+	}
+	return cli;
+}
+
+void
+cli_free(struct cli *cli)
+{
+	ev_del(&cli->input);
+	ev_timer_cancel(&cli->file_input);
+	if (cli->prompt != NULL)
+		cmdline_stdin_exit(cli->prompt); /* restores the terminal and frees */
+	cmdline_free(cli->batch);
+	for (size_t i = 0; cli->grammar != NULL && cli->grammar[i] != NULL; i++)
+		cli_compiled_free(cli->grammar[i]);
+	free(cli->grammar);
+	free(cli->bound);
+	free(cli);
+}
+
+/* --- where commands come from --- */
+
+void
+cli_quit(struct cli *cli)
+{
+	if (cli->prompt != NULL)
+		cmdline_quit(cli->prompt);
+	app_quit(cli->app);
+}
+
+/*
+ * One byte at a time, so that what was typed behind "quit" is left to whoever
+ * reads the terminal next. False: the input has ended.
+ */
+static bool
+read_input(struct cli *cli)
+{
+	char c;
+	ssize_t n = read(cli->input.fd, &c, 1);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return true;
+	return n == 1 && cmdline_in(cli->prompt, &c, 1) >= 0;
+}
+
+static void
+on_input(struct ev_source *src, uint32_t events)
+{
+	struct cli *cli = container_of(src, struct cli, input);
+
+	if (!read_input(cli)) {
+		ev_del(src);
+		cli_quit(cli);
+	}
+}
+
+/* A file or /dev/null: always readable, and refused by epoll for it. */
+static void
+on_file_input(struct ev_timer *t)
+{
+	struct cli *cli = container_of(t, struct cli, file_input);
+
+	if (read_input(cli))
+		ev_timer_arm(cli->app->loop, t, 0);
+	else
+		cli_quit(cli);
+}
+
+int
+cli_prompt(struct cli *cli)
+{
+	int ret;
+
+	cli->prompt = cmdline_stdin_new(cli->grammar, app_prompt(cli->app));
+	if (cli->prompt == NULL)
+		return -ENOMEM;
+	cli->input.cb = on_input;
+	cli->file_input.cb = on_file_input;
+	ret = ev_add(cli->app->loop, &cli->input, EPOLLIN);
+	if (ret != -EPERM)
+		return ret;
+	ev_timer_arm(cli->app->loop, &cli->file_input, 0);
+	return 0;
+}
+
+static const char *
+parse_error(int status)
+{
+	switch (status) {
+	case CMDLINE_PARSE_AMBIGUOUS:
+		return "Ambiguous command";
+	case CMDLINE_PARSE_NOMATCH:
+		return "Command not found";
+	case CMDLINE_PARSE_BAD_ARGS:
+		return "Bad arguments";
+	}
+	return NULL;
+}
+
+bool
+cli_run_line(struct cli *cli, const char *line, FILE *out)
+{
+	char text[LINE_MAX];
+	FILE *before = cli->out;
+	const char *err;
+
+	/* librte_cmdline wants the newline */
+	if ((size_t)snprintf(text, sizeof(text), "%.*s\n", (int)strcspn(line, "\r\n"), line) >=
+	    sizeof(text)) {
+		fputs("Line too long\n", out);
+		return false;
+	}
+	cli->out = out;
+	cli->failed = false;
+	err = parse_error(cmdline_parse(cli->batch, text));
+	cli->out = before;
+	if (err != NULL)
+		fprintf(out, "%s\n", err);
+	return err == NULL && !cli->failed;
+}
+
+int
+cli_run_file(struct cli *cli, const char *path)
+{
+	FILE *f = fopen(path, "re");
+	char line[LINE_MAX];
+
+	if (f == NULL) {
+		int err = errno;
+
+		fprintf(stderr, "Failed to create file based cmdline context: %s\n", path);
+		return -err;
+	}
+	for (unsigned int n = 1; fgets(line, sizeof(line), f) != NULL; n++) {
+		if (!cli_run_line(cli, line, stdout))
+			log_err(NULL, "%s:%u: failed: %s", path, n, line);
+	}
+	fclose(f);
+	return 0;
+}
+
+/* --- help --- */
+
+static void
+help_section(FILE *out, const struct cli_section *s)
+{
+	fprintf(out, "\n%s\n", s->title);
+	for (size_t i = 0; s->title[i] != '\0'; i++)
+		fputc('-', out);
+	fputs("\n\n", out);
+	for (size_t r = 0; r < s->n; r++) {
+		if (s->rows[r].help != NULL)
+			fprintf(out, "%s\n    %s\n\n", s->rows[r].syntax, s->rows[r].help);
+	}
+}
+
+void
+cli_help(const struct cli *cli, FILE *out, const char *section)
+{
+	bool all = section != NULL && strcmp(section, "all") == 0;
+
+	if (section == NULL)
+		fputs("\nHelp is available for the following sections:\n\n", out);
+	for (size_t s = 0; s < RTE_DIM(sections); s++) {
+		if (section == NULL)
+			fprintf(out, "    help %-27s: %s\n", sections[s]->name,
+				sections[s]->summary);
+		else if (all || strcmp(section, sections[s]->name) == 0)
+			help_section(out, sections[s]);
+	}
+	if (section == NULL)
+		fprintf(out, "    help %-27s: All of the above sections.\n\n", "all");
+}

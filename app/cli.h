@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The command line interface: one table row per command.
+ *
+ * A row's syntax is what "help" prints, and the grammar itself:
+ *
+ *     show port (info|stats|summary|xstats) (port_id|all)
+ *
+ * A bare word stands for itself, (a|b) for one of several words, and (name) for
+ * an argument whose kind is looked up in the table of cli_syntax.c: a number,
+ * a port, an address ... librte_cmdline does the rest: parsing, completion,
+ * history, the help shown on TAB.
+ *
+ * Handlers run on the control thread, write to c->out, and return at once.
+ */
+#ifndef APP_CLI_H
+#define APP_CLI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmdline_parse.h>
+#include <cmdline_parse_string.h>
+
+#include <rte_ether.h>
+
+struct app;
+struct cli;
+struct port;
+
+#define CLI_WORDS_MAX 24
+#define CLI_PORT_ALL UINT16_MAX
+
+/** One word of a command line as parsed. */
+union cli_word {
+	cmdline_fixed_string_t str;
+	uint64_t num; /* numbers; ports, CLI_PORT_ALL for "all" */
+	struct rte_ether_addr mac;
+};
+
+/** What librte_cmdline fills in: word i of the command, and the text behind the last one. */
+struct cli_words {
+	union cli_word w[CLI_WORDS_MAX];
+	cmdline_multi_string_t rest;
+};
+
+/** A command being executed. */
+struct cmd {
+	struct app *app;
+	struct cli *cli;
+	FILE *out;
+	const struct cli_words *words;
+	bool failed; /* what "vqsctl" exits with */
+};
+
+typedef void (*cli_fn)(struct cmd *c);
+
+struct cli_row {
+	const char *syntax;
+	cli_fn fn;
+	const char *help; /* one or more lines; NULL: not listed by "help" */
+};
+
+/** A group of commands under one heading of "help". */
+struct cli_section {
+	const char *name;    /* "help NAME" */
+	const char *title;   /* heading */
+	const char *summary; /* what "help" says about it */
+	const struct cli_row *rows;
+	size_t n;
+};
+
+extern const struct cli_section cli_control, cli_display, cli_config, cli_ports, cli_switching;
+
+/* --- what handlers use --- */
+
+static inline const char *
+cmd_str(const struct cmd *c, unsigned int word)
+{
+	return c->words->w[word].str;
+}
+
+static inline uint64_t
+cmd_num(const struct cmd *c, unsigned int word)
+{
+	return c->words->w[word].num;
+}
+
+/** Write to the command's output. */
+void cmd_print(struct cmd *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/** The port a command names at @p word; NULL after "Invalid port N" was written. */
+struct port *cmd_port(struct cmd *c, unsigned int word);
+
+/** Call @p fn for the port at @p word, or for each when it says "all". False: no such port. */
+bool cmd_each_port(struct cmd *c, unsigned int word, void (*fn)(struct cmd *c, struct port *p));
+
+/* --- the interpreter --- */
+
+/** Build the grammar. NULL when out of memory; a row that cannot be parsed is a bug and aborts. */
+struct cli *cli_new(struct app *app);
+void cli_free(struct cli *cli);
+
+/**
+ * Prompt on standard input and output, inside the event loop. The terminal is
+ * put into raw mode and restored by cli_free(); input typed ahead is kept. The
+ * end of the input ends the program like "quit". 0 or -errno.
+ */
+int cli_prompt(struct cli *cli);
+
+/** Execute one command line, output to @p out. False: not understood, or it failed. */
+bool cli_run_line(struct cli *cli, const char *line, FILE *out);
+
+/** Execute the commands in @p path. 0, or -errno when it cannot be read. */
+int cli_run_file(struct cli *cli, const char *path);
+
+/** What "quit" does: no further input is read and the loop ends. */
+void cli_quit(struct cli *cli);
+
+/** Print "help" for one section, or the list of sections (NULL). */
+void cli_help(const struct cli *cli, FILE *out, const char *section);
+
+#endif

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "cli_syntax.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <bsd/string.h>
+#include <cmdline_parse_etheraddr.h>
+#include <cmdline_parse_num.h>
+#include <rte_debug.h>
+
+/** What an argument in parentheses stands for. */
+enum arg_kind { ARG_NUM, ARG_PORT_OR_ALL, ARG_MAC, ARG_STRING, ARG_REST };
+
+static const struct arg {
+	const char *name;
+	enum arg_kind kind;
+	uint64_t max;
+} args[] = {
+	{"port_id", ARG_NUM, UINT16_MAX},
+	{"port_id|all", ARG_PORT_OR_ALL, UINT16_MAX},
+	{"queue_id", ARG_NUM, UINT16_MAX},
+	{"desc_id", ARG_NUM, UINT16_MAX},
+	{"size", ARG_NUM, UINT16_MAX},
+	{"level", ARG_NUM, UINT32_MAX},
+	{"num", ARG_NUM, UINT32_MAX},
+	{"value", ARG_NUM, UINT32_MAX},
+	{"length", ARG_NUM, UINT16_MAX},
+	{"seconds", ARG_NUM, UINT32_MAX},
+	{"vlan_id", ARG_NUM, UINT16_MAX},
+	{"domain", ARG_NUM, UINT16_MAX},
+	{"mask", ARG_NUM, UINT64_MAX},
+	{"XX:XX:XX:XX:XX:XX", ARG_MAC, 0},
+	{"name", ARG_STRING, 0},
+	{"x[,y]*", ARG_STRING, 0},
+	{"ident", ARG_REST, 0},
+	{"path", ARG_REST, 0},
+};
+
+/** A token and what its operations need. */
+struct token {
+	struct cmdline_token_hdr hdr; /* first member */
+	union {
+		struct cmdline_token_string_data str;
+		struct cmdline_token_num_data num;
+		struct cmdline_token_etheraddr mac;
+	};
+	const struct arg *arg; /* ARG_NUM, ARG_PORT_OR_ALL */
+	char text[256];        /* what str points to */
+};
+
+/* librte_cmdline looks for its own data right behind the header */
+static_assert(offsetof(struct token, str) == offsetof(struct cmdline_token_string, string_data),
+	      "a string token is a cmdline_token_string");
+
+struct compiled {
+	struct token *tokens;
+	cmdline_parse_inst_t inst; /* last member: ends in a flexible array */
+};
+
+static const struct arg *
+token_arg(cmdline_parse_token_hdr_t *hdr)
+{
+	return ((struct token *)(void *)hdr)->arg;
+}
+
+/* --- numbers and ports --- */
+
+static int
+parse_num(cmdline_parse_token_hdr_t *hdr, const char *text, void *out, unsigned int room)
+{
+	struct cmdline_token_num tk = {.num_data = {.type = RTE_UINT64}};
+	uint64_t v = 0;
+	int n = cmdline_parse_num(&tk.hdr, text, &v, sizeof(v));
+
+	if (n <= 0 || v > token_arg(hdr)->max)
+		return -1;
+	if (out != NULL && room >= sizeof(v))
+		memcpy(out, &v, sizeof(v));
+	return n;
+}
+
+static int
+help_num(cmdline_parse_token_hdr_t *hdr, char *out, unsigned int size)
+{
+	snprintf(out, size, "%s: number", token_arg(hdr)->name);
+	return 0;
+}
+
+static struct cmdline_token_ops num_ops = {
+	.parse = parse_num,
+	.get_help = help_num,
+};
+
+static int
+parse_port(cmdline_parse_token_hdr_t *hdr, const char *text, void *out, unsigned int room)
+{
+	uint64_t all = CLI_PORT_ALL;
+
+	if (strncmp(text, "all", 3) != 0 || !cmdline_isendoftoken(text[3]))
+		return parse_num(hdr, text, out, room);
+	if (out != NULL && room >= sizeof(all))
+		memcpy(out, &all, sizeof(all));
+	return 3;
+}
+
+static int
+complete_port_count(cmdline_parse_token_hdr_t *hdr)
+{
+	return 1;
+}
+
+static int
+complete_port(cmdline_parse_token_hdr_t *hdr, int i, char *out, unsigned int size)
+{
+	return strlcpy(out, "all", size) < size ? 0 : -1;
+}
+
+static int
+help_port(cmdline_parse_token_hdr_t *hdr, char *out, unsigned int size)
+{
+	snprintf(out, size, "number of a port, or all");
+	return 0;
+}
+
+static struct cmdline_token_ops port_ops = {
+	.parse = parse_port,
+	.complete_get_nb = complete_port_count,
+	.complete_get_elt = complete_port,
+	.get_help = help_port,
+};
+
+/* --- compilation --- */
+
+static const struct arg *
+find_arg(const char *name)
+{
+	for (size_t i = 0; i < RTE_DIM(args); i++) {
+		if (strcmp(args[i].name, name) == 0)
+			return &args[i];
+	}
+	return NULL;
+}
+
+/* Words to choose from: librte_cmdline separates them by '#'. */
+static void
+make_words(struct token *t, const char *words)
+{
+	if (strlcpy(t->text, words, sizeof(t->text)) >= sizeof(t->text))
+		rte_panic("too many alternatives in '%s'\n", words);
+	for (char *c = t->text; *c != '\0'; c++) {
+		if (*c == '|')
+			*c = '#';
+	}
+	t->hdr.ops = &cmdline_token_string_ops;
+	t->str.str = t->text;
+}
+
+static void
+make_arg(struct token *t, const struct arg *a)
+{
+	t->arg = a;
+	switch (a->kind) {
+	case ARG_NUM:
+		t->hdr.ops = &num_ops;
+		break;
+	case ARG_PORT_OR_ALL:
+		t->hdr.ops = &port_ops;
+		break;
+	case ARG_MAC:
+		t->hdr.ops = &cmdline_token_etheraddr_ops;
+		break;
+	case ARG_STRING:
+		t->hdr.ops = &cmdline_token_string_ops;
+		t->str.str = NULL;
+		break;
+	case ARG_REST:
+		t->hdr.ops = &cmdline_token_string_ops;
+		t->hdr.offset = offsetof(struct cli_words, rest);
+		t->str.str = TOKEN_STRING_MULTI;
+		break;
+	}
+}
+
+static void
+make_token(struct token *t, char *word, size_t index)
+{
+	size_t len = strlen(word);
+	const struct arg *a;
+
+	t->hdr.offset = (unsigned int)(index * sizeof(union cli_word));
+	if (word[0] != '(') {
+		make_words(t, word);
+		return;
+	}
+	if (word[len - 1] != ')')
+		rte_panic("malformed word '%s' in the syntax of a command\n", word);
+	word[len - 1] = '\0';
+	a = find_arg(word + 1);
+	if (a != NULL)
+		make_arg(t, a);
+	else
+		make_words(t, word + 1);
+}
+
+static size_t
+count_words(const char *syntax)
+{
+	size_t n = 1;
+
+	for (const char *c = syntax; *c != '\0'; c++)
+		n += *c == ' ';
+	return n;
+}
+
+cmdline_parse_inst_t *
+cli_compile(const struct cli_row *row, void (*f)(void *, struct cmdline *, void *), void *data)
+{
+	size_t n = count_words(row->syntax), i = 0;
+	struct compiled *c;
+	char text[512], *word, *save;
+
+	if (n > CLI_WORDS_MAX || strlcpy(text, row->syntax, sizeof(text)) >= sizeof(text))
+		rte_panic("syntax '%s' is too long\n", row->syntax);
+	c = calloc(1, sizeof(*c) + (n + 1) * sizeof(c->inst.tokens[0]));
+	if (c == NULL)
+		return NULL;
+	c->tokens = calloc(n, sizeof(*c->tokens));
+	if (c->tokens == NULL) {
+		free(c);
+		return NULL;
+	}
+	c->inst.f = f;
+	c->inst.data = data;
+	c->inst.help_str = row->syntax;
+	for (word = strtok_r(text, " ", &save); word != NULL; word = strtok_r(NULL, " ", &save)) {
+		make_token(&c->tokens[i], word, i);
+		c->inst.tokens[i] = &c->tokens[i].hdr;
+		i++;
+	}
+	return &c->inst;
+}
+
+void
+cli_compiled_free(cmdline_parse_inst_t *inst)
+{
+	struct compiled *c = container_of(inst, struct compiled, inst);
+
+	free(c->tokens);
+	free(c);
+}

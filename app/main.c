@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Start and end. What is made is undone in the reverse order, whatever the
+ * reason for ending: quit, a signal, or an error half-way.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <libgen.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bsd/string.h>
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_lcore.h>
+#include <rte_mbuf.h>
+
+#include "app.h"
+#include "base/log.h"
+#include "gmem/sigbus.h"
+#include "worker.h"
+
+static int fail(const struct app *app, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/** Say in one line why the program cannot run. */
+static int
+fail(const struct app *app, const char *fmt, ...)
+{
+	va_list ap;
+
+	fprintf(stderr, "%s: ", app->name);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	return -1;
+}
+
+void
+app_quit(struct app *app)
+{
+	ev_stop(app->loop);
+}
+
+/* With what the command line says about all sockets as defaults. */
+static int
+parse_device(const struct app *app, const char *devargs, struct vhost_devargs *a, char *err,
+	     size_t errlen)
+{
+	vhost_devargs_init(a);
+	a->mode = app->opt.socket_mode;
+	a->owner = app->opt.socket_owner;
+	a->group = app->opt.socket_group;
+	return vhost_devargs_parse(devargs, a, err, errlen);
+}
+
+struct port *
+app_attach(struct app *app, const char *devargs, char *err, size_t errlen)
+{
+	struct vhost_devargs a;
+
+	if (parse_device(app, devargs, &a, err, errlen) < 0)
+		return NULL;
+	return vhost_port_new(&app->vhost, &a, err, errlen);
+}
+
+/* --- start --- */
+
+static int
+parse_command_line(struct app *app, int argc, char **argv)
+{
+	char err[256];
+
+	if (argv_split(argc, argv, &app->args) < 0)
+		return fail(app, "out of memory");
+	options_init(&app->opt);
+	if (options_parse(&app->opt, app->args.argc, app->args.argv, err, sizeof(err)) < 0)
+		return fail(app, "%s", err);
+	for (int i = 0; i < app->args.nvdev; i++) {
+		struct vhost_devargs a;
+
+		if (parse_device(app, app->args.vdev[i], &a, err, sizeof(err)) < 0)
+			return fail(app, "%s", err);
+	}
+	return 0;
+}
+
+static void
+usage_hook(const char *prog)
+{
+	options_usage(stdout, prog);
+	fputc('\n', stdout);
+}
+
+static int
+start_eal(struct app *app)
+{
+	rte_set_application_usage_hook(usage_hook);
+	if (rte_eal_init(app->args.eal_argc, app->args.eal_argv) < 0)
+		return fail(app, "cannot initialise EAL: %s", rte_strerror(rte_errno));
+	app->eal = true;
+	if (rte_lcore_count() < 2)
+		return fail(app, "one lcore is for control, at least one more is needed to forward:"
+				 " -l 0-1, or --lcores '0@0,1@0' to share a CPU");
+	if (app->opt.nb_cores >= rte_lcore_count())
+		return fail(app, "--nb-cores=%u: there are %u", app->opt.nb_cores,
+			    rte_lcore_count() - 1);
+	return 0;
+}
+
+static int
+make_mempool(struct app *app)
+{
+	const struct options *o = &app->opt;
+
+	app->mp = rte_pktmbuf_pool_create("mb_pool_0", o->total_num_mbufs, o->mbcache, 0,
+					  (uint16_t)o->mbuf_size, SOCKET_ID_ANY);
+	if (app->mp == NULL)
+		return fail(app, "cannot make %u mbufs: %s (see --total-num-mbufs)",
+			    o->total_num_mbufs, rte_strerror(rte_errno));
+	return 0;
+}
+
+static void
+find_state_dir(struct app *app)
+{
+	int ret = vhost_state_dir(app->opt.state_dir, app->state_dir, sizeof(app->state_dir));
+
+	if (ret == 0) {
+		app->vhost.state_dir = app->state_dir;
+		return;
+	}
+	log_warn(NULL, "no directory for ring state (%s): a crash costs guests a reset",
+		 strerror(-ret));
+}
+
+static int
+make_switch(struct app *app)
+{
+	struct fdb_config fdb = {
+		.limit = app->opt.fdb_limit,
+		.port_limit = app->opt.fdb_port_limit,
+		.ageing_s = app->opt.fdb_age,
+	};
+	int ret;
+
+	app->loop = ev_loop_new();
+	if (app->loop == NULL)
+		return fail(app, "event loop: %s", strerror(errno));
+	ret = workers_init(app);
+	if (ret < 0)
+		return fail(app, "workers: %s", strerror(-ret));
+	ret = sw_init(&app->sw, app->nworkers, &fdb, app->mp, app->loop);
+	if (ret < 0)
+		return fail(app, "switch: %s", strerror(-ret));
+	app->vhost.sw = &app->sw;
+	return 0;
+}
+
+static int
+make_ports(struct app *app)
+{
+	char err[256];
+
+	for (int i = 0; i < app->args.nvdev; i++) {
+		struct port *p = app_attach(app, app->args.vdev[i], err, sizeof(err));
+
+		if (p == NULL)
+			return fail(app, "%s", err);
+		p->started = !app->opt.disable_device_start;
+		printf("Port %u: " RTE_ETHER_ADDR_PRT_FMT "\n", p->id,
+		       RTE_ETHER_ADDR_BYTES(&p->mac));
+	}
+	sw_publish(&app->sw);
+	return 0;
+}
+
+static int
+make_cli(struct app *app)
+{
+	app->cli = cli_new(app);
+	if (app->cli == NULL)
+		return fail(app, "out of memory");
+	return 0;
+}
+
+static int
+init(struct app *app, int argc, char **argv)
+{
+	static int (*const steps[])(struct app * app) = {
+		start_eal, make_mempool, make_switch, make_cli, make_ports,
+	};
+	int ret;
+
+	if (parse_command_line(app, argc, argv) < 0)
+		return -1;
+	if (app->opt.help) {
+		options_usage(stdout, app->name);
+		exit(0);
+	}
+	ret = sigbus_install();
+	if (ret < 0)
+		return fail(app, "SIGBUS handler: %s", strerror(-ret));
+	find_state_dir(app);
+	for (size_t i = 0; i < RTE_DIM(steps); i++) {
+		if (steps[i](app) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* --- run --- */
+
+static int
+run(struct app *app)
+{
+	const struct options *o = &app->opt;
+	int ret;
+
+	ret = ctl_init(app);
+	if (ret < 0)
+		return fail(app, "signals: %s", strerror(-ret));
+	workers_launch(app);
+	if (o->cmdline_file != NULL)
+		cli_run_file(app->cli, o->cmdline_file);
+	if (o->auto_start || !o->interactive)
+		sw_start(&app->sw, true);
+	fflush(stdout);
+	if (o->interactive) {
+		ret = cli_prompt(app->cli);
+		if (ret < 0)
+			return fail(app, "standard input: %s", strerror(-ret));
+	}
+	ev_run(app->loop);
+	return 0;
+}
+
+/* --- end --- */
+
+static void
+close_ports(struct app *app)
+{
+	for (uint16_t id = 0; id < app->sw.nports; id++) {
+		if (app->sw.port[id] == NULL)
+			continue;
+		sw_port_remove(&app->sw, app->sw.port[id]);
+		printf("Port %u is closed\n", id);
+	}
+}
+
+static void
+finish(struct app *app)
+{
+	if (app->cli != NULL)
+		cli_free(app->cli);
+	if (app->vhost.sw != NULL) {
+		sw_start(&app->sw, false);
+		workers_join(app);
+		close_ports(app);
+		sw_fini(&app->sw);
+	}
+	workers_fini(app);
+	if (app->loop != NULL)
+		ev_loop_free(app->loop);
+	argv_free(&app->args);
+}
+
+int
+main(int argc, char **argv)
+{
+	static struct app app;
+	int ret;
+
+	app.name = basename(argv[0]);
+	app.testpmd = strcmp(app.name, "dpdk-testpmd") == 0 || strcmp(app.name, "testpmd") == 0;
+	ctl_block_signals();
+	ret = init(&app, argc, argv);
+	if (ret == 0)
+		ret = run(&app);
+	finish(&app);
+	if (ret == 0)
+		puts("\nBye...");
+	if (app.eal)
+		rte_eal_cleanup();
+	return ret == 0 ? 0 : 1;
+}

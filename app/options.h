@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The options after "--": dpdk-testpmd's with their meaning there, and ours.
+ * One table row each; --help is printed from the table.
+ */
+#ifndef APP_OPTIONS_H
+#define APP_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include <rte_ether.h>
+
+#define OPT_PEERS_MAX 64
+#define OPT_TXPKTS_MAX 8 /* segments, testpmd's limit */
+
+#define OPT_UNSET UINT32_MAX
+
+enum port_topology { TOPOLOGY_PAIRED, TOPOLOGY_CHAINED, TOPOLOGY_LOOP };
+
+struct opt_peer {
+	uint16_t port;
+	struct rte_ether_addr mac;
+};
+
+struct options {
+	/* running */
+	bool help;
+	bool interactive;
+	bool auto_start;
+	bool tx_first;
+	bool disable_device_start;
+	bool record_core_cycles;
+	bool record_burst_stats;
+	uint32_t stats_period; /* seconds, 0: never */
+	const char *cmdline_file;
+
+	/* forwarding */
+	const char *forward_mode; /* NULL: the program's default */
+#define OPT_UNSET UINT32_MAX
+
+	enum port_topology topology;
+	uint32_t nb_cores, nb_ports; /* 0: all */
+	uint64_t coremask, portmask; /* 0: not given */
+	const char *portlist;
+	uint32_t burst;
+	uint32_t rxq, txq; /* OPT_UNSET: what each port has */
+	uint32_t rxd, txd;
+	uint32_t rxfreet, txfreet, txrst;
+	uint64_t rx_offloads, tx_offloads;
+	uint32_t max_pkt_len;
+	uint32_t ntxpkts;
+	uint32_t txpkts[OPT_TXPKTS_MAX];
+	uint32_t npeers;
+	struct opt_peer peer[OPT_PEERS_MAX];
+
+	/* memory */
+	uint32_t total_num_mbufs;
+	uint32_t mbuf_size;
+	uint32_t mbcache;
+
+	/* ours */
+	bool poll;
+	uint32_t idle_us;
+	uint32_t fdb_limit, fdb_port_limit, fdb_age;
+	const char *state_dir;
+	mode_t socket_mode;
+	uid_t socket_owner;
+	gid_t socket_group;
+};
+
+void options_init(struct options *o);
+
+/** 0, or -EINVAL with a sentence in @p err. Keeps pointers into @p argv. */
+int options_parse(struct options *o, int argc, char **argv, char *err, size_t errlen);
+
+void options_usage(FILE *out, const char *prog);
+
+/** "64,128": lengths of the segments of generated frames. Number of them, or -EINVAL. */
+int options_parse_list(const char *text, uint32_t *list, uint32_t max);
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What "show" prints about ports, in dpdk-testpmd's format to the byte: scripts
+ * parse it. Control thread.
+ */
+#ifndef APP_SHOW_H
+#define APP_SHOW_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+struct app;
+struct port;
+
+/** Counters at the previous "show port stats", for the rates. [ctl] */
+struct show_rate {
+	uint64_t ns; /* 0: never shown */
+	uint64_t rx, tx, rx_bytes, tx_bytes;
+};
+
+void show_port_info(const struct app *app, const struct port *p, FILE *out);
+void show_port_summary_head(const struct app *app, FILE *out);
+void show_port_summary(const struct port *p, FILE *out);
+void show_port_stats(struct app *app, const struct port *p, FILE *out);
+void show_port_xstats(const struct app *app, const struct port *p, FILE *out);
+
+/** "The valid ports array is [ 0 1 ]" */
+void show_valid_ports(const struct app *app, FILE *out);
+
+/** --stats-period: every port's statistics on a cleared screen. */
+void show_periodic(struct app *app, FILE *out);
+
+#endif
