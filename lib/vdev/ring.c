@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* From the facts about a ring to a running struct vq, and back. */
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "vdev/ring.h"
@@ -79,10 +77,9 @@ ring_moved(struct vdev *d, const struct vdev_queue *q)
 }
 
 /**
- * Where the ring stands by what the frontend said. In-order processing makes
- * two corrections safe that other frontends need: a packed base of 16 bits
- * (virtio-user) lacks the used half, and a split base that differs from the used
- * index means requests nobody completed, which start again from there.
+ * Where the ring stands by what the frontend said. A split base that differs
+ * from the used index means requests nobody completed, or a frontend that does
+ * not know: with in-order processing both start again from the used index.
  */
 static struct vq_state
 state_said(const struct vdev_queue *q, const struct vq_setup *s)
@@ -90,15 +87,8 @@ state_said(const struct vdev_queue *q, const struct vq_setup *s)
 	uint32_t fresh = s->layout == VQ_PACKED ? PACKED_BASE_FRESH : 0;
 	struct vq_state st = vq_state_from_base(s->layout, q->base_set ? q->base : fresh);
 
-	if (s->layout == VQ_PACKED) {
-		if (q->base >> 16 == 0 && q->base_set) {
-			st.used = st.avail;
-			st.used_wrap = st.avail_wrap;
-		}
-	} else if (!q->base_ours) {
-		st.used = vq_split_used_idx(s->layout, s->device);
-		st.avail = st.used;
-	}
+	if (s->layout != VQ_PACKED && !q->base_ours)
+		st.avail = st.used = vq_split_used_idx(s->layout, s->device);
 	return st;
 }
 
@@ -300,16 +290,6 @@ ring_close_fds(struct vdev_queue *q)
 			close(*fds[i]);
 		*fds[i] = -1;
 	}
-}
-
-void
-ring_poke(int fd)
-{
-	struct pollfd p = {.fd = fd, .events = POLLOUT};
-
-	/* the peer may have made it blocking and full: then it has its event already */
-	if (fd >= 0 && poll(&p, 1, 0) == 1 && (p.revents & POLLOUT))
-		(void)!eventfd_write(fd, 1);
 }
 
 struct vdev_queue *

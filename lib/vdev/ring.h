@@ -45,9 +45,6 @@ void ring_close_fds(struct vdev_queue *q);
 /** Whether a running ring's areas are no longer where they were when it was started. */
 bool ring_moved(struct vdev *d, const struct vdev_queue *q);
 
-/** Write to an eventfd of the frontend's; never blocks. -1 is fine. */
-void ring_poke(int fd);
-
 /* --- space.c: what guest addresses mean --- */
 
 /**

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "vdev/ring.h"
+#include "virtq/notify.h"
 
 #define STATUS_NEEDS_RESET 0x40u
 
@@ -149,7 +150,8 @@ ring_broke(struct vdev *d, struct vdev_queue *q)
 	d->counters.ring_errors++;
 	log_peer(&d->log_limit, d->name, "queue %u is broken and stopped: %s", ring_index(d, q),
 		 q->why);
-	ring_poke(q->err_fd);
+	if (q->err_fd >= 0)
+		notify_write(q->err_fd);
 	if (d->transport != NULL && d->transport->ring_error != NULL)
 		d->transport->ring_error(d, ring_index(d, q));
 }

@@ -8,6 +8,7 @@
 
 #define STATUS_FEATURES_OK 0x08u
 #define STATUS_NEEDS_RESET 0x40u
+#define WATCH_MS 200
 #define MTU_MIN 68 /* virtio spec 5.1.4.1, IPv4's smallest */
 
 /**
@@ -128,11 +129,25 @@ vdev_free(struct vdev *d, bool keep_state)
 	free(d);
 }
 
+/** A truncated file is noticed by whoever touches it, in a signal handler that can tell nobody. */
+static void
+watch_run(struct ev_timer *t)
+{
+	struct vdev *d = container_of(t, struct vdev, watch);
+
+	if (atomic_load_explicit(&d->fault.dead, memory_order_relaxed) && !d->fault_seen)
+		vdev_attention(d);
+	ev_timer_arm(d->cfg.loop, &d->watch, WATCH_MS);
+}
+
 void
 vdev_connect(struct vdev *d, const struct vdev_transport *t, void *ctx)
 {
 	d->transport = t;
 	d->transport_ctx = ctx;
+	d->watch.cb = watch_run;
+	if (d->cfg.loop != NULL)
+		ev_timer_arm(d->cfg.loop, &d->watch, WATCH_MS);
 }
 
 /** Everything the frontend said; the rings stand still and keep their entry in the journal. */
@@ -162,6 +177,7 @@ forget_session(struct vdev *d)
 void
 vdev_disconnect(struct vdev *d)
 {
+	ev_timer_cancel(&d->watch);
 	vdev_pause(d);
 	forget_session(d);
 	d->transport = NULL;

@@ -145,6 +145,7 @@ struct vdev {
 	struct vq_mem *vq_mem; /* what running queues use */
 	struct vq_host host;
 	struct vdev_attn *attn; /* workers' way to control */
+	struct ev_timer watch;  /* looks for faults while connected */
 	struct vq_journal_file *journal;
 	struct log_limit log_limit;
 	struct vdev_counters counters;

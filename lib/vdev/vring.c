@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "vdev/ring.h"
+#include "virtq/notify.h"
 
 /**
  * The queue a fact is about, ready to be changed: a running ring is stopped
@@ -127,7 +128,8 @@ vdev_vq_set_call(struct vdev *d, uint32_t i, int fd)
 		if (!d->paused)
 			d->cfg.ops->grace(d);
 		/* what the old one was told in between may have gone nowhere */
-		ring_poke(fd);
+		if (fd >= 0)
+			notify_write(fd);
 	}
 	if (old >= 0)
 		close(old);
@@ -144,8 +146,8 @@ vdev_vq_set_err(struct vdev *d, uint32_t i, int fd)
 	if (q->err_fd >= 0)
 		close(q->err_fd);
 	q->err_fd = fd;
-	if (q->broken)
-		ring_poke(fd);
+	if (q->broken && fd >= 0)
+		notify_write(fd);
 	return 0;
 }
 
