@@ -131,18 +131,19 @@ void
 dp_publish(struct dp_ctl *c, struct dataplane *dp)
 {
 	struct dataplane *old = atomic_load_explicit(&c->live, memory_order_relaxed);
+	const uint32_t nworkers = c->nworkers;
 	int *fds[DP_WORKERS_MAX];
 	uint32_t nfds[DP_WORKERS_MAX];
 
-	for (uint32_t i = 0; i < c->nworkers; i++)
+	for (uint32_t i = 0; i < nworkers; i++)
 		fds[i] = watch_worker(&c->worker[i], dp, &dp->worker[i], &nfds[i]);
 	/* pairs with dp_sleep(): either the worker sees dp or we see it asleep */
 	atomic_store_explicit(&c->live, dp, memory_order_seq_cst);
-	for (uint32_t i = 0; i < c->nworkers; i++)
+	for (uint32_t i = 0; i < nworkers; i++)
 		if (atomic_load_explicit(&c->worker[i].asleep, memory_order_seq_cst))
 			wake_one(&c->worker[i]);
 	dp_grace(c);
-	for (uint32_t i = 0; i < c->nworkers; i++) {
+	for (uint32_t i = 0; i < nworkers; i++) {
 		struct dp_wait *wait = &c->worker[i];
 
 		del_old(wait->epfd, wait->fds, wait->nfds, fds[i], nfds[i]);

@@ -96,11 +96,8 @@ struct vhu_row {
 	bool pause; /* the workers let go of that ring (VHU_NO_RING: of all) while it is handled */
 	enum vhu_reply reply;
 	uint64_t needs; /* protocol features, all of them negotiated */
-	vhu_handler *
-		/*
-		 * asked after vdev_sync(): did it do what was meant? A no is told, never punished
-		 */
-		verify;
+	/* asked after vdev_sync(): did it do what was meant? A no is told, never punished */
+	vhu_handler *verify;
 };
 
 /** The row of a request, or NULL when there is none. */

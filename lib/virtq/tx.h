@@ -430,7 +430,7 @@ tx_flush(struct pktq *q)
 	uint16_t n, done, sent;
 
 	while (q->held > 0 && !vq_unusable(vq)) {
-		for (n = 0; n < RTE_MIN(q->held, TX_FLUSH_BURST); n++) {
+		for (n = 0; n < TX_FLUSH_BURST && n < q->held; n++) {
 			if (!vq_held_view(vq, n, &view[n], segs[n], TX_FLUSH_SEGS))
 				break;
 			list[n] = &view[n];
