@@ -17,6 +17,7 @@
 #include "argv.h"
 #include "base/ev.h"
 #include "cli.h"
+#include "control_socket.h"
 #include "ctl.h"
 #include "options.h"
 #include "show.h"
@@ -40,6 +41,7 @@ struct app {
 	struct rte_mempool *mp;
 	struct vhost_env vhost;
 	struct cli *cli;
+	struct control_socket *control; /* NULL: none */
 	struct show_rate rate[DP_PORTS_MAX];
 
 	/* [fixed] once the workers run */

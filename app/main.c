@@ -185,11 +185,34 @@ make_cli(struct app *app)
 	return 0;
 }
 
+/* A socket the user named must work; another switch may have the default one. */
+static int
+make_control_socket(struct app *app)
+{
+	const struct options *o = &app->opt;
+	char path[PATH_MAX], err[256];
+
+	if (o->no_control || (o->control == NULL && app->vhost.state_dir == NULL))
+		return 0;
+	if (o->control != NULL)
+		strlcpy(path, o->control, sizeof(path));
+	else
+		snprintf(path, sizeof(path), "%.*s/control", (int)sizeof(path) - 16,
+			 app->state_dir);
+	app->control = control_socket_new(app, path, o->control_mode, err, sizeof(err));
+	if (app->control != NULL)
+		return 0;
+	if (o->control != NULL)
+		return fail(app, "%s", err);
+	log_warn(NULL, "%s; vqsctl cannot reach this switch (see --control)", err);
+	return 0;
+}
+
 static int
 init(struct app *app, int argc, char **argv)
 {
 	static int (*const steps[])(struct app * app) = {
-		start_eal, make_mempool, make_switch, make_cli, make_ports,
+		start_eal, make_mempool, make_switch, make_cli, make_control_socket, make_ports,
 	};
 	int ret;
 
@@ -252,6 +275,7 @@ close_ports(struct app *app)
 static void
 finish(struct app *app)
 {
+	control_socket_free(app->control);
 	if (app->cli != NULL)
 		cli_free(app->cli);
 	if (app->vhost.sw != NULL) {

@@ -136,6 +136,12 @@ call_socket_mode(struct options *o, const char *value)
 }
 
 static int
+call_control_mode(struct options *o, const char *value)
+{
+	return vhost_parse_mode(value, &o->control_mode);
+}
+
+static int
 call_socket_owner(struct options *o, const char *value)
 {
 	return vhost_parse_owner(value, &o->socket_owner);
@@ -210,6 +216,11 @@ static const struct opt_row rows[] = {
 	    "seconds until an unused address is forgotten, 0: never"),
 	STR("state-dir", state_dir, "DIR",
 	    "where ring state survives a crash; default /run/vqswitch"),
+	STR("control", control, "PATH",
+	    "socket vqsctl talks to; default 'control' in the state directory"),
+	CALL("control-mode", call_control_mode, "MODE",
+	    "permissions of the control socket; default 0600"),
+	FLAG("no-control", no_control, "no control socket"),
 	CALL("socket-mode", call_socket_mode, "MODE", "permissions of vhost-user sockets"),
 	CALL("socket-owner", call_socket_owner, "USER", "owner of vhost-user sockets"),
 	CALL("socket-group", call_socket_group, "GROUP", "group of vhost-user sockets"),
@@ -380,6 +391,7 @@ options_init(struct options *o)
 		.idle_us = 100,
 		.fdb_limit = FDB_LIMIT_DEFAULT,
 		.fdb_age = FDB_AGEING_DEFAULT,
+		.control_mode = 0600,
 		.socket_owner = (uid_t)-1,
 		.socket_group = (gid_t)-1,
 	};

@@ -67,6 +67,9 @@ struct options {
 	uint32_t idle_us;
 	uint32_t fdb_limit, fdb_port_limit, fdb_age;
 	const char *state_dir;
+	const char *control; /* NULL: in the state directory, if there is one */
+	mode_t control_mode;
+	bool no_control;
 	mode_t socket_mode;
 	uid_t socket_owner;
 	gid_t socket_group;

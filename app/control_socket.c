@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "control_socket.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <bsd/string.h>
+
+#include "app.h"
+#include "base/log.h"
+
+#define LINE_LEN_MAX 4096 /* a longer command ends the connection */
+#define CLIENTS_MAX 32
+
+/** One connection. Either it has an answer to send, or it is read from. */
+struct client {
+	struct ev_source io;
+	struct control_socket *cs;
+	char line[LINE_LEN_MAX];
+	size_t line_len;
+	char *answer; /* being sent, NULL: none */
+	size_t answer_len, answer_sent;
+	LIST_ENTRY(client) entry;
+};
+
+struct control_socket {
+	struct ev_source listener;
+	struct app *app;
+	unsigned int nclients;
+	LIST_HEAD(, client) clients;
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+};
+
+static void
+client_free(struct client *c)
+{
+	ev_del(&c->io);
+	close(c->io.fd);
+	LIST_REMOVE(c, entry);
+	c->cs->nclients--;
+	free(c->answer);
+	free(c);
+}
+
+/* Run one line and keep what it printed as the answer. False: out of memory. */
+static bool
+execute(struct client *c, char *line)
+{
+	size_t len = 0;
+	char *text = NULL;
+	FILE *out = open_memstream(&text, &len);
+	bool ok;
+
+	if (out == NULL)
+		return false;
+	ok = cli_run_line(c->cs->app->cli, line, out);
+	fputc('\0', out);
+	fputc(ok ? '0' : '1', out);
+	if (fclose(out) != 0) {
+		free(text);
+		return false;
+	}
+	c->answer = text;
+	c->answer_len = len;
+	c->answer_sent = 0;
+	return true;
+}
+
+/* False: the connection is gone. */
+static bool
+send_answer(struct client *c)
+{
+	while (c->answer_sent < c->answer_len) {
+		ssize_t n = send(c->io.fd, c->answer + c->answer_sent,
+				 c->answer_len - c->answer_sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return errno == EAGAIN;
+		c->answer_sent += (size_t)n;
+	}
+	free(c->answer);
+	c->answer = NULL;
+	return true;
+}
+
+/* Answer the complete lines that have arrived, one answer under way at a time. False: close. */
+static bool
+serve_lines(struct client *c)
+{
+	while (c->answer == NULL) {
+		char line[LINE_LEN_MAX + 2];
+		char *end = memchr(c->line, '\n', c->line_len);
+		size_t len;
+
+		if (end == NULL)
+			return c->line_len < LINE_LEN_MAX;
+		len = (size_t)(end - c->line) + 1;
+		if (memchr(c->line, '\0', len) != NULL)
+			return false;
+		memcpy(line, c->line, len);
+		line[len] = '\0';
+		c->line_len -= len;
+		memmove(c->line, end + 1, c->line_len);
+		if (!execute(c, line) || !send_answer(c))
+			return false;
+	}
+	return true;
+}
+
+/* False: the peer has closed or is in error. */
+static bool
+read_lines(struct client *c)
+{
+	ssize_t n = recv(c->io.fd, c->line + c->line_len, LINE_LEN_MAX - c->line_len, MSG_DONTWAIT);
+
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR;
+	c->line_len += (size_t)n;
+	return n > 0;
+}
+
+static void
+on_client(struct ev_source *src, uint32_t events)
+{
+	struct client *c = container_of(src, struct client, io);
+	bool ok = true;
+
+	if (c->answer != NULL)
+		ok = send_answer(c);
+	else if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+		ok = read_lines(c);
+	if (ok)
+		ok = serve_lines(c);
+	if (!ok) {
+		client_free(c);
+		return;
+	}
+	ev_mod(&c->io, c->answer != NULL ? EPOLLOUT : EPOLLIN);
+}
+
+static void
+on_listener(struct ev_source *src, uint32_t events)
+{
+	struct control_socket *cs = container_of(src, struct control_socket, listener);
+	int fd = accept4(src->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct client *c;
+
+	if (fd < 0)
+		return;
+	c = cs->nclients < CLIENTS_MAX ? calloc(1, sizeof(*c)) : NULL;
+	if (c == NULL) {
+		close(fd);
+		return;
+	}
+	c->cs = cs;
+	c->io = (struct ev_source){.fd = fd, .cb = on_client};
+	LIST_INSERT_HEAD(&cs->clients, c, entry);
+	cs->nclients++;
+	if (ev_add(cs->app->loop, &c->io, EPOLLIN) < 0)
+		client_free(c);
+}
+
+/* Whether somebody answers at @p addr; a socket file nobody listens on is left over. */
+static bool
+in_use(const struct sockaddr_un *addr)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	bool used;
+
+	if (fd < 0)
+		return false;
+	used = connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0 || errno == EAGAIN;
+	close(fd);
+	return used;
+}
+
+/* A listening descriptor or -errno. */
+static int
+listen_at(const struct sockaddr_un *addr, mode_t mode)
+{
+	struct stat st;
+	int fd, err;
+
+	if (lstat(addr->sun_path, &st) == 0) {
+		if (!S_ISSOCK(st.st_mode))
+			return -EEXIST;
+		if (in_use(addr))
+			return -EADDRINUSE;
+		unlink(addr->sun_path);
+	}
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	/* fchmod() before bind() decides the file's mode: nobody gets in between the two calls */
+	if (fchmod(fd, mode) == 0 && bind(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0 &&
+	    chmod(addr->sun_path, mode) == 0 && listen(fd, CLIENTS_MAX) == 0)
+		return fd;
+	err = errno;
+	close(fd);
+	return -err;
+}
+
+struct control_socket *
+control_socket_new(struct app *app, const char *path, mode_t mode, char *err, size_t errlen)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	struct control_socket *cs = calloc(1, sizeof(*cs));
+	int fd;
+
+	if (cs == NULL) {
+		snprintf(err, errlen, "out of memory");
+		return NULL;
+	}
+	if (strlcpy(addr.sun_path, path, sizeof(addr.sun_path)) >= sizeof(addr.sun_path)) {
+		snprintf(err, errlen, "control socket path '%s' is longer than %zu bytes", path,
+			 sizeof(addr.sun_path) - 1);
+		free(cs);
+		return NULL;
+	}
+	fd = listen_at(&addr, mode);
+	if (fd < 0) {
+		snprintf(err, errlen, "control socket '%s': %s", path, strerror(-fd));
+		free(cs);
+		return NULL;
+	}
+	strlcpy(cs->path, path, sizeof(cs->path));
+	cs->app = app;
+	LIST_INIT(&cs->clients);
+	cs->listener = (struct ev_source){.fd = fd, .cb = on_listener};
+	if (ev_add(app->loop, &cs->listener, EPOLLIN) < 0) {
+		snprintf(err, errlen, "control socket '%s' cannot be watched", path);
+		control_socket_free(cs);
+		return NULL;
+	}
+	return cs;
+}
+
+void
+control_socket_free(struct control_socket *cs)
+{
+	struct client *c;
+
+	if (cs == NULL)
+		return;
+	while ((c = LIST_FIRST(&cs->clients)) != NULL)
+		client_free(c);
+	ev_del(&cs->listener);
+	close(cs->listener.fd);
+	unlink(cs->path);
+	free(cs);
+}

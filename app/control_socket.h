@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The control socket: the prompt's commands for programs and for vqsctl(1).
+ *
+ * A client sends command lines. Each is answered, in order, by what the command
+ * printed, a NUL byte, and '0' (done) or '1' (refused or failed). Who may
+ * connect is decided by the mode of the socket file. A client that does not
+ * read its answers is not read from until it does; it holds up nobody else.
+ *
+ * Control thread.
+ */
+#ifndef APP_CONTROL_SOCKET_H
+#define APP_CONTROL_SOCKET_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+struct app;
+struct control_socket;
+
+/** Listen at @p path with permissions @p mode. NULL with a sentence in @p err. */
+struct control_socket *control_socket_new(struct app *app, const char *path, mode_t mode, char *err,
+					  size_t errlen);
+
+/** Close every client, remove the socket file, free. NULL is fine. */
+void control_socket_free(struct control_socket *cs);
+
+#endif
