@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <string.h>
+
 #include <rte_hash_crc.h>
 #include <rte_ip.h>
 
@@ -43,6 +47,14 @@ hash_ip(struct pkt_hdrs *h)
 	return hash_pair(fold_ipv6(ip6->src_addr), fold_ipv6(ip6->dst_addr), h->proto);
 }
 
+/* Not "l4_len != 0": the ports count also where the rest of the header does not fit the copy. */
+static bool
+has_ports(const struct pkt_hdrs *h)
+{
+	return (h->proto == IPPROTO_TCP || h->proto == IPPROTO_UDP || h->proto == IPPROTO_SCTP) &&
+	       !h->fragment && h->l2_len + h->l3_len + 2 * sizeof(uint16_t) <= h->n;
+}
+
 uint32_t
 pkt_flow_hash(const struct pkt *p)
 {
@@ -55,7 +67,7 @@ pkt_flow_hash(const struct pkt *p)
 		v = hash_pair(fold_mac(&p->eth.src_addr), fold_mac(&p->eth.dst_addr), h.ether_type);
 	} else {
 		v = hash_ip(&h);
-		if (h.l4_len != 0) {
+		if (has_ports(&h)) {
 			memcpy(port, pkt_hdrs_l4(&h), sizeof(port));
 			v = hash_pair(port[0], port[1], v);
 		}

@@ -178,8 +178,8 @@ emit(struct gso_job *j, struct gso_out *o, const struct pkt *p)
 	if (m == NULL)
 		return false;
 	hdr = rte_pktmbuf_mtod(m, uint8_t *);
-	fix_ip(j, hdr);
 	j->kind->fix(j, hdr);
+	fix_ip(j, hdr); /* last: it sums the header */
 	if (!set_csum(j, o, m, &vnet) || !pkt_from_mbuf(view, m, o->segs, o->nsegs)) {
 		rte_pktmbuf_free(m);
 		return false;

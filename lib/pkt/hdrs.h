@@ -15,7 +15,7 @@
 #include "pkt/pkt.h"
 
 #define PKT_HDRS_MAX 256 /* Ethernet, two VLAN tags, IP with extensions, TCP with options */
-#define PKT_HDRS_L4 96   /* enough for the ports behind all but odd IPv6 extension chains */
+#define PKT_HDRS_L4 96   /* enough for the ports behind all but long IPv6 extension chains */
 
 struct pkt_hdrs {
 	uint16_t n;      /* bytes copied, <= len of the frame */

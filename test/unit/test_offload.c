@@ -1,0 +1,518 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Software offloads against a reference that cuts and sums byte by byte and
+ * shares no code with the library.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <linux/virtio_net.h>
+
+#include <rte_mbuf.h>
+
+#include "eal.h"
+#include "frame.h"
+#include "pkt/offload.h"
+
+#define ROUNDS 2000
+#define OUT_MAX 512
+#define GSO_UDP_L4 5
+
+static struct rte_mempool *pool;
+static struct pkt out[OUT_MAX];
+static struct pkt_seg out_segs[2 * OUT_MAX];
+
+/* --- the reference --- */
+
+static void
+ref_ip(const struct frame *f, uint8_t *b, uint32_t len, uint32_t index, bool same_id)
+{
+	uint8_t *ip = b + f->l2;
+
+	if (f->ip6) {
+		frame_put16(ip + 4, len - f->l2 - 40);
+		return;
+	}
+	frame_put16(ip + 2, len - f->l2);
+	if (!same_id)
+		frame_put16(ip + 4, (frame_get16(ip + 4) + index) & 0xffff);
+	frame_put16(ip + 10, 0);
+	frame_put16(ip + 10, ~frame_sum(ip, f->l3, 0) & 0xffff);
+}
+
+static void
+ref_csum(const struct frame *f, uint8_t *b, uint32_t len)
+{
+	uint8_t *l4 = b + f->l2 + f->l3, *field = l4 + f->vnet.csum_offset;
+	uint32_t l4_len = len - f->l2 - f->l3, sum;
+
+	frame_put16(field, 0);
+	sum = frame_sum(l4, l4_len, frame_pseudo_sum(f, b, l4_len)) ^ 0xffff;
+	frame_put16(field, sum == 0 ? 0xffff : sum);
+}
+
+/* Segment @p index of a TSO or USO frame. */
+static uint32_t
+ref_segment(const struct frame *f, uint32_t index, uint8_t *b)
+{
+	uint32_t hdr = f->l2 + f->l3 + f->l4, size = f->vnet.gso_size, off = index * size;
+	uint32_t len = RTE_MIN(size, f->len - hdr - off);
+	uint8_t *l4 = b + f->l2 + f->l3;
+
+	memcpy(b, f->b, hdr);
+	memcpy(b + hdr, f->b + hdr + off, len);
+	ref_ip(f, b, hdr + len, index, false);
+	if (f->tcp) {
+		frame_put32(l4 + 4, frame_get32(l4 + 4) + off);
+		if (hdr + off + len != f->len)
+			l4[13] &= 0xf6; /* neither PSH nor FIN */
+		if (index != 0)
+			l4[13] &= 0x7f; /* no CWR */
+	} else {
+		frame_put16(l4 + 4, 8 + len);
+	}
+	ref_csum(f, b, hdr + len);
+	return hdr + len;
+}
+
+/* Fragment @p index of a UFO frame; @p whole has its checksum. */
+static uint32_t
+ref_fragment(const struct frame *f, const uint8_t *whole, uint32_t index, const uint8_t *id,
+	     uint8_t *b)
+{
+	uint32_t hdr = f->l2 + f->l3, size = f->vnet.gso_size & ~7u, off = index * size;
+	uint32_t len = RTE_MIN(size, f->len - hdr - off);
+	uint32_t more = hdr + off + len != f->len;
+
+	memcpy(b, whole, hdr);
+	if (f->ip6) {
+		b[hdr] = b[f->next_off];
+		b[f->next_off] = 44;
+		b[hdr + 1] = 0;
+		frame_put16(b + hdr + 2, off | more);
+		memcpy(b + hdr + 4, id, 4);
+		hdr += 8;
+	} else {
+		frame_put16(b + f->l2 + 6, off / 8 | (more ? 0x2000 : 0));
+	}
+	memcpy(b + hdr, whole + f->l2 + f->l3 + off, len);
+	ref_ip(f, b, hdr + len, index, true);
+	return hdr + len;
+}
+
+/* --- comparing --- */
+
+static uint8_t want[PKT_LEN_MAX + 64], got[PKT_LEN_MAX + 64], whole[PKT_LEN_MAX];
+
+static void
+expect_frame(const struct pkt *p, uint32_t len)
+{
+	assert_int_equal(p->len, len);
+	assert_non_null(p->mbuf);
+	assert_int_equal(view_flatten(p, got), len);
+	assert_memory_equal(got, want, len);
+}
+
+/* Complete the checksum of a segment that was left partial, as its receiver would. */
+static void
+expect_partial(const struct frame *f, const struct pkt *p, uint32_t len)
+{
+	uint32_t start = p->vnet.csum_start, field = start + p->vnet.csum_offset, sum;
+
+	assert_int_equal(p->need, PKT_NEED_CSUM);
+	assert_int_equal(p->vnet.flags, VIRTIO_NET_HDR_F_NEEDS_CSUM);
+	assert_int_equal(p->vnet.gso_type, VIRTIO_NET_HDR_GSO_NONE);
+	assert_int_equal(start, f->l2 + f->l3);
+	assert_int_equal(view_flatten(p, got), len);
+	sum = frame_sum(got + start, len - start, 0) ^ 0xffff;
+	frame_put16(got + field, sum == 0 ? 0xffff : sum);
+	assert_memory_equal(got, want, len);
+}
+
+static void
+check_segments(const struct frame *f, uint16_t n, bool partial)
+{
+	uint32_t hdr = f->l2 + f->l3 + f->l4;
+	uint32_t expected = (f->len - hdr + f->vnet.gso_size - 1) / f->vnet.gso_size;
+
+	assert_int_equal(n, RTE_MAX(expected, 1u));
+	for (uint16_t i = 0; i < n; i++) {
+		uint32_t len = ref_segment(f, i, want);
+
+		if (partial) {
+			expect_partial(f, &out[i], len);
+		} else {
+			assert_int_equal(out[i].need, 0);
+			assert_int_equal(out[i].vnet.flags, 0);
+			expect_frame(&out[i], len);
+		}
+	}
+}
+
+static void
+check_fragments(const struct frame *f, uint16_t n)
+{
+	uint32_t size = f->vnet.gso_size & ~7u;
+
+	assert_int_equal(n, (f->len - f->l2 - f->l3 + size - 1) / size);
+	memcpy(whole, f->b, f->len);
+	ref_csum(f, whole, f->len);
+	view_flatten(&out[0], got);
+	for (uint16_t i = 0; i < n; i++) {
+		uint8_t id[4];
+
+		memcpy(id, got + f->l2 + f->l3 + 4, sizeof(id)); /* any number, but one for all */
+		assert_int_equal(out[i].need, 0);
+		expect_frame(&out[i], ref_fragment(f, whole, i, id, want));
+	}
+}
+
+/* --- every type, random frames --- */
+
+static const struct gso_case {
+	uint8_t type;
+	bool ip6, tcp;
+	uint16_t need;
+} gso_cases[] = {
+	{VIRTIO_NET_HDR_GSO_TCPV4, false, true, PKT_NEED_TSO4},
+	{VIRTIO_NET_HDR_GSO_TCPV6, true, true, PKT_NEED_TSO6},
+	{VIRTIO_NET_HDR_GSO_TCPV4 | VIRTIO_NET_HDR_GSO_ECN, false, true,
+	 PKT_NEED_TSO4 | PKT_NEED_ECN},
+	{VIRTIO_NET_HDR_GSO_TCPV6 | VIRTIO_NET_HDR_GSO_ECN, true, true,
+	 PKT_NEED_TSO6 | PKT_NEED_ECN},
+	{GSO_UDP_L4, false, false, PKT_NEED_USO4},
+	{GSO_UDP_L4, true, false, PKT_NEED_USO6},
+	{VIRTIO_NET_HDR_GSO_UDP, false, false, PKT_NEED_UFO},
+	{VIRTIO_NET_HDR_GSO_UDP, true, false, PKT_NEED_UFO},
+};
+
+static void
+one_gso(const struct gso_case *c)
+{
+	static struct frame f;
+	uint32_t before = rte_mempool_avail_count(pool);
+	uint32_t accept = frame_rnd(3) == 0 ? PKT_NEED_CSUM : 0;
+	uint32_t size = 8 + frame_rnd(frame_rnd(8) == 0 ? 9000 : 1500);
+	uint32_t payload = 1 + frame_rnd(RTE_MIN(65000u, (size & ~7u) * (OUT_MAX - 2)));
+	struct view v;
+	uint16_t n;
+
+	frame_build(&f, c->ip6, c->tcp, payload);
+	f.vnet.gso_type = c->type;
+	f.vnet.gso_size = (uint16_t)size;
+	view_make(&v, &f);
+	assert_true(offload_check(&v.p));
+	assert_int_equal(v.p.need, c->need | PKT_NEED_CSUM);
+	n = offload_finish(pool, &v.p, accept, out, OUT_MAX, out_segs, RTE_DIM(out_segs));
+	assert_true(n > 0);
+	if ((c->need & PKT_NEED_UFO) != 0)
+		check_fragments(&f, n);
+	else
+		check_segments(&f, n, accept != 0);
+	offload_free(out, n);
+	assert_int_equal(rte_mempool_avail_count(pool), before);
+	view_free(&v);
+}
+
+static void
+test_gso(void **state)
+{
+	for (uint32_t i = 0; i < ROUNDS; i++)
+		one_gso(&gso_cases[i % RTE_DIM(gso_cases)]);
+}
+
+static void
+test_csum(void **state)
+{
+	static struct frame f;
+	struct view v;
+
+	for (uint32_t i = 0; i < ROUNDS; i++) {
+		frame_build(&f, frame_rnd(2), frame_rnd(2), frame_rnd(9000));
+		view_make(&v, &f);
+		v.p.hash = i + 1;
+		assert_true(offload_check(&v.p));
+		assert_int_equal(v.p.need, PKT_NEED_CSUM);
+		assert_int_equal(offload_finish(pool, &v.p, 0, out, OUT_MAX, out_segs, 64), 1);
+		memcpy(want, f.b, f.len);
+		ref_csum(&f, want, f.len);
+		assert_int_equal(out[0].need, 0);
+		assert_int_equal(out[0].hash, i + 1);
+		expect_frame(&out[0], f.len);
+		offload_free(out, 1);
+		view_free(&v);
+	}
+}
+
+/* A receiver that takes TSO but not ECN gets segments; one that takes both is not asked for here. */
+static void
+test_accept(void **state)
+{
+	static struct frame f;
+	struct view v;
+
+	frame_build(&f, false, true, 10000);
+	f.vnet.gso_type = VIRTIO_NET_HDR_GSO_TCPV4 | VIRTIO_NET_HDR_GSO_ECN;
+	f.vnet.gso_size = 1000;
+	view_make(&v, &f);
+	assert_true(offload_check(&v.p));
+	assert_int_equal(offload_finish(pool, &v.p, PKT_NEED_CSUM | PKT_NEED_TSO4, out, OUT_MAX,
+					out_segs, RTE_DIM(out_segs)),
+			 10);
+	check_segments(&f, 10, true);
+	offload_free(out, 10);
+	/* without checksums, accepting TSO means nothing */
+	assert_int_equal(offload_finish(pool, &v.p, PKT_NEED_TSO4 | PKT_NEED_ECN, out, OUT_MAX,
+					out_segs, RTE_DIM(out_segs)),
+			 10);
+	check_segments(&f, 10, false);
+	offload_free(out, 10);
+	view_free(&v);
+}
+
+/* --- headers that do not fit their frame --- */
+
+static bool
+check_with(const struct frame *f, const struct pkt_vnet *vnet)
+{
+	struct view v;
+	bool ok;
+
+	view_make(&v, f);
+	v.p.vnet = *vnet;
+	ok = offload_check(&v.p);
+	view_free(&v);
+	return ok;
+}
+
+static void
+test_check_csum(void **state)
+{
+	static struct frame f;
+	struct pkt_vnet v;
+
+	frame_build(&f, false, true, 100);
+	v = f.vnet;
+	assert_true(check_with(&f, &v));
+	v.csum_start = (uint16_t)(f.len - 2 - v.csum_offset);
+	assert_true(check_with(&f, &v));
+	v.csum_start++;
+	assert_false(check_with(&f, &v));
+	v.csum_start = 0xffff;
+	v.csum_offset = 0xffff;
+	assert_false(check_with(&f, &v));
+	v = f.vnet;
+	v.csum_start = 13; /* would rewrite the Ethernet header */
+	assert_false(check_with(&f, &v));
+	v = f.vnet;
+	v.hdr_len = (uint16_t)(f.len + 1);
+	assert_false(check_with(&f, &v));
+	/* other flags are not for a guest to set: dropped, and nothing is needed */
+	v = (struct pkt_vnet){.flags = VIRTIO_NET_HDR_F_DATA_VALID | 0xf0, .csum_start = 0xffff};
+	assert_true(check_with(&f, &v));
+}
+
+static void
+test_check_flags_cleared(void **state)
+{
+	static struct frame f;
+	struct view v;
+
+	frame_build(&f, false, true, 100);
+	view_make(&v, &f);
+	v.p.vnet.flags = 0xff;
+	assert_true(offload_check(&v.p));
+	assert_int_equal(v.p.vnet.flags, VIRTIO_NET_HDR_F_NEEDS_CSUM);
+	v.p.vnet = (struct pkt_vnet){.flags = VIRTIO_NET_HDR_F_DATA_VALID};
+	v.p.need = 0xffff;
+	assert_true(offload_check(&v.p));
+	assert_int_equal(v.p.vnet.flags, 0);
+	assert_int_equal(v.p.need, 0);
+	view_free(&v);
+}
+
+/* Any type with any frame: only the matching ones pass. */
+static void
+test_check_type(void **state)
+{
+	static struct frame f;
+
+	for (uint32_t type = 0; type < 256; type++) {
+		for (uint32_t kind = 0; kind < 4; kind++) {
+			bool valid = type == 0;
+
+			frame_build(&f, kind & 1, kind & 2, 3000);
+			f.vnet.gso_type = (uint8_t)type;
+			f.vnet.gso_size = 1000;
+			for (uint32_t i = 0; i < RTE_DIM(gso_cases); i++)
+				valid |= gso_cases[i].type == type && gso_cases[i].ip6 == f.ip6 &&
+					 gso_cases[i].tcp == f.tcp;
+			assert_int_equal(check_with(&f, &f.vnet), valid);
+		}
+	}
+}
+
+static void
+test_check_gso(void **state)
+{
+	static struct frame f;
+	struct pkt_vnet v;
+
+	frame_build(&f, false, true, 3000);
+	f.vnet.gso_type = VIRTIO_NET_HDR_GSO_TCPV4;
+	f.vnet.gso_size = 1000;
+	assert_true(check_with(&f, &f.vnet));
+	v = f.vnet;
+	v.gso_size = 0;
+	assert_false(check_with(&f, &v));
+	v = f.vnet;
+	v.flags = 0;
+	assert_false(check_with(&f, &v));
+	v = f.vnet;
+	v.csum_start += 4;
+	assert_false(check_with(&f, &v));
+	v = f.vnet;
+	v.csum_offset = 6;
+	assert_false(check_with(&f, &v));
+	f.b[f.l2 + 7] = 1; /* a later fragment */
+	assert_false(check_with(&f, &f.vnet));
+	f.b[f.l2 + 7] = 0;
+	f.b[f.l2] = 0x44; /* header length below 20 */
+	assert_false(check_with(&f, &f.vnet));
+	f.b[f.l2] = (uint8_t)(0x40 | f.l3 / 4);
+	f.b[f.l2 + f.l3 + 12] = 0x40; /* TCP header length below 20 */
+	assert_false(check_with(&f, &f.vnet));
+	f.b[f.l2 + f.l3 + 12] = 0xf0; /* beyond the frame */
+	f.len = f.l2 + f.l3 + 40;
+	f.vnet.hdr_len = 0;
+	assert_false(check_with(&f, &f.vnet));
+}
+
+/* The guest rewrites everything between the check and the use: any result but a crash or a leak. */
+static void
+test_changing_frame(void **state)
+{
+	uint32_t before = rte_mempool_avail_count(pool);
+	static struct frame f;
+	struct view v;
+
+	for (uint32_t i = 0; i < ROUNDS; i++) {
+		const struct gso_case *c = &gso_cases[i % RTE_DIM(gso_cases)];
+		uint16_t n;
+
+		frame_build(&f, c->ip6, c->tcp, frame_rnd(5000));
+		f.vnet.gso_type = c->type;
+		f.vnet.gso_size = (uint16_t)(1 + frame_rnd(3000));
+		view_make(&v, &f);
+		assert_true(offload_check(&v.p));
+		for (uint32_t k = frame_rnd(40); k > 0; k--)
+			if (v.p.data_len > 0)
+				v.mem[0][frame_rnd(RTE_MIN(v.p.data_len, 100u))] =
+					(uint8_t)random();
+		n = offload_finish(pool, &v.p, 0, out, OUT_MAX, out_segs, RTE_DIM(out_segs));
+		for (uint16_t k = 0; k < n; k++)
+			assert_memory_equal(out[k].eth_bytes, f.b, 12);
+		offload_free(out, n);
+		view_free(&v);
+	}
+	assert_int_equal(rte_mempool_avail_count(pool), before);
+}
+
+/* --- limits --- */
+
+static void
+test_too_many_segments(void **state)
+{
+	static struct frame f;
+	struct view v;
+
+	frame_build(&f, false, true, 1000);
+	f.vnet.gso_type = VIRTIO_NET_HDR_GSO_TCPV4;
+	f.vnet.gso_size = 100;
+	view_make(&v, &f);
+	assert_true(offload_check(&v.p));
+	assert_int_equal(offload_finish(pool, &v.p, 0, out, 9, out_segs, 64), 0);
+	assert_int_equal(offload_finish(pool, &v.p, 0, out, 0, out_segs, 64), 0);
+	assert_int_equal(offload_finish(pool, &v.p, 0, out, 10, out_segs, 64), 10);
+	offload_free(out, 10);
+	view_free(&v);
+}
+
+/* A segment whose length IP cannot say. */
+static void
+test_too_large_segments(void **state)
+{
+	static struct frame f;
+	struct view v;
+
+	for (uint32_t i = 0; i < RTE_DIM(gso_cases); i++) {
+		frame_build(&f, gso_cases[i].ip6, gso_cases[i].tcp, 65000);
+		f.vnet.gso_type = gso_cases[i].type;
+		f.vnet.gso_size = 65535;
+		view_make(&v, &f);
+		assert_true(offload_check(&v.p));
+		assert_int_equal(offload_finish(pool, &v.p, 0, out, OUT_MAX, out_segs, 64), 0);
+		view_free(&v);
+	}
+}
+
+static void
+test_out_of_mbufs(void **state)
+{
+	struct rte_mempool *small = rte_pktmbuf_pool_create("small", 15, 0, 0, 2048, SOCKET_ID_ANY);
+	static struct frame f;
+	struct view v;
+
+	assert_non_null(small);
+	for (uint32_t i = 0; i < 200; i++) {
+		const struct gso_case *c = &gso_cases[i % RTE_DIM(gso_cases)];
+
+		frame_build(&f, c->ip6, c->tcp, 40000);
+		f.vnet.gso_type = c->type;
+		f.vnet.gso_size = (uint16_t)(1000 + frame_rnd(3000));
+		view_make(&v, &f);
+		assert_true(offload_check(&v.p));
+		assert_int_equal(offload_finish(small, &v.p, 0, out, OUT_MAX, out_segs, 1024), 0);
+		v.p.need = PKT_NEED_CSUM;
+		assert_int_equal(offload_finish(small, &v.p, 0, out, OUT_MAX, out_segs, 1024), 0);
+		assert_int_equal(rte_mempool_avail_count(small), 15);
+		view_free(&v);
+	}
+	rte_mempool_free(small);
+}
+
+static int
+setup(void **state)
+{
+	if (eal_start("0", 256) != 0)
+		return -1;
+	srandom(1);
+	pool = rte_pktmbuf_pool_create("pool", 2047, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
+				       SOCKET_ID_ANY);
+	return pool != NULL ? 0 : -1;
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_gso),
+		cmocka_unit_test(test_csum),
+		cmocka_unit_test(test_accept),
+		cmocka_unit_test(test_check_csum),
+		cmocka_unit_test(test_check_flags_cleared),
+		cmocka_unit_test(test_check_type),
+		cmocka_unit_test(test_check_gso),
+		cmocka_unit_test(test_changing_frame),
+		cmocka_unit_test(test_too_many_segments),
+		cmocka_unit_test(test_too_large_segments),
+		cmocka_unit_test(test_out_of_mbufs),
+	};
+
+	return cmocka_run_group_tests(tests, setup, NULL);
+}
