@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "ring.h"
 
@@ -26,24 +27,44 @@ ring_attention(const struct vq_host *host, struct vq *vq)
 	r->attentions++;
 }
 
-/* Two regions that are adjacent for the guest and apart for us. */
+/* Two regions, adjacent for the guest and apart for us; a child process can be the device. */
 static struct gmem *
-ring_gmem(uint8_t *mem)
+ring_gmem(void)
 {
 	struct gmem *m = calloc(1, sizeof(*m) + 2 * sizeof(m->r[0]));
-	uint8_t *second = malloc(RING_MEM - RING_SPLIT_AT);
+	unsigned int i;
 
+	if (m == NULL)
+		abort();
 	m->refs = 1;
 	m->n = 2;
-	m->r[0] = (struct gmem_region){.gpa = RING_GPA,
-				       .size = RING_SPLIT_AT,
-				       .uva = 0x7000000,
-				       .hva = mem};
+	m->r[0] = (struct gmem_region){.gpa = RING_GPA, .size = RING_SPLIT_AT, .uva = 0x7000000};
 	m->r[1] = (struct gmem_region){.gpa = RING_GPA + RING_SPLIT_AT,
 				       .size = RING_MEM - RING_SPLIT_AT,
-				       .uva = 0x9000000,
-				       .hva = second};
+				       .uva = 0x9000000};
+	for (i = 0; i < m->n; i++) {
+		m->r[i].hva = mmap(NULL, m->r[i].size, PROT_READ | PROT_WRITE,
+				   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		if (m->r[i].hva == MAP_FAILED)
+			abort();
+	}
 	return m;
+}
+
+/** Memory of its own, and r->setup's pointers into it. */
+static void
+ring_own_memory(struct ring *r)
+{
+	r->gmem = ring_gmem();
+	r->mem = r->gmem->r[0].hva;
+	r->space = (struct vq_mem){.gmem = r->gmem};
+	r->host.attention = ring_attention;
+	r->setup.desc = r->mem + RING_DESC_AT;
+	r->setup.driver = r->mem + RING_DRIVER_AT;
+	r->setup.device = r->mem + RING_DEVICE_AT;
+	r->setup.mem = &r->space;
+	r->setup.fault = &r->fault;
+	r->setup.host = &r->host;
 }
 
 void
@@ -55,11 +76,6 @@ ring_prepare(struct ring *r, enum vq_layout layout, uint32_t size, uint64_t feat
 	r->layout = layout;
 	r->size = size;
 	r->avail_wrap = r->used_wrap = true;
-	r->mem = aligned_alloc(4096, RING_SPLIT_AT);
-	memset(r->mem, 0, RING_SPLIT_AT);
-	r->gmem = ring_gmem(r->mem);
-	r->space.gmem = r->gmem;
-	r->host.attention = ring_attention;
 	if (packed)
 		features |= RING_F(VIRTIO_F_RING_PACKED) | RING_MODERN;
 	r->setup = (struct vq_setup){
@@ -67,19 +83,23 @@ ring_prepare(struct ring *r, enum vq_layout layout, uint32_t size, uint64_t feat
 		.size = size,
 		.features = features,
 		.tx = tx,
-		.desc = r->mem + RING_DESC_AT,
-		.driver = r->mem + RING_DRIVER_AT,
-		.device = r->mem + RING_DEVICE_AT,
 		.log_used_gpa = RING_GPA + RING_DEVICE_AT,
 		.desc_gpa = RING_GPA + RING_DESC_AT,
 		.device_gpa = RING_GPA + RING_DEVICE_AT,
 		.kick_fd = -1,
 		.call_fd = -1,
 		.state = {.avail_wrap = packed, .used_wrap = packed},
-		.mem = &r->space,
-		.fault = &r->fault,
-		.host = &r->host,
 	};
+	ring_own_memory(r);
+}
+
+void
+ring_clone(struct ring *r, const struct ring *from)
+{
+	*r = *from;
+	ring_own_memory(r);
+	memcpy(r->gmem->r[0].hva, from->gmem->r[0].hva, RING_SPLIT_AT);
+	memcpy(r->gmem->r[1].hva, from->gmem->r[1].hva, RING_MEM - RING_SPLIT_AT);
 }
 
 void
@@ -94,9 +114,9 @@ void
 ring_fini(struct ring *r)
 {
 	vq_stop(&r->vq);
-	free(r->gmem->r[1].hva);
+	munmap(r->gmem->r[0].hva, r->gmem->r[0].size);
+	munmap(r->gmem->r[1].hva, r->gmem->r[1].size);
 	free(r->gmem);
-	free(r->mem);
 }
 
 void *

@@ -53,7 +53,10 @@ struct ring_buf {
 void ring_init(struct ring *r, enum vq_layout layout, uint32_t size, uint64_t features, bool tx);
 /** As ring_init(), but only prepares r->setup. */
 void ring_prepare(struct ring *r, enum vq_layout layout, uint32_t size, uint64_t features, bool tx);
+/** Stop the queue and free the memory. */
 void ring_fini(struct ring *r);
+/** The same ring in a copy of the memory, as a successor finds it; its queue is not started. */
+void ring_clone(struct ring *r, const struct ring *from);
 
 /** Host address of guest address @p gpa. */
 void *ring_at(struct ring *r, uint64_t gpa);

@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Ring state outside the process. The heart of it: a device is stopped after
+ * every single instruction while it gives chains back, and what it would have
+ * left behind had it died there is recovered and carried on with.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "ring.h"
+#include "virtq/journal.h"
+
+static char dir[] = "/tmp/vqs-journal-XXXXXX";
+static char path[64];
+
+static int
+make_dir(void **state)
+{
+	if (mkdtemp(dir) == NULL)
+		return -1;
+	snprintf(path, sizeof(path), "%s/state", dir);
+	return 0;
+}
+
+static int
+remove_dir(void **state)
+{
+	unlink(path);
+	return rmdir(dir);
+}
+
+/* --- the file --- */
+
+static void
+file_is_private_and_has_one_owner(void **state)
+{
+	struct vq_journal_file *f = vq_journal_open(path, 4);
+	struct stat st;
+
+	assert_non_null(f);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_non_null(vq_journal_get(f, 3));
+	assert_null(vq_journal_get(f, 4));
+	assert_null(vq_journal_open(path, 4));
+	assert_int_equal(errno, EWOULDBLOCK);
+	vq_journal_close(f, true);
+	assert_int_equal(access(path, F_OK), -1);
+}
+
+static void
+file_keeps_its_content(void **state)
+{
+	const struct vq_journal_key key = {.desc_uva = 1, .size = 8};
+	const struct vq_state st = {.avail = 7, .used = 6};
+	struct vq_journal_file *f = vq_journal_open(path, 4);
+	struct vq_journal *j;
+
+	vq_journal_start(vq_journal_get(f, 2), &key, &st);
+	vq_journal_close(f, false);
+	f = vq_journal_open(path, 4);
+	j = vq_journal_get(f, 2);
+	assert_int_equal(j->running, 1);
+	assert_int_equal(j->state.avail, 7);
+	assert_int_equal(j->key.desc_uva, 1);
+	assert_int_equal(vq_journal_get(f, 1)->running, 0);
+	vq_journal_close(f, false);
+	/* another shape is another journal */
+	f = vq_journal_open(path, 5);
+	assert_int_equal(vq_journal_get(f, 2)->running, 0);
+	vq_journal_close(f, true);
+}
+
+static void
+foreign_files_are_replaced_not_followed(void **state)
+{
+	struct vq_journal_file *f;
+	char other[80];
+	struct stat st;
+	FILE *fp;
+
+	snprintf(other, sizeof(other), "%s-target", path);
+	fp = fopen(other, "w");
+	fputs("precious", fp);
+	fclose(fp);
+	assert_int_equal(symlink(other, path), 0);
+	f = vq_journal_open(path, 1);
+	assert_non_null(f);
+	vq_journal_close(f, true);
+	assert_int_equal(link(other, path), 0); /* a hard link would be written through */
+	f = vq_journal_open(path, 1);
+	assert_non_null(f);
+	vq_journal_close(f, true);
+	assert_int_equal(stat(other, &st), 0);
+	assert_int_equal(st.st_size, strlen("precious"));
+	unlink(other);
+}
+
+/* --- whether to believe it --- */
+
+static struct vq_journal journal;
+static const struct vq_journal_key key = {1, 2, 3, RING_MODERN, 8, 0x80008000};
+
+static void
+start_ring(struct ring *r, enum vq_layout l)
+{
+	ring_prepare(r, l, 8, 0, false);
+	r->setup.journal = &journal;
+	assert_int_equal(vq_start(&r->vq, &r->setup), 0);
+	memset(&journal, 0, sizeof(journal));
+	vq_journal_start(&journal, &key, &r->setup.state);
+}
+
+static struct pkt_batch batch = {.max = PKT_BATCH_MAX};
+
+static void
+post(struct ring *r, unsigned int n)
+{
+	const struct ring_buf b[2] = {{RING_BUF(0), 80, 0}, {RING_BUF(1), 20, 0}};
+
+	while (n-- > 0)
+		ring_post(r, b, 1 + n % 2);
+}
+
+static void
+take_all(struct ring *r)
+{
+	const struct pktq_ops *ops = pktq_ops(&r->vq.q);
+
+	while (ops->rx(&r->vq.q, &batch) > 0)
+		ops->rx_done(&r->vq.q, &batch);
+}
+
+static void
+recovers_where_the_ring_stands(void **state)
+{
+	enum vq_layout l;
+	struct ring r;
+
+	for (l = VQ_SPLIT; l < VQ_LAYOUT_NUM; l++) {
+		start_ring(&r, l);
+		post(&r, 3);
+		take_all(&r);
+		assert_true(vq_journal_recover(&journal, &key, &r.setup));
+		assert_int_equal(r.setup.state.avail, r.vq.avail);
+		assert_int_equal(r.setup.state.used, r.vq.used);
+		assert_int_equal(r.vq.used, l == VQ_PACKED ? 4 : 3);
+		ring_fini(&r);
+	}
+}
+
+static void
+another_ring_does_not_inherit(void **state)
+{
+	struct vq_journal_key k;
+	enum vq_layout l;
+	struct ring r;
+	unsigned int i;
+
+	for (l = VQ_SPLIT; l < VQ_LAYOUT_NUM; l++) {
+		start_ring(&r, l);
+		post(&r, 3);
+		take_all(&r);
+		for (i = 0; i < 5; i++) {
+			k = key;
+			k.desc_uva += i == 0;
+			k.driver_uva += i == 1;
+			k.device_uva += i == 2;
+			k.features += i == 3;
+			k.size += i == 4;
+			assert_false(vq_journal_recover(&journal, &k, &r.setup));
+		}
+		k = key;
+		k.base++;
+		assert_int_equal(vq_journal_recover(&journal, &k, &r.setup), l != VQ_PACKED);
+		vq_journal_stop(&journal);
+		assert_false(vq_journal_recover(&journal, &key, &r.setup));
+		ring_fini(&r);
+	}
+}
+
+static void
+fresh_ring_at_the_same_place_does_not_inherit(void **state)
+{
+	enum vq_layout l;
+	struct ring r;
+
+	for (l = VQ_SPLIT; l < VQ_LAYOUT_NUM; l++) {
+		start_ring(&r, l);
+		post(&r, 3);
+		take_all(&r);
+		/* the guest was reset and has just made one chain available */
+		memset(r.mem, 0, 0xc000);
+		r.avail = r.free = 0;
+		r.avail_wrap = true;
+		post(&r, 1);
+		assert_false(vq_journal_recover(&journal, &key, &r.setup));
+		ring_fini(&r);
+	}
+}
+
+static void
+nonsense_is_not_believed(void **state)
+{
+	struct ring r;
+
+	start_ring(&r, VQ_PACKED);
+	post(&r, 3);
+	take_all(&r);
+	journal.state.used = 8;
+	assert_false(vq_journal_recover(&journal, &key, &r.setup));
+	journal.state.used = journal.state.avail = 4;
+	journal.pending = 1;
+	journal.n = VQ_USED_MAX + 1;
+	assert_false(vq_journal_recover(&journal, &key, &r.setup));
+	journal.n = 1;
+	journal.e[0].slot = 8;
+	assert_false(vq_journal_recover(&journal, &key, &r.setup));
+	ring_fini(&r);
+}
+
+/* --- death at every instruction --- */
+
+struct death {
+	struct ring *r;             /* shared with the child that is the device */
+	struct vq_journal *journal; /* likewise */
+	uint16_t expect[64];        /* ids of the chains in the ring, in order */
+	unsigned int n;
+	struct vq_journal_key key;
+};
+
+/** The guest takes what is used and expects chain @p from next; returns what it expects then. */
+static unsigned int
+guest_takes(const struct death *d, struct ring *r, unsigned int from)
+{
+	uint32_t id, len;
+
+	while (ring_used(r, &id, &len)) {
+		assert_true(from < d->n);
+		assert_int_equal(id, d->expect[from]);
+		from++;
+	}
+	return from;
+}
+
+static uint16_t
+send_one(struct ring *r, uint32_t len)
+{
+	static uint8_t bytes[300];
+	struct pkt p = {.data = bytes, .len = len, .data_len = len, .nsegs = 1};
+	struct pkt *list[1] = {&p};
+
+	return pktq_ops(&r->vq.q)->tx(&r->vq.q, list, 1);
+}
+
+/** What a successor makes of memory as it is; @p meanwhile: the guest went on before it came. */
+static void
+succeed(const struct death *d, bool meanwhile)
+{
+	struct death after = *d;
+	struct vq_journal j = *d->journal;
+	unsigned int got = 0;
+	struct ring r;
+
+	ring_clone(&r, d->r);
+	r.setup.journal = &j;
+	if (meanwhile) {
+		const struct ring_buf b = {RING_BUF(0), 80,
+					   d->r->setup.tx ? VRING_DESC_F_WRITE : 0};
+		unsigned int room;
+
+		room = got = guest_takes(&after, &r, 0);
+		while (room-- > 0) /* one new chain in the place of each */
+			after.expect[after.n++] = ring_post(&r, &b, 1);
+	}
+	if (!vq_journal_recover(&j, &d->key, &r.setup)) /* what the frontend would say */
+		r.setup.state.avail = r.setup.state.used =
+			r.layout == VQ_PACKED ? 0 : vq_split_used_idx(r.layout, r.setup.device);
+	assert_int_equal(vq_start(&r.vq, &r.setup), 0);
+	if (!r.setup.tx)
+		take_all(&r);
+	else if (got < after.n)
+		assert_int_equal(send_one(&r, 20), 1);
+	got = guest_takes(&after, &r, got);
+	if (!r.setup.tx)
+		assert_int_equal(got, after.n);
+	assert_int_equal(r.vq.avail, r.vq.used);
+	assert_false(r.vq.broken);
+	ring_fini(&r);
+}
+
+static void
+device_rx(struct ring *r)
+{
+	const struct pktq_ops *ops = pktq_ops(&r->vq.q);
+
+	ops->rx(&r->vq.q, &batch);
+	raise(SIGSTOP);
+	ops->rx_done(&r->vq.q, &batch);
+}
+
+static void
+device_tx(struct ring *r)
+{
+	raise(SIGSTOP);
+	send_one(r, 300);
+}
+
+/** Step the child to its end; returns the number of different images of memory it left. */
+static unsigned int
+die_everywhere(const struct death *d, pid_t child)
+{
+	static uint8_t last_ring[0xc000];
+	static struct vq_journal last_journal;
+	unsigned int images = 0;
+	int status;
+
+	while (waitpid(child, &status, 0) == child && WIFSTOPPED(status)) {
+		if (memcmp(last_ring, d->r->mem, sizeof(last_ring)) != 0 ||
+		    memcmp(&last_journal, d->journal, sizeof(last_journal)) != 0) {
+			memcpy(last_ring, d->r->mem, sizeof(last_ring));
+			last_journal = *d->journal;
+			succeed(d, false);
+			succeed(d, true);
+			images++;
+		}
+		if (ptrace(PTRACE_SINGLESTEP, child, NULL, NULL) < 0)
+			break;
+	}
+	assert_true(WIFEXITED(status));
+	return images;
+}
+
+static void
+death_loses_and_repeats_nothing(enum vq_layout l, uint64_t features, bool is_tx)
+{
+	const struct ring_buf b[2] = {{RING_BUF(0), 80, is_tx ? VRING_DESC_F_WRITE : 0},
+				      {RING_BUF(1), 20, is_tx ? VRING_DESC_F_WRITE : 0}};
+	struct vq_journal_file *f = vq_journal_open(path, 1);
+	unsigned int images;
+	struct ring r;
+	struct death d = {.r = &r, .journal = vq_journal_get(f, 0), .key = key};
+	pid_t child;
+
+	ring_prepare(&r, l, 16, features, is_tx);
+	r.setup.journal = d.journal;
+	assert_int_equal(vq_start(&r.vq, &r.setup), 0);
+	d.key.size = r.size;
+	vq_journal_start(d.journal, &d.key, &r.setup.state);
+	while (d.n < 10) {
+		d.expect[d.n] = ring_post(&r, b, 1 + d.n % 2);
+		d.n++;
+	}
+	child = fork();
+	if (child == 0) {
+		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
+			_exit(77);
+		(is_tx ? device_tx : device_rx)(&r);
+		_exit(0);
+	}
+	images = die_everywhere(&d, child);
+	assert_true(images > (features != 0 ? 6 : 20)); /* the test did see the middle of it */
+	ring_fini(&r);
+	vq_journal_close(f, true);
+}
+
+static bool
+can_trace(void)
+{
+	int status = 0;
+	pid_t child = fork();
+
+	if (child == 0)
+		_exit(ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0);
+	return waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static void
+device_may_die_at_any_instruction(void **state)
+{
+	const uint64_t mrg = RING_F(VIRTIO_NET_F_MRG_RXBUF);
+	enum vq_layout l;
+
+	if (!can_trace())
+		skip();
+	for (l = VQ_SPLIT; l < VQ_LAYOUT_NUM; l++) {
+		death_loses_and_repeats_nothing(l, 0, false);
+		death_loses_and_repeats_nothing(l, mrg, true);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(file_is_private_and_has_one_owner),
+		cmocka_unit_test(file_keeps_its_content),
+		cmocka_unit_test(foreign_files_are_replaced_not_followed),
+		cmocka_unit_test(recovers_where_the_ring_stands),
+		cmocka_unit_test(another_ring_does_not_inherit),
+		cmocka_unit_test(fresh_ring_at_the_same_place_does_not_inherit),
+		cmocka_unit_test(nonsense_is_not_believed),
+		cmocka_unit_test(device_may_die_at_any_instruction),
+	};
+
+	return cmocka_run_group_tests(tests, make_dir, remove_dir);
+}

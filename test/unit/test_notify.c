@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Notifying a peer that does its worst with the eventfd. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <rte_lcore.h>
+#include <rte_per_lcore.h>
+
+#include "virtq/notify.h"
+
+#define FULL (UINT64_MAX - 1)
+
+static void
+notification_arrives(void **state)
+{
+	int fd = eventfd(0, EFD_NONBLOCK);
+	uint64_t n = 0;
+
+	assert_true(notify_write(fd));
+	assert_true(notify_write(fd));
+	assert_int_equal(read(fd, &n, sizeof(n)), sizeof(n));
+	assert_int_equal(n, 2);
+	assert_int_equal(notify_stuck(0), -1);
+	close(fd);
+}
+
+static void
+full_counter_is_not_waited_for(void **state)
+{
+	const uint64_t full = FULL;
+	int fd = eventfd(0, 0); /* blocking */
+
+	assert_int_equal(write(fd, &full, sizeof(full)), sizeof(full));
+	assert_false(notify_write(fd));
+	close(fd);
+}
+
+static void
+closed_descriptor_is_survived(void **state)
+{
+	int fd = eventfd(0, 0);
+
+	close(fd);
+	assert_false(notify_write(fd));
+}
+
+/* The worker that is attacked. */
+struct victim {
+	int fd;
+	atomic_bool stop;
+	atomic_uint turns;
+};
+
+static void *
+victim_run(void *arg)
+{
+	struct victim *v = arg;
+
+	RTE_PER_LCORE(_lcore_id) = 3;
+	while (!atomic_load(&v->stop)) {
+		notify_write(v->fd);
+		atomic_fetch_add(&v->turns, 1);
+	}
+	return NULL;
+}
+
+/** Wait until the victim is stuck, or has evidently got away. */
+static bool
+gets_stuck(struct victim *v)
+{
+	unsigned int turns = atomic_load(&v->turns);
+
+	while (atomic_load(&v->turns) < turns + 2) {
+		if (notify_stuck(2000000) == v->fd)
+			return true;
+		usleep(10);
+	}
+	return false;
+}
+
+/**
+ * The peer fills the counter of a blocking eventfd between the worker's look
+ * at it and its write. Control sees that, and frees the worker by reading.
+ */
+static void
+stuck_worker_is_seen_and_freed(void **state)
+{
+	struct victim v = {.fd = eventfd(0, 0)};
+	uint64_t full, n;
+	pthread_t t;
+	int tries;
+
+	assert_int_equal(pthread_create(&t, NULL, victim_run, &v), 0);
+	for (tries = 0; tries < 100000; tries++) {
+		assert_int_equal(read(v.fd, &n, sizeof(n)), sizeof(n));
+		full = FULL; /* less what the victim has added since; must not block us */
+		fcntl(v.fd, F_SETFL, O_NONBLOCK);
+		while (write(v.fd, &full, sizeof(full)) < 0)
+			full--;
+		fcntl(v.fd, F_SETFL, 0);
+		if (gets_stuck(&v))
+			break;
+	}
+	assert_true(tries < 100000);
+	assert_int_equal(notify_stuck(3600ull * 1000000000u), -1);
+	atomic_store(&v.stop, true);
+	assert_int_equal(read(v.fd, &n, sizeof(n)), sizeof(n));
+	pthread_join(t, NULL);
+	assert_int_equal(notify_stuck(0), -1);
+	close(v.fd);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(notification_arrives),
+		cmocka_unit_test(full_counter_is_not_waited_for),
+		cmocka_unit_test(closed_descriptor_is_survived),
+		cmocka_unit_test(stuck_worker_is_seen_and_freed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
