@@ -162,14 +162,37 @@ mbuf_put16(struct rte_mbuf *m, uint32_t off, uint16_t val)
 	}
 }
 
+/*
+ * Ones' complement sum from @p off to the end of a chain. rte_raw_cksum_mbuf()
+ * of 22.11 loses carries behind a segment of odd length.
+ */
+static uint16_t
+sum_chain(const struct rte_mbuf *m, uint32_t off)
+{
+	uint32_t sum = 0, done = 0;
+	uint16_t part;
+
+	for (; m != NULL; m = m->next) {
+		if (off >= m->data_len) {
+			off -= m->data_len;
+			continue;
+		}
+		part = rte_raw_cksum(rte_pktmbuf_mtod_offset(m, uint8_t *, off), m->data_len - off);
+		sum += (done & 1) != 0 ? rte_bswap16(part) : part;
+		done += m->data_len - off;
+		off = 0;
+	}
+	return __rte_raw_cksum_reduce(sum);
+}
+
 bool
 pkt_mbuf_finish_csum(struct rte_mbuf *m, uint32_t start, uint32_t field)
 {
 	uint16_t sum;
 
-	if (field + CSUM_SIZE > m->pkt_len ||
-	    rte_raw_cksum_mbuf(m, start, m->pkt_len - start, &sum) != 0)
+	if (field + CSUM_SIZE > m->pkt_len || start >= m->pkt_len)
 		return false;
+	sum = sum_chain(m, start);
 	/* 0 would mean "no checksum" to UDP; its other representation is right for all */
 	mbuf_put16(m, field, sum == 0xffff ? 0xffff : (uint16_t)~sum);
 	return true;
