@@ -143,22 +143,22 @@ make_queues(struct ethdev_port *e)
 }
 
 static int
-setup_rx(struct ethdev_port *e, uint16_t i, uint16_t nd)
+setup_rx(struct ethdev_port *e, uint16_t i, uint16_t ndesc)
 {
 	struct rte_eth_rxconf conf = e->info.default_rxconf;
 
 	conf.offloads = e->rx_offloads;
-	return rte_eth_rx_queue_setup(e->dev, i, nd, rte_eth_dev_socket_id(e->dev), &conf,
+	return rte_eth_rx_queue_setup(e->dev, i, ndesc, rte_eth_dev_socket_id(e->dev), &conf,
 				      e->port.sw->mp);
 }
 
 static int
-setup_tx(struct ethdev_port *e, uint16_t i, uint16_t nd)
+setup_tx(struct ethdev_port *e, uint16_t i, uint16_t ndesc)
 {
 	struct rte_eth_txconf conf = e->info.default_txconf;
 
 	conf.offloads = e->tx_offloads;
-	return rte_eth_tx_queue_setup(e->dev, i, nd, rte_eth_dev_socket_id(e->dev), &conf);
+	return rte_eth_tx_queue_setup(e->dev, i, ndesc, rte_eth_dev_socket_id(e->dev), &conf);
 }
 
 static int
