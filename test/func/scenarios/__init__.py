@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Every scenario, in the order they run."""
 
+from .iommu import Iommu
+from .migration import Migration
 from .pair import X86Pair
+from .restart import Restart
 from .s390x import Refusal, S390x
 
-SCENARIOS = [X86Pair, S390x, Refusal]
+SCENARIOS = [X86Pair, Restart, S390x, Refusal, Iommu, Migration]

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The switch is killed with -9 and started again under guests that keep running."""
+
+from functools import partial
+
+from harness import peers
+from harness.guest import Guest, Nic
+from harness.peers import Port
+from harness.process import wait_for
+
+from .base import RECEIVED, Link, Scenario, transfer_finish, transfer_start
+from .pair import KINDS
+
+KILLS = 3
+MB = 1 << 20
+
+
+class Restart(Scenario):
+    """Either side may be the socket's server; nobody may need a nudge, no byte may be lost."""
+
+    RINGS = ("split", "packed", "split.nomrg", "packed.nomrg", "split.mq", "packed.mq")
+
+    @classmethod
+    def checks(cls):
+        return {f"restart.{role}.{ring}": partial(cls.survives, key=(role, ring))
+                for role in ("server", "client") for ring in cls.RINGS}
+
+    def setup(self):
+        self.nics, self.ports = ({}, {}), []
+        for index, key in enumerate((role, ring) for role in ("server", "client")
+                                    for ring in self.RINGS):
+            options, queues = KINDS[key[1]]
+            switch_listens = key[0] == "server"
+            for side in (0, 1):
+                path = self.path(f"{'ab'[side]}{index}")
+                self.nics[side][key] = Nic(f"52:54:00:02:{side:02x}:{index:02x}", path, queues,
+                                           server=not switch_listens, reconnect=1, options=options)
+                self.ports.append(Port(path, queues=queues, client=int(not switch_listens)))
+        self.switch = self.backend(self.ports)
+        self.a, self.b = (
+            self.own(Guest(name, self.workdir, list(nics.values()), cpus=2)).start()
+            for name, nics in zip("ab", self.nics))
+        for guest in (self.a, self.b):
+            guest.wait_ready()
+
+    def kill_switch(self):
+        """Kill it and start it at once with the same command line."""
+        self.disown(self.switch)
+        self.switch = self.own(peers.backend("switch", self.workdir, self.ports)).start()
+
+    def survives(self, key):
+        """Kill it in the middle of a file; the file arrives whole, and pings go on."""
+        with Link(self, (self.a, self.nics[0][key]), (self.b, self.nics[1][key])) as link:
+            link.ping_sizes((64, 2000))
+            for _ in range(KILLS):
+                for receiver, sender, address in link.directions():
+                    transfer_start(sender, receiver, address)
+                    wait_for("the first megabyte", lambda r=receiver: received(r) > MB, 60,
+                             alive=[self.a, self.b])
+                    self.kill_switch()
+                    transfer_finish(sender, receiver)
+            link.ping_sizes()
+
+
+def received(guest):
+    """Bytes of the file that are there."""
+    return int(guest.sh(f"stat -c %s {RECEIVED} 2>/dev/null || echo 0"))
