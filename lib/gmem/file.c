@@ -18,6 +18,9 @@ struct gmem_file {
 	uint32_t refs; /* [ctl] */
 	void *base;
 	size_t len;
+	uint64_t start; /* base is this byte of the file */
+	dev_t dev;      /* which file */
+	ino_t ino;
 };
 
 static const uint32_t memory_fs[] = {TMPFS_MAGIC, HUGETLBFS_MAGIC, RAMFS_MAGIC};
@@ -49,20 +52,19 @@ file_page_size(int fd, const char **why)
 }
 
 static bool
-file_covers(int fd, uint64_t offset, uint64_t size, const char **why)
+file_covers(int fd, uint64_t offset, uint64_t size, struct stat *st, const char **why)
 {
-	struct stat st;
 	uint64_t end;
 
 	if (size == 0 || __builtin_add_overflow(offset, size, &end)) {
 		*why = "size is 0 or offset + size wraps";
 		return false;
 	}
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+	if (fstat(fd, st) < 0 || !S_ISREG(st->st_mode)) {
 		*why = "not a regular file";
 		return false;
 	}
-	if (end > (uint64_t)st.st_size) {
+	if (end > (uint64_t)st->st_size) {
 		*why = "the file is shorter than offset + size";
 		return false;
 	}
@@ -93,10 +95,10 @@ gmem_file_map(int fd, uint64_t offset, uint64_t size, struct gmem_fault *fault, 
 	      const char **why)
 {
 	struct gmem_file *f;
-	uint64_t start;
+	struct stat st;
 	size_t page;
 
-	if (!file_covers(fd, offset, size, why))
+	if (!file_covers(fd, offset, size, &st, why))
 		return NULL;
 	page = file_page_size(fd, why);
 	if (page == 0)
@@ -107,11 +109,13 @@ gmem_file_map(int fd, uint64_t offset, uint64_t size, struct gmem_fault *fault, 
 		return NULL;
 	}
 	/* offset + size is within off_t, so rounding up to a page cannot wrap */
-	start = RTE_ALIGN_FLOOR(offset, (uint64_t)page);
-	f->len = RTE_ALIGN_CEIL(offset + size, (uint64_t)page) - start;
+	f->start = RTE_ALIGN_FLOOR(offset, (uint64_t)page);
+	f->len = RTE_ALIGN_CEIL(offset + size, (uint64_t)page) - f->start;
+	f->dev = st.st_dev;
+	f->ino = st.st_ino;
 	f->refs = 1;
 	f->base = mmap(NULL, f->len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd,
-		       (off_t)start);
+		       (off_t)f->start);
 	if (f->base == MAP_FAILED) {
 		*why = "mmap failed";
 		free(f);
@@ -125,7 +129,7 @@ gmem_file_map(int fd, uint64_t offset, uint64_t size, struct gmem_fault *fault, 
 	}
 	madvise(f->base, f->len, MADV_DONTDUMP);
 	note_missing_seal(fd);
-	*data = (uint8_t *)f->base + (offset - start);
+	*data = (uint8_t *)f->base + (offset - f->start);
 	return f;
 }
 
@@ -134,6 +138,15 @@ gmem_file_ref(struct gmem_file *f)
 {
 	f->refs++;
 	return f;
+}
+
+bool
+gmem_file_is(const struct gmem_file *f, const uint8_t *data, int fd, uint64_t offset)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && st.st_dev == f->dev && st.st_ino == f->ino &&
+	       f->start + (uint64_t)(data - (const uint8_t *)f->base) == offset;
 }
 
 void

@@ -9,6 +9,7 @@
 #ifndef GMEM_FILE_H
 #define GMEM_FILE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct gmem_fault;
@@ -30,6 +31,9 @@ struct gmem_file *gmem_file_map(int fd, uint64_t offset, uint64_t size, struct g
 				uint8_t **data, const char **why);
 
 struct gmem_file *gmem_file_ref(struct gmem_file *f);
+
+/** Whether @p data, an address in the mapping of @p f, is byte @p offset of the file behind @p fd. */
+bool gmem_file_is(const struct gmem_file *f, const uint8_t *data, int fd, uint64_t offset);
 
 /** Drop a reference; the last one unmaps. NULL is fine. */
 void gmem_file_put(struct gmem_file *f);

@@ -175,7 +175,7 @@ struct gmem *
 gmem_add(const struct gmem *old, const struct gmem_desc *d, int fd, struct gmem_fault *fault,
 	 const char **why)
 {
-	struct gmem_region r = {.gpa = d->gpa, .size = d->size, .uva = d->uva};
+	struct gmem_region r = {.gpa = d->gpa, .size = d->size, .uva = d->uva, .adds = 1};
 	struct gmem *m;
 	uint32_t at;
 
@@ -199,13 +199,46 @@ gmem_add(const struct gmem *old, const struct gmem_desc *d, int fd, struct gmem_
 	return m;
 }
 
+/* The region described by @p d, or NULL. */
+static const struct gmem_region *
+find_exact(const struct gmem *m, const struct gmem_desc *d)
+{
+	const struct gmem_region *r = gmem_find(m, d->gpa);
+
+	if (r == NULL || r->gpa != d->gpa || r->uva != d->uva || r->size != d->size)
+		return NULL;
+	return r;
+}
+
+bool
+gmem_add_again(struct gmem *m, const struct gmem_desc *d, int fd)
+{
+	const struct gmem_region *r = find_exact(m, d);
+
+	if (r == NULL || !gmem_file_is(r->file, r->hva, fd, d->mmap_offset))
+		return false;
+	m->r[r - m->r].adds++;
+	return true;
+}
+
+bool
+gmem_remove_again(struct gmem *m, const struct gmem_desc *d)
+{
+	const struct gmem_region *r = find_exact(m, d);
+
+	if (r == NULL || r->adds == 1)
+		return false;
+	m->r[r - m->r].adds--;
+	return true;
+}
+
 struct gmem *
 gmem_remove(const struct gmem *old, const struct gmem_desc *d)
 {
-	const struct gmem_region *r = gmem_find(old, d->gpa);
+	const struct gmem_region *r = find_exact(old, d);
 	struct gmem *m;
 
-	if (r == NULL || r->gpa != d->gpa || r->uva != d->uva || r->size != d->size)
+	if (r == NULL)
 		return NULL;
 	m = map_alloc(old->n - 1);
 	if (m != NULL)

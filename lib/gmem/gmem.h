@@ -41,11 +41,12 @@ struct gmem_region {
 	uint64_t uva; /* the frontend's own virtual address of gpa */
 	uint8_t *hva; /* our address of gpa */
 	struct gmem_file *file;
+	uint32_t adds; /* [ctl] how often it was added, minus how often it was removed */
 };
 
 /**
- * [fixed] after construction, except refs [ctl]. Regions ascend by gpa and overlap neither in gpa
- * nor in uva.
+ * [fixed] after construction, except refs and adds [ctl]. Regions ascend by gpa and overlap neither
+ * in gpa nor in uva.
  */
 struct gmem {
 	uint32_t refs;
@@ -89,6 +90,18 @@ struct gmem *gmem_new(void);
  */
 struct gmem *gmem_add(const struct gmem *old, const struct gmem_desc *d, int fd,
 		      struct gmem_fault *fault, const char **why);
+
+/**
+ * Whether @p m has exactly this region already; then it counts one more add.
+ * QEMU before 8.2 adds and removes every region once for each queue pair.
+ */
+bool gmem_add_again(struct gmem *m, const struct gmem_desc *d, int fd);
+
+/**
+ * Whether the region that equals @p d (as for gmem_remove()) was added more
+ * than once; then it counts one add less and stays.
+ */
+bool gmem_remove_again(struct gmem *m, const struct gmem_desc *d);
 
 /**
  * A new map: @p old without the region that equals @p d (gpa, uva and size; offset ignored). NULL:

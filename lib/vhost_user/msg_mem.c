@@ -59,9 +59,13 @@ vhu_get_max_mem_slots(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *
 int
 vhu_add_mem_reg(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
 {
+	struct gmem_desc d = region_desc(&m->payload.mem.r);
 	struct gmem *now = s->dev->gmem;
-	struct gmem *map = now != NULL ? gmem_ref(now) : gmem_new();
+	struct gmem *map;
 
+	if (now != NULL && gmem_add_again(now, &d, fds->fd[0]))
+		return 0;
+	map = now != NULL ? gmem_ref(now) : gmem_new();
 	map = add_region(s, map, &m->payload.mem.r, fds->fd[0]);
 	if (map == NULL)
 		return -EINVAL;
@@ -72,8 +76,12 @@ int
 vhu_rem_mem_reg(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
 {
 	struct gmem_desc d = region_desc(&m->payload.mem.r);
-	struct gmem *map = s->dev->gmem != NULL ? gmem_remove(s->dev->gmem, &d) : NULL;
+	struct gmem *now = s->dev->gmem;
+	struct gmem *map;
 
+	if (now != NULL && gmem_remove_again(now, &d))
+		return 0;
+	map = now != NULL ? gmem_remove(now, &d) : NULL;
 	if (map == NULL)
 		return vhu_refuse(s, EINVAL, "no such memory region");
 	return vdev_set_mem(s->dev, map);

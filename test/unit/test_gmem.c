@@ -248,6 +248,42 @@ test_slots_are_limited(void **state)
 }
 
 static void
+test_region_added_twice_is_removed_twice(void **state)
+{
+	const struct gmem_desc d = {MB, 4 * PAGE, 100 * MB, PAGE};
+	struct gmem_desc other_offset = d, larger = d;
+	struct gmem *m = gmem_new(), *n;
+	int other = memfd_create("other", MFD_CLOEXEC);
+
+	assert_true(other >= 0);
+	assert_int_equal(ftruncate(other, FILE_PAGES * PAGE), 0);
+	other_offset.mmap_offset += PAGE;
+	larger.size += PAGE;
+	assert_false(gmem_add_again(m, &d, fd));
+	assert_null(add(&m, d.gpa, d.size, d.uva, d.mmap_offset));
+	assert_false(gmem_add_again(m, &larger, fd));
+	assert_false(gmem_add_again(m, &other_offset, fd));
+	assert_false(gmem_add_again(m, &d, other));
+	assert_false(gmem_remove_again(m, &d));
+
+	assert_true(gmem_add_again(m, &d, fd));
+	assert_int_equal(m->n, 1);
+	/* the count goes along into the next map */
+	assert_null(add(&m, 2 * MB, PAGE, 200 * MB, 0));
+	assert_false(gmem_remove_again(m, &larger));
+	assert_true(gmem_remove_again(m, &d));
+	assert_false(gmem_remove_again(m, &d));
+	assert_non_null(gmem_find(m, MB));
+	n = gmem_remove(m, &d);
+	assert_non_null(n);
+	assert_null(gmem_find(n, MB));
+	gmem_put(m);
+	gmem_put(n);
+	close(other);
+	assert_int_equal(mappings(), 0);
+}
+
+static void
 test_offset_need_not_be_page_aligned(void **state)
 {
 	struct gmem *m = gmem_new();
@@ -291,8 +327,8 @@ test_uva_range_over_adjacent_regions(void **state)
 	assert_non_null(m);
 	m->n = 3;
 	m->r[0] = (struct gmem_region){.gpa = 0, .size = PAGE, .uva = MB, .hva = mem};
-	m->r[1] = (struct gmem_region){PAGE, PAGE, MB + PAGE, mem + PAGE, NULL};
-	m->r[2] = (struct gmem_region){9 * PAGE, PAGE, MB + 2 * PAGE, mem + 2 * PAGE, NULL};
+	m->r[1] = (struct gmem_region){PAGE, PAGE, MB + PAGE, mem + PAGE, NULL, 1};
+	m->r[2] = (struct gmem_region){9 * PAGE, PAGE, MB + 2 * PAGE, mem + 2 * PAGE, NULL, 1};
 	assert_ptr_equal(gmem_uva_to_hva(m, MB + 1, 2 * PAGE - 1, NULL), mem + 1);
 	assert_null(gmem_uva_to_hva(m, MB + 1, 2 * PAGE, NULL)); /* a gap in gpa */
 	m->r[2].gpa = 2 * PAGE;
@@ -336,6 +372,7 @@ main(void)
 		cmocka_unit_test(test_only_files_in_memory),
 		cmocka_unit_test(test_read_only_file_is_refused),
 		cmocka_unit_test(test_slots_are_limited),
+		cmocka_unit_test(test_region_added_twice_is_removed_twice),
 		cmocka_unit_test(test_offset_need_not_be_page_aligned),
 		cmocka_unit_test(test_uva_ranges),
 		cmocka_unit_test(test_uva_range_over_adjacent_regions),
