@@ -211,6 +211,19 @@ print_queue_xstats(const struct pktq_stats *s, const char *dir, uint16_t q, FILE
 	fprintf(out, "%s_q%u_guest_notifications: %" PRIu64 "\n", dir, q, s->notified);
 }
 
+/* What testpmd does not have: enough to see that every frame is accounted for. */
+static void
+print_queue_accounts(const struct pktq_stats *s, const char *dir, uint16_t q, FILE *out)
+{
+	fprintf(out, "%s_q%u_offered_packets: %" PRIu64 "\n", dir, q, s->offered);
+	fprintf(out, "%s_q%u_replicated_packets: %" PRIu64 "\n", dir, q, s->replicated);
+	for (int r = 0; r < DROP_NUM; r++) {
+		if (s->drop[r] != 0)
+			fprintf(out, "%s_q%u_drop_%s_packets: %" PRIu64 "\n", dir, q, drop_name(r),
+				s->drop[r]);
+	}
+}
+
 static void
 print_port_xstats(const struct port_stats *s, FILE *out)
 {
@@ -235,7 +248,10 @@ show_port_xstats(const struct app *app, const struct port *p, FILE *out)
 	fprintf(out, "###### NIC extended statistics for port %-2u\n", p->id);
 	print_port_xstats(&s, out);
 	for (int tx = 0; tx < 2; tx++) {
-		for (uint16_t i = 0; (q = p->ops->queue(p, tx, i)) != NULL; i++)
+		for (uint16_t i = 0; (q = p->ops->queue(p, tx, i)) != NULL; i++) {
 			print_queue_xstats(&q->stats, tx ? "tx" : "rx", i, out);
+			if (!app->testpmd)
+				print_queue_accounts(&q->stats, tx ? "tx" : "rx", i, out);
+		}
 	}
 }
