@@ -65,6 +65,10 @@ class VhostBackend(PromptProgram):
         return {name: int(value) for name, value in re.findall(r"^(\w+): (\d+)$", out, re.M)}
 
 
+    def check_accounts(self):
+        """Fails when a frame is unaccounted for, where the program keeps such accounts."""
+
+
 class TestpmdVhost(VhostBackend):
     """dpdk-testpmd passing frames between ports 0-1, 2-3, ... as a stand-in and for comparison."""
 
@@ -85,6 +89,42 @@ class Switch(VhostBackend):
 
     program, prompt = "vqswitch", "vqswitch> "
     arguments = ["-a"]
+
+    def check_accounts(self):
+        """Received = handed on - replicated + drops, for every queue, and handed on = offered."""
+        problem = "never looked"
+
+        def balanced():
+            nonlocal problem
+            problem = self._imbalance()
+            return not problem
+
+        try:
+            # a frame may be on its way while we look
+            wait_for("balance", balanced, 10, alive=[self])
+        except Failure as e:
+            raise Failure(f"frames unaccounted for: {problem}") from e
+
+    def _imbalance(self):
+        handed_on = offered = 0
+        for port in range(len(self.ports)):
+            queues = {}
+            for name, value in self.xstats(port).items():
+                found = re.fullmatch(r"([rt]x)_q(\d+)_(\w+)_packets", name)
+                if found:
+                    queues.setdefault((found[1], found[2]), {})[found[3]] = value
+            for (direction, index), s in queues.items():
+                drops = sum(n for name, n in s.items() if name.startswith("drop_"))
+                where = f"port {port} {direction} queue {index}: {s}"
+                if direction == "rx" and s["good"] != s["offered"] - s["replicated"] + drops:
+                    return where
+                if direction == "tx" and s["offered"] != s["good"] + drops:
+                    return where
+                handed_on += s["offered"] if direction == "rx" else 0
+                offered += s["offered"] if direction == "tx" else 0
+        if handed_on == 0 or handed_on != offered:
+            return f"{handed_on} frames handed on by rx queues, {offered} offered to tx queues"
+        return ""
 
 
 BACKENDS = {"vqswitch": Switch, "testpmd": TestpmdVhost}

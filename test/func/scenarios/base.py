@@ -20,6 +20,7 @@ class Scenario:
     def __init__(self, workdir):
         self.workdir = workdir
         self.processes = []
+        self.switch = None
         self.spoiled = False
         self.subnets = itertools.count(1)
 
@@ -62,7 +63,8 @@ class Scenario:
 
     def backend(self, ports, **options):
         """The switch with these ports, started."""
-        return self.own(peers.backend("switch", self.workdir, ports, **options)).start()
+        self.switch = self.own(peers.backend("switch", self.workdir, ports, **options)).start()
+        return self.switch
 
     def address_pair(self):
         """Two addresses of a network nobody used before."""
@@ -74,6 +76,7 @@ class Link:
     """Two network cards of guests, addressed to reach each other. Use in a with statement."""
 
     def __init__(self, scenario, one, two, mtu=1500):
+        self.scenario = scenario
         self.ends = (one, two)
         self.mtu = mtu
         self.addresses = scenario.address_pair()
@@ -85,9 +88,10 @@ class Link:
         return self
 
     def __exit__(self, kind, *_):
-        for guest, nic in self.ends:
-            if kind is None:
+        if kind is None:
+            for guest, nic in self.ends:
                 guest.clear_address(nic)
+            self.scenario.switch.check_accounts()
 
     def directions(self):
         """(guest, peer, address of the peer) both ways."""

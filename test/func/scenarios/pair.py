@@ -85,7 +85,7 @@ class X86Pair(Scenario):
 
     def setup(self):
         self.a_nics, self.b_nics, ports = pair_nics(self, KINDS)
-        self.switch = self.backend(ports)
+        self.backend(ports)
         self.a, self.b = (
             self.own(Guest(name, self.workdir, list(nics.values()), cpus=2)).start()
             for name, nics in (("a", self.a_nics), ("b", self.b_nics)))

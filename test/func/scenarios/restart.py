@@ -3,7 +3,6 @@
 
 from functools import partial
 
-from harness import peers
 from harness.guest import Guest, Nic
 from harness.peers import Port
 from harness.process import wait_for
@@ -36,7 +35,7 @@ class Restart(Scenario):
                 self.nics[side][key] = Nic(f"52:54:00:02:{side:02x}:{index:02x}", path, queues,
                                            server=not switch_listens, reconnect=1, options=options)
                 self.ports.append(Port(path, queues=queues, client=int(not switch_listens)))
-        self.switch = self.backend(self.ports)
+        self.backend(self.ports)
         self.a, self.b = (
             self.own(Guest(name, self.workdir, list(nics.values()), cpus=2)).start()
             for name, nics in zip("ab", self.nics))
@@ -46,7 +45,7 @@ class Restart(Scenario):
     def kill_switch(self):
         """Kill it and start it at once with the same command line."""
         self.disown(self.switch)
-        self.switch = self.own(peers.backend("switch", self.workdir, self.ports)).start()
+        self.backend(self.ports)
 
     def survives(self, key):
         """Kill it in the middle of a file; the file arrives whole, and pings go on."""

@@ -52,7 +52,7 @@ class S390x(Scenario):
             guests.append(guest)
             prefix = {"s": "", "s2": "s390x.", "x": "x86."}[name]
             self.ends |= {prefix + kind: (guest, nic) for kind, nic in nics.items()}
-        self.switch = self.backend(ports)
+        self.backend(ports)
         for guest in guests:
             self.own(guest).start()
         for guest in guests:
