@@ -19,6 +19,7 @@
 #include "cli.h"
 #include "control_socket.h"
 #include "ctl.h"
+#include "device.h"
 #include "options.h"
 #include "show.h"
 #include "switch/forward.h"
@@ -64,12 +65,6 @@ app_port(const struct app *app, uint64_t id)
 {
 	return id < app->sw.nports ? app->sw.port[id] : NULL;
 }
-
-/**
- * Make a port from a device argument ("net_vhost1,iface=...") with the
- * program's defaults. NULL with a sentence in @p err.
- */
-struct port *app_attach(struct app *app, const char *devargs, char *err, size_t errlen);
 
 /** End the event loop, and with it the program. */
 void app_quit(struct app *app);

@@ -24,23 +24,17 @@ chooses_lcores(const char *arg)
 	return false;
 }
 
-/* The device of "--vdev=DEV" or "--vdev DEV" at argv[*i] when it is one of ours; skips it. */
+/* The device of "--vdev=DEV" or "--vdev DEV" at argv[i]; @p words: how many those are. */
 static const char *
-our_vdev(char **argv, int end, int *i)
+vdev_at(char **argv, int end, int i, int *words)
 {
-	const char *dev;
-
-	if (strncmp(argv[*i], "--vdev=", 7) == 0) {
-		dev = argv[*i] + 7;
-		return vhost_devargs_ours(dev) ? dev : NULL;
-	}
-	if (strcmp(argv[*i], "--vdev") != 0 || *i + 1 >= end)
+	*words = 1;
+	if (strncmp(argv[i], "--vdev=", 7) == 0)
+		return argv[i] + 7;
+	if (strcmp(argv[i], "--vdev") != 0 || i + 1 >= end)
 		return NULL;
-	dev = argv[*i + 1];
-	if (!vhost_devargs_ours(dev))
-		return NULL;
-	++*i;
-	return dev;
+	*words = 2;
+	return argv[i + 1];
 }
 
 static int
@@ -87,15 +81,16 @@ argv_split(int argc, char **argv, struct argv_split *s)
 	}
 	s->eal_argv[s->eal_argc++] = argv[0];
 	s->argv[s->argc++] = argv[0];
-	for (int i = 1; i < end; i++) {
-		const char *dev = our_vdev(argv, end, &i);
+	for (int i = 1, words; i < end; i += words) {
+		const char *dev = vdev_at(argv, end, i, &words);
 
-		if (dev != NULL) {
+		if (dev != NULL)
 			s->vdev[s->nvdev++] = dev;
+		if (dev != NULL && vhost_devargs_ours(dev))
 			continue;
-		}
 		lcores |= chooses_lcores(argv[i]);
-		s->eal_argv[s->eal_argc++] = argv[i];
+		memcpy(s->eal_argv + s->eal_argc, argv + i, (size_t)words * sizeof(*argv));
+		s->eal_argc += words;
 	}
 	for (int i = end + 1; i < argc; i++)
 		s->argv[s->argc++] = argv[i];

@@ -15,7 +15,8 @@ struct argv_split {
 	int argc;
 	char **argv; /* program name and ours */
 	int nvdev;
-	const char **vdev; /* "net_vhost0,iface=..." */
+	const char *
+		*vdev; /* every --vdev in order; those that are not vhost are among EAL's, too */
 };
 
 /**

@@ -18,6 +18,7 @@
 
 #include "app.h"
 #include "base/log.h"
+#include "device.h"
 #include "gmem/sigbus.h"
 #include "worker.h"
 
@@ -43,28 +44,6 @@ app_quit(struct app *app)
 	ev_stop(app->loop);
 }
 
-/* With what the command line says about all sockets as defaults. */
-static int
-parse_device(const struct app *app, const char *devargs, struct vhost_devargs *a, char *err,
-	     size_t errlen)
-{
-	vhost_devargs_init(a);
-	a->mode = app->opt.socket_mode;
-	a->owner = app->opt.socket_owner;
-	a->group = app->opt.socket_group;
-	return vhost_devargs_parse(devargs, a, err, errlen);
-}
-
-struct port *
-app_attach(struct app *app, const char *devargs, char *err, size_t errlen)
-{
-	struct vhost_devargs a;
-
-	if (parse_device(app, devargs, &a, err, errlen) < 0)
-		return NULL;
-	return vhost_port_new(&app->vhost, &a, err, errlen);
-}
-
 /* --- start --- */
 
 static int
@@ -77,12 +56,8 @@ parse_command_line(struct app *app, int argc, char **argv)
 	options_init(&app->opt);
 	if (options_parse(&app->opt, app->args.argc, app->args.argv, err, sizeof(err)) < 0)
 		return fail(app, "%s", err);
-	for (int i = 0; i < app->args.nvdev; i++) {
-		struct vhost_devargs a;
-
-		if (parse_device(app, app->args.vdev[i], &a, err, sizeof(err)) < 0)
-			return fail(app, "%s", err);
-	}
+	if (devices_check(app, err, sizeof(err)) < 0)
+		return fail(app, "%s", err);
 	return 0;
 }
 
@@ -163,15 +138,11 @@ make_ports(struct app *app)
 {
 	char err[256];
 
-	for (int i = 0; i < app->args.nvdev; i++) {
-		struct port *p = app_attach(app, app->args.vdev[i], err, sizeof(err));
-
-		if (p == NULL)
-			return fail(app, "%s", err);
-		p->started = !app->opt.disable_device_start;
-		printf("Port %u: " RTE_ETHER_ADDR_PRT_FMT "\n", p->id,
-		       RTE_ETHER_ADDR_BYTES(&p->mac));
-	}
+	if (devices_make(app, err, sizeof(err)) < 0)
+		return fail(app, "%s", err);
+	for (uint16_t id = 0; id < app->sw.nports; id++)
+		printf("Port %u: " RTE_ETHER_ADDR_PRT_FMT "\n", id,
+		       RTE_ETHER_ADDR_BYTES(&app->sw.port[id]->mac));
 	sw_publish(&app->sw);
 	return 0;
 }

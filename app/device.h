@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * From device arguments to ports: which kind of port an argument means, and the
+ * program's options as its defaults.
+ */
+#ifndef APP_DEVICE_H
+#define APP_DEVICE_H
+
+#include <stddef.h>
+
+struct app;
+struct port;
+
+/** Before EAL: whether our own --vdev arguments make sense. 0, or -1 with a sentence in @p err. */
+int devices_check(const struct app *app, char *err, size_t errlen);
+
+/**
+ * Ports of what EAL found - as in testpmd, other buses first, then --vdev in
+ * the order given, whoever drives them. 0, or -1 with a sentence in @p err.
+ */
+int devices_make(struct app *app, char *err, size_t errlen);
+
+/**
+ * Make a port from a device argument ("net_vhost1,iface=...", "net_tap0", a PCI
+ * address) with the program's defaults. NULL with a sentence in @p err.
+ */
+struct port *app_attach(struct app *app, const char *devargs, char *err, size_t errlen);
+
+#endif
