@@ -37,8 +37,8 @@ worker_main(void *arg)
 		if (worker_turn(w, dp) != 0) {
 			last_frame = rte_rdtsc();
 		} else if (rte_rdtsc() - last_frame > limit) {
+			/* without frames it stays idle: to have been woken is no reason to poll */
 			worker_idle(w, dp);
-			last_frame = rte_rdtsc();
 		}
 		dp_quiescent(w->ctl, w->id);
 	}

@@ -176,10 +176,10 @@ drain_wake(const struct dp_wait *wait, uint32_t id)
 }
 
 static void
-wait_event(struct dp_wait *wait, uint32_t id)
+wait_event(struct dp_wait *wait, uint32_t id, int timeout_ms)
 {
 	struct epoll_event ev[SLEEP_EVENTS];
-	int n = epoll_wait(wait->epfd, ev, SLEEP_EVENTS, -1);
+	int n = epoll_wait(wait->epfd, ev, SLEEP_EVENTS, timeout_ms);
 
 	if (n < 0 && errno != EINTR)
 		log_err("dataplane", "worker %u: epoll_wait: %s", id, strerror(errno));
@@ -191,13 +191,14 @@ wait_event(struct dp_wait *wait, uint32_t id)
 void
 dp_sleep(struct dp_ctl *c, uint32_t id, const struct dataplane *dp)
 {
+	int timeout_ms = dp->worker[id].must_poll ? DP_NAP_MS : -1;
 	struct dp_wait *wait = &c->worker[id];
 
 	/* still online, so that another snapshot cannot have dp's address */
 	atomic_store_explicit(&wait->asleep, true, memory_order_seq_cst);
 	if (atomic_load_explicit(&c->live, memory_order_seq_cst) == dp) {
 		dp_offline(c, id);
-		wait_event(wait, id);
+		wait_event(wait, id, timeout_ms);
 		dp_online(c, id);
 	}
 	atomic_store_explicit(&wait->asleep, false, memory_order_relaxed);

@@ -27,6 +27,7 @@
 #define DP_PORTS_MAX 2048
 #define DP_QUEUES_MAX 128 /* of a port, per direction */
 #define DP_WORKERS_MAX 128
+#define DP_NAP_MS 1          /* how long an idle worker leaves queues alone that cannot wake it */
 #define DP_FLOWS 1024        /* buckets of a port's flow -> queue table, a power of two */
 #define DP_FLOW_UNKNOWN 0xff /* nothing was sent on this flow yet */
 
@@ -67,7 +68,7 @@ struct dp_poll {
 
 struct dp_worker {
 	uint32_t n;
-	bool must_poll; /* a queue that cannot wake the worker: it must not sleep */
+	bool must_poll; /* a queue that cannot wake the worker: it sleeps no longer than DP_NAP_MS */
 	struct dp_poll *poll;
 	/* egress queues this worker flushes while they hold frames (pktq.held) */
 	uint32_t nflush;
@@ -178,7 +179,8 @@ dp_quiescent(struct dp_ctl *c, uint32_t id)
 
 /**
  * Sleep until a queue of this worker is notified, control publishes something
- * other than @p dp, or dp_wake(). A quiescent state. The caller has armed its queues.
+ * other than @p dp, or dp_wake(); with a queue that cannot notify, no longer than
+ * DP_NAP_MS. A quiescent state. The caller has armed its queues.
  */
 void dp_sleep(struct dp_ctl *c, uint32_t id, const struct dataplane *dp);
 

@@ -79,8 +79,8 @@ uint32_t worker_turn(struct worker *w, const struct dataplane *dp);
 
 /**
  * Nothing to do: ask all peers for notifications and sleep until one comes or
- * control wakes the worker. Returns at once when a queue cannot notify, holds
- * frames back, or got frames in the meantime. A quiescent state: load the
+ * control wakes the worker. Returns at once when a queue holds frames back or got
+ * frames in the meantime, and soon when one cannot notify. A quiescent state: load the
  * snapshot anew. True: it slept.
  */
 bool worker_idle(struct worker *w, const struct dataplane *dp);

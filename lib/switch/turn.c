@@ -102,11 +102,11 @@ worker_disarm(struct worker *w, const struct dataplane *dp)
 		disarm(dw->poll[i].q);
 }
 
-/* A worker that must not sleep for other reasons than frames. */
+/* A worker that has something to do other than frames that arrive. */
 static bool
-must_poll(const struct dataplane *dp, const struct dp_worker *dw)
+is_busy(const struct dataplane *dp, const struct dp_worker *dw)
 {
-	if (dw->must_poll || dp->mode->generate != NULL)
+	if (dp->mode->generate != NULL)
 		return true;
 	for (uint32_t i = 0; i < dw->nflush; i++)
 		if (held(dw->flush[i]) != 0)
@@ -121,12 +121,12 @@ worker_arm(struct worker *w, const struct dataplane *dp)
 
 	if (dp->mode == NULL)
 		return false; /* only control can give it something to do */
-	if (must_poll(dp, dw))
+	if (is_busy(dp, dw))
 		return true;
 	for (uint32_t i = 0; i < dw->n; i++) {
 		struct pktq *q = dw->poll[i].q;
 
-		if (!pktq_ops(q)->arm(q))
+		if (pktq_ops(q)->arm == NULL || !pktq_ops(q)->arm(q))
 			continue;
 		while (true) {
 			disarm(dw->poll[i].q);

@@ -581,12 +581,13 @@ test_common_event_fd(void **state)
 	b->q.event_fd = own;
 }
 
-/* Something epoll does not take, or no event fd at all: the worker stays awake. */
+/* Something epoll does not take, or no event fd at all: the worker naps, and looks. */
 static void
 test_unwatchable_must_poll(void **state)
 {
 	struct fakeq *f = &ports[0].rx[0];
 	int own = f->q.event_fd;
+	uint64_t sleeps;
 	int file = open("/proc/self/exe", O_RDONLY);
 
 	ports[0].running[0] = true;
@@ -598,7 +599,10 @@ test_unwatchable_must_poll(void **state)
 	f->q.event_fd = -1;
 	sw_start(&sw, true);
 	assert_true(dp_live(&sw.dp)->worker[0].must_poll);
-	assert_true(changes(&f->polled, atomic_load(&f->polled)));
+	sleeps = __atomic_load_n(&workers[0]->sleeps, __ATOMIC_RELAXED);
+	for (int i = 0; i < 10; i++)
+		assert_true(changes(&f->polled, atomic_load(&f->polled)));
+	assert_true(__atomic_load_n(&workers[0]->sleeps, __ATOMIC_RELAXED) > sleeps);
 	sw_start(&sw, false);
 	f->q.event_fd = own;
 	sw_start(&sw, true);
