@@ -165,9 +165,9 @@ vdev_vq_set_enable(struct vdev *d, uint32_t i, bool on)
 int
 vdev_vq_set_endian(struct vdev *d, uint32_t i, uint32_t num)
 {
-	struct vdev_queue *q = ring_get(d, i);
+	struct vdev_queue *q = num <= 1 ? ring_get(d, i) : NULL;
 
-	if (q == NULL || num > 1)
+	if (q == NULL)
 		return -EINVAL;
 	if (q->running)
 		return -EBUSY;

@@ -39,7 +39,7 @@ struct owner {
 extern const struct vdev_ops owner_ops;
 extern const struct vdev_transport owner_transport;
 
-/** A device of OWNER_PAIRS queue pairs offering everything, and fresh memory. @p state_path may be NULL. */
+/** A device of OWNER_PAIRS pairs that offers everything, and memory. @p state_path may be NULL. */
 void owner_init(struct owner *o, const char *state_path);
 void owner_fini(struct owner *o);
 
@@ -61,7 +61,7 @@ void owner_start(struct owner *o, uint64_t features, uint32_t size);
 /** The guest's driver for ring @p i: initialises the ring's memory. */
 void owner_driver(struct owner *o, uint32_t i, uint32_t size, struct vqd *drv);
 
-/** The guest sends a 64-byte frame on its transmit ring; the device takes and drops it. Returns frames taken. */
+/** The guest sends a frame on its transmit ring, the device takes and drops it. Returns 1. */
 unsigned int owner_transmit(struct owner *o, uint32_t pair, struct vqd *drv);
 
 /** Open descriptors of this process. */

@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The socket of a back-end: both roles, any order of starting, one frontend, no file left. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "owner.h"
+#include "peer.h"
+#include "vhost_user/backend.h"
+#include "vhost_user/wire.h"
+
+static struct owner o;
+static char dir[] = "/tmp/test_backend.XXXXXX";
+static char path[64];
+static unsigned int fds_before;
+static char err[256];
+
+static int
+group_setup(void **state)
+{
+	if (mkdtemp(dir) == NULL)
+		return -1;
+	snprintf(path, sizeof(path), "%s/sock", dir);
+	return 0;
+}
+
+static int
+group_teardown(void **state)
+{
+	return rmdir(dir);
+}
+
+static int
+setup(void **state)
+{
+	fds_before = open_fds();
+	owner_init(&o, NULL);
+	vdev_disconnect(o.d);
+	*err = '\0';
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	owner_fini(&o);
+	unlink(path);
+	return open_fds() == fds_before ? 0 : -1;
+}
+
+static struct vhu_config
+config(bool client)
+{
+	return (struct vhu_config){
+		.path = path,
+		.client = client,
+		.owner = (uid_t)-1,
+		.group = (gid_t)-1,
+		.loop = o.loop,
+		.dev = o.d,
+	};
+}
+
+static struct vhu_backend *
+backend(bool client)
+{
+	const struct vhu_config cfg = config(client);
+
+	return vhu_backend_new(&cfg, err, sizeof(err));
+}
+
+static struct sockaddr_un
+address(void)
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+
+	memcpy(sa.sun_path, path, strlen(path));
+	return sa;
+}
+
+/* A frontend that connects, or -1. */
+static int
+dial(void)
+{
+	const struct sockaddr_un sa = address();
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (connect(fd, (const struct sockaddr *)&sa, sizeof(sa)) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/* A frontend that listens. */
+static int
+serve(void)
+{
+	const struct sockaddr_un sa = address();
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	assert_int_equal(bind(fd, (const struct sockaddr *)&sa, sizeof(sa)), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	return fd;
+}
+
+static void
+turns(unsigned int n, int timeout_ms)
+{
+	while (n-- > 0)
+		ev_run_once(o.loop, timeout_ms);
+}
+
+static bool
+answers(int fd)
+{
+	struct vhu_msg m;
+	int got;
+
+	peer_send(fd, VHU_GET_FEATURES, VHU_VERSION, NULL, 0, NULL, 0);
+	turns(3, 0);
+	return peer_recv(fd, &m, &got) && m.payload.u64 == vdev_features_all();
+}
+
+static bool
+connected(const struct vhu_backend *b)
+{
+	struct vhu_info info;
+
+	vhu_backend_info(b, &info);
+	return info.connected;
+}
+
+static void
+test_server(void **state)
+{
+	struct vhu_backend *b = backend(false);
+	struct stat st;
+	int i, fd;
+
+	assert_non_null(b);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	for (i = 0; i < 5; i++) {
+		fd = dial();
+		assert_true(answers(fd));
+		assert_true(connected(b));
+		assert_non_null(o.d->transport);
+		close(fd);
+		turns(2, 0);
+		assert_false(connected(b));
+		assert_null(o.d->transport);
+	}
+	vhu_backend_free(b);
+	assert_int_equal(access(path, F_OK), -1);
+}
+
+static void
+test_second_frontend_is_refused(void **state)
+{
+	struct vhu_backend *b = backend(false);
+	int first = dial(), second;
+
+	assert_true(answers(first));
+	second = dial();
+	turns(2, 0);
+	assert_true(peer_closed(second));
+	assert_true(answers(first));
+	close(first);
+	close(second);
+	vhu_backend_free(b);
+}
+
+static void
+test_mode_and_group(void **state)
+{
+	struct vhu_config cfg = config(false);
+	struct vhu_backend *b;
+	struct stat st;
+
+	cfg.mode = 0660;
+	cfg.group = getegid();
+	b = vhu_backend_new(&cfg, err, sizeof(err));
+	assert_non_null(b);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0660);
+	assert_int_equal(st.st_gid, getegid());
+	vhu_backend_free(b);
+}
+
+static void
+test_stale_socket_is_replaced(void **state)
+{
+	struct vhu_backend *b;
+	int fd = serve();
+
+	close(fd); /* its process died: the file stays */
+	b = backend(false);
+	assert_non_null(b);
+	fd = dial();
+	assert_true(answers(fd));
+	close(fd);
+	vhu_backend_free(b);
+}
+
+static void
+test_live_socket_is_left_alone(void **state)
+{
+	int fd = serve();
+
+	assert_null(backend(false));
+	assert_non_null(strstr(err, "in use"));
+	close(fd);
+	assert_int_equal(access(path, F_OK), 0);
+}
+
+static void
+test_other_file_is_left_alone(void **state)
+{
+	FILE *f = fopen(path, "w");
+
+	fclose(f);
+	assert_null(backend(false));
+	assert_non_null(strstr(err, "not a socket"));
+	assert_int_equal(access(path, F_OK), 0);
+}
+
+static void
+test_impossible_paths(void **state)
+{
+	struct vhu_config cfg = config(false);
+	char longer[200];
+
+	memset(longer, 'x', sizeof(longer) - 1);
+	longer[sizeof(longer) - 1] = '\0';
+	cfg.path = longer;
+	assert_null(vhu_backend_new(&cfg, err, sizeof(err)));
+	assert_non_null(strstr(err, "too long"));
+	cfg.path = "/nonexistent/sock";
+	assert_null(vhu_backend_new(&cfg, err, sizeof(err)));
+	assert_non_null(strstr(err, "No such file"));
+}
+
+/* Somebody replaced our socket file: theirs stays. */
+static void
+test_foreign_socket_is_not_removed(void **state)
+{
+	struct vhu_backend *b = backend(false);
+	int fd;
+
+	unlink(path);
+	fd = serve();
+	vhu_backend_free(b);
+	assert_int_equal(access(path, F_OK), 0);
+	close(fd);
+}
+
+/* Waits for the frontend, survives its restarts, keeps trying. */
+static void
+test_client(void **state)
+{
+	struct vhu_backend *b = backend(true);
+	int listener, fd, i;
+
+	assert_non_null(b);
+	turns(1, 0);
+	for (i = 0; i < 3; i++) {
+		listener = serve();
+		for (fd = -1; fd < 0;) {
+			turns(1, 100);
+			fd = accept(listener, NULL, NULL);
+		}
+		assert_true(answers(fd));
+		assert_true(connected(b));
+		close(fd);
+		close(listener);
+		unlink(path);
+		turns(2, 0);
+		assert_false(connected(b));
+	}
+	vhu_backend_free(b);
+}
+
+static void
+test_client_finds_a_waiting_frontend(void **state)
+{
+	int listener = serve(), fd;
+	struct vhu_backend *b = backend(true);
+
+	assert_true(connected(b));
+	fd = accept(listener, NULL, NULL);
+	assert_true(answers(fd));
+	vhu_backend_free(b);
+	assert_true(peer_closed(fd));
+	close(fd);
+	close(listener);
+	assert_int_equal(access(path, F_OK), 0);
+}
+
+/* A bad message costs the connection; the next one is as good as new. */
+static void
+test_bad_message(void **state)
+{
+	struct vhu_backend *b = backend(false);
+	const uint64_t junk[4] = {UINT64_MAX, UINT64_MAX, 0, 1};
+	struct vhu_info info;
+	int fd = dial();
+
+	peer_write(fd, junk, sizeof(junk), NULL, 0);
+	turns(3, 0);
+	assert_true(peer_closed(fd));
+	vhu_backend_info(b, &info);
+	assert_non_null(info.last_error);
+	close(fd);
+	fd = dial();
+	assert_true(answers(fd));
+	close(fd);
+	vhu_backend_free(b);
+}
+
+/* Silent or slow, nobody keeps the others waiting, and not for ever. */
+static void
+test_half_a_message(void **state)
+{
+	struct vhu_backend *b = backend(false);
+	int fd = dial(), i;
+
+	peer_write(fd, "\1\0\0", 3, NULL, 0);
+	for (i = 0; i < 30 && !peer_closed(fd); i++)
+		turns(1, 100);
+	assert_in_range(i, 10, 29);
+	close(fd);
+	vhu_backend_free(b);
+}
+
+static void
+test_optional_features(void **state)
+{
+	struct vhu_config cfg = config(false);
+	struct vhu_backend *b;
+	struct vhu_msg m;
+	int fd, got;
+
+	cfg.options = VHU_OPTION_CONFIG;
+	b = vhu_backend_new(&cfg, err, sizeof(err));
+	fd = dial();
+	peer_send(fd, VHU_GET_PROTOCOL_FEATURES, VHU_VERSION, NULL, 0, NULL, 0);
+	turns(3, 0);
+	assert_true(peer_recv(fd, &m, &got));
+	assert_true(m.payload.u64 & VHU_PF(CONFIG));
+	assert_false(m.payload.u64 & VHU_PF(DEVICE_STATE));
+	assert_false(m.payload.u64 & VHU_PF(PAGEFAULT));
+	assert_false(m.payload.u64 & VHU_PF(INBAND_NOTIFICATIONS));
+	close(fd);
+	vhu_backend_free(b);
+}
+
+static void
+test_show(void **state)
+{
+	struct vhu_backend *b = backend(false);
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out;
+	int fd = dial();
+
+	assert_true(answers(fd));
+	out = open_memstream(&text, &len);
+	vhu_backend_show(b, out);
+	fclose(out);
+	assert_non_null(strstr(text, path));
+	assert_non_null(strstr(text, "GET_FEATURES"));
+	free(text);
+	close(fd);
+	vhu_backend_free(b);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(server),
+		T(second_frontend_is_refused),
+		T(mode_and_group),
+		T(stale_socket_is_replaced),
+		T(live_socket_is_left_alone),
+		T(other_file_is_left_alone),
+		T(impossible_paths),
+		T(foreign_socket_is_not_removed),
+		T(client),
+		T(client_finds_a_waiting_frontend),
+		T(bad_message),
+		T(half_a_message),
+		T(optional_features),
+		T(show),
+	};
+
+	return cmocka_run_group_tests(tests, group_setup, group_teardown);
+}

@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Connections: messages in any pieces, limits, deadlines, and no descriptor left behind. */
+#include <errno.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "owner.h"
+#include "peer.h"
+#include "vhost_user/conn.h"
+
+static struct ev_loop *loop;
+static struct vhu_conn conn;
+static int peer;
+static unsigned int messages, closed, fds_before;
+static const char *closed_why, *answer;
+static struct vhu_msg last;
+static uint32_t last_nfds;
+static bool take_first, close_inside;
+
+static const char *
+on_message(struct vhu_conn *c, struct vhu_msg *m, struct vhu_fds *fds)
+{
+	messages++;
+	last = *m;
+	last_nfds = fds->n;
+	if (take_first)
+		close(vhu_fds_take(fds, 0));
+	if (close_inside)
+		vhu_conn_close(c);
+	return answer;
+}
+
+static void
+on_closed(struct vhu_conn *c, const char *why)
+{
+	closed++;
+	closed_why = why;
+	assert_false(vhu_conn_is_open(c));
+}
+
+static const struct vhu_conn_ops ops = {.message = on_message, .closed = on_closed};
+
+static int
+setup(void **state)
+{
+	int sv[2];
+
+	loop = ev_loop_new();
+	messages = closed = 0;
+	answer = closed_why = NULL;
+	take_first = close_inside = false;
+	fds_before = open_fds();
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) != 0)
+		return -1;
+	peer = sv[1];
+	return vhu_conn_open(&conn, loop, sv[0], &ops, NULL);
+}
+
+static int
+teardown(void **state)
+{
+	vhu_conn_close(&conn);
+	vhu_conn_close(&conn);
+	close(peer);
+	if (open_fds() != fds_before)
+		return -1;
+	ev_loop_free(loop);
+	return 0;
+}
+
+static void
+turn(void)
+{
+	ev_run_once(loop, 0);
+}
+
+/* What is left open beside the two ends of the connection. */
+static int
+leaked(void)
+{
+	return (int)(open_fds() - fds_before) - (vhu_conn_is_open(&conn) ? 2 : 1);
+}
+
+static void
+test_whole_message(void **state)
+{
+	const uint64_t word = 0x1122334455667788;
+
+	peer_send(peer, 42, VHU_VERSION, &word, sizeof(word), NULL, 0);
+	turn();
+	assert_int_equal(messages, 1);
+	assert_int_equal(last.header.request, 42);
+	assert_int_equal(last.payload.u64, word);
+	assert_int_equal(last_nfds, 0);
+}
+
+static void
+test_byte_by_byte(void **state)
+{
+	const struct vhu_header h = {7, VHU_VERSION, 8};
+	int fd = eventfd(0, 0);
+	uint8_t bytes[sizeof(h) + 8] = {0};
+	size_t i;
+
+	memcpy(bytes, &h, sizeof(h));
+	memset(bytes + sizeof(h), 0x5a, 8);
+	for (i = 0; i < sizeof(bytes); i++) {
+		assert_int_equal(messages, 0);
+		assert_int_equal(peer_write(peer, &bytes[i], 1, &fd, i == 0), 1);
+		turn();
+		assert_int_equal(leaked(), i + 1 < sizeof(bytes) ? 2 : 1);
+		assert_int_equal(conn.in_deadline.loop != NULL, i + 1 < sizeof(bytes));
+	}
+	assert_int_equal(messages, 1);
+	assert_int_equal(last_nfds, 1);
+	assert_int_equal(last.payload.u64, 0x5a5a5a5a5a5a5a5a);
+	close(fd);
+	assert_int_equal(leaked(), 0);
+}
+
+static void
+test_header_then_payload(void **state)
+{
+	const struct vhu_header h = {7, VHU_VERSION, sizeof(struct vhu_mem_table)};
+	static const struct vhu_mem_table table = {.n = 8};
+
+	peer_write(peer, &h, sizeof(h), NULL, 0);
+	turn();
+	assert_int_equal(messages, 0);
+	peer_write(peer, &table, sizeof(table), NULL, 0);
+	turn();
+	assert_int_equal(messages, 1);
+	assert_int_equal(last.payload.mem_table.n, 8);
+}
+
+/* Several in one piece, and never so many at once that others starve. */
+static void
+test_burst_is_bounded(void **state)
+{
+	struct vhu_header h[3 * CONN_BURST];
+	size_t i;
+
+	for (i = 0; i < RTE_DIM(h); i++)
+		h[i] = (struct vhu_header){(uint32_t)i, VHU_VERSION, 0};
+	peer_write(peer, h, sizeof(h), NULL, 0);
+	turn();
+	assert_int_equal(messages, CONN_BURST);
+	turn();
+	turn();
+	assert_int_equal(messages, RTE_DIM(h));
+	assert_int_equal(last.header.request, RTE_DIM(h) - 1);
+}
+
+static void
+test_too_long(void **state)
+{
+	const struct vhu_header h = {7, VHU_VERSION, VHU_PAYLOAD_MAX + 1};
+
+	peer_write(peer, &h, sizeof(h), NULL, 0);
+	turn();
+	assert_int_equal(closed, 1);
+	assert_string_equal(closed_why, "message too long");
+	assert_true(peer_closed(peer));
+}
+
+static void
+test_longest(void **state)
+{
+	static const uint8_t payload[VHU_PAYLOAD_MAX];
+
+	peer_send(peer, 1, VHU_VERSION, payload, sizeof(payload), NULL, 0);
+	turn();
+	assert_int_equal(messages, 1);
+}
+
+static void
+test_fds_not_taken_are_closed(void **state)
+{
+	const struct vhu_header h = {7, VHU_VERSION, 0};
+	int fds[VHU_FDS_MAX], i;
+
+	for (i = 0; i < VHU_FDS_MAX; i++)
+		fds[i] = eventfd(0, 0);
+	take_first = true;
+	peer_write(peer, &h, sizeof(h), fds, VHU_FDS_MAX);
+	turn();
+	assert_int_equal(last_nfds, VHU_FDS_MAX);
+	assert_int_equal(leaked(), VHU_FDS_MAX);
+	for (i = 0; i < VHU_FDS_MAX; i++)
+		close(fds[i]);
+}
+
+static void
+test_too_many_fds(void **state)
+{
+	const struct vhu_header h = {7, VHU_VERSION, 0};
+	int fds[VHU_FDS_MAX + 1], i;
+
+	for (i = 0; i <= VHU_FDS_MAX; i++)
+		fds[i] = eventfd(0, 0);
+	peer_write(peer, &h, sizeof(h), fds, VHU_FDS_MAX + 1);
+	turn();
+	assert_int_equal(messages, 0);
+	assert_int_equal(closed, 1);
+	for (i = 0; i <= VHU_FDS_MAX; i++)
+		close(fds[i]);
+	assert_int_equal(leaked(), 0);
+}
+
+/* The same in two pieces of one message. */
+static void
+test_too_many_fds_in_pieces(void **state)
+{
+	const struct vhu_header h = {7, VHU_VERSION, 0};
+	int fds[VHU_FDS_MAX], i;
+
+	for (i = 0; i < VHU_FDS_MAX; i++)
+		fds[i] = eventfd(0, 0);
+	peer_write(peer, &h, 4, fds, VHU_FDS_MAX);
+	peer_write(peer, (const uint8_t *)&h + 4, 8, fds, 1);
+	turn();
+	assert_int_equal(messages, 0);
+	assert_int_equal(closed, 1);
+	for (i = 0; i < VHU_FDS_MAX; i++)
+		close(fds[i]);
+	assert_int_equal(leaked(), 0);
+}
+
+static void
+test_deadline(void **state)
+{
+	const struct vhu_header h = {7, VHU_VERSION, 8};
+	int fd = eventfd(0, 0);
+	uint64_t left;
+
+	peer_write(peer, &h, 5, &fd, 1);
+	turn();
+	assert_non_null(conn.in_deadline.loop);
+	left = conn.in_deadline.deadline_ns - ev_now_ns();
+	assert_in_range(left, 1, CONN_DEADLINE_MS * 1000000ull);
+	/* more bytes do not buy more time */
+	peer_write(peer, (const uint8_t *)&h + 5, 5, NULL, 0);
+	turn();
+	assert_in_range(conn.in_deadline.deadline_ns - ev_now_ns(), 1, left);
+	conn.in_deadline.deadline_ns = 1;
+	turn();
+	assert_int_equal(closed, 1);
+	close(fd);
+	assert_int_equal(leaked(), 0);
+}
+
+static void
+test_peer_leaves(void **state)
+{
+	const struct vhu_header h = {7, VHU_VERSION, 8};
+	int fd = eventfd(0, 0);
+
+	peer_write(peer, &h, sizeof(h), &fd, 1);
+	close(fd);
+	shutdown(peer, SHUT_RDWR);
+	turn();
+	turn();
+	assert_int_equal(closed, 1);
+	assert_string_equal(closed_why, "the peer closed the connection");
+	assert_int_equal(leaked(), 0);
+}
+
+static void
+test_handler_ends_it(void **state)
+{
+	const struct vhu_header h[2] = {{7, VHU_VERSION, 0}, {8, VHU_VERSION, 0}};
+
+	answer = "because";
+	peer_write(peer, h, sizeof(h), NULL, 0);
+	turn();
+	assert_int_equal(messages, 1);
+	assert_int_equal(closed, 1);
+	assert_string_equal(closed_why, "because");
+}
+
+static void
+test_handler_closes_it(void **state)
+{
+	const struct vhu_header h[2] = {{7, VHU_VERSION, 0}, {8, VHU_VERSION, 0}};
+
+	close_inside = true;
+	answer = "not heard any more";
+	peer_write(peer, h, sizeof(h), NULL, 0);
+	turn();
+	turn();
+	assert_int_equal(messages, 1);
+	assert_int_equal(closed, 0);
+	assert_true(peer_closed(peer));
+}
+
+static void
+test_send_with_fd(void **state)
+{
+	const struct vhu_header h = {9, VHU_VERSION | VHU_REPLY, 8};
+	const uint64_t word = 77;
+	struct vhu_msg m;
+	int fd;
+
+	assert_int_equal(vhu_conn_send(&conn, &h, &word, eventfd(5, 0)), 0);
+	assert_int_equal(leaked(), 0);
+	assert_true(peer_recv(peer, &m, &fd));
+	assert_int_equal(m.payload.u64, 77);
+	assert_int_equal(eventfd_read(fd, &(eventfd_t){0}), 0);
+	close(fd);
+}
+
+/* Fill the socket, then the queue. Returns how many messages were accepted. */
+static uint32_t
+fill(uint32_t size)
+{
+	static uint8_t payload[CONN_OUT_PAYLOAD];
+	uint32_t n;
+
+	for (n = 0; n < 1000; n++) {
+		const struct vhu_header h = {n, VHU_VERSION | VHU_REPLY, size};
+
+		memset(payload, (int)n, size);
+		if (vhu_conn_send(&conn, &h, payload, eventfd(n, EFD_NONBLOCK)) != 0)
+			break;
+	}
+	return n;
+}
+
+static void
+test_replies_not_read(void **state)
+{
+	int small = 4096;
+
+	setsockopt(conn.src.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+	assert_in_range(fill(CONN_OUT_PAYLOAD), CONN_OUT_MAX, 100);
+	assert_int_equal(leaked(), CONN_OUT_MAX);
+	assert_non_null(conn.out_deadline.loop);
+	turn();
+	assert_int_equal(closed, 0);
+	conn.out_deadline.deadline_ns = 1;
+	turn();
+	assert_int_equal(closed, 1);
+	assert_int_equal(leaked(), 0);
+}
+
+/* A slow reader gets everything in the end, each descriptor with its message. */
+static void
+test_replies_read_late(void **state)
+{
+	int small = 4096, fd;
+	struct vhu_msg m;
+	uint32_t n, i;
+	eventfd_t value;
+
+	setsockopt(conn.src.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+	n = fill(CONN_OUT_PAYLOAD);
+	for (i = 0; i < n; i++) {
+		if (!peer_recv(peer, &m, &fd)) {
+			turn();
+			assert_true(peer_recv(peer, &m, &fd));
+		}
+		assert_int_equal(m.header.request, i);
+		assert_int_equal(m.payload.bytes[CONN_OUT_PAYLOAD - 1], (uint8_t)i);
+		assert_int_equal(eventfd_read(fd, &value), i == 0 ? -1 : 0);
+		assert_true(i == 0 || value == i);
+		close(fd);
+		turn();
+	}
+	assert_null(conn.out_deadline.loop);
+	assert_int_equal(leaked(), 0);
+}
+
+static void
+test_send_to_nobody(void **state)
+{
+	static const uint8_t payload[CONN_OUT_PAYLOAD + 1];
+	const struct vhu_header h = {1, VHU_VERSION, 0}, big = {1, VHU_VERSION, sizeof(payload)};
+
+	assert_int_equal(vhu_conn_send(&conn, &big, payload, eventfd(0, 0)), -ENOBUFS);
+	vhu_conn_close(&conn);
+	assert_int_equal(vhu_conn_send(&conn, &h, NULL, eventfd(0, 0)), -ENOBUFS);
+	assert_int_equal(leaked(), 0);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(whole_message),
+		T(byte_by_byte),
+		T(header_then_payload),
+		T(burst_is_bounded),
+		T(too_long),
+		T(longest),
+		T(fds_not_taken_are_closed),
+		T(too_many_fds),
+		T(too_many_fds_in_pieces),
+		T(deadline),
+		T(peer_leaves),
+		T(handler_ends_it),
+		T(handler_closes_it),
+		T(send_with_fd),
+		T(replies_not_read),
+		T(replies_read_late),
+		T(send_to_nobody),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The device model: memory, dirty log and translations change under running queues. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "owner.h"
+
+#define MODERN (F(VERSION_1) | F(PROTOCOL_FEATURES))
+#define SIZE 256
+
+static struct owner o;
+
+static int
+setup(void **state)
+{
+	owner_init(&o, NULL);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	owner_fini(&o);
+	return 0;
+}
+
+static const char *
+why(void)
+{
+	static char buf[160];
+
+	return vdev_why(o.d, buf, sizeof(buf));
+}
+
+/* --- memory --- */
+
+static int
+give(uint64_t offset, uint64_t size)
+{
+	const struct gmem_desc d = owner_region(offset, size);
+	const char *reason;
+	struct gmem *m = gmem_new(), *n;
+
+	n = gmem_add(o.d->gmem != NULL ? o.d->gmem : m, &d, o.memfd, &o.d->fault, &reason);
+	gmem_put(m);
+	assert_non_null(n);
+	return vdev_set_mem(o.d, n);
+}
+
+static int
+take(uint64_t offset, uint64_t size)
+{
+	const struct gmem_desc d = owner_region(offset, size);
+	struct gmem *n = gmem_remove(o.d->gmem, &d);
+
+	assert_non_null(n);
+	return vdev_set_mem(o.d, n);
+}
+
+/* Slots come and go under a running ring; only losing its own memory stops it, for a while. */
+static void
+test_memory_slots(void **state)
+{
+	unsigned int published, graces;
+	struct vqd drv;
+
+	assert_int_equal(vdev_set_features(o.d, MODERN), 0);
+	assert_int_equal(give(0, 0x80000), 0);
+	owner_start_ring(&o, 0, SIZE, 0);
+	owner_start_ring(&o, 1, SIZE, 0);
+	published = o.publishes;
+	graces = o.graces;
+	assert_int_equal(give(0x200000, 0x200000), 0);
+	vdev_sync(o.d);
+	assert_int_equal(o.publishes, published);
+	assert_int_equal(o.graces, graces + 1);
+	assert_ptr_equal(atomic_load(&o.rx[0]->mem)->gmem, o.d->gmem);
+	owner_driver(&o, 1, SIZE, &drv);
+	assert_int_equal(owner_transmit(&o, 0, &drv), 1);
+
+	assert_int_equal(take(0, 0x80000), 0);
+	vdev_sync(o.d);
+	assert_null(o.rx[0]);
+	assert_null(o.tx[0]);
+	assert_non_null(strstr(why(), "inside guest memory"));
+	assert_int_equal(give(0, 0x80000), 0);
+	vdev_sync(o.d);
+	assert_non_null(o.rx[0]);
+	assert_int_equal(owner_transmit(&o, 0, &drv), 1);
+	vqd_fini(&drv);
+}
+
+static void
+test_new_table_moves_rings(void **state)
+{
+	struct vqd drv;
+
+	owner_start(&o, MODERN, SIZE);
+	owner_driver(&o, 1, SIZE, &drv);
+	assert_int_equal(owner_transmit(&o, 0, &drv), 1);
+	owner_give_memory(&o);
+	assert_non_null(o.rx[0]);
+	assert_ptr_equal(o.rx[0]->desc, o.d->gmem->r[0].hva + RING_AT(1));
+	assert_int_equal(owner_transmit(&o, 0, &drv), 1);
+	vqd_fini(&drv);
+}
+
+static void
+test_dirty_log_changes_live(void **state)
+{
+	int fd = memfd_create("log", MFD_CLOEXEC);
+	unsigned int published, i;
+	const char *reason;
+	struct dirty *log;
+	struct vqd drv;
+
+	assert_int_equal(ftruncate(fd, 0x100000), 0);
+	owner_start(&o, MODERN, SIZE);
+	owner_driver(&o, 1, SIZE, &drv);
+	published = o.publishes;
+	for (i = 0; i < 100; i++) {
+		log = dirty_new(fd, 0, 0x100000, &o.d->fault, &reason);
+		assert_non_null(log);
+		assert_int_equal(vdev_set_log(o.d, log), 0);
+		assert_null(atomic_load(&o.rx[0]->mem)->log);
+		assert_int_equal(vdev_set_features(o.d, MODERN | F(LOG_ALL)), 0);
+		assert_ptr_equal(atomic_load(&o.rx[0]->mem)->log, log);
+		assert_int_equal(owner_transmit(&o, 0, &drv), 1);
+		assert_int_equal(vdev_set_features(o.d, MODERN), 0);
+		assert_null(atomic_load(&o.rx[0]->mem)->log);
+		assert_int_equal(owner_transmit(&o, 0, &drv), 1);
+	}
+	vdev_sync(o.d);
+	assert_int_equal(o.publishes, published);
+	vqd_fini(&drv);
+	close(fd);
+}
+
+/* --- IOMMU --- */
+
+#define IOVA 0x10000ull
+#define WITH_IOMMU (MODERN | F(ACCESS_PLATFORM))
+
+static void
+translate(uint64_t iova, uint64_t size, uint64_t offset)
+{
+	const struct iotlb_entry e = {iova, size, OWNER_UVA + offset, IOTLB_RW};
+
+	assert_int_equal(vdev_iotlb_update(o.d, &e), 0);
+	vdev_sync(o.d);
+}
+
+static void
+start_iommu_ring(void)
+{
+	assert_int_equal(vdev_set_features(o.d, WITH_IOMMU), 0);
+	owner_give_memory(&o);
+	assert_int_equal(vdev_vq_set_num(o.d, 1, SIZE), 0);
+	assert_int_equal(vdev_vq_set_addr(o.d, 1, IOVA, IOVA + 0x10000, IOVA + 0x20000, 0, 0), 0);
+	assert_int_equal(vdev_vq_set_kick(o.d, 1, -1), 0);
+	vdev_sync(o.d);
+}
+
+static void
+test_iommu_start_is_deferred(void **state)
+{
+	start_iommu_ring();
+	assert_null(o.rx[0]);
+	assert_int_equal(o.misses, 1);
+	assert_int_equal(o.miss_iova, IOVA);
+	assert_non_null(strstr(o.d->q[1].why, "translation"));
+	vdev_sync(o.d);
+	assert_int_equal(o.misses, 1);
+	translate(IOVA, 4096, RING_AT(1));
+	assert_int_equal(o.miss_iova, IOVA + 0x10000);
+	translate(IOVA + 0x10000, 4096, RING_AT(1) + RING_DRIVER_OFF);
+	assert_int_equal(o.miss_iova, IOVA + 0x20000);
+	assert_null(o.rx[0]);
+	translate(IOVA + 0x20000, 4096, RING_AT(1) + RING_DEVICE_OFF);
+	assert_non_null(o.rx[0]);
+	assert_int_equal(o.misses, 3);
+}
+
+/* Each area may come in pieces as long as they end up next to each other. */
+static void
+test_iommu_ring_in_pieces(void **state)
+{
+	start_iommu_ring();
+	translate(IOVA, 1024, RING_AT(1));
+	translate(IOVA + 1024, 0x30000, RING_AT(1) + 1024);
+	assert_non_null(o.rx[0]);
+	vdev_reset(o.d);
+	start_iommu_ring();
+	translate(IOVA, 1024, RING_AT(1));
+	translate(IOVA + 1024, 0x30000, RING_AT(1) + 2048);
+	assert_null(o.rx[0]);
+	assert_non_null(strstr(o.d->q[1].why, "inside guest memory"));
+}
+
+static void
+test_iommu_invalidate(void **state)
+{
+	unsigned int published;
+
+	start_iommu_ring();
+	translate(IOVA, 0x30000, RING_AT(1));
+	translate(0x900000, 4096, 0x300000);
+	assert_non_null(o.rx[0]);
+	published = o.publishes;
+	assert_int_equal(vdev_iotlb_invalidate(o.d, 0x900000, 4096), 0);
+	vdev_sync(o.d);
+	assert_int_equal(o.publishes, published);
+	assert_int_equal(vdev_iotlb_invalidate(o.d, IOVA + 0x20000, 4096), 0);
+	assert_null(o.rx[0]); /* gone before the invalidation is acknowledged */
+	vdev_sync(o.d);
+	assert_null(o.rx[0]);
+	assert_int_equal(o.miss_iova, IOVA + 0x20000);
+	translate(IOVA + 0x20000, 4096, RING_AT(1) + RING_DEVICE_OFF);
+	assert_non_null(o.rx[0]);
+	assert_int_equal(vdev_iotlb_invalidate(o.d, 0, 0), -EINVAL);
+	assert_int_equal(vdev_iotlb_invalidate(o.d, UINT64_MAX, 2), -EINVAL);
+}
+
+static void
+test_iommu_remap_moves_the_ring(void **state)
+{
+	start_iommu_ring();
+	translate(IOVA, 0x30000, RING_AT(1));
+	assert_non_null(o.rx[0]);
+	translate(IOVA, 0x30000, RING_AT(3));
+	assert_non_null(o.rx[0]);
+	assert_ptr_equal(o.rx[0]->desc, o.d->gmem->r[0].hva + RING_AT(3));
+}
+
+static void
+test_iommu_miss_of_a_worker(void **state)
+{
+	struct vq *vq;
+
+	start_iommu_ring();
+	translate(IOVA, 0x30000, RING_AT(1));
+	vq = o.rx[0];
+	atomic_store(&vq->miss_iova, 0x777000);
+	atomic_store(&vq->miss_perm, IOTLB_WO);
+	atomic_store(&vq->attention, VQ_ATTN_MISS);
+	vq->host->attention(vq->host, vq);
+	vq->host->attention(vq->host, vq);
+	ev_run_once(o.loop, 0);
+	assert_int_equal(o.miss_iova, 0x777000);
+	assert_int_equal(o.miss_perm, IOTLB_WO);
+	translate(0x777000, 4096, 0x300000);
+	assert_int_equal(atomic_load(&vq->miss_perm), 0);
+	assert_int_equal(o.d->counters.iotlb_misses, 1 + 1);
+}
+
+static void
+test_iommu_only_if_negotiated(void **state)
+{
+	const struct iotlb_entry e = {0, 4096, OWNER_UVA, IOTLB_RW};
+
+	owner_start(&o, MODERN, SIZE);
+	assert_int_equal(vdev_iotlb_update(o.d, &e), -ENOTSUP);
+	assert_int_equal(vdev_iotlb_invalidate(o.d, 0, 4096), -ENOTSUP);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(memory_slots),
+		T(new_table_moves_rings),
+		T(dirty_log_changes_live),
+		T(iommu_start_is_deferred),
+		T(iommu_ring_in_pieces),
+		T(iommu_invalidate),
+		T(iommu_remap_moves_the_ring),
+		T(iommu_miss_of_a_worker),
+		T(iommu_only_if_negotiated),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
