@@ -20,11 +20,22 @@
 #include "control_socket.h"
 #include "ctl.h"
 #include "device.h"
+#include "fwd.h"
 #include "options.h"
 #include "show.h"
 #include "switch/forward.h"
 #include "switch/port.h"
 #include "vhost/vhost.h"
+
+#define CSUM_LAYERS 6 /* ip, udp, tcp, sctp, outer-ip, outer-udp */
+
+/** Settings of testpmd's csum mode for one port. */
+struct port_csum {
+	bool hw[CSUM_LAYERS];
+	bool parse_tunnel;
+	bool gso;
+	uint32_t tso_segsz;
+};
 
 struct app {
 	/* [fixed] */
@@ -43,7 +54,11 @@ struct app {
 	struct vhost_env vhost;
 	struct cli *cli;
 	struct control_socket *control; /* NULL: none */
+	struct fwd fwd;
 	struct show_rate rate[DP_PORTS_MAX];
+	struct show_base base[DP_PORTS_MAX];
+	struct port_csum csum[DP_PORTS_MAX];
+	uint16_t gso_segsz;
 
 	/* [fixed] once the workers run */
 	uint32_t nworkers;

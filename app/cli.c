@@ -36,7 +36,7 @@ struct cli {
 };
 
 static const struct cli_section *const sections[] = {
-	&cli_control, &cli_display, &cli_config, &cli_ports, &cli_switching,
+	&cli_control, &cli_display, &cli_config, &cli_ports, &cli_offload, &cli_switching,
 };
 
 /* --- running a command --- */
@@ -49,6 +49,7 @@ run(void *parsed, struct cmdline *cl, void *data)
 		.app = b->cli->app,
 		.cli = b->cli,
 		.out = b->cli->out,
+		.row = b->row,
 		.words = parsed,
 	};
 
@@ -96,6 +97,33 @@ cmd_each_port(struct cmd *c, unsigned int word, void (*fn)(struct cmd *c, struct
 	if (p != NULL)
 		fn(c, p);
 	return p != NULL;
+}
+
+/* Index of the word that is @p word in @p syntax, or -1. */
+static int
+find_word(const char *syntax, const char *word)
+{
+	const char *at = strstr(syntax, word);
+	int n = 0;
+
+	for (const char *s = syntax; at != NULL && s < at; s++)
+		n += *s == ' ';
+	return at != NULL ? n : -1;
+}
+
+void
+cmd_reply(struct cmd *c)
+{
+	int word = find_word(c->row->syntax, "(port_id)");
+
+	if (word >= 0 && cmd_port(c, (unsigned int)word) == NULL)
+		return;
+	for (const char *s = c->row->reply; *s != '\0'; s++) {
+		if (*s == '$')
+			cmd_print(c, "%" PRIu64, cmd_num(c, (unsigned int)(*++s - '0')));
+		else
+			fputc(*s, c->out);
+	}
 }
 
 /* --- the grammar --- */

@@ -51,6 +51,7 @@ struct cmd {
 	struct app *app;
 	struct cli *cli;
 	FILE *out;
+	const struct cli_row *row;
 	const struct cli_words *words;
 	bool failed; /* what "vqsctl" exits with */
 };
@@ -60,7 +61,8 @@ typedef void (*cli_fn)(struct cmd *c);
 struct cli_row {
 	const char *syntax;
 	cli_fn fn;
-	const char *help; /* one or more lines; NULL: not listed by "help" */
+	const char *help;  /* one or more lines; NULL: not listed by "help" */
+	const char *reply; /* of cmd_reply() */
 };
 
 /** A group of commands under one heading of "help". */
@@ -72,7 +74,8 @@ struct cli_section {
 	size_t n;
 };
 
-extern const struct cli_section cli_control, cli_display, cli_config, cli_ports, cli_switching;
+extern const struct cli_section cli_control, cli_display, cli_config, cli_ports, cli_offload,
+	cli_switching;
 
 /* --- what handlers use --- */
 
@@ -96,6 +99,12 @@ struct port *cmd_port(struct cmd *c, unsigned int word);
 
 /** Call @p fn for the port at @p word, or for each when it says "all". False: no such port. */
 bool cmd_each_port(struct cmd *c, unsigned int word, void (*fn)(struct cmd *c, struct port *p));
+
+/**
+ * A handler for what has one answer here: writes row->reply, $N standing for the
+ * number at word N. A port the syntax names must exist.
+ */
+void cmd_reply(struct cmd *c);
 
 /* --- the interpreter --- */
 

@@ -1,17 +1,415 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* "set" of what testpmd has, too. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_lcore.h>
+
 #include "app.h"
+#include "base/log.h"
+
+#define BURST_MAX 512
+#define LIST_MAX 64  /* no more fit a word */
+#define TXPKT_MIN 42 /* Ethernet, IPv4 and UDP headers */
+
+static bool
+is_on(const struct cmd *c, unsigned int word)
+{
+	return strcmp(cmd_str(c, word), "on") == 0;
+}
+
+/* Under testpmd's name some things wait for "stop". */
+static bool
+must_stop_first(struct cmd *c)
+{
+	if (!c->app->testpmd || !c->app->sw.forwarding)
+		return false;
+	cmd_print(c, "Please stop forwarding first\n");
+	c->failed = true;
+	return true;
+}
+
+/* --- modes --- */
+
+static void
+set_mode(struct cmd *c, bool retry)
+{
+	fwd_set_mode(c->app, fwd_mode_by_name(cmd_str(c, 2)));
+	c->app->fwd.retry = retry;
+	cmd_print(c, "Set %s packet forwarding mode%s\n", cmd_str(c, 2),
+		  retry ? " with retry" : "");
+}
 
 static void
 cmd_set_fwd(struct cmd *c)
 {
-	c->app->sw.mode = fwd_mode_by_name(cmd_str(c, 2));
-	cmd_print(c, "Set %s packet forwarding mode\n", cmd_str(c, 2));
+	set_mode(c, false);
+}
+
+static void
+cmd_set_fwd_retry(struct cmd *c)
+{
+	set_mode(c, true);
+}
+
+/* --- numbers --- */
+
+static void
+set_nbport(struct cmd *c, uint32_t n)
+{
+	uint16_t list[DP_PORTS_MAX], have;
+
+	c->app->sw.nlist = 0;
+	have = fwd_ports(c->app, list);
+	if (n > have) {
+		cmd_print(c, "nb fwd ports %u > %u (number of configured ports) - ignored\n", n,
+			  have);
+		return;
+	}
+	memcpy(c->app->sw.list, list, n * sizeof(*list));
+	c->app->sw.nlist = (uint16_t)n;
+	cmd_print(c, "Number of forwarding ports set to %u\n", n);
+	fwd_setup(c->app, c->out);
 	sw_publish(&c->app->sw);
 }
 
+static void
+set_nbcore(struct cmd *c, uint32_t n)
+{
+	if (must_stop_first(c))
+		return;
+	if (n > c->app->nworkers) {
+		cmd_print(c, "nb fwd cores %u > %u (max. number of configured lcores) - ignored\n",
+			  n, c->app->nworkers);
+		return;
+	}
+	fwd_set_cores(c->app, n);
+	cmd_print(c, "Number of forwarding cores set to %u\n", n);
+}
+
+static void
+set_burst(struct cmd *c, uint32_t n)
+{
+	if (n > BURST_MAX) {
+		cmd_print(c, "nb pkt per burst: %u > %u (maximum packet per burst)  ignored\n", n,
+			  BURST_MAX);
+		return;
+	}
+	fwd_set_burst(c->app, n);
+	cmd_print(c, "Number of packets per burst set to %u\n", n);
+}
+
+static void
+set_verbose(struct cmd *c, uint32_t n)
+{
+	cmd_print(c, "Change verbose level from %u to %u\n", c->app->fwd.verbose, n);
+	c->app->fwd.verbose = n;
+}
+
+static void
+cmd_set_number(struct cmd *c)
+{
+	static const struct {
+		const char *what;
+		void (*fn)(struct cmd *c, uint32_t n);
+	} table[] = {
+		{"nbport", set_nbport},
+		{"nbcore", set_nbcore},
+		{"burst", set_burst},
+		{"verbose", set_verbose},
+	};
+	size_t i = 0;
+
+	while (strcmp(table[i].what, cmd_str(c, 1)) != 0)
+		i++;
+	table[i].fn(c, (uint32_t)cmd_num(c, 2));
+}
+
+static void
+cmd_set_retry(struct cmd *c)
+{
+	c->app->fwd.retry_us = (uint32_t)cmd_num(c, 4);
+	c->app->fwd.retry_num = (uint32_t)cmd_num(c, 6);
+}
+
+/* --- lists and masks --- */
+
+static void
+use_ports(struct cmd *c, const uint32_t *ids, int n)
+{
+	uint16_t list[LIST_MAX];
+
+	for (int i = 0; i < n; i++) {
+		if (app_port(c->app, ids[i]) == NULL) {
+			cmd_print(c, "Invalid port %u\n", ids[i]);
+			c->failed = true;
+			return;
+		}
+		list[i] = (uint16_t)ids[i];
+	}
+	fwd_set_ports(c->app, list, (uint16_t)n, c->out);
+}
+
+static void
+check_cores(struct cmd *c, const uint32_t *ids, int n)
+{
+	if (must_stop_first(c))
+		return;
+	for (int i = 0; i < n; i++) {
+		if (!rte_lcore_is_enabled(ids[i])) {
+			cmd_print(c, "lcore %u not enabled\n", ids[i]);
+			return;
+		}
+		if (ids[i] == rte_get_main_lcore()) {
+			cmd_print(c,
+				  "lcore %u cannot be masked on for running packet forwarding, "
+				  "which is the main lcore and reserved for command line parsing "
+				  "only\n",
+				  ids[i]);
+			return;
+		}
+	}
+	fwd_set_cores(c->app, (uint32_t)n);
+}
+
+static void
+cmd_set_list(struct cmd *c)
+{
+	uint32_t ids[LIST_MAX];
+	int n = options_parse_list(cmd_str(c, 2), ids, RTE_DIM(ids));
+
+	if (n < 0)
+		cmd_print(c, "Bad arguments\n");
+	else if (strcmp(cmd_str(c, 1), "portlist") == 0)
+		use_ports(c, ids, n);
+	else
+		check_cores(c, ids, n);
+}
+
+static void
+cmd_set_mask(struct cmd *c)
+{
+	uint64_t mask = cmd_num(c, 2);
+	uint32_t ids[64];
+	int n = 0;
+
+	for (uint32_t i = 0; i < 64; i++)
+		if (mask >> i & 1)
+			ids[n++] = i;
+	if (n == 0)
+		cmd_print(c, "Invalid NULL mask of %s\n",
+			  strcmp(cmd_str(c, 1), "portmask") == 0 ? "ports" : "cores");
+	else if (strcmp(cmd_str(c, 1), "portmask") == 0)
+		use_ports(c, ids, n);
+	else
+		check_cores(c, ids, n);
+}
+
+/* --- generated frames --- */
+
+static void
+cmd_set_txpkts(struct cmd *c)
+{
+	struct options *o = &c->app->opt;
+	uint32_t list[OPT_TXPKTS_MAX], total = 0;
+	int n = options_parse_list(cmd_str(c, 2), list, OPT_TXPKTS_MAX);
+
+	for (int i = 0; i < n; i++) {
+		if (list[i] > o->mbuf_size) {
+			cmd_print(c, "length[%d]=%u > mbuf_data_size=%u - give up\n", i, list[i],
+				  o->mbuf_size);
+			return;
+		}
+		total += list[i];
+	}
+	if (n < 0) {
+		cmd_print(c, "Bad arguments\n");
+		return;
+	}
+	if (total < TXPKT_MIN) {
+		cmd_print(c, "total packet length=%u < %u - give up\n", total, TXPKT_MIN);
+		return;
+	}
+	memcpy(o->txpkts, list, (size_t)n * sizeof(*list));
+	o->ntxpkts = (uint32_t)n;
+}
+
+static void
+cmd_set_txsplit(struct cmd *c)
+{
+	static const char *const words[] = {"off", "on", "rand"};
+
+	for (size_t i = 0; i < RTE_DIM(words); i++)
+		if (strcmp(words[i], cmd_str(c, 2)) == 0)
+			c->app->fwd.txsplit = words[i];
+}
+
+static void
+cmd_set_txtimes(struct cmd *c)
+{
+	uint32_t list[2];
+
+	if (options_parse_list(cmd_str(c, 2), list, 2) == 2)
+		memcpy(c->app->fwd.txtimes, list, sizeof(list));
+	else
+		cmd_print(c, "Bad arguments\n");
+}
+
+/* --- ports --- */
+
+static void
+cmd_set_eth_peer(struct cmd *c)
+{
+	struct port *p = cmd_port(c, 2);
+
+	if (p == NULL)
+		return;
+	p->eth_peer = c->words->w[3].mac;
+	sw_publish(&c->app->sw);
+}
+
+/* What a port without the operation does: it takes every frame, and always will. */
+static int
+set_rx_filter(int (*op)(struct port *p, bool on), struct port *p, bool on)
+{
+	if (op != NULL)
+		return op(p, on);
+	return on ? 0 : -ENOTSUP;
+}
+
+static void
+set_promisc(struct cmd *c, struct port *p)
+{
+	bool on = is_on(c, 3);
+	int ret = set_rx_filter(p->ops->set_promisc, p, on);
+
+	if (ret < 0)
+		cmd_print(c, "Error during %s promiscuous mode for port %u: %s\n",
+			  on ? "enabling" : "disabling", p->id, strerror(-ret));
+}
+
+static void
+set_allmulti(struct cmd *c, struct port *p)
+{
+	bool on = is_on(c, 3);
+	int ret = set_rx_filter(p->ops->set_allmulti, p, on);
+
+	if (ret < 0)
+		cmd_print(c, "Error during %s all-multicast mode for port %u: %s\n",
+			  on ? "enabling" : "disabling", p->id, strerror(-ret));
+}
+
+static void
+cmd_set_promisc(struct cmd *c)
+{
+	cmd_each_port(c, 2, set_promisc);
+}
+
+static void
+cmd_set_allmulti(struct cmd *c)
+{
+	cmd_each_port(c, 2, set_allmulti);
+}
+
+static void
+cmd_mac_addr(struct cmd *c)
+{
+	struct port *p = cmd_port(c, 2);
+	int ret = -ENOTSUP;
+
+	if (p == NULL)
+		return;
+	if (strcmp(cmd_str(c, 1), "set") == 0 && p->ops->set_mac != NULL)
+		ret = p->ops->set_mac(p, &c->words->w[3].mac);
+	if (ret < 0) {
+		cmd_print(c, "mac_addr_cmd error: (%s)\n", strerror(-ret));
+		c->failed = true;
+	}
+}
+
+/* --- switches of the program --- */
+
+static void
+cmd_set_record_cycles(struct cmd *c)
+{
+	c->app->opt.record_core_cycles = is_on(c, 2);
+}
+
+static void
+cmd_set_link_check(struct cmd *c)
+{
+	c->app->fwd.no_link_check = !is_on(c, 2);
+}
+
+static void
+cmd_set_log(struct cmd *c)
+{
+	const char *type = cmd_str(c, 2);
+	uint32_t level = (uint32_t)cmd_num(c, 3);
+
+	if (strcmp(type, "global") == 0)
+		rte_log_set_global_level(level);
+	else
+		rte_log_set_level_pattern(type, level);
+}
+
+static void
+cmd_set_default(struct cmd *c)
+{
+	c->app->sw.nlist = 0;
+	fwd_setup(c->app, c->out);
+	fwd_set_cores(c->app, c->app->nworkers);
+}
+
 static const struct cli_row rows[] = {
-	{"set fwd (switch)", cmd_set_fwd, "Set packet forwarding mode."},
+	{"set fwd (mode)", cmd_set_fwd, "Set packet forwarding mode."},
+	{"set fwd (mode) retry", cmd_set_fwd_retry, "Set packet forwarding mode, with retry."},
+	{"set default", cmd_set_default, "Reset forwarding to the default configuration."},
+	{"set (nbport|nbcore|burst|verbose) (num)", cmd_set_number,
+	 "Set number of ports, of cores, of packets per burst, or the debug verbosity level."},
+	{"set burst tx delay (num) retry (num)", cmd_set_retry,
+	 "Set the transmit delay time and number of retries, effective when retry is enabled."},
+	{"set (portlist|corelist) (x[,y]*)", cmd_set_list,
+	 "Set the list of forwarding ports or cores."},
+	{"set (portmask|coremask) (mask)", cmd_set_mask,
+	 "Set the forwarding ports or cores hexadecimal mask."},
+	{"set txpkts (x[,y]*)", cmd_set_txpkts,
+	 "Set the length of each segment of TXONLY packets."},
+	{"set txsplit (off|on|rand)", cmd_set_txsplit, "Set the split policy for the TX packets."},
+	{"set txtimes (x[,y]*)", cmd_set_txtimes,
+	 "Set the scheduling on timestamps timings for the TXONLY mode."},
+	{"set (rxpkts|rxoffs|rxhdrs) (x[,y]*)", cmd_reply,
+	 "Set how packets are split on receiving; no port does that.", ""},
+	{"set eth-peer (port_id) (XX:XX:XX:XX:XX:XX)", cmd_set_eth_peer,
+	 "Set the peer address for certain port."},
+	{"set promisc (port_id|all) (on|off)", cmd_set_promisc,
+	 "Set the promiscuous mode on port_id, or all."},
+	{"set allmulti (port_id|all) (on|off)", cmd_set_allmulti,
+	 "Set the allmulti mode on port_id, or all."},
+	{"mac_addr (add|remove|set) (port_id) (XX:XX:XX:XX:XX:XX)", cmd_mac_addr,
+	 "Add, remove or set the MAC address of port_id."},
+	{"mcast_addr add (port_id) (XX:XX:XX:XX:XX:XX)", cmd_reply,
+	 "Add a multicast MAC address on port_id.",
+	 "rte_eth_dev_set_mc_addr_list(port=$2, nb=1) failed. diag=-95\n"},
+	{"mcast_addr remove (port_id) (XX:XX:XX:XX:XX:XX)", cmd_reply,
+	 "Remove a multicast MAC address from port_id.",
+	 "multicast address not filtered by port $2\n"},
+	{"set link-up port (port_id)", cmd_reply, "Set link up for a port.",
+	 "\nSet link up fail.\n"},
+	{"set link-down port (port_id)", cmd_reply, "Set link down for a port.",
+	 "\nSet link down fail.\n"},
+	{"set link_check (on|off)", cmd_set_link_check,
+	 "Whether link states are mentioned when ports start and stop."},
+	{"set record-core-cycles (on|off)", cmd_set_record_cycles,
+	 "Set the option to enable measurement of CPU cycles."},
+	{"set record-burst-stats (on|off)", cmd_reply,
+	 "Set the option to enable display of RX and TX bursts.", ""},
+	{"set xstats-hide-zero (on|off)", cmd_reply,
+	 "Set the option to hide the zero values for xstats display.", ""},
+	{"set flush_rx (on|off)", cmd_reply,
+	 "Flush or don't flush RX streams before forwarding; guests keep their frames.", ""},
+	{"set log (name) (level)", cmd_set_log, "Set the log level: of a type, or global."},
 };
 
 const struct cli_section cli_config = {

@@ -1,33 +1,48 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Starting, stopping and leaving. */
+#include <string.h>
+
 #include "app.h"
 
 static void
 cmd_start(struct cmd *c)
 {
-	if (c->app->sw.forwarding) {
-		cmd_print(c, "Packet forwarding already started\n");
-		return;
-	}
-	sw_start(&c->app->sw, true);
+	fwd_start(c->app, 0, c->out);
+}
+
+static void
+cmd_start_tx_first(struct cmd *c)
+{
+	fwd_start(c->app, 1, c->out);
+}
+
+static void
+cmd_start_tx_first_n(struct cmd *c)
+{
+	fwd_start(c->app, (uint32_t)cmd_num(c, 2), c->out);
 }
 
 static void
 cmd_stop(struct cmd *c)
 {
-	if (!c->app->sw.forwarding) {
-		cmd_print(c, "Packet forwarding not started\n");
-		return;
-	}
-	cmd_print(c, "Telling cores to stop...\nWaiting for lcores to finish...\n");
-	sw_start(&c->app->sw, false);
-	cmd_print(c, "\nDone.\n");
+	fwd_stop(c->app, c->out);
 }
 
 static void
 cmd_quit(struct cmd *c)
 {
 	cli_quit(c->cli);
+}
+
+static void
+cmd_load(struct cmd *c)
+{
+	FILE *out = c->out;
+
+	if (cli_run_file(c->cli, c->words->rest) == 0)
+		fprintf(out, "Read CLI commands from %s\n", c->words->rest);
+	else
+		c->failed = true;
 }
 
 static void
@@ -44,10 +59,15 @@ cmd_help_section(struct cmd *c)
 
 static const struct cli_row rows[] = {
 	{"start", cmd_start, "Start packet forwarding with current configuration."},
+	{"start tx_first", cmd_start_tx_first,
+	 "Start packet forwarding with current config after sending one burst of packets."},
+	{"start tx_first (num)", cmd_start_tx_first_n,
+	 "Start packet forwarding after sending num bursts of packets."},
 	{"stop", cmd_stop, "Stop packet forwarding, and display accumulated statistics."},
+	{"load (path)", cmd_load, "Execute the commands in a file."},
 	{"quit", cmd_quit, "Quit to prompt."},
 	{"help", cmd_help, "List the sections of the help."},
-	{"help (control|display|config|ports|switch|all)", cmd_help_section,
+	{"help (control|display|config|ports|offload|switch|all)", cmd_help_section,
 	 "Show the commands of a section."},
 };
 

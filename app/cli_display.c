@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* "show" and "clear" of what testpmd has, too. */
+#include <errno.h>
 #include <string.h>
 
 #include "app.h"
+#include "ethdev/ethdev.h"
+#include "facts.h"
+
+/* --- ports --- */
 
 static void
 one_info(struct cmd *c, struct port *p)
@@ -25,7 +30,7 @@ one_xstats(struct cmd *c, struct port *p)
 static void
 one_summary(struct cmd *c, struct port *p)
 {
-	show_port_summary(p, c->out);
+	show_port_summary(c->app, p, c->out);
 }
 
 static void
@@ -51,24 +56,253 @@ cmd_show_port(struct cmd *c)
 }
 
 static void
-clear_one(struct cmd *c, struct port *p)
+clear_stats(struct cmd *c, struct port *p)
 {
-	port_clear_stats(p);
+	show_clear(c->app, p);
 	cmd_print(c, "\n  NIC statistics for port %u cleared\n", p->id);
+}
+
+static void
+clear_xstats(struct cmd *c, struct port *p)
+{
+	show_clear(c->app, p);
+}
+
+static void
+clear_nothing(struct cmd *c, struct port *p)
+{
 }
 
 static void
 cmd_clear_port(struct cmd *c)
 {
-	if (!cmd_each_port(c, 3, clear_one))
+	static const struct {
+		const char *what;
+		void (*fn)(struct cmd *c, struct port *p);
+	} table[] = {
+		{"info", clear_nothing},
+		{"stats", clear_stats},
+		{"xstats", clear_xstats},
+	};
+	size_t i = 0;
+
+	while (strcmp(table[i].what, cmd_str(c, 2)) != 0)
+		i++;
+	if (!cmd_each_port(c, 3, table[i].fn))
 		show_valid_ports(c->app, c->out);
+}
+
+/* --- forwarding --- */
+
+static void
+cmd_show_fwd_stats(struct cmd *c)
+{
+	fwd_show_stats(c->app, c->out);
+}
+
+static void
+cmd_clear_fwd_stats(struct cmd *c)
+{
+	fwd_clear_stats(c->app);
+}
+
+static void
+show_txpkts(struct app *app, FILE *out)
+{
+	const struct options *o = &app->opt;
+
+	fprintf(out, "Number of segments: %u\nSegment sizes: ", o->ntxpkts);
+	for (uint32_t i = 0; i < o->ntxpkts; i++)
+		fprintf(out, "%s%u", i > 0 ? "," : "", o->txpkts[i]);
+	fprintf(out, "\nSplit packet: %s\n", app->fwd.txsplit);
+}
+
+static void
+show_rxtx(struct app *app, FILE *out)
+{
+	fwd_show_rxtx(app, out);
+}
+
+static void
+show_cores(struct app *app, FILE *out)
+{
+	fwd_show_cores(app, out);
+}
+
+static void
+show_txtimes(struct app *app, FILE *out)
+{
+	fprintf(out, "Interburst gap: %u\nIntraburst gap: %u\n", app->fwd.txtimes[0],
+		app->fwd.txtimes[1]);
+}
+
+static void
+show_no_segments(struct app *app, FILE *out)
+{
+	fputs("Number of segments: 0\n", out);
+}
+
+static void
+show_no_offsets(struct app *app, FILE *out)
+{
+	fputs("Number of offsets: 0\n", out);
+}
+
+static void
+cmd_show_config(struct cmd *c)
+{
+	static const struct {
+		const char *what;
+		void (*fn)(struct app *app, FILE *out);
+	} table[] = {
+		{"rxtx", show_rxtx},         {"cores", show_cores},
+		{"fwd", fwd_show_config},    {"txpkts", show_txpkts},
+		{"txtimes", show_txtimes},   {"rxpkts", show_no_segments},
+		{"rxoffs", show_no_offsets}, {"rxhdrs", show_no_segments},
+	};
+	size_t i = 0;
+
+	while (strcmp(table[i].what, cmd_str(c, 2)) != 0)
+		i++;
+	table[i].fn(c->app, c->out);
+}
+
+/* --- devices and queues --- */
+
+static void
+cmd_show_device(struct cmd *c)
+{
+	const char *name = cmd_str(c, 3);
+
+	for (uint16_t id = 0; id < c->app->sw.nports; id++) {
+		const struct port *p = c->app->sw.port[id];
+
+		if (p != NULL && (strcmp(name, "all") == 0 || strcmp(name, p->name) == 0))
+			show_device(c->app, p, c->out);
+	}
+}
+
+static void
+cmd_show_offload(struct cmd *c)
+{
+	const struct port *p = cmd_port(c, 2);
+	bool tx = strcmp(cmd_str(c, 3), "tx_offload") == 0;
+
+	if (p == NULL)
+		return;
+	if (strcmp(cmd_str(c, 4), "capabilities") == 0)
+		show_offload_capabilities(c->app, p, tx, c->out);
+	else
+		show_offload_configuration(c->app, p, tx, c->out);
+}
+
+static int
+ethdev_queue_info(struct cmd *c, const struct port *p, bool tx, uint16_t q)
+{
+	uint16_t dev = ethdev_port_dev(p);
+	const char *state = p->started ? "started" : "stopped";
+	struct rte_eth_rxq_info rx;
+	struct rte_eth_txq_info txq;
+	int ret;
+
+	ret = tx ? rte_eth_tx_queue_info_get(dev, q, &txq) : rte_eth_rx_queue_info_get(dev, q, &rx);
+	if (ret != 0)
+		return ret;
+	cmd_print(c,
+		  "\n********************* Infos for port %-2u, %s queue %-2u "
+		  "*********************",
+		  p->id, tx ? "TX" : "RX", q);
+	if (!tx)
+		cmd_print(c, "\nMempool: %s", rx.mp != NULL ? rx.mp->name : "NULL");
+	cmd_print(c, "\n%s deferred start: off\n%s queue state: %s\n", tx ? "TX" : "RX",
+		  tx ? "Tx" : "Rx", state);
+	if (!tx)
+		cmd_print(c, "RX scattered packets: %s\n", rx.scattered_rx ? "on" : "off");
+	cmd_print(c, "Number of %s: %u\n\n", tx ? "TXDs" : "RXDs", tx ? txq.nb_desc : rx.nb_desc);
+	return 0;
+}
+
+static void
+cmd_show_queue(struct cmd *c)
+{
+	const struct port *p = cmd_port(c, 3);
+	bool tx = strcmp(cmd_str(c, 1), "txq") == 0;
+	uint16_t q = (uint16_t)cmd_num(c, 4);
+	struct port_facts f;
+	int ret = -ENOTSUP;
+
+	if (p == NULL)
+		return;
+	facts_get(c->app, p, &f);
+	if (q >= (tx ? f.ntx : f.nrx)) {
+		cmd_print(c, "Invalid %s queue_id=%u\n", tx ? "Tx" : "Rx", q);
+		ret = -EINVAL;
+	} else if (p->ops == &ethdev_port_ops) {
+		ret = ethdev_queue_info(c, p, tx, q);
+	}
+	if (ret != 0)
+		cmd_print(c,
+			  "Failed to retrieve information for port: %u, %s queue: %u\n"
+			  "error desc: %s(%d)\n",
+			  p->id, tx ? "TX" : "RX", q, strerror(-ret), ret);
+}
+
+static void
+cmd_show_macs(struct cmd *c)
+{
+	const struct port *p = cmd_port(c, 2);
+
+	if (p == NULL)
+		return;
+	if (strcmp(cmd_str(c, 3), "mcast_macs") == 0) {
+		cmd_print(c, "Number of Multicast MAC address added: 0\n");
+		return;
+	}
+	cmd_print(c, "Number of MAC address added: 1\n  " RTE_ETHER_ADDR_PRT_FMT "\n",
+		  RTE_ETHER_ADDR_BYTES(&p->mac));
 }
 
 static const struct cli_row rows[] = {
 	{"show port (info|stats|summary|xstats) (port_id|all)", cmd_show_port,
 	 "Display information for port_id, or all."},
-	{"clear port (stats|xstats) (port_id|all)", cmd_clear_port,
+	{"clear port (info|stats|xstats) (port_id|all)", cmd_clear_port,
 	 "Clear information for port_id, or all."},
+	{"show (rxq|txq) info (port_id) (queue_id)", cmd_show_queue,
+	 "Display information for configured RX/TX queue."},
+	{"show config (rxtx|cores|fwd|rxoffs|rxpkts|rxhdrs|txpkts|txtimes)", cmd_show_config,
+	 "Display the given configuration."},
+	{"show fwd stats all", cmd_show_fwd_stats, "Display statistics for all fwd engines."},
+	{"clear fwd stats all", cmd_clear_fwd_stats, "Clear statistics for all fwd engines."},
+	{"show port (port_id) (rx_offload|tx_offload) (capabilities|configuration)",
+	 cmd_show_offload, "List offloading capabilities or configuration of a port."},
+	{"show device info (name)", cmd_show_device,
+	 "Show general information about devices probed, by name or all."},
+	{"show port (port_id) (macs|mcast_macs)", cmd_show_macs,
+	 "Display list of mac addresses added to port."},
+	{"show port (port_id) (rxq|txq) (queue_id) desc (desc_id) status", cmd_reply,
+	 "Show status of rx|tx descriptor.", "Invalid input: queue id = $4, desc id = $6\n"},
+	{"show port (port_id) rxq (queue_id) desc used count", cmd_reply,
+	 "Show current number of filled receive packet descriptors.", "Used desc count = 0\n"},
+	{"show port (port_id) flow_ctrl", cmd_reply, "Show flow control info of a port.",
+	 "Failed to get current flow ctrl information: err = -95\n"},
+	{"show port (port_id) rss-hash", cmd_reply, "Display the RSS hash functions of port.",
+	 "dev_info did not provide a valid hash key size\n"},
+	{"show port (port_id) rss-hash key", cmd_reply,
+	 "Display the RSS hash functions and RSS hash key of port.",
+	 "dev_info did not provide a valid hash key size\n"},
+	{"show port (port_id) rss reta (size) (name)", cmd_reply,
+	 "Display the rss redirection table.", "Invalid redirection table size: $5 (1-0)\n"},
+	{"show port (port_id) ptypes", cmd_reply, "Show port supported ptypes for a specific port.",
+	 "L2 ptypes unsupported\nL3 ptypes unsupported\nL4 ptypes unsupported\n"
+	 "Tunnel ptypes unsupported\nInner L2 ptypes unsupported\n"
+	 "Inner L3 ptypes unsupported\nInner L4 ptypes unsupported\n"},
+	{"show port (port_id) fec_mode", cmd_reply, "Show fec mode of a port.",
+	 "Function not implemented\n"},
+	{"show port (port_id) (module_eeprom|eeprom)", cmd_reply,
+	 "Display the module EEPROM or EEPROM information for port_id.",
+	 "operation not supported by device\n"},
+	{"show port dcb_tc (port_id)", cmd_reply, "Display DCB information for port_id.",
+	 "\n Failed to get dcb infos on port $3 \n"},
 };
 
 const struct cli_section cli_display = {

@@ -1,16 +1,167 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Ports come, go, start and stop. */
-#include "app.h"
+/* Ports come, go, start, stop and are configured. */
+#include <errno.h>
+#include <string.h>
 
-static uint16_t
-count_ports(const struct app *app)
+#include "app.h"
+#include "base/log.h"
+#include "ethdev/ethdev.h"
+#include "facts.h"
+
+/* --- start and stop --- */
+
+/* Under testpmd's name a port that forwards must not be stopped. */
+static bool
+is_forwarding(struct cmd *c, const struct port *p)
 {
+	uint16_t list[DP_PORTS_MAX], n;
+
+	if (!c->app->testpmd || !c->app->sw.forwarding)
+		return false;
+	n = fwd_ports(c->app, list);
+	for (uint16_t i = 0; i < n; i++) {
+		if (list[i] == p->id) {
+			cmd_print(c, "Please remove port %u from forwarding configuration.\n",
+				  p->id);
+			return true;
+		}
+	}
+	return false;
+}
+
+static void
+check_links(struct cmd *c)
+{
+	if (!c->app->fwd.no_link_check)
+		cmd_print(c, "Checking link statuses...\n");
+}
+
+/* The ports a command names; none, and "Invalid port N" written, when there is no such port. */
+static uint16_t
+named_ports(struct cmd *c, unsigned int word, struct port **out)
+{
+	struct port *one;
 	uint16_t n = 0;
 
-	for (uint16_t id = 0; id < app->sw.nports; id++)
-		n += app->sw.port[id] != NULL;
+	if (cmd_num(c, word) != CLI_PORT_ALL) {
+		one = cmd_port(c, word);
+		out[0] = one;
+		return one != NULL;
+	}
+	for (uint16_t id = 0; id < c->app->sw.nports; id++)
+		if (c->app->sw.port[id] != NULL)
+			out[n++] = c->app->sw.port[id];
 	return n;
 }
+
+static bool
+names_nothing(const struct cmd *c, uint16_t n)
+{
+	return n == 0 && c->failed;
+}
+
+static int
+start_port(struct cmd *c, struct port *p)
+{
+	int ret = p->ops->start != NULL ? p->ops->start(p) : 0;
+
+	if (ret < 0) {
+		cmd_print(c, "Fail to start port %u: %s\n", p->id, strerror(-ret));
+		return ret;
+	}
+	p->started = true;
+	cmd_print(c, "Port %u: " RTE_ETHER_ADDR_PRT_FMT "\n", p->id, RTE_ETHER_ADDR_BYTES(&p->mac));
+	return 0;
+}
+
+static void
+cmd_port_start(struct cmd *c)
+{
+	struct port *list[DP_PORTS_MAX];
+	uint16_t n = named_ports(c, 2, list);
+	bool any = false;
+
+	if (names_nothing(c, n))
+		return;
+	for (uint16_t i = 0; i < n; i++) {
+		if (list[i]->started)
+			cmd_print(c, "Port %u is now not stopped\n", list[i]->id);
+		else
+			any |= start_port(c, list[i]) == 0;
+	}
+	sw_publish(&c->app->sw);
+	if (any)
+		check_links(c);
+	else if (n > 0)
+		cmd_print(c, "Please stop the ports first\n");
+	cmd_print(c, "Done\n");
+}
+
+static void
+cmd_port_stop(struct cmd *c)
+{
+	struct port *list[DP_PORTS_MAX], *stopped[DP_PORTS_MAX];
+	uint16_t n = named_ports(c, 2, list), nstopped = 0;
+
+	if (names_nothing(c, n))
+		return;
+	cmd_print(c, "Stopping ports...\n");
+	for (uint16_t i = 0; i < n; i++) {
+		if (!list[i]->started || is_forwarding(c, list[i]))
+			continue;
+		list[i]->started = false;
+		stopped[nstopped++] = list[i];
+	}
+	sw_publish(&c->app->sw);
+	for (uint16_t i = 0; i < nstopped; i++)
+		if (stopped[i]->ops->stop != NULL)
+			stopped[i]->ops->stop(stopped[i]);
+	if (nstopped > 0)
+		check_links(c);
+	cmd_print(c, "Done\n");
+}
+
+static void
+cmd_port_close(struct cmd *c)
+{
+	struct port *list[DP_PORTS_MAX];
+	uint16_t n = named_ports(c, 2, list);
+
+	if (names_nothing(c, n))
+		return;
+	cmd_print(c, "Closing ports...\n");
+	for (uint16_t i = 0; i < n; i++) {
+		uint16_t id = list[i]->id;
+
+		if (is_forwarding(c, list[i]))
+			continue;
+		app_close_port(c->app, list[i]);
+		cmd_print(c, "Port %u is closed\n", id);
+	}
+	cmd_print(c, "Done\n");
+}
+
+static void
+cmd_port_reset(struct cmd *c)
+{
+	struct port *list[DP_PORTS_MAX];
+	uint16_t n = named_ports(c, 2, list);
+
+	for (uint16_t i = 0; i < n; i++) {
+		if (list[i]->started) {
+			cmd_print(c, "Can not reset port(s), please stop port(s) first.\n");
+			return;
+		}
+	}
+	if (names_nothing(c, n))
+		return;
+	cmd_print(c, "Resetting ports...\n");
+	for (uint16_t i = 0; i < n; i++)
+		cmd_print(c, "Failed to reset port %u. diag=-95\n", list[i]->id);
+	cmd_print(c, "Done\n");
+}
+
+/* --- attach and detach --- */
 
 static void
 cmd_attach(struct cmd *c)
@@ -26,8 +177,11 @@ cmd_attach(struct cmd *c)
 		c->failed = true;
 		return;
 	}
+	/* testpmd's are started by "port start" */
+	p->started = !c->app->testpmd;
+	sw_publish(&c->app->sw);
 	cmd_print(c, "Port %u is attached. Now total ports is %u\nDone\n", p->id,
-		  count_ports(c->app));
+		  app_port_count(c->app));
 }
 
 static void
@@ -40,15 +194,190 @@ cmd_detach(struct cmd *c)
 		c->failed = true;
 		return;
 	}
+	if (c->app->testpmd && p->started) {
+		cmd_print(c, "Port not stopped\n");
+		c->failed = true;
+		return;
+	}
+	if (c->app->testpmd)
+		cmd_print(c, "Port was not closed\n");
 	cmd_print(c, "Removing a device...\nPort %u is closed\n", p->id);
-	sw_port_remove(&c->app->sw, p);
-	cmd_print(c, "Device is detached\nNow total ports is %u\nDone\n", count_ports(c->app));
+	app_close_port(c->app, p);
+	cmd_print(c, "Device is detached\nNow total ports is %u\nDone\n", app_port_count(c->app));
+}
+
+/* --- configuration --- */
+
+static bool
+all_stopped(struct cmd *c)
+{
+	for (uint16_t id = 0; id < c->app->sw.nports; id++) {
+		if (c->app->sw.port[id] != NULL && c->app->sw.port[id]->started) {
+			cmd_print(c, "Please stop all ports first\n");
+			c->failed = true;
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool
+enough_queues(struct cmd *c, bool tx, uint32_t n)
+{
+	struct port_facts f;
+
+	for (uint16_t id = 0; id < c->app->sw.nports; id++) {
+		uint16_t max;
+
+		if (c->app->sw.port[id] == NULL)
+			continue;
+		facts_get(c->app, c->app->sw.port[id], &f);
+		max = tx ? f.info.max_tx_queues : f.info.max_rx_queues;
+		if (n <= max)
+			continue;
+		cmd_print(c,
+			  "Fail: input %s (%u) can't be greater than max_%s_queues (%u) of port "
+			  "%u\n",
+			  tx ? "txq" : "rxq", n, tx ? "tx" : "rx", max, id);
+		c->failed = true;
+		return false;
+	}
+	return true;
+}
+
+/* Guests decide about their queues and rings themselves; devices are told. */
+static void
+configure_ethdevs(struct cmd *c)
+{
+	const struct ethdev_config cfg = device_defaults(c->app);
+
+	for (uint16_t id = 0; id < c->app->sw.nports; id++) {
+		struct port *p = c->app->sw.port[id];
+
+		if (p == NULL || p->ops != &ethdev_port_ops)
+			continue;
+		if (ethdev_port_configure(p, &cfg) < 0)
+			cmd_print(c, "Fail to configure port %u\n", id);
+	}
+}
+
+static void
+cmd_config_all(struct cmd *c)
+{
+	struct options *o = &c->app->opt;
+	const struct {
+		const char *what;
+		uint32_t *where;
+	} table[] = {
+		{"rxq", &o->rxq},     {"txq", &o->txq},         {"rxd", &o->rxd},
+		{"txd", &o->txd},     {"rxfreet", &o->rxfreet}, {"txfreet", &o->txfreet},
+		{"txrst", &o->txrst},
+	};
+	const char *what = cmd_str(c, 3);
+	uint32_t n = (uint32_t)cmd_num(c, 4);
+	size_t i = 0;
+
+	if (!all_stopped(c))
+		return;
+	if (what[2] == 'q' && !enough_queues(c, what[0] == 't', n))
+		return;
+	while (strcmp(table[i].what, what) != 0)
+		i++;
+	*table[i].where = n;
+	configure_ethdevs(c);
+	fwd_setup(c->app, c->out);
+}
+
+static void
+cmd_config_burst(struct cmd *c)
+{
+	if (all_stopped(c))
+		fwd_set_burst(c->app, (uint32_t)cmd_num(c, 4));
+}
+
+static int
+set_mtu(struct port *p, uint32_t mtu)
+{
+	if (p->ops->set_mtu == NULL)
+		return -ENOTSUP;
+	return mtu > UINT16_MAX ? -EINVAL : p->ops->set_mtu(p, (uint16_t)mtu);
+}
+
+static void
+cmd_config_max_len(struct cmd *c)
+{
+	uint32_t len = (uint32_t)cmd_num(c, 4);
+	uint32_t mtu = len - (RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN);
+
+	if (!all_stopped(c))
+		return;
+	c->app->opt.max_pkt_len = len;
+	for (uint16_t id = 0; id < c->app->sw.nports; id++)
+		if (c->app->sw.port[id] != NULL && set_mtu(c->app->sw.port[id], mtu) < 0)
+			cmd_print(c, "Failed to set MTU to %u for port %u\n", mtu, id);
+}
+
+static void
+cmd_config_mtu(struct cmd *c)
+{
+	struct port *p = cmd_port(c, 3);
+	int ret;
+
+	if (p == NULL)
+		return;
+	ret = set_mtu(p, (uint32_t)cmd_num(c, 4));
+	if (ret < 0) {
+		cmd_print(c, "Set MTU failed. diag=%d\n", ret);
+		c->failed = true;
+	}
+}
+
+static void
+cmd_queue_run(struct cmd *c)
+{
+	const struct port *p = cmd_port(c, 1);
+
+	if (p == NULL)
+		return;
+	if (!p->started)
+		cmd_print(c, "Please start port %u first\n", p->id);
+	else
+		cmd_print(c, "Function not supported in PMD\n");
 }
 
 static const struct cli_row rows[] = {
+	{"port start (port_id|all)", cmd_port_start, "Start all ports or port_id."},
+	{"port stop (port_id|all)", cmd_port_stop, "Stop all ports or port_id."},
+	{"port close (port_id|all)", cmd_port_close, "Close all ports or port_id."},
+	{"port reset (port_id|all)", cmd_port_reset, "Reset all ports or port_id."},
 	{"port attach (ident)", cmd_attach,
-	 "Attach a port: net_vhostN,iface=PATH[,queues=N][,client=1]..."},
+	 "Attach a port: net_vhostN,iface=PATH[,queues=N][,client=1]..., another virtual device "
+	 "or a PCI address."},
 	{"port detach (port_id)", cmd_detach, "Detach a port: disconnect its peer and remove it."},
+	{"port config all (rxq|txq|rxd|txd|rxfreet|txfreet|txrst) (value)", cmd_config_all,
+	 "Set number of queues, of descriptors, or thresholds of all ports."},
+	{"port config all burst (value)", cmd_config_burst, "Set the number of packets per burst."},
+	{"port config all max-pkt-len (value)", cmd_config_max_len, "Set the max packet length."},
+	{"port config mtu (port_id) (value)", cmd_config_mtu,
+	 "Set the MTU of port_id to a given value."},
+	{"port config (port_id) (rxq|txq) (queue_id) ring_size (value)", cmd_reply,
+	 "Set a rx/tx queue's ring size configuration.", ""},
+	{"port (port_id) (rxq|txq) (queue_id) setup", cmd_reply, "Setup a rx/tx queue of port_id.",
+	 ""},
+	{"port (port_id) (rxq|txq) (queue_id) (start|stop)", cmd_queue_run,
+	 "Start/stop a rx/tx queue of port_id."},
+	{"port (port_id) (rxq|txq) (queue_id) deferred_start (on|off)", cmd_reply,
+	 "Switch on/off a deferred start of a rx/tx queue.", ""},
+	{"port config (port_id) (rx_offload|tx_offload) (name) (on|off)", cmd_reply,
+	 "Enable or disable a per port offloading; offloads follow what peers accept.", ""},
+	{"port (port_id) rxq (queue_id) rx_offload (name) (on|off)", cmd_reply,
+	 "Enable or disable a per queue Rx offloading.", ""},
+	{"port (port_id) txq (queue_id) tx_offload (name) (on|off)", cmd_reply,
+	 "Enable or disable a per queue Tx offloading.", ""},
+	{"port config (port_id|all) speed (name) duplex (half|full|auto)", cmd_reply,
+	 "Set speed and duplex for all ports or port_id.", ""},
+	{"port config all rss (name)", cmd_reply, "Set the RSS mode.",
+	 "Multi-queue RSS mode isn't enabled.\n"},
 };
 
 const struct cli_section cli_ports = {

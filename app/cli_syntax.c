@@ -9,8 +9,10 @@
 #include <cmdline_parse_num.h>
 #include <rte_debug.h>
 
+#include "switch/forward.h"
+
 /** What an argument in parentheses stands for. */
-enum arg_kind { ARG_NUM, ARG_PORT_OR_ALL, ARG_MAC, ARG_STRING, ARG_REST };
+enum arg_kind { ARG_NUM, ARG_PORT_OR_ALL, ARG_MAC, ARG_MODE, ARG_STRING, ARG_REST };
 
 static const struct arg {
 	const char *name;
@@ -31,6 +33,7 @@ static const struct arg {
 	{"domain", ARG_NUM, UINT16_MAX},
 	{"mask", ARG_NUM, UINT64_MAX},
 	{"XX:XX:XX:XX:XX:XX", ARG_MAC, 0},
+	{"mode", ARG_MODE, 0},
 	{"name", ARG_STRING, 0},
 	{"x[,y]*", ARG_STRING, 0},
 	{"ident", ARG_REST, 0},
@@ -156,6 +159,20 @@ make_words(struct token *t, const char *words)
 	t->str.str = t->text;
 }
 
+/* The modes there are. */
+static void
+make_modes(struct token *t)
+{
+	char words[sizeof(t->text)] = "";
+
+	for (const struct fwd_mode *m = fwd_modes; m->name != NULL; m++) {
+		if (m != fwd_modes)
+			strlcat(words, "|", sizeof(words));
+		strlcat(words, m->name, sizeof(words));
+	}
+	make_words(t, words);
+}
+
 static void
 make_arg(struct token *t, const struct arg *a)
 {
@@ -169,6 +186,9 @@ make_arg(struct token *t, const struct arg *a)
 		break;
 	case ARG_MAC:
 		t->hdr.ops = &cmdline_token_etheraddr_ops;
+		break;
+	case ARG_MODE:
+		make_modes(t);
 		break;
 	case ARG_STRING:
 		t->hdr.ops = &cmdline_token_string_ops;

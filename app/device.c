@@ -54,8 +54,8 @@ given(uint32_t value)
 	return value == OPT_UNSET ? 0 : (uint16_t)value;
 }
 
-static struct ethdev_config
-ethdev_defaults(const struct app *app)
+struct ethdev_config
+device_defaults(const struct app *app)
 {
 	const struct options *o = &app->opt;
 
@@ -72,7 +72,7 @@ ethdev_defaults(const struct app *app)
 static struct port *
 attach_ethdev(struct app *app, const char *devargs, char *err, size_t errlen)
 {
-	const struct ethdev_config cfg = ethdev_defaults(app);
+	const struct ethdev_config cfg = device_defaults(app);
 
 	return ethdev_port_attach(&app->sw, devargs, &cfg, err, errlen);
 }
@@ -81,7 +81,7 @@ attach_ethdev(struct app *app, const char *devargs, char *err, size_t errlen)
 static int
 make_probed(struct app *app, const char *devargs, char *err, size_t errlen)
 {
-	const struct ethdev_config cfg = ethdev_defaults(app);
+	const struct ethdev_config cfg = device_defaults(app);
 	char name[RTE_ETH_NAME_MAX_LEN];
 	uint16_t dev;
 
@@ -112,7 +112,7 @@ is_vdev(const struct app *app, const char *name)
 static int
 make_others(struct app *app, char *err, size_t errlen)
 {
-	const struct ethdev_config cfg = ethdev_defaults(app);
+	const struct ethdev_config cfg = device_defaults(app);
 	char name[RTE_ETH_NAME_MAX_LEN];
 	uint16_t dev;
 
@@ -130,8 +130,33 @@ make_others(struct app *app, char *err, size_t errlen)
 struct port *
 app_attach(struct app *app, const char *devargs, char *err, size_t errlen)
 {
-	return vhost_devargs_ours(devargs) ? attach_vhost(app, devargs, err, errlen)
-					   : attach_ethdev(app, devargs, err, errlen);
+	struct port *p = vhost_devargs_ours(devargs) ? attach_vhost(app, devargs, err, errlen)
+						     : attach_ethdev(app, devargs, err, errlen);
+
+	if (p != NULL)
+		fwd_port_added(app, p);
+	return p;
+}
+
+void
+app_close_port(struct app *app, struct port *p)
+{
+	uint16_t id = p->id;
+
+	fwd_port_removed(app, p);
+	sw_port_remove(&app->sw, p);
+	show_forget(app, id);
+	app->csum[id] = (struct port_csum){0};
+}
+
+uint16_t
+app_port_count(const struct app *app)
+{
+	uint16_t n = 0;
+
+	for (uint16_t id = 0; id < app->sw.nports; id++)
+		n += app->sw.port[id] != NULL;
+	return n;
 }
 
 static int
@@ -162,6 +187,8 @@ devices_make(struct app *app, char *err, size_t errlen)
 	for (int i = 0; i < app->args.nvdev; i++)
 		if (make_vdev(app, app->args.vdev[i], err, errlen) < 0)
 			return -1;
+	for (uint16_t id = 0; id < app->sw.nports; id++)
+		fwd_port_added(app, app->sw.port[id]);
 	if (app->opt.disable_device_start)
 		stop_all(app);
 	return 0;

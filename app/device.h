@@ -7,6 +7,9 @@
 #define APP_DEVICE_H
 
 #include <stddef.h>
+#include <stdint.h>
+
+#include "ethdev/ethdev.h"
 
 struct app;
 struct port;
@@ -25,5 +28,14 @@ int devices_make(struct app *app, char *err, size_t errlen);
  * address) with the program's defaults. NULL with a sentence in @p err.
  */
 struct port *app_attach(struct app *app, const char *devargs, char *err, size_t errlen);
+
+/** Remove @p p and everything that was kept about it. */
+void app_close_port(struct app *app, struct port *p);
+
+/** How many ports there are. */
+uint16_t app_port_count(const struct app *app);
+
+/** What the command line and "port config all" say about ethdevs. */
+struct ethdev_config device_defaults(const struct app *app);
 
 #endif

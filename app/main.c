@@ -18,7 +18,6 @@
 
 #include "app.h"
 #include "base/log.h"
-#include "device.h"
 #include "gmem/sigbus.h"
 #include "worker.h"
 
@@ -46,6 +45,15 @@ app_quit(struct app *app)
 
 /* --- start --- */
 
+static void
+testpmd_defaults(struct options *o)
+{
+	if (o->rxq == OPT_UNSET)
+		o->rxq = 1;
+	if (o->txq == OPT_UNSET)
+		o->txq = 1;
+}
+
 static int
 parse_command_line(struct app *app, int argc, char **argv)
 {
@@ -56,6 +64,8 @@ parse_command_line(struct app *app, int argc, char **argv)
 	options_init(&app->opt);
 	if (options_parse(&app->opt, app->args.argc, app->args.argv, err, sizeof(err)) < 0)
 		return fail(app, "%s", err);
+	if (app->testpmd)
+		testpmd_defaults(&app->opt);
 	if (devices_check(app, err, sizeof(err)) < 0)
 		return fail(app, "%s", err);
 	return 0;
@@ -138,13 +148,20 @@ make_ports(struct app *app)
 {
 	char err[256];
 
-	if (devices_make(app, err, sizeof(err)) < 0)
+	if (devices_make(app, err, sizeof(err)) < 0 || fwd_init(app, err, sizeof(err)) < 0)
 		return fail(app, "%s", err);
-	for (uint16_t id = 0; id < app->sw.nports; id++)
-		printf("Port %u: " RTE_ETHER_ADDR_PRT_FMT "\n", id,
-		       RTE_ETHER_ADDR_BYTES(&app->sw.port[id]->mac));
-	sw_publish(&app->sw);
 	return 0;
+}
+
+static void
+announce_ports(const struct app *app)
+{
+	if (app->opt.disable_device_start)
+		return;
+	for (uint16_t id = 0; id < app->sw.nports; id++)
+		printf("Configuring Port %u (socket 0)\nPort %u: " RTE_ETHER_ADDR_PRT_FMT "\n", id,
+		       id, RTE_ETHER_ADDR_BYTES(&app->sw.port[id]->mac));
+	printf("%sDone\n", app->fwd.no_link_check ? "" : "Checking link statuses...\n");
 }
 
 static int
@@ -206,6 +223,20 @@ init(struct app *app, int argc, char **argv)
 
 /* --- run --- */
 
+static void
+start_forwarding(struct app *app)
+{
+	const struct options *o = &app->opt;
+
+	if (o->interactive && !o->auto_start)
+		return;
+	if (o->interactive)
+		puts("Start automatic packet forwarding");
+	else
+		puts("No commandline core given, start packet forwarding");
+	fwd_start(app, o->tx_first, stdout);
+}
+
 static int
 run(struct app *app)
 {
@@ -215,11 +246,12 @@ run(struct app *app)
 	ret = ctl_init(app);
 	if (ret < 0)
 		return fail(app, "signals: %s", strerror(-ret));
+	sw_publish(&app->sw);
+	announce_ports(app);
 	workers_launch(app);
-	if (o->cmdline_file != NULL)
-		cli_run_file(app->cli, o->cmdline_file);
-	if (o->auto_start || !o->interactive)
-		sw_start(&app->sw, true);
+	if (o->cmdline_file != NULL && cli_run_file(app->cli, o->cmdline_file) == 0)
+		printf("Read CLI commands from %s\n", o->cmdline_file);
+	start_forwarding(app);
 	fflush(stdout);
 	if (o->interactive) {
 		ret = cli_prompt(app->cli);
@@ -238,9 +270,18 @@ close_ports(struct app *app)
 	for (uint16_t id = 0; id < app->sw.nports; id++) {
 		if (app->sw.port[id] == NULL)
 			continue;
-		sw_port_remove(&app->sw, app->sw.port[id]);
-		printf("Port %u is closed\n", id);
+		printf("\nShutting down port %u...\nClosing ports...\n", id);
+		app_close_port(app, app->sw.port[id]);
+		printf("Port %u is closed\nDone\n", id);
 	}
+}
+
+static void
+stop_ports(struct app *app)
+{
+	for (uint16_t id = 0; id < app->sw.nports; id++)
+		if (app->sw.port[id] != NULL)
+			printf("\nStopping port %u...\nStopping ports...\nDone\n", id);
 }
 
 static void
@@ -250,10 +291,13 @@ finish(struct app *app)
 	if (app->cli != NULL)
 		cli_free(app->cli);
 	if (app->vhost.sw != NULL) {
-		sw_start(&app->sw, false);
+		if (app->sw.forwarding)
+			fwd_stop(app, stdout);
+		stop_ports(app);
 		workers_join(app);
 		close_ports(app);
 		sw_fini(&app->sw);
+		fwd_fini(app);
 	}
 	workers_fini(app);
 	if (app->loop != NULL)

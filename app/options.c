@@ -201,6 +201,8 @@ static const struct opt_row rows[] = {
 	NUM("mbcache", mbcache, 0, RTE_MEMPOOL_CACHE_MAX_SIZE, "mbufs cached per lcore"),
 	FLAG("disable-device-start", disable_device_start,
 	    "leave ports stopped until 'port start'"),
+	FLAG("disable-link-check", disable_link_check,
+	    "do not mention link states when ports change"),
 	FLAG("record-core-cycles", record_core_cycles, "measure cycles per packet"),
 	FLAG("record-burst-stats", record_burst_stats, "record how full bursts are"),
 	CALL("mask-event", call_event, "EVENT", "do not report an event"),
@@ -227,7 +229,7 @@ static const struct opt_row rows[] = {
 
 	NOP("numa"), NOP("no-numa"), NOP_ARG("socket-num"), NOP_ARG("port-numa-config"),
 	NOP_ARG("ring-numa-config"), NOP_ARG("num-procs"), NOP_ARG("proc-id"), NOP("no-flush-rx"),
-	NOP("no-lsc-interrupt"), NOP("no-rmv-interrupt"), NOP("disable-link-check"),
+	NOP("no-lsc-interrupt"), NOP("no-rmv-interrupt"),
 	NOP("disable-crc-strip"), NOP("enable-scatter"), NOP("enable-lro"), NOP("enable-rx-cksum"),
 	NOP("enable-rx-timestamp"), NOP("enable-hw-vlan"), NOP("enable-hw-vlan-filter"),
 	NOP("enable-hw-vlan-strip"), NOP("enable-hw-vlan-extend"), NOP("enable-hw-qinq-strip"),

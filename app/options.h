@@ -35,6 +35,7 @@ struct options {
 	bool disable_device_start;
 	bool record_core_cycles;
 	bool record_burst_stats;
+	bool disable_link_check;
 	uint32_t stats_period; /* seconds, 0: never */
 	const char *cmdline_file;
 

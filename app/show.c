@@ -1,21 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* Counters of ports: show port stats|xstats. */
 #include "show.h"
 
 #include <inttypes.h>
-
-#include <rte_ether.h>
+#include <stdlib.h>
 
 #include "app.h"
-
-static uint16_t
-queue_count(const struct port *p, bool tx)
-{
-	uint16_t n = 0;
-
-	while (p->ops->queue(p, tx, n) != NULL)
-		n++;
-	return n;
-}
+#include "counters.h"
 
 void
 show_valid_ports(const struct app *app, FILE *out)
@@ -28,111 +19,7 @@ show_valid_ports(const struct app *app, FILE *out)
 	fputs(" ]\n", out);
 }
 
-/* --- show port info --- */
-
-static void
-print_queues(const struct app *app, const struct port *p, bool tx, FILE *out)
-{
-	uint16_t have = queue_count(p, tx);
-	uint32_t configured = tx ? app->opt.txq : app->opt.rxq;
-	const char *dir = tx ? "TX" : "RX";
-
-	fprintf(out,
-		"Current number of %s queues: %u\n"
-		"Max possible %s queues: %u\n"
-		"Max possible number of %sDs per queue: 65535\n"
-		"Min possible number of %sDs per queue: 0\n"
-		"%sDs number alignment: 1\n",
-		dir, configured == OPT_UNSET ? have : configured, dir, have, dir, dir, dir);
-}
-
-static void
-print_link(const struct port *p, FILE *out)
-{
-	fprintf(out,
-		"Link status: %s\n"
-		"Link speed: 10 Gbps\n"
-		"Link duplex: full-duplex\n"
-		"Autoneg status: Off\n"
-		"MTU: %u\n"
-		"Promiscuous mode: enabled\n"
-		"Allmulticast mode: enabled\n",
-		p->ops->link_up(p) ? "up" : "down", p->mtu);
-}
-
-static void
-print_fixed(FILE *out)
-{
-	fputs("Maximum number of MAC addresses: 1\n"
-	      "Maximum number of MAC addresses of hash filtering: 0\n"
-	      "VLAN offload: \n"
-	      "  strip off, filter off, extend off, qinq strip off\n"
-	      "No RSS offload flow type is supported.\n"
-	      "Minimum size of RX buffer: 0\n"
-	      "Maximum configurable length of RX packet: 4294967295\n"
-	      "Maximum configurable size of LRO aggregated packet: 0\n",
-	      out);
-}
-
-void
-show_port_info(const struct app *app, const struct port *p, FILE *out)
-{
-	fprintf(out, "\n********************* Infos for port %-2u *********************\n", p->id);
-	fprintf(out, "MAC address: " RTE_ETHER_ADDR_PRT_FMT "\n", RTE_ETHER_ADDR_BYTES(&p->mac));
-	fprintf(out, "Device name: %s\nDriver name: net_%s\nFirmware-version: not available\n",
-		p->name, p->ops->kind);
-	if (p->ops == &vhost_port_ops)
-		fprintf(out, "Devargs: %s\n", vhost_port_devargs(p)->text);
-	fputs("Connect to socket: 0\nmemory allocation on the socket: 0\n", out);
-	print_link(p, out);
-	print_fixed(out);
-	print_queues(app, p, false, out);
-	print_queues(app, p, true, out);
-	fputs("Max segment number per packet: 65535\n"
-	      "Max segment number per MTU/TSO: 65535\n"
-	      "Device capabilities: 0x0( )\n"
-	      "Device error handling mode: none\n",
-	      out);
-	if (!app->testpmd && p->ops->show != NULL)
-		p->ops->show(p, out);
-}
-
-/* --- show port summary --- */
-
-void
-show_port_summary_head(const struct app *app, FILE *out)
-{
-	uint16_t n = 0;
-
-	for (uint16_t id = 0; id < app->sw.nports; id++)
-		n += app->sw.port[id] != NULL;
-	fprintf(out, "Number of available ports: %u\n", n);
-	fprintf(out, "%-4s %-17s %-12s %-14s %-8s %s\n", "Port", "MAC Address", "Name", "Driver",
-		"Status", "Link");
-}
-
-void
-show_port_summary(const struct port *p, FILE *out)
-{
-	char driver[32];
-
-	snprintf(driver, sizeof(driver), "net_%s", p->ops->kind);
-	fprintf(out, "%-4u " RTE_ETHER_ADDR_PRT_FMT " %-12s %-14s %-8s %s\n", p->id,
-		RTE_ETHER_ADDR_BYTES(&p->mac), p->name, driver, p->ops->link_up(p) ? "up" : "down",
-		"10 Gbps");
-}
-
 /* --- show port stats --- */
-
-static uint64_t
-sum_drops(const struct pktq_stats *s, enum drop_reason first, enum drop_reason last)
-{
-	uint64_t n = 0;
-
-	for (int r = first; r <= (int)last; r++)
-		n += s->drop[r];
-	return n;
-}
 
 static uint64_t
 per_second(uint64_t now, uint64_t before, uint64_t ns)
@@ -160,8 +47,11 @@ void
 show_port_stats(struct app *app, const struct port *p, FILE *out)
 {
 	struct port_stats s;
+	uint64_t errors;
 
 	port_get_stats(p, &s);
+	errors = counters_rx_errors(&s.rx);
+	s.rx.frames -= errors;
 	fprintf(out,
 		"\n  ######################## NIC statistics for port %-2u "
 		"########################\n",
@@ -171,9 +61,8 @@ show_port_stats(struct app *app, const struct port *p, FILE *out)
 		"  RX-errors: %-" PRIu64 "\n"
 		"  RX-nombuf:  %-10" PRIu64 "\n"
 		"  TX-packets: %-10" PRIu64 " TX-errors: %-10" PRIu64 " TX-bytes:  %-" PRIu64 "\n",
-		s.rx.frames, 0u, s.rx.bytes, sum_drops(&s.rx, DROP_RX_BAD_CHAIN, DROP_RX_TOO_LONG),
-		s.rx.drop[DROP_RX_NO_MEMORY], s.tx.frames,
-		sum_drops(&s.tx, DROP_TX_NO_BUFFER, DROP_TX_NO_MEMORY), s.tx.bytes);
+		s.rx.frames, 0u, s.rx.bytes, errors, s.rx.drop[DROP_RX_NO_MEMORY], s.tx.frames,
+		counters_tx_drops(&s.tx), s.tx.bytes);
 	print_rates(&app->rate[p->id], &s, out);
 	fputs("  ############################################################################\n",
 	      out);
@@ -196,15 +85,58 @@ static const char *const size_names[PKTQ_SIZE_BINS] = {
 	"64", "65_127", "128_255", "256_511", "512_1023", "1024_1518", "1519_max",
 };
 
-static void
-print_queue_xstats(const struct pktq_stats *s, const char *dir, uint16_t q, FILE *out)
+/* A queue's counters since they were cleared; false past the last queue. */
+static bool
+queue_stats(const struct app *app, const struct port *p, bool tx, uint16_t i,
+	    struct pktq_stats *out)
 {
+	const struct show_base *b = &app->base[p->id];
+	const struct pktq *q = p->ops->queue(p, tx, i);
+
+	if (q == NULL)
+		return false;
+	*out = q->stats;
+	if (i < b->n[tx])
+		port_stats_subtract(out, &b->q[tx][i]);
+	return true;
+}
+
+static void
+print_port(const struct port_stats *s, FILE *out)
+{
+	uint64_t errors = counters_rx_errors(&s->rx);
+
+	fprintf(out,
+		"rx_good_packets: %" PRIu64 "\ntx_good_packets: %" PRIu64 "\n"
+		"rx_good_bytes: %" PRIu64 "\ntx_good_bytes: %" PRIu64 "\n"
+		"rx_missed_errors: 0\nrx_errors: %" PRIu64 "\ntx_errors: %" PRIu64 "\n"
+		"rx_mbuf_allocation_errors: %" PRIu64 "\n",
+		s->rx.frames - errors, s->tx.frames, s->rx.bytes, s->tx.bytes, errors,
+		counters_tx_drops(&s->tx), s->rx.drop[DROP_RX_NO_MEMORY]);
+}
+
+static void
+print_queue(const struct pktq_stats *s, bool tx, uint16_t q, FILE *out)
+{
+	const char *dir = tx ? "tx" : "rx";
+
+	fprintf(out, "%s_q%u_packets: %" PRIu64 "\n%s_q%u_bytes: %" PRIu64 "\n", dir, q, s->frames,
+		dir, q, s->bytes);
+	if (!tx)
+		fprintf(out, "%s_q%u_errors: %" PRIu64 "\n", dir, q, counters_rx_errors(s));
+}
+
+static void
+print_queue_details(const struct pktq_stats *s, bool tx, uint16_t q, FILE *out)
+{
+	const char *dir = tx ? "tx" : "rx";
+
 	fprintf(out,
 		"%s_q%u_good_packets: %" PRIu64 "\n%s_q%u_good_bytes: %" PRIu64 "\n"
 		"%s_q%u_multicast_packets: %" PRIu64 "\n%s_q%u_broadcast_packets: %" PRIu64 "\n"
-		"%s_q%u_undersize_packets: 0\n",
+		"%s_q%u_undersize_packets: %" PRIu64 "\n",
 		dir, q, s->frames, dir, q, s->bytes, dir, q, s->multicast, dir, q, s->broadcast,
-		dir, q);
+		dir, q, s->drop[DROP_RX_RUNT]);
 	for (int i = 0; i < PKTQ_SIZE_BINS; i++)
 		fprintf(out, "%s_q%u_size_%s_packets: %" PRIu64 "\n", dir, q, size_names[i],
 			s->size[i]);
@@ -213,10 +145,13 @@ print_queue_xstats(const struct pktq_stats *s, const char *dir, uint16_t q, FILE
 
 /* What testpmd does not have: enough to see that every frame is accounted for. */
 static void
-print_queue_accounts(const struct pktq_stats *s, const char *dir, uint16_t q, FILE *out)
+print_queue_accounts(const struct pktq_stats *s, bool tx, uint16_t q, FILE *out)
 {
-	fprintf(out, "%s_q%u_offered_packets: %" PRIu64 "\n", dir, q, s->offered);
-	fprintf(out, "%s_q%u_replicated_packets: %" PRIu64 "\n", dir, q, s->replicated);
+	const char *dir = tx ? "tx" : "rx";
+
+	fprintf(out,
+		"%s_q%u_offered_packets: %" PRIu64 "\n%s_q%u_replicated_packets: %" PRIu64 "\n",
+		dir, q, s->offered, dir, q, s->replicated);
 	for (int r = 0; r < DROP_NUM; r++) {
 		if (s->drop[r] != 0)
 			fprintf(out, "%s_q%u_drop_%s_packets: %" PRIu64 "\n", dir, q, drop_name(r),
@@ -224,34 +159,56 @@ print_queue_accounts(const struct pktq_stats *s, const char *dir, uint16_t q, FI
 	}
 }
 
-static void
-print_port_xstats(const struct port_stats *s, FILE *out)
-{
-	fprintf(out,
-		"rx_good_packets: %" PRIu64 "\ntx_good_packets: %" PRIu64 "\n"
-		"rx_good_bytes: %" PRIu64 "\ntx_good_bytes: %" PRIu64 "\n"
-		"rx_missed_errors: 0\nrx_errors: %" PRIu64 "\ntx_errors: %" PRIu64 "\n"
-		"rx_mbuf_allocation_errors: %" PRIu64 "\n",
-		s->rx.frames, s->tx.frames, s->rx.bytes, s->tx.bytes,
-		sum_drops(&s->rx, DROP_RX_BAD_CHAIN, DROP_RX_TOO_LONG),
-		sum_drops(&s->tx, DROP_TX_NO_BUFFER, DROP_TX_NO_MEMORY),
-		s->rx.drop[DROP_RX_NO_MEMORY]);
-}
-
 void
 show_port_xstats(const struct app *app, const struct port *p, FILE *out)
 {
-	const struct pktq *q;
+	static void (*const parts[])(const struct pktq_stats *, bool, uint16_t, FILE *) = {
+		print_queue, print_queue_details,
+		print_queue_accounts, /* the last one: testpmd's list is fixed */
+	};
+	size_t nparts = app->testpmd ? RTE_DIM(parts) - 1 : RTE_DIM(parts);
+	struct pktq_stats q;
 	struct port_stats s;
 
 	port_get_stats(p, &s);
 	fprintf(out, "###### NIC extended statistics for port %-2u\n", p->id);
-	print_port_xstats(&s, out);
-	for (int tx = 0; tx < 2; tx++) {
-		for (uint16_t i = 0; (q = p->ops->queue(p, tx, i)) != NULL; i++) {
-			print_queue_xstats(&q->stats, tx ? "tx" : "rx", i, out);
-			if (!app->testpmd)
-				print_queue_accounts(&q->stats, tx ? "tx" : "rx", i, out);
-		}
-	}
+	print_port(&s, out);
+	for (size_t part = 0; part < nparts; part++)
+		for (int tx = 0; tx < 2; tx++)
+			for (uint16_t i = 0; queue_stats(app, p, tx, i, &q); i++)
+				parts[part](&q, tx, i, out);
+}
+
+/* --- clear --- */
+
+static void
+clear_queues(struct show_base *b, const struct port *p, bool tx)
+{
+	const struct pktq *q;
+	uint16_t n = 0;
+
+	while (p->ops->queue(p, tx, n) != NULL)
+		n++;
+	free(b->q[tx]);
+	b->q[tx] = calloc(n + 1u, sizeof(*b->q[tx]));
+	b->n[tx] = b->q[tx] != NULL ? n : 0;
+	for (uint16_t i = 0; i < b->n[tx] && (q = p->ops->queue(p, tx, i)) != NULL; i++)
+		b->q[tx][i] = q->stats;
+}
+
+void
+show_clear(struct app *app, struct port *p)
+{
+	port_clear_stats(p);
+	clear_queues(&app->base[p->id], p, false);
+	clear_queues(&app->base[p->id], p, true);
+}
+
+void
+show_forget(struct app *app, uint16_t id)
+{
+	free(app->base[id].q[0]);
+	free(app->base[id].q[1]);
+	app->base[id] = (struct show_base){0};
+	app->rate[id] = (struct show_rate){0};
 }

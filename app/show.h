@@ -6,11 +6,13 @@
 #ifndef APP_SHOW_H
 #define APP_SHOW_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
 struct app;
 struct port;
+struct pktq_stats;
 
 /** Counters at the previous "show port stats", for the rates. [ctl] */
 struct show_rate {
@@ -18,16 +20,34 @@ struct show_rate {
 	uint64_t rx, tx, rx_bytes, tx_bytes;
 };
 
-void show_port_info(const struct app *app, const struct port *p, FILE *out);
-void show_port_summary_head(const struct app *app, FILE *out);
-void show_port_summary(const struct port *p, FILE *out);
+/** Counters of each queue when they were cleared, by direction (tx: 1). [ctl] */
+struct show_base {
+	uint16_t n[2];
+	struct pktq_stats *q[2];
+};
+
+/* counters (show.c) */
 void show_port_stats(struct app *app, const struct port *p, FILE *out);
 void show_port_xstats(const struct app *app, const struct port *p, FILE *out);
+
+/** --stats-period: every port's statistics on a cleared screen. */
+void show_periodic(struct app *app, FILE *out);
+
+/** "clear port stats": counters of the port and of its queues start at 0. */
+void show_clear(struct app *app, struct port *p);
+
+/** The port number is free again. */
+void show_forget(struct app *app, uint16_t id);
 
 /** "The valid ports array is [ 0 1 ]" */
 void show_valid_ports(const struct app *app, FILE *out);
 
-/** --stats-period: every port's statistics on a cleared screen. */
-void show_periodic(struct app *app, FILE *out);
+/* what a port is (show_info.c) */
+void show_port_info(const struct app *app, const struct port *p, FILE *out);
+void show_port_summary_head(const struct app *app, FILE *out);
+void show_port_summary(const struct app *app, const struct port *p, FILE *out);
+void show_device(const struct app *app, const struct port *p, FILE *out);
+void show_offload_capabilities(const struct app *app, const struct port *p, bool tx, FILE *out);
+void show_offload_configuration(const struct app *app, const struct port *p, bool tx, FILE *out);
 
 #endif

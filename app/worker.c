@@ -28,17 +28,22 @@ worker_main(void *arg)
 {
 	struct worker *w = arg;
 	const struct app *app = container_of(w->ctl, struct app, sw.dp);
-	uint64_t limit = patience(&app->opt), last_frame = rte_rdtsc();
+	uint64_t limit = patience(&app->opt), idle = 0, now = rte_rdtsc();
 
 	dp_online(w->ctl, w->id);
 	while (!atomic_load_explicit(&app->stop, memory_order_relaxed)) {
 		const struct dataplane *dp = dp_live(w->ctl);
+		bool busy = worker_turn(w, dp) != 0;
+		uint64_t cycles = rte_rdtsc() - now;
 
-		if (worker_turn(w, dp) != 0) {
-			last_frame = rte_rdtsc();
-		} else if (rte_rdtsc() - last_frame > limit) {
+		now += cycles;
+		if (busy) {
+			w->busy_cycles += cycles;
+			idle = 0;
+		} else if ((idle += cycles) > limit) {
 			/* without frames it stays idle: to have been woken is no reason to poll */
 			worker_idle(w, dp);
+			now = rte_rdtsc();
 		}
 		dp_quiescent(w->ctl, w->id);
 	}

@@ -37,6 +37,7 @@ struct worker {
 	struct fwd_flow flow[FORWARD_FLOWS];
 	/* counters for "show worker", relaxed readers */
 	uint64_t turns, busy_turns, frames, sleeps;
+	uint64_t busy_cycles; /* TSC cycles of turns that found frames */
 	/* scratch, valid within one batch */
 	struct pkt_batch batch;
 	uint16_t egress[PKT_BATCH_MAX];

@@ -16,11 +16,11 @@ add_queue(struct pktq_stats *sum, const struct pktq_stats *q)
 		to[i] += __atomic_load_n(&from[i], __ATOMIC_RELAXED);
 }
 
-static void
-subtract(struct pktq_stats *sum, const struct pktq_stats *base)
+void
+port_stats_subtract(struct pktq_stats *s, const struct pktq_stats *before)
 {
-	uint64_t *to = (uint64_t *)sum;
-	const uint64_t *from = (const uint64_t *)base;
+	uint64_t *to = (uint64_t *)s;
+	const uint64_t *from = (const uint64_t *)before;
 
 	for (size_t i = 0; i < STATS_WORDS; i++)
 		to[i] -= from[i];
@@ -42,8 +42,8 @@ void
 port_get_stats(const struct port *p, struct port_stats *out)
 {
 	sum_queues(p, out);
-	subtract(&out->rx, &p->cleared.rx);
-	subtract(&out->tx, &p->cleared.tx);
+	port_stats_subtract(&out->rx, &p->cleared.rx);
+	port_stats_subtract(&out->tx, &p->cleared.tx);
 }
 
 void

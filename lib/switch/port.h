@@ -146,4 +146,7 @@ struct dataplane *snapshot_build(struct sw *s, bool *again);
 void port_get_stats(const struct port *p, struct port_stats *out); /* minus what was cleared */
 void port_clear_stats(struct port *p);
 
+/** @p s minus what it was before, counter by counter. */
+void port_stats_subtract(struct pktq_stats *s, const struct pktq_stats *before);
+
 #endif

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * dpdk-testpmd's idea of forwarding on top of the switch: a list of ports, a
+ * number of cores, streams from a queue of one port to a queue of its peer,
+ * and statistics from "start" to "stop". Control thread only.
+ */
+#ifndef APP_FWD_H
+#define APP_FWD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "options.h"
+#include "switch/port.h"
+
+struct app;
+
+/** What a port's counters were at "start"; rx and tx by queue. */
+struct fwd_mark {
+	uint16_t nrx, ntx;
+	struct fwd_count *rx, *tx;
+	uint64_t no_queue; /* frames of "start tx_first" for a port without a peer */
+};
+
+/** testpmd's unit of forwarding: from queue to queue of the same number. */
+struct fwd_stream {
+	const struct port *rx, *tx;
+	uint16_t queue;
+};
+
+struct fwd_streams {
+	uint16_t nports;
+	uint16_t ports[DP_PORTS_MAX]; /* that forward */
+	uint32_t n;
+	struct fwd_stream *s; /* to be freed; NULL with n = 0 when out of memory */
+};
+
+struct fwd {
+	const struct fwd_mode *mode;  /* "set fwd" */
+	const struct fwd_mode *shown; /* of the configuration "show config fwd" shows */
+	bool retry;
+	uint32_t retry_num, retry_us;
+	uint32_t burst;
+	const char *txsplit; /* off, on, rand */
+	uint32_t txtimes[2];
+	uint32_t nb_cores;
+	uint32_t verbose;
+	bool no_link_check;
+	bool warned_odd; /* said once that the last port is its own peer */
+	struct fwd_mark mark[DP_PORTS_MAX];
+	uint64_t mark_cycles; /* of all workers */
+};
+
+/** Defaults and what the command line says; the ports are there. 0, or -EINVAL with a sentence. */
+int fwd_init(struct app *app, char *err, size_t errlen);
+void fwd_fini(struct app *app);
+
+/** Ports that forward, in their order; returns how many. @p list has DP_PORTS_MAX entries. */
+uint16_t fwd_ports(const struct app *app, uint16_t *list);
+
+/** Streams as testpmd would set them up now. */
+void fwd_list_streams(const struct app *app, struct fwd_streams *out);
+
+/** Queues testpmd would use on @p p: what was asked for, or what there are. */
+uint16_t fwd_queues(const struct app *app, const struct port *p, bool tx);
+
+/** A port joins or leaves the list. */
+void fwd_port_added(struct app *app, struct port *p);
+void fwd_port_removed(struct app *app, struct port *p);
+
+/** Make @p list the ports that forward, and say so if their number changes. */
+void fwd_set_ports(struct app *app, const uint16_t *list, uint16_t n, FILE *out);
+
+void fwd_set_mode(struct app *app, const struct fwd_mode *mode);
+void fwd_set_burst(struct app *app, uint32_t burst);
+void fwd_set_cores(struct app *app, uint32_t n);
+
+/** Take over what was set for the next start, as testpmd does at several places. */
+void fwd_setup(struct app *app, FILE *out);
+
+/** "start": prints the configuration, sends @p first bursts from every port, lets workers run. */
+void fwd_start(struct app *app, uint32_t first, FILE *out);
+
+/** "stop": prints the statistics since "start". */
+void fwd_stop(struct app *app, FILE *out);
+
+void fwd_show_config(struct app *app, FILE *out);     /* show config fwd */
+void fwd_show_rxtx(const struct app *app, FILE *out); /* show config rxtx */
+void fwd_show_cores(const struct app *app, FILE *out);
+void fwd_show_stats(const struct app *app, FILE *out); /* show fwd stats all */
+void fwd_clear_stats(struct app *app);
+
+/** Send @p bursts of generated frames from @p p's tx queues; no worker touches them. (txfirst.c) */
+void fwd_send_first(struct app *app, struct port *p, uint32_t bursts);
+
+#endif
