@@ -6,6 +6,8 @@
 
 #include <linux/virtio_net.h>
 
+#define HEADERS_MAX 300 /* more than all headers of a frame together */
+
 uint32_t
 frame_rnd(uint32_t n)
 {
@@ -134,7 +136,7 @@ void
 frame_build(struct frame *f, bool ip6, bool tcp, uint32_t payload)
 {
 	memset(f, 0, sizeof(*f));
-	for (uint32_t i = 0; i < sizeof(f->b); i++)
+	for (uint32_t i = 0; i < RTE_MIN(payload + HEADERS_MAX, sizeof(f->b)); i++)
 		f->b[i] = (uint8_t)random();
 	f->b[0] &= 0xfe;
 	f->ip6 = ip6;

@@ -19,7 +19,7 @@
 #include "frame.h"
 #include "pkt/offload.h"
 
-#define ROUNDS 2000
+#define ROUNDS 1200
 #define OUT_MAX 512
 #define GSO_UDP_L4 5
 
