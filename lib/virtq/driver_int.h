@@ -48,7 +48,8 @@ vqd_chain_ndesc(const struct vqd *d, const struct vqd_chain *c)
 {
 	uint32_t n = (uint32_t)c->nout + c->nin;
 
-	if (n == 0 || n > (c->indirect ? d->indirect_max : d->size))
+	/* a chain is never longer than the queue, through a table or not (spec 2.7.5.3.1) */
+	if (n == 0 || n > d->size || (c->indirect && n > d->indirect_max))
 		return -EINVAL;
 	return c->indirect ? 1 : (int)n;
 }

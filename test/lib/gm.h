@@ -22,7 +22,10 @@ struct gm {
 int gm_init(struct gm *m, uint64_t gpa, uint64_t size, bool huge);
 void gm_fini(struct gm *m);
 
-/** The next @p len bytes, zeroed, at a multiple of @p align (a power of two). Aborts when there are none left. */
+/**
+ * The next @p len bytes, zeroed, at a multiple of @p align (a power of two). Aborts when there are
+ * none left.
+ */
 void *gm_alloc(struct gm *m, size_t len, size_t align);
 
 static inline uint64_t

@@ -129,7 +129,7 @@ void queue_send(struct queue *q, const uint32_t *len, uint32_t n);
 
 /* --- frames --- */
 
-/** At the end of the headers of each frame; the frame's bytes are a function of it and of the length. */
+/** Behind the headers of each frame; all its bytes are a function of the tag and the length. */
 struct tag {
 	uint16_t magic;
 	uint16_t stream;
@@ -156,14 +156,18 @@ struct rx_frame {
 	bool header_ok; /* num_buffers, flags and type are what the guest accepted */
 };
 
-/** Take up to @p max frames of rx queue @p q for fn(); buffers go back afterwards. Returns the number of buffers. */
 typedef void (*rx_fn)(void *ctx, struct port *p, const struct rx_frame *f);
+
+/** Call fn() for each frame that waits in rx queue @p q. Returns how many buffers they took. */
 uint32_t queue_recv(struct port *p, struct queue *q, rx_fn fn, void *ctx);
 
-/** The same without looking at anything: counts frames and bytes. Only when no frame needs two buffers. */
+/**
+ * The same without looking at anything: counts frames and bytes. Only when no frame needs two
+ * buffers.
+ */
 uint32_t queue_recv_count(struct queue *q, uint64_t *bytes);
 
-/** Fill a buffer with the headers of a frame of @p len bytes for @p flow; virtio-net header included. */
+/** Fill a buffer with the virtio-net and other headers of a frame of @p len bytes for @p flow. */
 void frame_headers(uint8_t *buf, const struct stream *s, uint32_t flow, uint32_t len,
 		   const struct options *o);
 /** Make a frame that has headers one of another flow: addresses and ports, not the length. */

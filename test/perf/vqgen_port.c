@@ -48,7 +48,7 @@ frame_size_max(const struct options *o)
 	return max;
 }
 
-/** An odd number of cache lines, so that the buffers' first lines spread over all sets of the cache. */
+/** An odd number of cache lines: the buffers' first lines spread over all sets of the cache. */
 static uint32_t
 stride_of(uint32_t buf_len)
 {
