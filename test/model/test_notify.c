@@ -59,7 +59,7 @@ send_n(struct model_guest *g, uint32_t n)
 		assert_true(model_send(g, &f));
 }
 
-/** One round of a conversation between an arming device and a driver, at every position of the ring. */
+/** A device that arms or not and a driver that publishes twice, at every position of the ring. */
 static void
 driver_kicks_whoever_armed(void **state)
 {
@@ -81,7 +81,7 @@ driver_kicks_whoever_armed(void **state)
 			pktq_ops(q)->disarm(q);
 		send_n(g, first);
 		kick = vqd_publish(&g->tx.drv);
-		/* without being asked the driver may still kick with EVENT_IDX on a split ring, every 2^16 */
+		/* with EVENT_IDX a split ring cannot say "never": a kick every 2^16 is allowed */
 		if (arm || !c->event_idx || c->layout == VQ_PACKED)
 			assert_int_equal(kick, arm);
 		send_n(g, second);
