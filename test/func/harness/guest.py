@@ -4,14 +4,10 @@
 import dataclasses
 import json
 import pathlib
-import select
-import socket
 
 from . import images
-from .process import Deadline, Failure, Process, wait_for
-
-BOOT = 240     # seconds a guest may take to boot on a busy machine
-COMMAND = 120  # and a command in it
+from .process import Deadline, Failure
+from .system import COMMAND, Channel, System
 
 
 @dataclasses.dataclass
@@ -69,40 +65,7 @@ MACHINES = {
 }
 
 
-class Channel:
-    """Lines to and from a QEMU character device, over a socket pair QEMU inherits."""
-
-    def __init__(self):
-        self.ours, self.theirs = socket.socketpair()
-        self.pending = b""
-
-    def started(self):
-        """QEMU has its end; only then does its death end our reads."""
-        self.theirs.close()
-
-    def send(self, text):
-        """One line."""
-        self.ours.sendall(text.encode() + b"\n")
-
-    def line(self, deadline):
-        """The next line, None when the deadline passes. EOFError at the end."""
-        while b"\n" not in self.pending:
-            if not select.select([self.ours], [], [], deadline.left())[0]:
-                return None
-            data = self.ours.recv(65536)
-            if not data:
-                raise EOFError
-            self.pending += data
-        line, self.pending = self.pending.split(b"\n", 1)
-        return line.decode("utf-8", "replace").rstrip("\r")
-
-    def close(self):
-        """Both ends."""
-        self.ours.close()
-        self.theirs.close()
-
-
-class Guest(Process):
+class Guest(System):
     """One QEMU process. start() returns once QEMU runs, wait_ready() once the agent answers."""
 
     # pylint: disable-next=too-many-arguments,too-many-positional-arguments
@@ -111,10 +74,7 @@ class Guest(Process):
         self.arch = arch
         self.nics = nics
         self.console_path = pathlib.Path(workdir) / f"{name}.console"
-        self.boots = []
-        self.names = {}
-        self.next_id = 0
-        self.agent = self.qmp_channel = None
+        self.qmp_channel = None
         self.options = (memory, cpus, iommu, incoming)
         super().__init__(name, [], workdir)
 
@@ -154,52 +114,6 @@ class Guest(Process):
         self.qmp("qmp_capabilities")
         return self
 
-    def wait_ready(self, seconds=BOOT):
-        """Until the agent announces one more boot."""
-        deadline = Deadline(seconds)
-        while True:
-            line = self._agent_line(deadline, "no agent")
-            if line.startswith("@@ready "):
-                self.boots.append(line.split()[1])
-                self.names.clear()
-                return self
-
-    def sh(self, command, seconds=COMMAND, check=True):
-        """Run one line of shell in the guest; what it printed. Fails on a status other than 0 if check."""
-        status, out = self.run(command, seconds)
-        if check and status != 0:
-            raise Failure(f"{self.name}: '{command}' gave status {status}: {out}")
-        return out
-
-    def run(self, command, seconds=COMMAND):
-        """(status, output) of one line of shell."""
-        self.next_id += 1
-        key = f"@@{self.next_id}"
-        deadline = Deadline(seconds)
-        out = []
-        try:
-            self.agent.send(f"{self.next_id} {command}")
-        except ConnectionError as e:
-            raise Failure(f"{self.name} is gone: {self.log_tail()}") from e
-        while True:
-            line = self._agent_line(deadline, f"'{command}' gave no answer")
-            if line == f"{key} begin":
-                out = []
-            elif line.startswith(f"{key} end "):
-                return int(line.split()[2]), "\n".join(out).strip()
-            else:
-                out.append(line)
-
-    def _agent_line(self, deadline, complaint):
-        try:
-            line = self.agent.line(deadline)
-        except (EOFError, ConnectionError) as e:
-            self.wait_exit()
-            raise Failure(f"{self.name} is gone ({complaint}): {self.log_tail()}") from e
-        if line is None:
-            raise Failure(f"{self.name}: {complaint} in time; console: {self.console_tail()}")
-        return line
-
     def console_tail(self):
         """The last kernel messages."""
         if not self.console_path.exists():
@@ -235,26 +149,10 @@ class Guest(Process):
 
     # --- network cards ---
 
-    def nic_name(self, nic):
-        """Name of the guest's interface for a card."""
-        if nic.mac not in self.names:
-            self.names[nic.mac] = self.sh(f"nic {nic.mac}")
-        return self.names[nic.mac]
-
     def features(self, nic):
         """Feature bits the guest's driver negotiated for a card."""
         bits = self.sh(f"cat /sys/class/net/{self.nic_name(nic)}/device/features")
         return {bit for bit, set_ in enumerate(bits) if set_ == "1"}
-
-    def set_address(self, nic, address, mtu=1500):
-        """Give the card this one address."""
-        dev = self.nic_name(nic)
-        self.sh(f"ip addr flush dev {dev} && ip link set {dev} mtu {mtu} up && "
-                f"ip addr add {address} dev {dev}")
-
-    def clear_address(self, nic):
-        """Take the card's addresses away."""
-        self.sh(f"ip addr flush dev {self.nic_name(nic)}")
 
     def reboot(self):
         """Reboot from inside and wait for the agent."""
@@ -263,14 +161,5 @@ class Guest(Process):
 
     def close(self):
         super().close()
-        for channel in (self.agent, self.qmp_channel):
-            if channel is not None:
-                channel.close()
-
-
-def wait_carrier(guest, nic, seconds=60):
-    """Until the card of the guest, which is up, has a link."""
-    dev = guest.nic_name(nic)
-    wait_for(f"link of {dev} in {guest.name}",
-             lambda: guest.run(f"[ $(cat /sys/class/net/{dev}/carrier) = 1 ]")[0] == 0,
-             seconds, alive=[guest])
+        if self.qmp_channel is not None:
+            self.qmp_channel.close()

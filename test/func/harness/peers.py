@@ -22,18 +22,30 @@ def eal(prefix, cores, memory):
             f"--file-prefix={prefix}"]
 
 
-def vhost_vdev(index, path, options):
-    """--vdev argument of a vhost port."""
-    tail = "".join(f",{key}={value}" for key, value in options.items())
-    return ["--vdev", f"net_vhost{index},iface={path}{tail}"]
-
-
 class Port:
     """A vhost port of a back-end: its socket and its vdev options."""
 
     def __init__(self, path, **options):
         self.path = path
         self.options = options
+
+    def vdev(self, index):
+        """Argument of --vdev."""
+        tail = "".join(f",{key}={value}" for key, value in self.options.items())
+        return f"net_vhost{index},iface={self.path}{tail}"
+
+
+class EthdevPort:
+    """A port on another DPDK driver: "net_tap", iface="tap0"."""
+
+    def __init__(self, driver, **options):
+        self.driver = driver
+        self.options = options
+
+    def vdev(self, index):
+        """Argument of --vdev."""
+        tail = "".join(f",{key}={value}" for key, value in self.options.items())
+        return f"{self.driver}{index}{tail}"
 
 
 class VhostBackend(PromptProgram):
@@ -44,8 +56,7 @@ class VhostBackend(PromptProgram):
 
     # pylint: disable-next=too-many-arguments,too-many-positional-arguments
     def __init__(self, name, workdir, ports, workers=1, memory=512):
-        vdevs = [word for index, port in enumerate(ports)
-                 for word in vhost_vdev(index, port.path, port.options)]
+        vdevs = [word for index, port in enumerate(ports) for word in ("--vdev", port.vdev(index))]
         prefix = f"{name}-{os.getpid()}"
         super().__init__(name, [self.program, *eal(prefix, 1 + workers, memory), *vdevs, "--", "-i",
                                 *self.arguments], workdir, self.prompt)

@@ -88,6 +88,17 @@ class Process:
         """The last lines of its output in one line."""
         return " | ".join(self.log().strip().splitlines()[1:][-lines:])[-600:] or "(no output)"
 
+    def _cpu_seconds(self):
+        """CPU time of all its threads so far."""
+        fields = pathlib.Path(f"/proc/{self.child.pid}/stat").read_text("ascii").rsplit(")", 1)[1]
+        return sum(map(int, fields.split()[11:13])) / os.sysconf("SC_CLK_TCK")
+
+    def cpu_share(self, seconds):
+        """Part of one CPU it uses during that time."""
+        before, start = self._cpu_seconds(), time.monotonic()
+        time.sleep(seconds)
+        return (self._cpu_seconds() - before) / (time.monotonic() - start)
+
     def kill(self, sig=signal.SIGKILL, seconds=30):
         """Send a signal and wait for the end; exit status."""
         if self.alive():

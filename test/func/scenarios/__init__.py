@@ -3,8 +3,9 @@
 
 from .iommu import Iommu
 from .migration import Migration
+from .netns import Netns
 from .pair import X86Pair
 from .restart import Restart
 from .s390x import Refusal, S390x
 
-SCENARIOS = [X86Pair, Restart, S390x, Refusal, Iommu, Migration]
+SCENARIOS = [X86Pair, Restart, S390x, Refusal, Iommu, Migration, Netns]
