@@ -19,7 +19,7 @@ hash_pair(uint64_t a, uint64_t b, uint32_t init)
 }
 
 static uint64_t
-fold_ipv6(const uint8_t *addr)
+fold_ipv6(const void *addr) /* an array in DPDK 22.11, a struct in 24.11 */
 {
 	unaligned_uint64_t w[2];
 
@@ -44,7 +44,7 @@ hash_ip(struct pkt_hdrs *h)
 
 	if (h->ether_type == RTE_ETHER_TYPE_IPV4)
 		return hash_pair(ip->src_addr, ip->dst_addr, h->proto);
-	return hash_pair(fold_ipv6(ip6->src_addr), fold_ipv6(ip6->dst_addr), h->proto);
+	return hash_pair(fold_ipv6(&ip6->src_addr), fold_ipv6(&ip6->dst_addr), h->proto);
 }
 
 /* Not "l4_len != 0": the ports count also where the rest of the header does not fit the copy. */
