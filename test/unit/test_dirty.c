@@ -3,6 +3,8 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -122,16 +124,18 @@ test_truncated_log_costs_its_owner_only(void **state)
 	assert_true(fault.dead);
 }
 
-#define MARKS 200000
+#define CLEARS 500000
+
+static atomic_bool stop;
 
 static void *
 marker(void *arg)
 {
 	const uint64_t *page = arg;
-	unsigned int i;
 
-	for (i = 0; i < MARKS; i++)
+	do
 		dirty_mark_page(d, *page);
+	while (!atomic_load_explicit(&stop, memory_order_relaxed));
 	return NULL;
 }
 
@@ -146,11 +150,12 @@ test_marking_is_atomic(void **state)
 	d->map[2] |= 1u << 7;
 	for (i = 0; i < 2; i++)
 		assert_int_equal(pthread_create(&t[i], NULL, marker, &page[i]), 0);
-	for (i = 0; i < MARKS; i++) {
+	for (i = 0; i < CLEARS; i++) {
 		lost += (__atomic_fetch_and(&d->map[2], (uint8_t)~0x10, __ATOMIC_RELAXED) & 0x80) ==
 			0;
 		lost += (__atomic_fetch_or(&d->map[2], 0x10, __ATOMIC_RELAXED) & 0x10) != 0;
 	}
+	atomic_store(&stop, true);
 	for (i = 0; i < 2; i++)
 		pthread_join(t[i], NULL);
 	assert_int_equal(lost, 0);

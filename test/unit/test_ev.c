@@ -278,6 +278,19 @@ test_timers_fire_in_order_and_not_early(void **state)
 	assert_true(late.at - start >= 30 * MS);
 }
 
+static void
+test_round_waits_until_the_timer_is_due(void **state)
+{
+	struct seq_timer s = {.t.cb = seq_cb};
+	unsigned int i;
+
+	for (i = 1; i <= 10; i++) {
+		ev_timer_arm(*state, &s.t, 1);
+		ev_run_once(*state, -1);
+		assert_int_equal(s.fired, i);
+	}
+}
+
 static struct ev_loop *rearm_loop;
 
 static void
@@ -435,6 +448,7 @@ main(void)
 		T(test_unwatched_event_of_this_round_is_dropped),
 		T(test_many_sources),
 		T(test_timers_fire_in_order_and_not_early),
+		T(test_round_waits_until_the_timer_is_due),
 		T(test_timer_rearmed_at_once_does_not_hold_the_round),
 		T(test_posts_from_threads_arrive_once_and_in_order),
 		T(test_work_may_post_itself),

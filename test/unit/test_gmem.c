@@ -140,6 +140,34 @@ test_maps_share_mappings(void **state)
 	gmem_put(NULL);
 }
 
+/* QEMU before 8.2 does it once per queue pair. */
+static void
+test_region_added_twice_goes_when_removed_twice(void **state)
+{
+	const struct gmem_desc d = {MB, 2 * PAGE, 100 * MB, 4 * PAGE};
+	const struct gmem_desc elsewhere = {MB, 2 * PAGE, 100 * MB, 6 * PAGE};
+	const struct gmem_desc longer = {MB, 3 * PAGE, 100 * MB, 4 * PAGE};
+	int other = memfd_create("other", MFD_CLOEXEC);
+	struct gmem *m = gmem_new();
+
+	assert_int_equal(ftruncate(other, FILE_PAGES * PAGE), 0);
+	assert_false(gmem_add_again(m, &d, fd));
+	assert_null(add(&m, d.gpa, d.size, d.uva, d.mmap_offset));
+	assert_false(gmem_remove_again(m, &d));
+	assert_false(gmem_add_again(m, &elsewhere, fd));
+	assert_false(gmem_add_again(m, &longer, fd));
+	assert_false(gmem_add_again(m, &d, other));
+	assert_true(gmem_add_again(m, &d, fd));
+	assert_int_equal(mappings(), 1);
+	/* the count moves on with the region */
+	assert_null(add(&m, 0, PAGE, 200 * MB, 0));
+	assert_true(gmem_remove_again(m, &d));
+	assert_false(gmem_remove_again(m, &d));
+	assert_non_null(gmem_find(m, MB));
+	gmem_put(m);
+	close(other);
+}
+
 static void
 test_bad_regions_are_refused(void **state)
 {
@@ -163,7 +191,7 @@ test_bad_regions_are_refused(void **state)
 		{{MB, PAGE, 100 * MB + PAGE, 0}, "regions overlap in frontend addresses"},
 		{{MB, 2 * PAGE, 99 * MB + 255 * PAGE, 0}, "regions overlap in frontend addresses"},
 		{{MB, PAGE, MB, FILE_PAGES * PAGE}, "the file is shorter than offset + size"},
-		{{MB, 2 * PAGE, MB, 63 * PAGE}, "the file is shorter than offset + size"},
+		{{MB, PAGE + 1, MB, 63 * PAGE}, "the file is shorter than offset + size"},
 		{{200 * MB, GMEM_BYTES_MAX, 200 * MB, 0}, "too much memory"},
 		{{200 * MB, UINT64_C(1) << 63, 200 * MB, 0}, "too much memory"},
 	};
@@ -368,6 +396,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_regions_are_sorted_and_found),
 		cmocka_unit_test(test_maps_share_mappings),
+		cmocka_unit_test(test_region_added_twice_goes_when_removed_twice),
 		cmocka_unit_test(test_bad_regions_are_refused),
 		cmocka_unit_test(test_only_files_in_memory),
 		cmocka_unit_test(test_read_only_file_is_refused),

@@ -130,14 +130,28 @@ touch_unguarded(void)
 		(void)p[0];
 }
 
+/* Three pages beyond the end of their file; only the one in the middle is guarded. */
 static void
-touch_unguarded_beside_guarded(void)
+touch_neighbour(size_t page)
 {
 	struct gmem_fault fault = {0};
-	uint8_t *data;
+	int fd = memfd_of(PAGE);
+	uint8_t *p = mmap(NULL, 4 * PAGE, PROT_READ, MAP_SHARED, fd, 0);
 
-	map(memfd_of(PAGES * PAGE), 0, PAGES * PAGE, &fault, &data);
-	touch_unguarded();
+	if (sigbus_guard(p + 2 * PAGE, PAGE, PAGE, &fault) == 0)
+		(void)((volatile uint8_t *)p)[page * PAGE];
+}
+
+static void
+touch_below_guarded(void)
+{
+	touch_neighbour(1);
+}
+
+static void
+touch_above_guarded(void)
+{
+	touch_neighbour(3);
 }
 
 static void
@@ -166,9 +180,13 @@ touch_guarded(void)
 	_exit(fault.dead ? 0 : 1);
 }
 
+/* Where a fault has its address, a sent signal has the sender's pid: in this range. */
 static void
 send_sigbus(void)
 {
+	static struct gmem_fault fault;
+
+	sigbus_guard((void *)1, UINT32_MAX, PAGE, &fault);
 	kill(getpid(), SIGBUS);
 }
 
@@ -177,7 +195,8 @@ test_fault_of_our_own_still_kills(void **state)
 {
 	assert_int_equal(signal_of_child(touch_guarded), 0);
 	assert_int_equal(signal_of_child(touch_unguarded), SIGBUS);
-	assert_int_equal(signal_of_child(touch_unguarded_beside_guarded), SIGBUS);
+	assert_int_equal(signal_of_child(touch_below_guarded), SIGBUS);
+	assert_int_equal(signal_of_child(touch_above_guarded), SIGBUS);
 	assert_int_equal(signal_of_child(touch_after_unguard), SIGBUS);
 	assert_int_equal(signal_of_child(send_sigbus), SIGBUS);
 }
@@ -186,15 +205,16 @@ static void
 test_handler_keeps_errno(void **state)
 {
 	struct gmem_fault fault = {0};
+	volatile int *err = &errno;
 	int fd = memfd_of(PAGE);
 	struct gmem_file *f;
 	uint8_t *data;
 
 	f = map(fd, 0, PAGE, &fault, &data);
 	assert_int_equal(ftruncate(fd, 0), 0);
-	errno = 4711;
+	*err = 4711;
 	(void)*(volatile uint8_t *)data;
-	assert_int_equal(errno, 4711);
+	assert_int_equal(*err, 4711);
 	assert_true(fault.dead);
 	gmem_file_put(f);
 	close(fd);
