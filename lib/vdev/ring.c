@@ -22,8 +22,10 @@ ring_blocked(const struct vdev *d, const struct vdev_queue *q)
 {
 	if (atomic_load_explicit(&d->fault.dead, memory_order_relaxed))
 		return "guest memory is gone: its file was truncated";
-	if (d->stopped)
-		return "the port is stopped";
+	if (d->transfer != VDEV_STATE_RUNNING)
+		return "the device's state is being moved";
+	if (d->wanted != VDEV_STATE_RUNNING && d->wanted != VDEV_STATE_RUNNING_P2P)
+		return "the port is stopped by the operator";
 	if (q->broken)
 		return q->why != NULL ? q->why : "the guest broke the ring";
 	if (d->gmem == NULL)
@@ -135,8 +137,7 @@ ring_setup(struct vdev *d, const struct vdev_queue *q, enum vq_layout layout, st
 	};
 }
 
-/** The queue object; it lives on when the ring stops, for its counters. */
-static struct vq *
+struct vq *
 ring_vq(struct vdev_queue *q)
 {
 	if (q->vq == NULL) {

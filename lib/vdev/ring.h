@@ -18,6 +18,9 @@ ring_index(const struct vdev *d, const struct vdev_queue *q)
 /** Queue @p i, remembered as seen; NULL when the device has no such queue. */
 struct vdev_queue *ring_get(struct vdev *d, uint32_t i);
 
+/** The queue object, made on first use; it lives on when the ring stops, for its counters. */
+struct vq *ring_vq(struct vdev_queue *q);
+
 /** The layout the negotiated features and @p format ask for. */
 enum vq_layout ring_layout(const struct vdev *d, enum vdev_format format);
 

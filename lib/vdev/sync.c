@@ -57,6 +57,13 @@ stop_blocked(struct vdev *d)
 	}
 }
 
+/** Rings keep their state, workers do not see them. */
+static bool
+quiesced(const struct vdev *d)
+{
+	return d->wanted != VDEV_STATE_RUNNING;
+}
+
 static bool
 effective_enable(const struct vdev *d, const struct vdev_queue *q)
 {
@@ -68,10 +75,10 @@ static bool
 show(const struct vdev *d, struct vdev_queue *q)
 {
 	bool enabled = effective_enable(d, q);
-	bool differs =
-		q->running != q->shown_running || (q->running && enabled != q->shown_enabled);
+	bool running = q->running && !quiesced(d);
+	bool differs = running != q->shown_running || (running && enabled != q->shown_enabled);
 
-	q->shown_running = q->running;
+	q->shown_running = running;
 	q->shown_enabled = enabled;
 	return differs;
 }
@@ -91,20 +98,6 @@ vdev_sync(struct vdev *d)
 		differs |= show(d, &d->q[i]);
 	if (differs)
 		publish(d);
-}
-
-void
-vdev_stop(struct vdev *d)
-{
-	d->stopped = true;
-	vdev_sync(d);
-}
-
-void
-vdev_resume(struct vdev *d)
-{
-	d->stopped = false;
-	vdev_sync(d);
 }
 
 void
@@ -200,7 +193,7 @@ running_queue(const struct vdev *d, uint32_t i, bool *enabled)
 {
 	const struct vdev_queue *q;
 
-	if (i >= d->nqueues || d->paused || !d->q[i].running)
+	if (i >= d->nqueues || d->paused || quiesced(d) || !d->q[i].running)
 		return NULL;
 	q = &d->q[i];
 	if (enabled != NULL)
@@ -226,7 +219,7 @@ vdev_link_up(const struct vdev *d)
 	bool up[2] = {false, false};
 	uint32_t i;
 
-	for (i = 0; i < d->nqueues; i++)
+	for (i = 0; i < d->nqueues && !quiesced(d); i++)
 		if (d->q[i].running && effective_enable(d, &d->q[i]))
 			up[i % 2] = true;
 	return up[0] && up[1];

@@ -78,6 +78,19 @@ open_journal(struct vdev *d)
 	if (d->journal == NULL)
 		log_warn(d->name, "no ring state is kept for a restart: %s: %s", d->cfg.state_path,
 			 strerror(errno));
+	d->cfg.state_path = NULL; /* the caller's */
+}
+
+/** Whether a guest was left with rings that only the journal can continue. */
+static bool
+journal_needed(const struct vdev *d)
+{
+	uint32_t i;
+
+	for (i = 0; i < 2 * d->cfg.queue_pairs; i++)
+		if (vq_journal_get(d->journal, i)->running)
+			return true;
+	return false;
 }
 
 struct vdev *
@@ -98,6 +111,7 @@ vdev_new(const struct vdev_config *cfg)
 	strlcpy(d->name, cfg->name, sizeof(d->name));
 	d->cfg.name = d->name;
 	d->host.attention = attn_raise;
+	d->wanted = d->transfer = VDEV_STATE_RUNNING;
 	for (i = 0; i < VDEV_QUEUES_MAX; i++)
 		d->q[i].kick_fd = d->q[i].call_fd = d->q[i].err_fd = -1;
 	d->attn = attn_new(d);
@@ -122,7 +136,7 @@ vdev_free(struct vdev *d, bool keep_state)
 	for (i = 0; i < VDEV_QUEUES_MAX; i++)
 		free(d->q[i].vq);
 	if (d->journal != NULL)
-		vq_journal_close(d->journal, !keep_state);
+		vq_journal_close(d->journal, !keep_state && !journal_needed(d));
 	iotlb_free(d->tlb);
 	if (d->attn != NULL)
 		attn_free(d->attn);
@@ -170,6 +184,7 @@ forget_session(struct vdev *d)
 	d->status = 0;
 	d->status_used = false;
 	d->mtu = 0;
+	d->transfer = VDEV_STATE_RUNNING;
 	atomic_store(&d->fault.dead, false);
 	d->fault_seen = false;
 }

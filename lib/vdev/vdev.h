@@ -13,7 +13,7 @@
  * A queue can run when: its size and the three addresses are known and the
  * ring's whole extent is mapped (translated, with an IOMMU), SET_VRING_KICK was
  * seen (legacy devices run before DRIVER_OK), its format is not contradictory,
- * it is not broken, and the device is neither stopped nor dead. A queue that
+ * it is not broken, and the device is neither stopped nor dead (see state.h). A queue that
  * runs but is not enabled receives nothing and what it transmits is discarded
  * (vhost-user spec, "Ring states").
  *
@@ -34,6 +34,7 @@
 #include "gmem/gmem.h"
 #include "gmem/iotlb.h"
 #include "vdev/format.h"
+#include "vdev/state.h"
 #include "virtq/journal.h"
 #include "virtq/vq.h"
 
@@ -44,6 +45,7 @@
 
 struct vdev;
 struct vdev_attn;
+struct vdev_blob;
 
 /** What the device's owner (a port) provides. Control thread. */
 struct vdev_ops {
@@ -56,6 +58,12 @@ struct vdev_ops {
 	void (*grace)(struct vdev *d);
 	/** Link state, features or format changed; for display and events. May be NULL. */
 	void (*changed)(struct vdev *d);
+	/**
+	 * What the owner adds to the saved state of a device, and what it takes out of loaded state
+	 * of its own types (save.h). May be NULL.
+	 */
+	void (*save)(struct vdev *d, struct vdev_blob *b);
+	void (*load)(struct vdev *d, uint16_t type, const void *data, uint32_t len);
 	/**
 	 * The guest moved here and cannot announce itself: send a RARP request from @p mac into the
 	 * switch. May be NULL.
@@ -136,7 +144,8 @@ struct vdev {
 	struct iotlb *tlb;       /* used with ACCESS_PLATFORM */
 	struct dirty *log;
 	uint16_t mtu;
-	bool stopped; /* by the owner, see vdev_stop() */
+	enum vdev_state wanted;   /* by the operator: RUNNING, RUNNING_P2P or a stopped one */
+	enum vdev_state transfer; /* STOP_COPY, RESUMING: the frontend moves state; else RUNNING */
 	bool paused;
 	struct gmem_fault fault; /* [atomic] set by the fault guard */
 	bool fault_seen;
@@ -183,7 +192,8 @@ const char *vdev_features_check(uint64_t features);
 struct vdev *vdev_new(const struct vdev_config *cfg);
 
 /**
- * Stop every queue, forget everything, free. @p keep_state: leave the journal file for a successor.
+ * Stop every queue, forget everything, free. The journal file stays for a successor if @p
+ * keep_state, or if a guest is left with rings that were not stopped by its frontend.
  */
 void vdev_free(struct vdev *d, bool keep_state);
 
@@ -253,13 +263,6 @@ void vdev_pause(struct vdev *d);
 /** Derive what runs from the facts and publish the difference; ends a pause. */
 void vdev_sync(struct vdev *d);
 
-/**
- * The owner's stop (port states, not the frontend's): no queue runs until vdev_resume(). Both
- * include a vdev_sync().
- */
-void vdev_stop(struct vdev *d);
-void vdev_resume(struct vdev *d);
-
 /** RESET_DEVICE: rings stopped and forgotten, memory, connection, call and err descriptors kept. */
 void vdev_reset(struct vdev *d);
 
@@ -278,7 +281,7 @@ void vdev_disconnect(struct vdev *d);
 /** Look after queues whose worker raised attention: broken rings, IOTLB misses, faults. */
 void vdev_attention(struct vdev *d);
 
-/** At least one rx and one tx queue run and are enabled. */
+/** At least one rx and one tx queue run, are enabled and not quiesced. */
 bool vdev_link_up(const struct vdev *d);
 
 /**
@@ -287,6 +290,27 @@ bool vdev_link_up(const struct vdev *d);
  */
 struct vq *vdev_rx_queue(const struct vdev *d, uint32_t pair, bool *enabled);
 struct vq *vdev_tx_queue(const struct vdev *d, uint32_t pair, bool *enabled);
+
+/* --- port states (drive.c); what they mean is in state.h --- */
+
+/** The state the device is in, by what operator, frontend and guest did. */
+enum vdev_state vdev_state(const struct vdev *d);
+
+/**
+ * Drive @p n devices, all ports of a VM, to a state at the same moment. When it returns and the
+ * state is not one that copies, no copy from or to any of them is in flight. -EINVAL, and nothing
+ * happened, when there is no way for one of them: ERROR is left by a reset only, and whether
+ * writes are logged is the frontend's to say.
+ */
+int vdev_state_set(struct vdev *const *d, uint32_t n, enum vdev_state to);
+
+/** vdev_state_set() to the quiesced and the running state, whether or not writes are logged. */
+int vdev_quiesce(struct vdev *const *d, uint32_t n);
+int vdev_resume(struct vdev *const *d, uint32_t n);
+
+/** The frontend begins (STOP_COPY, RESUMING) to move state; -EINVAL unless the device is stopped. */
+int vdev_transfer_begin(struct vdev *d, enum vdev_state how);
+void vdev_transfer_end(struct vdev *d);
 
 /* --- explaining --- */
 

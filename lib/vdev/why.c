@@ -28,7 +28,9 @@ vdev_why(const struct vdev *d, char *buf, size_t len)
 
 	if (vdev_link_up(d))
 		return "nothing: at least one queue pair runs";
-	if (d->stopped)
+	if (d->wanted == VDEV_STATE_RUNNING_P2P)
+		return "the port was quiesced by the operator";
+	if (d->wanted != VDEV_STATE_RUNNING)
 		return "the port was stopped by the operator";
 	if (d->transport == NULL)
 		return "no frontend is connected";

@@ -10,6 +10,7 @@ vhu_session_reset(struct vhu_session *s)
 {
 	vhu_conn_close(&s->conn);
 	vhu_conn_close(&s->req);
+	vhu_transfer_stop(&s->transfer);
 	s->protocol_features = 0;
 	s->owned = false;
 }

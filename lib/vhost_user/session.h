@@ -13,6 +13,7 @@
 
 #include <stdio.h>
 
+#include "vdev/save.h"
 #include "vdev/vdev.h"
 #include "vhost_user/conn.h"
 #include "vhost_user/wire.h"
@@ -28,6 +29,22 @@ struct vhu_event {
 	int verdict;     /* 0 or -errno */
 	uint64_t word;   /* first eight bytes of the payload: index and value, or a feature word */
 	const char *why; /* static, NULL: accepted */
+};
+
+enum vhu_transfer_state {
+	VHU_TRANSFER_NONE,
+	VHU_TRANSFER_ACTIVE,
+	VHU_TRANSFER_COMPLETE,
+	VHU_TRANSFER_FAILED,
+};
+
+/** The device's state on its way through a pipe. */
+struct vhu_transfer {
+	enum vhu_transfer_state state;
+	bool load;
+	struct ev_source src; /* our own descriptor of the pipe, -1 when it is through */
+	struct vdev_blob blob;
+	size_t done; /* bytes written */
 };
 
 struct vhu_counters {
@@ -47,9 +64,11 @@ struct vhu_session {
 	struct vhu_conn conn;
 	struct vhu_conn req; /* the channel for our own requests */
 	uint64_t protocol_features;
-	bool owned;      /* SET_OWNER seen */
+	bool owned; /* SET_OWNER seen */
+	struct vhu_transfer transfer;
 	const char *why; /* a handler's reason for a refusal, static */
 	int reply_fd;    /* a handler's descriptor for its answer, -1: none */
+	uint64_t result; /* what VHU_RESULT says of a success */
 	struct vhu_counters count;
 	struct vhu_event history[VHU_HISTORY];
 	uint64_t events; /* ever recorded; the last VHU_HISTORY are kept */
@@ -74,7 +93,7 @@ uint64_t vhu_offered(const struct vhu_session *s);
 enum vhu_reply {
 	VHU_ACK,    /* not, unless NEED_REPLY asks for a u64: 0 or an errno */
 	VHU_ANSWER, /* always: the handler leaves it in the message */
-	VHU_RESULT, /* always: a u64, 0 or an errno */
+	VHU_RESULT, /* always: a u64, session.result or an errno */
 };
 
 /** Where a message says which ring it is about. */
@@ -148,7 +167,11 @@ vhu_handler vhu_set_vring_num, vhu_set_vring_addr, vhu_set_vring_base,
 	vhu_set_vring_endian, vhu_vring_started;
 vhu_handler vhu_set_backend_req_fd, vhu_iotlb_msg; /* msg_iotlb.c */
 vhu_handler vhu_reset_device, vhu_set_status, vhu_get_status, vhu_get_config,
-	vhu_set_config;                               /* msg_status.c */
-vhu_handler vhu_get_inflight_fd, vhu_set_inflight_fd; /* msg_inflight.c */
+	vhu_set_config;                                      /* msg_status.c */
+vhu_handler vhu_get_inflight_fd, vhu_set_inflight_fd;        /* msg_inflight.c */
+vhu_handler vhu_set_device_state_fd, vhu_check_device_state; /* msg_state.c */
+
+/** Break off a transfer, if there is one. */
+void vhu_transfer_stop(struct vhu_transfer *t);
 
 #endif

@@ -103,7 +103,14 @@ static const struct vhu_row row[] = {
 			     .needs = VHU_PF(CONFIGURE_MEM_SLOTS)},
 	[VHU_SET_STATUS] = {.handle = vhu_set_status, U64, .needs = VHU_PF(STATUS)},
 	[VHU_GET_STATUS] = {.handle = vhu_get_status, .needs = VHU_PF(STATUS), .reply = VHU_ANSWER},
-	[VHU_REQUEST_NUM - 1] = {0},
+	[VHU_SET_DEVICE_STATE_FD] = {.handle = vhu_set_device_state_fd,
+				     FDS(1, 1),
+				     SIZE(sizeof(struct vhu_device_state)),
+				     .needs = VHU_PF(DEVICE_STATE),
+				     .reply = VHU_RESULT},
+	[VHU_CHECK_DEVICE_STATE] = {.handle = vhu_check_device_state,
+				    .needs = VHU_PF(DEVICE_STATE),
+				    .reply = VHU_RESULT},
 };
 /* clang-format on */
 static_assert(RTE_DIM(row) == VHU_REQUEST_NUM, "the table has a row for every request");
@@ -232,7 +239,7 @@ send_reply(struct vhu_session *s, struct vhu_msg *m, uint32_t request, int fd)
 static const char *
 send_result(struct vhu_session *s, struct vhu_msg *m, uint32_t request, int ret)
 {
-	m->payload.u64 = (uint64_t)-ret;
+	m->payload.u64 = ret != 0 ? (uint64_t)-ret : s->result;
 	m->header.size = sizeof(m->payload.u64);
 	return send_reply(s, m, request, -1);
 }
@@ -254,6 +261,7 @@ vhu_dispatch(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
 
 	s->why = NULL;
 	s->reply_fd = -1;
+	s->result = 0;
 	record(s, m, fds);
 	if ((m->header.flags & VHU_VERSION_MASK) != VHU_VERSION || (m->header.flags & VHU_REPLY))
 		return "not a vhost-user request";

@@ -138,9 +138,9 @@ test_why_names_what_is_missing(void **state)
 	}
 	vdev_sync(o.d);
 	assert_non_null(strstr(why(), "nothing:"));
-	vdev_stop(o.d);
+	assert_int_equal(vdev_state_set(&o.d, 1, VDEV_STATE_STOP), 0);
 	assert_non_null(strstr(why(), "operator"));
-	vdev_resume(o.d);
+	assert_int_equal(vdev_resume(&o.d, 1), 0);
 	vdev_disconnect(o.d);
 	assert_non_null(strstr(why(), "no frontend"));
 }

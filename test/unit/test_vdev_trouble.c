@@ -201,9 +201,9 @@ test_stop_and_resume(void **state)
 	owner_start(&o, PACKED, SIZE);
 	owner_driver(&o, 1, SIZE, &drv);
 	assert_int_equal(owner_transmit(&o, 0, &drv), 1);
-	vdev_stop(o.d);
+	assert_int_equal(vdev_state_set(&o.d, 1, VDEV_STATE_STOP), 0);
 	assert_null(o.rx[0]);
-	vdev_resume(o.d);
+	assert_int_equal(vdev_resume(&o.d, 1), 0);
 	assert_int_equal(owner_transmit(&o, 0, &drv), 1);
 	vqd_fini(&drv);
 }
@@ -227,6 +227,13 @@ test_journal(void **state)
 	owner_start(&o, PACKED, SIZE);
 	for (i = 0; i < 5; i++)
 		assert_int_equal(owner_transmit(&o, 0, &drv), 1);
+	vdev_free(o.d, false); /* the guest is still there */
+	assert_int_equal(access(path, F_OK), 0);
+	o.d = NULL;
+	owner_restart(&o, path);
+	owner_start(&o, PACKED, SIZE);
+	assert_int_equal(owner_transmit(&o, 0, &drv), 1);
+	vdev_set_status(o.d, 0);
 	vdev_free(o.d, false);
 	assert_int_equal(access(path, F_OK), -1);
 	o.d = NULL;

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Port states of a device: three people turn the wheel. The operator quiesces
+ * and stops, the frontend starts and stops rings, logs writes and moves state,
+ * the guest breaks rings. The state is what follows from all three; only the
+ * operator's part is stored, so nobody's word gets lost under another's.
+ */
+#include <errno.h>
+
+#include "vdev/ring.h"
+
+#define STATUS_NEEDS_RESET 0x40u
+
+static bool
+logging(const struct vdev *d)
+{
+	return d->log != NULL && (d->features & VDEV_F(LOG_ALL));
+}
+
+static bool
+any_running(const struct vdev *d)
+{
+	uint32_t i;
+
+	for (i = 0; i < d->nqueues; i++)
+		if (d->q[i].running)
+			return true;
+	return false;
+}
+
+/** A running state as it is called while writes are logged. */
+static enum vdev_state
+logged(const struct vdev *d, enum vdev_state s)
+{
+	if (!logging(d))
+		return s;
+	return s == VDEV_STATE_RUNNING ? VDEV_STATE_PRE_COPY : VDEV_STATE_PRE_COPY_P2P;
+}
+
+enum vdev_state
+vdev_state(const struct vdev *d)
+{
+	if (d->fault_seen || (d->status & STATUS_NEEDS_RESET))
+		return VDEV_STATE_ERROR;
+	if (d->transfer != VDEV_STATE_RUNNING)
+		return d->transfer;
+	if (d->wanted == VDEV_STATE_RUNNING_P2P)
+		return logged(d, VDEV_STATE_RUNNING_P2P);
+	if (d->wanted != VDEV_STATE_RUNNING)
+		return d->wanted;
+	return any_running(d) ? logged(d, VDEV_STATE_RUNNING) : VDEV_STATE_STOP;
+}
+
+/** What is stored for a state: without the part that is the frontend's. */
+static enum vdev_state
+operators_part(enum vdev_state s)
+{
+	if (s == VDEV_STATE_PRE_COPY)
+		return VDEV_STATE_RUNNING;
+	return s == VDEV_STATE_PRE_COPY_P2P ? VDEV_STATE_RUNNING_P2P : s;
+}
+
+static bool
+is_running_state(enum vdev_state s)
+{
+	return operators_part(s) == VDEV_STATE_RUNNING ||
+	       operators_part(s) == VDEV_STATE_RUNNING_P2P;
+}
+
+static bool
+reachable(const struct vdev *d, enum vdev_state to)
+{
+	int s = (int)vdev_state(d);
+
+	if (d->transfer != VDEV_STATE_RUNNING)
+		return false; /* the frontend has the wheel */
+	if (is_running_state(to) && to != logged(d, operators_part(to)))
+		return false;
+	while (s >= 0 && s != (int)to)
+		s = vdev_state_next((enum vdev_state)s, to);
+	return s >= 0 && s != VDEV_STATE_ERROR;
+}
+
+/** The same for all: @p to, or with @p adapt its variant that fits each device's logging. */
+static int
+drive(struct vdev *const *d, uint32_t n, enum vdev_state to, bool adapt)
+{
+	uint32_t i;
+
+	for (i = 0; i < n; i++)
+		if (!reachable(d[i], adapt ? logged(d[i], to) : to))
+			return -EINVAL;
+	/* first all, then the publishing: the first publication shows every one of them */
+	for (i = 0; i < n; i++)
+		d[i]->wanted = operators_part(to);
+	for (i = 0; i < n; i++)
+		vdev_sync(d[i]);
+	return 0;
+}
+
+int
+vdev_state_set(struct vdev *const *d, uint32_t n, enum vdev_state to)
+{
+	return drive(d, n, to, false);
+}
+
+int
+vdev_quiesce(struct vdev *const *d, uint32_t n)
+{
+	return drive(d, n, VDEV_STATE_RUNNING_P2P, true);
+}
+
+int
+vdev_resume(struct vdev *const *d, uint32_t n)
+{
+	return drive(d, n, VDEV_STATE_RUNNING, true);
+}
+
+int
+vdev_transfer_begin(struct vdev *d, enum vdev_state how)
+{
+	if (vdev_state(d) != VDEV_STATE_STOP)
+		return -EINVAL;
+	d->transfer = how;
+	return 0;
+}
+
+void
+vdev_transfer_end(struct vdev *d)
+{
+	d->transfer = VDEV_STATE_RUNNING;
+}

@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_byteorder.h>
+#include <rte_hash_crc.h>
+
+#include "pkt/drop.h"
+#include "vdev/ring.h"
+#include "vdev/save.h"
+
+#define MAGIC 0x44535156u /* "VQSD" */
+#define VERSION 1
+#define MUST_KNOW 1u /* record flag: who does not know the type cannot use the state */
+#define ROOM_FIRST 4096
+
+enum { TYPE_DEVICE = 1, TYPE_QUEUE = 2, TYPE_COUNTERS = 3 };
+
+struct header {
+	uint32_t magic;
+	uint16_t version;
+	uint16_t zero;
+	uint32_t len; /* with the header */
+	uint32_t crc; /* of what follows the header */
+};
+
+struct record {
+	uint16_t type;
+	uint16_t flags;
+	uint32_t len; /* of the data, without padding */
+};
+
+struct device_data {
+	uint64_t features;
+	uint16_t queue_pairs;
+	uint8_t mac[6];
+};
+
+struct queue_data {
+	uint32_t index;
+	uint32_t size;
+	uint32_t base;
+	uint32_t format; /* enum vdev_format */
+};
+
+#define COUNTERS (sizeof(struct pktq_stats) / sizeof(uint64_t))
+
+struct counter_data {
+	uint32_t index; /* of the queue */
+	uint32_t
+		shape; /* of struct pktq_stats: another one's numbers would be in the wrong places */
+	uint64_t value[COUNTERS];
+};
+
+/** Of everything behind the header. */
+static uint32_t
+checksum(const uint8_t *p, size_t len)
+{
+	return rte_hash_crc(p + sizeof(struct header), (uint32_t)(len - sizeof(struct header)), 0);
+}
+
+/* --- writing --- */
+
+void
+vdev_blob_free(struct vdev_blob *b)
+{
+	free(b->data);
+	*b = (struct vdev_blob){0};
+}
+
+static bool
+make_room(struct vdev_blob *b, size_t len)
+{
+	size_t room = b->room == 0 ? ROOM_FIRST : b->room;
+	uint8_t *data;
+
+	while (room - b->len < len)
+		room *= 2;
+	if (room == b->room)
+		return true;
+	data = realloc(b->data, room);
+	if (data == NULL) {
+		b->failed = true;
+		return false;
+	}
+	b->data = data;
+	b->room = room;
+	return true;
+}
+
+void
+vdev_blob_put(struct vdev_blob *b, const void *data, size_t len)
+{
+	if (b->failed || len == 0 || !make_room(b, len))
+		return;
+	memcpy(b->data + b->len, data, len);
+	b->len += len;
+}
+
+static void
+put_record(struct vdev_blob *b, uint16_t type, uint16_t flags, const void *data, uint32_t len)
+{
+	static const uint8_t padding[8];
+	const struct record r = {rte_cpu_to_le_16(type), rte_cpu_to_le_16(flags),
+				 rte_cpu_to_le_32(len)};
+
+	vdev_blob_put(b, &r, sizeof(r));
+	vdev_blob_put(b, data, len);
+	vdev_blob_put(b, padding, RTE_ALIGN_CEIL(len, 8) - len);
+}
+
+void
+vdev_blob_record(struct vdev_blob *b, uint16_t type, const void *data, uint32_t len)
+{
+	put_record(b, type, 0, data, len);
+}
+
+/** Names, numbers and order of the counters, in one number. */
+static uint32_t
+counter_shape(void)
+{
+	uint32_t crc = COUNTERS;
+	int r;
+
+	for (r = 0; r < DROP_NUM; r++) {
+		const char *name = drop_name((enum drop_reason)r);
+
+		crc = rte_hash_crc(name, (uint32_t)strlen(name), crc);
+	}
+	return crc;
+}
+
+static void
+save_queue(const struct vdev *d, uint32_t i, struct vdev_blob *b)
+{
+	const struct vdev_queue *q = &d->q[i];
+	const struct queue_data data = {
+		.index = rte_cpu_to_le_32(i),
+		.size = rte_cpu_to_le_32(q->size),
+		.base = rte_cpu_to_le_32(q->base),
+		.format = rte_cpu_to_le_32(q->format),
+	};
+	struct counter_data c = {rte_cpu_to_le_32(i), rte_cpu_to_le_32(counter_shape()), {0}};
+	size_t k;
+
+	if (q->base_set)
+		put_record(b, TYPE_QUEUE, MUST_KNOW, &data, sizeof(data));
+	if (q->vq == NULL)
+		return;
+	memcpy(c.value, &q->vq->q.stats, sizeof(c.value));
+	for (k = 0; k < COUNTERS; k++)
+		c.value[k] = rte_cpu_to_le_64(c.value[k]);
+	put_record(b, TYPE_COUNTERS, 0, &c, sizeof(c));
+}
+
+int
+vdev_save(struct vdev *d, struct vdev_blob *b)
+{
+	struct device_data data = {
+		.features = rte_cpu_to_le_64(d->features),
+		.queue_pairs = rte_cpu_to_le_16((uint16_t)d->cfg.queue_pairs),
+	};
+	struct header h = {.magic = rte_cpu_to_le_32(MAGIC), .version = rte_cpu_to_le_16(VERSION)};
+	uint32_t i;
+
+	memcpy(data.mac, d->cfg.mac, sizeof(data.mac));
+	vdev_blob_put(b, &h, sizeof(h));
+	put_record(b, TYPE_DEVICE, MUST_KNOW, &data, sizeof(data));
+	for (i = 0; i < d->nqueues; i++)
+		save_queue(d, i, b);
+	if (d->cfg.ops->save != NULL)
+		d->cfg.ops->save(d, b);
+	if (b->failed)
+		return -ENOMEM;
+	h.len = rte_cpu_to_le_32((uint32_t)b->len);
+	h.crc = rte_cpu_to_le_32(checksum(b->data, b->len));
+	memcpy(b->data, &h, sizeof(h));
+	return 0;
+}
+
+/* --- reading: each type is checked in a first pass and applied in a second --- */
+
+static const char *
+check_device(const struct vdev *d, const void *data)
+{
+	struct device_data x;
+
+	memcpy(&x, data, sizeof(x));
+	if (rte_le_to_cpu_64(x.features) & ~d->cfg.features)
+		return "the state is of a device with features this one does not offer";
+	if (rte_le_to_cpu_16(x.queue_pairs) > d->cfg.queue_pairs)
+		return "the state is of a device with more queues";
+	return NULL;
+}
+
+static void
+apply_device(struct vdev *d, const void *data)
+{
+	struct device_data x;
+
+	memcpy(&x, data, sizeof(x));
+	memcpy(d->cfg.mac, x.mac, sizeof(x.mac));
+}
+
+static const char *
+check_queue(const struct vdev *d, const void *data)
+{
+	struct queue_data x;
+
+	memcpy(&x, data, sizeof(x));
+	if (rte_le_to_cpu_32(x.index) >= 2 * d->cfg.queue_pairs)
+		return "the state is of a queue this device does not have";
+	if (rte_le_to_cpu_32(x.size) > VDEV_RING_SIZE_MAX)
+		return "the state is of an impossible ring";
+	if (rte_le_to_cpu_32(x.format) >= VDEV_FORMAT_NUM ||
+	    !(vdev_policy_formats(d->cfg.policy) & (1u << rte_le_to_cpu_32(x.format))))
+		return "the state is of a format the port's policy does not allow";
+	return NULL;
+}
+
+static void
+apply_queue(struct vdev *d, const void *data)
+{
+	struct vdev_queue *q;
+	struct queue_data x;
+
+	memcpy(&x, data, sizeof(x));
+	q = ring_get(d, rte_le_to_cpu_32(x.index));
+	q->base = q->base_said = rte_le_to_cpu_32(x.base);
+	q->base_set = q->base_ours = true;
+}
+
+static const char *
+check_counters(const struct vdev *d, const void *data)
+{
+	struct counter_data x;
+
+	memcpy(&x, data, sizeof(x));
+	return rte_le_to_cpu_32(x.index) < 2 * d->cfg.queue_pairs
+		       ? NULL
+		       : "the state counts a queue this device does not have";
+}
+
+static void
+apply_counters(struct vdev *d, const void *data)
+{
+	struct vdev_queue *q;
+	struct counter_data x;
+	uint64_t *value;
+	size_t k;
+
+	memcpy(&x, data, sizeof(x));
+	q = ring_get(d, rte_le_to_cpu_32(x.index));
+	if (rte_le_to_cpu_32(x.shape) != counter_shape() || ring_vq(q) == NULL)
+		return;
+	value = (uint64_t *)&q->vq->q.stats;
+	for (k = 0; k < COUNTERS; k++)
+		value[k] += rte_le_to_cpu_64(x.value[k]);
+}
+
+static const struct {
+	const char *(*check)(const struct vdev *d, const void *data);
+	void (*apply)(struct vdev *d, const void *data);
+	uint32_t len;
+	bool exact; /* a later version may have appended something; not to counters */
+} known[] = {
+	[TYPE_DEVICE] = {check_device, apply_device, sizeof(struct device_data), false},
+	[TYPE_QUEUE] = {check_queue, apply_queue, sizeof(struct queue_data), false},
+	[TYPE_COUNTERS] = {check_counters, apply_counters, sizeof(struct counter_data), true},
+};
+
+static bool
+is_known(uint16_t type)
+{
+	return type < RTE_DIM(known) && known[type].check != NULL;
+}
+
+/** Whether a known record's length is one we can read. Counters of another shape are skipped. */
+static bool
+is_readable(const struct record *r)
+{
+	return known[r->type].exact ? r->len == known[r->type].len : r->len >= known[r->type].len;
+}
+
+/** The record at @p *pos in host order; moves @p pos behind it. NULL data: damaged. */
+static const uint8_t *
+next_record(const uint8_t *p, size_t len, size_t *pos, struct record *r)
+{
+	const uint8_t *data;
+
+	if (len - *pos < sizeof(*r))
+		return NULL;
+	memcpy(r, p + *pos, sizeof(*r));
+	r->type = rte_le_to_cpu_16(r->type);
+	r->flags = rte_le_to_cpu_16(r->flags);
+	r->len = rte_le_to_cpu_32(r->len);
+	*pos += sizeof(*r);
+	data = p + *pos;
+	if (r->len > VDEV_SAVE_MAX || RTE_ALIGN_CEIL(r->len, 8) > len - *pos)
+		return NULL;
+	*pos += RTE_ALIGN_CEIL(r->len, 8);
+	return data;
+}
+
+static const char *
+check_header(const uint8_t *p, size_t len)
+{
+	struct header h;
+
+	if (len < sizeof(h) || len > VDEV_SAVE_MAX)
+		return "the state is too short or too long";
+	memcpy(&h, p, sizeof(h));
+	if (rte_le_to_cpu_32(h.magic) != MAGIC)
+		return "not the state of such a device";
+	if (rte_le_to_cpu_16(h.version) != VERSION)
+		return "the state is of another version";
+	if (rte_le_to_cpu_32(h.len) != len || rte_le_to_cpu_32(h.crc) != checksum(p, len))
+		return "the state is damaged";
+	return NULL;
+}
+
+static const char *
+check_record(const struct vdev *d, const struct record *r, const uint8_t *data)
+{
+	if (!is_known(r->type))
+		return (r->flags & MUST_KNOW) ? "the state has a part that is not known here"
+					      : NULL;
+	if (!is_readable(r))
+		return (r->flags & MUST_KNOW) ? "the state has a part that is too short" : NULL;
+	return known[r->type].check(d, data);
+}
+
+static void
+apply_record(struct vdev *d, const struct record *r, const uint8_t *data)
+{
+	if (is_known(r->type) && is_readable(r))
+		known[r->type].apply(d, data);
+	else if (r->type >= VDEV_SAVE_OWNER && d->cfg.ops->load != NULL)
+		d->cfg.ops->load(d, r->type, data, r->len);
+}
+
+int
+vdev_load(struct vdev *d, const void *data, size_t len, const char **why)
+{
+	const uint8_t *p = data, *at;
+	struct record r;
+	size_t pos;
+
+	*why = check_header(p, len);
+	for (pos = sizeof(struct header); *why == NULL && pos < len;) {
+		at = next_record(p, len, &pos, &r);
+		*why = at != NULL ? check_record(d, &r, at) : "the state is damaged";
+	}
+	if (*why != NULL)
+		return -EINVAL;
+	for (pos = sizeof(struct header); pos < len;) {
+		at = next_record(p, len, &pos, &r);
+		apply_record(d, &r, at);
+	}
+	return 0;
+}
