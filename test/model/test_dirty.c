@@ -127,7 +127,7 @@ every_changed_page_is_marked(void **state)
 		free(before);
 		model_free(g);
 	}
-	assert_true(changed > 500);
+	assert_true(changed > MODEL_SCALE(300u));
 }
 
 /** Logging begins and ends under a running queue; what was written without it is not marked. */
