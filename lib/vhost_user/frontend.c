@@ -211,6 +211,9 @@ send_msg(struct vhf *f, int fd, struct vhu_msg *m, const int *fds, uint32_t nfds
 	do
 		n = sendmsg(fd, &mh, MSG_NOSIGNAL);
 	while (n < 0 && errno == EINTR);
+	if (n < 0 && errno == EPIPE)
+		return fail(f, -ECONNRESET, "%s: back-end closed the connection",
+			    request_name(m->header.request));
 	/* a message is far smaller than the socket buffer: it goes as a whole or not at all */
 	if (n != (ssize_t)(sizeof(m->header) + m->header.size))
 		return fail(f, n < 0 ? -errno : -EIO, "%s: send: %s",

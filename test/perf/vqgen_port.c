@@ -8,6 +8,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/ev.h"
 #include "vqgen.h"
 
 #define BIT(n) (1ull << (n))
@@ -167,7 +168,7 @@ memory_needed(const struct port *p, const struct options *o)
 	return o->pairs * (o->ring * (bufs + 2 * 64) + (128 << 10));
 }
 
-static void
+static int
 session_start(struct port *p, const struct options *o)
 {
 	const struct vhu_mem_region r = {p->mem.gpa, p->mem.size, (uintptr_t)p->mem.hva, 0};
@@ -189,11 +190,10 @@ session_start(struct port *p, const struct options *o)
 		ret = vhf_set_status(&p->vhf, VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |
 						      VIRTIO_CONFIG_S_FEATURES_OK |
 						      VIRTIO_CONFIG_S_DRIVER_OK);
-	if (ret != 0)
-		port_die(p, "start", ret);
+	return ret;
 }
 
-static void
+static int
 session_negotiate(struct port *p, const struct options *o)
 {
 	const struct vhf_wish wish = {
@@ -203,10 +203,8 @@ session_negotiate(struct port *p, const struct options *o)
 				     (o->mem_slots ? VHU_PF(CONFIGURE_MEM_SLOTS) : 0),
 		.queue_pairs = o->pairs,
 	};
-	int ret = vhf_negotiate(&p->vhf, &wish);
 
-	if (ret != 0)
-		port_die(p, "negotiation", ret);
+	return vhf_negotiate(&p->vhf, &wish);
 }
 
 void
@@ -219,9 +217,10 @@ port_open(struct port *p, uint32_t id, const struct options *o)
 
 	*p = (struct port){.id = id};
 	ret = vhf_open(&p->vhf, &cfg);
+	if (ret == 0)
+		ret = session_negotiate(p, o);
 	if (ret != 0)
 		port_die(p, "open", ret);
-	session_negotiate(p, o);
 	p->hdr_len = net_hdr_len(p->vhf.features);
 	ret = gm_init(&p->mem, PORT_GPA, memory_needed(p, o), o->huge);
 	if (ret != 0)
@@ -230,7 +229,9 @@ port_open(struct port *p, uint32_t id, const struct options *o)
 		queue_open(p, &p->rx[i], true, o);
 		queue_open(p, &p->tx[i], false, o);
 	}
-	session_start(p, o);
+	ret = session_start(p, o);
+	if (ret != 0)
+		port_die(p, "start", ret);
 }
 
 static void
@@ -268,18 +269,33 @@ port_alive(const struct port *p)
 	return poll(&pfd, 1, 0) == 0;
 }
 
+static int
+session_resume(struct port *p, const struct options *o, uint64_t features)
+{
+	int ret = vhf_reopen(&p->vhf);
+
+	if (ret == 0)
+		ret = session_negotiate(p, o);
+	if (ret != 0)
+		return ret;
+	if (p->vhf.features != features)
+		port_die(p, "back-end came back with other features", -EPROTO);
+	return session_start(p, o);
+}
+
 void
 port_reconnect(struct port *p, const struct options *o)
 {
-	uint64_t features = p->vhf.features;
-	int ret = vhf_reopen(&p->vhf);
+	const uint64_t features = p->vhf.features;
+	const uint64_t deadline = ev_now_ns() + (uint64_t)o->timeout_ms * 1000000;
+	int ret;
 
+	/* it may go away again while we are at it */
+	do
+		ret = session_resume(p, o, features);
+	while (ret == -ECONNRESET && ev_now_ns() < deadline);
 	if (ret != 0)
 		port_die(p, "reconnect", ret);
-	session_negotiate(p, o);
-	if (p->vhf.features != features)
-		port_die(p, "back-end came back with other features", -EPROTO);
-	session_start(p, o);
 }
 
 /* --- sending in chains --- */
