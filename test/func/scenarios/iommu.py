@@ -32,7 +32,7 @@ class Iommu(Scenario):
                 mac = f"52:54:00:03:{ord(side):02x}:{index:02x}"
                 ports[side, ring] = Nic(mac, path, options=base | options)
         self.nics = ports
-        self.backend([Port(nic.path) for nic in ports.values()])
+        self.backend([Port(nic.path, **{"iommu-support": 1}) for nic in ports.values()])
         self.a, self.b = (
             self.own(Guest(side, self.workdir, [n for (s, _), n in ports.items() if s == side],
                            iommu=side == "a")).start()
