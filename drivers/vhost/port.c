@@ -47,6 +47,12 @@ dev_grace(struct vdev *d)
 }
 
 static void
+dev_wake(struct vdev *d)
+{
+	dp_wake(&dev_port(d)->port.sw->dp);
+}
+
+static void
 dev_changed(struct vdev *d)
 {
 	struct vhost_port *v = dev_port(d);
@@ -61,6 +67,7 @@ dev_changed(struct vdev *d)
 static const struct vdev_ops vhost_dev_ops = {
 	.publish = dev_publish,
 	.grace = dev_grace,
+	.wake = dev_wake,
 	.changed = dev_changed,
 };
 

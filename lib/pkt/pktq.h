@@ -44,8 +44,9 @@ struct pktq_ops {
 
 	/**
 	 * Before the owner sleeps: ask the peer for notifications. Returns true when
-	 * frames arrived in the meantime and the owner must poll again. NULL: the
-	 * queue gives no notifications and has to be polled.
+	 * frames arrived in the meantime and the owner must poll again; not while the
+	 * queue waits for control. NULL: the queue gives no notifications and has to
+	 * be polled.
 	 */
 	bool (*arm)(struct pktq *q);
 
@@ -81,6 +82,8 @@ struct pktq_stats {
 struct pktq {
 	/* [atomic] control swaps it, then waits a grace period */
 	_Atomic(const struct pktq_ops *) ops;
+	/* [atomic] set by the owner: it can do nothing until control, who clears it, wakes workers */
+	atomic_bool waits;
 
 	/* [fixed] while published */
 	uint16_t port;     /* owner port's id */

@@ -44,6 +44,12 @@ held(const struct pktq *q)
 	return __atomic_load_n(&q->held, __ATOMIC_RELAXED);
 }
 
+static bool
+waits(const struct pktq *q)
+{
+	return atomic_load_explicit(&q->waits, memory_order_acquire);
+}
+
 static void
 flush_one(struct pktq *q)
 {
@@ -109,7 +115,7 @@ is_busy(const struct dataplane *dp, const struct dp_worker *dw)
 	if (dp->mode->generate != NULL)
 		return true;
 	for (uint32_t i = 0; i < dw->nflush; i++)
-		if (held(dw->flush[i]) != 0)
+		if (held(dw->flush[i]) != 0 && !waits(dw->flush[i]))
 			return true;
 	return false;
 }

@@ -121,6 +121,7 @@ vdev_set_log(struct vdev *d, struct dirty *log)
 static void
 wake_waiting(struct vdev *d, uint64_t iova, uint64_t size)
 {
+	bool waited = false;
 	uint32_t i;
 
 	for (i = 0; i < d->nqueues; i++) {
@@ -129,8 +130,10 @@ wake_waiting(struct vdev *d, uint64_t iova, uint64_t size)
 		if (q->asked_iova - iova < size)
 			q->asked = false;
 		if (q->running)
-			atomic_store_explicit(&q->vq->miss_perm, 0, memory_order_release);
+			waited |= vq_miss_over(q->vq);
 	}
+	if (waited && d->cfg.ops->wake != NULL)
+		d->cfg.ops->wake(d);
 }
 
 int

@@ -88,7 +88,7 @@ publish_arm(struct pktq *q)
 		return false;
 	publish_set_notify(vq, true);
 	atomic_thread_fence(memory_order_seq_cst); /* [N] */
-	return ring_pending(vq);
+	return ring_pending(vq) && !atomic_load_explicit(&q->waits, memory_order_acquire);
 }
 
 /** pktq_ops.disarm */

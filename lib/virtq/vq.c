@@ -238,7 +238,7 @@ vq_start(struct vq *vq, const struct vq_setup *s)
 	atomic_store(&vq->mem, s->mem);
 	atomic_store(&vq->call_fd, s->call_fd);
 	atomic_store(&vq->attention, 0);
-	atomic_store(&vq->miss_perm, 0);
+	vq_miss_over(vq);
 	atomic_store(&vq->why, NULL);
 	vq_set_ops(vq, s->mem);
 	vq_instance(vq, s->mem)->set_notify(vq, false);
@@ -253,6 +253,13 @@ vq_stop(struct vq *vq)
 	free(vq->hold);
 	vq->hold = NULL;
 	return (struct vq_state){vq->avail, vq->used, vq->avail_wrap, vq->used_wrap};
+}
+
+bool
+vq_miss_over(struct vq *vq)
+{
+	atomic_store_explicit(&vq->miss_perm, 0, memory_order_release);
+	return atomic_exchange(&vq->q.waits, false);
 }
 
 const struct vq_mem *
@@ -307,6 +314,7 @@ vq_miss(struct vq *vq, uint64_t iova, uint32_t perm)
 		return;
 	atomic_store(&vq->miss_iova, iova);
 	atomic_store(&vq->miss_perm, perm);
+	atomic_store(&vq->q.waits, true);
 	vq_attention(vq, VQ_ATTN_MISS);
 }
 

@@ -171,6 +171,12 @@ struct vq_state vq_stop(struct vq *vq);
 const struct vq_mem *vq_swap_mem(struct vq *vq, const struct vq_mem *mem);
 
 /**
+ * Translations changed: a queue that waits for one may look again. Returns
+ * whether it did wait; then workers that sleep must be woken. Control.
+ */
+bool vq_miss_over(struct vq *vq);
+
+/**
  * Change the call eventfd of a running queue; returns the old one. Grace period before closing it.
  * Control.
  */

@@ -43,7 +43,7 @@ serve_miss(struct model_guest *g, struct model_queue *q)
 	iotlb_free((struct iotlb *)(uintptr_t)old);
 	assert_ptr_equal(vq_swap_mem(q->dev, same), same);
 	atomic_store(&q->dev->attention, 0);
-	atomic_store(&q->dev->miss_perm, 0);
+	assert_true(vq_miss_over(q->dev));
 	return true;
 }
 

@@ -30,6 +30,14 @@ on_grace(struct vdev *d)
 }
 
 static void
+on_wake(struct vdev *d)
+{
+	struct owner *o = d->cfg.ctx;
+
+	o->wakes++;
+}
+
+static void
 on_rarp(struct vdev *d, const uint8_t mac[6])
 {
 	struct owner *o = d->cfg.ctx;
@@ -48,7 +56,12 @@ on_miss(struct vdev *d, uint64_t iova, uint32_t perm)
 	o->miss_perm = perm;
 }
 
-const struct vdev_ops owner_ops = {.publish = on_publish, .grace = on_grace, .rarp = on_rarp};
+const struct vdev_ops owner_ops = {
+	.publish = on_publish,
+	.grace = on_grace,
+	.wake = on_wake,
+	.rarp = on_rarp,
+};
 const struct vdev_transport owner_transport = {.iotlb_miss = on_miss};
 
 static void

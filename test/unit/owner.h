@@ -27,7 +27,7 @@ struct owner {
 	struct vdev *d;
 	int memfd;
 	uint8_t *mem; /* the guest's view */
-	unsigned int publishes, graces, rarps, misses;
+	unsigned int publishes, graces, wakes, rarps, misses;
 	uint8_t mac[6];
 	uint64_t miss_iova;
 	uint32_t miss_perm;

@@ -105,12 +105,18 @@ fake_tx(struct pktq *q, struct pkt *const *pkts, uint16_t n)
 	return n;
 }
 
+static void
+fake_flush(struct pktq *q)
+{
+}
+
 static const struct pktq_ops fake_ops = {
 	.rx = fake_rx,
 	.rx_done = fake_rx_done,
 	.tx = fake_tx,
 	.arm = fake_arm,
 	.disarm = fake_disarm,
+	.flush = fake_flush,
 };
 
 static void
@@ -631,6 +637,14 @@ test_arm_finds_frames(void **state)
 	assert_false(worker_arm(workers[0], dp));
 	assert_true(atomic_load(&ports[3].rx[2].armed));
 	worker_disarm(workers[0], dp);
+	/* frames held back are tried again, unless only control can change anything */
+	dp->worker[0].flush[0]->held = 1;
+	assert_true(worker_arm(workers[0], dp));
+	atomic_store(&dp->worker[0].flush[0]->waits, true);
+	assert_false(worker_arm(workers[0], dp));
+	worker_disarm(workers[0], dp);
+	atomic_store(&dp->worker[0].flush[0]->waits, false);
+	dp->worker[0].flush[0]->held = 0;
 	atomic_store(&ports[3].rx[2].frames, 1);
 	assert_true(worker_arm(workers[0], dp));
 	for (uint32_t i = 0; i < PORTS * PAIRS; i++)

@@ -252,6 +252,7 @@ test_iommu_miss_of_a_worker(void **state)
 	vq = o.rx[0];
 	atomic_store(&vq->miss_iova, 0x777000);
 	atomic_store(&vq->miss_perm, IOTLB_WO);
+	atomic_store(&vq->q.waits, true);
 	atomic_store(&vq->attention, VQ_ATTN_MISS);
 	vq->host->attention(vq->host, vq);
 	vq->host->attention(vq->host, vq);
@@ -260,6 +261,10 @@ test_iommu_miss_of_a_worker(void **state)
 	assert_int_equal(o.miss_perm, IOTLB_WO);
 	translate(0x777000, 4096, 0x300000);
 	assert_int_equal(atomic_load(&vq->miss_perm), 0);
+	assert_false(atomic_load(&vq->q.waits));
+	assert_int_equal(o.wakes, 1);
+	translate(0x888000, 4096, 0x300000);
+	assert_int_equal(o.wakes, 1); /* nobody waited */
 	assert_int_equal(o.d->counters.iotlb_misses, 1 + 1);
 }
 

@@ -55,7 +55,7 @@ map(struct ring *r, uint64_t gpa, unsigned int n, uint32_t perm)
 	assert_non_null(r->space.tlb);
 	iotlb_free(old);
 	atomic_store(&r->vq.attention, 0);
-	atomic_store(&r->vq.miss_perm, 0);
+	vq_miss_over(&r->vq);
 }
 
 static void
@@ -120,7 +120,9 @@ miss_leaves_the_frame_in_the_ring(void **state)
 	assert_asked(&r, gpa, IOTLB_RO);
 	assert_int_equal(rx(&r), 0);
 	assert_int_equal(r.attentions, 1);
-	map(&r, RING_BUF(3), 1, IOTLB_WO); /* the wrong permission */
+	assert_false(pktq_ops(&r.vq.q)->arm(&r.vq.q)); /* nothing to do but wait */
+	map(&r, RING_BUF(3), 1, IOTLB_WO);             /* the wrong permission */
+	assert_true(pktq_ops(&r.vq.q)->arm(&r.vq.q));
 	assert_int_equal(rx(&r), 0);
 	assert_int_equal(r.attentions, 2);
 	map(&r, RING_BUF(3), 1, IOTLB_RO);
