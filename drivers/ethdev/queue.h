@@ -26,8 +26,7 @@ struct ethdev_rxq {
 	bool drain; /* event_fd is an eventfd: read it after sleeping */
 
 	/* [worker] */
-	uint16_t
-		n; /* mbufs taken from the device and not given back: rx() to rx_done(), and by arm() */
+	uint16_t n; /* mbufs taken from the device by rx() or arm(), until rx_done() */
 	struct rte_mbuf *mbuf[PKT_BATCH_MAX];
 };
 

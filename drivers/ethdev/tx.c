@@ -54,7 +54,7 @@ read_headers(struct pkt_hdrs *h, const struct rte_mbuf *m)
 	pkt_hdrs_read(h, &v, PKT_HDRS_MAX);
 }
 
-/* Whether the checksum asked for is the one a device finds by itself: of TCP or UDP behind one IP header. */
+/* Whether the checksum is the one a device finds by itself: TCP or UDP behind one IP header. */
 static bool
 plain_l4(const struct pkt *p, const struct pkt_hdrs *h)
 {

@@ -68,7 +68,7 @@ struct dp_poll {
 
 struct dp_worker {
 	uint32_t n;
-	bool must_poll; /* a queue that cannot wake the worker: it sleeps no longer than DP_NAP_MS */
+	bool must_poll; /* a queue that cannot wake the worker: it only naps (DP_NAP_MS) */
 	struct dp_poll *poll;
 	/* egress queues this worker flushes while they hold frames (pktq.held) */
 	uint32_t nflush;
