@@ -21,6 +21,8 @@
 #include "ctl.h"
 #include "device.h"
 #include "fwd.h"
+#include "metrics_http.h"
+#include "notify.h"
 #include "options.h"
 #include "show.h"
 #include "switch/forward.h"
@@ -54,6 +56,8 @@ struct app {
 	struct vhost_env vhost;
 	struct cli *cli;
 	struct control_socket *control; /* NULL: none */
+	struct metrics_http *metrics;   /* NULL: none */
+	struct notify notify;
 	struct fwd fwd;
 	struct show_rate rate[DP_PORTS_MAX];
 	struct show_base base[DP_PORTS_MAX];

@@ -8,14 +8,13 @@
 #include <sys/epoll.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <bsd/string.h>
 
 #include "app.h"
-#include "base/log.h"
+#include "listen.h"
 
 #define LINE_LEN_MAX 4096 /* a longer command ends the connection */
 #define CLIENTS_MAX 32
@@ -170,50 +169,9 @@ on_listener(struct ev_source *src, uint32_t events)
 		client_free(c);
 }
 
-/* Whether somebody answers at @p addr; a socket file nobody listens on is left over. */
-static bool
-in_use(const struct sockaddr_un *addr)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	bool used;
-
-	if (fd < 0)
-		return false;
-	used = connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0 || errno == EAGAIN;
-	close(fd);
-	return used;
-}
-
-/* A listening descriptor or -errno. */
-static int
-listen_at(const struct sockaddr_un *addr, mode_t mode)
-{
-	struct stat st;
-	int fd, err;
-
-	if (lstat(addr->sun_path, &st) == 0) {
-		if (!S_ISSOCK(st.st_mode))
-			return -EEXIST;
-		if (in_use(addr))
-			return -EADDRINUSE;
-		unlink(addr->sun_path);
-	}
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -errno;
-	/* fchmod() before bind() decides the file's mode: nobody gets in between the two calls */
-	if (fchmod(fd, mode) == 0 && bind(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0 &&
-	    chmod(addr->sun_path, mode) == 0 && listen(fd, CLIENTS_MAX) == 0)
-		return fd;
-	err = errno;
-	close(fd);
-	return -err;
-}
-
 struct control_socket *
 control_socket_new(struct app *app, const char *path, mode_t mode, char *err, size_t errlen)
 {
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	struct control_socket *cs = calloc(1, sizeof(*cs));
 	int fd;
 
@@ -221,13 +179,7 @@ control_socket_new(struct app *app, const char *path, mode_t mode, char *err, si
 		snprintf(err, errlen, "out of memory");
 		return NULL;
 	}
-	if (strlcpy(addr.sun_path, path, sizeof(addr.sun_path)) >= sizeof(addr.sun_path)) {
-		snprintf(err, errlen, "control socket path '%s' is longer than %zu bytes", path,
-			 sizeof(addr.sun_path) - 1);
-		free(cs);
-		return NULL;
-	}
-	fd = listen_at(&addr, mode);
+	fd = listen_unix(path, mode, CLIENTS_MAX);
 	if (fd < 0) {
 		snprintf(err, errlen, "control socket '%s': %s", path, strerror(-fd));
 		free(cs);

@@ -19,6 +19,7 @@
 #include "app.h"
 #include "base/log.h"
 #include "gmem/sigbus.h"
+#include "telemetry.h"
 #include "worker.h"
 
 static int fail(const struct app *app, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -197,10 +198,23 @@ make_control_socket(struct app *app)
 }
 
 static int
+make_telemetry(struct app *app)
+{
+	char err[256];
+
+	telemetry_init(app);
+	if (app->opt.metrics == NULL)
+		return 0;
+	app->metrics = metrics_http_new(app, app->opt.metrics, err, sizeof(err));
+	return app->metrics != NULL ? 0 : fail(app, "%s", err);
+}
+
+static int
 init(struct app *app, int argc, char **argv)
 {
 	static int (*const steps[])(struct app * app) = {
-		start_eal, make_mempool, make_switch, make_cli, make_control_socket, make_ports,
+		start_eal,           make_mempool, make_switch,    make_cli,
+		make_control_socket, make_ports,   make_telemetry,
 	};
 	int ret;
 
@@ -258,7 +272,9 @@ run(struct app *app)
 		if (ret < 0)
 			return fail(app, "standard input: %s", strerror(-ret));
 	}
+	notify_ready(&app->notify, app->loop);
 	ev_run(app->loop);
+	notify_stopping(&app->notify);
 	return 0;
 }
 
@@ -287,6 +303,9 @@ stop_ports(struct app *app)
 static void
 finish(struct app *app)
 {
+	if (app->loop != NULL)
+		telemetry_fini(app);
+	metrics_http_free(app->metrics);
 	control_socket_free(app->control);
 	if (app->cli != NULL)
 		cli_free(app->cli);

@@ -71,6 +71,7 @@ struct options {
 	const char *control; /* NULL: in the state directory, if there is one */
 	mode_t control_mode;
 	bool no_control;
+	const char *metrics; /* NULL: none */
 	mode_t socket_mode;
 	uid_t socket_owner;
 	gid_t socket_group;

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "metrics.h"
+
+#include <inttypes.h>
+
+#include <rte_cycles.h>
+#include <rte_mempool.h>
+
+#include "app.h"
+
+/** Where a family's samples go; one of its labels is nearly always the port. */
+struct sink {
+	struct app *app;
+	FILE *out;
+	const char *name;
+};
+
+/** One metric family. */
+struct family {
+	const char *name;
+	const char *type;
+	const char *unit; /* NULL: none; the name ends with it */
+	const char *help;
+	void (*samples)(struct sink *s, const struct family *f);
+	size_t offset; /* of the counter, for families that differ in nothing else */
+};
+
+static uint64_t
+counter_at(const void *base, size_t offset)
+{
+	return __atomic_load_n((const uint64_t *)((const char *)base + offset), __ATOMIC_RELAXED);
+}
+
+/* A label's value: the text format escapes three characters. */
+static void
+put_value(FILE *out, const char *text)
+{
+	for (; *text != '\0'; text++) {
+		if (*text == '\n') {
+			fputs("\\n", out);
+			continue;
+		}
+		if (*text == '"' || *text == '\\')
+			fputc('\\', out);
+		fputc(*text, out);
+	}
+}
+
+/* "name_suffix{port="..."", to which other labels may be added */
+static void
+begin(struct sink *s, const char *suffix, const struct port *p)
+{
+	fprintf(s->out, "%s%s{port=\"", s->name, suffix);
+	put_value(s->out, p->name);
+	fputc('"', s->out);
+}
+
+static void
+end(struct sink *s, uint64_t value)
+{
+	fprintf(s->out, "} %" PRIu64 "\n", value);
+}
+
+static struct port *
+next_port(const struct sink *s, uint32_t *id)
+{
+	const struct sw *sw = &s->app->sw;
+
+	while (*id < sw->nports)
+		if (sw->port[(*id)++] != NULL)
+			return sw->port[*id - 1];
+	return NULL;
+}
+
+/* --- the program --- */
+
+static void
+info_samples(struct sink *s, const struct family *f)
+{
+	fprintf(s->out, "%s_info{version=\"%s\"} 1\n", s->name, VQS_VERSION);
+}
+
+static void
+forwarding_samples(struct sink *s, const struct family *f)
+{
+	fprintf(s->out, "%s{mode=\"%s\"} %d\n", s->name, s->app->sw.mode->name,
+		s->app->sw.forwarding);
+}
+
+static void
+mbufs_samples(struct sink *s, const struct family *f)
+{
+	const struct rte_mempool *mp = s->app->mp;
+
+	fprintf(s->out, "%s{state=\"free\"} %u\n", s->name, rte_mempool_avail_count(mp));
+	fprintf(s->out, "%s{state=\"used\"} %u\n", s->name, rte_mempool_in_use_count(mp));
+}
+
+/* --- ports --- */
+
+static void
+port_samples(struct sink *s, const struct family *f)
+{
+	struct port *p;
+
+	for (uint32_t id = 0; (p = next_port(s, &id)) != NULL;) {
+		begin(s, "_info", p);
+		fprintf(s->out, ",id=\"%u\",kind=\"%s\"", p->id, p->ops->kind);
+		end(s, 1);
+	}
+}
+
+static void
+link_samples(struct sink *s, const struct family *f)
+{
+	struct port *p;
+
+	for (uint32_t id = 0; (p = next_port(s, &id)) != NULL;) {
+		begin(s, "", p);
+		end(s, p->ops->link_up(p));
+	}
+}
+
+static void
+started_samples(struct sink *s, const struct family *f)
+{
+	struct port *p;
+
+	for (uint32_t id = 0; (p = next_port(s, &id)) != NULL;) {
+		begin(s, "", p);
+		end(s, p->started);
+	}
+}
+
+static void
+port_fdb_samples(struct sink *s, const struct family *f)
+{
+	struct port *p;
+
+	for (uint32_t id = 0; (p = next_port(s, &id)) != NULL;) {
+		begin(s, "", p);
+		end(s, fdb_port_count(s->app->sw.fdb, p->id));
+	}
+}
+
+/* --- queues --- */
+
+static const char *const directions[] = {"rx", "tx"};
+
+static void
+queue_samples(struct sink *s, const struct family *f)
+{
+	const struct pktq *q;
+	struct port *p;
+
+	for (uint32_t id = 0; (p = next_port(s, &id)) != NULL;)
+		for (int tx = 0; tx < 2; tx++)
+			for (uint16_t i = 0; (q = p->ops->queue(p, tx != 0, i)) != NULL; i++) {
+				begin(s, "_total", p);
+				fprintf(s->out, ",queue=\"%u\",direction=\"%s\"", i,
+					directions[tx]);
+				end(s, counter_at(&q->stats, f->offset));
+			}
+}
+
+/* Over all queues of one direction. */
+static uint64_t
+port_sum(const struct port *p, bool tx, size_t offset)
+{
+	const struct pktq *q;
+	uint64_t n = 0;
+
+	for (uint16_t i = 0; (q = p->ops->queue(p, tx, i)) != NULL; i++)
+		n += counter_at(&q->stats, offset);
+	return n;
+}
+
+static void
+drop_samples(struct sink *s, const struct family *f)
+{
+	struct port *p;
+
+	for (uint32_t id = 0; (p = next_port(s, &id)) != NULL;)
+		for (int r = 0; r < DROP_NUM; r++) {
+			bool tx = r >= DROP_TX_NO_BUFFER;
+			size_t offset =
+				offsetof(struct pktq_stats, drop) + (size_t)r * sizeof(uint64_t);
+
+			begin(s, "_total", p);
+			fprintf(s->out, ",direction=\"%s\",reason=\"%s\"", directions[tx],
+				drop_name((enum drop_reason)r));
+			end(s, port_sum(p, tx, offset));
+		}
+}
+
+static void
+size_histogram(struct sink *s, const struct port *p, int tx)
+{
+	static const char *const le[PKTQ_SIZE_BINS] = {"64.0",   "127.0",  "255.0", "511.0",
+						       "1023.0", "1518.0", "+Inf"};
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < PKTQ_SIZE_BINS; i++) {
+		n += port_sum(p, tx != 0, offsetof(struct pktq_stats, size) + i * sizeof(uint64_t));
+		begin(s, "_bucket", p);
+		fprintf(s->out, ",direction=\"%s\",le=\"%s\"", directions[tx], le[i]);
+		end(s, n);
+	}
+	begin(s, "_count", p);
+	fprintf(s->out, ",direction=\"%s\"", directions[tx]);
+	end(s, n);
+	begin(s, "_sum", p);
+	fprintf(s->out, ",direction=\"%s\"", directions[tx]);
+	end(s, port_sum(p, tx != 0, offsetof(struct pktq_stats, bytes)));
+}
+
+static void
+size_samples(struct sink *s, const struct family *f)
+{
+	struct port *p;
+
+	for (uint32_t id = 0; (p = next_port(s, &id)) != NULL;)
+		for (int tx = 0; tx < 2; tx++)
+			size_histogram(s, p, tx);
+}
+
+/* --- workers --- */
+
+static void
+worker_samples(struct sink *s, const struct family *f)
+{
+	const struct app *app = s->app;
+
+	for (uint32_t i = 0; i < app->nworkers; i++)
+		fprintf(s->out, "%s_total{worker=\"%u\",lcore=\"%u\"} %" PRIu64 "\n", s->name, i,
+			app->worker[i]->lcore, counter_at(app->worker[i], f->offset));
+}
+
+static void
+worker_seconds_samples(struct sink *s, const struct family *f)
+{
+	const struct app *app = s->app;
+	double hz = (double)rte_get_tsc_hz();
+
+	for (uint32_t i = 0; i < app->nworkers; i++)
+		fprintf(s->out, "%s_total{worker=\"%u\",lcore=\"%u\"} %.6f\n", s->name, i,
+			app->worker[i]->lcore, (double)counter_at(app->worker[i], f->offset) / hz);
+}
+
+static void
+worker_queue_samples(struct sink *s, const struct family *f)
+{
+	const struct app *app = s->app;
+	const struct dataplane *dp = dp_live(&s->app->sw.dp);
+
+	for (uint32_t i = 0; i < app->nworkers; i++)
+		fprintf(s->out, "%s{worker=\"%u\",lcore=\"%u\"} %u\n", s->name, i,
+			app->worker[i]->lcore, dp != NULL ? dp->worker[i].n : 0);
+}
+
+/* --- forwarding database --- */
+
+static void
+fdb_gauge_samples(struct sink *s, const struct family *f)
+{
+	struct fdb_stats st;
+
+	fdb_get_stats(s->app->sw.fdb, &st);
+	fprintf(s->out, "%s %" PRIu64 "\n", s->name, counter_at(&st, f->offset));
+}
+
+static void
+fdb_counter_samples(struct sink *s, const struct family *f)
+{
+	struct fdb_stats st;
+
+	fdb_get_stats(s->app->sw.fdb, &st);
+	fprintf(s->out, "%s_total %" PRIu64 "\n", s->name, counter_at(&st, f->offset));
+}
+
+/* --- the table --- */
+
+/* clang-format off */
+#define QUEUE(name, unit, field, help) \
+	{name, "counter", unit, help, queue_samples, offsetof(struct pktq_stats, field)}
+#define WORKER(name, field, help) \
+	{name, "counter", NULL, help, worker_samples, offsetof(struct worker, field)}
+#define FDB(name, field, help) \
+	{name, "counter", NULL, help, fdb_counter_samples, offsetof(struct fdb_stats, field)}
+
+static const struct family families[] = {
+	{"vqswitch", "info", NULL, "What runs.", info_samples, 0},
+	{"vqswitch_forwarding", "gauge", NULL, "1 between start and stop.", forwarding_samples, 0},
+	{"vqswitch_mbufs", "gauge", NULL, "Packet buffers of the pool.", mbufs_samples, 0},
+
+	{"vqswitch_port", "info", NULL, "Number and kind of a port.", port_samples, 0},
+	{"vqswitch_port_link_up", "gauge", NULL, "1 while the peer is there.", link_samples, 0},
+	{"vqswitch_port_started", "gauge", NULL, "0 after 'port stop'.", started_samples, 0},
+	{"vqswitch_port_fdb_entries", "gauge", NULL, "Addresses learned behind a port.",
+		port_fdb_samples, 0},
+
+	QUEUE("vqswitch_queue_frames", NULL, frames,
+		"Frames taken from (rx) or delivered to (tx) the peer."),
+	QUEUE("vqswitch_queue_bytes", "bytes", bytes, "Bytes of those frames."),
+	QUEUE("vqswitch_queue_broadcast_frames", NULL, broadcast, "Those to everybody."),
+	QUEUE("vqswitch_queue_multicast_frames", NULL, multicast, "Those to a group."),
+	QUEUE("vqswitch_queue_offered_frames", NULL, offered,
+		"Frames handed to an egress queue (rx) or given to this one (tx)."),
+	QUEUE("vqswitch_queue_replicated_frames", NULL, replicated,
+		"Additional frames made by flooding and segmentation."),
+	QUEUE("vqswitch_queue_notifications", NULL, notified, "Interrupts or kicks sent."),
+	{"vqswitch_dropped_frames", "counter", NULL, "Frames not delivered, by reason.",
+		drop_samples, 0},
+	{"vqswitch_frame_size_bytes", "histogram", "bytes", "Frame lengths without FCS.",
+		size_samples, 0},
+
+	WORKER("vqswitch_worker_turns", turns, "Times a worker has looked at all its queues."),
+	WORKER("vqswitch_worker_busy_turns", busy_turns, "Those that found frames."),
+	WORKER("vqswitch_worker_frames", frames, "Frames a worker has forwarded."),
+	WORKER("vqswitch_worker_sleeps", sleeps, "Times an idle worker went to sleep."),
+	{"vqswitch_worker_busy_seconds", "counter", "seconds", "Time in turns that found frames.",
+		worker_seconds_samples, offsetof(struct worker, busy_cycles)},
+	{"vqswitch_worker_queues", "gauge", NULL, "Receive queues a worker polls.",
+		worker_queue_samples, 0},
+
+	{"vqswitch_fdb_entries", "gauge", NULL, "Addresses known.", fdb_gauge_samples,
+		offsetof(struct fdb_stats, entries)},
+	FDB("vqswitch_fdb_learned", learned, "Addresses learned."),
+	FDB("vqswitch_fdb_aged", aged, "Addresses forgotten after their time."),
+	FDB("vqswitch_fdb_moved", moved, "Addresses that appeared behind another port."),
+	FDB("vqswitch_fdb_refused", refused_limit, "Addresses not learned: the table is full."),
+	FDB("vqswitch_fdb_refused_port", refused_port_limit,
+		"Addresses not learned: the port has too many."),
+	FDB("vqswitch_fdb_ring_full", ring_full, "Learn requests put off."),
+};
+/* clang-format on */
+
+void
+metrics_write(struct app *app, FILE *out)
+{
+	for (size_t i = 0; i < RTE_DIM(families); i++) {
+		const struct family *f = &families[i];
+		struct sink s = {.app = app, .out = out, .name = f->name};
+
+		fprintf(out, "# TYPE %s %s\n", f->name, f->type);
+		if (f->unit != NULL)
+			fprintf(out, "# UNIT %s %s\n", f->name, f->unit);
+		fprintf(out, "# HELP %s %s\n", f->name, f->help);
+		f->samples(&s, f);
+	}
+	fputs("# EOF\n", out);
+}

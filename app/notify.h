@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The service manager's notification protocol, sd_notify(3): a datagram to the
+ * socket named by $NOTIFY_SOCKET. Without a service manager nothing happens.
+ *
+ * Control thread. The watchdog is fed from the event loop, so that a control
+ * thread that is stuck gets the service restarted.
+ */
+#ifndef APP_NOTIFY_H
+#define APP_NOTIFY_H
+
+#include <stdint.h>
+
+#include "base/ev.h"
+
+struct notify {
+	struct ev_timer watchdog;
+	struct ev_loop *loop;
+	uint32_t period_ms;
+};
+
+/** "READY=1", and feed the watchdog if $WATCHDOG_USEC asks for it. */
+void notify_ready(struct notify *n, struct ev_loop *loop);
+
+/** "STOPPING=1". */
+void notify_stopping(struct notify *n);
+
+#endif
