@@ -31,11 +31,12 @@
 
 #define CSUM_LAYERS 6 /* ip, udp, tcp, sctp, outer-ip, outer-udp */
 
-/** Settings of testpmd's csum mode for one port. */
-struct port_csum {
-	bool hw[CSUM_LAYERS];
+/** What testpmd keeps about a port and the switch has no use for. */
+struct port_settings {
+	bool csum_hw[CSUM_LAYERS];
 	bool parse_tunnel;
-	bool gso;
+	bool gso, gro;
+	bool reconfigure; /* the next "port start" configures it anew */
 	uint32_t tso_segsz;
 };
 
@@ -61,8 +62,8 @@ struct app {
 	struct fwd fwd;
 	struct show_rate rate[DP_PORTS_MAX];
 	struct show_base base[DP_PORTS_MAX];
-	struct port_csum csum[DP_PORTS_MAX];
-	uint16_t gso_segsz;
+	struct port_settings settings[DP_PORTS_MAX];
+	uint32_t gso_segsz, gro_flush;
 
 	/* [fixed] once the workers run */
 	uint32_t nworkers;

@@ -47,12 +47,12 @@ offers(const struct cmd *c, const struct port *p, uint64_t offload)
 static void
 print_csum(struct cmd *c, const struct port *p)
 {
-	const struct port_csum *s = &c->app->csum[p->id];
+	const struct port_settings *s = &c->app->settings[p->id];
 
 	cmd_print(c, "Parse tunnel is %s\n", s->parse_tunnel ? "on" : "off");
 	for (unsigned int i = 0; i < CSUM_LAYERS; i++)
 		cmd_print(c, "%s checksum offload is %s\n", layers[i].shown,
-			  s->hw[i] ? "hw" : "sw");
+			  s->csum_hw[i] ? "hw" : "sw");
 }
 
 static void
@@ -66,11 +66,12 @@ cmd_csum_set(struct cmd *c)
 		return;
 	while (strcmp(layers[i].word, cmd_str(c, 2)) != 0)
 		i++;
+	c->app->settings[p->id].reconfigure = true;
 	if (hw && !offers(c, p, layers[i].offload))
 		cmd_print(c, "%s checksum offload is not supported by port %u\n", layers[i].shown,
 			  p->id);
 	else
-		c->app->csum[p->id].hw[i] = hw;
+		c->app->settings[p->id].csum_hw[i] = hw;
 	print_csum(c, p);
 }
 
@@ -90,14 +91,14 @@ cmd_csum_tunnel(struct cmd *c)
 
 	if (p == NULL)
 		return;
-	c->app->csum[p->id].parse_tunnel = strcmp(cmd_str(c, 2), "on") == 0;
+	c->app->settings[p->id].parse_tunnel = strcmp(cmd_str(c, 2), "on") == 0;
 	print_csum(c, p);
 }
 
 static void
 print_tso(struct cmd *c, const struct port *p)
 {
-	uint32_t size = c->app->csum[p->id].tso_segsz;
+	uint32_t size = c->app->settings[p->id].tso_segsz;
 
 	if (size == 0)
 		cmd_print(c, "TSO for non-tunneled packets is disabled\n");
@@ -117,7 +118,7 @@ cmd_tso_set(struct cmd *c)
 		cmd_print(c, "Error: TSO is not supported by port %u\n", p->id);
 		return;
 	}
-	c->app->csum[p->id].tso_segsz = size;
+	c->app->settings[p->id].tso_segsz = size;
 	print_tso(c, p);
 }
 
@@ -136,7 +137,7 @@ cmd_set_gso(struct cmd *c)
 	struct port *p = cmd_port(c, 2);
 
 	if (p != NULL)
-		c->app->csum[p->id].gso = strcmp(cmd_str(c, 4), "on") == 0;
+		c->app->settings[p->id].gso = strcmp(cmd_str(c, 4), "on") == 0;
 }
 
 static void
@@ -146,7 +147,7 @@ cmd_show_gso(struct cmd *c)
 
 	if (p == NULL)
 		return;
-	if (!c->app->csum[p->id].gso) {
+	if (!c->app->settings[p->id].gso) {
 		cmd_print(c, "GSO is not enabled on Port %u\n", p->id);
 		return;
 	}
@@ -160,7 +161,39 @@ cmd_show_gso(struct cmd *c)
 static void
 cmd_set_gso_segsz(struct cmd *c)
 {
-	c->app->gso_segsz = (uint16_t)cmd_num(c, 3);
+	c->app->gso_segsz = (uint32_t)cmd_num(c, 3);
+}
+
+static void
+cmd_set_gro(struct cmd *c)
+{
+	struct port *p = cmd_port(c, 2);
+
+	if (p != NULL)
+		c->app->settings[p->id].gro = strcmp(cmd_str(c, 4), "on") == 0;
+}
+
+static void
+cmd_set_gro_flush(struct cmd *c)
+{
+	c->app->gro_flush = (uint32_t)cmd_num(c, 3);
+}
+
+static void
+cmd_show_gro(struct cmd *c)
+{
+	const struct port *p = cmd_port(c, 2);
+
+	if (p == NULL)
+		return;
+	if (!c->app->settings[p->id].gro) {
+		cmd_print(c, "Port %u doesn't enable GRO.\n", p->id);
+		return;
+	}
+	cmd_print(c,
+		  "GRO type: TCP/IPv4\nMax number of packets to perform GRO: 128\n"
+		  "Flushing cycles: %u\n",
+		  c->app->gro_flush);
 }
 
 /* --- VLAN: no port strips or filters in hardware --- */
@@ -201,7 +234,10 @@ cmd_rx_vlan(struct cmd *c)
 static void
 cmd_tx_vlan(struct cmd *c)
 {
-	stopped_port(c, 2); /* says so when it is not */
+	struct port *p = stopped_port(c, 2);
+
+	if (p != NULL)
+		c->app->settings[p->id].reconfigure = true;
 }
 
 static const struct cli_row rows[] = {
@@ -220,10 +256,11 @@ static const struct cli_row rows[] = {
 	{"set gso segsz (length)", cmd_set_gso_segsz,
 	 "Set max packet length for output GSO segments, including packet header and payload."},
 	{"show port (port_id) gso", cmd_show_gso, "Show GSO configuration."},
-	{"set port (port_id) gro (on|off)", cmd_reply,
-	 "Enable or disable Generic Receive Offload in csum forwarding engine.", ""},
-	{"show port (port_id) gro", cmd_reply, "Display GRO configuration.",
-	 "GRO is not enabled on port $2\n"},
+	{"set port (port_id) gro (on|off)", cmd_set_gro,
+	 "Enable or disable Generic Receive Offload in csum forwarding engine."},
+	{"set gro flush (num)", cmd_set_gro_flush,
+	 "Set the cycle to flush GROed packets from reassembly tables."},
+	{"show port (port_id) gro", cmd_show_gro, "Display GRO configuration."},
 	{"vlan set (strip|filter|qinq_strip|extend) (on|off) (port_id)", cmd_vlan_set,
 	 "Set the VLAN strip or filter or qinq strip or extend."},
 	{"vlan set stripq (on|off) (name)", cmd_reply, "Set the VLAN strip for a queue on a port.",

@@ -63,8 +63,13 @@ names_nothing(const struct cmd *c, uint16_t n)
 static int
 start_port(struct cmd *c, struct port *p)
 {
-	int ret = p->ops->start != NULL ? p->ops->start(p) : 0;
+	struct port_settings *set = &c->app->settings[p->id];
+	int ret;
 
+	if (set->reconfigure)
+		cmd_print(c, "Configuring Port %u (socket 0)\n", p->id);
+	set->reconfigure = false;
+	ret = p->ops->start != NULL ? p->ops->start(p) : 0;
 	if (ret < 0) {
 		cmd_print(c, "Fail to start port %u: %s\n", p->id, strerror(-ret));
 		return ret;
@@ -172,13 +177,14 @@ cmd_attach(struct cmd *c)
 	cmd_print(c, "Attaching a new port...\n");
 	p = app_attach(c->app, c->words->rest, err, sizeof(err));
 	if (p == NULL) {
-		cmd_print(c, "%s: Failed to attach port %s: %s\n", c->app->name, c->words->rest,
-			  err);
+		cmd_print(c, "%s\n%s: Failed to attach port %s\n", err,
+			  c->app->testpmd ? "testpmd" : c->app->name, c->words->rest);
 		c->failed = true;
 		return;
 	}
 	/* testpmd's are started by "port start" */
 	p->started = !c->app->testpmd;
+	c->app->settings[p->id].reconfigure = true;
 	sw_publish(&c->app->sw);
 	cmd_print(c, "Port %u is attached. Now total ports is %u\nDone\n", p->id,
 		  app_port_count(c->app));
@@ -333,6 +339,22 @@ cmd_config_mtu(struct cmd *c)
 }
 
 static void
+refuse_rss(struct cmd *c, struct port *p)
+{
+	cmd_print(c,
+		  "Multi-queue RSS mode isn't enabled.\n"
+		  "Configuration of RSS hash at ethernet port %u failed with error (95): Operation "
+		  "not supported.\n",
+		  p->id);
+}
+
+static void
+cmd_config_rss(struct cmd *c)
+{
+	cmd_each_port(c, 2, refuse_rss);
+}
+
+static void
 cmd_queue_run(struct cmd *c)
 {
 	const struct port *p = cmd_port(c, 1);
@@ -376,8 +398,7 @@ static const struct cli_row rows[] = {
 	 "Enable or disable a per queue Tx offloading.", ""},
 	{"port config (port_id|all) speed (name) duplex (half|full|auto)", cmd_reply,
 	 "Set speed and duplex for all ports or port_id.", ""},
-	{"port config all rss (name)", cmd_reply, "Set the RSS mode.",
-	 "Multi-queue RSS mode isn't enabled.\n"},
+	{"port config (port_id|all) rss (name)", cmd_config_rss, "Set the RSS mode."},
 };
 
 const struct cli_section cli_ports = {

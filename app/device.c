@@ -146,7 +146,7 @@ app_close_port(struct app *app, struct port *p)
 	fwd_port_removed(app, p);
 	sw_port_remove(&app->sw, p);
 	show_forget(app, id);
-	app->csum[id] = (struct port_csum){0};
+	app->settings[id] = (struct port_settings){0};
 }
 
 uint16_t

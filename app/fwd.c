@@ -449,6 +449,8 @@ fwd_init(struct app *app, char *err, size_t errlen)
 	const struct options *o = &app->opt;
 
 	app->fwd.txsplit = "off";
+	app->gso_segsz = RTE_ETHER_MAX_LEN - RTE_ETHER_CRC_LEN;
+	app->gro_flush = 1;
 	app->fwd.retry_num = 64;
 	app->fwd.retry_us = 1;
 	app->fwd.no_link_check = o->disable_link_check;

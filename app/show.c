@@ -190,7 +190,8 @@ clear_queues(struct show_base *b, const struct port *p, bool tx)
 	while (p->ops->queue(p, tx, n) != NULL)
 		n++;
 	free(b->q[tx]);
-	b->q[tx] = calloc(n + 1u, sizeof(*b->q[tx]));
+	/* of whole cache lines, which calloc() does not align to */
+	b->q[tx] = aligned_alloc(RTE_CACHE_LINE_SIZE, (n + 1u) * sizeof(*b->q[tx]));
 	b->n[tx] = b->q[tx] != NULL ? n : 0;
 	for (uint16_t i = 0; i < b->n[tx] && (q = p->ops->queue(p, tx, i)) != NULL; i++)
 		b->q[tx][i] = q->stats;

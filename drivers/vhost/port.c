@@ -142,6 +142,20 @@ vhost_show(const struct port *p, FILE *out)
 		fprintf(out, "Last error: %s\n", info.last_error);
 }
 
+/* Announced to the next frontend that connects. */
+static int
+vhost_set_mtu(struct port *p, uint16_t mtu)
+{
+	struct vhost_port *v = to_vhost(p);
+
+	if (mtu < RTE_ETHER_MIN_MTU)
+		return -EINVAL;
+	p->mtu = mtu;
+	v->dev->cfg.mtu = mtu;
+	v->dev->cfg.features |= VDEV_F(NET_MTU);
+	return 0;
+}
+
 static void
 vhost_close(struct port *p)
 {
@@ -160,6 +174,7 @@ const struct port_ops vhost_port_ops = {
 	.link_up = vhost_link_up,
 	.show = vhost_show,
 	.close = vhost_close,
+	.set_mtu = vhost_set_mtu,
 };
 
 /* --- construction --- */
