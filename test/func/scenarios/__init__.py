@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Every scenario, in the order they run."""
 
+from .cli import Cli
 from .iommu import Iommu
 from .migration import Migration
 from .netns import Netns
@@ -8,4 +9,4 @@ from .pair import X86Pair
 from .restart import Restart
 from .s390x import Refusal, S390x
 
-SCENARIOS = [X86Pair, Restart, S390x, Refusal, Iommu, Migration, Netns]
+SCENARIOS = [Cli, X86Pair, Restart, S390x, Refusal, Iommu, Migration, Netns]

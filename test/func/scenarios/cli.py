@@ -1,0 +1,298 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The command line: what dpdk-testpmd's users and scripts know of it, to the byte."""
+
+import difflib
+import os
+import pathlib
+import re
+import signal
+import subprocess
+
+from harness import dts
+from harness.peers import Switch, eal
+from harness.process import Failure, Process, PromptProgram, wait_for
+
+from .base import Scenario
+
+TRANSCRIPT = pathlib.Path(__file__).parent.parent / "data" / "testpmd-idle.txt"
+
+
+def transcript():
+    """[(command, output)] of dpdk-testpmd."""
+    text = re.sub(r"^#[^\n]*\n", "", TRANSCRIPT.read_text("utf-8"), flags=re.M)
+    return [tuple(part.split("\n", 1)) for part in re.split(r"^> ", text, flags=re.M)[1:]]
+
+
+def expect(condition, what):
+    """A check within a check."""
+    if not condition:
+        raise Failure(what)
+
+
+class Cli(Scenario):
+    """Each check starts the program anew, under the name it needs."""
+
+    # words after "--", exit status of dpdk-testpmd 22.11 (reasons differ, the status does not)
+    OPTIONS = {
+        "--no-such-option": 1, "stray": 1, "--nb-cores=0": 1, "--nb-cores=2": 1, "--rxq=9": 1,
+        "--rxd=0": 1, "--mbuf-size=0": 1, "--total-num-mbufs=1024": 1, "--portmask=zz": 1,
+        "--nb-ports=9": 1, "--port-topology=ring": 1, "--eth-peer=0,zz": 1, "--mask-event=nosuch": 1,
+        "--burst=0": 1, "--burst=513": 1, "--max-pkt-len=20": 1, "--help": 0,
+    }
+    # accepted, alone or together
+    ACCEPTED = """--nb-cores=1 --rxq=1 --txq=1 --rxd=1024 --txd=1024 --burst=64 --no-flush-rx --rss-ip
+        --enable-hw-vlan-strip --tx-offloads=0x0 --total-num-mbufs=4096 --mbuf-size=2048,4096
+        --port-topology=loop --mask-event=intr_lsc --print-event=all --eth-peer=0,52:54:00:00:00:01
+        --portlist=0 --portmask=0x1 --nb-ports=1 --txpkts=64,128 --no-lsc-interrupt --no-rmv-interrupt
+        --no-numa --numa --socket-num=0 --max-pkt-len=9600 --mbcache=64 --mp-alloc=native
+        --record-core-cycles --record-burst-stats --display-xstats=rx_good_packets
+        --tx-ip=1.1.1.1,2.2.2.2 --tx-udp=1000,2000 --txonly-multi-flow --num-procs=1 --proc-id=0
+        --coremask=0x2 --disable-rss --hot-plug --no-mlockall --latencystats=1 --bitrate-stats=1
+        --geneve-parsed-port=6081 --disable-link-check --rss-udp --rxfreet=32""".split()
+
+    @classmethod
+    def checks(cls):
+        return {f"cli.{name}": getattr(cls, f"check_{name}") for name in (
+            "transcript", "dts", "typeahead", "echo", "editing", "eof", "signals", "unattended",
+            "options", "bad_options", "bad_devices", "command_file", "own_commands", "attach")}
+
+    def setup(self):
+        self.testpmd = self.workdir / "dpdk-testpmd"
+        if not self.testpmd.exists():
+            self.testpmd.symlink_to(Switch.program)
+        self.runs = 0
+
+    def argv(self, *options, program=None, ports=2, queues=1):
+        """A command line with idle ports."""
+        self.runs += 1
+        vdevs = [f"--vdev=net_vhost{i},iface={self.workdir}/{i}.sock,queues={queues}"
+                 for i in range(ports)]
+        return [str(program or self.testpmd), *eal(f"cli{os.getpid()}.{self.runs}", 2, "128"), *vdevs,
+                "--", "--no-control", *options]
+
+    def program(self, *options, prompt="testpmd> ", **kw):
+        """The program at its first prompt."""
+        argv = self.argv("-i", *options, **kw)
+        return self.own(PromptProgram(f"cli{self.runs}", argv, self.workdir, prompt)).start()
+
+    def shell(self, kind=dts.Shell):
+        """A shell on a terminal."""
+        self.runs += 1
+        return self.own(kind(f"shell{self.runs}", self.workdir)).start()
+
+    def leave(self, program):
+        """quit, exit status 0."""
+        expect(program.quit() == 0, "exit status of quit")
+        self.disown(program)
+
+    def ended(self, *options, **kw):
+        """Run to its end: (status, output)."""
+        result = subprocess.run(self.argv(*options, **kw), stdin=subprocess.DEVNULL, timeout=60,
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        return result.returncode, result.stdout.decode()
+
+    # --- testpmd's answers ---
+
+    def check_transcript(self):
+        """Every answer as dpdk-testpmd gives it."""
+        program = self.program("--nb-cores=1", "--txd=1024", "--rxd=1024", "--total-num-mbufs=16384")
+        wrong = []
+        for command, expected in transcript():
+            command, expected = (t.replace("DIR", str(self.workdir)) for t in (command, expected))
+            got = re.sub(r"^vqswitch: .*\n", "", program.command(command), flags=re.M)
+            if got != expected:
+                wrong.append(command)
+                with open(program.log_path, "a", encoding="utf-8") as log:
+                    log.writelines(difflib.ndiff(expected.splitlines(True), got.splitlines(True)))
+        self.leave(program)
+        expect(not wrong, f"{len(wrong)} answers differ, see the log: {wrong[:5]}")
+
+    # --- the way DTS talks ---
+
+    def check_dts(self):
+        """A session as DTS has it, parsed as DTS parses it."""
+        shell = self.shell()
+        shell.launch(" ".join(f"'{w}'" for w in self.argv("-i", "--port-topology=paired",
+                                                          "--mask-event=intr_lsc")))
+        values = dts.fields(dts.PORT_INFO, shell.command("show port info 0"))
+        expect(values[:2] == ["0", "56:48:4F:53:54:00"], f"port info: {values}")
+        blocks = dts.info_blocks(shell.command("show port info all"))
+        expect([dts.fields(dts.PORT_INFO, b)[0] for b in blocks] == ["0", "1"], f"blocks: {blocks}")
+        blocks = dts.stats_blocks(shell.command("show port stats all"))
+        expect([dts.fields(dts.PORT_STATS, b)[0] for b in blocks] == ["0", "1"], f"blocks: {blocks}")
+        expect(shell.command("show port info 7").split("\n")[1].startswith("Invalid port"), "port 7")
+        shell.command("start")
+        expect("Packet forwarding already started" in shell.command("start"), "second start")
+        expect("Done." in shell.command("stop"), "stop")
+        expect("Packet forwarding not started" in shell.command("stop"), "second stop")
+        expect("Change verbose level" in shell.command("set verbose 1"), "verbose")
+        for command in ("port stop all", "port start all"):
+            out = shell.command(command).replace("\r", "")
+            expect(out.rsplit("testpmd>", 1)[0].strip().endswith("Done"), f"{command}: {out!r}")
+        expect(shell.command("show device info all").lower().count("device name:") == 2, "devices")
+        expect("NIC statistics for port 1 cleared" in shell.command("clear port stats all"), "clear")
+        shell.command("port stop all")
+        out = shell.command("port close all")
+        expect(all(f"Port {i} is closed" in out for i in (0, 1)), f"close: {out!r}")
+        shell.quit()
+
+    def check_typeahead(self):
+        """What was typed before the first prompt is obeyed, not flushed."""
+        shell = self.shell(dts.Terminal)
+        shell.type(" ".join(f"'{w}'" for w in self.argv("-i"))
+                   + "\nshow port summary all\nquit\n")
+        out = shell.read_until("Bye...\r\n" + dts.SHELL_PROMPT + " ", 60)
+        expect("testpmd> show port summary all\r\r\n" "Number of available ports: 2\r\n" in out,
+               f"typed ahead: {out!r}")
+
+    def check_echo(self):
+        """A newline is echoed when it is obeyed; lines end with CR LF; nothing else is printed.
+
+        The echo itself has two CRs: one is the editor's, one the terminal's.
+        """
+        shell = self.shell()
+        shell.launch(" ".join(f"'{w}'" for w in self.argv("-i")))
+        shell.read_until("testpmd> ")
+        shell.type("set burst 4\n\n")
+        out = shell.read_until("testpmd> \r\r\ntestpmd> ")
+        expect(out == "set burst 4\r\r\n" "Number of packets per burst set to 4\r\n"
+                      "testpmd> \r\r\ntestpmd> ", f"stream: {out!r}")
+        shell.quit()
+
+    def check_editing(self):
+        """Completion, help on TAB, ^C, history, CR for LF, blanks."""
+        shell = self.shell()
+        shell.launch(" ".join(f"'{w}'" for w in self.argv("-i")))
+        shell.type("show por\t summ\t0\n")
+        shell.read_until("net_vhost      down     10 Gbps\r\ntestpmd> ")
+        shell.type("set fwd \t\t")
+        shell.read_until(" [Fixed STRING]: set fwd (mode)\r\r\n", step=1)
+        shell.read_until("testpmd> set fwd \x1b[0K")
+        shell.type("\x03stop\r")
+        shell.read_until("Packet forwarding not started\r\ntestpmd> ")
+        shell.type("set bur\x03  set   burst   8  \n")
+        shell.read_until("packets per burst set to 8\r\ntestpmd> ")
+        shell.type("set burst 9\n\x1b[A\x1b[A\n")
+        shell.read_until("set to 9\r\ntestpmd> ", step=1)
+        shell.read_until("set to 8\r\ntestpmd> ")
+        shell.quit()
+
+    def check_eof(self):
+        """The end of the input ends the program: ^D, a pipe, a file, /dev/null."""
+        shell = self.shell(dts.Terminal)
+        shell.type(" ".join(f"'{w}'" for w in self.argv("-i")) + "\n")
+        shell.read_until("testpmd> ", 60)
+        shell.type("\x04")
+        shell.read_until("Bye...\r\n" + dts.SHELL_PROMPT + " ")
+        status, out = self.ended("-i")
+        expect((status, out.splitlines()[-1]) == (0, "Bye..."), f"/dev/null: {status} {out!r}")
+        commands = self.workdir / "commands"
+        commands.write_text("show port summary all\nquit\n", "ascii")
+        with open(commands, "rb") as f:
+            out = subprocess.run(self.argv("-i"), stdin=f, timeout=60, check=True,
+                                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout.decode()
+        expect("Number of available ports: 2" in out, f"commands from a file: {out!r}")
+
+    # --- without a prompt ---
+
+    def daemon(self, *options, **kw):
+        """The program without a prompt and without input, forwarding."""
+        argv = self.argv(*options, **kw)
+        process = self.own(Process(f"daemon{self.runs}", argv, self.workdir))
+        process.spawn()
+        wait_for("start", lambda: "start packet forwarding" in process.log(), 60, alive=[process])
+        return process
+
+    def check_signals(self):
+        """SIGINT, SIGTERM and SIGHUP end it cleanly: exit status 0, sockets removed."""
+        for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            process = self.daemon()
+            expect((self.workdir / "0.sock").exists(), "no socket")
+            expect(process.kill(sig) == 0, f"{sig.name}: exit status")
+            expect(process.log().endswith("\nBye...\n"), f"{sig.name}: {process.log_tail()}")
+            expect(not (self.workdir / "0.sock").exists(), f"{sig.name}: the socket is left")
+            self.disown(process)
+
+    def check_unattended(self):
+        """The end of the input does not end it when it has no prompt."""
+        process = self.daemon(program=Switch.program)
+        wait_for("ports", (self.workdir / "1.sock").exists, alive=[process])
+        process.check_alive()
+        expect(process.kill(signal.SIGTERM) == 0, "exit status")
+        self.disown(process)
+
+    # --- options ---
+
+    def check_options(self):
+        """Every option of dpdk-testpmd is accepted."""
+        program = self.program(*self.ACCEPTED)
+        expect("packets/burst=64" in program.command("show config rxtx"), "--burst")
+        expect("peer=52:54:00:00:00:01" in program.command("show config fwd"), "--eth-peer")
+        self.leave(program)
+        program = self.program("--auto-start")
+        expect("already started" in program.command("start"), "--auto-start")
+        self.leave(program)
+
+    def check_bad_options(self):
+        """One clear line and testpmd's exit status."""
+        for option, expected in self.OPTIONS.items():
+            status, out = self.ended("-i", option)
+            said = [line for line in out.splitlines() if line.startswith("dpdk-testpmd: ")]
+            expect(status == expected, f"{option}: exit status {status}: {out!r}")
+            expect(status == 0 or len(said) == 1, f"{option}: {out!r}")
+
+    def check_bad_devices(self):
+        """A device argument or socket that cannot be used: one clear line, exit status 1."""
+        argv = self.argv("-i", ports=0)
+        dash = argv.index("--")
+        for device in ("net_vhost0", "net_vhost0,iface=", "net_vhost0,iface=x,nosuchkey=1",
+                       "net_vhost0,iface=x,queues=0", "net_vhost0,iface=x,client=2",
+                       "net_vhost0,iface=x,dmas=[txq0@0000:00:04.0]",
+                       f"net_vhost0,iface={self.workdir}/no/such/dir.sock",
+                       f"net_vhost0,iface={self.workdir}"):
+            result = subprocess.run(argv[:dash] + ["--vdev", device] + argv[dash:], timeout=60,
+                                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                    stderr=subprocess.STDOUT, check=False)
+            said = [line for line in result.stdout.decode().splitlines()
+                    if line.startswith("dpdk-testpmd: ")]
+            expect((result.returncode, len(said)) == (1, 1), f"{device}: {result}")
+
+    # --- commands ---
+
+    def check_command_file(self):
+        """--cmdline-file runs before the prompt; what fails is named with its line."""
+        commands = self.workdir / "commands"
+        commands.write_text("# comment\nset burst 16\nnonsense\nset verbose 1", "ascii")
+        program = self.program(f"--cmdline-file={commands}")
+        expect("packets/burst=16" in program.command("show config rxtx"), "burst")
+        expect("from 1 to 2" in program.command("set verbose 2"), "a last line without newline")
+        expect(f"{commands}:3: " in program.log(), "no complaint about line 3")
+        self.leave(program)
+
+    def check_own_commands(self):
+        """Under its own name: another prompt, the switch as default, its own commands."""
+        program = self.program(prompt="vqswitch> ", program=Switch.program)
+        expect("switch packet forwarding" in program.command("show config fwd"), "default mode")
+        expect("Entries: 0" in program.command("show fdb"), "show fdb")
+        expect("Reason" in program.command("show drops all"), "show drops")
+        expect(re.search(r"^0 +\d+ ", program.command("show worker"), re.M), "show worker")
+        expect("help switch" in program.command("help"), "help")
+        expect("show drops (port_id|all)" in program.command("help switch"), "help of a section")
+        self.leave(program)
+
+    def check_attach(self):
+        """Ports come and go while it forwards."""
+        program = self.program("-a", prompt="vqswitch> ", program=Switch.program)
+        path = self.workdir / "attached.sock"
+        for _ in range(3):
+            out = program.command(f"port attach net_vhost7,iface={path},queues=2")
+            expect("Port 2 is attached. Now total ports is 3" in out, out)
+            expect(path.exists(), "no socket")
+            expect("Max possible RX queues: 2" in program.command("show port info 2"), "queues")
+            out = program.command("port detach 2")
+            expect("Now total ports is 2" in out and not path.exists(), out)
+        expect("Failed to attach" in program.command("port attach net_vhost7,iface=/no/such/dir/x"),
+               "a socket that cannot be")
+        expect("Failed to attach" in program.command(f"port attach net_vhost0,iface={path}"),
+               "a name twice")
+        self.leave(program)
