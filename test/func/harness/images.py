@@ -15,7 +15,6 @@ import shutil
 import subprocess
 
 RELEASE = "bookworm"
-MIRROR = "http://deb.debian.org/debian"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 INIT = pathlib.Path(__file__).parent.parent / "guest" / "init"
 
@@ -73,14 +72,13 @@ def _run(argv, **kw):
 
 
 def _mirror():
-    """The mirror this machine uses for the release, or Debian's own."""
-    with contextlib.suppress(ImageError):
-        for line in _run(["apt-get", "indextargets", "--format", "$(CODENAME) $(REPO_URI)",
-                          "Label: Debian"]).splitlines():
-            codename, uri = line.split(maxsplit=1)
-            if codename == RELEASE:
-                return uri
-    return MIRROR
+    """Where this machine gets the release from."""
+    for line in _run(["apt-get", "indextargets", "--format", "$(RELEASE) $(COMPONENT) $(REPO_URI)",
+                      "Created-By: Packages"]).splitlines():
+        release, component, uri = line.split(maxsplit=2)
+        if (release, component) == (RELEASE, "main"):
+            return uri
+    raise ImageError(f"apt has no source for Debian {RELEASE} main")
 
 
 def _apt_options(arch, root):
