@@ -177,7 +177,7 @@ test_query_and_ack(void **state)
 	wire_fini(&w);
 }
 
-/* A forced legacy port takes VERSION_1 and its company out of the offer: the guest then is legacy. */
+/* A forced legacy port takes VERSION_1 and its company out of the offer. */
 static void
 test_policy_and_features(void **state)
 {
