@@ -156,14 +156,18 @@ vhost_set_mtu(struct port *p, uint16_t mtu)
 	return 0;
 }
 
+/* A guest that is still there may go on with a successor, who needs the state of its rings. */
 static void
 vhost_close(struct port *p)
 {
 	struct vhost_port *v = to_vhost(p);
+	struct vhu_info info = {0};
 
-	if (v->backend != NULL)
+	if (v->backend != NULL) {
+		vhu_backend_info(v->backend, &info);
 		vhu_backend_free(v->backend);
-	vdev_free(v->dev, false);
+	}
+	vdev_free(v->dev, info.connected);
 	free(v);
 }
 
@@ -295,6 +299,20 @@ const struct vdev *
 vhost_port_vdev(const struct port *p)
 {
 	return to_vhost(p)->dev;
+}
+
+bool
+vhost_port_blocked(struct port *p, int fd)
+{
+	struct vhost_port *v = to_vhost(p);
+
+	for (uint32_t i = 0; i < v->dev->nqueues; i++) {
+		if (v->dev->q[i].call_fd == fd) {
+			vhu_backend_drop(v->backend, "it blocked a worker with an eventfd");
+			return true;
+		}
+	}
+	return false;
 }
 
 void

@@ -37,6 +37,12 @@ const struct vdev *vhost_port_vdev(const struct port *p);
 void vhost_port_info(const struct port *p, struct vhu_info *out);
 
 /**
+ * A worker hung in a notification through @p fd: if that is a descriptor of @p p's
+ * peer, cut the peer off. Whether it was.
+ */
+bool vhost_port_blocked(struct port *p, int fd);
+
+/**
  * The directory journals are kept in: @p wanted, or, when it is NULL,
  * /run/vqswitch if it can be written, else $XDG_RUNTIME_DIR/vqswitch. Made when
  * missing, mode 0700. 0 or -errno.

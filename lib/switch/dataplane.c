@@ -9,8 +9,11 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "virtq/notify.h"
 
-#define SLEEP_EVENTS 16 /* only that something happened matters */
+#define RESCUE_EVERY 256  /* rounds of waiting between two looks at the workers */
+#define RESCUE_NS 1000000 /* a notification takes longer only when it is blocked */
+#define SLEEP_EVENTS 16   /* only that something happened matters */
 
 /* --- interest lists --- */
 
@@ -122,8 +125,12 @@ dp_grace(struct dp_ctl *c)
 		return;
 	/* control and a worker may share one CPU: each gives way to the other */
 	atomic_store_explicit(&c->waiting, true, memory_order_relaxed);
-	while (rte_rcu_qsbr_check(c->qsbr, token, false) == 0)
+	for (uint32_t n = 1; rte_rcu_qsbr_check(c->qsbr, token, false) == 0; n++) {
 		sched_yield();
+		/* a peer may hold a worker in a notification for as long as it likes */
+		if (n % RESCUE_EVERY == 0)
+			notify_rescue(RESCUE_NS);
+	}
 	atomic_store_explicit(&c->waiting, false, memory_order_relaxed);
 }
 

@@ -211,6 +211,15 @@ vhu_backend_free(struct vhu_backend *b)
 }
 
 void
+vhu_backend_drop(struct vhu_backend *b, const char *why)
+{
+	if (!vhu_conn_is_open(&b->session.conn))
+		return;
+	vhu_conn_close(&b->session.conn);
+	on_closed(&b->session.conn, why);
+}
+
+void
 vhu_backend_info(const struct vhu_backend *b, struct vhu_info *out)
 {
 	const struct vhu_session *s = &b->session;

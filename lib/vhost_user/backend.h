@@ -60,6 +60,9 @@ struct vhu_backend *vhu_backend_new(const struct vhu_config *cfg, char *err, siz
 /** Disconnect, remove our socket file, free. The vdev stays. */
 void vhu_backend_free(struct vhu_backend *b);
 
+/** End the connection, if there is one, because of @p why (static text); as if the peer had. */
+void vhu_backend_drop(struct vhu_backend *b, const char *why);
+
 void vhu_backend_info(const struct vhu_backend *b, struct vhu_info *out);
 
 /** Socket, negotiation and the last messages with their verdicts: "show port N negotiation". */

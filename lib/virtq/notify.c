@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdatomic.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -83,4 +84,17 @@ notify_stuck(uint64_t ns)
 			return fd;
 	}
 	return -1;
+}
+
+int
+notify_rescue(uint64_t ns)
+{
+	uint64_t count;
+	struct iovec room = {&count, sizeof(count)};
+	int fd = notify_stuck(ns);
+
+	/* nothing there: the peer was faster, and the thread is free */
+	if (fd >= 0)
+		(void)!preadv2(fd, &room, 1, -1, RWF_NOWAIT);
+	return fd;
 }

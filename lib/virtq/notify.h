@@ -28,4 +28,10 @@ bool notify_write(int fd);
  */
 int notify_stuck(uint64_t ns);
 
+/**
+ * Free such a thread by taking what is in the eventfd. Never blocks, whatever
+ * the peer does with its flags. The fd as for notify_stuck(). Control.
+ */
+int notify_rescue(uint64_t ns);
+
 #endif
