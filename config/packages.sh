@@ -18,7 +18,7 @@ PACKAGES_GUESTS=(
 # shellcheck disable=SC2034
 PACKAGES_CHECK=(
     libcmocka-dev
-    dpdk-dev qemu-system-misc python3-scapy iproute2
+    dpdk-dev qemu-system-misc python3-scapy iproute2 python3-prometheus-client
     clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev
     cppcheck codespell shellcheck universal-ctags
 )

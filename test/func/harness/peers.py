@@ -55,11 +55,14 @@ class VhostBackend(PromptProgram):
     arguments = []
 
     # pylint: disable-next=too-many-arguments,too-many-positional-arguments
-    def __init__(self, name, workdir, ports, workers=1, memory=512):
+    def __init__(self, name, workdir, ports, workers=1, memory=512, telemetry=False, extra=()):
         vdevs = [word for index, port in enumerate(ports) for word in ("--vdev", port.vdev(index))]
-        prefix = f"{name}-{os.getpid()}"
-        super().__init__(name, [self.program, *eal(prefix, 1 + workers, memory), *vdevs, "--", "-i",
-                                *self.arguments], workdir, self.prompt)
+        self.prefix = f"{name}-{os.getpid()}"
+        words = eal(self.prefix, 1 + workers, memory)
+        if telemetry:
+            words.remove("--no-telemetry")
+        super().__init__(name, [self.program, *words, *vdevs, "--", "-i", *self.arguments, *extra],
+                         workdir, self.prompt)
         self.ports = ports
 
     def link_up(self, port):

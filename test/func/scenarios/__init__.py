@@ -8,5 +8,6 @@ from .netns import Netns
 from .pair import X86Pair
 from .restart import Restart
 from .s390x import Refusal, S390x
+from .telemetry import Telemetry
 
-SCENARIOS = [Cli, X86Pair, Restart, S390x, Refusal, Iommu, Migration, Netns]
+SCENARIOS = [Cli, X86Pair, Restart, S390x, Refusal, Iommu, Migration, Netns, Telemetry]

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What monitoring reads: rte_telemetry endpoints, OpenMetrics text, readiness, the dashboard."""
+
+import contextlib
+import json
+import os
+import pathlib
+import re
+import socket
+
+from harness.peers import EthdevPort, Port
+from harness.process import Deadline, Failure, Skip, wait_for
+
+from .base import Scenario
+
+DASHBOARD = pathlib.Path(__file__).parents[3] / "config" / "grafana.json"
+
+
+def expect(condition, what):
+    """Fail with that text unless the condition holds."""
+    if not condition:
+        raise Failure(what)
+
+
+def runtime_dir():
+    """Where EAL keeps its sockets."""
+    if os.geteuid() == 0:
+        return pathlib.Path("/var/run/dpdk")
+    return pathlib.Path(os.environ.get("XDG_RUNTIME_DIR", "/tmp")) / "dpdk"
+
+
+class Client:
+    """A client of rte_telemetry, as dpdk-telemetry.py is one."""
+
+    def __init__(self, prefix):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.socket.settimeout(30)
+        self.socket.connect(str(runtime_dir() / prefix / "dpdk_telemetry.v2"))
+        self.max_len = json.loads(self.socket.recv(1024))["max_output_len"]
+
+    def ask(self, path, *params):
+        """The answer's value."""
+        self.socket.send(",".join([path, *map(str, params)]).encode())
+        return json.loads(self.socket.recv(self.max_len))[path]
+
+
+class Telemetry(Scenario):
+    """Two null devices, whose frames are all dropped for their source address, and a vhost port."""
+
+    @classmethod
+    def checks(cls):
+        return {
+            "telemetry.endpoints": cls.endpoints,
+            "telemetry.metrics": cls.metrics,
+            "telemetry.http": cls.http,
+            "telemetry.dashboard": cls.dashboard,
+            "telemetry.ready": cls.ready,
+        }
+
+    def setup(self):
+        self.manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.manager.bind(str(self.path("notify")))
+        self.manager.settimeout(30)
+        os.environ["NOTIFY_SOCKET"] = str(self.path("notify"))
+        try:
+            self.backend([EthdevPort("net_null", size=64), EthdevPort("net_null", size=64),
+                          Port(self.path("vhost"))], telemetry=True,
+                         extra=["--metrics", f"unix:{self.path('metrics')}"])
+        finally:
+            del os.environ["NOTIFY_SOCKET"]
+
+    def close(self):
+        super().close()
+        self.manager.close()
+
+    def endpoints(self):
+        """Every endpoint answers, wrong parameters are refused."""
+        client = Client(self.switch.prefix)
+        expect(client.ask("/vqswitch/info")["ports"] == 3, "not three ports")
+        expect(client.ask("/vqswitch/ports") == [0, 1, 2], "ids of the ports")
+        expect(client.ask("/vqswitch/ports", 1) == [1, 2], "ids of the ports from 1")
+        port = client.ask("/vqswitch/port", 0)
+        expect(port["name"] == "net_null0" and port["kind"] == "ethdev", f"port 0: {port}")
+        expect(client.ask("/vqswitch/port", 2)["vhost"]["connected"] == 0, "vhost has a peer")
+        wait_for("frames", lambda: client.ask("/vqswitch/port", 0)["rx"]["frames"] > 0)
+        queue = client.ask("/vqswitch/queue", 0, "rx", 0)
+        expect(queue["drops"]["rx_bad_source"] > 0, f"queue: {queue}")
+        expect(client.ask("/vqswitch/workers") == [0], "workers")
+        expect(sorted(client.ask("/vqswitch/worker", 0)["queues"]) == ["0/0", "1/0"],
+               "queues of the worker")
+        expect(client.ask("/vqswitch/fdb")["entries"] == 0, "addresses")
+        for wrong in (["port"], ["port", 3], ["port", "x"], ["port", -1], ["queue", 0, "rx", 1],
+                      ["queue", 0], ["queue", 0, "up", 0], ["worker", 1], ["ports", "0x"]):
+            answer = client.ask(f"/vqswitch/{wrong[0]}", *wrong[1:])
+            expect(answer is None, f"{wrong} is answered: {answer}")
+
+    def request(self, text):
+        """(head, body) of the answer to an HTTP request."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
+            s.settimeout(30)
+            s.connect(str(self.path("metrics")))
+            s.sendall(text)
+            got = b""
+            with contextlib.suppress(ConnectionResetError):
+                while data := s.recv(65536):
+                    got += data
+        head, _, body = got.partition(b"\r\n\r\n")
+        return head.decode(), body.decode()
+
+    def scrape(self):
+        """{family name: family}, by the reference parser."""
+        try:
+            # pylint: disable-next=import-outside-toplevel
+            from prometheus_client.openmetrics.parser import text_string_to_metric_families
+        except ImportError as e:
+            raise Skip("needs python3-prometheus-client") from e
+        head, body = self.request(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        expect(head.startswith("HTTP/1.0 200 OK"), head)
+        expect("application/openmetrics-text; version=1.0.0" in head, head)
+        expect(f"Content-Length: {len(body)}" in head, f"{len(body)} bytes, {head}")
+        return {family.name: family for family in text_string_to_metric_families(body)}
+
+    def metrics(self):
+        """A scraper understands the text, and it says what the other ways in say."""
+        families = self.scrape()
+        kinds = {s.labels["port"]: s.labels["kind"] for s in families["vqswitch_port"].samples}
+        expect(kinds == {"net_null0": "ethdev", "net_null1": "ethdev", "net_vhost2": "vhost"},
+               f"ports: {kinds}")
+        before = self.frames(families)
+        wait_for("more frames", lambda: self.frames(self.scrape()) > before)
+        self.switch.command("stop")
+        families = self.scrape()
+        client = Client(self.switch.prefix)
+        expect(self.frames(families) == client.ask("/vqswitch/queue", 0, "rx", 0)["frames"],
+               "metrics and telemetry differ")
+        sizes = {s.labels["le"]: s.value for s in families["vqswitch_frame_size_bytes"].samples
+                 if s.name.endswith("_bucket") and s.labels["port"] == "net_null0"
+                 and s.labels["direction"] == "rx"}
+        expect(sizes["64.0"] == sizes["+Inf"] == self.frames(families), f"sizes: {sizes}")
+        # what a scraper reads only grows
+        self.switch.command("clear port stats all")
+        expect(self.frames(self.scrape()) == self.frames(families), "'clear' resets metrics")
+        self.switch.command("start")
+
+    @staticmethod
+    def frames(families):
+        """Received by the first port."""
+        return next(s.value for s in families["vqswitch_queue_frames"].samples
+                    if s.labels == {"port": "net_null0", "queue": "0", "direction": "rx"})
+
+    def http(self):
+        """Wrong requests are refused, and a client that says nothing holds up nobody."""
+        for text, status in ((b"GET /other HTTP/1.0\r\n\r\n", "404"),
+                             (b"POST /metrics HTTP/1.0\r\n\r\n", "405"),
+                             (b"\r\n\r\n", "405"), (b"GET /metrics HTTP/1.0\n\n", "200")):
+            head, _ = self.request(text)
+            expect(head.split()[1:2] == [status], f"{text}: {head}")
+        expect(self.request(b"GET /" + b"x" * 5000) == ("", ""), "an endless request is answered")
+        silent = []
+        for _ in range(4):
+            silent.append(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+            silent[-1].connect(str(self.path("metrics")))
+            silent[-1].send(b"GET /met")
+        head, _ = self.request(b"GET /metrics HTTP/1.0\r\n\r\n")
+        expect(head.startswith("HTTP/1.0 200"), head)
+        for s in silent:
+            s.close()
+
+    def dashboard(self):
+        """Every query of the dashboard is about a metric that exists."""
+        names = {sample.name for family in self.scrape().values() for sample in family.samples}
+        board = json.loads(DASHBOARD.read_text("utf-8"))
+        used = set(re.findall(r"vqswitch_\w+", json.dumps(
+            [panel["targets"] for panel in board["panels"]] + board["templating"]["list"])))
+        expect(len(used) > 10, "the dashboard asks for next to nothing")
+        expect(used <= names, f"no such metrics: {sorted(used - names)}")
+
+    def ready(self):
+        """The service manager hears of the start and of the end."""
+        deadline = Deadline(30)
+        expect(self.manager.recv(100) == b"READY=1", "not ready first")
+        expect(self.switch.quit() == 0, "exit status")
+        expect(self.manager.recv(100) == b"STOPPING=1", "not stopping last")
+        expect(not self.path("metrics").exists(), "the metrics socket is left over")
+        expect(not deadline.passed(), "too late")
+        self.spoiled = True
