@@ -133,3 +133,64 @@ pkt_hdrs_pseudo_sum(const struct pkt_hdrs *h, uint32_t l4_len)
 	sum += rte_cpu_to_be_16((uint16_t)l4_len);
 	return __rte_raw_cksum_reduce(sum);
 }
+
+/* Fragment @p i of a frame. */
+static struct pkt_seg
+fragment(const struct pkt *p, uint32_t i)
+{
+	return i == 0 ? (struct pkt_seg){p->data, p->data_len} : p->segs[i - 1];
+}
+
+bool
+pkt_hdrs_attach(struct pkt_hdrs *h, struct pkt *p, struct pkt_batch *batch)
+{
+	uint32_t skip = h->n, first = 0, rest;
+	struct pkt_seg *segs = p->segs;
+
+	while (first < p->nsegs && fragment(p, first).len <= skip)
+		skip -= fragment(p, first++).len;
+	rest = p->nsegs - first;
+	if (first == 0) {
+		if (batch->nsegs + rest > PKT_SEGS_MAX)
+			return false;
+		segs = &batch->segs[batch->nsegs];
+		batch->nsegs = (uint16_t)(batch->nsegs + rest);
+	}
+	/* if they share the array, fragments move towards its beginning or stay */
+	for (uint32_t i = 0; i < rest; i++) {
+		struct pkt_seg s = fragment(p, first + i);
+
+		segs[i] = (struct pkt_seg){s.data + skip, s.len - skip};
+		skip = 0;
+	}
+	p->segs = segs;
+	p->data = h->b;
+	p->data_len = h->n;
+	p->nsegs = (uint16_t)(rest + 1);
+	return true;
+}
+
+uint16_t
+pkt_sum(const struct pkt *p, uint32_t off, uint32_t len)
+{
+	uint32_t sum = 0, done = 0;
+
+	for (uint32_t i = 0; i < p->nsegs && len > 0; i++) {
+		struct pkt_seg s = fragment(p, i);
+		uint32_t n;
+		uint16_t part;
+
+		if (off >= s.len) {
+			off -= s.len;
+			continue;
+		}
+		n = RTE_MIN(s.len - off, len);
+		part = rte_raw_cksum(s.data + off, n);
+		/* behind an odd number of bytes, high and low change places */
+		sum += (done & 1) != 0 ? rte_bswap16(part) : part;
+		done += n;
+		len -= n;
+		off = 0;
+	}
+	return __rte_raw_cksum_reduce(sum);
+}

@@ -38,6 +38,17 @@ void pkt_hdrs_read(struct pkt_hdrs *h, const struct pkt *p, uint32_t max);
  */
 uint16_t pkt_hdrs_pseudo_sum(const struct pkt_hdrs *h, uint32_t l4_len);
 
+/**
+ * Let @p p begin with @p h->b instead of its owner's memory, so that headers can
+ * be rewritten: the frame is sent with what is in @p h then. @p h must live as
+ * long as the view; fragments come from @p batch. False: it has no room for one more.
+ * p->eth stays the first 14 bytes and is rewritten separately.
+ */
+bool pkt_hdrs_attach(struct pkt_hdrs *h, struct pkt *p, struct pkt_batch *batch);
+
+/** Ones' complement sum, not inverted, of bytes [off, off + len), which lie inside the frame. */
+uint16_t pkt_sum(const struct pkt *p, uint32_t off, uint32_t len);
+
 static inline void *
 pkt_hdrs_l3(struct pkt_hdrs *h)
 {

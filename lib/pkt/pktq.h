@@ -71,11 +71,12 @@ struct pktq_stats {
 	uint64_t frames;     /* rx: taken from the peer, malformed ones included; tx: delivered */
 	uint64_t bytes;      /* of those frames, without virtio-net headers */
 	uint64_t offered;    /* tx: frames tx() was called with. rx: frames handed to some tx() */
-	uint64_t replicated; /* rx: additional frames made by flooding and software segmentation */
+	uint64_t replicated; /* rx: added by flooding, software segmentation, generators */
 	uint64_t broadcast;
 	uint64_t multicast;
 	uint64_t size[PKTQ_SIZE_BINS];
-	uint64_t notified; /* interrupts or kicks sent */
+	uint64_t notified;                 /* interrupts or kicks sent */
+	uint64_t bad_ip_csum, bad_l4_csum; /* rx: found by mode csum */
 	uint64_t drop[DROP_NUM];
 } __rte_cache_aligned;
 

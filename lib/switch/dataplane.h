@@ -95,9 +95,18 @@ struct fwd_mode {
 	dp_generate_fn generate; /* NULL: makes no frames of its own */
 };
 
+#define FWD_GEN_SEGS_MAX 8
+
+/** What generating modes make: frames of the sum of these lengths ("set txpkts"). */
+struct fwd_gen {
+	uint16_t nsegs;
+	uint16_t len[FWD_GEN_SEGS_MAX];
+};
+
 struct dataplane {
 	uint64_t generation;
 	const struct fwd_mode *mode; /* NULL: stopped, workers touch no queue */
+	struct fwd_gen gen;
 	struct fdb *fdb;
 	uint16_t nports;
 	const struct dp_port **by_id; /* DP_PORTS_MAX, NULL: no such port */

@@ -5,6 +5,7 @@
 #ifndef SWITCH_FORWARD_H
 #define SWITCH_FORWARD_H
 
+#include "pkt/hdrs.h"
 #include "switch/dataplane.h"
 
 struct rte_mempool;
@@ -35,6 +36,7 @@ struct worker {
 	uint16_t burst;         /* frames taken from a queue at once, 0: PKT_BATCH_MAX */
 	uint64_t generation;    /* of the snapshot the last turn used */
 	struct fwd_flow flow[FORWARD_FLOWS];
+	uint32_t next_flow; /* of mode flowgen */
 	/* counters for "show worker", relaxed readers */
 	uint64_t turns, busy_turns, frames, sleeps;
 	uint64_t busy_cycles; /* TSC cycles of turns that found frames */
@@ -44,6 +46,7 @@ struct worker {
 	uint8_t tail[FORWARD_KEYS];        /* group_by() */
 	struct pkt *list[PKT_BATCH_MAX];   /* of a forwarding mode */
 	struct pkt *q_list[PKT_BATCH_MAX]; /* of forward_send(): frames for one of several queues */
+	struct pkt_hdrs hdrs[PKT_BATCH_MAX]; /* of modes that rewrite or make headers */
 	struct pkt soft[FORWARD_SEGMENTS_MAX];
 	struct pkt_seg soft_segs[2 * FORWARD_SEGMENTS_MAX];
 } __rte_cache_aligned;

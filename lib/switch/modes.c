@@ -2,12 +2,28 @@
 /*
  * The table of forwarding modes.
  */
+#include "switch/modes.h"
+
 #include <string.h>
 
-#include "switch/forward.h"
-
+/*
+ * noisy is io here: what testpmd adds - a queue of frames held back, random
+ * reads of a buffer - is off unless its options ask for it. shared-rxq counts
+ * by source there and drops, as rxonly does.
+ */
 const struct fwd_mode fwd_modes[] = {
 	{"switch", forward_switch, NULL},
+	{"io", forward_io, NULL},
+	{"mac", forward_mac, NULL},
+	{"macswap", forward_macswap, NULL},
+	{"flowgen", forward_rxonly, generate_flows},
+	{"rxonly", forward_rxonly, NULL},
+	{"txonly", NULL, generate_txonly},
+	{"csum", forward_csum, NULL},
+	{"icmpecho", forward_icmpecho, NULL},
+	{"noisy", forward_io, NULL},
+	{"5tswap", forward_5tswap, NULL},
+	{"shared-rxq", forward_rxonly, NULL},
 	{NULL, NULL, NULL},
 };
 

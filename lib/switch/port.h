@@ -108,8 +108,9 @@ struct sw {
 	const struct fwd_mode *mode; /* selected */
 	bool forwarding;             /* started */
 	enum sw_topology topology;
-	uint32_t nactive; /* workers that get queues, 0: all */
-	uint16_t nports;  /* highest id in use, plus one */
+	struct fwd_gen gen; /* for modes that make frames */
+	uint32_t nactive;   /* workers that get queues, 0: all */
+	uint16_t nports;    /* highest id in use, plus one */
 	struct port *port[DP_PORTS_MAX];
 	uint16_t nlist; /* ports that forward, in this order ("set portlist"); 0: all by id */
 	uint16_t list[DP_PORTS_MAX];

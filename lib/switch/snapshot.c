@@ -268,6 +268,7 @@ fill(struct build *b)
 
 	dp->generation = ++b->s->generation;
 	dp->mode = b->s->forwarding ? b->s->mode : NULL;
+	dp->gen = b->s->gen;
 	dp->fdb = b->s->fdb;
 	dp->nworkers = b->s->dp.nworkers;
 	for (uint32_t w = 0; w < dp->nworkers; w++) {

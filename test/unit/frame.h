@@ -36,7 +36,7 @@ uint32_t frame_get16(const uint8_t *b);
 void frame_put32(uint8_t *b, uint32_t v);
 uint32_t frame_get32(const uint8_t *b);
 
-/** Ones' complement sum of @p len bytes, folded; and of the pseudo header of the frame with headers at @p b. */
+/** Ones' complement sum of @p len bytes, folded; and of the pseudo header of a frame at @p b. */
 uint32_t frame_sum(const uint8_t *b, uint32_t len, uint32_t sum);
 uint32_t frame_pseudo_sum(const struct frame *f, const uint8_t *b, uint32_t l4_len);
 

@@ -249,7 +249,7 @@ test_csum(void **state)
 	}
 }
 
-/* A receiver that takes TSO but not ECN gets segments; one that takes both is not asked for here. */
+/* A receiver that takes TSO but not ECN gets segments. */
 static void
 test_accept(void **state)
 {
@@ -464,10 +464,11 @@ test_too_large_segments(void **state)
 static void
 test_out_of_mbufs(void **state)
 {
-	struct rte_mempool *small = rte_pktmbuf_pool_create("small", 15, 0, 0, 2048, SOCKET_ID_ANY);
+	struct rte_mempool *small;
 	static struct frame f;
 	struct view v;
 
+	small = rte_pktmbuf_pool_create("few", 15, 0, 0, 2048, SOCKET_ID_ANY);
 	assert_non_null(small);
 	for (uint32_t i = 0; i < 200; i++) {
 		const struct gso_case *c = &gso_cases[i % RTE_DIM(gso_cases)];
