@@ -32,7 +32,7 @@ struct gmem_file *gmem_file_map(int fd, uint64_t offset, uint64_t size, struct g
 
 struct gmem_file *gmem_file_ref(struct gmem_file *f);
 
-/** Whether @p data, an address in the mapping of @p f, is byte @p offset of the file behind @p fd. */
+/** Whether @p data, in the mapping of @p f, is byte @p offset of the file behind @p fd. */
 bool gmem_file_is(const struct gmem_file *f, const uint8_t *data, int fd, uint64_t offset);
 
 /** Drop a reference; the last one unmaps. NULL is fine. */

@@ -83,7 +83,7 @@ struct pktq_stats {
 struct pktq {
 	/* [atomic] control swaps it, then waits a grace period */
 	_Atomic(const struct pktq_ops *) ops;
-	/* [atomic] set by the owner: it can do nothing until control, who clears it, wakes workers */
+	/* [atomic] the owner can do nothing until control, who clears it, wakes it */
 	atomic_bool waits;
 
 	/* [fixed] while published */
