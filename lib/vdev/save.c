@@ -48,8 +48,7 @@ struct queue_data {
 
 struct counter_data {
 	uint32_t index; /* of the queue */
-	uint32_t
-		shape; /* of struct pktq_stats: another one's numbers would be in the wrong places */
+	uint32_t shape; /* of struct pktq_stats; numbers of another one are not ours */
 	uint64_t value[COUNTERS];
 };
 

@@ -310,7 +310,7 @@ int vdev_state_set(struct vdev *const *d, uint32_t n, enum vdev_state to);
 int vdev_quiesce(struct vdev *const *d, uint32_t n);
 int vdev_resume(struct vdev *const *d, uint32_t n);
 
-/** The frontend begins (STOP_COPY, RESUMING) to move state; -EINVAL unless the device is stopped. */
+/** The frontend begins (STOP_COPY, RESUMING) to move state; -EINVAL unless stopped. */
 int vdev_transfer_begin(struct vdev *d, enum vdev_state how);
 void vdev_transfer_end(struct vdev *d);
 
