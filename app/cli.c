@@ -345,3 +345,19 @@ cli_help(const struct cli *cli, FILE *out, const char *section)
 	if (section == NULL)
 		fprintf(out, "    help %-27s: All of the above sections.\n\n", "all");
 }
+
+void
+cli_print_reference(FILE *out)
+{
+	fputs("# Commands\n\n"
+	      "At the prompt, in a command file (`--cmdline-file`, `load`) and through `vqsctl`.\n"
+	      "Printed by `vqswitch -- --print-commands` from the tables in `app/cli_*.c`.\n",
+	      out);
+	for (size_t s = 0; s < RTE_DIM(sections); s++) {
+		const struct cli_section *sec = sections[s];
+
+		fprintf(out, "\n## %.*s\n\n", (int)strcspn(sec->title, ":"), sec->title);
+		for (size_t r = 0; r < sec->n; r++)
+			fprintf(out, "- `%s`\n  %s\n", sec->rows[r].syntax, sec->rows[r].help);
+	}
+}

@@ -128,6 +128,9 @@ int cli_run_file(struct cli *cli, const char *path);
 /** What "quit" does: no further input is read and the loop ends. */
 void cli_quit(struct cli *cli);
 
+/** Every command as a page of documentation. Needs no interpreter, nor EAL. */
+void cli_print_reference(FILE *out);
+
 /** Print "help" for one section, or the list of sections (NULL). */
 void cli_help(const struct cli *cli, FILE *out, const char *section);
 

@@ -74,31 +74,168 @@ cmd_show_drops(struct cmd *c)
 /* --- workers --- */
 
 static void
+print_worker(struct cmd *c, uint32_t i, const struct dp_worker *polls)
+{
+	const struct worker *w = c->app->worker[i];
+	const char *state = atomic_load(&c->app->sw.dp.worker[i].asleep) ? "asleep" : "awake";
+
+	cmd_print(c, "%-6u %-5u %-6s %14" PRIu64 " %5.1f%% %14" PRIu64 " %10.1f %10" PRIu64 " ", i,
+		  w->lcore, state, w->turns,
+		  w->turns == 0 ? 0.0 : (double)w->busy_turns / (double)w->turns * 100, w->frames,
+		  w->frames == 0 ? 0.0 : (double)w->busy_cycles / (double)w->frames, w->sleeps);
+	for (uint32_t q = 0; q < polls->n; q++)
+		cmd_print(c, " %u/%u", polls->poll[q].port->id, polls->poll[q].q->index);
+	cmd_print(c, "\n");
+}
+
+static void
 cmd_show_worker(struct cmd *c)
 {
-	const struct app *app = c->app;
-	const struct dataplane *dp = dp_live((struct dp_ctl *)(uintptr_t)&app->sw.dp);
+	struct app *app = c->app;
 
-	cmd_print(c, "%-6s %-5s %-6s %16s %16s %14s %10s  %s\n", "Worker", "Lcore", "State",
-		  "Turns", "Busy turns", "Frames", "Sleeps", "Queues");
-	for (uint32_t i = 0; i < app->nworkers; i++) {
-		const struct worker *w = app->worker[i];
+	cmd_print(c, "%-6s %-5s %-6s %14s %6s %14s %10s %10s  %s\n", "Worker", "Lcore", "State",
+		  "Turns", "Busy", "Frames", "Cycles/pkt", "Sleeps", "Queues (port/queue)");
+	for (uint32_t i = 0; i < app->nworkers; i++)
+		print_worker(c, i, &dp_live(&app->sw.dp)->worker[i]);
+}
 
-		cmd_print(c,
-			  "%-6u %-5u %-6s %16" PRIu64 " %16" PRIu64 " %14" PRIu64 " %10" PRIu64 " ",
-			  i, w->lcore,
-			  atomic_load(&app->sw.dp.worker[i].asleep) ? "asleep" : "awake", w->turns,
-			  w->busy_turns, w->frames, w->sleeps);
-		for (uint32_t q = 0; dp != NULL && q < dp->worker[i].n; q++)
-			cmd_print(c, " %u/%u", dp->worker[i].poll[q].port->id,
-				  dp->worker[i].poll[q].q->index);
-		cmd_print(c, "\n");
-	}
+/* --- settings --- */
+
+static void
+report(struct cmd *c, int ret)
+{
+	if (ret == 0)
+		return;
+	cmd_print(c, "Refused: %s\n", strerror(-ret));
+	c->failed = true;
+}
+
+static void
+cmd_fdb_add(struct cmd *c)
+{
+	const struct port *p = cmd_port(c, 4);
+
+	if (p != NULL)
+		report(c, fdb_add_static(c->app->sw.fdb, &c->words->w[2].mac,
+					 (uint16_t)cmd_num(c, 3), p->id));
+}
+
+static void
+cmd_fdb_del(struct cmd *c)
+{
+	report(c, fdb_del(c->app->sw.fdb, &c->words->w[2].mac, (uint16_t)cmd_num(c, 3)));
+}
+
+static void
+cmd_set_fdb(struct cmd *c)
+{
+	struct options *o = &c->app->opt;
+	const struct {
+		const char *what;
+		uint32_t *where;
+	} table[] = {
+		{"limit", &o->fdb_limit},
+		{"port-limit", &o->fdb_port_limit},
+		{"age", &o->fdb_age},
+	};
+	uint32_t before;
+	size_t i = 0;
+	int ret;
+
+	while (strcmp(table[i].what, cmd_str(c, 2)) != 0)
+		i++;
+	before = *table[i].where;
+	*table[i].where = (uint32_t)cmd_num(c, 3);
+	ret = fdb_set_limits(c->app->sw.fdb, o->fdb_limit, o->fdb_port_limit, o->fdb_age);
+	if (ret < 0)
+		*table[i].where = before;
+	report(c, ret);
+}
+
+static void
+cmd_port_fdb_limit(struct cmd *c)
+{
+	const struct port *p = cmd_port(c, 2);
+
+	if (p != NULL)
+		report(c, fdb_set_port_limit(c->app->sw.fdb, p->id, (uint32_t)cmd_num(c, 4)));
+}
+
+static void
+cmd_port_domain(struct cmd *c)
+{
+	struct port *p = cmd_port(c, 2);
+
+	if (p == NULL)
+		return;
+	p->domain = (uint16_t)cmd_num(c, 4);
+	sw_publish(&c->app->sw);
+	/* what was learned in the old domain is behind this port no more */
+	fdb_flush_port(c->app->sw.fdb, p->id, false);
+}
+
+static void
+cmd_port_isolated(struct cmd *c)
+{
+	struct port *p = cmd_port(c, 2);
+
+	if (p == NULL)
+		return;
+	p->isolated = strcmp(cmd_str(c, 4), "on") == 0;
+	sw_publish(&c->app->sw);
+}
+
+/* The vhost port at @p word, or NULL after saying why there is none. */
+static struct port *
+vhost_port(struct cmd *c, unsigned int word)
+{
+	struct port *p = cmd_port(c, word);
+
+	if (p == NULL || p->ops == &vhost_port_ops)
+		return p;
+	cmd_print(c, "Port %u is not a vhost port\n", p->id);
+	c->failed = true;
+	return NULL;
+}
+
+static void
+cmd_show_negotiation(struct cmd *c)
+{
+	const struct port *p = vhost_port(c, 2);
+
+	if (p != NULL)
+		vhost_port_negotiation(p, c->out);
+}
+
+static void
+cmd_port_format(struct cmd *c)
+{
+	struct port *p = vhost_port(c, 2);
+	enum vdev_policy policy;
+
+	if (p != NULL && vdev_policy_parse(cmd_str(c, 4), &policy))
+		vhost_port_set_format(p, policy);
 }
 
 static const struct cli_row rows[] = {
 	{"show fdb", cmd_show_fdb, "Show the addresses learned and where they are."},
 	{"clear fdb", cmd_flush_fdb, "Forget all learned addresses."},
+	{"fdb add (XX:XX:XX:XX:XX:XX) (domain) (port_id)", cmd_fdb_add,
+	 "Pin an address to a port; it is not learned elsewhere and does not age."},
+	{"fdb del (XX:XX:XX:XX:XX:XX) (domain)", cmd_fdb_del, "Forget an address."},
+	{"set fdb (limit|port-limit|age) (num)", cmd_set_fdb,
+	 "Set how many addresses are learned in total, per port (0: any number), or after how "
+	 "many seconds an unused one is forgotten (0: never)."},
+	{"set port (port_id) fdb-limit (num)", cmd_port_fdb_limit,
+	 "Set how many addresses are learned behind port_id, 0: as for all."},
+	{"set port (port_id) domain (domain)", cmd_port_domain,
+	 "Move a port to another bridge: frames stay within equal domains."},
+	{"set port (port_id) isolated (on|off)", cmd_port_isolated,
+	 "Keep a port from exchanging frames with other isolated ports."},
+	{"set port (port_id) format (any|modern-only|legacy-le|legacy-be|auto)", cmd_port_format,
+	 "Set which data formats of guests a vhost port serves."},
+	{"show port (port_id) negotiation", cmd_show_negotiation,
+	 "Show what a vhost port and its frontend agreed on, and what is in the way of traffic."},
 	{"show drops (port_id|all)", cmd_show_drops, "Show why frames were dropped."},
 	{"show worker", cmd_show_worker, "Show what each worker polls, and how busy it is."},
 };

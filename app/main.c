@@ -220,10 +220,12 @@ init(struct app *app, int argc, char **argv)
 
 	if (parse_command_line(app, argc, argv) < 0)
 		return -1;
-	if (app->opt.help) {
+	if (app->opt.help)
 		options_usage(stdout, app->name);
+	if (app->opt.print_commands)
+		cli_print_reference(stdout);
+	if (app->opt.help || app->opt.print_commands)
 		exit(0);
-	}
 	ret = sigbus_install();
 	if (ret < 0)
 		return fail(app, "SIGBUS handler: %s", strerror(-ret));

@@ -29,6 +29,7 @@ struct opt_peer {
 struct options {
 	/* running */
 	bool help;
+	bool print_commands;
 	bool interactive;
 	bool auto_start;
 	bool tx_first;

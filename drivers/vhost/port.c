@@ -320,3 +320,22 @@ vhost_port_info(const struct port *p, struct vhu_info *out)
 {
 	vhu_backend_info(to_vhost(p)->backend, out);
 }
+
+void
+vhost_port_negotiation(const struct port *p, FILE *out)
+{
+	const struct vhost_port *v = to_vhost(p);
+	char buf[256];
+
+	fprintf(out, "Port %u (%s): %s\n", p->id, p->name, vdev_why(v->dev, buf, sizeof(buf)));
+	vhu_backend_show(v->backend, out);
+}
+
+void
+vhost_port_set_format(struct port *p, enum vdev_policy policy)
+{
+	struct vdev *d = to_vhost(p)->dev;
+
+	vdev_set_policy(d, policy);
+	vdev_sync(d);
+}

@@ -54,7 +54,7 @@ class Cli(Scenario):
     def checks(cls):
         return {f"cli.{name}": getattr(cls, f"check_{name}") for name in (
             "transcript", "dts", "typeahead", "echo", "editing", "eof", "signals", "unattended",
-            "options", "bad_options", "bad_devices", "command_file", "own_commands", "attach")}
+            "options", "bad_options", "bad_devices", "command_file", "own_commands", "attach", "reference")}
 
     def setup(self):
         self.testpmd = self.workdir / "dpdk-testpmd"
@@ -296,3 +296,11 @@ class Cli(Scenario):
         expect("Failed to attach" in program.command(f"port attach net_vhost0,iface={path}"),
                "a name twice")
         self.leave(program)
+
+    def check_reference(self):
+        """doc/cli.md is what the program says of its commands."""
+        said = subprocess.run([Switch.program, "--", "--print-commands"], check=True, timeout=60,
+                              stdout=subprocess.PIPE).stdout.decode()
+        reference = pathlib.Path(__file__).parents[3] / "doc" / "cli.md"
+        expect(reference.read_text("utf-8") == said,
+               "doc/cli.md is out of date: vqswitch -- --print-commands >doc/cli.md")
