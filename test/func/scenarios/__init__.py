@@ -2,6 +2,7 @@
 """Every scenario, in the order they run."""
 
 from .cli import Cli
+from .hostile import Hostile
 from .iommu import Iommu
 from .migration import Migration
 from .netns import Netns
@@ -9,5 +10,7 @@ from .pair import X86Pair
 from .restart import Restart
 from .s390x import Refusal, S390x
 from .telemetry import Telemetry
+from .virtio_user import Loopback
 
-SCENARIOS = [Cli, X86Pair, Restart, S390x, Refusal, Iommu, Migration, Netns, Telemetry]
+SCENARIOS = [Cli, Loopback, Hostile, X86Pair, Restart, S390x, Refusal, Iommu, Migration, Netns,
+             Telemetry]

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""dpdk-testpmd's virtio-user driver in all its paths, looped back as the DTS suites do."""
+
+from functools import partial
+
+from harness.peers import Port, VirtioUser
+from harness.process import Failure, wait_for
+
+from .base import Scenario
+
+MAC = "00:01:02:03:04:05"
+SIZES = (64, 1518)
+ENOUGH = 20_000 # frames back at the sender: many times round the ring
+
+
+class Loopback(Scenario):
+    """One port; what it sends comes back to it."""
+
+    @classmethod
+    def checks(cls):
+        return {f"virtio-user.{path}": partial(cls.loop, path=path) for path in VirtioUser.PATHS}
+
+    def setup(self):
+        self.socket = self.path("loop")
+        self.backend([Port(self.socket)])
+        for command in ("stop", "set fwd mac"):
+            self.switch.command(command)
+
+    def frames_return(self, peer, size, first):
+        """Frames of a size circulate between both sides; then rest."""
+        peer.command(f"set txpkts {size}")
+        self.switch.command("start")
+        before = peer.packets()
+        peer.command(f"start tx_first {first}")
+        wait_for(f"{ENOUGH} frames of {size} bytes", lambda: all(
+            now - then > ENOUGH for now, then in zip(peer.packets(), before)), 60,
+            alive=[peer, self.switch])
+        out = self.switch.command("stop")
+        peer.command("stop")
+        if "RX-packets" not in out:
+            raise Failure(f"no forward statistics in the answer to stop: {out!r}")
+
+    def loop(self, path):
+        """Both sizes; the port restarted; single-frame bursts."""
+        peer = self.own(VirtioUser(f"vu-{path}", self.workdir, self.socket,
+                                   VirtioUser.PATHS[path], MAC,
+                                   ["--txd=1024", "--rxd=1024"])).start()
+        peer.command("set fwd mac")
+        self.switch.wait_link(0)
+        for size in SIZES:
+            self.frames_return(peer, size, 32)
+        for command in ("port stop 0", "clear port stats all", "port start all"):
+            self.switch.command(command)
+        self.switch.wait_link(0)
+        peer.command("set burst 1")
+        self.frames_return(peer, SIZES[0], 1)
+        self.switch.check_accounts()
+        status = peer.quit()
+        if status != 0:
+            raise Failure(f"testpmd ended with {status}: {peer.log_tail()}")
+        self.disown(peer)
