@@ -10,7 +10,7 @@ from .pair import X86Pair
 from .restart import Restart
 from .s390x import Refusal, S390x
 from .telemetry import Telemetry
-from .virtio_user import Loopback
+from .virtio_user import Loopback, ThereAndBack
 
-SCENARIOS = [Cli, Loopback, Hostile, X86Pair, Restart, S390x, Refusal, Iommu, Migration, Netns,
-             Telemetry]
+SCENARIOS = [Cli, ThereAndBack, Loopback, Hostile, X86Pair, Restart, S390x, Refusal, Iommu,
+             Migration, Netns, Telemetry]

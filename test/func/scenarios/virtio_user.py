@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""dpdk-testpmd's virtio-user driver in all its paths, looped back as the DTS suites do."""
+"""dpdk-testpmd as driver, in all ten of its virtio-user paths."""
 
 from functools import partial
 
@@ -8,17 +8,55 @@ from harness.process import Failure, wait_for
 
 from .base import Scenario
 
-MAC = "00:01:02:03:04:05"
+BURSTS, BURST = 4, 32
 SIZES = (64, 1518)
-ENOUGH = 20_000 # frames back at the sender: many times round the ring
+MACS = ("02:00:00:00:00:01", "02:00:00:00:00:02")
+ENOUGH = 20_000  # frames back at the sender: many times round the ring
 
 
-class Loopback(Scenario):
-    """One port; what it sends comes back to it."""
+class ThereAndBack(Scenario):
+    """One peer sends a known number of frames, the other one sends them back."""
 
     @classmethod
     def checks(cls):
         return {f"virtio-user.{path}": partial(cls.loop, path=path) for path in VirtioUser.PATHS}
+
+    def setup(self):
+        self.sockets = [self.path("a"), self.path("b")]
+        self.backend([Port(path) for path in self.sockets])
+
+    def loop(self, path):
+        """Every frame arrives and comes back."""
+        for size in SIZES:
+            here, there = self.peers(path, size)
+            there.command("set fwd macswap")
+            there.command("start")
+            here.command(f"set txpkts {size}")
+            here.command("set fwd rxonly")
+            here.command(f"start tx_first {BURSTS}")
+            frames = BURSTS * BURST
+            wait_for(f"{frames} frames of {size} bytes there and back",
+                     lambda h=here, t=there: h.packets() == t.packets() == (frames, frames), 30,
+                     alive=[here, there, self.switch])
+            self.switch.check_accounts()
+            for peer in (here, there):
+                self.disown(peer)
+
+    def peers(self, path, size):
+        """Both testpmds, running."""
+        for index, name in enumerate(("here", "there")):
+            peer = VirtioUser(f"{name}-{path}-{size}", self.workdir, self.sockets[index],
+                              VirtioUser.PATHS[path], MACS[index],
+                              [f"--eth-peer=0,{MACS[1 - index]}"])
+            yield self.own(peer).start()
+
+
+class Loopback(Scenario):
+    """As the DTS loopback suites: one port; what it sends comes back to it, without end."""
+
+    @classmethod
+    def checks(cls):
+        return {f"loopback.{path}": partial(cls.loop, path=path) for path in VirtioUser.PATHS}
 
     def setup(self):
         self.socket = self.path("loop")
@@ -43,7 +81,7 @@ class Loopback(Scenario):
     def loop(self, path):
         """Both sizes; the port restarted; single-frame bursts."""
         peer = self.own(VirtioUser(f"vu-{path}", self.workdir, self.socket,
-                                   VirtioUser.PATHS[path], MAC,
+                                   VirtioUser.PATHS[path], MACS[0],
                                    ["--txd=1024", "--rxd=1024"])).start()
         peer.command("set fwd mac")
         self.switch.wait_link(0)
