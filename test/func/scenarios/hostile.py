@@ -111,7 +111,7 @@ class Hostile(Scenario):
 
     def bad_chains(self):
         """Chains of port 0 that were malformed."""
-        return self.switch.xstats(0)["rx_q0_drop_bad_chain_packets"]
+        return self.switch.xstats(0).get("rx_q0_drop_rx_bad_chain_packets", 0)
 
     def ring_stopped(self, _):
         """The ring that lied runs no more."""
