@@ -34,7 +34,7 @@ struct control_socket {
 	struct ev_source listener;
 	struct app *app;
 	unsigned int nclients;
-	LIST_HEAD(, client) clients;
+	LIST_HEAD(client_list, client) clients;
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 };
 
@@ -200,12 +200,14 @@ control_socket_new(struct app *app, const char *path, mode_t mode, char *err, si
 void
 control_socket_free(struct control_socket *cs)
 {
-	struct client *c;
+	struct client *c, *next;
 
 	if (cs == NULL)
 		return;
-	while ((c = LIST_FIRST(&cs->clients)) != NULL)
+	for (c = LIST_FIRST(&cs->clients); c != NULL; c = next) {
+		next = LIST_NEXT(c, entry);
 		client_free(c);
+	}
 	ev_del(&cs->listener);
 	close(cs->listener.fd);
 	unlink(cs->path);

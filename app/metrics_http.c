@@ -39,7 +39,7 @@ struct metrics_http {
 	struct app *app;
 	char *path; /* of a unix socket */
 	unsigned int nclients;
-	LIST_HEAD(, client) clients;
+	LIST_HEAD(client_list, client) clients;
 };
 
 static void
@@ -252,12 +252,14 @@ metrics_http_new(struct app *app, const char *where, char *err, size_t errlen)
 void
 metrics_http_free(struct metrics_http *h)
 {
-	struct client *c;
+	struct client *c, *next;
 
 	if (h == NULL)
 		return;
-	while ((c = LIST_FIRST(&h->clients)) != NULL)
+	for (c = LIST_FIRST(&h->clients); c != NULL; c = next) {
+		next = LIST_NEXT(c, entry);
 		client_free(c);
+	}
 	ev_del(&h->listener);
 	close(h->listener.fd);
 	if (h->path != NULL)
