@@ -79,7 +79,8 @@ ethdev_facts(const struct port *p, struct port_facts *out)
 	ethdev_port_active(p, &active);
 	if (rte_eth_dev_info_get(dev, &out->info) != 0)
 		out->info.driver_name = "unknown";
-	rte_eth_link_get_nowait(dev, &out->link);
+	if (rte_eth_link_get_nowait(dev, &out->link) != 0)
+		out->link = (struct rte_eth_link){0};
 	if (rte_eth_dev_fw_version_get(dev, out->firmware, sizeof(out->firmware)) != 0)
 		out->firmware[0] = '\0';
 	out->devargs = device_args(out->info.device);

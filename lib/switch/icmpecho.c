@@ -4,6 +4,7 @@
  * out of the port they came in at; take everything else.
  */
 #include <netinet/in.h>
+#include <netinet/ip_icmp.h>
 
 #include <rte_arp.h>
 #include <rte_icmp.h>
@@ -53,14 +54,14 @@ answer_echo(struct pkt_hdrs *h, struct rte_ether_hdr *eth)
 
 	if (h->ether_type != RTE_ETHER_TYPE_IPV4 || h->l3_len == 0 || h->proto != IPPROTO_ICMP ||
 	    h->fragment || (uint32_t)h->l2_len + h->l3_len + sizeof(*icmp) > h->n ||
-	    icmp->icmp_type != RTE_IP_ICMP_ECHO_REQUEST || icmp->icmp_code != 0)
+	    icmp->icmp_type != ICMP_ECHO || icmp->icmp_code != 0)
 		return false;
 	wire_swap_macs(eth);
 	addr = ip->src_addr;
 	ip->src_addr = ip->dst_addr;
 	ip->dst_addr = addr;
-	icmp->icmp_type = RTE_IP_ICMP_ECHO_REPLY;
-	icmp->icmp_cksum = csum_after_decrease(icmp->icmp_cksum, RTE_IP_ICMP_ECHO_REQUEST << 8);
+	icmp->icmp_type = ICMP_ECHOREPLY;
+	icmp->icmp_cksum = csum_after_decrease(icmp->icmp_cksum, ICMP_ECHO << 8);
 	return true;
 }
 

@@ -29,7 +29,7 @@ swap_ip(struct pkt_hdrs *h)
 	if (h->ether_type == RTE_ETHER_TYPE_IPV4)
 		swap(&ip->src_addr, &ip->dst_addr, sizeof(ip->src_addr));
 	else
-		swap(ip6->src_addr, ip6->dst_addr, sizeof(ip6->src_addr));
+		swap(&ip6->src_addr, &ip6->dst_addr, sizeof(ip6->src_addr));
 	if (h->l4_len != 0)
 		swap(&port[0], &port[1], sizeof(*port));
 }

@@ -56,7 +56,9 @@ struct vdev_ops {
 	void (*publish)(struct vdev *d);
 	/** Wait until no worker uses anything it could see before the call. */
 	void (*grace)(struct vdev *d);
-	/** Workers that sleep look at their queues again: one need not wait any more. May be NULL. */
+	/**
+	 * Workers that sleep look at their queues again: one need not wait any more. May be NULL.
+	 */
 	void (*wake)(struct vdev *d);
 	/** Link state, features or format changed; for display and events. May be NULL. */
 	void (*changed)(struct vdev *d);

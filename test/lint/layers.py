@@ -13,6 +13,7 @@ import sys
 
 from tree import own_files, report
 
+TEST_FOLDERS = ("test", "test/lib", "test/unit")  # whose headers other tests use
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
 
 
@@ -33,7 +34,7 @@ def rank(folder, order):
 def target(name, included):
     """The file an #include of @name means, or None."""
     here = os.path.dirname(name)
-    for folder in (here, "lib", "drivers", "app", "test", "test/lib"):
+    for folder in (here, "lib", "drivers", "app", *TEST_FOLDERS):
         path = os.path.normpath(os.path.join(folder, included))
         if os.path.exists(path):
             return path

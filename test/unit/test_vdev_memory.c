@@ -266,7 +266,9 @@ test_iommu_miss_of_a_worker(void **state)
 	translate(0x888000, 4096, 0x300000);
 	assert_int_equal(o.wakes, 1); /* nobody waited */
 	assert_int_equal(o.d->counters.iotlb_misses, 1 + 1);
-	/* taken back by a change of translations before control came to it: look again, ask nothing */
+	/*
+	 * taken back by a change of translations before control came to it: look again, ask nothing
+	 */
 	atomic_store(&vq->q.waits, true);
 	atomic_store(&vq->attention, VQ_ATTN_MISS);
 	vq->host->attention(vq->host, vq);
