@@ -8,6 +8,8 @@
 
 #include <bsd/string.h>
 
+#include <rte_arp.h>
+
 #include "base/log.h"
 #include "vhost/state.h"
 #include "vdev/vdev.h"
@@ -64,11 +66,26 @@ dev_changed(struct vdev *d)
 	log_info(v->port.name, "link %s", up ? "up" : "down");
 }
 
+/* VHOST_USER_SEND_RARP: tell every other port, and our own table, where the guest is now. */
+static void
+dev_rarp(struct vdev *d, const uint8_t mac[6])
+{
+	struct vhost_port *v = dev_port(d);
+	struct rte_ether_addr addr;
+	struct rte_mbuf *m;
+
+	memcpy(addr.addr_bytes, mac, sizeof(addr.addr_bytes));
+	m = rte_net_make_rarp_packet(v->port.sw->mp, &addr);
+	if (m == NULL || !sw_inject(v->port.sw, &v->port, m))
+		log_peer(&d->log_limit, v->port.name, "the guest's move could not be announced");
+}
+
 static const struct vdev_ops vhost_dev_ops = {
 	.publish = dev_publish,
 	.grace = dev_grace,
 	.wake = dev_wake,
 	.changed = dev_changed,
+	.rarp = dev_rarp,
 };
 
 /* --- what the switch needs of us --- */

@@ -21,6 +21,7 @@
 
 struct port;
 struct sw;
+struct rte_mbuf;
 struct rte_mempool;
 struct ev_loop;
 
@@ -137,6 +138,13 @@ void sw_publish(struct sw *s);
 
 /** Start or stop forwarding. Stopped, queues stay published but no worker touches one. */
 void sw_start(struct sw *s, bool on);
+
+/**
+ * Flood a frame as if it had come in at @p from, and learn its source there
+ * (inject.c). Takes @p m, one segment without offloads. Forwarding pauses for
+ * two grace periods. False: not forwarding, or @p from has no running queue.
+ */
+bool sw_inject(struct sw *s, struct port *from, struct rte_mbuf *m);
 
 /**
  * The snapshot for the ports' state now (snapshot.c). @p *again: a queue changes workers; publish

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A frame of control's own, sent in the name of a port.
+ *
+ * Forwarding is stopped for as long as that takes - two grace periods - which
+ * makes control the owner of every egress queue. Right for the rare frame that
+ * tells others about a move; nothing else should come this way.
+ */
+#include <rte_mbuf.h>
+
+#include "pkt/offload.h"
+#include "switch/forward.h"
+#include "switch/port.h"
+
+struct inject {
+	struct pktq *rx[DP_QUEUES_MAX], *tx[DP_QUEUES_MAX];
+	bool discard[DP_QUEUES_MAX];
+	struct port_queues q;
+};
+
+static void
+ask(struct inject *i, struct port *p)
+{
+	i->q = (struct port_queues){.max = DP_QUEUES_MAX,
+				    .rx = i->rx,
+				    .tx = i->tx,
+				    .discard = i->discard};
+	p->ops->queues(p, &i->q);
+}
+
+static bool
+reaches(const struct port *from, const struct port *to)
+{
+	return to != NULL && to != from && to->started && to->domain == from->domain &&
+	       !(from->isolated && to->isolated);
+}
+
+/* Number of ports it was handed to. */
+static uint32_t
+send_all(struct sw *s, const struct port *from, struct pkt *p)
+{
+	struct inject to;
+	uint32_t copies = 0;
+
+	for (uint16_t id = 0; id < s->nports; id++) {
+		if (!reaches(from, s->port[id]))
+			continue;
+		ask(&to, s->port[id]);
+		if (to.q.ntx == 0)
+			continue;
+		pktq_ops(to.tx[0])->tx(to.tx[0], &p, 1);
+		copies++;
+	}
+	return copies;
+}
+
+/* The accounts of drop.h take it for a frame that came in at the port. */
+static void
+account(struct pktq *rx, const struct pkt *p, uint32_t copies)
+{
+	pktq_count(&rx->stats, p);
+	rx->stats.offered += copies;
+	if (copies == 0)
+		pktq_drop(rx, DROP_RX_NO_EGRESS, 1);
+	else
+		rx->stats.replicated += copies - 1;
+}
+
+bool
+sw_inject(struct sw *s, struct port *from, struct rte_mbuf *m)
+{
+	struct inject in;
+	struct pkt p;
+	fdb_key key;
+	bool ok;
+
+	ask(&in, from);
+	ok = s->forwarding && in.q.nrx > 0 && pkt_from_mbuf(&p, m, NULL, 0);
+	if (ok) {
+		sw_start(s, false);
+		key = fdb_key_make(&p.eth.src_addr, from->domain);
+		fdb_seen(s->fdb, 0, &key, 1, from->id);
+		account(in.rx[0], &p, send_all(s, from, &p));
+		sw_start(s, true);
+	}
+	rte_pktmbuf_free(m);
+	return ok;
+}
