@@ -169,6 +169,18 @@ chain_enter_table(struct chain *c, const struct vq_desc *d)
 	return VQ_OK;
 }
 
+/**
+ * Whether @p d may be used in this direction. DPDK's virtio driver transmits with the first entry
+ * of its packed indirect tables, the header, marked device-writable; to read it harms nobody.
+ */
+static __rte_always_inline bool
+chain_allows(const struct chain *c, const struct vq_desc *d, bool write)
+{
+	if (!!(d->flags & VRING_DESC_F_WRITE) == write)
+		return true;
+	return FMT.packed && c->indirect && c->next == 1 && !write;
+}
+
 /** Go to the next descriptor that has data, or none; checks it against the direction. */
 static enum vq_step
 chain_next(struct chain *c, bool write)
@@ -187,7 +199,7 @@ chain_next(struct chain *c, bool write)
 		c->budget++; /* the table itself is no part of the chain's length */
 		return chain_enter_table(c, &d);
 	}
-	if (unlikely(!!(d.flags & VRING_DESC_F_WRITE) != write))
+	if (unlikely(!chain_allows(c, &d, write)))
 		return VQ_BAD;
 	c->addr = d.addr;
 	c->left = d.len;

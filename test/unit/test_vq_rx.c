@@ -344,6 +344,25 @@ bad_chains_are_given_back_once(void **state)
 	}
 }
 
+/* As DPDK's virtio driver transmits: the header's entry of a packed table is device-writable. */
+static void
+writable_header_in_a_packed_table_is_read(void **state)
+{
+	enum vq_layout l = layout_of(state);
+	struct ring_buf b[2];
+	struct ring r;
+
+	ring_init(&r, l, 16, INDIRECT, false);
+	b[0] = (struct ring_buf){RING_BUF(1), r.vq.hdr_len, WRITE};
+	memset(ring_at(&r, b[0].addr), 0, b[0].len);
+	b[1] = (struct ring_buf){RING_BUF(2), 64, 0};
+	ring_post_table(&r, RING_TABLE(0), b, 2);
+	assert_int_equal(rx(&r), 1);
+	assert_int_equal(batch.n, l == VQ_PACKED ? 1 : 0);
+	rx_done(&r);
+	ring_fini(&r);
+}
+
 static void
 long_chains_are_bounded(void **state)
 {
@@ -677,6 +696,7 @@ main(void)
 		ON_EVERY_LAYOUT(ring_wraps_around),
 		ON_EVERY_LAYOUT(batch_maximum_is_respected),
 		ON_EVERY_LAYOUT(bad_chains_are_given_back_once),
+		ON_EVERY_LAYOUT(writable_header_in_a_packed_table_is_read),
 		ON_EVERY_LAYOUT(long_chains_are_bounded),
 		ON_EVERY_LAYOUT(too_long_frames_are_dropped),
 		ON_EVERY_LAYOUT(batch_ends_when_fragments_run_out),
