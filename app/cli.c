@@ -7,15 +7,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <cmdline.h>
-#include <cmdline_socket.h>
 
 #include "app.h"
 #include "base/ev.h"
 #include "base/log.h"
 #include "cli_syntax.h"
+
+#define FILES_MAX 8 /* a file that loads itself comes to an end */
 
 /** A row of a table together with the interpreter it runs in. */
 struct bound {
@@ -29,10 +31,13 @@ struct cli {
 	struct bound *bound;
 	struct cmdline *batch;  /* for commands that do not come from the prompt */
 	struct cmdline *prompt; /* NULL: none */
+	bool raw;               /* the terminal was changed */
+	struct termios cooked;  /* what it was */
 	struct ev_source input;
 	struct ev_timer file_input; /* standard input that epoll cannot watch */
 	FILE *out;                  /* where the current command writes */
-	bool failed;
+	bool failed;                /* a command of the current line has */
+	unsigned int depth;         /* files being executed, one from within the other */
 };
 
 static const struct cli_section *const sections[] = {
@@ -182,8 +187,9 @@ cli_free(struct cli *cli)
 {
 	ev_del(&cli->input);
 	ev_timer_cancel(&cli->file_input);
-	if (cli->prompt != NULL)
-		cmdline_stdin_exit(cli->prompt); /* restores the terminal and frees */
+	cmdline_free(cli->prompt);
+	if (cli->raw)
+		tcsetattr(STDIN_FILENO, TCSANOW, &cli->cooked);
 	cmdline_free(cli->batch);
 	for (size_t i = 0; cli->grammar != NULL && cli->grammar[i] != NULL; i++)
 		cli_compiled_free(cli->grammar[i]);
@@ -240,12 +246,30 @@ on_file_input(struct ev_timer *t)
 		cli_quit(cli);
 }
 
+/*
+ * Input is echoed by the line editor when it consumes it. What was typed ahead
+ * stays (TCSANOW), and output is left alone: lines end with CR LF.
+ */
+static void
+make_raw(struct cli *cli)
+{
+	struct termios t;
+
+	if (tcgetattr(STDIN_FILENO, &cli->cooked) != 0)
+		return; /* not a terminal */
+	t = cli->cooked;
+	t.c_lflag &= (tcflag_t) ~(ICANON | ECHO | ISIG);
+	cli->raw = tcsetattr(STDIN_FILENO, TCSANOW, &t) == 0;
+}
+
 int
 cli_prompt(struct cli *cli)
 {
 	int ret;
 
-	cli->prompt = cmdline_stdin_new(cli->grammar, app_prompt(cli->app));
+	/* before the prompt is seen: what is typed then must not be echoed by the terminal */
+	make_raw(cli);
+	cli->prompt = cmdline_new(cli->grammar, app_prompt(cli->app), STDIN_FILENO, STDOUT_FILENO);
 	if (cli->prompt == NULL)
 		return -ENOMEM;
 	cli->input.cb = on_input;
@@ -294,23 +318,28 @@ cli_run_line(struct cli *cli, const char *line, FILE *out)
 }
 
 int
-cli_run_file(struct cli *cli, const char *path)
+cli_run_file(struct cli *cli, const char *path, FILE *out)
 {
-	FILE *f = fopen(path, "re");
+	FILE *f = cli->depth < FILES_MAX ? fopen(path, "re") : NULL;
 	char line[LINE_MAX];
+	int ret = 0;
 
 	if (f == NULL) {
-		int err = errno;
+		int err = cli->depth < FILES_MAX ? errno : ELOOP;
 
-		fprintf(stderr, "Failed to create file based cmdline context: %s\n", path);
+		fprintf(out, "Failed to create file based cmdline context: %s\n", path);
 		return -err;
 	}
+	cli->depth++;
 	for (unsigned int n = 1; fgets(line, sizeof(line), f) != NULL; n++) {
-		if (!cli_run_line(cli, line, stdout))
-			log_err(NULL, "%s:%u: failed: %s", path, n, line);
+		if (cli_run_line(cli, line, out))
+			continue;
+		log_err(NULL, "%s:%u: failed: %s", path, n, line);
+		ret = -EINVAL;
 	}
+	cli->depth--;
 	fclose(f);
-	return 0;
+	return ret;
 }
 
 /* --- help --- */

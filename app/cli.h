@@ -122,8 +122,11 @@ int cli_prompt(struct cli *cli);
 /** Execute one command line, output to @p out. False: not understood, or it failed. */
 bool cli_run_line(struct cli *cli, const char *line, FILE *out);
 
-/** Execute the commands in @p path. 0, or -errno when it cannot be read. */
-int cli_run_file(struct cli *cli, const char *path);
+/**
+ * Execute the commands in @p path, output to @p out. 0 or -errno: it cannot be
+ * read, or a command was not understood or failed (-EINVAL; the others are done).
+ */
+int cli_run_file(struct cli *cli, const char *path, FILE *out);
 
 /** What "quit" does: no further input is read and the loop ends. */
 void cli_quit(struct cli *cli);

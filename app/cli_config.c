@@ -211,7 +211,7 @@ cmd_set_mask(struct cmd *c)
 static void
 cmd_set_txpkts(struct cmd *c)
 {
-	struct options *o = &c->app->opt;
+	const struct options *o = &c->app->opt;
 	uint32_t list[OPT_TXPKTS_MAX], total = 0;
 	int n = options_parse_list(cmd_str(c, 2), list, OPT_TXPKTS_MAX);
 
@@ -231,8 +231,7 @@ cmd_set_txpkts(struct cmd *c)
 		cmd_print(c, "total packet length=%u < %u - give up\n", total, TXPKT_MIN);
 		return;
 	}
-	memcpy(o->txpkts, list, (size_t)n * sizeof(*list));
-	o->ntxpkts = (uint32_t)n;
+	fwd_set_frame(c->app, list, (uint32_t)n);
 }
 
 static void

@@ -37,10 +37,8 @@ cmd_quit(struct cmd *c)
 static void
 cmd_load(struct cmd *c)
 {
-	FILE *out = c->out;
-
-	if (cli_run_file(c->cli, c->words->rest) == 0)
-		fprintf(out, "Read CLI commands from %s\n", c->words->rest);
+	if (cli_run_file(c->cli, c->words->rest, c->out) == 0)
+		cmd_print(c, "Read CLI commands from %s\n", c->words->rest);
 	else
 		c->failed = true;
 }

@@ -171,8 +171,10 @@ make_vdev(struct app *app, const char *devargs, char *err, size_t errlen)
 static void
 stop_all(struct app *app)
 {
-	for (uint16_t id = 0; id < app->sw.nports; id++)
+	for (uint16_t id = 0; id < app->sw.nports; id++) {
 		app->sw.port[id]->started = false;
+		app->settings[id].reconfigure = true;
+	}
 	sw_publish(&app->sw);
 	for (uint16_t id = 0; id < app->sw.nports; id++)
 		if (app->sw.port[id]->ops->stop != NULL)

@@ -52,8 +52,8 @@ peer_index(const struct app *app, uint16_t i, uint16_t n)
 	return i;
 }
 
-static uint16_t
-stream_queues(const struct app *app, const struct port *p)
+uint16_t
+fwd_stream_queues(const struct app *app, const struct port *p)
 {
 	return RTE_MIN(fwd_queues(app, p, false), fwd_queues(app, p, true));
 }
@@ -69,7 +69,7 @@ fwd_list_streams(const struct app *app, struct fwd_streams *out)
 	out->nports = fwd_ports(app, out->ports);
 	out->n = 0;
 	for (uint16_t i = 0; i < out->nports; i++) {
-		uint16_t q = stream_queues(app, app->sw.port[list[i]]);
+		uint16_t q = fwd_stream_queues(app, app->sw.port[list[i]]);
 
 		total += q;
 		most = RTE_MAX(most, q);
@@ -80,7 +80,7 @@ fwd_list_streams(const struct app *app, struct fwd_streams *out)
 			struct port *p = app->sw.port[list[i]];
 			uint16_t peer = list[peer_index(app, i, out->nports)];
 
-			if (q < stream_queues(app, p))
+			if (q < fwd_stream_queues(app, p))
 				out->s[out->n++] = (struct fwd_stream){p, app->sw.port[peer], q};
 		}
 	}
@@ -129,6 +129,19 @@ fwd_set_mode(struct app *app, const struct fwd_mode *mode)
 	if (frozen(app))
 		return;
 	app->sw.mode = mode;
+	sw_publish(&app->sw);
+}
+
+void
+fwd_set_frame(struct app *app, const uint32_t *len, uint32_t n)
+{
+	struct options *o = &app->opt;
+
+	memmove(o->txpkts, len, n * sizeof(*len));
+	o->ntxpkts = n;
+	app->sw.gen.nsegs = (uint16_t)n;
+	for (uint32_t i = 0; i < n; i++)
+		app->sw.gen.len[i] = (uint16_t)RTE_MIN(len[i], (uint32_t)UINT16_MAX);
 	sw_publish(&app->sw);
 }
 
@@ -464,6 +477,7 @@ fwd_init(struct app *app, char *err, size_t errlen)
 	if (init_mode(app, err, errlen) < 0 || init_ports(app, err, errlen) < 0 ||
 	    check_queues(app, false, err, errlen) < 0 || check_queues(app, true, err, errlen) < 0)
 		return -EINVAL;
+	fwd_set_frame(app, o->txpkts, o->ntxpkts);
 	fwd_set_burst(app, o->burst);
 	fwd_set_cores(app, o->nb_cores != 0 ? o->nb_cores : app->testpmd ? 1 : app->nworkers);
 	return 0;

@@ -65,6 +65,9 @@ void fwd_list_streams(const struct app *app, struct fwd_streams *out);
 /** Queues testpmd would use on @p p: what was asked for, or what there are. */
 uint16_t fwd_queues(const struct app *app, const struct port *p, bool tx);
 
+/** Streams that begin at @p p. */
+uint16_t fwd_stream_queues(const struct app *app, const struct port *p);
+
 /** A port joins or leaves the list. */
 void fwd_port_added(struct app *app, struct port *p);
 void fwd_port_removed(struct app *app, struct port *p);
@@ -73,6 +76,9 @@ void fwd_port_removed(struct app *app, struct port *p);
 void fwd_set_ports(struct app *app, const uint16_t *list, uint16_t n, FILE *out);
 
 void fwd_set_mode(struct app *app, const struct fwd_mode *mode);
+/** Generated frames are as long as these @p n <= OPT_TXPKTS_MAX segments. */
+void fwd_set_frame(struct app *app, const uint32_t *len, uint32_t n);
+
 void fwd_set_burst(struct app *app, uint32_t burst);
 void fwd_set_cores(struct app *app, uint32_t n);
 

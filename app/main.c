@@ -265,7 +265,7 @@ run(struct app *app)
 	sw_publish(&app->sw);
 	announce_ports(app);
 	workers_launch(app);
-	if (o->cmdline_file != NULL && cli_run_file(app->cli, o->cmdline_file) == 0)
+	if (o->cmdline_file != NULL && cli_run_file(app->cli, o->cmdline_file, stdout) == 0)
 		printf("Read CLI commands from %s\n", o->cmdline_file);
 	start_forwarding(app);
 	fflush(stdout);

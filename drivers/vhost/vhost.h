@@ -36,9 +36,7 @@ const struct vhost_devargs *vhost_port_devargs(const struct port *p);
 const struct vdev *vhost_port_vdev(const struct port *p);
 void vhost_port_info(const struct port *p, struct vhu_info *out);
 
-/**
- * What was said and agreed on the socket, and what keeps traffic from flowing, if anything does.
- */
+/** What was agreed on the socket, and what keeps traffic from flowing, if anything does. */
 void vhost_port_negotiation(const struct port *p, FILE *out);
 
 /** Which data formats the port serves from now on; rings of another stop. */

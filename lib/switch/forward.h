@@ -74,6 +74,13 @@ void forward_send_queue(struct worker *w, struct pktq *txq, struct pktq *rxq,
 			struct pkt *const *pkts, uint16_t n);
 
 /**
+ * A frame as mode txonly makes it for @p out (its mac and eth_peer): a view on @p h
+ * and, when it is long, on zeros described by @p payload. Any thread.
+ */
+void forward_make_frame(struct pkt *p, struct pkt_hdrs *h, struct pkt_seg *payload,
+			const struct fwd_gen *gen, const struct dp_port *out);
+
+/**
  * Note which queue of a multiqueue port its flows come from, so that the reverse flows go there.
  */
 void forward_learn_queue(const struct dp_port *in, const struct pktq *rxq, struct pkt_batch *batch);

@@ -89,17 +89,25 @@ send_generated(struct worker *w, const struct dp_port *port, struct pktq *rxq, u
 }
 
 void
-generate_txonly(struct worker *w, const struct dataplane *dp, const struct dp_port *port,
-		struct pktq *rxq)
+forward_make_frame(struct pkt *p, struct pkt_hdrs *h, struct pkt_seg *payload,
+		   const struct fwd_gen *gen, const struct dp_port *out)
 {
 	/* testpmd's: the network for benchmarks and the discard port */
 	static const struct gen_flow flow = {RTE_IPV4(198, 18, 0, 1), RTE_IPV4(198, 18, 0, 2), 9,
 					     9};
-	uint32_t len = frame_len(&dp->gen);
+	uint32_t len = frame_len(gen);
+
+	make_headers(h, out, &flow, len);
+	make_view(p, h, payload, len);
+}
+
+void
+generate_txonly(struct worker *w, const struct dataplane *dp, const struct dp_port *port,
+		struct pktq *rxq)
+{
 	struct pkt_batch *b = &w->batch;
 
-	make_headers(&w->hdrs[0], port->peer, &flow, len);
-	make_view(&b->pkt[0], &w->hdrs[0], &b->segs[0], len);
+	forward_make_frame(&b->pkt[0], &w->hdrs[0], &b->segs[0], &dp->gen, port->peer);
 	for (b->n = 1; b->n < b->max; b->n++)
 		b->pkt[b->n] = b->pkt[0];
 	send_generated(w, port, rxq, b->n);

@@ -166,7 +166,7 @@ class Cli(Scenario):
         shell.type("show por\t summ\t0\n")
         shell.read_until("net_vhost      down     10 Gbps\r\ntestpmd> ")
         shell.type("set fwd \t\t")
-        shell.read_until(" [Fixed STRING]: set fwd (mode)\r\r\n", step=1)
+        shell.read_until(" macswap [Mul-choice STRING]: set fwd (mode)\r\r\n", step=1)
         shell.read_until("testpmd> set fwd \x1b[0K")
         shell.type("\x03stop\r")
         shell.read_until("Packet forwarding not started\r\ntestpmd> ")
