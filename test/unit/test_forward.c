@@ -19,7 +19,6 @@
 
 #include <linux/virtio_net.h>
 
-#include <rte_arp.h>
 #include <rte_mbuf.h>
 
 #include "eal.h"
@@ -776,34 +775,6 @@ setup(void **state)
 #define ONE(t) cmocka_unit_test_setup_teardown(t, setup_one, teardown)
 #define TWO(t) cmocka_unit_test_setup_teardown(t, setup_two, teardown)
 
-/* A frame of control's own reaches every port that could have got it, is learned and accounted for. */
-static void
-test_inject(void **state)
-{
-	struct rte_ether_addr mac = host_mac(1, 77);
-	fdb_key key = fdb_key_make(&mac, 0);
-	uint16_t port;
-
-	ports[5].p.domain = 9;
-	sw_publish(&sw);
-	assert_true(sw_inject(&sw, &ports[1].p, rte_net_make_rarp_packet(pool, &mac)));
-	assert_true(sw.forwarding);
-	for (uint32_t i = 0; i < PORTS; i++)
-		assert_int_equal(ports[i].tx[0].q.stats.frames, i != 1 && i != 5);
-	assert_int_equal(check_accounts(), PORTS - 2);
-	fdb_maintain(sw.fdb, now);
-	fdb_lookup(sw.fdb, &key, 1, &port);
-	assert_int_equal(port, 1);
-	/* nowhere to go: a drop, counted */
-	assert_true(sw_inject(&sw, &ports[5].p, rte_net_make_rarp_packet(pool, &mac)));
-	assert_int_equal(ports[5].rx[0].q.stats.drop[DROP_RX_NO_EGRESS], 1);
-	check_accounts();
-	sw_start(&sw, false);
-	assert_false(sw_inject(&sw, &ports[1].p, rte_net_make_rarp_packet(pool, &mac)));
-	assert_false(sw.forwarding);
-	assert_int_equal(rte_mempool_in_use_count(pool), 0);
-}
-
 int
 main(void)
 {
@@ -815,7 +786,6 @@ main(void)
 		ONE(test_steady_flow_does_not_age),
 		ONE(test_domains_and_isolation),
 		ONE(test_no_egress),
-		ONE(test_inject),
 		ONE(test_flow_sticks_to_queue),
 		ONE(test_unknown_flows_spread),
 		ONE(test_offload_per_receiver),
