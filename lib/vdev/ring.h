@@ -68,6 +68,7 @@ int space_area(const struct vdev *d, uint64_t addr, uint64_t len, uint32_t perm,
 	       uint64_t *gpa, uint64_t *miss);
 
 /** Ask the frontend for a translation. */
+void space_ask_again(struct vdev *d); /* misses nobody answered for a while */
 void space_ask(struct vdev *d, uint64_t iova, uint32_t perm);
 
 #endif

@@ -168,6 +168,29 @@ vdev_iotlb_invalidate(struct vdev *d, uint64_t iova, uint64_t size)
 	return space_change(d, d->gmem, t, d->log);
 }
 
+/*
+ * A frontend says nothing of a translation it does not have, and the guest may
+ * have made it a moment after we asked: a miss that is still open after a whole
+ * period is taken back, so that the queue looks, and asks, again.
+ */
+void
+space_ask_again(struct vdev *d)
+{
+	bool waited = false;
+	uint32_t i;
+
+	for (i = 0; i < d->nqueues; i++) {
+		struct vdev_queue *q = &d->q[i];
+		bool waits = q->running && atomic_load(&q->vq->q.waits);
+
+		if (waits && q->waits_long)
+			waited |= vq_miss_over(q->vq);
+		q->waits_long = waits;
+	}
+	if (waited && d->cfg.ops->wake != NULL)
+		d->cfg.ops->wake(d);
+}
+
 void
 space_ask(struct vdev *d, uint64_t iova, uint32_t perm)
 {

@@ -151,6 +151,7 @@ watch_run(struct ev_timer *t)
 
 	if (atomic_load_explicit(&d->fault.dead, memory_order_relaxed) && !d->fault_seen)
 		vdev_attention(d);
+	space_ask_again(d);
 	ev_timer_arm(d->cfg.loop, &d->watch, WATCH_MS);
 }
 

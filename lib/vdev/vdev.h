@@ -127,7 +127,8 @@ struct vdev_queue {
 	bool shown_running, shown_enabled; /* what the last publish said */
 	uint64_t asked_iova;               /* the IOTLB miss a start waits for */
 	bool asked;
-	struct vq *vq; /* made on first use; counters live as long as the device */
+	bool waits_long; /* it waited for a translation at the last look, too */
+	struct vq *vq;   /* made on first use; counters live as long as the device */
 };
 
 /** [ctl] For display; one is added for each event. */

@@ -41,6 +41,12 @@ class Iommu(Scenario):
             guest.wait_ready()
 
     def exchange(self, ring):
-        """Full traffic."""
+        """Full traffic; without mergeable buffers pings only.
+
+        A buffer for a 64 KiB frame is 19 pages there, each asked for by itself: 20 MB take minutes.
+        """
         with Link(self, (self.a, self.nics["a", ring]), (self.b, self.nics["b", ring])) as link:
-            link.exchange()
+            if ring.endswith("nomrg"):
+                link.ping_sizes()
+            else:
+                link.exchange()
