@@ -142,7 +142,8 @@ cmd_set_fdb(struct cmd *c)
 	size_t i = 0;
 	int ret;
 
-	while (strcmp(table[i].what, cmd_str(c, 2)) != 0)
+	/* the grammar lets only these words through */
+	while (i < RTE_DIM(table) - 1 && strcmp(table[i].what, cmd_str(c, 2)) != 0)
 		i++;
 	before = *table[i].where;
 	*table[i].where = (uint32_t)cmd_num(c, 3);
