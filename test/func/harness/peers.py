@@ -104,6 +104,10 @@ class Switch(VhostBackend):
     program, prompt = "vqswitch", "vqswitch> "
     arguments = ["-a"]
 
+    def __init__(self, name, workdir, ports, **kw):
+        super().__init__(name, workdir, ports, **kw)
+        self.argv.append(f"--state-dir={workdir}/state")
+
     def check_accounts(self):
         """Received = handed on - replicated + drops, for every queue, and handed on = offered."""
         problem = "never looked"
