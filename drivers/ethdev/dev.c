@@ -32,18 +32,27 @@
 /* Drivers whose "offload" is a loop over the frame on our own core, for nothing. */
 static const struct {
 	const char *driver;
-	uint64_t rx_unwanted;
+	uint64_t rx, tx;
 } emulated[] = {
-	{"net_tap", RX_WANTED}, /* the kernel finishes checksums before the frame gets to the tap */
+	/*
+	 * The kernel finishes checksums before the frame gets to the tap; of
+	 * TCP's long frames the driver refuses those whose segments fill the MTU,
+	 * as it takes their Ethernet header for a part of it.
+	 */
+	{"net_tap", RX_WANTED, RTE_ETH_TX_OFFLOAD_TCP_TSO},
 };
 
-static uint64_t
-rx_wanted(const struct ethdev_port *e)
+/* What to use of a device that has everything. */
+static void
+offloads_wanted(const struct ethdev_port *e, uint64_t *rx, uint64_t *tx)
 {
+	*rx = RX_WANTED;
+	*tx = TX_WANTED;
 	for (size_t i = 0; i < RTE_DIM(emulated); i++)
-		if (strcmp(e->info.driver_name, emulated[i].driver) == 0)
-			return RX_WANTED & ~emulated[i].rx_unwanted;
-	return RX_WANTED;
+		if (strcmp(e->info.driver_name, emulated[i].driver) == 0) {
+			*rx &= ~emulated[i].rx;
+			*tx &= ~emulated[i].tx;
+		}
 }
 
 /* --- configuration --- */
@@ -68,11 +77,13 @@ choose_offloads(struct ethdev_port *e)
 {
 	uint64_t rx = supported(e, "rx", e->cfg.rx_offloads, e->info.rx_offload_capa);
 	uint64_t tx = supported(e, "tx", e->cfg.tx_offloads, e->info.tx_offload_capa);
+	uint64_t rx_wanted, tx_wanted;
 
-	rx |= rx_wanted(e) & e->info.rx_offload_capa;
+	offloads_wanted(e, &rx_wanted, &tx_wanted);
+	rx |= rx_wanted & e->info.rx_offload_capa;
 	if (e->port.mtu + FRAME_OVERHEAD > data_room(e))
 		rx |= RTE_ETH_RX_OFFLOAD_SCATTER & e->info.rx_offload_capa;
-	tx |= TX_WANTED & e->info.tx_offload_capa;
+	tx |= tx_wanted & e->info.tx_offload_capa;
 	e->rx_offloads = rx;
 	e->tx_offloads = tx & ~TX_UNWANTED;
 }
