@@ -207,9 +207,11 @@ ring_launch(struct vdev *d, struct vdev_queue *q, enum vq_layout layout)
 {
 	struct vq_journal_key key = ring_key(d, q);
 	struct vq_setup s;
+	bool recovered;
 
 	ring_setup(d, q, layout, &s);
-	if (q->base_ours || s.journal == NULL || !vq_journal_recover(s.journal, &key, &s))
+	recovered = !q->base_ours && s.journal != NULL && vq_journal_recover(s.journal, &key, &s);
+	if (!recovered)
 		s.state = state_said(q, &s);
 	if (layout == VQ_PACKED && (s.state.avail >= q->size || s.state.used >= q->size))
 		return refuse(q, "ring base is outside the ring");
@@ -217,6 +219,9 @@ ring_launch(struct vdev *d, struct vdev_queue *q, enum vq_layout layout)
 		return refuse(q, "no memory for the queue");
 	if (s.journal != NULL)
 		vq_journal_start(s.journal, &key, &s.state);
+	/* who died may have published frames, or left them to us, and not have come to say so */
+	if (recovered)
+		vq_signal(q->vq);
 	return true;
 }
 

@@ -213,7 +213,7 @@ static void
 test_journal(void **state)
 {
 	char path[] = "/tmp/test_vdev.XXXXXX";
-	int fd = mkstemp(path);
+	int fd = mkstemp(path), call[2];
 	struct vqd drv;
 	unsigned int i;
 
@@ -224,7 +224,14 @@ test_journal(void **state)
 	for (i = 0; i < SIZE + 5; i++)
 		assert_int_equal(owner_transmit(&o, 0, &drv), 1);
 	owner_restart(&o, path);
+	for (i = 0; i < 2; i++) {
+		call[i] = eventfd(0, EFD_NONBLOCK);
+		assert_int_equal(vdev_vq_set_call(o.d, i, call[i]), 0);
+	}
+	vq_journal_stop(vq_journal_get(o.d->journal, 0));
 	owner_start(&o, PACKED, SIZE);
+	assert_true(signalled(call[1]));  /* its guest may wait for what nobody told it of */
+	assert_false(signalled(call[0])); /* a ring that begins here has nothing to tell */
 	for (i = 0; i < 5; i++)
 		assert_int_equal(owner_transmit(&o, 0, &drv), 1);
 	vdev_free(o.d, false); /* the guest is still there */
