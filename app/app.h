@@ -37,6 +37,7 @@ struct port_settings {
 	bool parse_tunnel;
 	bool gso, gro;
 	bool reconfigure; /* the next "port start" configures it anew */
+	bool mac_set;     /* by "mac_addr set" */
 	uint32_t tso_segsz;
 };
 

@@ -8,6 +8,7 @@
 
 #include "app.h"
 #include "base/log.h"
+#include "running.h"
 
 #define BURST_MAX 512
 #define LIST_MAX 64  /* no more fit a word */
@@ -53,6 +54,15 @@ cmd_set_fwd_retry(struct cmd *c)
 	set_mode(c, true);
 }
 
+static void
+cmd_set_topology(struct cmd *c)
+{
+	for (unsigned int i = 0; i < OPT_TOPOLOGIES; i++)
+		if (strcmp(options_topologies[i], cmd_str(c, 2)) == 0)
+			c->app->sw.topology = (enum sw_topology)i;
+	sw_publish(&c->app->sw);
+}
+
 /* --- numbers --- */
 
 static void
@@ -60,15 +70,14 @@ set_nbport(struct cmd *c, uint32_t n)
 {
 	uint16_t list[DP_PORTS_MAX], have;
 
-	c->app->sw.nlist = 0;
+	c->app->sw.listed = false;
 	have = fwd_ports(c->app, list);
 	if (n > have) {
 		cmd_print(c, "nb fwd ports %u > %u (number of configured ports) - ignored\n", n,
 			  have);
 		return;
 	}
-	memcpy(c->app->sw.list, list, n * sizeof(*list));
-	c->app->sw.nlist = (uint16_t)n;
+	sw_list_ports(&c->app->sw, list, (uint16_t)n);
 	cmd_print(c, "Number of forwarding ports set to %u\n", n);
 	fwd_setup(c->app, c->out);
 	sw_publish(&c->app->sw);
@@ -321,6 +330,7 @@ cmd_mac_addr(struct cmd *c)
 		return;
 	if (strcmp(cmd_str(c, 1), "set") == 0 && p->ops->set_mac != NULL)
 		ret = p->ops->set_mac(p, &c->words->w[3].mac);
+	c->app->settings[p->id].mac_set |= ret == 0;
 	if (ret < 0) {
 		cmd_print(c, "mac_addr_cmd error: (%s)\n", strerror(-ret));
 		c->failed = true;
@@ -356,14 +366,67 @@ cmd_set_log(struct cmd *c)
 static void
 cmd_set_default(struct cmd *c)
 {
-	c->app->sw.nlist = 0;
+	c->app->sw.listed = false;
 	fwd_setup(c->app, c->out);
 	fwd_set_cores(c->app, c->app->nworkers);
+}
+
+/* --- show config --- */
+
+static void
+print_list(FILE *out, const char *command, const uint32_t *list, uint32_t n)
+{
+	fputs(command, out);
+	for (uint32_t i = 0; i < n; i++)
+		fprintf(out, "%c%u", i == 0 ? ' ' : ',', list[i]);
+	fputc('\n', out);
+}
+
+static void
+port_running(const struct app *app, const struct port *p, FILE *out)
+{
+	struct rte_ether_addr peer = fwd_default_peer(p);
+
+	if (!rte_is_same_ether_addr(&peer, &p->eth_peer))
+		fprintf(out, "set eth-peer %u " RTE_ETHER_ADDR_PRT_FMT "\n", p->id,
+			RTE_ETHER_ADDR_BYTES(&p->eth_peer));
+}
+
+static void
+list_running(const struct sw *s, FILE *out)
+{
+	uint32_t list[DP_PORTS_MAX];
+
+	for (uint16_t i = 0; i < s->nlist; i++)
+		list[i] = s->list[i];
+	if (s->listed)
+		print_list(out, "set portlist", list, s->nlist);
+}
+
+void
+config_running(const struct app *app, FILE *out)
+{
+	const struct fwd *f = &app->fwd;
+
+	fprintf(out, "set fwd %s%s\n", f->mode->name, f->retry ? " retry" : "");
+	fprintf(out, "set burst tx delay %u retry %u\n", f->retry_us, f->retry_num);
+	fprintf(out, "set topology %s\n", options_topologies[app->sw.topology]);
+	fprintf(out, "set burst %u\nset nbcore %u\nset verbose %u\n", f->burst, f->nb_cores,
+		f->verbose);
+	print_list(out, "set txpkts", app->opt.txpkts, app->opt.ntxpkts);
+	fprintf(out, "set txsplit %s\n", f->txsplit);
+	print_list(out, "set txtimes", f->txtimes, RTE_DIM(f->txtimes));
+	fprintf(out, "set link_check %s\n", f->no_link_check ? "off" : "on");
+	fprintf(out, "set record-core-cycles %s\n", app->opt.record_core_cycles ? "on" : "off");
+	running_each_port(app, out, port_running);
+	list_running(&app->sw, out);
 }
 
 static const struct cli_row rows[] = {
 	{"set fwd (mode)", cmd_set_fwd, "Set packet forwarding mode."},
 	{"set fwd (mode) retry", cmd_set_fwd_retry, "Set packet forwarding mode, with retry."},
+	{"set topology (paired|chained|loop)", cmd_set_topology,
+	 "Set who a port's peer is in modes that forward between pairs of ports."},
 	{"set default", cmd_set_default, "Reset forwarding to the default configuration."},
 	{"set (nbport|nbcore|burst|verbose) (num)", cmd_set_number,
 	 "Set number of ports, of cores, of packets per burst, or the debug verbosity level."},

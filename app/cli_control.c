@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "app.h"
+#include "running.h"
 
 static void
 cmd_start(struct cmd *c)
@@ -41,6 +42,13 @@ cmd_load(struct cmd *c)
 		cmd_print(c, "Read CLI commands from %s\n", c->words->rest);
 	else
 		c->failed = true;
+}
+
+void
+control_running(const struct app *app, FILE *out)
+{
+	if (app->sw.forwarding)
+		fputs("start\n", out);
 }
 
 static void

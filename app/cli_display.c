@@ -6,6 +6,7 @@
 #include "app.h"
 #include "ethdev/ethdev.h"
 #include "facts.h"
+#include "running.h"
 
 /* --- ports --- */
 
@@ -167,6 +168,12 @@ cmd_show_config(struct cmd *c)
 	table[i].fn(c->app, c->out);
 }
 
+static void
+cmd_show_running(struct cmd *c)
+{
+	running_print(c->app, c->out);
+}
+
 /* --- devices and queues --- */
 
 static void
@@ -271,6 +278,8 @@ static const struct cli_row rows[] = {
 	 "Display information for configured RX/TX queue."},
 	{"show config (rxtx|cores|fwd|rxoffs|rxpkts|rxhdrs|txpkts|txtimes)", cmd_show_config,
 	 "Display the given configuration."},
+	{"show config", cmd_show_running,
+	 "Display everything that is set, as commands that make this switch again."},
 	{"show fwd stats all", cmd_show_fwd_stats, "Display statistics for all fwd engines."},
 	{"clear fwd stats all", cmd_clear_fwd_stats, "Clear statistics for all fwd engines."},
 	{"show port (port_id) (rx_offload|tx_offload) (capabilities|configuration)",

@@ -10,6 +10,7 @@
 
 #include "app.h"
 #include "facts.h"
+#include "running.h"
 
 static const struct csum_layer {
 	const char *word, *shown;
@@ -23,12 +24,13 @@ static const struct csum_layer {
 	{"outer-udp", "Outer-Udp", RTE_ETH_TX_OFFLOAD_OUTER_UDP_CKSUM},
 };
 
+/* testpmd insists; here nothing depends on it */
 static struct port *
 stopped_port(struct cmd *c, unsigned int word)
 {
 	struct port *p = cmd_port(c, word);
 
-	if (p == NULL || !p->started)
+	if (p == NULL || !p->started || !c->app->testpmd)
 		return p;
 	cmd_print(c, "Please stop port %u first\n", p->id);
 	c->failed = true;
@@ -238,6 +240,33 @@ cmd_tx_vlan(struct cmd *c)
 
 	if (p != NULL)
 		c->app->settings[p->id].reconfigure = true;
+}
+
+/* --- show config --- */
+
+static void
+port_running(const struct app *app, const struct port *p, FILE *out)
+{
+	const struct port_settings *s = &app->settings[p->id];
+
+	for (unsigned int i = 0; i < CSUM_LAYERS; i++)
+		if (s->csum_hw[i])
+			fprintf(out, "csum set %s hw %u\n", layers[i].word, p->id);
+	if (s->parse_tunnel)
+		fprintf(out, "csum parse-tunnel on %u\n", p->id);
+	if (s->tso_segsz != 0)
+		fprintf(out, "tso set %u %u\n", s->tso_segsz, p->id);
+	if (s->gso)
+		fprintf(out, "set port %u gso on\n", p->id);
+	if (s->gro)
+		fprintf(out, "set port %u gro on\n", p->id);
+}
+
+void
+offload_running(const struct app *app, FILE *out)
+{
+	fprintf(out, "set gso segsz %u\nset gro flush %u\n", app->gso_segsz, app->gro_flush);
+	running_each_port(app, out, port_running);
 }
 
 static const struct cli_row rows[] = {

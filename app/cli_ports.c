@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "ethdev/ethdev.h"
 #include "facts.h"
+#include "running.h"
 
 /* --- start and stop --- */
 
@@ -190,6 +191,38 @@ cmd_attach(struct cmd *c)
 		  app_port_count(c->app));
 }
 
+/* Whether @p p is what @p devargs would make: as it was given, or as "show config" prints it. */
+static bool
+is_device(const struct app *app, const struct port *p, const char *devargs)
+{
+	char text[VHOST_DEVARGS_MAX + 256];
+
+	device_argument(app, p, text, sizeof(text));
+	return strcmp(text, devargs) == 0;
+}
+
+static void
+cmd_port_add(struct cmd *c)
+{
+	struct port *p = app_port(c->app, cmd_num(c, 2));
+	char err[256];
+
+	if (p != NULL && is_device(c->app, p, c->words->rest))
+		return;
+	c->failed = true;
+	if (p != NULL) {
+		cmd_print(c, "Port %u is %s\n", p->id, p->name);
+		return;
+	}
+	p = app_attach_as(c->app, (uint16_t)cmd_num(c, 2), c->words->rest, err, sizeof(err));
+	if (p == NULL) {
+		cmd_print(c, "%s\n", err);
+		return;
+	}
+	c->failed = false;
+	sw_publish(&c->app->sw);
+}
+
 static void
 cmd_detach(struct cmd *c)
 {
@@ -267,29 +300,42 @@ configure_ethdevs(struct cmd *c)
 	}
 }
 
+static const struct {
+	const char *what;
+	size_t offset;
+	uint32_t unset; /* what it is while nobody said anything */
+} config_words[] = {
+	{"rxq", offsetof(struct options, rxq), OPT_UNSET},
+	{"txq", offsetof(struct options, txq), OPT_UNSET},
+	{"rxd", offsetof(struct options, rxd), 0},
+	{"txd", offsetof(struct options, txd), 0},
+	{"rxfreet", offsetof(struct options, rxfreet), 0},
+	{"txfreet", offsetof(struct options, txfreet), 0},
+	{"txrst", offsetof(struct options, txrst), 0},
+};
+
+static uint32_t *
+config_option(const struct app *app, size_t i)
+{
+	return (uint32_t *)((uintptr_t)&app->opt + config_words[i].offset);
+}
+
 static void
 cmd_config_all(struct cmd *c)
 {
-	struct options *o = &c->app->opt;
-	const struct {
-		const char *what;
-		uint32_t *where;
-	} table[] = {
-		{"rxq", &o->rxq},     {"txq", &o->txq},         {"rxd", &o->rxd},
-		{"txd", &o->txd},     {"rxfreet", &o->rxfreet}, {"txfreet", &o->txfreet},
-		{"txrst", &o->txrst},
-	};
 	const char *what = cmd_str(c, 3);
-	uint32_t n = (uint32_t)cmd_num(c, 4);
+	uint32_t n = (uint32_t)cmd_num(c, 4), *option;
 	size_t i = 0;
 
-	if (!all_stopped(c))
+	/* the grammar lets only these words through */
+	while (i < RTE_DIM(config_words) - 1 && strcmp(config_words[i].what, what) != 0)
+		i++;
+	option = config_option(c->app, i);
+	if ((!c->app->testpmd && *option == n) || !all_stopped(c))
 		return;
 	if (what[2] == 'q' && !enough_queues(c, what[0] == 't', n))
 		return;
-	while (strcmp(table[i].what, what) != 0)
-		i++;
-	*table[i].where = n;
+	*option = n;
 	configure_ethdevs(c);
 	fwd_setup(c->app, c->out);
 }
@@ -367,6 +413,49 @@ cmd_queue_run(struct cmd *c)
 		cmd_print(c, "Function not supported in PMD\n");
 }
 
+/* --- show config --- */
+
+static void
+device_running(const struct app *app, const struct port *p, FILE *out)
+{
+	struct port_facts f;
+
+	facts_get(app, p, &f);
+	fprintf(out, "port config mtu %u %u\n", p->id, p->mtu);
+	if (app->settings[p->id].mac_set)
+		fprintf(out, "mac_addr set %u " RTE_ETHER_ADDR_PRT_FMT "\n", p->id,
+			RTE_ETHER_ADDR_BYTES(&p->mac));
+	if (!f.promisc)
+		fprintf(out, "set promisc %u off\n", p->id);
+	if (f.allmulti)
+		fprintf(out, "set allmulti %u on\n", p->id);
+}
+
+static void
+port_running(const struct app *app, const struct port *p, FILE *out)
+{
+	char text[VHOST_DEVARGS_MAX + 256];
+
+	device_argument(app, p, text, sizeof(text));
+	fprintf(out, "port add %u %s\n", p->id, text);
+	if (p->ops == &ethdev_port_ops)
+		device_running(app, p, out);
+	else if (vhost_port_vdev(p)->cfg.mtu != vhost_port_devargs(p)->mtu)
+		fprintf(out, "port config mtu %u %u\n", p->id, p->mtu);
+	if (!p->started)
+		fprintf(out, "port stop %u\n", p->id);
+}
+
+void
+ports_running(const struct app *app, FILE *out)
+{
+	for (size_t i = 0; i < RTE_DIM(config_words); i++)
+		if (*config_option(app, i) != config_words[i].unset)
+			fprintf(out, "port config all %s %u\n", config_words[i].what,
+				*config_option(app, i));
+	running_each_port(app, out, port_running);
+}
+
 static const struct cli_row rows[] = {
 	{"port start (port_id|all)", cmd_port_start, "Start all ports or port_id."},
 	{"port stop (port_id|all)", cmd_port_stop, "Stop all ports or port_id."},
@@ -375,6 +464,8 @@ static const struct cli_row rows[] = {
 	{"port attach (ident)", cmd_attach,
 	 "Attach a port: net_vhostN,iface=PATH[,queues=N][,client=1]..., another virtual device "
 	 "or a PCI address."},
+	{"port add (port_id) (ident)", cmd_port_add,
+	 "Attach a port at that number; nothing happens when it is there already."},
 	{"port detach (port_id)", cmd_detach, "Detach a port: disconnect its peer and remove it."},
 	{"port config all (rxq|txq|rxd|txd|rxfreet|txfreet|txrst) (value)", cmd_config_all,
 	 "Set number of queues, of descriptors, or thresholds of all ports."},

@@ -5,6 +5,7 @@
 #include <rte_lcore.h>
 
 #include "app.h"
+#include "running.h"
 
 /* --- forwarding database --- */
 
@@ -167,7 +168,7 @@ cmd_port_domain(struct cmd *c)
 {
 	struct port *p = cmd_port(c, 2);
 
-	if (p == NULL)
+	if (p == NULL || p->domain == cmd_num(c, 4))
 		return;
 	p->domain = (uint16_t)cmd_num(c, 4);
 	sw_publish(&c->app->sw);
@@ -216,6 +217,47 @@ cmd_port_format(struct cmd *c)
 
 	if (p != NULL && vdev_policy_parse(cmd_str(c, 4), &policy))
 		vhost_port_set_format(p, policy);
+}
+
+/* --- show config --- */
+
+static void
+port_running(const struct app *app, const struct port *p, FILE *out)
+{
+	uint32_t limit = fdb_get_port_limit(app->sw.fdb, p->id);
+	enum vdev_policy policy;
+
+	if (p->domain != 0)
+		fprintf(out, "set port %u domain %u\n", p->id, p->domain);
+	if (p->isolated)
+		fprintf(out, "set port %u isolated on\n", p->id);
+	if (limit != 0)
+		fprintf(out, "set port %u fdb-limit %u\n", p->id, limit);
+	if (p->ops != &vhost_port_ops)
+		return;
+	policy = vhost_port_vdev(p)->cfg.policy;
+	if (policy != vhost_port_devargs(p)->policy)
+		fprintf(out, "set port %u format %s\n", p->id, vdev_policy_name(policy));
+}
+
+static bool
+static_running(const struct fdb_entry_info *e, void *arg)
+{
+	if (e->is_static)
+		fprintf(arg, "fdb add " RTE_ETHER_ADDR_PRT_FMT " %u %u\n",
+			RTE_ETHER_ADDR_BYTES(&e->mac), e->domain, e->port);
+	return true;
+}
+
+void
+switch_running(const struct app *app, FILE *out)
+{
+	const struct options *o = &app->opt;
+
+	fprintf(out, "set fdb limit %u\nset fdb port-limit %u\nset fdb age %u\n", o->fdb_limit,
+		o->fdb_port_limit, o->fdb_age);
+	running_each_port(app, out, port_running);
+	fdb_walk(app->sw.fdb, static_running, out);
 }
 
 static const struct cli_row rows[] = {

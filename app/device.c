@@ -4,10 +4,13 @@
 #include <string.h>
 
 #include <bsd/string.h>
+#include <rte_dev.h>
 #include <rte_ethdev.h>
+#include <rte_kvargs.h>
 
 #include "app.h"
 #include "ethdev/ethdev.h"
+#include "facts.h"
 
 /* --- vhost --- */
 
@@ -136,6 +139,67 @@ app_attach(struct app *app, const char *devargs, char *err, size_t errlen)
 	if (p != NULL)
 		fwd_port_added(app, p);
 	return p;
+}
+
+struct port *
+app_attach_as(struct app *app, uint16_t id, const char *devargs, char *err, size_t errlen)
+{
+	struct port *p;
+
+	app->sw.first_id = id;
+	p = app_attach(app, devargs, err, errlen);
+	app->sw.first_id = 0;
+	return p;
+}
+
+static bool
+has_key(const struct vhost_devargs *a, const char *key)
+{
+	struct rte_kvargs *kv = rte_kvargs_parse(a->text, NULL);
+	bool found = kv != NULL && rte_kvargs_count(kv, key) != 0;
+
+	rte_kvargs_free(kv);
+	return found;
+}
+
+/* Who may connect can come from the command line (--socket-mode ...). */
+static void
+vhost_args(const struct vhost_devargs *a, FILE *out)
+{
+	fprintf(out, "%s,%s", a->name, a->text);
+	if (a->mode != 0 && !has_key(a, "mode"))
+		fprintf(out, ",mode=0%o", a->mode);
+	if (a->owner != (uid_t)-1 && !has_key(a, "owner"))
+		fprintf(out, ",owner=%u", a->owner);
+	if (a->group != (gid_t)-1 && !has_key(a, "group"))
+		fprintf(out, ",group=%u", a->group);
+}
+
+static void
+ethdev_args(const struct app *app, const struct port *p, FILE *out)
+{
+	struct port_facts f;
+
+	facts_get(app, p, &f);
+	fputs(f.info.device != NULL ? rte_dev_name(f.info.device) : p->name, out);
+	if (f.devargs != NULL && f.devargs[0] != '\0')
+		fprintf(out, ",%s", f.devargs);
+}
+
+void
+device_argument(const struct app *app, const struct port *p, char *out, size_t outlen)
+{
+	FILE *f = fmemopen(out, outlen, "w");
+
+	out[0] = '\0';
+	if (f == NULL)
+		return;
+	if (p->ops == &vhost_port_ops)
+		vhost_args(vhost_port_devargs(p), f);
+	else
+		ethdev_args(app, p, f);
+	fclose(f);
+	out[outlen - 1] = '\0';
 }
 
 void

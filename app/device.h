@@ -29,6 +29,13 @@ int devices_make(struct app *app, char *err, size_t errlen);
  */
 struct port *app_attach(struct app *app, const char *devargs, char *err, size_t errlen);
 
+/** The same at a number that is free. */
+struct port *app_attach_as(struct app *app, uint16_t id, const char *devargs, char *err,
+			   size_t errlen);
+
+/** The device argument that makes @p p again, options of the program that matter to it included. */
+void device_argument(const struct app *app, const struct port *p, char *out, size_t outlen);
+
 /** Remove @p p and everything that was kept about it. */
 void app_close_port(struct app *app, struct port *p);
 

@@ -18,10 +18,10 @@ fwd_ports(const struct app *app, uint16_t *list)
 	const struct sw *s = &app->sw;
 	uint16_t n = 0;
 
-	for (uint16_t i = 0; i < s->nlist; i++)
+	for (uint16_t i = 0; s->listed && i < s->nlist; i++)
 		if (s->port[s->list[i]] != NULL)
 			list[n++] = s->list[i];
-	for (uint16_t id = 0; s->nlist == 0 && id < s->nports; id++)
+	for (uint16_t id = 0; !s->listed && id < s->nports; id++)
 		if (s->port[id] != NULL)
 			list[n++] = id;
 	return n;
@@ -173,21 +173,22 @@ fwd_set_ports(struct app *app, const uint16_t *list, uint16_t n, FILE *out)
 			"previous number of forwarding ports %u - changed to number of configured "
 			"ports %u\n",
 			nbefore, n);
-	memcpy(app->sw.list, list, n * sizeof(*list));
-	app->sw.nlist = n;
+	sw_list_ports(&app->sw, list, n);
 	fwd_setup(app, out);
 	sw_publish(&app->sw);
+}
+
+struct rte_ether_addr
+fwd_default_peer(const struct port *p)
+{
+	return (struct rte_ether_addr){{2, 0, 0, 0, (uint8_t)(p->id >> 8), (uint8_t)p->id}};
 }
 
 void
 fwd_port_added(struct app *app, struct port *p)
 {
-	static const struct rte_ether_addr base = {.addr_bytes = {2}};
-
-	p->eth_peer = base;
-	p->eth_peer.addr_bytes[4] = (uint8_t)(p->id >> 8);
-	p->eth_peer.addr_bytes[5] = (uint8_t)p->id;
-	if (app->sw.nlist != 0)
+	p->eth_peer = fwd_default_peer(p);
+	if (app->sw.listed)
 		app->sw.list[app->sw.nlist++] = p->id;
 }
 
@@ -414,8 +415,7 @@ init_ports(struct app *app, char *err, size_t errlen)
 		n = (int)app->opt.nb_ports;
 	if (n <= 0)
 		return n;
-	memcpy(app->sw.list, list, (size_t)n * sizeof(*list));
-	app->sw.nlist = (uint16_t)n;
+	sw_list_ports(&app->sw, list, (uint16_t)n);
 	return 0;
 }
 

@@ -78,17 +78,17 @@ call_mbuf_size(struct options *o, const char *value)
 	return 0;
 }
 
+const char *const options_topologies[OPT_TOPOLOGIES] = {
+	[TOPOLOGY_PAIRED] = "paired",
+	[TOPOLOGY_CHAINED] = "chained",
+	[TOPOLOGY_LOOP] = "loop",
+};
+
 static int
 call_topology(struct options *o, const char *value)
 {
-	static const char *const names[] = {
-		[TOPOLOGY_PAIRED] = "paired",
-		[TOPOLOGY_CHAINED] = "chained",
-		[TOPOLOGY_LOOP] = "loop",
-	};
-
-	for (uint32_t i = 0; i < RTE_DIM(names); i++) {
-		if (strcmp(value, names[i]) == 0) {
+	for (uint32_t i = 0; i < OPT_TOPOLOGIES; i++) {
+		if (strcmp(value, options_topologies[i]) == 0) {
 			o->topology = i;
 			return 0;
 		}

@@ -20,6 +20,8 @@
 #define OPT_UNSET UINT32_MAX
 
 enum port_topology { TOPOLOGY_PAIRED, TOPOLOGY_CHAINED, TOPOLOGY_LOOP };
+#define OPT_TOPOLOGIES (TOPOLOGY_LOOP + 1)
+extern const char *const options_topologies[OPT_TOPOLOGIES]; /* names */
 
 struct opt_peer {
 	uint16_t port;

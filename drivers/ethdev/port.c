@@ -201,6 +201,8 @@ ethdev_set_mtu(struct port *p, uint16_t mtu)
 	bool running = e->running, started = p->started;
 	int ret, again;
 
+	if (mtu == p->mtu)
+		return 0;
 	/* most drivers want to be stopped for it, and a larger frame may need other buffers */
 	if (running) {
 		p->started = false;

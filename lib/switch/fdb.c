@@ -393,6 +393,12 @@ fdb_set_port_limit(struct fdb *f, uint16_t port, uint32_t limit)
 	return 0;
 }
 
+uint32_t
+fdb_get_port_limit(const struct fdb *f, uint16_t port)
+{
+	return f->own_limit[port];
+}
+
 static int
 make_static(struct fdb *f, uint32_t index, uint16_t port)
 {

@@ -74,6 +74,8 @@ int fdb_set_limits(struct fdb *f, uint32_t limit, uint32_t port_limit, uint32_t 
 
 /** Override the global per-port limit; 0 returns to it. -EINVAL: no such port id. */
 int fdb_set_port_limit(struct fdb *f, uint16_t port, uint32_t limit);
+/** The override, 0: none. @p port < DP_PORTS_MAX. */
+uint32_t fdb_get_port_limit(const struct fdb *f, uint16_t port);
 
 /** Add, or make an existing entry static. -EINVAL (not a unicast address), -ENOSPC. */
 int fdb_add_static(struct fdb *f, const struct rte_ether_addr *mac, uint16_t domain, uint16_t port);

@@ -113,7 +113,10 @@ struct sw {
 	uint32_t nactive;   /* workers that get queues, 0: all */
 	uint16_t nports;    /* highest id in use, plus one */
 	struct port *port[DP_PORTS_MAX];
-	uint16_t nlist; /* ports that forward, in this order ("set portlist"); 0: all by id */
+	uint16_t first_id; /* the lowest id sw_port_add() gives */
+	/* ports that forward, in this order, if a list was made ("set portlist"); else all, by id */
+	bool listed;
+	uint16_t nlist;
 	uint16_t list[DP_PORTS_MAX];
 	uint64_t generation;
 	struct dataplane *spare; /* an empty snapshot, should memory run out */
@@ -124,11 +127,14 @@ int sw_init(struct sw *s, uint32_t nworkers, const struct fdb_config *fdb_cfg,
 	    struct rte_mempool *mp, struct ev_loop *loop);
 void sw_fini(struct sw *s); /* closes all ports; workers are offline */
 
-/** Give @p p the lowest free id, start it and add it. 0, -EEXIST (name), -ENOSPC. */
+/** Give @p p the lowest free id from s->first_id on, start and add it. 0, -EEXIST (name), -ENOSPC. */
 int sw_port_add(struct sw *s, struct port *p);
 /** Take @p p out of the snapshot, flush its addresses, close and free it. */
 void sw_port_remove(struct sw *s, struct port *p);
 struct port *sw_port_by_name(const struct sw *s, const char *name);
+
+/** Let these forward, from the next sw_publish() on. @p list: ids of ports, each once. */
+void sw_list_ports(struct sw *s, const uint16_t *list, uint16_t n);
 
 /**
  * Rebuild the snapshot from the ports and publish it. On return no worker uses

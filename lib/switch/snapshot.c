@@ -60,9 +60,9 @@ list_members(struct build *b)
 {
 	const struct sw *s = b->s;
 
-	for (uint16_t i = 0; s->nlist == 0 && i < s->nports; i++)
+	for (uint16_t i = 0; !s->listed && i < s->nports; i++)
 		add_member(b, s->port[i]);
-	for (uint16_t i = 0; i < s->nlist; i++)
+	for (uint16_t i = 0; s->listed && i < s->nlist; i++)
 		add_member(b, s->port[s->list[i]]);
 }
 

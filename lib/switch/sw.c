@@ -67,13 +67,13 @@ sw_port_by_name(const struct sw *s, const char *name)
 int
 sw_port_add(struct sw *s, struct port *p)
 {
-	uint16_t id = 0;
+	uint16_t id = s->first_id;
 
 	if (sw_port_by_name(s, p->name) != NULL)
 		return -EEXIST;
 	while (id < s->nports && s->port[id] != NULL)
 		id++;
-	if (id == DP_PORTS_MAX)
+	if (id >= DP_PORTS_MAX)
 		return -ENOSPC;
 	p->sw = s;
 	p->id = id;
@@ -101,6 +101,14 @@ sw_port_remove(struct sw *s, struct port *p)
 		s->nports--;
 	p->ops->close(p);
 	free(flows);
+}
+
+void
+sw_list_ports(struct sw *s, const uint16_t *list, uint16_t n)
+{
+	memmove(s->list, list, n * sizeof(*list));
+	s->nlist = n;
+	s->listed = true;
 }
 
 static void

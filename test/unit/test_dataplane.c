@@ -407,6 +407,8 @@ peer(uint16_t port)
 static void
 test_topology(void **state)
 {
+	static const uint16_t list[] = {5, 2, 7};
+
 	ports[0].running[0] = true;
 	sw_publish(&sw);
 	assert_int_equal(peer(0), 1);
@@ -421,16 +423,16 @@ test_topology(void **state)
 	sw_publish(&sw);
 	assert_int_equal(peer(5), 5);
 	sw.topology = SW_PAIRED;
-	sw.nlist = 3;
-	sw.list[0] = 5;
-	sw.list[1] = 2;
-	sw.list[2] = 7;
+	sw_list_ports(&sw, list, RTE_DIM(list));
 	sw_publish(&sw);
 	assert_int_equal(peer(5), 2);
 	assert_int_equal(peer(2), 5);
 	assert_int_equal(peer(7), 7); /* odd one out */
 	assert_null(dp_live(&sw.dp)->by_id[0]);
 	assert_int_equal(ports[0].p.owner[0], PORT_WORKER_NONE);
+	sw_list_ports(&sw, list, 0); /* an empty list is a list */
+	sw_publish(&sw);
+	assert_null(dp_live(&sw.dp)->by_id[5]);
 }
 
 static void
@@ -451,8 +453,10 @@ test_ports_come_and_go(void **state)
 	assert_true(more.closed);
 	assert_null(dp_live(&sw.dp)->by_id[PORTS]);
 	assert_null(sw_port_by_name(&sw, "fake100"));
+	sw.first_id = PORTS + 3;
 	assert_int_equal(sw_port_add(&sw, &same.p), 0);
-	assert_int_equal(same.p.id, PORTS);
+	assert_int_equal(same.p.id, PORTS + 3);
+	sw.first_id = 0;
 	sw_port_remove(&sw, &same.p);
 	for (uint32_t i = 0; i < PAIRS; i++) {
 		close(more.rx[i].q.event_fd);

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * "show config": the commands that bring another switch to where this one is.
+ * Loaded where they came from they change nothing.
+ *
+ * Each file of commands prints its own settings; running.c has them in the
+ * order in which they can be loaded. What cannot change while the program runs
+ * - lcores, memory, directories and sockets of its own - is not among them.
+ * Control thread.
+ */
+#ifndef APP_RUNNING_H
+#define APP_RUNNING_H
+
+#include <stdio.h>
+
+struct app;
+struct port;
+
+/** Print the commands that set what is set. */
+typedef void (*running_fn)(const struct app *app, FILE *out);
+
+void running_print(const struct app *app, FILE *out);
+
+/** Call @p fn for every port, by number. */
+void running_each_port(const struct app *app, FILE *out,
+		       void (*fn)(const struct app *app, const struct port *p, FILE *out));
+
+/* cli_ports.c: the ports and their devices; before everything that names one */
+void ports_running(const struct app *app, FILE *out);
+/* cli_config.c */
+void config_running(const struct app *app, FILE *out);
+/* cli_offload.c */
+void offload_running(const struct app *app, FILE *out);
+/* cli_switch.c */
+void switch_running(const struct app *app, FILE *out);
+/* cli_control.c: whether it forwards; after everything else */
+void control_running(const struct app *app, FILE *out);
+
+#endif
