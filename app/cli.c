@@ -41,7 +41,8 @@ struct cli {
 };
 
 static const struct cli_section *const sections[] = {
-	&cli_control, &cli_display, &cli_config, &cli_ports, &cli_offload, &cli_switching,
+	&cli_control, &cli_display,   &cli_config, &cli_ports,
+	&cli_offload, &cli_switching, &cli_states,
 };
 
 /* --- running a command --- */

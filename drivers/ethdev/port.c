@@ -127,6 +127,16 @@ ethdev_queue(const struct port *p, bool tx, uint16_t index)
 	return e->rx[index] != NULL ? &e->rx[index]->q : NULL;
 }
 
+static const char *
+ethdev_why(const struct port *p, char *buf, size_t len)
+{
+	const struct ethdev_port *e = to_ethdev(p);
+
+	if (!e->running)
+		return "the device is not running";
+	return ethdev_link_up(p) ? NULL : "the device's link is down";
+}
+
 static void
 ethdev_show(const struct port *p, FILE *out)
 {
@@ -251,6 +261,7 @@ const struct port_ops ethdev_port_ops = {
 	.queues = ethdev_queues,
 	.queue = ethdev_queue,
 	.link_up = ethdev_link_up,
+	.why = ethdev_why,
 	.show = ethdev_show,
 	.close = ethdev_close,
 	.start = ethdev_start,

@@ -187,6 +187,14 @@ key_format(struct vhost_devargs *a, const char *value)
 }
 
 static int
+key_vm(struct vhost_devargs *a, const char *value)
+{
+	if (*value == '\0' || strlcpy(a->vm, value, sizeof(a->vm)) >= sizeof(a->vm))
+		return -EINVAL;
+	return 0;
+}
+
+static int
 key_mtu(struct vhost_devargs *a, const char *value)
 {
 	uint32_t v;
@@ -227,6 +235,7 @@ static const struct key {
 	{"owner", key_owner, "a user name or number"},
 	{"group", key_group, "a group name or number"},
 	{"format", key_format, "any, modern-only, legacy-le or legacy-be"},
+	{"vm", key_vm, "a name, at most 63 bytes"},
 	{"mtu", key_mtu, "68 to 65535"},
 	{"mac", key_mac, "a unicast address XX:XX:XX:XX:XX:XX"},
 };

@@ -23,6 +23,7 @@
 #include "vdev/format.h"
 
 #define VHOST_DEVARGS_MAX 1024
+#define VHOST_VM_MAX 64
 
 struct vhost_devargs {
 	char name[PORT_NAME_MAX];     /* "net_vhost0" */
@@ -35,7 +36,8 @@ struct vhost_devargs {
 	uid_t owner;      /* -1: unchanged */
 	gid_t group;
 	enum vdev_policy policy;
-	uint16_t mtu; /* 0: none announced */
+	char vm[VHOST_VM_MAX]; /* name of the VM, for commands to all its ports; "": none */
+	uint16_t mtu;          /* 0: none announced */
 	bool mac_set;
 	struct rte_ether_addr mac;
 };

@@ -140,6 +140,30 @@ vhost_link_up(const struct port *p)
 	return vdev_link_up(to_vhost(p)->dev);
 }
 
+static const char *
+why_no_peer(const struct vhost_port *v, const struct vhu_info *info, char *buf, size_t len)
+{
+	snprintf(buf, len, "%s %s%s%s",
+		 v->args.client ? "nobody answers at" : "no frontend is connected to", v->args.path,
+		 info->last_error != NULL ? "; the last connection ended: " : "",
+		 info->last_error != NULL ? info->last_error : "");
+	return buf;
+}
+
+static const char *
+vhost_why(const struct port *p, char *buf, size_t len)
+{
+	const struct vhost_port *v = to_vhost(p);
+	struct vhu_info info;
+
+	if (vdev_link_up(v->dev))
+		return NULL;
+	vhu_backend_info(v->backend, &info);
+	if (info.connected || v->dev->wanted != VDEV_STATE_RUNNING)
+		return vdev_why(v->dev, buf, len);
+	return why_no_peer(v, &info, buf, len);
+}
+
 static void
 vhost_show(const struct port *p, FILE *out)
 {
@@ -193,6 +217,7 @@ const struct port_ops vhost_port_ops = {
 	.queues = vhost_queues,
 	.queue = vhost_queue,
 	.link_up = vhost_link_up,
+	.why = vhost_why,
 	.show = vhost_show,
 	.close = vhost_close,
 	.set_mtu = vhost_set_mtu,
@@ -314,6 +339,12 @@ vhost_port_devargs(const struct port *p)
 
 const struct vdev *
 vhost_port_vdev(const struct port *p)
+{
+	return to_vhost(p)->dev;
+}
+
+struct vdev *
+vhost_port_device(struct port *p)
 {
 	return to_vhost(p)->dev;
 }

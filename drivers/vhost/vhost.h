@@ -36,6 +36,9 @@ const struct vhost_devargs *vhost_port_devargs(const struct port *p);
 const struct vdev *vhost_port_vdev(const struct port *p);
 void vhost_port_info(const struct port *p, struct vhu_info *out);
 
+/** The same, to drive the states of the ports of a VM together (vdev_state_set()). */
+struct vdev *vhost_port_device(struct port *p);
+
 /** What was agreed on the socket, and what keeps traffic from flowing, if anything does. */
 void vhost_port_negotiation(const struct port *p, FILE *out);
 

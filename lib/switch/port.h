@@ -56,6 +56,11 @@ struct port_ops {
 	 */
 	const struct pktq *(*queue)(const struct port *p, bool tx, uint16_t index);
 	bool (*link_up)(const struct port *p);
+	/**
+	 * One sentence, static or in @p buf: what keeps the other end from exchanging frames with
+	 * us. NULL: nothing does.
+	 */
+	const char *(*why)(const struct port *p, char *buf, size_t len);
 	/** Kind-specific lines for "show port info". May be NULL. */
 	void (*show)(const struct port *p, FILE *out);
 	/** Stop, disconnect, free @p p. Called after the port has left the snapshot. */
@@ -157,6 +162,12 @@ bool sw_inject(struct sw *s, struct port *from, struct rte_mbuf *m);
  * and build once more.
  */
 struct dataplane *snapshot_build(struct sw *s, bool *again);
+
+/**
+ * One sentence, static or in @p buf: what keeps @p p from passing traffic, the reason nearest to
+ * the cause (why.c). NULL: nothing does.
+ */
+const char *sw_why(struct sw *s, const struct port *p, char *buf, size_t len);
 
 void port_get_stats(const struct port *p, struct port_stats *out); /* minus what was cleared */
 void port_clear_stats(struct port *p);

@@ -113,6 +113,7 @@ vdev_reset(struct vdev *d)
 	d->features = 0;
 	d->features_set = false;
 	d->status = 0;
+	d->status_why = NULL;
 	d->mtu = 0;
 	space_refresh(d);
 }

@@ -183,6 +183,7 @@ forget_session(struct vdev *d)
 	d->features_set = false;
 	d->formats_needed = 0;
 	d->status = 0;
+	d->status_why = NULL;
 	d->status_used = false;
 	d->mtu = 0;
 	d->transfer = VDEV_STATE_RUNNING;
@@ -248,9 +249,12 @@ vdev_set_formats(struct vdev *d, uint32_t needed)
 	return 0;
 }
 
-/** Whether FEATURES_OK may stand: the part of a ring's verdict that is known before any ring is. */
-static bool
-features_ok(const struct vdev *d)
+/**
+ * Why FEATURES_OK may not stand, or NULL: the part of a ring's verdict that is known before any
+ * ring is.
+ */
+static const char *
+features_refused(const struct vdev *d)
 {
 	const struct vdev_format_facts facts = {
 		.features = d->features,
@@ -265,7 +269,7 @@ features_ok(const struct vdev *d)
 	    (v.format == VDEV_MODERN ||
 	     !(vdev_policy_formats(d->cfg.policy) & ~(1u << VDEV_MODERN))))
 		why = v.refused;
-	return why == NULL;
+	return why;
 }
 
 /**
@@ -280,6 +284,7 @@ status_reset(struct vdev *d)
 	for (i = 0; i < d->nqueues; i++)
 		ring_close(d, &d->q[i]);
 	d->status = 0;
+	d->status_why = NULL;
 }
 
 void
@@ -290,9 +295,11 @@ vdev_set_status(struct vdev *d, uint8_t status)
 		status_reset(d);
 		return;
 	}
-	if ((status & STATUS_FEATURES_OK) && !features_ok(d)) {
-		log_peer(&d->log_limit, d->name, "FEATURES_OK refused for features 0x%" PRIx64,
-			 d->features);
+	d->status_why = (status & STATUS_FEATURES_OK) ? features_refused(d) : NULL;
+	if (d->status_why != NULL) {
+		log_peer(&d->log_limit, d->name,
+			 "FEATURES_OK refused for features 0x%" PRIx64 ": %s", d->features,
+			 d->status_why);
 		status &= (uint8_t)~STATUS_FEATURES_OK;
 	}
 	d->status = (uint8_t)((status & ~STATUS_NEEDS_RESET) | (d->status & STATUS_NEEDS_RESET));

@@ -145,6 +145,7 @@ struct vdev {
 	uint32_t formats_needed; /* acked format bits, see struct vdev_format_facts */
 	uint8_t status;          /* virtio device status as last set, NEEDS_RESET added by us */
 	bool status_used;        /* the frontend speaks SET_STATUS */
+	const char *status_why;  /* why FEATURES_OK was not kept, static text; NULL: it was */
 	struct gmem *gmem;       /* NULL: none */
 	struct iotlb *tlb;       /* used with ACCESS_PLATFORM */
 	struct dirty *log;

@@ -21,23 +21,67 @@ why_queue(const struct vdev *d, uint32_t i, char *buf, size_t len)
 	return buf;
 }
 
-const char *
-vdev_why(const struct vdev *d, char *buf, size_t len)
+/** The link is up; a queue beside the ones that make it so may yet be lost. */
+static const char *
+why_partly(const struct vdev *d, char *buf, size_t len)
 {
-	bool enabled;
+	uint32_t i;
 
-	if (vdev_link_up(d))
-		return "nothing: at least one queue pair runs";
-	if (d->wanted == VDEV_STATE_RUNNING_P2P)
-		return "the port was quiesced by the operator";
-	if (d->wanted != VDEV_STATE_RUNNING)
-		return "the port was stopped by the operator";
+	for (i = 0; i < d->nqueues; i++) {
+		if (d->q[i].running || !(d->q[i].refused || d->q[i].broken))
+			continue;
+		snprintf(buf, len, "nothing but for queue %u: %s", i, d->q[i].why);
+		return buf;
+	}
+	return "nothing: at least one queue pair runs";
+}
+
+/** Frontends send enable and call messages long before the guest's driver comes. */
+static bool
+any_described(const struct vdev *d)
+{
+	uint32_t i;
+
+	for (i = 0; i < d->nqueues; i++)
+		if (d->q[i].size != 0 || d->q[i].addr_set || d->q[i].kick_set)
+			return true;
+	return false;
+}
+
+/** No queue pair has got anywhere: what the session as a whole lacks, or NULL. */
+static const char *
+why_session(const struct vdev *d, char *buf, size_t len)
+{
 	if (d->transport == NULL)
 		return "no frontend is connected";
 	if (d->fault_seen)
 		return "guest memory is gone: its file was truncated";
+	if (d->status_why != NULL) {
+		snprintf(buf, len, "FEATURES_OK was refused: %s", d->status_why);
+		return buf;
+	}
 	if (d->nqueues == 0)
 		return "the frontend is connected but has said nothing about its queues yet";
+	if (!d->features_set && !any_described(d))
+		return "the guest's driver has not started: no features were acked (SET_FEATURES)";
+	return NULL;
+}
+
+const char *
+vdev_why(const struct vdev *d, char *buf, size_t len)
+{
+	const char *why;
+	bool enabled;
+
+	if (vdev_link_up(d))
+		return why_partly(d, buf, len);
+	if (d->wanted == VDEV_STATE_RUNNING_P2P)
+		return "the port was quiesced by the operator";
+	if (d->wanted != VDEV_STATE_RUNNING)
+		return "the port was stopped by the operator";
+	why = why_session(d, buf, len);
+	if (why != NULL)
+		return why;
 	if (vdev_tx_queue(d, 0, &enabled) == NULL || !enabled)
 		return why_queue(d, 0, buf, len);
 	return why_queue(d, 1, buf, len);

@@ -128,6 +128,7 @@ test_why_names_what_is_missing(void **state)
 
 	assert_non_null(strstr(why(), "said nothing"));
 	assert_int_equal(vdev_vq_set_enable(o.d, 0, true), 0);
+	assert_non_null(strstr(why(), "no features were acked"));
 	owner_start_ring(&o, 0, SIZE, 0);
 	assert_non_null(strstr(why(), "memory"));
 	assert_int_equal(vdev_vq_set_enable(o.d, 1, true), 0);
@@ -138,6 +139,10 @@ test_why_names_what_is_missing(void **state)
 	}
 	vdev_sync(o.d);
 	assert_non_null(strstr(why(), "nothing:"));
+	/* another pair is refused: this one carries on */
+	assert_int_equal(vdev_vq_set_num(o.d, 3, 3), 0);
+	owner_start_ring(&o, 3, 3, 0);
+	assert_non_null(strstr(why(), "nothing but for queue 3: "));
 	assert_int_equal(vdev_state_set(&o.d, 1, VDEV_STATE_STOP), 0);
 	assert_non_null(strstr(why(), "operator"));
 	assert_int_equal(vdev_resume(&o.d, 1), 0);
@@ -458,9 +463,11 @@ test_status_follows_the_policy(void **state)
 	vdev_set_policy(o.d, VDEV_POLICY_MODERN_ONLY);
 	vdev_set_status(o.d, FEATURES_OK);
 	assert_int_equal(vdev_get_status(o.d), 0);
+	assert_non_null(strstr(why(), "FEATURES_OK was refused: the port's policy"));
 	assert_int_equal(vdev_set_features(o.d, MODERN), 0);
 	vdev_set_status(o.d, FEATURES_OK);
 	assert_int_equal(vdev_get_status(o.d), FEATURES_OK);
+	assert_null(o.d->status_why);
 	vdev_set_policy(o.d, VDEV_POLICY_LEGACY_BE);
 	assert_int_equal(vdev_features_offered(o.d) >> 32, 0);
 	vdev_set_status(o.d, FEATURES_OK);

@@ -62,13 +62,13 @@ class Frontend:
             self.kicks.append(fd)
         self.send(SET_VRING_ENABLE, struct.pack("=II", queue, 1))
 
-    def negotiate(self):
-        """Features, memory and one queue pair, as a modern guest."""
+    def negotiate(self, features=VERSION_1 | PROTOCOL_FEATURES):
+        """Features, memory and one queue pair, as a modern guest unless other features are told."""
         self.ask(GET_FEATURES)
         self.ask(GET_PROTOCOL_FEATURES)
         self.send(SET_PROTOCOL_FEATURES, struct.pack("=Q", REPLY_ACK))
         self.send(SET_OWNER)
-        self.send(SET_FEATURES, struct.pack("=Q", VERSION_1 | PROTOCOL_FEATURES))
+        self.send(SET_FEATURES, struct.pack("=Q", features))
         self.send(SET_MEM_TABLE, struct.pack("=IIQQQQ", 1, 0, 0, MEMORY, UVA, 0), [self.memory])
         for queue in (0, 1):
             self.ring(queue)

@@ -9,8 +9,9 @@ from .netns import Netns
 from .pair import X86Pair
 from .restart import Restart
 from .s390x import Refusal, S390x
+from .states import States
 from .telemetry import Telemetry
 from .virtio_user import Loopback, ThereAndBack
 
-SCENARIOS = [Cli, ThereAndBack, Loopback, Hostile, X86Pair, Restart, S390x, Refusal, Iommu,
+SCENARIOS = [Cli, ThereAndBack, Loopback, Hostile, States, X86Pair, Restart, S390x, Refusal, Iommu,
              Migration, Netns, Telemetry]
