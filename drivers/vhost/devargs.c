@@ -16,6 +16,7 @@
 #include <rte_kvargs.h>
 
 #include "vdev/vdev.h"
+#include "vhost_user/backend.h"
 
 #define BIT(n) (UINT64_C(1) << (n))
 #define HOST_TSO (BIT(VIRTIO_NET_F_HOST_TSO4) | BIT(VIRTIO_NET_F_HOST_TSO6))
@@ -138,6 +139,42 @@ key_iommu(struct vhost_devargs *a, const char *value)
 	return offer(a, value, BIT(VIRTIO_F_ACCESS_PLATFORM));
 }
 
+/* Protocol features that some frontends misunderstand. */
+static int
+option(struct vhost_devargs *a, const char *value, uint32_t bit)
+{
+	bool on;
+
+	if (parse_bool(value, &on) < 0)
+		return -EINVAL;
+	a->options = on ? a->options | bit : a->options & ~bit;
+	return 0;
+}
+
+static int
+key_config(struct vhost_devargs *a, const char *value)
+{
+	return option(a, value, VHU_OPTION_CONFIG);
+}
+
+static int
+key_device_state(struct vhost_devargs *a, const char *value)
+{
+	return option(a, value, VHU_OPTION_DEVICE_STATE);
+}
+
+static int
+key_base_inflight(struct vhost_devargs *a, const char *value)
+{
+	return option(a, value, VHU_OPTION_BASE_INFLIGHT);
+}
+
+static int
+key_gpa_addresses(struct vhost_devargs *a, const char *value)
+{
+	return option(a, value, VHU_OPTION_GPA_ADDRESSES);
+}
+
 /* How the PMD hands frames to mbufs; there are none here, so both values are right. */
 static int
 key_mbuf_only(struct vhost_devargs *a, const char *value)
@@ -237,6 +274,10 @@ static const struct key {
 	{"format", key_format, "any, modern-only, legacy-le or legacy-be"},
 	{"vm", key_vm, "a name, at most 63 bytes"},
 	{"mtu", key_mtu, "68 to 65535"},
+	{"config", key_config, "0 or 1"},
+	{"device-state", key_device_state, "0 or 1"},
+	{"base-inflight", key_base_inflight, "0 or 1"},
+	{"gpa-addresses", key_gpa_addresses, "0 or 1"},
 	{"mac", key_mac, "a unicast address XX:XX:XX:XX:XX:XX"},
 };
 

@@ -32,6 +32,7 @@ struct vhost_devargs {
 	uint32_t queues; /* pairs */
 	bool client;
 	uint64_t without; /* feature bits not to offer */
+	uint32_t options; /* VHU_OPTION_* */
 	mode_t mode;      /* of the socket; 0: the default of the backend */
 	uid_t owner;      /* -1: unchanged */
 	gid_t group;

@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "vhost/state.h"
+#include "vdev/netcfg.h"
 #include "vdev/vdev.h"
 
 struct vhost_port {
@@ -183,7 +184,6 @@ vhost_show(const struct port *p, FILE *out)
 		fprintf(out, "Last error: %s\n", info.last_error);
 }
 
-/* Announced to the next frontend that connects. */
 static int
 vhost_set_mtu(struct port *p, uint16_t mtu)
 {
@@ -192,8 +192,7 @@ vhost_set_mtu(struct port *p, uint16_t mtu)
 	if (mtu < RTE_ETHER_MIN_MTU)
 		return -EINVAL;
 	p->mtu = mtu;
-	v->dev->cfg.mtu = mtu;
-	v->dev->cfg.features |= VDEV_F(NET_MTU);
+	vdev_config_set_mtu(v->dev, mtu);
 	return 0;
 }
 
@@ -242,6 +241,8 @@ new_device(struct vhost_port *v, const struct vhost_env *env)
 	char path[PATH_MAX];
 	int ret;
 
+	if (v->args.mac_set)
+		memcpy(cfg.mac, v->args.mac.addr_bytes, sizeof(cfg.mac));
 	if (v->args.mtu == 0)
 		cfg.features &= ~VDEV_F(NET_MTU);
 	if (env->state_dir != NULL) {
@@ -277,6 +278,7 @@ new_backend(struct vhost_port *v, char *err, size_t errlen)
 		.mode = v->args.mode,
 		.owner = v->args.owner,
 		.group = v->args.group,
+		.options = v->args.options,
 		.loop = v->port.sw->loop,
 		.dev = v->dev,
 	};

@@ -71,3 +71,14 @@ vdev_config_restore(struct vdev *d, uint32_t offset, uint32_t len, const uint8_t
 		d->cfg.mac[offset + i] = in[i];
 	return 0;
 }
+
+void
+vdev_config_set_mtu(struct vdev *d, uint16_t mtu)
+{
+	bool differs = d->cfg.mtu != mtu;
+
+	d->cfg.mtu = mtu;
+	d->cfg.features |= VDEV_F(NET_MTU);
+	if (differs && d->transport != NULL && d->transport->config_changed != NULL)
+		d->transport->config_changed(d);
+}

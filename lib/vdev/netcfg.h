@@ -23,4 +23,7 @@ int vdev_config_read(const struct vdev *d, uint32_t offset, uint32_t len, uint8_
  */
 int vdev_config_restore(struct vdev *d, uint32_t offset, uint32_t len, const uint8_t *in);
 
+/** Announce @p mtu from now on; a frontend that has the space from us is told of it. */
+void vdev_config_set_mtu(struct vdev *d, uint16_t mtu);
+
 #endif

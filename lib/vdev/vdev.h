@@ -78,6 +78,7 @@ struct vdev_ops {
 /** What only the transport can do for the device. Control thread; any may be NULL. */
 struct vdev_transport {
 	void (*iotlb_miss)(struct vdev *d, uint64_t iova, uint32_t perm);
+	void (*config_changed)(struct vdev *d); /* the config space reads differently now */
 	void (*ring_error)(struct vdev *d, uint32_t queue); /* after the err eventfd was written */
 };
 

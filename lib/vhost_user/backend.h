@@ -24,11 +24,15 @@
 
 struct vhu_backend;
 
-/* Protocol features that are offered only by option. */
-#define VHU_OPTION_CONFIG 0x1u /* F_CONFIG: config space from us; QEMU warns about it for net */
-#define VHU_OPTION_DEVICE_STATE \
-	0x2u /* F_DEVICE_STATE: bit 19, which means something else to dpdk-vhost-vfe */
-#define VHU_OPTION_BASE_INFLIGHT 0x4u /* F_GET_VRING_BASE_INFLIGHT: bit 20 */
+/*
+ * Protocol features that are offered only by option: QEMU warns about CONFIG for
+ * net, and the bits of DEVICE_STATE (19) and GPA_ADDRESSES (21) have been in use
+ * for other things, by dpdk-vhost-vfe and rust-vmm up to 0.16.
+ */
+#define VHU_OPTION_CONFIG 0x1u
+#define VHU_OPTION_DEVICE_STATE 0x2u
+#define VHU_OPTION_BASE_INFLIGHT 0x4u
+#define VHU_OPTION_GPA_ADDRESSES 0x8u
 
 struct vhu_config {
 	const char *path; /* unix socket; copied */

@@ -45,6 +45,16 @@ vhu_set_backend_req_fd(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds 
 }
 
 static void
+send_config_change(struct vdev *d)
+{
+	struct vhu_session *s = d->transport_ctx;
+	const struct vhu_header h = {VHU_BACKEND_CONFIG_CHANGE, VHU_VERSION, 0};
+
+	if (s->protocol_features & VHU_PF(CONFIG))
+		(void)vhu_conn_send(&s->req, &h, NULL, -1);
+}
+
+static void
 send_miss(struct vdev *d, uint64_t iova, uint32_t perm)
 {
 	struct vhu_session *s = d->transport_ctx;
@@ -61,7 +71,10 @@ send_miss(struct vdev *d, uint64_t iova, uint32_t perm)
 			 iova);
 }
 
-const struct vdev_transport vhu_transport = {.iotlb_miss = send_miss};
+const struct vdev_transport vhu_transport = {
+	.iotlb_miss = send_miss,
+	.config_changed = send_config_change,
+};
 
 int
 vhu_iotlb_msg(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)

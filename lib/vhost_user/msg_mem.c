@@ -5,13 +5,14 @@
 
 #include "vhost_user/session.h"
 
+/** With GPA_ADDRESSES the frontend's addresses, of rings and translations too, are the guest's. */
 static struct gmem_desc
-region_desc(const struct vhu_mem_region *r)
+region_desc(const struct vhu_session *s, const struct vhu_mem_region *r)
 {
 	return (struct gmem_desc){
 		.gpa = r->gpa,
 		.size = r->size,
-		.uva = r->uva,
+		.uva = (s->protocol_features & VHU_PF(GPA_ADDRESSES)) ? r->gpa : r->uva,
 		.mmap_offset = r->mmap_offset,
 	};
 }
@@ -20,7 +21,7 @@ region_desc(const struct vhu_mem_region *r)
 static struct gmem *
 add_region(struct vhu_session *s, struct gmem *m, const struct vhu_mem_region *r, int fd)
 {
-	struct gmem_desc d = region_desc(r);
+	struct gmem_desc d = region_desc(s, r);
 	struct gmem *next = NULL;
 
 	if (m == NULL)
@@ -59,7 +60,7 @@ vhu_get_max_mem_slots(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *
 int
 vhu_add_mem_reg(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
 {
-	struct gmem_desc d = region_desc(&m->payload.mem.r);
+	struct gmem_desc d = region_desc(s, &m->payload.mem.r);
 	struct gmem *now = s->dev->gmem;
 	struct gmem *map;
 
@@ -75,7 +76,7 @@ vhu_add_mem_reg(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
 int
 vhu_rem_mem_reg(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
 {
-	struct gmem_desc d = region_desc(&m->payload.mem.r);
+	struct gmem_desc d = region_desc(s, &m->payload.mem.r);
 	struct gmem *now = s->dev->gmem;
 	struct gmem *map;
 

@@ -82,7 +82,9 @@ struct vhu_session {
 	 VHU_PF(STATUS))
 
 /** Offered by option: frontends disagree about these bits, or warn about them for a net device. */
-#define VHU_PF_OPTIONAL (VHU_PF(CONFIG) | VHU_PF(DEVICE_STATE) | VHU_PF(GET_VRING_BASE_INFLIGHT))
+#define VHU_PF_OPTIONAL                                                            \
+	(VHU_PF(CONFIG) | VHU_PF(DEVICE_STATE) | VHU_PF(GET_VRING_BASE_INFLIGHT) | \
+	 VHU_PF(GPA_ADDRESSES))
 
 #define VHU_PF_FORMATS (VHU_PF(FORMAT_LEGACY_LE) | VHU_PF(FORMAT_LEGACY_BE) | VHU_PF(FORMAT_MODERN))
 
@@ -143,7 +145,7 @@ void vhu_session_reset(struct vhu_session *s);
 /** Negotiation and the last messages, for "show port N negotiation". */
 void vhu_session_show(const struct vhu_session *s, FILE *out);
 
-/** The device's transport: IOTLB misses go out over s->req. */
+/** The device's transport: what it asks and tells the frontend goes out over s->req. */
 extern const struct vdev_transport vhu_transport;
 
 /** Refuse with a reason: return vhu_refuse(s, EINVAL, "..."). */

@@ -120,6 +120,7 @@ enum vhu_backend_request {
 	X(18, SHARED_OBJECT)           \
 	X(19, DEVICE_STATE)            \
 	X(20, GET_VRING_BASE_INFLIGHT) \
+	X(21, GPA_ADDRESSES)           \
 	X(61, FORMAT_LEGACY_LE)        \
 	X(62, FORMAT_LEGACY_BE)        \
 	X(63, FORMAT_MODERN)

@@ -352,14 +352,16 @@ test_optional_features(void **state)
 	struct vhu_msg m;
 	int fd, got;
 
-	cfg.options = VHU_OPTION_CONFIG;
+	cfg.options = VHU_OPTION_CONFIG | VHU_OPTION_GPA_ADDRESSES;
 	b = vhu_backend_new(&cfg, err, sizeof(err));
 	fd = dial();
 	peer_send(fd, VHU_GET_PROTOCOL_FEATURES, VHU_VERSION, NULL, 0, NULL, 0);
 	turns(3, 0);
 	assert_true(peer_recv(fd, &m, &got));
 	assert_true(m.payload.u64 & VHU_PF(CONFIG));
+	assert_true(m.payload.u64 & VHU_PF(GPA_ADDRESSES));
 	assert_false(m.payload.u64 & VHU_PF(DEVICE_STATE));
+	assert_false(m.payload.u64 & VHU_PF(GET_VRING_BASE_INFLIGHT));
 	assert_false(m.payload.u64 & VHU_PF(PAGEFAULT));
 	assert_false(m.payload.u64 & VHU_PF(INBAND_NOTIFICATIONS));
 	close(fd);

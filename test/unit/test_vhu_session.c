@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "vdev/netcfg.h"
 #include "wire.h"
 
 #define MODERN (F(VERSION_1) | F(PROTOCOL_FEATURES))
@@ -434,6 +435,60 @@ test_slots(void **state)
 	assert_true(vdev_link_up(w.o.d));
 }
 
+/* A frontend that keeps its own addresses to itself: they may be anything, 0 as well. */
+static void
+test_gpa_addresses(void **state)
+{
+	const struct vhu_mem_table t = {.n = 2,
+					.r = {{OWNER_GPA, OWNER_MEM / 2, 0, 0},
+					      {OWNER_GPA + OWNER_MEM / 2, OWNER_MEM / 2, 0,
+					       OWNER_MEM / 2}}};
+	const uint64_t at = OWNER_GPA + RING_AT(1);
+	const struct vhu_vring_addr a = {.index = 1,
+					 .desc = at,
+					 .used = at + RING_DEVICE_OFF,
+					 .avail = at + RING_DRIVER_OFF};
+	const int fds[] = {w.o.memfd, w.o.memfd};
+
+	qemu_connect(QEMU_PROTOCOL | VHU_PF(GPA_ADDRESSES));
+	say_u64(VHU_SET_FEATURES, MODERN);
+	assert_int_equal(wire_send(&w, VHU_SET_MEM_TABLE, VHU_VERSION | VHU_NEED_REPLY, &t,
+				   8 + 2 * sizeof(t.r[0]), fds, 2),
+			 0);
+	say_state(VHU_SET_VRING_NUM, 1, 256);
+	say(VHU_SET_VRING_ADDR, &a, sizeof(a), NULL);
+	say_fd(VHU_SET_VRING_KICK, 1);
+	transmit(3);
+}
+
+/* --- config space --- */
+
+static void
+test_config_change(void **state)
+{
+	struct vhu_msg m;
+	int sv[2], fd;
+
+	assert_int_equal(wire_ask_u64(&w, VHU_SET_PROTOCOL_FEATURES,
+				      QEMU_PROTOCOL | VHU_PF(CONFIG)),
+			 0);
+	vdev_config_set_mtu(w.o.d, 1400); /* nobody to tell yet */
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv), 0);
+	say(VHU_SET_BACKEND_REQ_FD, NULL, 0, &sv[1]);
+	close(sv[1]);
+	vdev_config_set_mtu(w.o.d, 1400);
+	assert_false(peer_recv(sv[0], &m, &fd));
+	vdev_config_set_mtu(w.o.d, 1500);
+	assert_true(peer_recv(sv[0], &m, &fd));
+	assert_int_equal(m.header.request, VHU_BACKEND_CONFIG_CHANGE);
+	assert_int_equal(m.header.flags, VHU_VERSION);
+	assert_int_equal(m.header.size, 0);
+	assert_int_equal(wire_ask_u64(&w, VHU_SET_PROTOCOL_FEATURES, QEMU_PROTOCOL), 0);
+	vdev_config_set_mtu(w.o.d, 1400);
+	assert_false(peer_recv(sv[0], &m, &fd));
+	close(sv[0]);
+}
+
 /* --- IOMMU --- */
 
 static void
@@ -508,10 +563,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(qemu_7_2),     T(qemu_10),   T(multiqueue), T(virtio_user), T(oldest_frontend),
+		T(qemu_7_2),     T(qemu_10),   T(multiqueue), T(virtio_user),   T(oldest_frontend),
 		T(cross_endian), T(migration),
 
-		T(rarp),         T(mtu),       T(slots),      T(iommu),       T(show),
+		T(rarp),         T(mtu),       T(slots),      T(gpa_addresses), T(config_change),
+		T(iommu),        T(show),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Device arguments of a vhost port: DPDK's words, our words, and what is neither. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "vdev/vdev.h"
+#include "vhost/devargs.h"
+#include "vhost_user/backend.h"
+
+#define DEVICE "net_vhost7,iface=/tmp/s"
+
+static char err[256];
+
+static int
+parse(const char *text, struct vhost_devargs *a)
+{
+	vhost_devargs_init(a);
+	err[0] = '\0';
+	return vhost_devargs_parse(text, a, err, sizeof(err));
+}
+
+static void
+test_defaults(void **state)
+{
+	struct vhost_devargs a;
+
+	assert_int_equal(parse(DEVICE, &a), 0);
+	assert_string_equal(a.name, "net_vhost7");
+	assert_string_equal(a.text, "iface=/tmp/s");
+	assert_string_equal(a.path, "/tmp/s");
+	assert_int_equal(a.queues, 1);
+	assert_false(a.client);
+	assert_int_equal(a.without, 0);
+	assert_int_equal(a.options, 0);
+	assert_int_equal(a.mode, 0);
+	assert_int_equal(a.owner, (uid_t)-1);
+	assert_int_equal(a.group, (gid_t)-1);
+	assert_int_equal(a.policy, VDEV_POLICY_ANY);
+	assert_int_equal(a.mtu, 0);
+	assert_false(a.mac_set);
+}
+
+static void
+test_values(void **state)
+{
+	struct vhost_devargs a;
+
+	assert_int_equal(parse("eth_vhost0,iface=x,queues=128,client=1,tso=0,iommu-support=0,"
+			       "mode=0660,owner=0,group=root,format=modern-only,mtu=9000,"
+			       "mac=02:00:00:00:00:01,postcopy-support=0,linear-buffer=1",
+			       &a),
+			 0);
+	assert_int_equal(a.queues, 128);
+	assert_true(a.client);
+	assert_true(a.without & VDEV_F(ACCESS_PLATFORM));
+	assert_false(a.without & VDEV_F(VERSION_1));
+	assert_int_equal(a.mode, 0660);
+	assert_int_equal(a.owner, 0);
+	assert_int_equal(a.group, 0);
+	assert_int_equal(a.policy, VDEV_POLICY_MODERN_ONLY);
+	assert_int_equal(a.mtu, 9000);
+	assert_true(a.mac_set);
+	assert_int_equal(a.mac.addr_bytes[0], 2);
+}
+
+static void
+test_protocol_features(void **state)
+{
+	static const struct {
+		const char *text;
+		uint32_t options;
+	} cases[] = {
+		{DEVICE ",config=1", VHU_OPTION_CONFIG},
+		{DEVICE ",device-state=1", VHU_OPTION_DEVICE_STATE},
+		{DEVICE ",base-inflight=1", VHU_OPTION_BASE_INFLIGHT},
+		{DEVICE ",gpa-addresses=1", VHU_OPTION_GPA_ADDRESSES},
+		{DEVICE ",config=1,gpa-addresses=1,config=0", VHU_OPTION_GPA_ADDRESSES},
+	};
+	struct vhost_devargs a;
+	size_t i;
+
+	for (i = 0; i < RTE_DIM(cases); i++) {
+		assert_int_equal(parse(cases[i].text, &a), 0);
+		assert_int_equal(a.options, cases[i].options);
+	}
+}
+
+/* One clear sentence that names the device and the key. */
+static void
+test_refused(void **state)
+{
+	static const struct {
+		const char *text, *says;
+	} cases[] = {
+		{"net_tap0,iface=x", "net_vhost0"},
+		{"net_vhost0", "iface=PATH is missing"},
+		{"net_vhost0,iface=", "iface="},
+		{DEVICE ",queues=0", "queues=0"},
+		{DEVICE ",queues=129", "1 to 128"},
+		{DEVICE ",queues=-1", "queues=-1"},
+		{DEVICE ",client=yes", "0 or 1"},
+		{DEVICE ",mode=8", "octal"},
+		{DEVICE ",mode=01777", "octal"},
+		{DEVICE ",owner=no such user", "owner"},
+		{DEVICE ",format=big", "modern-only"},
+		{DEVICE ",mtu=67", "68 to 65535"},
+		{DEVICE ",mac=ff:ff:ff:ff:ff:ff", "unicast"},
+		{DEVICE ",config=2", "config=2"},
+		{DEVICE ",gpa-addresses=", "gpa-addresses"},
+		{DEVICE ",postcopy-support=1", "postcopy"},
+		{DEVICE ",dmas=txq0", "DMA"},
+		{DEVICE ",colour=red", "unknown key 'colour'"},
+	};
+	struct vhost_devargs a;
+	size_t i;
+
+	for (i = 0; i < RTE_DIM(cases); i++) {
+		assert_int_equal(parse(cases[i].text, &a), -EINVAL);
+		if (strstr(err, cases[i].says) == NULL)
+			fail_msg("'%s': '%s'", cases[i].text, err);
+	}
+}
+
+static void
+test_too_long(void **state)
+{
+	char text[2 * VHOST_DEVARGS_MAX];
+	struct vhost_devargs a;
+
+	snprintf(text, sizeof(text), "net_vhost0,iface=/%0*d", (int)sizeof(a.path), 0);
+	assert_int_equal(parse(text, &a), -EINVAL);
+	assert_non_null(strstr(err, "107 bytes"));
+	snprintf(text, sizeof(text), "net_vhost0,iface=/%0*d", VHOST_DEVARGS_MAX, 0);
+	assert_int_equal(parse(text, &a), -EINVAL);
+	assert_non_null(strstr(err, "too long"));
+	snprintf(text, sizeof(text), "net_vhost%0*d,iface=x", PORT_NAME_MAX, 0);
+	assert_int_equal(parse(text, &a), -EINVAL);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_defaults),          cmocka_unit_test(test_values),
+		cmocka_unit_test(test_protocol_features), cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_too_long),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
