@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <bsd/string.h>
 #include <rte_eal.h>
@@ -106,6 +107,19 @@ make_mempool(struct app *app)
 		return fail(app, "cannot make %u mbufs: %s (see --total-num-mbufs)",
 			    o->total_num_mbufs, rte_strerror(rte_errno));
 	return 0;
+}
+
+/* A guest's rings and memory take a dozen descriptors: the customary 1024 end below 100 ports. */
+static void
+raise_fd_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == limit.rlim_max)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		log_warn(NULL, "the limit of open files stays: %s", strerror(errno));
 }
 
 static void
@@ -229,6 +243,7 @@ init(struct app *app, int argc, char **argv)
 	ret = sigbus_install();
 	if (ret < 0)
 		return fail(app, "SIGBUS handler: %s", strerror(-ret));
+	raise_fd_limit();
 	find_state_dir(app);
 	for (size_t i = 0; i < RTE_DIM(steps); i++) {
 		if (steps[i](app) < 0)
@@ -282,9 +297,20 @@ run(struct app *app)
 
 /* --- end --- */
 
+/* All leave the snapshot at once: to build one more for each of a thousand takes seconds. */
+static void
+retire_ports(struct app *app)
+{
+	for (uint16_t id = 0; id < app->sw.nports; id++)
+		if (app->sw.port[id] != NULL)
+			app->sw.port[id]->started = false;
+	sw_publish(&app->sw);
+}
+
 static void
 close_ports(struct app *app)
 {
+	retire_ports(app);
 	for (uint16_t id = 0; id < app->sw.nports; id++) {
 		if (app->sw.port[id] == NULL)
 			continue;

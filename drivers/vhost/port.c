@@ -255,7 +255,7 @@ new_device(struct vhost_port *v, const struct vhost_env *env)
 	return vdev_new(&cfg);
 }
 
-/* The PMD's default: "VHOST" and the port number, as in 56:48:4F:53:54:00. */
+/* The PMD's default, "VHOST" and the port number, as in 56:48:4F:53:54:00, beyond 255 ports too. */
 static void
 set_mac(struct vhost_port *v)
 {
@@ -266,6 +266,7 @@ set_mac(struct vhost_port *v)
 		return;
 	}
 	memcpy(v->port.mac.addr_bytes, base, sizeof(base));
+	v->port.mac.addr_bytes[4] += (uint8_t)(v->port.id >> 8);
 	v->port.mac.addr_bytes[5] = (uint8_t)v->port.id;
 }
 
