@@ -63,13 +63,15 @@ struct dp_port {
 struct dp_poll {
 	struct pktq *q;
 	const struct dp_port *port;
-	bool discard; /* started but disabled: drop what it sends (DROP_RX_DISABLED) */
+	bool discard;    /* started but disabled: drop what it sends (DROP_RX_DISABLED) */
+	uint16_t misses; /* [worker] in its own list: how often in a row nothing was found */
 };
 
 struct dp_worker {
 	uint32_t n;
 	bool must_poll; /* a queue that cannot wake the worker: it only naps (DP_NAP_MS) */
 	struct dp_poll *poll;
+	struct dp_poll *list; /* [worker] room for its copy of poll, in an order of its own */
 	/* egress queues this worker flushes while they hold frames (pktq.held) */
 	uint32_t nflush;
 	struct pktq **flush;

@@ -35,6 +35,8 @@ struct worker {
 	struct rte_mempool *mp; /* software offload, held frames; never NULL */
 	uint16_t burst;         /* frames taken from a queue at once, 0: PKT_BATCH_MAX */
 	uint64_t generation;    /* of the snapshot the last turn used */
+	uint32_t nlively;       /* of its list in that snapshot: polled every turn */
+	uint32_t next_quiet;    /* of the rest: where the next turn goes on */
 	struct fwd_flow flow[FORWARD_FLOWS];
 	uint32_t next_flow; /* of mode flowgen */
 	/* counters for "show worker", relaxed readers */
@@ -85,7 +87,16 @@ void forward_make_frame(struct pkt *p, struct pkt_hdrs *h, struct pkt_seg *paylo
  */
 void forward_learn_queue(const struct dp_port *in, const struct pktq *rxq, struct pkt_batch *batch);
 
-/** One turn: poll every queue of the worker once. Returns the number of chains handled. */
+#define FORWARD_QUIET_AFTER 64 /* polls in vain after which a queue counts as quiet */
+#define FORWARD_QUIET_FROM 8   /* with no more queues than these, none does */
+#define FORWARD_QUIET_LOOK 64  /* quiet queues looked at in a turn that found nothing */
+#define FORWARD_QUIET_PAY 32   /* frames for which a turn looks at one quiet queue more */
+
+/**
+ * One turn: poll every lively queue of the worker once, and some of the quiet ones, so that what
+ * a frame costs does not depend on how many guests are silent. Returns the number of chains
+ * handled.
+ */
 uint32_t worker_turn(struct worker *w, const struct dataplane *dp);
 
 /**
@@ -97,8 +108,8 @@ uint32_t worker_turn(struct worker *w, const struct dataplane *dp);
 bool worker_idle(struct worker *w, const struct dataplane *dp);
 
 /**
- * The two halves of worker_idle(). arm: true when frames arrived and the worker must not sleep (all
- * disarmed again).
+ * The two halves of worker_idle(). arm: true when frames arrived and the worker must not sleep.
+ * disarm, also after that: the lively queues; quiet ones stay armed until they have frames.
  */
 bool worker_arm(struct worker *w, const struct dataplane *dp);
 void worker_disarm(struct worker *w, const struct dataplane *dp);

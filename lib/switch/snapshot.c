@@ -93,7 +93,7 @@ allocate(struct build *b)
 		return false;
 	b->dp->arena = calloc(1, piece(DP_PORTS_MAX * ptr) + piece(b->nmembers * ptr) +
 					 piece(b->nmembers * sizeof(struct dp_port)) +
-					 piece(b->nrx * (ptr + sizeof(struct dp_poll))) +
+					 piece(b->nrx * (ptr + 2 * sizeof(struct dp_poll))) +
 					 piece(b->ntx * 2 * ptr));
 	if (b->dp->arena == NULL)
 		return false;
@@ -273,6 +273,7 @@ fill(struct build *b)
 	dp->nworkers = b->s->dp.nworkers;
 	for (uint32_t w = 0; w < dp->nworkers; w++) {
 		dp->worker[w].poll = take(b, b->load[w] * sizeof(struct dp_poll));
+		dp->worker[w].list = take(b, b->load[w] * sizeof(struct dp_poll));
 		dp->worker[w].flush = take(b, b->flush[w] * sizeof(struct pktq *));
 	}
 	for (uint16_t m = 0; m < b->nmembers; m++)

@@ -32,9 +32,9 @@ poll_one(struct worker *w, const struct dataplane *dp, const struct dp_poll *pol
 	n = ops->rx(poll->q, &w->batch);
 	if (n == 0)
 		return 0;
+	w->frames += w->batch.n; /* rx_done() empties it */
 	forward(w, dp, poll);
 	ops->rx_done(poll->q, &w->batch);
-	w->frames += w->batch.n;
 	return n;
 }
 
@@ -62,32 +62,6 @@ flush_one(struct pktq *q)
 		rte_spinlock_unlock(&q->lock);
 }
 
-uint32_t
-worker_turn(struct worker *w, const struct dataplane *dp)
-{
-	const struct dp_worker *dw = &dp->worker[w->id];
-	uint32_t total = 0;
-
-	w->turns++;
-	if (unlikely(dp->mode == NULL))
-		return 0;
-	if (unlikely(w->generation != dp->generation)) {
-		/* queues that are new here may have been armed by control or another worker */
-		w->generation = dp->generation;
-		worker_disarm(w, dp);
-	}
-	w->batch.max = w->burst != 0 ? w->burst : PKT_BATCH_MAX;
-	for (uint32_t i = 0; i < dw->n; i++) {
-		if (i + 1 < dw->n)
-			rte_prefetch0(dw->poll[i + 1].q);
-		total += poll_one(w, dp, &dw->poll[i]);
-	}
-	for (uint32_t i = 0; i < dw->nflush; i++)
-		flush_one(dw->flush[i]);
-	w->busy_turns += total != 0;
-	return total;
-}
-
 static void
 disarm(struct pktq *q)
 {
@@ -97,6 +71,127 @@ disarm(struct pktq *q)
 		ops->disarm(q);
 }
 
+/* --- lively and quiet queues: list[0 .. nlively - 1] and the rest of it --- */
+
+static void
+swap(struct dp_poll *list, uint32_t a, uint32_t b)
+{
+	struct dp_poll tmp = list[a];
+
+	list[a] = list[b];
+	list[b] = tmp;
+}
+
+/* In a new snapshot all count as lively. Control or another worker may have armed some of them. */
+static void
+begin(struct worker *w, const struct dataplane *dp)
+{
+	const struct dp_worker *dw = &dp->worker[w->id];
+
+	w->generation = dp->generation;
+	w->nlively = dw->n;
+	w->next_quiet = 0;
+	for (uint32_t i = 0; i < dw->n; i++)
+		dw->list[i] = dw->poll[i];
+	worker_disarm(w, dp);
+}
+
+/*
+ * One poll in vain more. True: it makes list[i] quiet, another one is there now. What cannot be
+ * armed is found by polling only, and a worker that naps does not poll often.
+ */
+static bool
+goes_quiet(struct worker *w, const struct dataplane *dp, uint32_t i)
+{
+	const struct dp_worker *dw = &dp->worker[w->id];
+
+	if (likely(++dw->list[i].misses < FORWARD_QUIET_AFTER) || dw->n <= FORWARD_QUIET_FROM ||
+	    dp->mode->generate != NULL || pktq_ops(dw->list[i].q)->arm == NULL)
+		return false;
+	swap(dw->list, i, --w->nlively);
+	return true;
+}
+
+static void
+wake(struct worker *w, const struct dp_worker *dw, uint32_t i)
+{
+	dw->list[i].misses = 0;
+	disarm(dw->list[i].q);
+	swap(dw->list, i, w->nlively++);
+}
+
+static uint32_t
+poll_lively(struct worker *w, const struct dataplane *dp)
+{
+	struct dp_poll *list = dp->worker[w->id].list;
+	uint32_t total = 0;
+
+	for (uint32_t i = 0; i < w->nlively;) {
+		uint32_t n;
+
+		if (i + 1 < w->nlively)
+			rte_prefetch0(list[i + 1].q);
+		n = poll_one(w, dp, &list[i]);
+		total += n;
+		if (likely(n != 0))
+			list[i].misses = 0;
+		if (likely(n != 0) || !goes_quiet(w, dp, i))
+			i++;
+	}
+	return total;
+}
+
+/* A turn that found @p frames among the lively queues can afford this many of the @p n others. */
+static uint32_t
+quiet_looks(uint32_t n, uint32_t frames)
+{
+	uint32_t looks = frames == 0 ? FORWARD_QUIET_LOOK : 1 + frames / FORWARD_QUIET_PAY;
+
+	return RTE_MIN(looks, n);
+}
+
+static uint32_t
+poll_quiet(struct worker *w, const struct dataplane *dp, uint32_t frames)
+{
+	const struct dp_worker *dw = &dp->worker[w->id];
+	uint32_t total = 0;
+
+	for (uint32_t k = quiet_looks(dw->n - w->nlively, frames); k > 0; k--) {
+		uint32_t n, i = w->next_quiet < dw->n ? w->next_quiet : 0;
+
+		i = RTE_MAX(i, w->nlively);
+		if (i == dw->n)
+			break;
+		w->next_quiet = i + 1;
+		n = poll_one(w, dp, &dw->list[i]);
+		if (n != 0)
+			wake(w, dw, i);
+		total += n;
+	}
+	return total;
+}
+
+uint32_t
+worker_turn(struct worker *w, const struct dataplane *dp)
+{
+	const struct dp_worker *dw = &dp->worker[w->id];
+	uint32_t total;
+
+	w->turns++;
+	if (unlikely(dp->mode == NULL))
+		return 0;
+	if (unlikely(w->generation != dp->generation))
+		begin(w, dp);
+	w->batch.max = w->burst != 0 ? w->burst : PKT_BATCH_MAX;
+	total = poll_lively(w, dp);
+	if (unlikely(w->nlively < dw->n))
+		total += poll_quiet(w, dp, total);
+	for (uint32_t i = 0; i < dw->nflush; i++)
+		flush_one(dw->flush[i]);
+	w->busy_turns += total != 0;
+	return total;
+}
+
 void
 worker_disarm(struct worker *w, const struct dataplane *dp)
 {
@@ -104,8 +199,8 @@ worker_disarm(struct worker *w, const struct dataplane *dp)
 
 	if (dp->mode == NULL)
 		return;
-	for (uint32_t i = 0; i < dw->n; i++)
-		disarm(dw->poll[i].q);
+	for (uint32_t i = 0; i < w->nlively; i++)
+		disarm(dw->list[i].q);
 }
 
 /* A worker that has something to do other than frames that arrive. */
@@ -127,18 +222,19 @@ worker_arm(struct worker *w, const struct dataplane *dp)
 
 	if (dp->mode == NULL)
 		return false; /* only control can give it something to do */
+	if (unlikely(w->generation != dp->generation))
+		begin(w, dp);
 	if (is_busy(dp, dw))
 		return true;
 	for (uint32_t i = 0; i < dw->n; i++) {
-		struct pktq *q = dw->poll[i].q;
+		struct pktq *q = dw->list[i].q;
 
 		if (pktq_ops(q)->arm == NULL || !pktq_ops(q)->arm(q))
 			continue;
-		while (true) {
-			disarm(dw->poll[i].q);
-			if (i-- == 0)
-				return true;
-		}
+		if (i >= w->nlively)
+			wake(w, dw, i);
+		worker_disarm(w, dp);
+		return true;
 	}
 	return false;
 }

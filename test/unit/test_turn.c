@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Which queues a worker polls in a turn: the lively ones always, of the quiet
+ * ones a few, and none is forgotten. The test is the worker.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+
+#include "switch/forward.h"
+
+#define QUEUES 100
+#define BURST 32
+#define BUSY_LOOKS (1 + BURST / FORWARD_QUIET_PAY)
+
+struct fakeq {
+	struct pktq q;
+	uint32_t frames; /* waiting */
+	uint32_t polled;
+	bool armed;
+};
+
+static struct fakeq queues[QUEUES];
+static struct dp_poll poll[QUEUES], list[QUEUES];
+static struct dataplane dp;
+static struct worker *w;
+
+static uint16_t
+fake_rx(struct pktq *q, struct pkt_batch *b)
+{
+	struct fakeq *f = (struct fakeq *)q;
+
+	f->polled++;
+	b->n = b->ndone = (uint16_t)RTE_MIN(f->frames, (uint32_t)b->max);
+	f->frames -= b->n;
+	return b->n;
+}
+
+static void
+fake_rx_done(struct pktq *q, struct pkt_batch *b)
+{
+	b->n = b->ndone = 0;
+}
+
+static bool
+fake_arm(struct pktq *q)
+{
+	struct fakeq *f = (struct fakeq *)q;
+
+	f->armed = true;
+	return f->frames != 0;
+}
+
+static void
+fake_disarm(struct pktq *q)
+{
+	((struct fakeq *)q)->armed = false;
+}
+
+static const struct pktq_ops ops = {
+	.rx = fake_rx,
+	.rx_done = fake_rx_done,
+	.arm = fake_arm,
+	.disarm = fake_disarm,
+};
+static const struct pktq_ops deaf_ops = {.rx = fake_rx, .rx_done = fake_rx_done};
+
+static void
+swallow(struct worker *worker, const struct dataplane *plane, const struct dp_port *in,
+	struct pktq *rxq, struct pkt_batch *batch)
+{
+}
+
+static void
+make_nothing(struct worker *worker, const struct dataplane *plane, const struct dp_port *port,
+	     struct pktq *rxq)
+{
+}
+
+static const struct fwd_mode mode = {.name = "test", .forward = swallow};
+static const struct fwd_mode generator = {.name = "generator",
+					  .forward = swallow,
+					  .generate = make_nothing};
+
+static int
+setup(void **state)
+{
+	w = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*w));
+	memset(w, 0, sizeof(*w));
+	w->burst = BURST;
+	memset(queues, 0, sizeof(queues));
+	memset(list, 0, sizeof(list));
+	dp = (struct dataplane){.generation = 1, .mode = &mode, .nworkers = 1};
+	dp.worker[0] = (struct dp_worker){.n = QUEUES, .poll = poll, .list = list};
+	for (uint32_t i = 0; i < QUEUES; i++) {
+		atomic_init(&queues[i].q.ops, &ops);
+		poll[i] = (struct dp_poll){.q = &queues[i].q};
+	}
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	free(w);
+	return 0;
+}
+
+static void
+forget_polls(void)
+{
+	for (uint32_t i = 0; i < QUEUES; i++)
+		queues[i].polled = 0;
+}
+
+/* Turns in which queues[0] has a burst each. */
+static void
+busy_turns(uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		queues[0].frames += BURST;
+		assert_true(worker_turn(w, &dp) >= BURST);
+	}
+}
+
+static void
+idle_turns(uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		assert_int_equal(worker_turn(w, &dp), 0);
+}
+
+/* All but queues[0] have become quiet. */
+static void
+all_quiet(void)
+{
+	busy_turns(FORWARD_QUIET_AFTER);
+	assert_int_equal(w->nlively, 1);
+	forget_polls();
+}
+
+static void
+test_few_are_always_polled(void **state)
+{
+	dp.worker[0].n = FORWARD_QUIET_FROM;
+	busy_turns(10 * FORWARD_QUIET_AFTER);
+	assert_int_equal(w->frames, 10 * FORWARD_QUIET_AFTER * BURST);
+	for (uint32_t i = 0; i < FORWARD_QUIET_FROM; i++)
+		assert_int_equal(queues[i].polled, 10 * FORWARD_QUIET_AFTER);
+}
+
+/* Nobody is quiet before its time, and a frame in between starts it anew. */
+static void
+test_goes_quiet(void **state)
+{
+	busy_turns(FORWARD_QUIET_AFTER - 1);
+	assert_int_equal(w->nlively, QUEUES);
+	queues[50].frames = 1;
+	busy_turns(1);
+	assert_int_equal(w->nlively, 2);
+	assert_int_equal(queues[50].frames, 0);
+	busy_turns(FORWARD_QUIET_AFTER - 1);
+	assert_int_equal(w->nlively, 2);
+	busy_turns(1);
+	assert_int_equal(w->nlively, 1);
+}
+
+/* A busy turn looks at few of the others, whatever their number, and at each as often. */
+static void
+test_busy_turn_is_cheap(void **state)
+{
+	uint32_t looks = 0, least = UINT32_MAX, most = 0;
+
+	all_quiet();
+	busy_turns(1000);
+	assert_int_equal(queues[0].polled, 1000);
+	for (uint32_t i = 1; i < QUEUES; i++) {
+		looks += queues[i].polled;
+		least = RTE_MIN(least, queues[i].polled);
+		most = RTE_MAX(most, queues[i].polled);
+	}
+	assert_int_equal(looks, 1000 * BUSY_LOOKS);
+	assert_in_range(most - least, 0, 1);
+}
+
+/* With nothing else to do, frames of a quiet queue are found soon. */
+static void
+test_idle_turn_looks_around(void **state)
+{
+	uint32_t looks = 0;
+
+	all_quiet();
+	idle_turns(1);
+	for (uint32_t i = 1; i < QUEUES; i++)
+		looks += queues[i].polled;
+	assert_int_equal(looks, FORWARD_QUIET_LOOK);
+	idle_turns(1);
+	for (uint32_t i = 1; i < QUEUES; i++)
+		assert_in_range(queues[i].polled, 1, 2);
+}
+
+static void
+test_wakes(void **state)
+{
+	all_quiet();
+	queues[70].frames = 1;
+	queues[70].armed = true;
+	busy_turns((QUEUES + BUSY_LOOKS - 1) / BUSY_LOOKS);
+	assert_int_equal(queues[70].frames, 0);
+	assert_false(queues[70].armed);
+	assert_int_equal(w->nlively, 2);
+	forget_polls();
+	busy_turns(10);
+	assert_int_equal(queues[70].polled, 10);
+}
+
+/* All at once: each is served, and they share out the worker as before. */
+static void
+test_all_wake(void **state)
+{
+	all_quiet();
+	for (uint32_t i = 0; i < QUEUES; i++)
+		queues[i].frames = 1000 * BURST;
+	for (uint32_t i = 0; i < QUEUES; i++)
+		worker_turn(w, &dp);
+	assert_int_equal(w->nlively, QUEUES);
+	forget_polls();
+	for (uint32_t i = 0; i < 10; i++)
+		assert_int_equal(worker_turn(w, &dp), QUEUES * BURST);
+	for (uint32_t i = 0; i < QUEUES; i++)
+		assert_int_equal(queues[i].polled, 10);
+}
+
+/* Between two naps quiet queues stay armed; one that has frames is lively at once. */
+static void
+test_sleep(void **state)
+{
+	all_quiet();
+	assert_false(worker_arm(w, &dp));
+	for (uint32_t i = 0; i < QUEUES; i++)
+		assert_true(queues[i].armed);
+	worker_disarm(w, &dp);
+	assert_false(queues[0].armed);
+	for (uint32_t i = 1; i < QUEUES; i++)
+		assert_true(queues[i].armed);
+	queues[99].frames = 1;
+	assert_true(worker_arm(w, &dp));
+	assert_false(queues[0].armed);
+	assert_false(queues[99].armed);
+	assert_true(queues[1].armed);
+	assert_int_equal(w->nlively, 2);
+	assert_int_equal(worker_turn(w, &dp), 1);
+	assert_int_equal(queues[99].frames, 0);
+}
+
+/* The list belongs to a snapshot: with the next one all are lively, and disarmed. */
+static void
+test_new_snapshot(void **state)
+{
+	all_quiet();
+	assert_false(worker_arm(w, &dp));
+	worker_disarm(w, &dp);
+	dp.generation++;
+	dp.worker[0].n = QUEUES - 1; /* a queue has gone */
+	busy_turns(1);
+	assert_int_equal(w->nlively, QUEUES - 1);
+	for (uint32_t i = 0; i < QUEUES - 1; i++) {
+		assert_int_equal(queues[i].polled, 1);
+		assert_false(queues[i].armed);
+	}
+	assert_int_equal(queues[QUEUES - 1].polled, 0);
+}
+
+/* Every queue of a generator has something to do in each turn. */
+static void
+test_generator(void **state)
+{
+	dp.mode = &generator;
+	idle_turns(2 * FORWARD_QUIET_AFTER);
+	assert_int_equal(w->nlively, QUEUES);
+}
+
+/* A queue that cannot be armed is polled as long as the worker is awake. */
+static void
+test_deaf(void **state)
+{
+	atomic_store(&queues[7].q.ops, &deaf_ops);
+	busy_turns(FORWARD_QUIET_AFTER);
+	assert_int_equal(w->nlively, 2);
+	forget_polls();
+	busy_turns(10);
+	assert_int_equal(queues[7].polled, 10);
+}
+
+#define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_few_are_always_polled),
+		TEST(test_goes_quiet),
+		TEST(test_busy_turn_is_cheap),
+		TEST(test_idle_turn_looks_around),
+		TEST(test_wakes),
+		TEST(test_all_wake),
+		TEST(test_sleep),
+		TEST(test_new_snapshot),
+		TEST(test_generator),
+		TEST(test_deaf),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
