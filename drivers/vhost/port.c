@@ -11,6 +11,7 @@
 #include <rte_arp.h>
 
 #include "base/log.h"
+#include "vhost/save.h"
 #include "vhost/state.h"
 #include "vdev/netcfg.h"
 #include "vdev/vdev.h"
@@ -81,11 +82,25 @@ dev_rarp(struct vdev *d, const uint8_t mac[6])
 		log_peer(&d->log_limit, v->port.name, "the guest's move could not be announced");
 }
 
+static void
+dev_save(struct vdev *d, struct vdev_blob *b)
+{
+	vhost_save(&dev_port(d)->port, b);
+}
+
+static void
+dev_load(struct vdev *d, uint16_t type, const void *data, uint32_t len)
+{
+	vhost_load(&dev_port(d)->port, type, data, len);
+}
+
 static const struct vdev_ops vhost_dev_ops = {
 	.publish = dev_publish,
 	.grace = dev_grace,
 	.wake = dev_wake,
 	.changed = dev_changed,
+	.save = dev_save,
+	.load = dev_load,
 	.rarp = dev_rarp,
 };
 

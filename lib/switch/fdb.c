@@ -266,10 +266,16 @@ remove_entry(struct fdb *f, uint32_t index)
 	f->stats.entries--;
 }
 
+uint32_t
+fdb_port_limit(const struct fdb *f, uint16_t port)
+{
+	return f->own_limit[port] != 0 ? f->own_limit[port] : f->port_limit;
+}
+
 static bool
 port_is_full(const struct fdb *f, uint16_t port)
 {
-	uint32_t limit = f->own_limit[port] != 0 ? f->own_limit[port] : f->port_limit;
+	uint32_t limit = fdb_port_limit(f, port);
 
 	return limit != 0 && f->count[port] >= limit;
 }
@@ -397,6 +403,20 @@ uint32_t
 fdb_get_port_limit(const struct fdb *f, uint16_t port)
 {
 	return f->own_limit[port];
+}
+
+bool
+fdb_learn(struct fdb *f, const struct rte_ether_addr *mac, uint16_t domain, uint16_t port)
+{
+	const struct fdb_req r = {.key = fdb_key_make(mac, domain), .port = port};
+	bool changed;
+
+	if (port >= DP_PORTS_MAX || !rte_is_valid_assigned_ether_addr(mac))
+		return false;
+	changed = learn(f, &r);
+	if (changed)
+		bump_epoch(f);
+	return changed;
 }
 
 static int

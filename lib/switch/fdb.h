@@ -77,6 +77,15 @@ int fdb_set_port_limit(struct fdb *f, uint16_t port, uint32_t limit);
 /** The override, 0: none. @p port < DP_PORTS_MAX. */
 uint32_t fdb_get_port_limit(const struct fdb *f, uint16_t port);
 
+/** What holds for @p port: its own limit or that of all; 0: none. */
+uint32_t fdb_port_limit(const struct fdb *f, uint16_t port);
+
+/**
+ * Learn an address as if it had been seen on @p port, within the limits. False: not a unicast
+ * address, no room, or it stays where it is.
+ */
+bool fdb_learn(struct fdb *f, const struct rte_ether_addr *mac, uint16_t domain, uint16_t port);
+
 /** Add, or make an existing entry static. -EINVAL (not a unicast address), -ENOSPC. */
 int fdb_add_static(struct fdb *f, const struct rte_ether_addr *mac, uint16_t domain, uint16_t port);
 

@@ -119,7 +119,7 @@ struct sw {
 	uint16_t nports;    /* highest id in use, plus one */
 	struct port *port[DP_PORTS_MAX];
 	uint16_t first_id; /* the lowest id sw_port_add() gives */
-	/* ports that forward, in this order, if a list was made ("set portlist"); else all, by id */
+	/* ports that forward, in this order, if a list was made ("set portlist"); else all by id */
 	bool listed;
 	uint16_t nlist;
 	uint16_t list[DP_PORTS_MAX];
@@ -132,7 +132,7 @@ int sw_init(struct sw *s, uint32_t nworkers, const struct fdb_config *fdb_cfg,
 	    struct rte_mempool *mp, struct ev_loop *loop);
 void sw_fini(struct sw *s); /* closes all ports; workers are offline */
 
-/** Give @p p the lowest free id from s->first_id on, start and add it. 0, -EEXIST (name), -ENOSPC. */
+/** Give @p p the lowest free id from s->first_id on, start and add it. 0, -EEXIST, -ENOSPC. */
 int sw_port_add(struct sw *s, struct port *p);
 /** Take @p p out of the snapshot, flush its addresses, close and free it. */
 void sw_port_remove(struct sw *s, struct port *p);

@@ -11,7 +11,7 @@ is_listed(const struct sw *s, uint16_t id)
 	for (uint16_t i = 0; i < s->nlist; i++)
 		if (s->list[i] == id)
 			return true;
-	return s->nlist == 0;
+	return !s->listed;
 }
 
 /** Whether frames of @p a may leave at @p b in the mode that learns addresses. */

@@ -111,8 +111,7 @@ test_order(void **state)
 	assert_non_null(strstr(why(), "forwarding is stopped"));
 	ports[0].why = "its own reason";
 	assert_string_equal(why(), "its own reason");
-	sw.list[0] = 1;
-	sw.nlist = 1;
+	sw_list_ports(&sw, (const uint16_t[]){1}, 1);
 	assert_non_null(strstr(why(), "set portlist"));
 	ports[0].p.started = false;
 	assert_non_null(strstr(why(), "port start"));

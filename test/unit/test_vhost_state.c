@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A guest's state from one port to another, by a frontend's messages: what the
+ * switch had learned of it arrives, what is damaged changes nothing.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <rte_hash_crc.h>
+
+#include "eal.h"
+#include "gm.h"
+#include "vdev/save.h"
+#include "vdev/vdev.h"
+#include "vhost/vhost.h"
+#include "vhost_user/frontend.h"
+
+#define ADDRESSES 3
+#define PINNED 3 /* one address more, which is pinned to the source */
+#define LIMIT 50
+#define FRAMES 12345
+#define GPA 0x40000000ull
+#define HEADER 16
+#define PROTOCOL (VHU_PF(REPLY_ACK) | VHU_PF(DEVICE_STATE) | VHU_PF(CONFIG))
+
+enum { SOURCE, TARGET, PORTS };
+
+static char dir[] = "/tmp/test_vhost_state.XXXXXX";
+static char path[PORTS][64];
+static struct sw sw;
+static struct port *port[PORTS];
+static pthread_t control;
+static atomic_bool stop;
+static struct gm mem;
+static uint8_t *state;
+static size_t len;
+
+/* --- the switch: control has a thread, there is no worker --- */
+
+static void *
+control_thread(void *arg)
+{
+	while (!atomic_load(&stop))
+		ev_run_once(sw.loop, 1);
+	return NULL;
+}
+
+static void
+control_start(void)
+{
+	atomic_store(&stop, false);
+	assert_int_equal(pthread_create(&control, NULL, control_thread, NULL), 0);
+}
+
+/* From here on the test is control. */
+static void
+control_stop(void)
+{
+	atomic_store(&stop, true);
+	pthread_join(control, NULL);
+}
+
+static struct port *
+new_port(uint32_t i, const char *more)
+{
+	const struct vhost_env env = {.sw = &sw};
+	struct vhost_devargs a;
+	char text[200], err[200];
+
+	vhost_devargs_init(&a);
+	snprintf(text, sizeof(text), "net_vhost%u,iface=%s%s", i, path[i], more);
+	assert_int_equal(vhost_devargs_parse(text, &a, err, sizeof(err)), 0);
+	return vhost_port_new(&env, &a, err, sizeof(err));
+}
+
+static struct rte_ether_addr
+address(uint32_t i)
+{
+	return (struct rte_ether_addr){{2, 0, 0, 0, 0, (uint8_t)i}};
+}
+
+static uint16_t
+whereabouts(uint32_t i)
+{
+	const struct rte_ether_addr mac = address(i);
+	fdb_key key = fdb_key_make(&mac, 0);
+	uint16_t found;
+
+	fdb_lookup(sw.fdb, &key, 1, &found);
+	return found;
+}
+
+static int
+setup(void **ctx)
+{
+	const struct fdb_config cfg = {.limit = 100, .ageing_s = 300};
+	struct rte_ether_addr mac;
+
+	if (sw_init(&sw, 1, &cfg, NULL, ev_loop_new()) != 0)
+		return -1;
+	for (uint32_t i = 0; i < PORTS; i++)
+		port[i] = new_port(i, ",device-state=1");
+	fdb_maintain(sw.fdb, ev_now_ns()); /* addresses are as old as the time is late */
+	for (uint32_t i = 0; i < ADDRESSES; i++) {
+		mac = address(i);
+		assert_true(fdb_learn(sw.fdb, &mac, 0, SOURCE));
+	}
+	mac = address(PINNED);
+	assert_int_equal(fdb_add_static(sw.fdb, &mac, 0, SOURCE), 0);
+	fdb_set_port_limit(sw.fdb, SOURCE, LIMIT);
+	return gm_init(&mem, GPA, 1u << 20, false);
+}
+
+static int
+teardown(void **ctx)
+{
+	struct ev_loop *loop = sw.loop;
+
+	sw_fini(&sw);
+	ev_loop_free(loop);
+	gm_fini(&mem);
+	free(state);
+	state = NULL;
+	return 0;
+}
+
+/* --- the frontend --- */
+
+static void
+attach(struct vhf *f, uint32_t i)
+{
+	const struct vhf_config cfg = {.path = path[i], .timeout_ms = 5000};
+	const struct vhf_wish wish = {.required = 1ull << VDEV_BIT_VERSION_1,
+				      .protocol_features = PROTOCOL,
+				      .queue_pairs = 1};
+	const struct vhu_mem_region r = {mem.gpa, mem.size, (uintptr_t)mem.hva, 0};
+
+	memset(f, 0, sizeof(*f));
+	assert_int_equal(vhf_open(f, &cfg), 0);
+	assert_int_equal(vhf_negotiate(f, &wish), 0);
+	assert_int_equal(vhf_set_mem(f, &r, &mem.fd, 1), 0);
+}
+
+/* The two rings of a guest that has just booted. */
+static void
+start_and_stop(struct vhf *f)
+{
+	for (uint32_t i = 0; i < 2; i++) {
+		const uint64_t at = (uintptr_t)mem.hva + i * 0x10000;
+		const struct vhf_ring ring = {VQ_SPLIT, 64,    0,  at, at + 0x1000, at + 0x2000,
+					      0,        false, -1, -1, -1};
+		uint32_t base;
+
+		assert_int_equal(vhf_ring_start(f, i, &ring), 0);
+		assert_int_equal(vhf_ring_stop(f, i, &ring, &base), 0);
+	}
+}
+
+/* SET_DEVICE_STATE_FD; what the back-end answers. */
+static uint64_t
+state_fd(struct vhf *f, uint32_t direction, int fd)
+{
+	struct vhu_msg m = {.header = {VHU_SET_DEVICE_STATE_FD, 0, sizeof(struct vhu_device_state)},
+			    .payload.device_state = {direction, VHU_STATE_PHASE_STOPPED}};
+
+	vhf_request(f, &m, &fd, 1);
+	return m.payload.u64;
+}
+
+static uint64_t
+check_state(struct vhf *f)
+{
+	struct vhu_msg m = {.header = {VHU_CHECK_DEVICE_STATE, 0, 0}};
+
+	vhf_request(f, &m, NULL, 0);
+	return m.payload.u64;
+}
+
+/* A guest that ran at the source stops there and its state is fetched. */
+static void
+save(void)
+{
+	struct vhf f;
+	ssize_t n;
+	int p[2];
+
+	state = calloc(1, VDEV_SAVE_MAX);
+	len = 0;
+	control_start();
+	attach(&f, SOURCE);
+	start_and_stop(&f);
+	control_stop();
+	vhost_port_vdev(port[SOURCE])->q[1].vq->q.stats.frames = FRAMES;
+	control_start();
+	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
+	assert_int_equal(state_fd(&f, VHU_STATE_SAVE, p[1]), VHU_STATE_NOFD);
+	close(p[1]);
+	while ((n = read(p[0], state + len, VDEV_SAVE_MAX - len)) > 0)
+		len += (size_t)n;
+	close(p[0]);
+	assert_int_equal(check_state(&f), 0);
+	vhf_close(&f);
+	control_stop();
+	assert_true(len > HEADER);
+}
+
+/* What CHECK_DEVICE_STATE says after the state was brought to the target. */
+static uint64_t
+load(void)
+{
+	uint64_t verdict;
+	size_t done = 0;
+	struct vhf f;
+	int p[2];
+
+	control_start();
+	attach(&f, TARGET);
+	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
+	assert_int_equal(state_fd(&f, VHU_STATE_LOAD, p[0]), VHU_STATE_NOFD);
+	close(p[0]);
+	while (done < len) {
+		ssize_t n = write(p[1], state + done, len - done);
+
+		assert_true(n > 0);
+		done += (size_t)n;
+	}
+	close(p[1]);
+	verdict = check_state(&f);
+	vhf_close(&f);
+	control_stop();
+	return verdict;
+}
+
+static void
+reseal(void)
+{
+	uint32_t n = (uint32_t)len;
+	uint32_t crc = rte_hash_crc(state + HEADER, n - HEADER, 0);
+
+	memcpy(state + 8, &n, 4);
+	memcpy(state + 12, &crc, 4);
+}
+
+/* --- tests --- */
+
+static void
+test_moves_with_the_guest(void **ctx)
+{
+	struct port_stats s;
+
+	save();
+	assert_int_equal(load(), 0);
+	for (uint32_t i = 0; i < ADDRESSES; i++)
+		assert_int_equal(whereabouts(i), TARGET);
+	assert_int_equal(whereabouts(PINNED), SOURCE);
+	assert_int_equal(fdb_port_limit(sw.fdb, TARGET), LIMIT);
+	port_get_stats(port[TARGET], &s);
+	assert_int_equal(s.rx.frames, FRAMES);
+}
+
+static void
+test_damage_changes_nothing(void **ctx)
+{
+	struct port_stats s;
+
+	save();
+	for (size_t at = HEADER; at < len; at += len / 7) {
+		state[at] ^= 1;
+		assert_int_equal(load(), EINVAL);
+		state[at] ^= 1;
+	}
+	len--;
+	assert_int_equal(load(), EINVAL);
+	for (uint32_t i = 0; i < ADDRESSES; i++)
+		assert_int_equal(whereabouts(i), SOURCE);
+	assert_int_equal(fdb_port_limit(sw.fdb, TARGET), 0);
+	port_get_stats(port[TARGET], &s);
+	assert_int_equal(s.rx.frames, 0);
+}
+
+/* A record of a version to come is skipped, what is around it is taken. */
+static void
+test_unknown_parts(void **ctx)
+{
+	const uint32_t head[2] = {VDEV_SAVE_OWNER + 0x77, 8};
+
+	save();
+	memcpy(state + len, head, sizeof(head));
+	len += sizeof(head) + 8;
+	reseal();
+	assert_int_equal(load(), 0);
+	assert_int_equal(whereabouts(0), TARGET);
+}
+
+/* A state made up by a frontend: no multicast, no limit lifted, none exceeded. */
+static void
+test_made_up(void **ctx)
+{
+	static const uint8_t macs[][8] = {{2, 0, 0, 0, 0, 0x80},
+					  {3, 0, 0, 0, 0, 1},
+					  {0},
+					  {2, 0, 0, 0, 0, 0x81}};
+	const uint32_t records[2][2] = {{VDEV_SAVE_OWNER, 8}, {VDEV_SAVE_OWNER + 1, sizeof(macs)}};
+	const uint32_t limits[2] = {1000, 0};
+
+	fdb_set_port_limit(sw.fdb, TARGET, 1);
+	save();
+	len = HEADER;
+	memcpy(state + len, records[0], 8);
+	memcpy(state + len + 8, limits, 8);
+	memcpy(state + len + 16, records[1], 8);
+	memcpy(state + len + 24, macs, sizeof(macs));
+	len += 24 + sizeof(macs);
+	reseal();
+	assert_int_equal(load(), 0);
+	assert_int_equal(fdb_port_limit(sw.fdb, TARGET), 1);
+	assert_int_equal(whereabouts(0x80), TARGET);
+	assert_int_equal(whereabouts(0x81), FDB_PORT_NONE);
+	assert_int_equal(fdb_port_count(sw.fdb, TARGET), 1);
+}
+
+/* Nobody is offered what an option has to ask for. */
+static void
+test_only_by_option(void **ctx)
+{
+	struct vhf f;
+
+	sw_port_remove(&sw, port[TARGET]);
+	port[TARGET] = new_port(TARGET, "");
+	control_start();
+	attach(&f, TARGET);
+	assert_int_equal(f.protocol_offered & (VHU_PF(DEVICE_STATE) | VHU_PF(CONFIG)), 0);
+	vhf_close(&f);
+	control_stop();
+	sw_port_remove(&sw, port[TARGET]);
+	port[TARGET] = new_port(TARGET, ",config=1");
+	control_start();
+	attach(&f, TARGET);
+	assert_int_equal(f.protocol_offered & (VHU_PF(DEVICE_STATE) | VHU_PF(CONFIG)),
+			 VHU_PF(CONFIG));
+	vhf_close(&f);
+	control_stop();
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
+
+static int
+group_setup(void **ctx)
+{
+	if (mkdtemp(dir) == NULL)
+		return -1;
+	for (uint32_t i = 0; i < PORTS; i++)
+		snprintf(path[i], sizeof(path[i]), "%s/%u", dir, i);
+	return eal_start("0", 128);
+}
+
+static int
+group_teardown(void **ctx)
+{
+	return rmdir(dir);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(moves_with_the_guest), T(damage_changes_nothing), T(unknown_parts), T(made_up),
+		T(only_by_option),
+	};
+
+	return cmocka_run_group_tests(tests, group_setup, group_teardown);
+}
