@@ -42,7 +42,7 @@ struct cli {
 
 static const struct cli_section *const sections[] = {
 	&cli_control, &cli_display,   &cli_config, &cli_ports,
-	&cli_offload, &cli_switching, &cli_states,
+	&cli_offload, &cli_switching, &cli_limits, &cli_states,
 };
 
 /* --- running a command --- */

@@ -27,6 +27,7 @@ static const struct arg {
 	{"level", ARG_NUM, UINT32_MAX},
 	{"num", ARG_NUM, UINT32_MAX},
 	{"value", ARG_NUM, UINT32_MAX},
+	{"rate", ARG_NUM, UINT64_MAX},
 	{"length", ARG_NUM, UINT16_MAX},
 	{"seconds", ARG_NUM, UINT32_MAX},
 	{"vlan_id", ARG_NUM, UINT16_MAX},

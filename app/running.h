@@ -33,6 +33,8 @@ void config_running(const struct app *app, FILE *out);
 void offload_running(const struct app *app, FILE *out);
 /* cli_switch.c */
 void switch_running(const struct app *app, FILE *out);
+/* cli_limit.c */
+void limits_running(const struct app *app, FILE *out);
 /* cli_control.c: whether it forwards; after everything else */
 void control_running(const struct app *app, FILE *out);
 

@@ -33,6 +33,7 @@
 
 struct dataplane;
 struct fdb;
+struct limiter;
 struct worker;
 
 /**
@@ -53,18 +54,27 @@ struct dp_port {
 	struct rte_ether_addr mac;
 	struct rte_ether_addr eth_peer; /* where mode "mac" sends frames that leave here */
 	const struct dp_port
-		*peer;          /* where the wire modes send what comes in here; may be itself */
-	struct pktq **rx;       /* nrx */
-	struct pktq **tx;       /* ntx, enabled ones only, ascending by queue pair */
-	struct dp_flows *flows; /* ntx > 1; owned by the port, outlives snapshots */
+		*peer;           /* where the wire modes send what comes in here; may be itself */
+	struct pktq **rx;        /* nrx */
+	struct pktq **tx;        /* ntx, enabled ones only, ascending by queue pair */
+	struct dp_flows *flows;  /* ntx > 1; owned by the port, outlives snapshots */
+	struct limiter *limiter; /* of what comes in, NULL: none; owned by the port, too */
 };
+
+/**
+ * What a forwarding mode does with a batch: every frame is handed to a tx() or dropped, in rx order
+ * per egress. Worker.
+ */
+typedef void (*dp_forward_fn)(struct worker *w, const struct dataplane *dp,
+			      const struct dp_port *in, struct pktq *rxq, struct pkt_batch *batch);
 
 /** One entry of a worker's poll list. */
 struct dp_poll {
 	struct pktq *q;
 	const struct dp_port *port;
-	bool discard;    /* started but disabled: drop what it sends (DROP_RX_DISABLED) */
-	uint16_t misses; /* [worker] in its own list: how often in a row nothing was found */
+	dp_forward_fn forward; /* the mode's, or one that checks frames before (ingress.h) */
+	bool discard;          /* started but disabled: drop what it sends (DROP_RX_DISABLED) */
+	uint16_t misses;       /* [worker] in its own list: how often in a row nothing was found */
 };
 
 struct dp_worker {
@@ -76,13 +86,6 @@ struct dp_worker {
 	uint32_t nflush;
 	struct pktq **flush;
 };
-
-/**
- * What a forwarding mode does with a batch: every frame is handed to a tx() or dropped, in rx order
- * per egress. Worker.
- */
-typedef void (*dp_forward_fn)(struct worker *w, const struct dataplane *dp,
-			      const struct dp_port *in, struct pktq *rxq, struct pkt_batch *batch);
 
 /**
  * A source of frames: called once a turn for every rx queue, sends through forward_send(). Worker.

@@ -1,10 +1,62 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "switch/port.h"
 
+#include <errno.h>
 #include <stddef.h>
 
 /* pktq_stats is nothing but 64-bit counters: they are added and subtracted as an array. */
 #define STATS_WORDS (offsetof(struct pktq_stats, drop) / sizeof(uint64_t) + DROP_NUM)
+
+/* --- limits --- */
+
+static int
+check_limits(const struct limits *l)
+{
+	if (l->pps > LIMIT_RATE_MAX || l->bps > LIMIT_RATE_MAX || l->storm > LIMIT_RATE_MAX)
+		return -ERANGE;
+	if (l->nmac > LIMIT_MACS_MAX)
+		return -ERANGE;
+	for (uint8_t i = 0; i < l->nmac; i++)
+		if (!rte_is_valid_assigned_ether_addr(&l->mac[i]))
+			return -EINVAL;
+	return 0;
+}
+
+static bool
+limits_anything(const struct limits *l)
+{
+	return l->pps != 0 || l->bps != 0 || l->storm != 0 || l->locked;
+}
+
+int
+port_set_limits(struct port *p, const struct limits *l)
+{
+	struct limiter *old = p->limiter, *now = NULL;
+	int ret = check_limits(l);
+
+	if (ret < 0)
+		return ret;
+	if (limits_anything(l)) {
+		now = limiter_new(l);
+		if (now == NULL)
+			return -ENOMEM;
+	}
+	p->limits = *l;
+	p->limiter = now;
+	sw_publish(p->sw);
+	limiter_free(old);
+	return 0;
+}
+
+void
+port_get_limits(const struct port *p, struct limits *out)
+{
+	*out = p->limits;
+	if (p->limiter != NULL)
+		limiter_macs(p->limiter, out);
+}
+
+/* --- statistics --- */
 
 static void
 add_queue(struct pktq_stats *sum, const struct pktq_stats *q)

@@ -18,6 +18,7 @@
 
 #include "switch/dataplane.h"
 #include "switch/fdb.h"
+#include "switch/limit.h"
 
 struct port;
 struct sw;
@@ -90,6 +91,8 @@ struct port {
 	struct rte_ether_addr mac;
 	struct rte_ether_addr eth_peer; /* destination that mode "mac" writes */
 	struct dp_flows *flows;         /* made when the port has more than one tx queue */
+	struct limits limits;           /* as set; port_set_limits() */
+	struct limiter *limiter;        /* while any is set */
 	struct port_stats cleared;      /* what "clear port stats" subtracts */
 	/*
 	 * by queue pair: the worker that is to poll its rx queue, and the one that does;
@@ -168,6 +171,15 @@ struct dataplane *snapshot_build(struct sw *s, bool *again);
  * the cause (why.c). NULL: nothing does.
  */
 const char *sw_why(struct sw *s, const struct port *p, char *buf, size_t len);
+
+/**
+ * Replace the limits of what @p p sends. 0, -ERANGE (over LIMIT_RATE_MAX), -EINVAL (not a unicast
+ * address), -ENOMEM.
+ */
+int port_set_limits(struct port *p, const struct limits *l);
+
+/** The limits as they are now: with the address the port was locked to by sending first. */
+void port_get_limits(const struct port *p, struct limits *out);
 
 void port_get_stats(const struct port *p, struct port_stats *out); /* minus what was cleared */
 void port_clear_stats(struct port *p);

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "switch/forward.h"
+#include "switch/ingress.h"
 #include "switch/port.h"
 
 /** A snapshot in the making. */
@@ -159,7 +159,12 @@ add_poll(struct build *b, struct port *p, const struct dp_port *dport, uint16_t 
 	uint8_t worker = p->placed[q->index];
 	struct dp_worker *dw = &b->dp->worker[worker];
 
-	dw->poll[dw->n++] = (struct dp_poll){.q = q, .port = dport, .discard = b->discard[i]};
+	dw->poll[dw->n++] = (struct dp_poll){
+		.q = q,
+		.port = dport,
+		.forward = ingress_forward(b->dp, dport, b->discard[i]),
+		.discard = b->discard[i],
+	};
 	dw->must_poll |= q->event_fd < 0 || pktq_ops(q)->arm == NULL;
 	p->owner[q->index] = worker;
 }
@@ -227,6 +232,7 @@ fill_port(struct build *b, uint16_t m)
 	dport->isolated = p->isolated;
 	dport->mac = p->mac;
 	dport->eth_peer = p->eth_peer;
+	dport->limiter = p->limiter;
 	fill_rx(b, p, dport);
 	fill_tx(b, dport);
 	dport->flows = dport->ntx > 1 ? p->flows : NULL;

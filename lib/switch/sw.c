@@ -90,6 +90,7 @@ sw_port_remove(struct sw *s, struct port *p)
 {
 	uint16_t id = p->id;
 	struct dp_flows *flows = p->flows;
+	struct limiter *limiter = p->limiter;
 
 	p->started = false;
 	sw_publish(s);
@@ -101,6 +102,7 @@ sw_port_remove(struct sw *s, struct port *p)
 		s->nports--;
 	p->ops->close(p);
 	free(flows);
+	limiter_free(limiter);
 }
 
 void

@@ -12,10 +12,8 @@ forward(struct worker *w, const struct dataplane *dp, const struct dp_poll *poll
 {
 	struct pkt_batch *b = &w->batch;
 
-	if (unlikely(poll->discard))
-		pktq_drop(poll->q, DROP_RX_DISABLED, b->n);
-	else if (likely(b->n != 0))
-		dp->mode->forward(w, dp, poll->port, poll->q, b);
+	if (likely(b->n != 0))
+		poll->forward(w, dp, poll->port, poll->q, b);
 }
 
 static uint32_t

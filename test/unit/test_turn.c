@@ -100,7 +100,7 @@ setup(void **state)
 	dp.worker[0] = (struct dp_worker){.n = QUEUES, .poll = poll, .list = list};
 	for (uint32_t i = 0; i < QUEUES; i++) {
 		atomic_init(&queues[i].q.ops, &ops);
-		poll[i] = (struct dp_poll){.q = &queues[i].q};
+		poll[i] = (struct dp_poll){.q = &queues[i].q, .forward = swallow};
 	}
 	return 0;
 }

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What a port may send: rates, storms, source addresses. */
+#include <string.h>
+
+#include "app.h"
+#include "running.h"
+
+/* --- settings --- */
+
+static void
+set(struct cmd *c, struct port *p, const struct limits *l)
+{
+	int ret = port_set_limits(p, l);
+
+	if (ret == 0)
+		return;
+	cmd_print(c, "Refused: %s\n", strerror(-ret));
+	c->failed = true;
+}
+
+/* Set the rate a command names by its last words to @p rate. */
+static void
+set_rate(struct cmd *c, const char *what, uint64_t rate)
+{
+	struct port *p = cmd_port(c, 2);
+	struct limits l;
+
+	if (p == NULL)
+		return;
+	port_get_limits(p, &l);
+	if (strcmp(what, "storm") == 0)
+		l.storm = rate;
+	else if (strcmp(what, "pps") == 0)
+		l.pps = rate;
+	else
+		l.bps = rate;
+	set(c, p, &l);
+}
+
+static void
+cmd_rate(struct cmd *c)
+{
+	set_rate(c, cmd_str(c, 4), cmd_num(c, 5));
+}
+
+static void
+cmd_rate_off(struct cmd *c)
+{
+	set_rate(c, cmd_str(c, 4), 0);
+}
+
+static void
+cmd_storm(struct cmd *c)
+{
+	set_rate(c, "storm", cmd_num(c, 5));
+}
+
+static void
+cmd_storm_off(struct cmd *c)
+{
+	set_rate(c, "storm", 0);
+}
+
+static void
+cmd_source_lock(struct cmd *c)
+{
+	struct port *p = cmd_port(c, 2);
+	struct limits l;
+
+	if (p == NULL)
+		return;
+	port_get_limits(p, &l);
+	l.locked = strcmp(cmd_str(c, 4), "on") == 0;
+	if (!l.locked)
+		l.nmac = 0;
+	set(c, p, &l);
+}
+
+static bool
+is_locked_to(const struct limits *l, const struct rte_ether_addr *mac)
+{
+	for (uint8_t i = 0; i < l->nmac; i++)
+		if (rte_is_same_ether_addr(&l->mac[i], mac))
+			return true;
+	return false;
+}
+
+static void
+cmd_source_lock_to(struct cmd *c)
+{
+	struct port *p = cmd_port(c, 2);
+	struct limits l;
+
+	if (p == NULL)
+		return;
+	port_get_limits(p, &l);
+	if (is_locked_to(&l, &c->words->w[4].mac))
+		return;
+	if (l.nmac == LIMIT_MACS_MAX) {
+		cmd_print(c, "Refused: the port is locked to %d addresses\n", LIMIT_MACS_MAX);
+		c->failed = true;
+		return;
+	}
+	l.locked = true;
+	l.mac[l.nmac++] = c->words->w[4].mac;
+	set(c, p, &l);
+}
+
+/* --- show --- */
+
+static void
+show_rate(struct cmd *c, uint64_t rate)
+{
+	if (rate == 0)
+		cmd_print(c, " %14s", "-");
+	else
+		cmd_print(c, " %14" PRIu64, rate);
+}
+
+static void
+show_limits(struct cmd *c, struct port *p)
+{
+	struct limits l;
+
+	port_get_limits(p, &l);
+	cmd_print(c, "%-4u", p->id);
+	show_rate(c, l.pps);
+	show_rate(c, l.bps);
+	show_rate(c, l.storm);
+	cmd_print(c, "  %s", !l.locked ? "-" : l.nmac == 0 ? "on, nobody has sent yet" : "");
+	for (uint8_t i = 0; i < l.nmac; i++)
+		cmd_print(c, "%s" RTE_ETHER_ADDR_PRT_FMT, i == 0 ? "" : " ",
+			  RTE_ETHER_ADDR_BYTES(&l.mac[i]));
+	cmd_print(c, "\n");
+}
+
+static void
+cmd_show_limits(struct cmd *c)
+{
+	cmd_print(c, "%-4s %14s %14s %14s  %s\n", "Port", "Frames/s", "Bits/s", "Storm/s",
+		  "Locked to");
+	if (!cmd_each_port(c, 2, show_limits))
+		show_valid_ports(c->app, c->out);
+}
+
+/* --- show config --- */
+
+static void
+port_limits_running(const struct app *app, const struct port *p, FILE *out)
+{
+	struct limits l;
+
+	port_get_limits(p, &l);
+	if (l.pps != 0)
+		fprintf(out, "set port %u rate pps %" PRIu64 "\n", p->id, l.pps);
+	if (l.bps != 0)
+		fprintf(out, "set port %u rate bps %" PRIu64 "\n", p->id, l.bps);
+	if (l.storm != 0)
+		fprintf(out, "set port %u storm pps %" PRIu64 "\n", p->id, l.storm);
+	if (l.locked && l.nmac == 0)
+		fprintf(out, "set port %u source-lock on\n", p->id);
+	for (uint8_t i = 0; i < l.nmac; i++)
+		fprintf(out, "set port %u source-lock " RTE_ETHER_ADDR_PRT_FMT "\n", p->id,
+			RTE_ETHER_ADDR_BYTES(&l.mac[i]));
+}
+
+void
+limits_running(const struct app *app, FILE *out)
+{
+	running_each_port(app, out, port_limits_running);
+}
+
+static const struct cli_row rows[] = {
+	{"set port (port_id) rate (pps|bps) (rate)", cmd_rate,
+	 "Limit what a port may send, in frames or bits per second; both can be set. A hundredth "
+	 "of it, and at least 32 frames, may come at once; the rest is dropped (rx_rate)."},
+	{"set port (port_id) rate (pps|bps) off", cmd_rate_off, "Remove a limit."},
+	{"set port (port_id) storm pps (rate)", cmd_storm,
+	 "Limit the broadcast and multicast frames per second of a port; the rest is dropped "
+	 "(rx_storm)."},
+	{"set port (port_id) storm off", cmd_storm_off, "Remove that limit."},
+	{"set port (port_id) source-lock (on|off)", cmd_source_lock,
+	 "Let a port send from one address only, the first it sends from; other frames are "
+	 "dropped (rx_locked). off: from any, and forget the address."},
+	{"set port (port_id) source-lock (XX:XX:XX:XX:XX:XX)", cmd_source_lock_to,
+	 "Let a port send from this address, too, and from none that was not named; 8 at most."},
+	{"show limits (port_id|all)", cmd_show_limits,
+	 "Show the rates and addresses ports are limited to."},
+};
+
+const struct cli_section cli_limits = {
+	.name = "limits",
+	.title = "Limits:",
+	.summary = "What a port may send: rates, storms, source addresses.",
+	.rows = rows,
+	.n = RTE_DIM(rows),
+};

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What happens to a batch between its queue and the forwarding mode. For most
+ * queues nothing: the snapshot has them call the mode itself (dp_poll.forward).
+ */
+#include "switch/ingress.h"
+
+#include "switch/limit.h"
+
+static void
+ingress_discard(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
+		struct pktq *rxq, struct pkt_batch *batch)
+{
+	pktq_drop(rxq, DROP_RX_DISABLED, batch->n);
+}
+
+static void
+ingress_checked(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
+		struct pktq *rxq, struct pkt_batch *batch)
+{
+	limiter_apply(in->limiter, rxq, batch);
+	if (likely(batch->n != 0))
+		dp->mode->forward(w, dp, in, rxq, batch);
+}
+
+dp_forward_fn
+ingress_forward(const struct dataplane *dp, const struct dp_port *in, bool discard)
+{
+	if (discard)
+		return ingress_discard;
+	if (in->limiter != NULL)
+		return ingress_checked;
+	return dp->mode != NULL ? dp->mode->forward : NULL;
+}

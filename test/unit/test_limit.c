@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What a port may send: buckets let through what their rate says and no more,
+ * however many threads take from them, and everything refused is counted.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <pthread.h>
+
+#include <rte_cycles.h>
+
+#include "eal.h"
+#include "fakesw.h"
+
+#define SLOW 1 /* a rate that adds nothing to a bucket while a test runs */
+#define BURST 32u
+#define THREADS 4
+
+static struct rte_ether_addr me, peer;
+
+static uint64_t
+seconds(double s)
+{
+	return (uint64_t)(s * (double)rte_get_tsc_hz() * 16);
+}
+
+/* --- a bucket --- */
+
+/* Whether about @p rate units pass in a second in which everybody always wants more. */
+static void
+check_rate(uint64_t rate, const uint32_t *units, uint32_t unit)
+{
+	uint64_t start = bucket_now(), passed = 0;
+	struct bucket b;
+
+	bucket_init(&b, rate, BURST, start);
+	for (uint32_t ms = 0; ms < 1000; ms++)
+		for (uint32_t i = 0; i < 4; i++)
+			passed += (uint64_t)unit * bucket_take(&b, start + ms * seconds(0.001),
+							       units, PKT_BATCH_MAX);
+	/* a full bucket at the start, and the last frame on credit */
+	assert_in_range(passed, rate - rate / 100, rate + RTE_MAX(rate / 50, BURST) + unit);
+}
+
+static void
+test_rate(void **state)
+{
+	uint32_t bits[PKT_BATCH_MAX];
+
+	check_rate(10, NULL, 1);
+	check_rate(1000, NULL, 1);
+	check_rate(150000, NULL, 1);
+	for (uint32_t i = 0; i < PKT_BATCH_MAX; i++)
+		bits[i] = 12000;
+	check_rate(1000000, bits, 12000);
+	check_rate(3000000000, bits, 12000);
+	for (uint32_t i = 0; i < PKT_BATCH_MAX; i++)
+		bits[i] = 8 * PKT_LEN_MAX;
+	check_rate(LIMIT_RATE_MAX, bits, 8 * PKT_LEN_MAX);
+	/* longer than what comes in a hundredth of a second */
+	check_rate(10000000, bits, 8 * PKT_LEN_MAX);
+}
+
+static void
+test_burst(void **state)
+{
+	uint64_t start = bucket_now();
+	struct bucket b;
+
+	bucket_init(&b, 100, BURST, start);
+	assert_int_equal(bucket_take(&b, start, NULL, 60), BURST);
+	assert_int_equal(bucket_take(&b, start, NULL, 60), 0);
+	assert_int_equal(bucket_take(&b, start + seconds(0.0101), NULL, 60), 1);
+	/* after any time, no more than the bucket holds */
+	assert_int_equal(bucket_take(&b, start + seconds(3600), NULL, 60), BURST);
+	/* another core's clock may be a little behind */
+	assert_int_equal(bucket_take(&b, start + seconds(3599), NULL, 60), 0);
+}
+
+static uint64_t at;
+
+static void *
+take_all(void *arg)
+{
+	struct bucket *b = arg;
+	uint64_t taken = 0;
+
+	for (uint32_t i = 0; i < 1000; i++)
+		taken += bucket_take(b, at, NULL, 3);
+	return (void *)(uintptr_t)taken;
+}
+
+static void
+test_threads(void **state)
+{
+	pthread_t thread[THREADS];
+	uint64_t taken = 0;
+	struct bucket b;
+	void *ret;
+
+	at = bucket_now();
+	bucket_init(&b, 1000, 2000, at);
+	for (uint32_t i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_create(&thread[i], NULL, take_all, &b), 0);
+	for (uint32_t i = 0; i < THREADS; i++) {
+		pthread_join(thread[i], &ret);
+		taken += (uintptr_t)ret;
+	}
+	/* prices are rounded down, and the last one of every thread is on credit */
+	assert_in_range(taken, 2000, 2000 + 3 * THREADS);
+}
+
+/* --- in the switch --- */
+
+static void
+put(uint32_t n, const struct rte_ether_addr *src, const struct rte_ether_addr *dst)
+{
+	while (n-- > 0)
+		fake_put(0, src, dst, 100);
+}
+
+static void
+expect(uint32_t delivered, enum drop_reason why, uint64_t dropped)
+{
+	assert_int_equal(fake_ports[1].nout, delivered);
+	assert_int_equal(fake_dropped(0, why), dropped);
+	fake_check_accounts();
+}
+
+static void
+test_frames_per_second(void **state)
+{
+	struct limits l = {.pps = SLOW};
+
+	assert_int_equal(port_set_limits(&fake_ports[0].p, &l), 0);
+	put(50, &me, &peer);
+	fake_turn();
+	expect(BURST, DROP_RX_RATE, 50 - BURST);
+	put(50, &me, &peer);
+	fake_turn();
+	expect(BURST, DROP_RX_RATE, 100 - BURST);
+	/* others are not limited */
+	fake_put(2, &me, &peer, 100);
+	fake_turn();
+	expect(BURST + 1, DROP_RX_RATE, 100 - BURST);
+	l.pps = 0;
+	assert_int_equal(port_set_limits(&fake_ports[0].p, &l), 0);
+	assert_null(fake_ports[0].p.limiter);
+	put(50, &me, &peer);
+	fake_turn();
+	expect(BURST + 51, DROP_RX_RATE, 100 - BURST);
+}
+
+static void
+test_bits_per_second(void **state)
+{
+	/* in a hundredth of a second: two frames and the beginning of a third */
+	const struct limits l = {.bps = 100 * 1700};
+	struct port_stats s;
+
+	assert_int_equal(port_set_limits(&fake_ports[0].p, &l), 0);
+	put(50, &me, &peer);
+	fake_turn();
+	expect(3, DROP_RX_RATE, 47);
+	port_get_stats(&fake_ports[0].p, &s);
+	assert_int_equal(s.rx.drop[DROP_RX_RATE], 47);
+}
+
+static void
+test_storm(void **state)
+{
+	const struct limits l = {.storm = SLOW};
+	const struct rte_ether_addr group = {{0x33, 0x33, 0, 0, 0, 1}};
+
+	assert_int_equal(port_set_limits(&fake_ports[0].p, &l), 0);
+	for (uint32_t i = 0; i < 20; i++) {
+		put(1, &me, &peer);
+		put(1, &me, &fake_broadcast);
+		put(1, &me, &group);
+	}
+	fake_turn();
+	expect(20 + BURST, DROP_RX_STORM, 40 - BURST);
+	/* of those that are left, each is where it was between the others */
+	for (uint32_t i = 0; i < 48; i++)
+		assert_int_equal(fake_ports[1].out[i].b[0], i % 3 == 0   ? 2
+							    : i % 3 == 1 ? 0xff
+									 : 0x33);
+	put(10, &me, &fake_broadcast);
+	fake_turn();
+	expect(20 + BURST, DROP_RX_STORM, 50 - BURST);
+}
+
+static void
+test_locked_to_the_first(void **state)
+{
+	const struct limits on = {.locked = true};
+	struct rte_ether_addr other = fake_mac(0, 2), none = {0};
+	struct limits now;
+
+	assert_int_equal(port_set_limits(&fake_ports[0].p, &on), 0);
+	port_get_limits(&fake_ports[0].p, &now);
+	assert_int_equal(now.nmac, 0);
+	put(1, &fake_broadcast, &peer); /* nobody's address */
+	put(1, &none, &peer);
+	put(3, &me, &peer);
+	put(2, &other, &peer);
+	put(1, &me, &peer);
+	fake_turn();
+	expect(4, DROP_RX_LOCKED, 4);
+	port_get_limits(&fake_ports[0].p, &now);
+	assert_int_equal(now.nmac, 1);
+	assert_memory_equal(&now.mac[0], &me, sizeof(me));
+	/* other limits change: it stays the first */
+	now.pps = 1000000;
+	assert_int_equal(port_set_limits(&fake_ports[0].p, &now), 0);
+	put(1, &other, &peer);
+	put(1, &me, &peer);
+	fake_turn();
+	expect(5, DROP_RX_LOCKED, 5);
+}
+
+static void
+test_locked_to_some(void **state)
+{
+	struct limits l = {.locked = true, .nmac = LIMIT_MACS_MAX};
+	struct rte_ether_addr other = fake_mac(0, LIMIT_MACS_MAX);
+
+	for (uint8_t i = 0; i < LIMIT_MACS_MAX; i++)
+		l.mac[i] = fake_mac(0, i);
+	assert_int_equal(port_set_limits(&fake_ports[0].p, &l), 0);
+	for (uint8_t i = 0; i <= LIMIT_MACS_MAX; i++) {
+		put(1, &other, &peer);
+		put(1, &l.mac[i % LIMIT_MACS_MAX], &peer);
+	}
+	fake_turn();
+	expect(LIMIT_MACS_MAX + 1, DROP_RX_LOCKED, LIMIT_MACS_MAX + 1);
+}
+
+/* What is refused for one reason costs nothing of the next limit. */
+static void
+test_together(void **state)
+{
+	const struct limits l = {.pps = SLOW,
+				 .storm = SLOW,
+				 .locked = true,
+				 .nmac = 1,
+				 .mac = {me}};
+	struct rte_ether_addr other = fake_mac(0, 2);
+
+	assert_int_equal(port_set_limits(&fake_ports[0].p, &l), 0);
+	put(30, &other, &fake_broadcast);
+	put(34, &me, &fake_broadcast);
+	fake_turn();
+	expect(BURST, DROP_RX_STORM, 2);
+	assert_int_equal(fake_dropped(0, DROP_RX_LOCKED), 30);
+	assert_int_equal(fake_dropped(0, DROP_RX_RATE), 0);
+	put(10, &me, &peer);
+	fake_turn();
+	expect(BURST, DROP_RX_RATE, 10);
+}
+
+static void
+test_refused(void **state)
+{
+	struct limits l = {.pps = LIMIT_RATE_MAX + 1};
+
+	assert_int_equal(port_set_limits(&fake_ports[0].p, &l), -ERANGE);
+	l = (struct limits){.locked = true, .nmac = LIMIT_MACS_MAX + 1};
+	assert_int_equal(port_set_limits(&fake_ports[0].p, &l), -ERANGE);
+	l = (struct limits){.locked = true, .nmac = 1, .mac = {fake_broadcast}};
+	assert_int_equal(port_set_limits(&fake_ports[0].p, &l), -EINVAL);
+	assert_null(fake_ports[0].p.limiter);
+}
+
+/* In other modes frames are limited as well. */
+static void
+test_wire(void **state)
+{
+	const struct limits l = {.pps = SLOW};
+
+	fake_sw.mode = fwd_mode_by_name("io");
+	assert_int_equal(port_set_limits(&fake_ports[0].p, &l), 0);
+	put(50, &me, &peer);
+	fake_turn();
+	expect(BURST, DROP_RX_RATE, 50 - BURST);
+}
+
+#define EACH(f) cmocka_unit_test_setup_teardown(f, setup, fake_teardown)
+
+static int
+setup(void **state)
+{
+	me = fake_mac(0, 1);
+	peer = fake_mac(1, 1);
+	if (fake_setup(state) != 0)
+		return -1;
+	return fdb_add_static(fake_sw.fdb, &peer, 0, 1);
+}
+
+static int
+start_eal(void **state)
+{
+	return eal_start("0", 64);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_rate),
+		cmocka_unit_test(test_burst),
+		cmocka_unit_test(test_threads),
+		EACH(test_frames_per_second),
+		EACH(test_bits_per_second),
+		EACH(test_storm),
+		EACH(test_locked_to_the_first),
+		EACH(test_locked_to_some),
+		EACH(test_together),
+		EACH(test_refused),
+		EACH(test_wire),
+	};
+
+	return cmocka_run_group_tests(tests, start_eal, NULL);
+}
