@@ -75,8 +75,15 @@ class VhostBackend(PromptProgram):
 
     def xstats(self, port):
         """Extended statistics of a port by name."""
-        out = self.command(f"show port xstats {port}")
-        return {name: int(value) for name, value in re.findall(r"^(\w+): (\d+)$", out, re.M)}
+        return next(iter(self.all_xstats(port).values()), {})
+
+    def all_xstats(self, ports="all"):
+        """The same of all ports, by port."""
+        parts = re.split(r"NIC extended statistics for port (\d+)",
+                         self.command(f"show port xstats {ports}"))
+        return {int(port): {name: int(value)
+                            for name, value in re.findall(r"^(\w+): (\d+)$", text, re.M)}
+                for port, text in zip(parts[1::2], parts[2::2])}
 
 
     def check_accounts(self):
@@ -125,9 +132,9 @@ class Switch(VhostBackend):
 
     def _imbalance(self):
         handed_on = offered = 0
-        for port in range(len(self.ports)):
+        for port, xstats in self.all_xstats().items():
             queues = {}
-            for name, value in self.xstats(port).items():
+            for name, value in xstats.items():
                 found = re.fullmatch(r"([rt]x)_q(\d+)_(\w+)_packets", name)
                 if found:
                     queues.setdefault((found[1], found[2]), {})[found[3]] = value

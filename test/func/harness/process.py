@@ -168,7 +168,9 @@ class PromptProgram(Process):
             self.master = -1
 
     def _readable(self, deadline):
-        return bool(select.select([self.master], [], [], deadline.left())[0])
+        poll = select.poll()  # select() ends at descriptor 1023
+        poll.register(self.master, select.POLLIN)
+        return bool(poll.poll(deadline.left() * 1000))
 
     def _until_prompt(self, seconds):
         deadline = Deadline(seconds)

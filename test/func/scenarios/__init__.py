@@ -9,9 +9,11 @@ from .netns import Netns
 from .pair import X86Pair
 from .restart import Restart
 from .s390x import Refusal, S390x
+from .scale import Scale
 from .states import States
 from .telemetry import Telemetry
-from .virtio_user import Loopback, ThereAndBack
+from .user import OrdinaryUser, Sockets
+from .virtio_user import Loopback, LoopbackQueues, Restarts, ThereAndBack
 
-SCENARIOS = [Cli, ThereAndBack, Loopback, Hostile, States, X86Pair, Restart, S390x, Refusal, Iommu,
-             Migration, Netns, Telemetry]
+SCENARIOS = [Cli, ThereAndBack, Loopback, LoopbackQueues, Restarts, Scale, Sockets, OrdinaryUser,
+             Hostile, States, X86Pair, Restart, S390x, Refusal, Iommu, Migration, Netns, Telemetry]
