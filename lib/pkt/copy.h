@@ -31,18 +31,22 @@ pkt_cursor_init(struct pkt_cursor *c, const struct pkt *p)
 /** Copy the next @p len bytes of the frame to @p dst; the caller keeps done + len <= p->len. */
 void pkt_copy_next(struct pkt_cursor *c, uint8_t *dst, uint32_t len);
 
-/**
- * Copy a whole frame to @p dst, which has room for p->len bytes. The hot path: one fragment, one
- * destination.
- */
+/** pkt_copy() of a frame in one fragment. */
+static __rte_always_inline void
+pkt_copy_one(const struct pkt *p, uint8_t *dst)
+{
+	rte_memcpy(dst, p->data, p->len);
+	memcpy(dst, p->eth_bytes, RTE_ETHER_HDR_LEN);
+}
+
+/** Copy a whole frame to @p dst, which has room for p->len bytes. */
 static inline void
 pkt_copy(const struct pkt *p, uint8_t *dst)
 {
 	struct pkt_cursor c;
 
 	if (likely(p->nsegs == 1)) {
-		rte_memcpy(dst, p->data, p->len);
-		memcpy(dst, p->eth_bytes, RTE_ETHER_HDR_LEN);
+		pkt_copy_one(p, dst);
 		return;
 	}
 	pkt_cursor_init(&c, p);

@@ -54,6 +54,15 @@ struct pktq_ops {
 	void (*disarm)(struct pktq *q);
 
 	/**
+	 * Decide whether to notify the peer of what tx() and rx_done() have published,
+	 * where they did not: with q->late they only set q->undecided. The owner calls
+	 * this when the stores have had time to arrive, best after its next rx(), in
+	 * any case before it sleeps; arm() and the same queue's next rx() do it, too.
+	 * NULL: nothing is ever put off.
+	 */
+	void (*decide)(struct pktq *q);
+
+	/**
 	 * Try again to send frames the queue itself holds back (IOTLB misses).
 	 * Called once a turn by the owner while q->held is not 0. May be NULL.
 	 */
@@ -92,9 +101,11 @@ struct pktq {
 	uint32_t offloads; /* tx: PKT_NEED_* the receiver takes as they are */
 	uint32_t max_len;  /* tx: longest frame the receiver takes, 0: no limit */
 	int event_fd;      /* readable when the peer notified; -1: must be polled */
+	bool late;         /* the owner calls decide() */
 	bool shared;       /* tx: several workers send here, take the lock */
 
 	/* [worker] */
+	bool undecided;      /* a decision whether to notify is due */
 	uint16_t held;       /* frames flush() has to send */
 	rte_spinlock_t lock; /* among workers only */
 	struct pktq_stats stats;
@@ -129,21 +140,55 @@ pktq_size_bin(uint32_t len)
 	return bits - 5u;
 }
 
-/**
- * Count @p n delivered or taken frames that start with @p p; for paths that count frame by frame.
- */
+/** Count a frame that goes to more than one receiver as what it is. */
 static inline void
-pktq_count(struct pktq_stats *s, const struct pkt *p)
+pktq_count_cast(struct pktq_stats *s, const struct pkt *p)
 {
-	s->frames++;
-	s->bytes += p->len;
-	s->size[pktq_size_bin(p->len)]++;
 	if (unlikely(rte_is_multicast_ether_addr(&p->eth.dst_addr))) {
 		if (rte_is_broadcast_ether_addr(&p->eth.dst_addr))
 			s->broadcast++;
 		else
 			s->multicast++;
 	}
+}
+
+/** Count a delivered or taken frame; for paths that count frame by frame. */
+static inline void
+pktq_count(struct pktq_stats *s, const struct pkt *p)
+{
+	s->frames++;
+	s->bytes += p->len;
+	s->size[pktq_size_bin(p->len)]++;
+	pktq_count_cast(s, p);
+}
+
+#define PKTQ_COUNT_ROUND 16 /* pktq_count_sizes() works on so many at once */
+
+/**
+ * Count bytes and sizes of a burst of @p n <= PKT_BATCH_MAX frames. @p len has room for a multiple
+ * of PKTQ_COUNT_ROUND entries and is written to up to there. Without branches, for the compiler to
+ * make vectors of.
+ */
+static inline void
+pktq_count_sizes(struct pktq_stats *s, uint32_t *len, uint16_t n)
+{
+	static const uint32_t limit[PKTQ_SIZE_BINS - 1] = {64, 127, 255, 511, 1023, 1518};
+	uint32_t i, k, round = RTE_ALIGN_CEIL(n, PKTQ_COUNT_ROUND);
+	uint32_t sum = 0, above, before = n;
+
+	for (i = n; i < round; i++)
+		len[i] = 0;
+	for (i = 0; i < round; i++)
+		sum += len[i];
+	s->bytes += sum;
+	for (k = 0; k < PKTQ_SIZE_BINS - 1; k++) {
+		above = 0;
+		for (i = 0; i < round; i++)
+			above += len[i] > limit[k];
+		s->size[k] += before - above;
+		before = above;
+	}
+	s->size[k] += before;
 }
 
 #endif

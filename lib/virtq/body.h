@@ -18,14 +18,15 @@
 
 #include "virtq/tx.h"
 
-#define VQ_INSTANCE(name)                                  \
-	const struct vq_instance name = {                  \
-		.rx = {.rx = rx_burst,                     \
-		       .rx_done = rx_release,              \
-		       .arm = publish_arm,                 \
-		       .disarm = publish_disarm},          \
-		.tx = {.tx = tx_burst, .flush = tx_flush}, \
-		.set_notify = publish_set_notify,          \
+#define VQ_INSTANCE(name)                                                            \
+	const struct vq_instance name = {                                            \
+		.rx = {.rx = rx_burst,                                               \
+		       .rx_done = rx_release,                                        \
+		       .arm = publish_arm,                                           \
+		       .disarm = publish_disarm,                                     \
+		       .decide = publish_decide},                                    \
+		.tx = {.tx = tx_burst, .flush = tx_flush, .decide = publish_decide}, \
+		.set_notify = publish_set_notify,                                    \
 	}
 
 #endif

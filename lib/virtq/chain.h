@@ -73,8 +73,53 @@ xlate(struct vq *vq, const struct vq_mem *mem, uint64_t addr, uint32_t len, bool
 	return VQ_OK;
 }
 
+/** The region most descriptors of a burst point into, for registers; empty behind an IOMMU. */
+static __rte_always_inline struct gmem_region
+xlate_region(const struct vq *vq, const struct vq_mem *mem)
+{
+	if ((FMT.full && mem->tlb != NULL) || vq->hint >= mem->gmem->n)
+		return (struct gmem_region){0};
+	return mem->gmem->r[vq->hint];
+}
+
+/** Host address of all of [addr, addr + len), or NULL if it is not in @p r. */
+static __rte_always_inline uint8_t *
+xlate_in(const struct gmem_region *r, uint64_t addr, uint32_t len)
+{
+	uint64_t off = addr - r->gpa;
+
+	return likely(off < r->size && r->size - off >= len) ? r->hva + off : NULL;
+}
+
+/** The region of @p addr is the usual one from now on. False: there is none, or it was already. */
+static __rte_noinline bool
+xlate_switch(struct vq *vq, const struct vq_mem *mem, uint64_t addr)
+{
+	const struct gmem_region *r = gmem_find(mem->gmem, addr);
+	uint32_t hint = vq->hint;
+
+	if ((FMT.full && mem->tlb != NULL) || r == NULL)
+		return false;
+	vq->hint = r - mem->gmem->r;
+	return vq->hint != hint;
+}
+
+/** xlate_in() with the right region, if one holds all of the range. */
+static __rte_always_inline uint8_t *
+xlate_whole(struct vq *vq, const struct vq_mem *mem, struct gmem_region *r, uint64_t addr,
+	    uint32_t len)
+{
+	uint8_t *p = xlate_in(r, addr, len);
+
+	if (unlikely(p == NULL) && xlate_switch(vq, mem, addr)) {
+		*r = xlate_region(vq, mem);
+		p = xlate_in(r, addr, len);
+	}
+	return p;
+}
+
 /** Copy guest memory that lies in several regions. */
-static enum vq_step
+static __rte_noinline enum vq_step
 chain_gather(struct chain *c, uint64_t addr, uint8_t *dst, uint32_t len)
 {
 	struct vq_piece p;
@@ -99,7 +144,7 @@ desc_read(const uint8_t *p)
 }
 
 /** Next descriptor of the indirect table. */
-static enum vq_step
+static __rte_always_inline enum vq_step
 chain_read_table(struct chain *c, struct vq_desc *d)
 {
 	uint8_t copy[sizeof(struct split_desc)];
@@ -126,13 +171,13 @@ chain_read_table(struct chain *c, struct vq_desc *d)
 }
 
 /** Next descriptor of the ring. */
-static enum vq_step
+static __rte_always_inline enum vq_step
 chain_read_ring(struct chain *c, struct vq_desc *d)
 {
 	struct ring_pos pos = {c->next, c->wrap};
 
 	if (FMT.packed) {
-		if (unlikely(!packed_slot_read(c->vq, pos, d))) {
+		if (unlikely(!packed_slot_read(c->vq->desc, pos, d))) {
 			vq_break(c->vq, "chain runs into descriptors that are not available");
 			return VQ_BROKEN;
 		}
@@ -152,7 +197,7 @@ chain_read_ring(struct chain *c, struct vq_desc *d)
 }
 
 /** The chain continues, and ends, in the indirect table @p d refers to. */
-static enum vq_step
+static __rte_always_inline enum vq_step
 chain_enter_table(struct chain *c, const struct vq_desc *d)
 {
 	uint32_t entries = d->len / sizeof(struct split_desc);
@@ -182,7 +227,7 @@ chain_allows(const struct chain *c, const struct vq_desc *d, bool write)
 }
 
 /** Go to the next descriptor that has data, or none; checks it against the direction. */
-static enum vq_step
+static __rte_always_inline enum vq_step
 chain_next(struct chain *c, bool write)
 {
 	struct vq_desc d;
@@ -207,7 +252,7 @@ chain_next(struct chain *c, bool write)
 }
 
 /** The next stretch of the chain's memory; VQ_END after the last. */
-static inline enum vq_step
+static __rte_always_inline enum vq_step
 chain_piece(struct chain *c, bool write, struct vq_piece *out)
 {
 	enum vq_step r;
@@ -230,7 +275,7 @@ chain_piece(struct chain *c, bool write, struct vq_piece *out)
 /**
  * Begin with the chain at @p pos, whose head ring_head() has read; @p head is what it called id.
  */
-static inline void
+static __rte_always_inline void
 chain_start(struct chain *c, struct vq *vq, const struct vq_mem *mem, struct ring_pos pos,
 	    uint16_t head)
 {
@@ -247,7 +292,7 @@ chain_start(struct chain *c, struct vq *vq, const struct vq_mem *mem, struct rin
 }
 
 /** After VQ_BAD: find where a malformed chain ends in the ring, so that it can be given back. */
-static enum vq_step
+static __rte_noinline enum vq_step
 chain_skip(struct chain *c)
 {
 	struct vq_desc d;

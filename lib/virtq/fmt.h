@@ -212,7 +212,7 @@ struct net_hdr {
 	vq16_t csum_start;
 	vq16_t csum_offset;
 	vq16_t num_buffers;
-};
+} __attribute__((packed)); /* at any address */
 
 #define NET_HDR_LEN_LEGACY 10
 #define NET_HDR_LEN 12

@@ -43,24 +43,24 @@ packed_desc_read(const uint8_t *p)
 	return packed_desc_make(vq_read64(p), vq_read64(p + 8));
 }
 
-/** The descriptor at @p pos; false: it is not available. */
+/** The descriptor at @p pos of the ring at @p ring; false: it is not available. */
 static __rte_always_inline bool
-packed_slot_read(const struct vq *vq, struct ring_pos pos, struct vq_desc *d)
+packed_slot_read(const uint8_t *ring, struct ring_pos pos, struct vq_desc *d)
 {
-	const uint64_t *p = (const uint64_t *)packed_slot(vq, pos.idx);
+	const uint64_t *p = (const uint64_t *)(ring + (size_t)pos.idx * sizeof(struct packed_desc));
 	uint64_t rest = __atomic_load_n(&p[1], __ATOMIC_ACQUIRE); /* [A] */
 
 	*d = packed_desc_make(__atomic_load_n(&p[0], __ATOMIC_RELAXED), rest);
 	return packed_flags_avail(d->flags, pos.wrap);
 }
 
-static __rte_always_inline enum vq_step
-packed_head(struct vq *vq, struct ring_pos pos, struct vq_desc *d, uint16_t *id)
+static __rte_always_inline bool
+packed_head(const struct ring_base *rb, struct ring_pos pos, struct vq_desc *d, uint16_t *id)
 {
-	if (!packed_slot_read(vq, pos, d))
-		return VQ_END;
+	bool avail = packed_slot_read(rb->desc, pos, d);
+
 	*id = d->link;
-	return VQ_OK;
+	return avail;
 }
 
 static __rte_always_inline uint16_t

@@ -61,9 +61,33 @@ publish(struct vq *vq, const struct vq_mem *mem, const struct pkt_cookie *u, uin
 static __rte_always_inline void
 publish_notify(struct vq *vq)
 {
+	vq->q.undecided = false;
 	atomic_thread_fence(memory_order_seq_cst); /* [E] */
 	if (FMT.packed ? packed_wants_interrupt(vq) : split_wants_interrupt(vq))
 		vq_signal(vq);
+}
+
+/**
+ * After publish(): a fence now would wait for the lines just written to come from
+ * the driver's core, so put the decision off where the owner has promised to
+ * ask for it.
+ */
+static __rte_always_inline void
+publish_notify_later(struct vq *vq)
+{
+	if (vq->q.late)
+		vq->q.undecided = true;
+	else
+		publish_notify(vq);
+}
+
+/** pktq_ops.decide */
+static void
+publish_decide(struct pktq *q)
+{
+	if (q->undecided && !vq_unusable((struct vq *)q))
+		publish_notify((struct vq *)q);
+	q->undecided = false;
 }
 
 static void
@@ -86,6 +110,8 @@ publish_arm(struct pktq *q)
 
 	if (vq_unusable(vq))
 		return false;
+	if (q->undecided)
+		publish_notify(vq);
 	publish_set_notify(vq, true);
 	atomic_thread_fence(memory_order_seq_cst); /* [N] */
 	return ring_pending(vq) && !atomic_load_explicit(&q->waits, memory_order_acquire);

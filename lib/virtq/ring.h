@@ -34,6 +34,13 @@ struct vq_desc {
 	uint16_t link; /* split: next, packed: id */
 };
 
+/** Where the ring is: a copy for loops, which need not look again after each store of theirs. */
+struct ring_base {
+	const uint8_t *desc;
+	const vq16_t *avail; /* split: entries of the available ring */
+	uint32_t size;
+};
+
 /** A place in a ring: of the next chain, or of the next used element. */
 struct ring_pos {
 	uint16_t idx; /* split: free-running, packed: slot */
@@ -64,14 +71,20 @@ ring_used_pos(const struct vq *vq)
 
 /** @p n ring slots (packed) or chains (split) further. */
 static __rte_always_inline struct ring_pos
-ring_advance(const struct vq *vq, struct ring_pos pos, uint16_t n)
+ring_step(uint32_t size, struct ring_pos pos, uint16_t n)
 {
 	pos.idx += n;
-	if (FMT.packed && pos.idx >= vq->size) {
-		pos.idx -= vq->size;
+	if (FMT.packed && pos.idx >= size) {
+		pos.idx -= size;
 		pos.wrap = !pos.wrap;
 	}
 	return pos;
+}
+
+static __rte_always_inline struct ring_pos
+ring_advance(const struct vq *vq, struct ring_pos pos, uint16_t n)
+{
+	return ring_step(vq->size, pos, n);
 }
 
 /*
@@ -99,16 +112,41 @@ ring_available(struct vq *vq, struct ring_pos pos, uint16_t want)
 	return FMT.packed ? want : split_available(vq, pos.idx, want);
 }
 
+static __rte_always_inline struct ring_base
+ring_base(const struct vq *vq)
+{
+	return (struct ring_base){vq->desc, split_avail(vq)->ring, vq->size};
+}
+
+/** @p n chains are going to be given back. */
+static __rte_always_inline void
+ring_prefetch_used(const struct vq *vq, uint16_t n)
+{
+	if (!FMT.packed)
+		split_prefetch_used(vq, n);
+}
+
 /**
  * Read the first descriptor of the chain at @p pos, which ring_available()
- * allows; id identifies the chain where it is a single descriptor.
+ * allows; id identifies the chain where it is a single descriptor. False: there
+ * is none, ring_no_head() knows why.
  */
-static __rte_always_inline enum vq_step
-ring_head(struct vq *vq, struct ring_pos pos, struct vq_desc *d, uint16_t *id)
+static __rte_always_inline bool
+ring_head(const struct ring_base *rb, struct ring_pos pos, struct vq_desc *d, uint16_t *id)
 {
 	if (FMT.packed)
-		return packed_head(vq, pos, d, id);
-	return split_head(vq, pos.idx, d, id);
+		return packed_head(rb, pos, d, id);
+	return split_head(rb, pos.idx, d, id);
+}
+
+/** Why there is no head where ring_available() had allowed one. */
+static inline enum vq_step
+ring_no_head(struct vq *vq)
+{
+	if (FMT.packed)
+		return VQ_END;
+	vq_break(vq, "available ring names a descriptor beyond the table");
+	return VQ_BROKEN;
 }
 
 /** Whether there is anything to look at: fresh, not from a cached index. */

@@ -22,123 +22,136 @@
  */
 #define RX_BUDGET (2 * PKT_SEGS_MAX)
 
-/** Begin the view of the next frame of the batch. */
-static __rte_always_inline struct pkt *
-rx_view(struct pkt_batch *b, uint8_t *data, uint32_t len)
-{
-	struct pkt *p = &b->pkt[b->n];
+/** What the first pass found of the frames that are to become b->pkt[], in their order. */
+struct rx_found {
+	uint8_t *data
+		[PKT_BATCH_MAX]; /* virtio-net header first; NULL: the view is made, but with it */
+	uint32_t len[PKT_BATCH_MAX];
+};
 
-	p->data = data;
-	p->data_len = len;
-	p->len = len;
-	p->segs = &b->segs[b->nsegs];
-	p->mbuf = NULL;
-	p->nsegs = 1;
-	return p;
-}
-
+/** A view on one fragment. */
 static __rte_always_inline void
-rx_done_with(struct pkt_batch *b, uint16_t id, uint16_t ndesc)
+rx_view(struct pkt *p, uint8_t *data, uint32_t len)
 {
-	b->done[b->ndone++] = (struct pkt_cookie){.id = id, .ndesc = ndesc};
+	p->data = data;
+	p->segs = NULL;
+	p->mbuf = NULL;
+	p->len = len;
+	p->data_len = len;
+	p->nsegs = 1;
 }
 
 /** Collect the fragments of a chain as frame b->pkt[b->n], header included. */
-static enum vq_step
+static __rte_always_inline enum vq_step
 rx_walk(struct chain *c, struct pkt_batch *b)
 {
-	struct pkt *p = rx_view(b, NULL, 0);
+	struct pkt *p = &b->pkt[b->n];
+	struct pkt_seg *segs = &b->segs[b->nsegs];
+	uint32_t room = PKT_SEGS_MAX - b->nsegs, n = 0;
 	struct vq_piece piece;
 	uint64_t len = 0;
 	enum vq_step r;
-	bool full = false;
 
-	p->nsegs = 0;
+	rx_view(p, NULL, 0);
 	while ((r = chain_piece(c, CHAIN_READ, &piece)) == VQ_OK) {
 		len += piece.len;
-		if (p->nsegs == 0) {
+		if (n == 0) {
 			p->data = piece.data;
 			p->data_len = piece.len;
-		} else if (b->nsegs + p->nsegs <= PKT_SEGS_MAX) {
-			p->segs[p->nsegs - 1] = (struct pkt_seg){piece.data, piece.len};
-		} else {
-			full = true;
-			continue;
+			rte_prefetch0(piece.data);
+		} else if (n <= room) {
+			segs[n - 1] = (struct pkt_seg){piece.data, piece.len};
 		}
-		p->nsegs++;
+		n++;
 	}
+	p->segs = segs;
+	p->nsegs = RTE_MIN(n, room + 1);
 	p->len = RTE_MIN(len, RX_LEN_CAP + 1u);
-	return r == VQ_END && full ? VQ_FULL : r;
+	return r == VQ_END && n > room + 1 ? VQ_FULL : r;
 }
 
 /**
- * Take a chain that is not one descriptor in one region. VQ_OK: it is in the
- * batch, as a frame or only to be given back; otherwise it stays in the ring.
+ * Take a chain that is not one descriptor in one region. Returns its ring slots
+ * once it is in the batch, as a frame or only to be given back; 0: it stays in
+ * the ring.
  */
-static __rte_noinline enum vq_step
-rx_chain(struct vq *vq, const struct vq_mem *mem, struct pkt_batch *b, struct ring_pos *pos,
+static __rte_noinline uint16_t
+rx_chain(struct vq *vq, const struct vq_mem *mem, struct pkt_batch *b, struct ring_pos pos,
 	 uint16_t head)
 {
 	struct chain c;
 	enum vq_step r;
 
-	chain_start(&c, vq, mem, *pos, head);
+	chain_start(&c, vq, mem, pos, head);
 	r = rx_walk(&c, b);
-	if (r == VQ_BAD)
+	if (unlikely(r == VQ_BAD))
 		r = chain_skip(&c);
-	if (r == VQ_MISS || r == VQ_BROKEN || (r == VQ_FULL && b->ndone > 0))
-		return r;
-	if (r == VQ_BAD) {
-		pktq_drop(&vq->q, DROP_RX_BAD_CHAIN, 1);
-	} else if (r == VQ_FULL) {
-		pktq_drop(&vq->q, DROP_RX_TOO_LONG, 1);
-	} else {
+	if (unlikely(r == VQ_MISS || r == VQ_BROKEN || (r == VQ_FULL && b->ndone > 0)))
+		return 0;
+	if (likely(r == VQ_END)) {
 		b->nsegs += b->pkt[b->n].nsegs - (b->pkt[b->n].nsegs > 0);
 		b->n++;
+	} else {
+		pktq_drop(&vq->q, r == VQ_FULL ? DROP_RX_TOO_LONG : DROP_RX_BAD_CHAIN, 1);
 	}
-	rx_done_with(b, c.id, c.ndesc);
-	*pos = ring_advance(vq, *pos, c.ndesc);
+	b->done[b->ndone++] = (struct pkt_cookie){.id = c.id, .ndesc = c.ndesc};
 	vq->rx_budget -= RTE_MIN(vq->rx_budget, vq->size - c.budget);
-	return VQ_OK;
+	return c.ndesc;
 }
 
-/** Look at one chain; anything but VQ_OK ends the batch before it. */
-static __rte_always_inline enum vq_step
-rx_take(struct vq *vq, const struct vq_mem *mem, struct pkt_batch *b, struct ring_pos *pos)
+/** The frame a descriptor is all of, or NULL. */
+static __rte_always_inline uint8_t *
+rx_simple(struct vq *vq, const struct vq_mem *mem, struct gmem_region *r, const struct vq_desc *d)
 {
 	const uint16_t special = VRING_DESC_F_NEXT | VRING_DESC_F_WRITE | VRING_DESC_F_INDIRECT;
-	struct vq_piece piece;
-	struct vq_desc d;
-	uint16_t id;
-	enum vq_step r;
 
-	r = ring_head(vq, *pos, &d, &id);
-	if (unlikely(r != VQ_OK))
-		return r;
-	if (unlikely(d.flags & special) || unlikely(d.len == 0) ||
-	    unlikely(xlate(vq, mem, d.addr, d.len, CHAIN_READ, &piece) != VQ_OK) ||
-	    unlikely(piece.len != d.len))
-		return rx_chain(vq, mem, b, pos, id);
-	rte_prefetch0(piece.data);
-	rx_view(b, piece.data, piece.len);
-	b->n++;
-	rx_done_with(b, id, 1);
-	*pos = ring_advance(vq, *pos, 1);
-	return VQ_OK;
+	if (unlikely(d->flags & special))
+		return NULL;
+	return xlate_whole(vq, mem, r, d->addr, d->len);
 }
 
-/** First pass: chains to frames that still begin with the virtio-net header. */
+/** First pass: find the frames. */
 static __rte_always_inline void
-rx_collect(struct vq *vq, const struct vq_mem *mem, struct pkt_batch *b)
+rx_collect(struct vq *vq, const struct vq_mem *mem, struct pkt_batch *b, struct rx_found *f)
 {
+	const struct ring_base rb = ring_base(vq);
+	struct gmem_region r = xlate_region(vq, mem);
 	struct ring_pos pos = ring_avail_pos(vq);
-	uint16_t n = ring_available(vq, pos, b->max);
-	uint16_t i;
+	uint16_t i, max = ring_available(vq, pos, b->max);
+	uint16_t n = 0, slots, id;
+	struct vq_desc d;
+	uint8_t *data;
 
 	vq->rx_budget = RX_BUDGET;
-	for (i = 0; i < n && vq->rx_budget > 0; i++)
-		if (rx_take(vq, mem, b, &pos) != VQ_OK)
+	ring_prefetch_used(vq, max);
+	for (i = 0; i < max; i++) {
+		if (unlikely(!ring_head(&rb, pos, &d, &id))) {
+			ring_no_head(vq);
 			break;
+		}
+		data = rx_simple(vq, mem, &r, &d);
+		f->data[n] = data;
+		f->len[n] = d.len;
+		if (likely(data != NULL)) {
+			rte_prefetch0(data);
+			rte_prefetch0(data + RTE_CACHE_LINE_SIZE);
+			b->done[i] = (struct pkt_cookie){.id = id, .ndesc = 1};
+			slots = 1;
+			n++;
+		} else {
+			b->n = n;
+			b->ndone = i;
+			slots = rx_chain(vq, mem, b, pos, id);
+			n = b->n;
+			if (slots == 0 || vq->rx_budget == 0) {
+				i = b->ndone;
+				break;
+			}
+		}
+		pos = ring_step(rb.size, pos, slots);
+	}
+	b->n = n;
+	b->ndone = i;
 }
 
 /** Copy the first @p n bytes of a frame, and take them off it if @p strip; false: it is shorter. */
@@ -192,71 +205,115 @@ rx_split_headers(const struct vq *vq, struct pkt *p, struct net_hdr *h)
 	return rx_copy_head(p, p->eth_bytes, RTE_ETHER_HDR_LEN, false) ? DROP_NUM : DROP_RX_RUNT;
 }
 
-/** The usual case: both headers in the first fragment. */
-static __rte_always_inline void
-rx_plain_headers(const struct vq *vq, struct pkt *p, struct net_hdr *h)
+/** The virtio-net header says something: check it. */
+static __rte_noinline enum drop_reason
+rx_offload(const struct vq *vq, struct pkt *p, const struct net_hdr *h)
 {
-	const uint8_t *src = p->data;
-	uint64_t w[2] = {vq_read64(src), vq_read16(src + 8)};
-	uint64_t e[2];
-
-	memcpy(h, w, NET_HDR_LEN_LEGACY);
-	src += vq->hdr_len;
-	e[0] = vq_read64(src);
-	e[1] = vq_read64(src + RTE_ETHER_HDR_LEN - 8);
-	memcpy(p->eth_bytes, &e[0], 8);
-	memcpy(p->eth_bytes + RTE_ETHER_HDR_LEN - 8, &e[1], 8);
-	p->data += vq->hdr_len;
-	p->data_len -= vq->hdr_len;
-	p->len -= vq->hdr_len;
-}
-
-/** Take the virtio-net header off a frame and check it. DROP_NUM: the frame is fine. */
-static __rte_always_inline enum drop_reason
-rx_frame(const struct vq *vq, struct pkt *p)
-{
-	enum drop_reason why = DROP_NUM;
-	uint16_t offload;
-	struct net_hdr h;
-
-	if (likely(p->data_len >= (uint32_t)vq->hdr_len + RTE_ETHER_HDR_LEN && p->nsegs > 0))
-		rx_plain_headers(vq, p, &h);
-	else
-		why = rx_split_headers(vq, p, &h);
-	if (unlikely(why != DROP_NUM))
-		return why;
-	if (unlikely(p->len > PKT_LEN_MAX))
-		return DROP_RX_TOO_LONG;
-	p->need = 0;
-	memcpy(&offload, &h, sizeof(offload));
-	if (likely((offload & vq->hdr_mask) == 0)) {
-		p->vnet = (struct pkt_vnet){0};
-		return DROP_NUM;
-	}
-	rx_vnet_set(vq, p, &h);
+	rx_vnet_set(vq, p, h);
 	return offload_check(p) ? DROP_NUM : DROP_RX_BAD_OFFLOAD;
 }
 
-/** Second pass: frames to what the switch wants to see. */
-static __rte_always_inline void
-rx_parse(struct vq *vq, struct pkt_batch *b)
+/** Whether a header whose first two bytes are @p w means more than a plain frame. */
+static __rte_always_inline bool
+rx_has_offload(const struct vq *vq, uint16_t w)
 {
-	uint16_t i, n = 0;
+	return unlikely(w & vq->hdr_mask);
+}
 
-	for (i = 0; i < b->n; i++) {
-		struct pkt *p = &b->pkt[i];
-		enum drop_reason why = rx_frame(vq, p);
+/** The virtio-net header alone in the first fragment, the Ethernet header whole in the second. */
+static __rte_always_inline void
+rx_header_alone(struct pkt *p, struct net_hdr *h)
+{
+	uint64_t w[2] = {vq_read64(p->data), vq_read16(p->data + 8)};
+	uint64_t first, rest;
 
+	memcpy(h, w, NET_HDR_LEN_LEGACY);
+	p->len -= p->data_len;
+	p->data = p->segs->data;
+	p->data_len = p->segs->len;
+	p->segs++;
+	p->nsegs--;
+	first = vq_read64(p->data);
+	rest = vq_read64(p->data + RTE_ETHER_HDR_LEN - 8);
+	memcpy(p->eth_bytes, &first, 8);
+	memcpy(p->eth_bytes + RTE_ETHER_HDR_LEN - 8, &rest, 8);
+}
+
+/** Take the header off a view of any shape. DROP_NUM: the frame is fine. */
+static __rte_noinline enum drop_reason
+rx_frame_parts(const struct vq *vq, struct pkt *p)
+{
+	enum drop_reason why = DROP_NUM;
+	struct net_hdr h;
+
+	if (likely(p->data_len == vq->hdr_len && p->nsegs > 1 && p->segs->len >= RTE_ETHER_HDR_LEN))
+		rx_header_alone(p, &h);
+	else
+		why = rx_split_headers(vq, p, &h);
+	if (why != DROP_NUM)
+		return why;
+	if (p->len > PKT_LEN_MAX)
+		return DROP_RX_TOO_LONG;
+	p->need = 0;
+	p->vnet = (struct pkt_vnet){0};
+	return rx_has_offload(vq, vq_read16(&h)) ? rx_offload(vq, p, &h) : DROP_NUM;
+}
+
+/** Make the view of a frame in one fragment that holds both headers at least. */
+static __rte_always_inline enum drop_reason
+rx_frame_plain(const struct vq *vq, struct pkt *p, uint8_t *data, uint32_t len, uint16_t hdr_len)
+{
+	uint64_t hdr = vq_read64(data);
+	uint8_t *eth = data + hdr_len;
+	uint64_t first = vq_read64(eth);
+	uint64_t rest = vq_read64(eth + RTE_ETHER_HDR_LEN - 8);
+	struct net_hdr h;
+	uint16_t tail;
+
+	rx_view(p, eth, len - hdr_len);
+	memcpy(p->eth_bytes, &first, 8);
+	memcpy(p->eth_bytes + RTE_ETHER_HDR_LEN - 8, &rest, 8);
+	p->need = 0;
+	p->vnet = (struct pkt_vnet){0};
+	memcpy(&h, &hdr, sizeof(hdr));
+	if (likely(!rx_has_offload(vq, vq_read16(&hdr))))
+		return DROP_NUM;
+	tail = vq_read16(data + 8);
+	memcpy((uint8_t *)&h + 8, &tail, sizeof(tail));
+	return rx_offload(vq, p, &h);
+}
+
+/** Second pass: frames to what the switch wants to see; f->len[] is reused for their lengths. */
+static __rte_always_inline void
+rx_parse(struct vq *vq, struct pkt_batch *b, struct rx_found *f)
+{
+	const uint16_t hdr_len = vq->hdr_len;
+	const uint32_t least = hdr_len + RTE_ETHER_HDR_LEN;
+	uint16_t i, n = 0, found = b->n;
+
+	for (i = 0; i < found; i++) {
+		struct pkt *p = &b->pkt[n];
+		uint32_t len = f->len[i];
+		enum drop_reason why;
+
+		if (likely(f->data[i] != NULL && len - least <= PKT_LEN_MAX - RTE_ETHER_HDR_LEN)) {
+			why = rx_frame_plain(vq, p, f->data[i], len, hdr_len);
+		} else {
+			if (f->data[i] != NULL)
+				rx_view(p, f->data[i], len);
+			else if (n != i)
+				*p = b->pkt[i];
+			why = rx_frame_parts(vq, p);
+		}
 		if (unlikely(why != DROP_NUM)) {
 			pktq_drop(&vq->q, why, 1);
 			continue;
 		}
-		pktq_count(&vq->q.stats, p);
-		if (unlikely(n != i))
-			b->pkt[n] = *p;
-		n++;
+		pktq_count_cast(&vq->q.stats, p);
+		f->len[n++] = p->len;
 	}
-	vq->q.stats.frames += b->ndone - n; /* bad ones count as taken */
+	pktq_count_sizes(&vq->q.stats, f->len, n);
+	vq->q.stats.frames += b->ndone; /* bad ones count as taken */
 	b->n = n;
 }
 
@@ -265,12 +322,15 @@ static uint16_t
 rx_burst(struct pktq *q, struct pkt_batch *b)
 {
 	struct vq *vq = (struct vq *)q;
+	struct rx_found found;
 
 	b->n = b->ndone = b->nsegs = 0;
 	if (unlikely(vq_unusable(vq)))
 		return 0;
-	rx_collect(vq, vq_mem(vq), b);
-	rx_parse(vq, b);
+	rx_collect(vq, vq_mem(vq), b, &found);
+	rx_parse(vq, b, &found);
+	if (q->undecided)
+		publish_notify(vq);
 	return b->ndone;
 }
 
@@ -314,7 +374,7 @@ rx_release(struct pktq *q, struct pkt_batch *b)
 	else
 		publish(vq, mem, b->done, b->ndone, slots);
 	b->n = b->ndone = b->nsegs = 0;
-	publish_notify(vq);
+	publish_notify_later(vq);
 }
 
 #endif

@@ -47,12 +47,6 @@ split_desc_read(const uint8_t *p)
 				vq16_get(FMT, u.d.flags), vq16_get(FMT, u.d.next)};
 }
 
-static __rte_always_inline uint16_t
-split_entry(const struct vq *vq, uint16_t pos)
-{
-	return vq16_load(FMT, &split_avail(vq)->ring[pos & (vq->size - 1)]);
-}
-
 /**
  * Look at avail->idx only when what was seen last is not enough: the line bounces between two
  * cores.
@@ -75,18 +69,28 @@ split_available(struct vq *vq, uint16_t pos, uint16_t want)
 	return RTE_MIN(left, want);
 }
 
-static __rte_always_inline enum vq_step
-split_head(struct vq *vq, uint16_t pos, struct vq_desc *d, uint16_t *id)
+static __rte_always_inline bool
+split_head(const struct ring_base *rb, uint16_t pos, struct vq_desc *d, uint16_t *id)
 {
-	uint16_t head = split_entry(vq, pos);
+	uint16_t head = vq16_load(FMT, &rb->avail[pos & (rb->size - 1)]);
 
-	if (unlikely(head >= vq->size)) {
-		vq_break(vq, "available ring names a descriptor beyond the table");
-		return VQ_BROKEN;
-	}
-	*d = split_desc_read(split_slot(vq, head));
+	if (unlikely(head >= rb->size))
+		return false;
+	*d = split_desc_read(rb->desc + (size_t)head * sizeof(struct split_desc));
 	*id = head;
-	return VQ_OK;
+	return true;
+}
+
+/** Get hold of the lines split_put() will write: the driver's core has read them last. */
+static __rte_always_inline void
+split_prefetch_used(const struct vq *vq, uint16_t n)
+{
+	const uint32_t per_line = RTE_CACHE_LINE_SIZE / sizeof(struct split_used_elem);
+	const struct split_used_elem *ring = split_used(vq)->ring;
+	uint32_t i;
+
+	for (i = 0; i < n; i += per_line)
+		rte_prefetch0_write(&ring[(uint16_t)(vq->used + i) & (vq->size - 1)]);
 }
 
 /** Write @p n used elements from used index @p at on; not visible yet. */

@@ -21,12 +21,13 @@
 
 /** One chain of the guest, looked at but not consumed. */
 struct tx_buf {
-	struct vq_piece first;
-	uint32_t len;    /* of the whole buffer */
-	uint16_t frag;   /* index of its second stretch */
-	uint16_t nfrags; /* stretches, the first included; 0: malformed */
-	uint16_t id;
-	uint16_t ndesc;
+	uint8_t *data;      /* first stretch */
+	uint32_t data_len;  /* 0: malformed */
+	uint32_t len;       /* of the whole buffer */
+	uint16_t id, ndesc; /* to give it back */
+	uint16_t frag;      /* index of its second stretch */
+	uint16_t nfrags;    /* stretches after the first */
+	uint64_t gpa;       /* of the first, for the dirty log */
 };
 
 /** One tx() at work. Large and on the stack: only what is needed gets initialised. */
@@ -36,14 +37,16 @@ struct tx {
 	struct ring_pos pos; /* of the next chain to look at */
 	enum vq_step stop;   /* why no more can be looked at; VQ_OK: not known to */
 	uint32_t budget;
-	uint32_t slots; /* ring slots of the buffers consumed */
+	uint16_t slots; /* ring slots of the buffers consumed */
 	uint16_t nbuf;  /* looked at */
 	uint16_t nused; /* consumed; also index of the next buffer */
 	uint16_t nfrag;
-	uint16_t sent;
+	uint16_t sent;  /* before the last commit */
+	uint16_t nsent; /* since, see len */
 	bool published;
 	struct tx_buf buf[VQ_USED_MAX];
 	struct pkt_cookie used[VQ_USED_MAX];
+	uint32_t len[PKT_BATCH_MAX]; /* of frames sent, to be counted */
 	struct vq_piece frag[TX_FRAGS_MAX];
 };
 
@@ -56,39 +59,44 @@ tx_begin(struct tx *t, struct vq *vq)
 	t->stop = VQ_OK;
 	t->budget = TX_BUDGET;
 	t->slots = 0;
-	t->nbuf = t->nused = t->nfrag = t->sent = 0;
+	t->nbuf = t->nused = t->nfrag = 0;
+	t->sent = t->nsent = 0;
 	t->published = false;
 }
 
 /* --- buffers --- */
 
 /** Collect the stretches of a chain in @p b. */
-static enum vq_step
+static __rte_always_inline enum vq_step
 tx_walk(struct tx *t, struct chain *c, struct tx_buf *b)
 {
+	uint16_t frag = t->nfrag, n = 0;
 	struct vq_piece piece;
-	uint16_t frag = t->nfrag;
 	uint64_t len = 0;
 	enum vq_step r;
 
-	b->first = (struct vq_piece){0};
-	b->frag = frag;
-	b->nfrags = 0;
+	b->data_len = 0;
 	while ((r = chain_piece(c, CHAIN_WRITE, &piece)) == VQ_OK) {
-		if (len > RX_LEN_CAP)
+		if (n == 0) {
+			b->data = piece.data;
+			b->data_len = piece.len;
+			b->gpa = piece.gpa;
+			rte_prefetch0_write(piece.data);
+		} else if (len > RX_LEN_CAP) {
 			continue; /* no frame needs more, but the rest must be valid, too */
-		if (b->nfrags == 0)
-			b->first = piece;
-		else if (frag < TX_FRAGS_MAX)
+		} else if (frag < TX_FRAGS_MAX) {
 			t->frag[frag++] = piece;
-		else if (t->nfrag > 0)
+		} else if (t->nfrag > 0) {
 			return VQ_FULL;
-		else
-			continue; /* unless there is space for the first so many only */
-		b->nfrags++;
+		} else {
+			continue; /* space for the first so many only */
+		}
 		len += piece.len;
+		n++;
 	}
 	b->len = RTE_MIN(len, UINT32_MAX);
+	b->frag = t->nfrag;
+	b->nfrags = frag - t->nfrag;
 	if (r == VQ_END && len < t->vq->hdr_len)
 		return VQ_BAD;
 	t->nfrag = frag;
@@ -97,68 +105,84 @@ tx_walk(struct tx *t, struct chain *c, struct tx_buf *b)
 
 /** Look at a chain that is not one descriptor in one region. */
 static __rte_noinline enum vq_step
-tx_chain(struct tx *t, struct tx_buf *b, uint16_t head)
+tx_chain(struct tx *t, struct tx_buf *b, struct ring_pos pos, uint16_t head)
 {
 	struct chain c;
 	enum vq_step r;
 
-	chain_start(&c, t->vq, t->mem, t->pos, head);
+	chain_start(&c, t->vq, t->mem, pos, head);
 	r = tx_walk(t, &c, b);
-	if (r == VQ_BAD)
+	if (unlikely(r == VQ_BAD))
 		r = chain_skip(&c);
 	t->budget -= RTE_MIN(t->budget, t->vq->size - c.budget);
-	if (r != VQ_END && r != VQ_BAD)
+	if (unlikely(r != VQ_END && r != VQ_BAD))
 		return r;
-	if (r == VQ_BAD)
-		*b = (struct tx_buf){.nfrags = 0};
+	if (unlikely(r == VQ_BAD))
+		*b = (struct tx_buf){.data_len = 0};
 	b->id = c.id;
 	b->ndesc = c.ndesc;
 	return VQ_OK;
 }
 
-/** Look at one more chain. */
-static __rte_always_inline enum vq_step
-tx_look(struct tx *t)
+/** The memory a descriptor is all of, if it can be a buffer by itself, or NULL. */
+static __rte_always_inline uint8_t *
+tx_simple(struct vq *vq, const struct vq_mem *mem, struct gmem_region *r, const struct vq_desc *d)
 {
 	const uint16_t special = VRING_DESC_F_NEXT | VRING_DESC_F_WRITE | VRING_DESC_F_INDIRECT;
-	struct tx_buf *b = &t->buf[t->nbuf];
-	struct vq_desc d;
-	enum vq_step r;
-	uint16_t id;
 
-	r = ring_head(t->vq, t->pos, &d, &id);
-	if (unlikely(r != VQ_OK))
-		return r;
-	if (likely((d.flags & special) == VRING_DESC_F_WRITE) && likely(d.len >= t->vq->hdr_len) &&
-	    likely(xlate(t->vq, t->mem, d.addr, d.len, CHAIN_WRITE, &b->first) == VQ_OK) &&
-	    likely(b->first.len == d.len)) {
-		rte_prefetch0_write(b->first.data);
-		b->len = d.len;
-		b->nfrags = 1;
-		b->id = id;
-		b->ndesc = 1;
-	} else {
-		r = tx_chain(t, b, id);
-		if (r != VQ_OK)
-			return r;
-	}
-	t->pos = ring_advance(t->vq, t->pos, b->ndesc);
-	t->nbuf++;
-	return VQ_OK;
+	if (unlikely((d->flags & special) != VRING_DESC_F_WRITE || d->len < vq->hdr_len))
+		return NULL;
+	return xlate_whole(vq, mem, r, d->addr, d->len);
 }
 
 /** Look at up to @p want more chains; sets t->stop when there is a reason not to. */
-static __rte_always_inline void
+static __rte_noinline void
 tx_look_ahead(struct tx *t, uint16_t want)
 {
+	struct vq *vq = t->vq;
+	const struct ring_base rb = ring_base(vq);
+	struct gmem_region r = xlate_region(vq, t->mem);
+	struct ring_pos pos = t->pos;
 	uint16_t room = VQ_USED_MAX - t->nbuf;
-	uint16_t n = ring_available(t->vq, t->pos, RTE_MIN(want, room));
-	uint16_t i;
+	uint16_t i, n = ring_available(vq, pos, RTE_MIN(want, room));
+	struct tx_buf *b = &t->buf[t->nbuf];
+	struct vq_desc d;
+	uint16_t id;
 
-	for (i = 0; i < n && t->stop == VQ_OK; i++)
-		t->stop = t->budget > 0 ? tx_look(t) : VQ_END;
-	if (t->stop == VQ_OK && n < want)
-		t->stop = t->vq->broken ? VQ_BROKEN : n == room ? VQ_FULL : VQ_END;
+	if (unlikely(n < want))
+		t->stop = vq->broken ? VQ_BROKEN : n == room ? VQ_FULL : VQ_END;
+	ring_prefetch_used(vq, n);
+	for (i = 0; i < n; i++, b++) {
+		if (unlikely(!ring_head(&rb, pos, &d, &id))) {
+			t->stop = ring_no_head(vq);
+			break;
+		}
+		b->data = tx_simple(vq, t->mem, &r, &d);
+		if (likely(b->data != NULL)) {
+			rte_prefetch0_write(b->data);
+			rte_prefetch0_write(b->data + RTE_CACHE_LINE_SIZE);
+			b->data_len = d.len;
+			b->len = d.len;
+			b->id = id;
+			b->ndesc = 1;
+			b->frag = 0;
+			b->nfrags = 0;
+			if (FMT.full)
+				b->gpa = d.addr;
+		} else {
+			enum vq_step step = tx_chain(t, b, pos, id);
+
+			if (step == VQ_OK && t->budget == 0)
+				t->stop = step = VQ_END;
+			if (unlikely(step != VQ_OK)) {
+				t->stop = step;
+				break;
+			}
+		}
+		pos = ring_step(rb.size, pos, b->ndesc);
+	}
+	t->pos = pos;
+	t->nbuf += i;
 }
 
 /** Consume the next buffer, @p len bytes of it written. */
@@ -185,9 +209,31 @@ tx_commit(struct tx *t)
 	t->nbuf = t->nused = t->nfrag = 0;
 }
 
+/** Count the frames sent that are not counted yet. */
+static __rte_always_inline void
+tx_count(struct tx *t)
+{
+	struct pktq_stats *s = &t->vq->q.stats;
+
+	pktq_count_sizes(s, t->len, t->nsent);
+	s->frames += t->nsent;
+	t->sent += t->nsent;
+	t->nsent = 0;
+}
+
+/** A frame is on its way. */
+static __rte_always_inline void
+tx_sent(struct tx *t, const struct pkt *p)
+{
+	pktq_count_cast(&t->vq->q.stats, p);
+	t->len[t->nsent++] = p->len;
+	if (unlikely(t->nsent == RTE_DIM(t->len)))
+		tx_count(t);
+}
+
 /* --- frames --- */
 
-static __rte_always_inline void
+static void
 tx_header(const struct vq *vq, const struct pkt *p, uint16_t nbuf, struct net_hdr *h)
 {
 	uint8_t flags = p->vnet.flags;
@@ -206,19 +252,28 @@ tx_header(const struct vq *vq, const struct pkt *p, uint16_t nbuf, struct net_hd
 	};
 }
 
-/** Write a header that is in one piece. */
-static __rte_always_inline void
-tx_put_header(const struct vq *vq, const struct pkt *p, uint8_t *dst)
+static __rte_noinline void
+tx_put_offload(const struct vq *vq, const struct pkt *p, uint8_t *dst)
 {
 	struct net_hdr h;
 
-	if (likely((p->vnet.flags | p->vnet.gso_type) == 0))
-		h = (struct net_hdr){.num_buffers = vq16_make(FMT, 1)};
-	else
-		tx_header(vq, p, 1, &h);
-	memcpy(dst, &h, NET_HDR_LEN_LEGACY);
-	if (vq->hdr_len == NET_HDR_LEN)
-		memcpy(dst + NET_HDR_LEN_LEGACY, &h.num_buffers, sizeof(h.num_buffers));
+	tx_header(vq, p, 1, &h);
+	memcpy(dst, &h, vq->hdr_len);
+}
+
+/** Write a header that is in one piece, for one buffer. */
+static __rte_always_inline void
+tx_put_header(const struct vq *vq, const struct pkt *p, uint8_t *dst)
+{
+	struct net_hdr *h = (struct net_hdr *)dst;
+
+	if (unlikely((p->vnet.flags | p->vnet.gso_type) != 0)) {
+		tx_put_offload(vq, p, dst);
+		return;
+	}
+	memset(h, 0, NET_HDR_LEN_LEGACY);
+	if (likely(vq->hdr_len == NET_HDR_LEN))
+		h->num_buffers = vq16_make(FMT, 1);
 }
 
 static __rte_always_inline void
@@ -254,11 +309,12 @@ static void
 tx_fill(struct tx *t, struct tx_source *s)
 {
 	const struct tx_buf *b = &t->buf[t->nused];
-	uint32_t len = tx_fill_piece(t, s, &b->first);
+	const struct vq_piece first = {b->data, b->data_len, b->gpa};
+	uint32_t len = tx_fill_piece(t, s, &first);
 	uint16_t i;
 
-	for (i = 1; i < b->nfrags; i++)
-		len += tx_fill_piece(t, s, &t->frag[b->frag + i - 1]);
+	for (i = 0; i < b->nfrags; i++)
+		len += tx_fill_piece(t, s, &t->frag[b->frag + i]);
 	tx_use(t, len);
 }
 
@@ -292,7 +348,7 @@ tx_fit(struct tx *t, const struct pkt *p, uint16_t *nbuf)
 		if (t->nused + n == t->nbuf)
 			return t->stop;
 		sum += b->len;
-		if (unlikely(b->nfrags == 0)) {
+		if (unlikely(b->data_len == 0)) {
 			*nbuf = n + 1;
 			return VQ_BAD;
 		}
@@ -340,8 +396,7 @@ tx_frame_parts(struct tx *t, const struct pkt *p)
 	}
 	if (r == VQ_OK) {
 		tx_scatter(t, p, nbuf);
-		pktq_count(&t->vq->q.stats, p);
-		t->sent++;
+		tx_sent(t, p);
 		return VQ_OK;
 	}
 	if (r == VQ_MISS || r == VQ_BROKEN)
@@ -356,44 +411,69 @@ tx_frame_parts(struct tx *t, const struct pkt *p)
 	return VQ_OK;
 }
 
-/** Send one frame. VQ_OK: it was sent or dropped, otherwise nothing was done about it. */
-static __rte_always_inline enum vq_step
-tx_frame(struct tx *t, const struct pkt *p)
+/** Send one frame that is in one piece to a buffer that is; false: one of them is not. */
+static __rte_always_inline bool
+tx_frame_plain(struct tx *t, const struct vq *vq, const struct pkt *p)
 {
 	const struct tx_buf *b = &t->buf[t->nused];
-	struct vq *vq = t->vq;
 	uint32_t need = vq->hdr_len + p->len;
 
-	if (unlikely(p->len > vq->len_max) && p->vnet.gso_type == VIRTIO_NET_HDR_GSO_NONE) {
-		pktq_drop(&vq->q, DROP_TX_TOO_BIG, 1);
-		return VQ_OK;
-	}
-	if (unlikely(t->nused == t->nbuf) || unlikely(b->first.len < need))
-		return tx_frame_parts(t, p);
-	tx_put_header(vq, p, b->first.data);
-	pkt_copy(p, b->first.data + vq->hdr_len);
-	tx_log(t, b->first.gpa, need);
+	if (unlikely(t->nused == t->nbuf || b->data_len < need || p->nsegs != 1))
+		return false;
+	tx_put_header(vq, p, b->data);
+	pkt_copy_one(p, b->data + vq->hdr_len);
+	tx_log(t, b->gpa, need);
 	tx_use(t, need);
-	pktq_count(&vq->q.stats, p);
-	t->sent++;
-	return VQ_OK;
+	tx_sent(t, p);
+	return true;
 }
 
-/**
- * Send frames until one cannot be sent for lack of a translation; returns the number dealt with.
- */
+/** Send one frame, in one piece or not, to a buffer with the header alone in the first of two. */
+static __rte_noinline bool
+tx_frame_header_alone(struct tx *t, const struct pkt *p)
+{
+	const struct tx_buf *b = &t->buf[t->nused];
+	const struct vq_piece *data = &t->frag[b->frag];
+	const struct vq *vq = t->vq;
+
+	if (t->nused == t->nbuf || b->data_len != vq->hdr_len || b->nfrags == 0 ||
+	    data->len < p->len)
+		return false;
+	tx_put_header(vq, p, b->data);
+	pkt_copy(p, data->data);
+	tx_log(t, b->gpa, vq->hdr_len);
+	tx_log(t, data->gpa, p->len);
+	tx_use(t, vq->hdr_len + p->len);
+	tx_sent(t, p);
+	return true;
+}
+
+/** Whether the receiver's MTU forbids the frame. */
+static __rte_always_inline bool
+tx_too_long(const struct vq *vq, const struct pkt *p)
+{
+	return unlikely(p->len > vq->len_max) && p->vnet.gso_type == VIRTIO_NET_HDR_GSO_NONE;
+}
+
+/** Send frames until one lacks a translation; returns the number dealt with. */
 static __rte_always_inline uint16_t
 tx_frames(struct tx *t, struct pkt *const *pkts, uint16_t n)
 {
+	struct vq *vq = t->vq;
 	enum vq_step r = VQ_OK;
 	uint16_t i;
 
 	tx_look_ahead(t, n);
 	for (i = 0; i < n; i++) {
-		r = tx_frame(t, pkts[i]);
+		if (tx_too_long(vq, pkts[i]))
+			pktq_drop(&vq->q, DROP_TX_TOO_BIG, 1);
+		else if (unlikely(!tx_frame_plain(t, vq, pkts[i])) &&
+			 !tx_frame_header_alone(t, pkts[i]))
+			r = tx_frame_parts(t, pkts[i]);
 		if (unlikely(r != VQ_OK))
 			break;
 	}
+	tx_count(t);
 	if (unlikely(r == VQ_BROKEN)) {
 		pktq_drop(&t->vq->q, DROP_TX_BROKEN, n - i);
 		i = n;
@@ -412,7 +492,7 @@ tx_send(struct vq *vq, struct pkt *const *pkts, uint16_t n, uint16_t *sent)
 	tx_begin(&t, vq);
 	done = tx_frames(&t, pkts, n);
 	if (t.published)
-		publish_notify(vq);
+		publish_notify_later(vq);
 	*sent = t.sent;
 	return done;
 }

@@ -186,6 +186,7 @@ vq_set_state(struct vq *vq, const struct vq_state *s)
 	vq->used_wrap = s->used_wrap;
 	vq->avail_seen = s->avail;
 	vq->signalled_valid = false;
+	vq->q.undecided = false;
 }
 
 static void
@@ -248,6 +249,8 @@ vq_start(struct vq *vq, const struct vq_setup *s)
 struct vq_state
 vq_stop(struct vq *vq)
 {
+	if (vq->q.undecided)
+		pktq_ops(&vq->q)->decide(&vq->q);
 	pktq_drop(&vq->q, DROP_TX_IOTLB, vq->q.held);
 	vq_held_free(vq, vq->q.held);
 	free(vq->hold);

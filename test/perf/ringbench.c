@@ -74,7 +74,8 @@ struct bench {
 	uint32_t lens[PKT_BATCH_MAX];
 	struct vqd_net_frame got[PKT_BATCH_MAX];
 	atomic_bool stop;
-	uint64_t rx, tx, done, frames; /* cycles of the current slice, and frames */
+	uint64_t rx, tx, done; /* cycles of the current slice */
+	uint64_t frames, bursts;
 };
 
 static struct pkt_batch batch;
@@ -155,6 +156,7 @@ make_side(struct bench *b, struct side *s, const struct bench_case *c, bool gues
 	if (vqd_init(&s->d, &d) < 0 || vq_start(&s->vq, &v) < 0 || vqd_net_init(&s->d, &net) < 0)
 		errx(1, "%s: cannot make the ring", c->name);
 	vqd_disarm(&s->d);
+	s->vq.q.late = true;
 	if (guest_receives)
 		vqd_net_refill(&s->d, opt.size);
 }
@@ -206,9 +208,11 @@ device_turn(struct bench *b)
 
 	t[0] = rte_rdtsc();
 	if (in->rx(&b->a.vq.q, &batch) == 0) {
+		out->decide(&b->b.vq.q);
 		rte_pause();
 		return;
 	}
+	out->decide(&b->b.vq.q); /* as a worker does, see pktq_ops */
 	t[1] = rte_rdtsc();
 	for (i = 0; i < batch.n; i++)
 		list[i] = &batch.pkt[i];
@@ -219,6 +223,7 @@ device_turn(struct bench *b)
 	if (t[3] - t[0] > TURN_MAX)
 		return;
 	b->frames += sent;
+	b->bursts++;
 	b->rx += t[1] - t[0];
 	b->tx += t[2] - t[1];
 	b->done += t[3] - t[2];
@@ -234,7 +239,7 @@ measure_tsc_hz(void)
 }
 
 struct sample {
-	double rx, tx, done, total;
+	double rx, tx, done, total, burst;
 };
 
 static int
@@ -251,7 +256,7 @@ take_slice(struct bench *b)
 	uint64_t end = rte_rdtsc() + tsc_hz / 500;
 	double n;
 
-	b->rx = b->tx = b->done = b->frames = 0;
+	b->rx = b->tx = b->done = b->frames = b->bursts = 0;
 	while (rte_rdtsc() < end) {
 		if (opt.driver_core < 0)
 			guest_sends(b);
@@ -260,7 +265,8 @@ take_slice(struct bench *b)
 			guest_receives(b);
 	}
 	n = b->frames;
-	return (struct sample){b->rx / n, b->tx / n, b->done / n, (b->rx + b->tx + b->done) / n};
+	return (struct sample){b->rx / n, b->tx / n, b->done / n, (b->rx + b->tx + b->done) / n,
+			       n / RTE_MAX(b->bursts, 1u)};
 }
 
 static void
@@ -297,9 +303,11 @@ run(const struct bench_case *c)
 	qsort(s, n, sizeof(s[0]), sample_order);
 	for (i = 0; i < DROP_NUM; i++)
 		lost += b.a.vq.q.stats.drop[i] + b.b.vq.q.stats.drop[i];
-	printf("%-16s %6u  rx %6.1f  tx %6.1f  done %5.1f  total %6.1f  least %6.1f  lost %lu\n",
+	printf("%-16s %6u  rx %6.1f  tx %6.1f  done %5.1f  total %6.1f  least %6.1f  burst %4.1f  "
+	       "lost "
+	       "%lu\n",
 	       c->name, opt.len, s[n / 2].rx, s[n / 2].tx, s[n / 2].done, s[n / 2].total,
-	       s[0].total, lost);
+	       s[0].total, s[n / 2].burst, lost);
 	vqd_fini(&b.a.d);
 	vqd_fini(&b.b.d);
 	free(b.gmem);

@@ -246,6 +246,38 @@ flags_suppress_interrupts(void **state)
 	}
 }
 
+/** An owner that promised to ask gets decisions when it asks, polls, arms or stops the queue. */
+static void
+late_decisions_are_made_when_asked_for(void **state)
+{
+	static struct pkt_batch none;
+	const struct pktq_ops *ops;
+	enum vq_layout l;
+	struct ring r;
+
+	none.max = PKT_BATCH_MAX;
+	for (l = VQ_SPLIT; l < VQ_LAYOUT_NUM; l++) {
+		ring_with_call(&r, l, 0);
+		r.vq.q.late = true;
+		ops = pktq_ops(&r.vq.q);
+		assert_int_equal(take(&r, 3), 0);
+		ops->decide(&r.vq.q);
+		assert_int_equal(interrupts(&r), 1);
+		ops->decide(&r.vq.q);
+		assert_int_equal(interrupts(&r), 0);
+		assert_int_equal(take(&r, 1), 0);
+		assert_int_equal(ops->rx(&r.vq.q, &none), 0);
+		assert_int_equal(interrupts(&r), 1);
+		assert_int_equal(take(&r, 1), 0);
+		assert_false(ops->arm(&r.vq.q));
+		assert_int_equal(interrupts(&r), 1);
+		assert_int_equal(take(&r, 1), 0);
+		vq_stop(&r.vq);
+		assert_int_equal(interrupts(&r), 1);
+		ring_without_call(&r);
+	}
+}
+
 static void
 empty_ring_interrupts_a_legacy_driver(void **state)
 {
@@ -334,6 +366,7 @@ main(void)
 		cmocka_unit_test(used_idx_is_read_in_guest_order),
 		cmocka_unit_test(arm_asks_for_notifications),
 		cmocka_unit_test(flags_suppress_interrupts),
+		cmocka_unit_test(late_decisions_are_made_when_asked_for),
 		cmocka_unit_test(empty_ring_interrupts_a_legacy_driver),
 		cmocka_unit_test(split_event_index_is_honoured),
 		cmocka_unit_test(packed_event_offset_is_honoured_over_the_wrap),
