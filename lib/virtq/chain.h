@@ -32,6 +32,7 @@ struct chain {
 	uint64_t table;   /* its guest address */
 	uint32_t entries; /* and size */
 	uint32_t budget;  /* descriptors the chain may still have */
+	uint32_t slots;   /* packed: slots it may still take */
 	uint16_t id;      /* to give it back with */
 	uint16_t ndesc;
 };
@@ -177,7 +178,7 @@ chain_read_ring(struct chain *c, struct vq_desc *d)
 	struct ring_pos pos = {c->next, c->wrap};
 
 	if (FMT.packed) {
-		if (unlikely(!packed_slot_read(c->vq->desc, pos, d))) {
+		if (unlikely(c->slots-- == 0 || !packed_slot_read(c->vq->desc, pos, d))) {
 			vq_break(c->vq, "chain runs into descriptors that are not available");
 			return VQ_BROKEN;
 		}
@@ -273,11 +274,12 @@ chain_piece(struct chain *c, bool write, struct vq_piece *out)
 }
 
 /**
- * Begin with the chain at @p pos, whose head ring_head() has read; @p head is what it called id.
+ * Begin with the chain at @p pos, whose head ring_head() has read; @p head is what it called id,
+ * and @p left how many ring slots it may take.
  */
 static __rte_always_inline void
 chain_start(struct chain *c, struct vq *vq, const struct vq_mem *mem, struct ring_pos pos,
-	    uint16_t head)
+	    uint16_t head, uint32_t left)
 {
 	*c = (struct chain){
 		.vq = vq,
@@ -286,6 +288,7 @@ chain_start(struct chain *c, struct vq *vq, const struct vq_mem *mem, struct rin
 		.wrap = pos.wrap,
 		.more = true,
 		.budget = vq->size,
+		.slots = left,
 		.id = head,
 		.ndesc = FMT.packed ? 0 : 1,
 	};
@@ -297,14 +300,9 @@ chain_skip(struct chain *c)
 {
 	struct vq_desc d;
 
-	while (FMT.packed && c->ring_more) {
-		if (c->ndesc >= c->vq->size) {
-			vq_break(c->vq, "chain is longer than the ring");
-			return VQ_BROKEN;
-		}
+	while (FMT.packed && c->ring_more)
 		if (chain_read_ring(c, &d) != VQ_OK)
 			return VQ_BROKEN;
-	}
 	return VQ_BAD;
 }
 

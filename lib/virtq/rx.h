@@ -39,6 +39,7 @@ rx_view(struct pkt *p, uint8_t *data, uint32_t len)
 	p->len = len;
 	p->data_len = len;
 	p->nsegs = 1;
+	p->hash = 0;
 }
 
 /** Collect the fragments of a chain as frame b->pkt[b->n], header included. */
@@ -73,16 +74,16 @@ rx_walk(struct chain *c, struct pkt_batch *b)
 /**
  * Take a chain that is not one descriptor in one region. Returns its ring slots
  * once it is in the batch, as a frame or only to be given back; 0: it stays in
- * the ring.
+ * the ring. @p left: slots it may take.
  */
 static __rte_noinline uint16_t
 rx_chain(struct vq *vq, const struct vq_mem *mem, struct pkt_batch *b, struct ring_pos pos,
-	 uint16_t head)
+	 uint16_t head, uint32_t left)
 {
 	struct chain c;
 	enum vq_step r;
 
-	chain_start(&c, vq, mem, pos, head);
+	chain_start(&c, vq, mem, pos, head, left);
 	r = rx_walk(&c, b);
 	if (unlikely(r == VQ_BAD))
 		r = chain_skip(&c);
@@ -118,13 +119,14 @@ rx_collect(struct vq *vq, const struct vq_mem *mem, struct pkt_batch *b, struct 
 	struct gmem_region r = xlate_region(vq, mem);
 	struct ring_pos pos = ring_avail_pos(vq);
 	uint16_t i, max = ring_available(vq, pos, b->max);
+	uint32_t left = rb.size; /* slots, or the guest could lead us round and round */
 	uint16_t n = 0, slots, id;
 	struct vq_desc d;
 	uint8_t *data;
 
 	vq->rx_budget = RX_BUDGET;
 	ring_prefetch_used(vq, max);
-	for (i = 0; i < max; i++) {
+	for (i = 0; i < max && left > 0; i++) {
 		if (unlikely(!ring_head(&rb, pos, &d, &id))) {
 			ring_no_head(vq);
 			break;
@@ -141,17 +143,19 @@ rx_collect(struct vq *vq, const struct vq_mem *mem, struct pkt_batch *b, struct 
 		} else {
 			b->n = n;
 			b->ndone = i;
-			slots = rx_chain(vq, mem, b, pos, id);
+			slots = rx_chain(vq, mem, b, pos, id, left);
 			n = b->n;
-			if (slots == 0 || vq->rx_budget == 0) {
-				i = b->ndone;
+			if (slots == 0)
 				break;
-			}
+			if (vq->rx_budget == 0)
+				max = 0;
 		}
 		pos = ring_step(rb.size, pos, slots);
+		left -= slots;
 	}
 	b->n = n;
 	b->ndone = i;
+	vq->rx_slots = rb.size - left;
 }
 
 /** Copy the first @p n bytes of a frame, and take them off it if @p strip; false: it is shorter. */
@@ -347,25 +351,13 @@ rx_publish_in_order(struct vq *vq, const struct vq_mem *mem, const struct pkt_ba
 	publish(vq, mem, &last, 1, slots);
 }
 
-static __rte_always_inline uint16_t
-rx_slots(const struct pkt_batch *b)
-{
-	uint16_t i, slots = 0;
-
-	if (!FMT.packed)
-		return b->ndone;
-	for (i = 0; i < b->ndone; i++)
-		slots += b->done[i].ndesc;
-	return slots;
-}
-
 /** pktq_ops.rx_done */
 static void
 rx_release(struct pktq *q, struct pkt_batch *b)
 {
 	struct vq *vq = (struct vq *)q;
 	const struct vq_mem *mem = vq_mem(vq);
-	uint16_t slots = rx_slots(b);
+	uint16_t slots = vq->rx_slots;
 
 	if (b->ndone == 0 || unlikely(atomic_load_explicit(&vq->fault->dead, memory_order_relaxed)))
 		return;

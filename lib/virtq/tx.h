@@ -37,6 +37,7 @@ struct tx {
 	struct ring_pos pos; /* of the next chain to look at */
 	enum vq_step stop;   /* why no more can be looked at; VQ_OK: not known to */
 	uint32_t budget;
+	uint32_t left;  /* ring slots that may be looked at: one lap */
 	uint16_t slots; /* ring slots of the buffers consumed */
 	uint16_t nbuf;  /* looked at */
 	uint16_t nused; /* consumed; also index of the next buffer */
@@ -58,6 +59,7 @@ tx_begin(struct tx *t, struct vq *vq)
 	t->pos = ring_avail_pos(vq);
 	t->stop = VQ_OK;
 	t->budget = TX_BUDGET;
+	t->left = vq->size;
 	t->slots = 0;
 	t->nbuf = t->nused = t->nfrag = 0;
 	t->sent = t->nsent = 0;
@@ -110,7 +112,7 @@ tx_chain(struct tx *t, struct tx_buf *b, struct ring_pos pos, uint16_t head)
 	struct chain c;
 	enum vq_step r;
 
-	chain_start(&c, t->vq, t->mem, pos, head);
+	chain_start(&c, t->vq, t->mem, pos, head, t->left);
 	r = tx_walk(t, &c, b);
 	if (unlikely(r == VQ_BAD))
 		r = chain_skip(&c);
@@ -153,6 +155,10 @@ tx_look_ahead(struct tx *t, uint16_t want)
 		t->stop = vq->broken ? VQ_BROKEN : n == room ? VQ_FULL : VQ_END;
 	ring_prefetch_used(vq, n);
 	for (i = 0; i < n; i++, b++) {
+		if (unlikely(t->left == 0)) {
+			t->stop = VQ_END;
+			break;
+		}
 		if (unlikely(!ring_head(&rb, pos, &d, &id))) {
 			t->stop = ring_no_head(vq);
 			break;
@@ -180,6 +186,7 @@ tx_look_ahead(struct tx *t, uint16_t want)
 			}
 		}
 		pos = ring_step(rb.size, pos, b->ndesc);
+		t->left -= b->ndesc;
 	}
 	t->pos = pos;
 	t->nbuf += i;
@@ -205,6 +212,7 @@ tx_commit(struct tx *t)
 		t->published = true;
 	}
 	t->pos = ring_avail_pos(t->vq);
+	t->left = t->vq->size;
 	t->slots = 0;
 	t->nbuf = t->nused = t->nfrag = 0;
 }
@@ -433,11 +441,13 @@ static __rte_noinline bool
 tx_frame_header_alone(struct tx *t, const struct pkt *p)
 {
 	const struct tx_buf *b = &t->buf[t->nused];
-	const struct vq_piece *data = &t->frag[b->frag];
 	const struct vq *vq = t->vq;
+	const struct vq_piece *data;
 
-	if (t->nused == t->nbuf || b->data_len != vq->hdr_len || b->nfrags == 0 ||
-	    data->len < p->len)
+	if (t->nused == t->nbuf || b->data_len != vq->hdr_len || b->nfrags == 0)
+		return false;
+	data = &t->frag[b->frag];
+	if (data->len < p->len)
 		return false;
 	tx_put_header(vq, p, b->data);
 	pkt_copy(p, data->data);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Virtqueue, device side: taking what a guest transmits, in every format. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -653,6 +654,68 @@ in_order_packed_ring_gets_one_element(void **state)
 	ring_fini(&r);
 }
 
+/* A guest that makes the only slot available for one lap and for the next, again and again. */
+static void *
+flip(void *arg)
+{
+	const vq16_t flags[2] = {{PACKED_F_AVAIL}, {PACKED_F_USED}};
+	struct ring *r = arg;
+	struct packed_desc *d = r->setup.desc;
+	unsigned int i;
+
+	for (i = 0; !atomic_load_explicit(&r->fault.dead, memory_order_relaxed); i++)
+		__atomic_store_n(&d->flags.v, flags[i & 1].v, __ATOMIC_RELAXED);
+	return NULL;
+}
+
+/** However fast a guest makes slots available again, one rx() looks at no more than one lap. */
+static void
+one_burst_is_one_lap(void **state)
+{
+	struct ring_buf b;
+	pthread_t guest;
+	struct ring r;
+	int i;
+
+	if (layout_of(state) != VQ_PACKED)
+		return;
+	ring_init(&r, VQ_PACKED, 1, 0, false);
+	b = plain(&r, 0, 64, 1);
+	ring_post(&r, &b, 1);
+	assert_int_equal(pthread_create(&guest, NULL, flip, &r), 0);
+	for (i = 0; i < 1000000; i++) {
+		assert_in_range(rx(&r), 0, 1);
+		rx_done(&r);
+		assert_int_equal(r.vq.avail, 0);
+	}
+	atomic_store(&r.fault.dead, true);
+	pthread_join(guest, NULL);
+	ring_fini(&r);
+}
+
+/** What was computed of the frame before in the same place is not left behind. */
+static void
+flow_hash_is_reset(void **state)
+{
+	struct ring_buf b[2];
+	struct ring r;
+	int i;
+
+	ring_init(&r, layout_of(state), 8, 0, false);
+	for (i = 0; i < 2; i++) {
+		b[0] = plain(&r, 0, 64, 1);
+		b[1] = (struct ring_buf){RING_BUF(1), 10, 0};
+		ring_post(&r, b, 1);
+		ring_post(&r, b, 2);
+		assert_int_equal(rx(&r), 2);
+		assert_int_equal(batch.pkt[0].hash, 0);
+		assert_int_equal(batch.pkt[1].hash, 0);
+		batch.pkt[0].hash = batch.pkt[1].hash = 7;
+		rx_done(&r);
+	}
+	ring_fini(&r);
+}
+
 static void
 sizes_and_addresses_are_counted(void **state)
 {
@@ -708,6 +771,8 @@ main(void)
 		ON_EVERY_LAYOUT(split_loops_are_bad_chains),
 		ON_EVERY_LAYOUT(good_chains_before_a_lie_are_given_back),
 		ON_EVERY_LAYOUT(in_order_packed_ring_gets_one_element),
+		ON_EVERY_LAYOUT(one_burst_is_one_lap),
+		ON_EVERY_LAYOUT(flow_hash_is_reset),
 		ON_EVERY_LAYOUT(sizes_and_addresses_are_counted),
 	};
 
