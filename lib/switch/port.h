@@ -122,7 +122,7 @@ struct sw {
 	uint16_t nports;    /* highest id in use, plus one */
 	struct port *port[DP_PORTS_MAX];
 	uint16_t first_id; /* the lowest id sw_port_add() gives */
-	/* ports that forward, in this order, if a list was made ("set portlist"); else all by id */
+	/* ports that forward, in this order, if there is a list ("set portlist"); else all */
 	bool listed;
 	uint16_t nlist;
 	uint16_t list[DP_PORTS_MAX];
