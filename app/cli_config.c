@@ -38,6 +38,7 @@ set_mode(struct cmd *c, bool retry)
 {
 	fwd_set_mode(c->app, fwd_mode_by_name(cmd_str(c, 2)));
 	c->app->fwd.retry = retry;
+	fwd_set_watch(c->app);
 	cmd_print(c, "Set %s packet forwarding mode%s\n", cmd_str(c, 2),
 		  retry ? " with retry" : "");
 }
@@ -114,6 +115,7 @@ set_verbose(struct cmd *c, uint32_t n)
 {
 	cmd_print(c, "Change verbose level from %u to %u\n", c->app->fwd.verbose, n);
 	c->app->fwd.verbose = n;
+	fwd_set_watch(c->app);
 }
 
 static void
@@ -140,6 +142,7 @@ cmd_set_retry(struct cmd *c)
 {
 	c->app->fwd.retry_us = (uint32_t)cmd_num(c, 4);
 	c->app->fwd.retry_num = (uint32_t)cmd_num(c, 6);
+	fwd_set_watch(c->app);
 }
 
 /* --- lists and masks --- */
@@ -346,6 +349,13 @@ cmd_set_record_cycles(struct cmd *c)
 }
 
 static void
+cmd_set_record_bursts(struct cmd *c)
+{
+	c->app->opt.record_burst_stats = is_on(c, 2);
+	fwd_set_watch(c->app);
+}
+
+static void
 cmd_set_link_check(struct cmd *c)
 {
 	c->app->fwd.no_link_check = !is_on(c, 2);
@@ -418,6 +428,7 @@ config_running(const struct app *app, FILE *out)
 	print_list(out, "set txtimes", f->txtimes, RTE_DIM(f->txtimes));
 	fprintf(out, "set link_check %s\n", f->no_link_check ? "off" : "on");
 	fprintf(out, "set record-core-cycles %s\n", app->opt.record_core_cycles ? "on" : "off");
+	fprintf(out, "set record-burst-stats %s\n", app->opt.record_burst_stats ? "on" : "off");
 	running_each_port(app, out, port_running);
 	list_running(&app->sw, out);
 }
@@ -465,8 +476,8 @@ static const struct cli_row rows[] = {
 	 "Whether link states are mentioned when ports start and stop."},
 	{"set record-core-cycles (on|off)", cmd_set_record_cycles,
 	 "Set the option to enable measurement of CPU cycles."},
-	{"set record-burst-stats (on|off)", cmd_reply,
-	 "Set the option to enable display of RX and TX bursts.", ""},
+	{"set record-burst-stats (on|off)", cmd_set_record_bursts,
+	 "Set the option to enable display of RX and TX bursts."},
 	{"set xstats-hide-zero (on|off)", cmd_reply,
 	 "Set the option to hide the zero values for xstats display.", ""},
 	{"set flush_rx (on|off)", cmd_reply,

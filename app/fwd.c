@@ -145,6 +145,39 @@ fwd_set_frame(struct app *app, const uint32_t *len, uint32_t n)
 	sw_publish(&app->sw);
 }
 
+static void
+show_text(const char *text)
+{
+	fputs(text, stdout);
+	fflush(stdout);
+}
+
+void
+fwd_set_watch(struct app *app)
+{
+	/* by verbosity; more than 3 is as 3 */
+	static const uint32_t show[] = {0, WATCH_SHOW_RX, WATCH_SHOW_TX,
+					WATCH_SHOW_RX | WATCH_SHOW_TX};
+	const struct fwd *f = &app->fwd;
+	struct watch w = {
+		.flags = show[RTE_MIN(f->verbose, RTE_DIM(show) - 1u)],
+		.retry_num = f->retry_num,
+		.retry_us = f->retry_us,
+		.log = app->sw.watch.log,
+	};
+
+	if (w.flags != 0 && w.log == NULL)
+		w.log = watch_log_new(app->loop, show_text);
+	if (w.log == NULL)
+		w.flags = 0;
+	if (app->opt.record_burst_stats)
+		w.flags |= WATCH_BURSTS;
+	if (f->retry)
+		w.flags |= WATCH_RETRY;
+	app->sw.watch = w;
+	sw_publish(&app->sw);
+}
+
 void
 fwd_set_burst(struct app *app, uint32_t burst)
 {
@@ -361,6 +394,8 @@ fwd_stop(struct app *app, FILE *out)
 	}
 	fputs("Telling cores to stop...\nWaiting for lcores to finish...\n", out);
 	sw_start(&app->sw, false);
+	if (app->sw.watch.log != NULL)
+		watch_log_drain(app->sw.watch.log);
 	fwd_show_stats(app, out);
 	fputs("\nDone.\n", out);
 }
@@ -479,6 +514,7 @@ fwd_init(struct app *app, char *err, size_t errlen)
 		return -EINVAL;
 	fwd_set_frame(app, o->txpkts, o->ntxpkts);
 	fwd_set_burst(app, o->burst);
+	fwd_set_watch(app);
 	fwd_set_cores(app, o->nb_cores != 0 ? o->nb_cores : app->testpmd ? 1 : app->nworkers);
 	return 0;
 }

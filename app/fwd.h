@@ -50,6 +50,7 @@ struct fwd {
 	bool warned_odd; /* said once that the last port is its own peer */
 	struct fwd_mark mark[DP_PORTS_MAX];
 	uint64_t mark_cycles; /* of all workers */
+	uint64_t mark_turns[DP_WORKERS_MAX];
 };
 
 /** Defaults and what the command line says; the ports are there. 0, or -EINVAL with a sentence. */
@@ -84,6 +85,9 @@ void fwd_set_frame(struct app *app, const uint32_t *len, uint32_t n);
 
 void fwd_set_burst(struct app *app, uint32_t burst);
 void fwd_set_cores(struct app *app, uint32_t n);
+
+/** "set verbose", "set record-burst-stats", "set fwd MODE retry": tell the workers. */
+void fwd_set_watch(struct app *app);
 
 /** Take over what was set for the next start, as testpmd does at several places. */
 void fwd_setup(struct app *app, FILE *out);

@@ -15,6 +15,7 @@
 /** One direction of one queue or port. */
 struct fwd_count {
 	uint64_t frames, dropped;
+	uint64_t bad_ip, bad_l4; /* rx: checksums, in mode csum */
 };
 
 /* What a mode got to see of a queue, or what left through it; and what did not. */
@@ -22,7 +23,9 @@ static struct fwd_count
 count_now(const struct pktq *q, bool tx)
 {
 	const struct pktq_stats *s = &q->stats;
-	struct fwd_count c = {.frames = s->frames};
+	struct fwd_count c = {.frames = s->frames,
+			      .bad_ip = s->bad_ip_csum,
+			      .bad_l4 = s->bad_l4_csum};
 
 	c.dropped = tx ? counters_tx_drops(s) : counters_rx_errors(s);
 	if (!tx)
@@ -45,6 +48,8 @@ count_queue(const struct app *app, const struct port *p, bool tx, uint16_t i)
 
 		c.frames -= before->frames;
 		c.dropped -= before->dropped;
+		c.bad_ip -= before->bad_ip;
+		c.bad_l4 -= before->bad_l4;
 	}
 	return c;
 }
@@ -54,6 +59,8 @@ add(struct fwd_count *sum, struct fwd_count c)
 {
 	sum->frames += c.frames;
 	sum->dropped += c.dropped;
+	sum->bad_ip += c.bad_ip;
+	sum->bad_l4 += c.bad_l4;
 }
 
 static struct fwd_count
@@ -113,6 +120,9 @@ fwd_clear_stats(struct app *app)
 		if (app->sw.port[id] != NULL)
 			mark_port(&app->fwd.mark[id], app->sw.port[id]);
 	app->fwd.mark_cycles = busy_cycles(app);
+	for (uint32_t i = 0; i < app->nworkers; i++)
+		app->fwd.mark_turns[i] = app->worker[i]->turns;
+	sw_clear_bursts(&app->sw);
 }
 
 void
@@ -125,6 +135,92 @@ fwd_fini(struct app *app)
 }
 
 /* --- stop --- */
+
+/** The usual numbers of frames in a burst, the most frequent first. */
+struct often {
+	uint64_t times[2];
+	int frames[2];
+	uint64_t total;
+};
+
+static void
+find_often(struct often *o, const uint64_t *by_size)
+{
+	for (int n = 1; n <= PKT_BATCH_MAX; n++) {
+		uint64_t times = by_size[n];
+
+		o->total += times;
+		if (times > o->times[0]) {
+			o->times[1] = o->times[0];
+			o->frames[1] = o->frames[0];
+			o->times[0] = times;
+			o->frames[0] = n;
+		} else if (times > o->times[1]) {
+			o->times[1] = times;
+			o->frames[1] = n;
+		}
+	}
+}
+
+/*
+ * "99% of 0 pkts + 1% of 32 pkts": bursts of no frame, the two most frequent
+ * numbers, the others; the last one named makes up for what is rounded off.
+ */
+static void
+print_bursts(const char *direction, uint64_t none, const uint64_t *by_size, FILE *out)
+{
+	struct often o = {.total = none};
+	uint64_t sum = 0;
+	int percent = 0;
+
+	find_often(&o, by_size);
+	if (o.total == 0)
+		return;
+	fprintf(out, "  %s-bursts : %" PRIu64 " [", direction, o.total);
+	for (int i = -1; i < 2; i++) {
+		uint64_t times = i < 0 ? none : o.times[i];
+		int part = (int)((double)times / (double)o.total * 100);
+
+		sum += times;
+		if (sum == o.total)
+			part = 100 - percent;
+		percent += part;
+		fprintf(out, "%d%% of %d pkts%s", part, i < 0 ? 0 : o.frames[i],
+			sum == o.total ? "]\n" : " + ");
+		if (sum == o.total)
+			return;
+	}
+	fprintf(out, "%d%% of other]\n", 100 - percent);
+}
+
+/* Turns in which the queue's worker found nothing in it. */
+static uint64_t
+empty_bursts(const struct app *app, const struct port *p, uint16_t queue, const uint64_t *by_size)
+{
+	uint8_t worker = queue < DP_QUEUES_MAX ? p->placed[queue] : PORT_WORKER_NONE;
+	uint64_t turns, full = 0;
+
+	if (worker >= app->nworkers)
+		return 0;
+	turns = app->worker[worker]->turns - app->fwd.mark_turns[worker];
+	for (int n = 1; n <= PKT_BATCH_MAX; n++)
+		full += by_size[n];
+	return turns > full ? turns - full : 0;
+}
+
+static void
+print_stream_bursts(const struct app *app, const struct fwd_stream *st, FILE *out)
+{
+	const struct watch_queues *rx = st->rx->bursts, *tx = st->tx->bursts;
+
+	if (!app->opt.record_burst_stats)
+		return;
+	if (rx != NULL && st->queue < rx->n)
+		print_bursts("RX", empty_bursts(app, st->rx, st->queue, rx->q[st->queue].rx),
+			     rx->q[st->queue].rx, out);
+	if (tx != NULL && st->queue < tx->n)
+		print_bursts("TX", tx->q[st->queue].tx[0], tx->q[st->queue].tx, out);
+}
 
 static void
 print_stream(const struct app *app, const struct fwd_stream *st, FILE *out)
@@ -140,6 +236,7 @@ print_stream(const struct app *app, const struct fwd_stream *st, FILE *out)
 		"  RX-packets: %-14" PRIu64 " TX-packets: %-14" PRIu64 " TX-dropped: %-14" PRIu64
 		"\n",
 		st->rx->id, st->queue, st->tx->id, st->queue, rx.frames, tx.frames, tx.dropped);
+	print_stream_bursts(app, st, out);
 }
 
 static void
@@ -150,17 +247,20 @@ print_counts(const struct app *app, struct fwd_count rx, struct fwd_count tx, FI
 		rx.frames, rx.dropped, rx.frames + rx.dropped);
 	if (strcmp(app->fwd.shown->name, "csum") == 0)
 		fprintf(out,
-			"  Bad-ipcsum: %-14u Bad-l4csum: %-14uBad-outer-l4csum: %-14u\n"
+			"  Bad-ipcsum: %-14" PRIu64 " Bad-l4csum: %-14" PRIu64
+			"Bad-outer-l4csum: %-14u\n"
 			"  Bad-outer-ipcsum: %-14u\n",
-			0u, 0u, 0u, 0u);
+			rx.bad_ip, rx.bad_l4, 0u, 0u);
 	fprintf(out,
 		"  TX-packets: %-14" PRIu64 " TX-dropped: %-14" PRIu64 "TX-total: %-" PRIu64 "\n",
 		tx.frames, tx.dropped, tx.frames + tx.dropped);
 }
 
 static void
-print_port(const struct app *app, const struct port *p, struct fwd_count *all, FILE *out)
+print_port(const struct app *app, const struct fwd_streams *s, const struct port *p,
+	   struct fwd_count *all, FILE *out)
 {
+	const struct fwd_stream own = {p, p, 0};
 	struct fwd_count rx = count_port(app, p, false), tx = count_port(app, p, true);
 
 	add(&all[0], rx);
@@ -170,6 +270,8 @@ print_port(const struct app *app, const struct port *p, struct fwd_count *all, F
 		"----------------------\n",
 		p->id);
 	print_counts(app, rx, tx, out);
+	if (s->n <= s->nports) /* the streams are not shown one by one */
+		print_stream_bursts(app, &own, out);
 	fputs("  ----------------------------------------------------------------------------\n",
 	      out);
 }
@@ -198,7 +300,7 @@ fwd_show_stats(const struct app *app, FILE *out)
 		print_stream(app, &s.s[i], out);
 	free(s.s);
 	for (uint16_t i = 0; i < s.nports; i++)
-		print_port(app, app->sw.port[s.ports[i]], all, out);
+		print_port(app, &s, app->sw.port[s.ports[i]], all, out);
 	fputs("\n  +++++++++++++++ Accumulated forward statistics for all ports+++++++++++++++\n",
 	      out);
 	print_counts(app, all[0], all[1], out);

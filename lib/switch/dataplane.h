@@ -23,6 +23,7 @@
 #include <rte_rcu_qsbr.h>
 
 #include "pkt/pktq.h"
+#include "switch/watch.h"
 
 #define DP_PORTS_MAX 2048
 #define DP_QUEUES_MAX 128 /* of a port, per direction */
@@ -59,6 +60,7 @@ struct dp_port {
 	struct pktq **tx;        /* ntx, enabled ones only, ascending by queue pair */
 	struct dp_flows *flows;  /* ntx > 1; owned by the port, outlives snapshots */
 	struct limiter *limiter; /* of what comes in, NULL: none; owned by the port, too */
+	struct watch_queues *bursts; /* NULL: not counted; owned by the port, too */
 };
 
 /**
@@ -112,6 +114,7 @@ struct dataplane {
 	uint64_t generation;
 	const struct fwd_mode *mode; /* NULL: stopped, workers touch no queue */
 	struct fwd_gen gen;
+	struct watch watch;
 	struct fdb *fdb;
 	uint16_t nports;
 	const struct dp_port **by_id; /* DP_PORTS_MAX, NULL: no such port */

@@ -32,11 +32,12 @@ struct worker {
 	uint32_t id; /* index into dataplane.worker and learn rings */
 	unsigned int lcore;
 	struct dp_ctl *ctl;
-	struct rte_mempool *mp; /* software offload, held frames; never NULL */
-	uint16_t burst;         /* frames taken from a queue at once, 0: PKT_BATCH_MAX */
-	uint64_t generation;    /* of the snapshot the last turn used */
-	uint32_t nlively;       /* of its list in that snapshot: polled every turn */
-	uint32_t next_quiet;    /* of the rest: where the next turn goes on */
+	struct rte_mempool *mp;    /* software offload, held frames; never NULL */
+	uint16_t burst;            /* frames taken from a queue at once, 0: PKT_BATCH_MAX */
+	uint64_t generation;       /* of the snapshot the last turn used */
+	uint32_t nlively;          /* of its list in that snapshot: polled every turn */
+	uint32_t next_quiet;       /* of the rest: where the next turn goes on */
+	const struct watch *watch; /* of that snapshot; NULL: nothing is to be watched */
 	struct fwd_flow flow[FORWARD_FLOWS];
 	uint32_t next_flow; /* of mode flowgen */
 	/* counters for "show worker", relaxed readers */

@@ -93,6 +93,7 @@ struct port {
 	struct dp_flows *flows;         /* made when the port has more than one tx queue */
 	struct limits limits;           /* as set; port_set_limits() */
 	struct limiter *limiter;        /* while any is set */
+	struct watch_queues *bursts;    /* made when they are to be counted */
 	struct port_stats cleared;      /* what "clear port stats" subtracts */
 	/*
 	 * by queue pair: the worker that is to poll its rx queue, and the one that does;
@@ -118,6 +119,7 @@ struct sw {
 	bool forwarding;             /* started */
 	enum sw_topology topology;
 	struct fwd_gen gen; /* for modes that make frames */
+	struct watch watch; /* the log, if there is one, is freed by sw_fini() */
 	uint32_t nactive;   /* workers that get queues, 0: all */
 	uint16_t nports;    /* highest id in use, plus one */
 	struct port *port[DP_PORTS_MAX];
@@ -149,6 +151,9 @@ void sw_list_ports(struct sw *s, const uint16_t *list, uint16_t n);
  * a queue that is not running any more.
  */
 void sw_publish(struct sw *s);
+
+/** Count bursts from 0 again (WATCH_BURSTS). Publishes. */
+void sw_clear_bursts(struct sw *s);
 
 /** Start or stop forwarding. Stopped, queues stay published but no worker touches one. */
 void sw_start(struct sw *s, bool on);

@@ -12,10 +12,12 @@
 /* --- one queue --- */
 
 static void
-transmit(struct pktq *txq, struct pktq *rxq, struct pkt *const *pkts, uint16_t n)
+transmit(struct worker *w, struct pktq *txq, struct pktq *rxq, struct pkt *const *pkts, uint16_t n)
 {
 	rxq->stats.offered += n;
-	if (txq->shared) {
+	if (unlikely(w->watch != NULL)) {
+		watch_transmit(w, txq, pkts, n);
+	} else if (txq->shared) {
 		rte_spinlock_lock(&txq->lock);
 		pktq_ops(txq)->tx(txq, pkts, n);
 		rte_spinlock_unlock(&txq->lock);
@@ -41,7 +43,7 @@ transmit_finished(struct worker *w, struct pktq *txq, struct pktq *rxq, const st
 	for (i = 0; i < n; i += m) {
 		for (m = 0; m < PKT_BATCH_MAX && i + m < n; m++)
 			list[m] = &w->soft[i + m];
-		transmit(txq, rxq, list, m);
+		transmit(w, txq, rxq, list, m);
 	}
 	offload_free(w->soft, n);
 }
@@ -62,7 +64,7 @@ forward_send_queue(struct worker *w, struct pktq *txq, struct pktq *rxq, struct 
 	for (i = 0; i < n; i++)
 		need |= pkts[i]->need;
 	if (likely((need & ~txq->offloads) == 0)) {
-		transmit(txq, rxq, pkts, n);
+		transmit(w, txq, rxq, pkts, n);
 		return;
 	}
 	for (i = 0; i < n; i = end) {
@@ -70,7 +72,7 @@ forward_send_queue(struct worker *w, struct pktq *txq, struct pktq *rxq, struct 
 		while (end < n && accepts(txq, pkts[end]))
 			end++;
 		if (end > i)
-			transmit(txq, rxq, pkts + i, (uint16_t)(end - i));
+			transmit(w, txq, rxq, pkts + i, (uint16_t)(end - i));
 		else
 			transmit_finished(w, txq, rxq, pkts[end++]);
 	}

@@ -30,6 +30,30 @@ struct build {
 	bool discard[DP_QUEUES_MAX];
 };
 
+static uint16_t
+count_queues(const struct port *p)
+{
+	uint16_t n = 0;
+
+	while (p->ops->queue(p, false, n) != NULL || p->ops->queue(p, true, n) != NULL)
+		n++;
+	return n;
+}
+
+/* Without memory for it bursts are not counted. */
+static void
+make_bursts(const struct build *b, struct port *p)
+{
+	uint16_t n;
+
+	if (!(b->s->watch.flags & WATCH_BURSTS) || p->bursts != NULL)
+		return;
+	n = count_queues(p);
+	p->bursts = calloc(1, sizeof(*p->bursts) + n * sizeof(p->bursts->q[0]));
+	if (p->bursts != NULL)
+		p->bursts->n = n;
+}
+
 static void
 ask_port(struct build *b, struct port *p)
 {
@@ -38,6 +62,7 @@ ask_port(struct build *b, struct port *p)
 				    .tx = b->tx,
 				    .discard = b->discard};
 	p->ops->queues(p, &b->q);
+	make_bursts(b, p);
 	/* flow-sticky queue choice needs its table */
 	if (b->q.ntx > 1 && p->flows == NULL) {
 		p->flows = malloc(sizeof(*p->flows));
@@ -236,6 +261,7 @@ fill_port(struct build *b, uint16_t m)
 	fill_rx(b, p, dport);
 	fill_tx(b, dport);
 	dport->flows = dport->ntx > 1 ? p->flows : NULL;
+	dport->bursts = p->bursts;
 	b->dp->by_id[p->id] = dport;
 	if (dport->ntx > 0)
 		b->dp->ports[b->dp->nports++] = dport;
@@ -275,6 +301,7 @@ fill(struct build *b)
 	dp->generation = ++b->s->generation;
 	dp->mode = b->s->forwarding ? b->s->mode : NULL;
 	dp->gen = b->s->gen;
+	dp->watch = b->s->watch;
 	dp->fdb = b->s->fdb;
 	dp->nworkers = b->s->dp.nworkers;
 	for (uint32_t w = 0; w < dp->nworkers; w++) {

@@ -50,6 +50,7 @@ sw_fini(struct sw *s)
 		if (s->port[i] != NULL)
 			sw_port_remove(s, s->port[i]);
 	free(s->spare);
+	watch_log_free(s->watch.log);
 	fdb_free(s->fdb);
 	dp_ctl_fini(&s->dp);
 	memset(s, 0, sizeof(*s));
@@ -91,6 +92,7 @@ sw_port_remove(struct sw *s, struct port *p)
 	uint16_t id = p->id;
 	struct dp_flows *flows = p->flows;
 	struct limiter *limiter = p->limiter;
+	struct watch_queues *bursts = p->bursts;
 
 	p->started = false;
 	sw_publish(s);
@@ -103,6 +105,7 @@ sw_port_remove(struct sw *s, struct port *p)
 	p->ops->close(p);
 	free(flows);
 	limiter_free(limiter);
+	free(bursts);
 }
 
 void
@@ -140,6 +143,22 @@ sw_publish(struct sw *s)
 	publish_once(s, &again);
 	if (again)
 		publish_once(s, &again);
+}
+
+void
+sw_clear_bursts(struct sw *s)
+{
+	struct watch_queues *old[DP_PORTS_MAX];
+	uint16_t n = s->nports;
+
+	for (uint16_t i = 0; i < n; i++) {
+		old[i] = s->port[i] != NULL ? s->port[i]->bursts : NULL;
+		if (s->port[i] != NULL)
+			s->port[i]->bursts = NULL;
+	}
+	sw_publish(s);
+	for (uint16_t i = 0; i < n; i++)
+		free(old[i]);
 }
 
 void

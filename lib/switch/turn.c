@@ -12,6 +12,8 @@ forward(struct worker *w, const struct dataplane *dp, const struct dp_poll *poll
 {
 	struct pkt_batch *b = &w->batch;
 
+	if (unlikely(w->watch != NULL))
+		watch_receive(w, poll->port, poll->q, b);
 	if (likely(b->n != 0))
 		poll->forward(w, dp, poll->port, poll->q, b);
 }
@@ -87,6 +89,7 @@ begin(struct worker *w, const struct dataplane *dp)
 	const struct dp_worker *dw = &dp->worker[w->id];
 
 	w->generation = dp->generation;
+	w->watch = dp->watch.flags != 0 ? &dp->watch : NULL;
 	w->nlively = dw->n;
 	w->next_quiet = 0;
 	for (uint32_t i = 0; i < dw->n; i++)
