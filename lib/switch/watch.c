@@ -17,6 +17,7 @@
 #include "switch/forward.h"
 
 #define LOG_BURSTS 1024  /* descriptions on their way to control */
+#define LOG_ROUND 16     /* shown before control turns to other things */
 #define HEADERS_MAX 256u /* bytes of a frame that are looked at */
 
 struct watch_log {
@@ -30,16 +31,31 @@ struct watch_log {
 
 /* --- the way to control --- */
 
+static void
+post(struct watch_log *log)
+{
+	if (!atomic_exchange(&log->posted, true))
+		ev_post(log->loop, &log->work);
+}
+
+static void
+show_some(struct watch_log *log, uint32_t most)
+{
+	void *text;
+
+	while (most-- > 0 && rte_ring_dequeue(log->texts, &text) == 0) {
+		log->show(text);
+		free(text);
+	}
+}
+
 void
 watch_log_drain(struct watch_log *log)
 {
 	unsigned long long lost;
-	void *text;
 
-	while (rte_ring_dequeue(log->texts, &text) == 0) {
-		log->show(text);
-		free(text);
-	}
+	/* no more than that is there, unless workers go on */
+	show_some(log, LOG_BURSTS);
 	lost = atomic_exchange(&log->lost, 0);
 	if (lost != 0) {
 		char line[64];
@@ -55,7 +71,11 @@ on_texts(struct ev_work *work)
 	struct watch_log *log = container_of(work, struct watch_log, work);
 
 	atomic_store(&log->posted, false);
-	watch_log_drain(log);
+	show_some(log, LOG_ROUND);
+	if (rte_ring_empty(log->texts))
+		watch_log_drain(log);
+	else
+		post(log);
 }
 
 struct watch_log *
@@ -99,8 +119,7 @@ hand_over(struct watch_log *log, char *text)
 		free(text);
 		atomic_fetch_add(&log->lost, 1);
 	}
-	if (!atomic_exchange(&log->posted, true))
-		ev_post(log->loop, &log->work);
+	post(log);
 }
 
 /* --- descriptions, in dpdk-testpmd's format --- */
