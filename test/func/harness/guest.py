@@ -85,7 +85,9 @@ class Guest(System):
         cmdline = f"{machine.cmdline} quiet panic=-1 nokaslr ipv6.disable=1 net.ifnames=0"
         argv = [machine.qemu, "-name", self.name, "-nodefaults", "-no-user-config",
                 "-display", "none", *machine.arguments,
-                "-smp", cpus, "-m", f"{memory}M",
+                # room for a second CPU: for a machine that can never have one QEMU translates
+                # atomic operations to plain ones, and the guest loses bits its devices set
+                "-smp", f"{cpus},maxcpus={max(cpus, 2)}", "-m", f"{memory}M",
                 "-object", f"memory-backend-memfd,id=m,size={memory}M,share=on",
                 "-kernel", kernel, "-initrd", initrd,
                 "-append", cmdline + (" intel_iommu=on iommu.strict=1" if iommu else ""),
