@@ -392,8 +392,11 @@ vhost_port_negotiation(const struct port *p, FILE *out)
 {
 	const struct vhost_port *v = to_vhost(p);
 	char buf[256];
+	const char *why = sw_why(p->sw, p, buf, sizeof(buf));
 
-	fprintf(out, "Port %u (%s): %s\n", p->id, p->name, vdev_why(v->dev, buf, sizeof(buf)));
+	if (why == NULL)
+		why = vdev_why(v->dev, buf, sizeof(buf));
+	fprintf(out, "Port %u (%s): %s\n", p->id, p->name, why);
 	vhu_backend_show(v->backend, out);
 }
 

@@ -1,69 +1,80 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Virtio feature bits: what the software datapath offers, what combinations it can serve. */
+#include <inttypes.h>
 #include <stddef.h>
+#include <stdio.h>
 
+#include <linux/virtio_config.h>
+#include <linux/virtio_net.h>
+#include <linux/virtio_ring.h>
 #include <rte_common.h>
 
 #include "vdev/vdev.h"
+#include "virtq/fmt.h"
 
-/* X(bit, name, offered): every bit of a virtio-net device that fits vhost's 64. */
-#define FEATURES(X)                                   \
-	X(0, VIRTIO_NET_F_CSUM, true)                 \
-	X(1, VIRTIO_NET_F_GUEST_CSUM, true)           \
-	X(2, VIRTIO_NET_F_CTRL_GUEST_OFFLOADS, false) \
-	X(3, VIRTIO_NET_F_MTU, true)                  \
-	X(5, VIRTIO_NET_F_MAC, false)                 \
-	X(6, VIRTIO_NET_F_GSO, true)                  \
-	X(7, VIRTIO_NET_F_GUEST_TSO4, true)           \
-	X(8, VIRTIO_NET_F_GUEST_TSO6, true)           \
-	X(9, VIRTIO_NET_F_GUEST_ECN, true)            \
-	X(10, VIRTIO_NET_F_GUEST_UFO, true)           \
-	X(11, VIRTIO_NET_F_HOST_TSO4, true)           \
-	X(12, VIRTIO_NET_F_HOST_TSO6, true)           \
-	X(13, VIRTIO_NET_F_HOST_ECN, true)            \
-	X(14, VIRTIO_NET_F_HOST_UFO, true)            \
-	X(15, VIRTIO_NET_F_MRG_RXBUF, true)           \
-	X(16, VIRTIO_NET_F_STATUS, false)             \
-	X(17, VIRTIO_NET_F_CTRL_VQ, false)            \
-	X(18, VIRTIO_NET_F_CTRL_RX, false)            \
-	X(19, VIRTIO_NET_F_CTRL_VLAN, false)          \
-	X(20, VIRTIO_NET_F_CTRL_RX_EXTRA, false)      \
-	X(21, VIRTIO_NET_F_GUEST_ANNOUNCE, true)      \
-	X(22, VIRTIO_NET_F_MQ, true)                  \
-	X(23, VIRTIO_NET_F_CTRL_MAC_ADDR, false)      \
-	X(24, VIRTIO_F_NOTIFY_ON_EMPTY, true)         \
-	X(26, VHOST_F_LOG_ALL, true)                  \
-	X(27, VIRTIO_F_ANY_LAYOUT, true)              \
-	X(28, VIRTIO_F_INDIRECT_DESC, true)           \
-	X(29, VIRTIO_F_EVENT_IDX, true)               \
-	X(30, VHOST_USER_F_PROTOCOL_FEATURES, true)   \
-	X(32, VIRTIO_F_VERSION_1, true)               \
-	X(33, VIRTIO_F_ACCESS_PLATFORM, true)         \
-	X(34, VIRTIO_F_RING_PACKED, true)             \
-	X(35, VIRTIO_F_IN_ORDER, true)                \
-	X(36, VIRTIO_F_ORDER_PLATFORM, false)         \
-	X(37, VIRTIO_F_SR_IOV, false)                 \
-	X(38, VIRTIO_F_NOTIFICATION_DATA, false)      \
-	X(39, VIRTIO_F_NOTIF_CONFIG_DATA, false)      \
-	X(40, VIRTIO_F_RING_RESET, true)              \
-	X(41, VIRTIO_F_ADMIN_VQ, false)               \
-	X(52, VIRTIO_NET_F_VQ_NOTF_COAL, false)       \
-	X(53, VIRTIO_NET_F_NOTF_COAL, false)          \
-	X(54, VIRTIO_NET_F_GUEST_USO4, true)          \
-	X(55, VIRTIO_NET_F_GUEST_USO6, true)          \
-	X(56, VIRTIO_NET_F_HOST_USO, true)            \
-	X(57, VIRTIO_NET_F_HASH_REPORT, false)        \
-	X(59, VIRTIO_NET_F_GUEST_HDRLEN, false)       \
-	X(60, VIRTIO_NET_F_RSS, false)                \
-	X(61, VIRTIO_NET_F_RSC_EXT, false)            \
-	X(62, VIRTIO_NET_F_STANDBY, false)            \
-	X(63, VIRTIO_NET_F_SPEED_DUPLEX, false)
+/* Why the software datapath does not offer a bit. */
+#define OWNED "the frontend's own, a back-end is never told of it"
+#define UNSEEN "set up by control commands, which a back-end never sees"
+#define HARDWARE "of hardware only"
+
+/* X(bit, name, NULL or why it is not offered): every bit of a virtio-net device in vhost's 64. */
+#define FEATURES(X)                                                                        \
+	X(0, VIRTIO_NET_F_CSUM, NULL)                                                      \
+	X(1, VIRTIO_NET_F_GUEST_CSUM, NULL)                                                \
+	X(2, VIRTIO_NET_F_CTRL_GUEST_OFFLOADS, OWNED)                                      \
+	X(3, VIRTIO_NET_F_MTU, NULL)                                                       \
+	X(5, VIRTIO_NET_F_MAC, OWNED)                                                      \
+	X(6, VIRTIO_NET_F_GSO, NULL)                                                       \
+	X(7, VIRTIO_NET_F_GUEST_TSO4, NULL)                                                \
+	X(8, VIRTIO_NET_F_GUEST_TSO6, NULL)                                                \
+	X(9, VIRTIO_NET_F_GUEST_ECN, NULL)                                                 \
+	X(10, VIRTIO_NET_F_GUEST_UFO, NULL)                                                \
+	X(11, VIRTIO_NET_F_HOST_TSO4, NULL)                                                \
+	X(12, VIRTIO_NET_F_HOST_TSO6, NULL)                                                \
+	X(13, VIRTIO_NET_F_HOST_ECN, NULL)                                                 \
+	X(14, VIRTIO_NET_F_HOST_UFO, NULL)                                                 \
+	X(15, VIRTIO_NET_F_MRG_RXBUF, NULL)                                                \
+	X(16, VIRTIO_NET_F_STATUS, OWNED)                                                  \
+	X(17, VIRTIO_NET_F_CTRL_VQ, OWNED)                                                 \
+	X(18, VIRTIO_NET_F_CTRL_RX, OWNED)                                                 \
+	X(19, VIRTIO_NET_F_CTRL_VLAN, OWNED)                                               \
+	X(20, VIRTIO_NET_F_CTRL_RX_EXTRA, OWNED)                                           \
+	X(21, VIRTIO_NET_F_GUEST_ANNOUNCE, NULL)                                           \
+	X(22, VIRTIO_NET_F_MQ, NULL)                                                       \
+	X(23, VIRTIO_NET_F_CTRL_MAC_ADDR, OWNED)                                           \
+	X(24, VIRTIO_F_NOTIFY_ON_EMPTY, NULL)                                              \
+	X(26, VHOST_F_LOG_ALL, NULL)                                                       \
+	X(27, VIRTIO_F_ANY_LAYOUT, NULL)                                                   \
+	X(28, VIRTIO_F_INDIRECT_DESC, NULL)                                                \
+	X(29, VIRTIO_F_EVENT_IDX, NULL)                                                    \
+	X(30, VHOST_USER_F_PROTOCOL_FEATURES, NULL)                                        \
+	X(32, VIRTIO_F_VERSION_1, NULL)                                                    \
+	X(33, VIRTIO_F_ACCESS_PLATFORM, NULL)                                              \
+	X(34, VIRTIO_F_RING_PACKED, NULL)                                                  \
+	X(35, VIRTIO_F_IN_ORDER, NULL)                                                     \
+	X(36, VIRTIO_F_ORDER_PLATFORM, HARDWARE)                                           \
+	X(37, VIRTIO_F_SR_IOV, HARDWARE)                                                   \
+	X(38, VIRTIO_F_NOTIFICATION_DATA, "a kick carries no data")                        \
+	X(39, VIRTIO_F_NOTIF_CONFIG_DATA, "a kick carries no data")                        \
+	X(40, VIRTIO_F_RING_RESET, NULL)                                                   \
+	X(41, VIRTIO_F_ADMIN_VQ, HARDWARE)                                                 \
+	X(52, VIRTIO_NET_F_VQ_NOTF_COAL, UNSEEN)                                           \
+	X(53, VIRTIO_NET_F_NOTF_COAL, UNSEEN)                                              \
+	X(54, VIRTIO_NET_F_GUEST_USO4, NULL)                                               \
+	X(55, VIRTIO_NET_F_GUEST_USO6, NULL)                                               \
+	X(56, VIRTIO_NET_F_HOST_USO, NULL)                                                 \
+	X(57, VIRTIO_NET_F_HASH_REPORT, UNSEEN)                                            \
+	X(59, VIRTIO_NET_F_GUEST_HDRLEN, "frames are copied whatever their header length") \
+	X(60, VIRTIO_NET_F_RSS, UNSEEN)                                                    \
+	X(61, VIRTIO_NET_F_RSC_EXT, "segments are not coalesced")                          \
+	X(62, VIRTIO_NET_F_STANDBY, OWNED)                                                 \
+	X(63, VIRTIO_NET_F_SPEED_DUPLEX, OWNED)
 
 static const struct {
 	const char *name;
-	bool offered;
+	const char *absent;
 } feature_row[64] = {
-#define X(bit, sym, ours) [bit] = {#sym, ours},
+#define X(bit, sym, why) [bit] = {#sym, why},
 	FEATURES(X)
 #undef X
 };
@@ -75,7 +86,7 @@ vdev_features_all(void)
 	unsigned int bit;
 
 	for (bit = 0; bit < RTE_DIM(feature_row); bit++)
-		if (feature_row[bit].offered)
+		if (feature_row[bit].name != NULL && feature_row[bit].absent == NULL)
 			set |= 1ull << bit;
 	return set;
 }
@@ -100,4 +111,109 @@ uint64_t
 vdev_features_offered(const struct vdev *d)
 {
 	return vdev_policy_features(d->cfg.policy, d->cfg.features);
+}
+
+/* --- what became of a bit --- */
+
+#define BIT(name) (UINT64_C(1) << (name))
+#define MODERN VDEV_F(VERSION_1)
+#define GUEST_CSUM BIT(VIRTIO_NET_F_GUEST_CSUM)
+#define HOST_CSUM BIT(VIRTIO_NET_F_CSUM)
+#define GUEST_TSO (BIT(VIRTIO_NET_F_GUEST_TSO4) | BIT(VIRTIO_NET_F_GUEST_TSO6))
+#define HOST_TSO (BIT(VIRTIO_NET_F_HOST_TSO4) | BIT(VIRTIO_NET_F_HOST_TSO6))
+
+/* An acked bit is without effect unless one of @c needs is acked, too, or if one of @c ends is. */
+static const struct {
+	uint8_t bit;
+	uint64_t needs, ends;
+	const char *why;
+} effect[] = {
+	{VIRTIO_NET_F_GUEST_TSO4, GUEST_CSUM, 0, "needs GUEST_CSUM"},
+	{VIRTIO_NET_F_GUEST_TSO6, GUEST_CSUM, 0, "needs GUEST_CSUM"},
+	{VIRTIO_NET_F_GUEST_UFO, GUEST_CSUM, 0, "needs GUEST_CSUM"},
+	{VIRTIO_NET_F_GUEST_USO4, GUEST_CSUM, 0, "needs GUEST_CSUM"},
+	{VIRTIO_NET_F_GUEST_USO6, GUEST_CSUM, 0, "needs GUEST_CSUM"},
+	{VIRTIO_NET_F_GUEST_ECN, GUEST_TSO, 0, "needs GUEST_TSO4 or GUEST_TSO6"},
+	{VIRTIO_NET_F_HOST_TSO4, HOST_CSUM, 0, "needs CSUM"},
+	{VIRTIO_NET_F_HOST_TSO6, HOST_CSUM, 0, "needs CSUM"},
+	{VIRTIO_NET_F_HOST_UFO, HOST_CSUM, 0, "needs CSUM"},
+	{VIRTIO_NET_F_HOST_USO, HOST_CSUM, 0, "needs CSUM"},
+	{VIRTIO_NET_F_HOST_ECN, HOST_TSO, 0, "needs HOST_TSO4 or HOST_TSO6"},
+	{VIRTIO_NET_F_GSO, 0, MODERN, "means nothing to a modern driver"},
+	{VIRTIO_F_NOTIFY_ON_EMPTY, 0, MODERN, "means nothing to a modern driver"},
+	{VIRTIO_F_ANY_LAYOUT, 0, MODERN, "means nothing to a modern driver"},
+};
+
+/* Who takes a bit that is not always taken. */
+static const char *const taken_by[64] = {
+	[VIRTIO_NET_F_GSO] = "taken by legacy drivers only",
+	[VIRTIO_NET_F_MQ] = "taken with more than one queue pair",
+	[VIRTIO_F_NOTIFY_ON_EMPTY] = "taken by legacy drivers only",
+	[VDEV_BIT_LOG_ALL] = "taken while a migration has writes logged",
+	[VDEV_BIT_VERSION_1] = "taken by all but legacy drivers",
+	[VDEV_BIT_ACCESS_PLATFORM] = "taken with an IOMMU (QEMU: iommu_platform=on)",
+	[VDEV_BIT_RING_PACKED] = "taken with QEMU's packed=on",
+	[VIRTIO_F_IN_ORDER] = "QEMU before 10.0 drops it",
+	[VIRTIO_NET_F_GUEST_USO4] = "older frontends drop it",
+	[VIRTIO_NET_F_GUEST_USO6] = "older frontends drop it",
+	[VIRTIO_NET_F_HOST_USO] = "older frontends drop it",
+};
+
+/** Why acked @p bit has no effect, or NULL: it has. */
+static const char *
+idle(const struct vdev *d, unsigned int bit)
+{
+	size_t i;
+
+	if (bit == VDEV_BIT_LOG_ALL && d->log == NULL)
+		return "there is no log (SET_LOG_BASE)";
+	for (i = 0; i < RTE_DIM(effect); i++)
+		if (effect[i].bit == bit &&
+		    ((effect[i].needs != 0 && !(d->features & effect[i].needs)) ||
+		     (d->features & effect[i].ends)))
+			return effect[i].why;
+	return NULL;
+}
+
+uint64_t
+vdev_features_effective(const struct vdev *d)
+{
+	uint64_t set = d->features;
+	unsigned int bit;
+
+	for (bit = 0; bit < 64; bit++)
+		if (idle(d, bit) != NULL)
+			set &= ~(1ull << bit);
+	return set;
+}
+
+/** Who took bit @p b out of the offer. */
+static const char *
+withheld(const struct vdev *d, unsigned int bit)
+{
+	if (feature_row[bit].absent != NULL)
+		return feature_row[bit].absent;
+	if (d->cfg.features & (1ull << bit))
+		return "the port's format policy serves no modern guest";
+	return bit == VDEV_BIT_NET_MTU ? "the port announces no MTU" : "switched off for the port";
+}
+
+const char *
+vdev_feature_fate(const struct vdev *d, unsigned int bit, char *buf, size_t len)
+{
+	const uint64_t b = 1ull << bit;
+	const char *why = (d->features & b) ? idle(d, bit) : taken_by[bit];
+
+	if (feature_row[bit].name == NULL)
+		return NULL;
+	if (d->features & b)
+		snprintf(buf, len, "%s%s", why != NULL ? "acked, without effect: " : "in effect",
+			 why != NULL ? why : "");
+	else if (!(vdev_features_offered(d) & b))
+		snprintf(buf, len, "not offered: %s", withheld(d, bit));
+	else
+		snprintf(buf, len, "offered%s%s%s",
+			 d->features_set ? ", dropped by the frontend or the guest" : "",
+			 why != NULL ? ": " : "", why != NULL ? why : "");
+	return buf;
 }

@@ -136,3 +136,17 @@ vdev_format_decide(const struct vdev_format_facts *f)
 		v.refused = against_policy[v.format];
 	return v;
 }
+
+struct vdev_format_verdict
+vdev_vq_format(const struct vdev *d, uint32_t i)
+{
+	const struct vdev_format_facts facts = {
+		.features = d->features,
+		.needed = d->formats_needed,
+		.endian_set = d->q[i].endian_set,
+		.big_endian = d->q[i].big_endian,
+		.policy = d->cfg.policy,
+	};
+
+	return vdev_format_decide(&facts);
+}

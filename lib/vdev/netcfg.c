@@ -16,14 +16,7 @@
 static bool
 big_endian(const struct vdev *d)
 {
-	const struct vdev_format_facts facts = {
-		.features = d->features,
-		.needed = d->formats_needed,
-		.endian_set = d->q[0].endian_set,
-		.big_endian = d->q[0].big_endian,
-		.policy = d->cfg.policy,
-	};
-	struct vdev_format_verdict v = vdev_format_decide(&facts);
+	struct vdev_format_verdict v = vdev_vq_format(d, 0);
 
 	return v.refused == NULL && v.format == VDEV_LEGACY_BE;
 }

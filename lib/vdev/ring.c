@@ -161,14 +161,7 @@ refuse(struct vdev_queue *q, const char *why)
 static bool
 ring_shape(const struct vdev *d, struct vdev_queue *q, enum vq_layout *layout)
 {
-	const struct vdev_format_facts facts = {
-		.features = d->features,
-		.needed = d->formats_needed,
-		.endian_set = q->endian_set,
-		.big_endian = q->big_endian,
-		.policy = d->cfg.policy,
-	};
-	struct vdev_format_verdict v = vdev_format_decide(&facts);
+	struct vdev_format_verdict v = vdev_vq_format(d, ring_index(d, q));
 	const char *why = vdev_features_check(d->features);
 
 	if (why == NULL)

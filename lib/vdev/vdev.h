@@ -190,6 +190,15 @@ uint64_t vdev_features_offered(const struct vdev *d);
 /** Name of a feature bit ("VIRTIO_NET_F_MRG_RXBUF"), or NULL. Any thread. */
 const char *vdev_feature_name(unsigned int bit);
 
+/** What of the acked features has an effect: without the others they need, many have none. */
+uint64_t vdev_features_effective(const struct vdev *d);
+
+/**
+ * What became of feature bit 0..63 and through whom, in @p buf: offered or not, dropped, in effect;
+ * with the reason. NULL: no virtio-net device has such a bit.
+ */
+const char *vdev_feature_fate(const struct vdev *d, unsigned int bit, char *buf, size_t len);
+
 /** Why this set cannot be served at all, or NULL. Static text. Any thread. */
 const char *vdev_features_check(uint64_t features);
 
@@ -258,6 +267,9 @@ int vdev_vq_set_err(struct vdev *d, uint32_t i, int fd); /* likewise */
 int vdev_vq_set_enable(struct vdev *d, uint32_t i, bool on);
 int vdev_vq_set_endian(struct vdev *d, uint32_t i,
 		       uint32_t num); /* 0 little, 1 big; -EBUSY while it runs, paused or not */
+
+/** The format of ring @p i by what is known now; it is decided anew at each start. */
+struct vdev_format_verdict vdev_vq_format(const struct vdev *d, uint32_t i);
 
 /** Whether queue @p i runs; false for any index out of range. */
 bool vdev_vq_running(const struct vdev *d, uint32_t i);

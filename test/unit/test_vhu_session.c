@@ -536,25 +536,102 @@ test_iommu(void **state)
 
 /* --- display --- */
 
+static char *
+shown(void)
+{
+	static char text[16384];
+	FILE *out = fmemopen(text, sizeof(text), "w");
+
+	vhu_session_show(&w.s, out);
+	fclose(out);
+	return text;
+}
+
+/* Whether the line with @p name says @p what. */
+static bool
+line_says(const char *text, const char *name, const char *what)
+{
+	const char *at = strstr(text, name);
+	const char *found = at != NULL ? strstr(at, what) : NULL;
+
+	return found != NULL && found < at + strcspn(at, "\n");
+}
+
+/* Offered, acked, in effect: what of it, and who dropped the rest. */
 static void
 test_show(void **state)
 {
-	char *text = NULL;
-	size_t len = 0;
-	FILE *out;
+	char *text;
 
 	qemu_connect(QEMU_PROTOCOL);
-	qemu_start(QEMU_FEATURES, 0);
+	w.o.d->cfg.features &= ~F(NET_MQ);
+	text = shown();
+	assert_true(line_says(text, "VIRTIO_F_RING_PACKED", " offered: taken with"));
+	assert_non_null(strstr(text, "format would be legacy"));
+	qemu_start(QEMU_FEATURES & ~F(NET_MQ), 0);
 	wire_ask_u64(&w, VHU_NET_SET_MTU, 1);
-	out = open_memstream(&text, &len);
-	vhu_session_show(&w.s, out);
-	fclose(out);
-	assert_non_null(strstr(text, "VIRTIO_NET_F_MRG_RXBUF"));
-	assert_non_null(strstr(text, "CROSS_ENDIAN"));
+	text = shown();
+	assert_non_null(strstr(text, "state running, the operator wants running"));
+	assert_true(line_says(text, "device status", "DRIVER_OK"));
+	assert_true(line_says(text, "VIRTIO_NET_F_MRG_RXBUF", "in effect"));
+	assert_true(
+		line_says(text, "VIRTIO_F_RING_PACKED", "dropped by the frontend or the guest"));
+	assert_true(line_says(text, "VIRTIO_NET_F_MQ", "not offered: switched off for the port"));
+	assert_true(line_says(text, "VIRTIO_NET_F_MAC", "not offered: the frontend's own"));
+	assert_true(line_says(text, " CROSS_ENDIAN", "in effect"));
+	assert_true(line_says(text, " FORMAT_MODERN", "offered, dropped by the frontend"));
+	assert_true(line_says(text, " CRYPTO_SESSION", "not offered"));
 	assert_non_null(strstr(text, "format modern: VIRTIO_F_VERSION_1 was acked"));
+	assert_non_null(strstr(text, "desc 0x7f55"));
 	assert_non_null(strstr(text, "NET_SET_MTU"));
 	assert_non_null(strstr(text, "MTU out of range"));
-	free(text);
+}
+
+/* Under a policy it is the policy that keeps bits back, and a ring says why it was refused. */
+static void
+test_show_policy(void **state)
+{
+	char *text;
+
+	vdev_set_policy(w.o.d, VDEV_POLICY_LEGACY_LE);
+	text = shown();
+	assert_true(line_says(text, "VIRTIO_F_VERSION_1", "not offered: the port's format policy"));
+	assert_true(line_says(text, "FORMAT_MODERN", "not offered: the port's format policy"));
+	vdev_set_policy(w.o.d, VDEV_POLICY_MODERN_ONLY);
+	owner_give_memory(&w.o);
+	owner_start_ring(&w.o, 1, 256, 0);
+	text = shown();
+	assert_non_null(strstr(text, "format policy modern-only, format bit acked: none"));
+	assert_non_null(strstr(text, "format refused: the port's policy does not allow"));
+	assert_non_null(strstr(text, "does not run: the port's policy does not allow"));
+}
+
+/* Acked is not in effect: what a bit needs, what modern drivers left behind, a log not there. */
+static void
+test_effective_features(void **state)
+{
+	static const struct {
+		uint64_t acked, effective;
+	} table[] = {
+		{1 << 7, 0},
+		{1 << 7 | 1 << 1, 1 << 7 | 1 << 1},
+		{1 << 9 | 1 << 1, 1 << 1},
+		{1 << 9 | 1 << 8 | 1 << 1, 1 << 9 | 1 << 8 | 1 << 1},
+		{1 << 11, 0},
+		{1 << 0 | 1 << 11 | 1 << 13, 1 << 0 | 1 << 11 | 1 << 13},
+		{1 << 6 | 1 << 24 | 1 << 27, 1 << 6 | 1 << 24 | 1 << 27},
+		{1 << 6 | 1 << 24 | 1 << 27 | F(VERSION_1), F(VERSION_1)},
+		{F(VERSION_1) | F(LOG_ALL), F(VERSION_1)},
+	};
+	char buf[128];
+
+	for (size_t i = 0; i < RTE_DIM(table); i++) {
+		assert_int_equal(vdev_set_features(w.o.d, table[i].acked), 0);
+		assert_int_equal(vdev_features_effective(w.o.d), table[i].effective);
+	}
+	assert_string_equal(vdev_feature_fate(w.o.d, 26, buf, sizeof(buf)),
+			    "acked, without effect: there is no log (SET_LOG_BASE)");
+	assert_null(vdev_feature_fate(w.o.d, 4, buf, sizeof(buf)));
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
@@ -563,11 +640,23 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(qemu_7_2),     T(qemu_10),   T(multiqueue), T(virtio_user),   T(oldest_frontend),
-		T(cross_endian), T(migration),
+		T(qemu_7_2),
+		T(qemu_10),
+		T(multiqueue),
+		T(virtio_user),
+		T(oldest_frontend),
+		T(cross_endian),
+		T(migration),
 
-		T(rarp),         T(mtu),       T(slots),      T(gpa_addresses), T(config_change),
-		T(iommu),        T(show),
+		T(rarp),
+		T(mtu),
+		T(slots),
+		T(gpa_addresses),
+		T(config_change),
+		T(iommu),
+		T(show),
+		T(show_policy),
+		T(effective_features),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

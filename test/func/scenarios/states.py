@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Port states, and what the switch says of a port that passes no traffic."""
 
+import re
 import struct
 import time
 
@@ -33,6 +34,7 @@ class States(Scenario):
             "states.why-format": cls.why_format,
             "states.quiesce": cls.quiesce,
             "states.refused": cls.refused,
+            "states.negotiation": cls.negotiation,
         }
 
     def setup(self):
@@ -128,3 +130,18 @@ class States(Scenario):
                 ("port state 1 nosuch", "Bad arguments")):
             expect(self.switch.command(command), answer)
         expect(self.switch.command("port state 1"), "Port 1: running\n")
+
+    def negotiation(self):
+        """What a real frontend agreed on, and what became of the rest."""
+        out = self.switch.command("show port 1 negotiation")
+        expect(out, "Port 1 (net_vhost1): nothing", f"socket {self.busy} (server), connected",
+               "state running, the operator wants running", "DRIVER_OK",
+               "format policy any, format bit acked: none",
+               "queue 0 (the guest receives): running, enabled, size 256",
+               "format modern: VIRTIO_F_VERSION_1 was acked", "SET_VRING_KICK")
+        for bit, fate in (("VIRTIO_F_VERSION_1", "in effect"),
+                          ("VIRTIO_F_RING_PACKED", "offered, dropped by the frontend or the guest"),
+                          ("VIRTIO_NET_F_CTRL_VQ", "not offered: the frontend's own"),
+                          ("CROSS_ENDIAN", "offered, dropped by the frontend")):
+            if not re.search(rf" {bit} +{re.escape(fate)}", out):
+                raise Failure(f"{bit} is not {fate!r}: {out}")
