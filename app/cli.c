@@ -41,8 +41,8 @@ struct cli {
 };
 
 static const struct cli_section *const sections[] = {
-	&cli_control, &cli_display,   &cli_config, &cli_ports,
-	&cli_offload, &cli_switching, &cli_limits, &cli_states,
+	&cli_control,   &cli_display, &cli_config, &cli_ports, &cli_offload,
+	&cli_switching, &cli_limits,  &cli_states, &cli_json,
 };
 
 /* --- running a command --- */
@@ -344,6 +344,12 @@ cli_run_file(struct cli *cli, const char *path, FILE *out)
 }
 
 /* --- help --- */
+
+const char *
+cli_section_name(size_t i)
+{
+	return i < RTE_DIM(sections) ? sections[i]->name : NULL;
+}
 
 static void
 help_section(FILE *out, const struct cli_section *s)

@@ -75,7 +75,7 @@ struct cli_section {
 };
 
 extern const struct cli_section cli_control, cli_display, cli_config, cli_ports, cli_offload,
-	cli_switching, cli_limits, cli_states;
+	cli_switching, cli_limits, cli_states, cli_json;
 
 /* --- what handlers use --- */
 
@@ -133,6 +133,9 @@ void cli_quit(struct cli *cli);
 
 /** Every command as a page of documentation. Needs no interpreter, nor EAL. */
 void cli_print_reference(FILE *out);
+
+/** Name of the i-th section of the help, NULL past the last one. */
+const char *cli_section_name(size_t i);
 
 /** Print "help" for one section, or the list of sections (NULL). */
 void cli_help(const struct cli *cli, FILE *out, const char *section);

@@ -73,8 +73,7 @@ static const struct cli_row rows[] = {
 	{"load (path)", cmd_load, "Execute the commands in a file."},
 	{"quit", cmd_quit, "Quit to prompt."},
 	{"help", cmd_help, "List the sections of the help."},
-	{"help (control|display|config|ports|offload|switch|states|all)", cmd_help_section,
-	 "Show the commands of a section."},
+	{"help (section|all)", cmd_help_section, "Show the commands of a section."},
 };
 
 const struct cli_section cli_control = {

@@ -12,7 +12,7 @@
 #include "switch/forward.h"
 
 /** What an argument in parentheses stands for. */
-enum arg_kind { ARG_NUM, ARG_PORT_OR_ALL, ARG_MAC, ARG_MODE, ARG_STRING, ARG_REST };
+enum arg_kind { ARG_NUM, ARG_PORT_OR_ALL, ARG_MAC, ARG_MODE, ARG_SECTION, ARG_STRING, ARG_REST };
 
 static const struct arg {
 	const char *name;
@@ -35,6 +35,7 @@ static const struct arg {
 	{"mask", ARG_NUM, UINT64_MAX},
 	{"XX:XX:XX:XX:XX:XX", ARG_MAC, 0},
 	{"mode", ARG_MODE, 0},
+	{"section|all", ARG_SECTION, 0},
 	{"name", ARG_STRING, 0},
 	{"x[,y]*", ARG_STRING, 0},
 	{"x[,y]*|all|vm=NAME", ARG_STRING, 0},
@@ -175,6 +176,19 @@ make_modes(struct token *t)
 	make_words(t, words);
 }
 
+/* The parts of the help, and all of them. */
+static void
+make_sections(struct token *t)
+{
+	char words[sizeof(t->text)] = "all";
+
+	for (size_t i = 0; cli_section_name(i) != NULL; i++) {
+		strlcat(words, "|", sizeof(words));
+		strlcat(words, cli_section_name(i), sizeof(words));
+	}
+	make_words(t, words);
+}
+
 static void
 make_arg(struct token *t, const struct arg *a)
 {
@@ -191,6 +205,9 @@ make_arg(struct token *t, const struct arg *a)
 		break;
 	case ARG_MODE:
 		make_modes(t);
+		break;
+	case ARG_SECTION:
+		make_sections(t);
 		break;
 	case ARG_STRING:
 		t->hdr.ops = &cmdline_token_string_ops;

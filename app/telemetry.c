@@ -4,15 +4,14 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <rte_mempool.h>
 #include <rte_telemetry.h>
 #include <rte_version.h>
 
 #include "app.h"
+#include "report.h"
 
 #define PORTS_PER_ANSWER RTE_TEL_MAX_ARRAY_ENTRIES
 
@@ -21,8 +20,12 @@ static struct app *telemetry_app;
 static atomic_bool closed;
 static atomic_int under_way;
 
+/* --- from JSON values to telemetry's --- */
+
+static bool fill(struct rte_tel_data *d, const json_t *value);
+
 static void
-add(struct rte_tel_data *d, const char *name, uint64_t value)
+add_number(struct rte_tel_data *d, const char *name, uint64_t value)
 {
 #if RTE_VERSION >= RTE_VERSION_NUM(23, 3, 0, 0)
 	rte_tel_data_add_dict_uint(d, name, value);
@@ -31,23 +34,64 @@ add(struct rte_tel_data *d, const char *name, uint64_t value)
 #endif
 }
 
-/* A dict within @p d; filled before it is added. NULL: out of memory. */
-static struct rte_tel_data *
-new_dict(void)
+static void
+add_container(struct rte_tel_data *d, const char *name, const json_t *value)
 {
-	struct rte_tel_data *d = rte_tel_data_alloc();
+	struct rte_tel_data *inner = rte_tel_data_alloc();
 
-	if (d != NULL)
-		rte_tel_data_start_dict(d);
-	return d;
+	if (inner == NULL)
+		return;
+	if (!fill(inner, value) || rte_tel_data_add_dict_container(d, name, inner, 0) != 0)
+		rte_tel_data_free(inner);
 }
 
 static void
-add_dict(struct rte_tel_data *d, const char *name, struct rte_tel_data *inner)
+fill_dict(struct rte_tel_data *d, const json_t *value)
 {
-	if (inner != NULL && rte_tel_data_add_dict_container(d, name, inner, 0) != 0)
-		rte_tel_data_free(inner);
+	const char *name;
+	json_t *v;
+
+	rte_tel_data_start_dict(d);
+	json_object_foreach((json_t *)(uintptr_t)value, name, v)
+	{
+		if (json_is_integer(v))
+			add_number(d, name, (uint64_t)json_integer_value(v));
+		else if (json_is_string(v))
+			rte_tel_data_add_dict_string(d, name, json_string_value(v));
+		else
+			add_container(d, name, v);
+	}
 }
+
+/* Of numbers, or of strings: that is all telemetry has. */
+static void
+fill_array(struct rte_tel_data *d, const json_t *value)
+{
+	bool numbers = json_is_integer(json_array_get(value, 0));
+	size_t i;
+	json_t *v;
+
+	rte_tel_data_start_array(d, numbers ? RTE_TEL_INT_VAL : RTE_TEL_STRING_VAL);
+	json_array_foreach(value, i, v)
+	{
+		if (numbers)
+			rte_tel_data_add_array_int(d, (int)json_integer_value(v));
+		else
+			rte_tel_data_add_array_string(d, json_string_value(v));
+	}
+}
+
+static bool
+fill(struct rte_tel_data *d, const json_t *value)
+{
+	if (json_is_object(value))
+		fill_dict(d, value);
+	else if (json_is_array(value))
+		fill_array(d, value);
+	return json_is_object(value) || json_is_array(value);
+}
+
+/* --- parameters --- */
 
 /* A number at *@p params and what separates it from the next one. */
 static bool
@@ -75,258 +119,107 @@ take_port(struct app *app, const char **params)
 	return take_number(params, DP_PORTS_MAX - 1, &id) ? app_port(app, id) : NULL;
 }
 
-/* --- /vqswitch/info --- */
+/* --- endpoints: a new value, NULL: no such thing --- */
 
-static int
-fill_info(struct app *app, const char *params, struct rte_tel_data *d)
+static json_t *
+get_info(struct app *app, const char *params)
 {
-	uint64_t ports = 0;
-
-	for (uint16_t i = 0; i < app->sw.nports; i++)
-		ports += app->sw.port[i] != NULL;
-	rte_tel_data_start_dict(d);
-	rte_tel_data_add_dict_string(d, "version", VQS_VERSION);
-	rte_tel_data_add_dict_string(d, "mode", app->sw.mode->name);
-	add(d, "forwarding", app->sw.forwarding);
-	add(d, "ports", ports);
-	add(d, "workers", app->nworkers);
-	add(d, "mbufs_free", rte_mempool_avail_count(app->mp));
-	add(d, "mbufs_used", rte_mempool_in_use_count(app->mp));
-	return 0;
+	return report_switch(app);
 }
 
-/* --- /vqswitch/ports, /vqswitch/port, /vqswitch/queue --- */
-
-static int
-fill_ports(struct app *app, const char *params, struct rte_tel_data *d)
+static json_t *
+get_ports(struct app *app, const char *params)
 {
-	uint32_t first = 0, n = 0;
+	uint32_t first = 0;
+	json_t *list;
 
 	if (params != NULL && !take_number(&params, DP_PORTS_MAX - 1, &first))
-		return -EINVAL;
-	rte_tel_data_start_array(d, RTE_TEL_INT_VAL);
-	for (uint32_t id = first; id < app->sw.nports && n < PORTS_PER_ANSWER; id++)
-		if (app->sw.port[id] != NULL) {
-			rte_tel_data_add_array_int(d, (int)id);
-			n++;
-		}
-	return 0;
+		return NULL;
+	list = json_array();
+	for (uint32_t id = first; id < app->sw.nports && json_array_size(list) < PORTS_PER_ANSWER;
+	     id++)
+		if (app->sw.port[id] != NULL)
+			json_array_append_new(list, json_integer(id));
+	return list;
 }
 
-static const struct {
-	const char *name;
-	size_t offset;
-} counters[] = {
-#define C(field)                                           \
-	{                                                  \
-#field, offsetof(struct pktq_stats, field) \
-	}
-	C(frames), C(bytes), C(offered), C(replicated), C(broadcast), C(multicast), C(notified),
-#undef C
-};
-
-static void
-add_drops(struct rte_tel_data *d, const struct pktq_stats *s, bool tx)
+static json_t *
+get_port(struct app *app, const char *params)
 {
-	struct rte_tel_data *drops = new_dict();
-	int first = tx ? DROP_TX_NO_BUFFER : 0, end = tx ? DROP_NUM : DROP_TX_NO_BUFFER;
-
-	for (int r = first; drops != NULL && r < end; r++)
-		add(drops, drop_name((enum drop_reason)r), s->drop[r]);
-	add_dict(d, "drops", drops);
-}
-
-static void
-add_stats(struct rte_tel_data *d, const struct pktq_stats *s, bool tx)
-{
-	for (size_t i = 0; i < RTE_DIM(counters); i++)
-		add(d, counters[i].name, *(const uint64_t *)((const char *)s + counters[i].offset));
-	add_drops(d, s, tx);
-}
-
-static uint16_t
-queue_count(const struct port *p, bool tx)
-{
-	uint16_t n = 0;
-
-	while (p->ops->queue(p, tx, n) != NULL)
-		n++;
-	return n;
-}
-
-static void
-add_direction(struct rte_tel_data *d, const struct port *p, bool tx, const struct pktq_stats *s)
-{
-	struct rte_tel_data *dir = new_dict();
-
-	if (dir == NULL)
-		return;
-	add(dir, "queues", queue_count(p, tx));
-	add_stats(dir, s, tx);
-	add_dict(d, tx ? "tx" : "rx", dir);
-}
-
-static void
-add_vhost(struct rte_tel_data *d, const struct port *p)
-{
-	struct rte_tel_data *v = new_dict();
-	struct vhu_info info;
-
-	if (v == NULL)
-		return;
-	vhost_port_info(p, &info);
-	rte_tel_data_add_dict_string(v, "socket", vhost_port_devargs(p)->path);
-	add(v, "connected", info.connected);
-	add(v, "connections", info.connects);
-	add(v, "features", vhost_port_vdev(p)->features);
-	add(v, "protocol_features", info.protocol_features);
-	add(v, "messages", info.messages);
-	add(v, "messages_refused", info.refused);
-	add(v, "messages_unknown", info.unknown);
-	add_dict(d, "vhost", v);
-}
-
-static int
-fill_port(struct app *app, const char *params, struct rte_tel_data *d)
-{
-	struct port *p = take_port(app, &params);
-	char mac[RTE_ETHER_ADDR_FMT_SIZE];
-	struct port_stats st;
+	const struct port *p = take_port(app, &params);
 
 	if (p == NULL)
-		return -EINVAL;
-	rte_ether_format_addr(mac, sizeof(mac), &p->mac);
-	port_get_stats(p, &st);
-	rte_tel_data_start_dict(d);
-	add(d, "id", p->id);
-	rte_tel_data_add_dict_string(d, "name", p->name);
-	rte_tel_data_add_dict_string(d, "kind", p->ops->kind);
-	rte_tel_data_add_dict_string(d, "mac", mac);
-	add(d, "mtu", p->mtu);
-	add(d, "domain", p->domain);
-	add(d, "started", p->started);
-	add(d, "link_up", p->ops->link_up(p));
-	add(d, "fdb_entries", fdb_port_count(app->sw.fdb, p->id));
-	add_direction(d, p, false, &st.rx);
-	add_direction(d, p, true, &st.tx);
-	if (p->ops == &vhost_port_ops)
-		add_vhost(d, p);
-	return 0;
+		return NULL;
+	return report_port(app, p, REPORT_INFO | REPORT_STATS | REPORT_VHOST);
 }
 
-static int
-fill_queue(struct app *app, const char *params, struct rte_tel_data *d)
+static json_t *
+get_queue(struct app *app, const char *params)
 {
-	struct port *p = take_port(app, &params);
+	const struct port *p = take_port(app, &params);
 	const struct pktq *q;
 	uint32_t index;
 	bool tx;
 
 	if (p == NULL || (strncmp(params, "rx,", 3) != 0 && strncmp(params, "tx,", 3) != 0))
-		return -EINVAL;
+		return NULL;
 	tx = params[0] == 't';
 	params += 3;
 	if (!take_number(&params, DP_QUEUES_MAX - 1, &index))
-		return -EINVAL;
+		return NULL;
 	q = p->ops->queue(p, tx, (uint16_t)index);
 	if (q == NULL)
-		return -EINVAL;
-	rte_tel_data_start_dict(d);
-	add_stats(d, &q->stats, tx);
-	return 0;
+		return NULL;
+	return tx ? report_tx_queue(&q->stats) : report_rx_queue(&q->stats);
 }
 
-/* --- /vqswitch/workers, /vqswitch/worker --- */
-
-static int
-fill_workers(struct app *app, const char *params, struct rte_tel_data *d)
+static json_t *
+get_workers(struct app *app, const char *params)
 {
-	rte_tel_data_start_array(d, RTE_TEL_INT_VAL);
+	json_t *list = json_array();
+
 	for (uint32_t i = 0; i < app->nworkers; i++)
-		rte_tel_data_add_array_int(d, (int)i);
-	return 0;
+		json_array_append_new(list, json_integer(i));
+	return list;
 }
 
-static void
-add_polled(struct rte_tel_data *d, struct app *app, uint32_t worker)
+static json_t *
+get_worker(struct app *app, const char *params)
 {
-	const struct dataplane *dp = dp_live(&app->sw.dp);
-	struct rte_tel_data *list = rte_tel_data_alloc();
-	char text[32];
-
-	if (list == NULL)
-		return;
-	rte_tel_data_start_array(list, RTE_TEL_STRING_VAL);
-	for (uint32_t i = 0; dp != NULL && i < dp->worker[worker].n; i++) {
-		const struct dp_poll *poll = &dp->worker[worker].poll[i];
-
-		snprintf(text, sizeof(text), "%u/%u", poll->port->id, poll->q->index);
-		rte_tel_data_add_array_string(list, text);
-	}
-	add_dict(d, "queues", list);
-}
-
-static int
-fill_worker(struct app *app, const char *params, struct rte_tel_data *d)
-{
-	const struct worker *w;
 	uint32_t i;
 
 	if (!take_number(&params, DP_WORKERS_MAX - 1, &i) || i >= app->nworkers)
-		return -EINVAL;
-	w = app->worker[i];
-	rte_tel_data_start_dict(d);
-	add(d, "lcore", w->lcore);
-	add(d, "asleep", atomic_load(&app->sw.dp.worker[i].asleep));
-	add(d, "turns", w->turns);
-	add(d, "busy_turns", w->busy_turns);
-	add(d, "busy_cycles", w->busy_cycles);
-	add(d, "frames", w->frames);
-	add(d, "sleeps", w->sleeps);
-	add_polled(d, app, i);
-	return 0;
+		return NULL;
+	return report_worker(app, i);
 }
 
-/* --- /vqswitch/fdb --- */
-
-static int
-fill_fdb(struct app *app, const char *params, struct rte_tel_data *d)
+static json_t *
+get_fdb(struct app *app, const char *params)
 {
-	struct fdb_stats st;
-
-	fdb_get_stats(app->sw.fdb, &st);
-	rte_tel_data_start_dict(d);
-	add(d, "entries", st.entries);
-	add(d, "learned", st.learned);
-	add(d, "aged", st.aged);
-	add(d, "moved", st.moved);
-	add(d, "refused_limit", st.refused_limit);
-	add(d, "refused_port_limit", st.refused_port_limit);
-	add(d, "ring_full", st.ring_full);
-	return 0;
+	return report_fdb(app);
 }
 
 /* --- the table --- */
 
-typedef int (*fill_fn)(struct app *app, const char *params, struct rte_tel_data *d);
+typedef json_t *(*get_fn)(struct app *app, const char *params);
 
 static const struct endpoint {
 	const char *path;
-	fill_fn fill;
+	get_fn get;
 	const char *help;
 } endpoints[] = {
-	{"/vqswitch/info", fill_info, "What runs. No parameters"},
-	{"/vqswitch/ports", fill_ports, "Ids of the ports. Parameters: none, or the first id"},
-	{"/vqswitch/port", fill_port, "State and counters of a port. Parameters: id"},
-	{"/vqswitch/queue", fill_queue, "Counters of a queue. Parameters: port, rx or tx, number"},
-	{"/vqswitch/workers", fill_workers, "Numbers of the workers. No parameters"},
-	{"/vqswitch/worker", fill_worker, "A worker's counters and queues. Parameters: number"},
-	{"/vqswitch/fdb", fill_fdb, "Counters of the forwarding database. No parameters"},
+	{"/vqswitch/info", get_info, "What runs. No parameters"},
+	{"/vqswitch/ports", get_ports, "Ids of the ports. Parameters: none, or the first id"},
+	{"/vqswitch/port", get_port, "State and counters of a port. Parameters: id"},
+	{"/vqswitch/queue", get_queue, "Counters of a queue. Parameters: port, rx or tx, number"},
+	{"/vqswitch/workers", get_workers, "Numbers of the workers. No parameters"},
+	{"/vqswitch/worker", get_worker, "A worker's counters and queues. Parameters: number"},
+	{"/vqswitch/fdb", get_fdb, "Counters of the forwarding database. No parameters"},
 };
 
 /** A question on its way to control. */
 struct query {
-	fill_fn fill;
+	get_fn get;
 	const char *params;
 	struct rte_tel_data *d;
 	int ret;
@@ -337,15 +230,18 @@ run_query(struct app *app, void *arg)
 {
 	struct query *q = arg;
 
-	q->ret = q->fill(app, q->params, q->d);
+	json_t *value = q->get(app, q->params);
+
+	q->ret = value != NULL && fill(q->d, value) ? 0 : -EINVAL;
+	json_decref(value);
 }
 
-static fill_fn
-find_fill(const char *path)
+static get_fn
+find_get(const char *path)
 {
 	for (size_t i = 0; i < RTE_DIM(endpoints); i++)
 		if (strcmp(endpoints[i].path, path) == 0)
-			return endpoints[i].fill;
+			return endpoints[i].get;
 	return NULL;
 }
 
@@ -353,10 +249,10 @@ find_fill(const char *path)
 static int
 on_query(const char *path, const char *params, struct rte_tel_data *d)
 {
-	struct query q = {.fill = find_fill(path), .params = params, .d = d, .ret = -EINVAL};
+	struct query q = {.get = find_get(path), .params = params, .d = d, .ret = -EINVAL};
 
 	atomic_fetch_add(&under_way, 1);
-	if (q.fill != NULL && !atomic_load(&closed) && !ctl_call(telemetry_app, run_query, &q))
+	if (q.get != NULL && !atomic_load(&closed) && !ctl_call(telemetry_app, run_query, &q))
 		q.ret = -ENOMEM;
 	atomic_fetch_sub(&under_way, 1);
 	return q.ret;

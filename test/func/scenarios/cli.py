@@ -2,6 +2,7 @@
 """The command line: what dpdk-testpmd's users and scripts know of it, to the byte."""
 
 import difflib
+import json
 import os
 import pathlib
 import re
@@ -57,7 +58,7 @@ class Cli(Scenario):
     def checks(cls):
         return {f"cli.{name}": getattr(cls, f"check_{name}") for name in (
             "transcript", "dts", "typeahead", "echo", "editing", "eof", "signals", "unattended",
-            "options", "bad_options", "bad_devices", "command_file", "own_commands", "show_config", "attach",
+            "options", "bad_options", "bad_devices", "command_file", "own_commands", "json", "show_config", "attach",
             "reference")}
 
     def setup(self):
@@ -284,6 +285,27 @@ class Cli(Scenario):
         expect(re.search(r"^0 +\d+ ", program.command("show worker"), re.M), "show worker")
         expect("help switch" in program.command("help"), "help")
         expect("show drops (port_id|all)" in program.command("help switch"), "help of a section")
+        self.leave(program)
+
+    def check_json(self):
+        """show ... json is JSON and says what the text says."""
+        program = self.program(prompt="vqswitch> ", program=Switch.program)
+
+        def ask(command):
+            return json.loads(program.command(command + " json"))
+
+        expect([p["id"] for p in ask("show port stats all")] == [0, 1], "ports")
+        expect(ask("show port info 1")["vhost"]["socket"] == f"{self.workdir}/1.sock", "socket")
+        expect(ask("show port xstats 0")["rx_queues"][0]["frames"] == 0, "queues")
+        expect(ask("show drops all") == [{"id": i, "name": f"net_vhost{i}", "drops": {}}
+                                         for i in (0, 1)], "drops")
+        program.command("fdb add 52:54:00:00:00:01 0 1")
+        expect(ask("show fdb")["addresses"] == [
+            {"mac": "52:54:00:00:00:01", "domain": 0, "port": 1, "static": 1, "age": 0, "moves": 0}],
+               "addresses")
+        expect("turns" in ask("show worker")[0], "worker")
+        expect(ask("show switch")["mode"] == "switch", "mode")
+        expect(ask("show port 0 negotiation")["vhost"]["connected"] == 0, "negotiation")
         self.leave(program)
 
     # what "show config" has to bring back; DIR is a directory

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "report.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include <rte_mempool.h>
+
+#include "app.h"
+
+static void
+add(json_t *d, const char *name, uint64_t value)
+{
+	json_object_set_new(d, name, json_integer((json_int_t)value));
+}
+
+static void
+add_text(json_t *d, const char *name, const char *text)
+{
+	json_object_set_new(d, name, json_string(text));
+}
+
+static void
+add_mac(json_t *d, const char *name, const struct rte_ether_addr *mac)
+{
+	char text[RTE_ETHER_ADDR_FMT_SIZE];
+
+	rte_ether_format_addr(text, sizeof(text), mac);
+	add_text(d, name, text);
+}
+
+json_t *
+report_switch(const struct app *app)
+{
+	json_t *d = json_object();
+
+	add_text(d, "version", VQS_VERSION);
+	add_text(d, "mode", app->sw.mode->name);
+	add(d, "forwarding", app->sw.forwarding);
+	add(d, "ports", app_port_count(app));
+	add(d, "workers", app->nworkers);
+	add(d, "mbufs_free", rte_mempool_avail_count(app->mp));
+	add(d, "mbufs_used", rte_mempool_in_use_count(app->mp));
+	return d;
+}
+
+/* --- counters --- */
+
+static const struct {
+	const char *name;
+	size_t offset;
+} counters[] = {
+#define C(field)                                           \
+	{                                                  \
+#field, offsetof(struct pktq_stats, field) \
+	}
+	C(frames), C(bytes), C(offered), C(replicated), C(broadcast), C(multicast), C(notified),
+#undef C
+};
+
+/* Counters, and the reasons for drops from @p first to @p end - 1. */
+static void
+add_stats(json_t *d, const struct pktq_stats *s, int first, int end)
+{
+	json_t *drops = json_object();
+
+	for (size_t i = 0; i < RTE_DIM(counters); i++)
+		add(d, counters[i].name, *(const uint64_t *)((const char *)s + counters[i].offset));
+	for (int r = first; r < end; r++)
+		add(drops, drop_name((enum drop_reason)r), s->drop[r]);
+	json_object_set_new(d, "drops", drops);
+}
+
+json_t *
+report_rx_queue(const struct pktq_stats *s)
+{
+	json_t *d = json_object();
+
+	add_stats(d, s, 0, DROP_TX_NO_BUFFER);
+	return d;
+}
+
+json_t *
+report_tx_queue(const struct pktq_stats *s)
+{
+	json_t *d = json_object();
+
+	add_stats(d, s, DROP_TX_NO_BUFFER, DROP_NUM);
+	return d;
+}
+
+/* --- ports --- */
+
+static uint16_t
+queue_count(const struct port *p, bool tx)
+{
+	uint16_t n = 0;
+
+	while (p->ops->queue(p, tx, n) != NULL)
+		n++;
+	return n;
+}
+
+static void
+add_identity(json_t *d, const struct app *app, const struct port *p)
+{
+	add_text(d, "kind", p->ops->kind);
+	add_mac(d, "mac", &p->mac);
+	add(d, "mtu", p->mtu);
+	add(d, "domain", p->domain);
+	add(d, "started", p->started);
+	add(d, "link_up", p->ops->link_up(p));
+	add(d, "fdb_entries", fdb_port_count(app->sw.fdb, p->id));
+}
+
+static void
+add_sums(json_t *d, const struct port *p)
+{
+	struct port_stats st;
+	json_t *rx, *tx;
+
+	port_get_stats(p, &st);
+	rx = report_rx_queue(&st.rx);
+	tx = report_tx_queue(&st.tx);
+	add(rx, "queues", queue_count(p, false));
+	add(tx, "queues", queue_count(p, true));
+	json_object_set_new(d, "rx", rx);
+	json_object_set_new(d, "tx", tx);
+}
+
+static void
+add_queues(json_t *d, const struct port *p)
+{
+	json_t *rx = json_array(), *tx = json_array();
+	const struct pktq *q;
+
+	for (uint16_t i = 0; (q = p->ops->queue(p, false, i)) != NULL; i++)
+		json_array_append_new(rx, report_rx_queue(&q->stats));
+	for (uint16_t i = 0; (q = p->ops->queue(p, true, i)) != NULL; i++)
+		json_array_append_new(tx, report_tx_queue(&q->stats));
+	json_object_set_new(d, "rx_queues", rx);
+	json_object_set_new(d, "tx_queues", tx);
+}
+
+static void
+add_vhost(json_t *d, const struct port *p)
+{
+	json_t *v = json_object();
+	struct vhu_info info;
+
+	vhost_port_info(p, &info);
+	add_text(v, "socket", vhost_port_devargs(p)->path);
+	add(v, "connected", info.connected);
+	add(v, "connections", info.connects);
+	add(v, "features", vhost_port_vdev(p)->features);
+	add(v, "protocol_features", info.protocol_features);
+	add(v, "messages", info.messages);
+	add(v, "messages_refused", info.refused);
+	add(v, "messages_unknown", info.unknown);
+	json_object_set_new(d, "vhost", v);
+}
+
+json_t *
+report_port(const struct app *app, const struct port *p, uint32_t parts)
+{
+	json_t *d = json_object();
+
+	add(d, "id", p->id);
+	add_text(d, "name", p->name);
+	if (parts & REPORT_INFO)
+		add_identity(d, app, p);
+	if (parts & REPORT_STATS)
+		add_sums(d, p);
+	if (parts & REPORT_QUEUES)
+		add_queues(d, p);
+	if ((parts & REPORT_VHOST) && p->ops == &vhost_port_ops)
+		add_vhost(d, p);
+	return d;
+}
+
+json_t *
+report_drops(const struct port *p)
+{
+	json_t *d = json_object(), *drops = json_object();
+	struct port_stats s;
+
+	port_get_stats(p, &s);
+	for (int r = 0; r < DROP_NUM; r++)
+		if (s.rx.drop[r] + s.tx.drop[r] != 0)
+			add(drops, drop_name((enum drop_reason)r), s.rx.drop[r] + s.tx.drop[r]);
+	add(d, "id", p->id);
+	add_text(d, "name", p->name);
+	json_object_set_new(d, "drops", drops);
+	return d;
+}
+
+/* --- workers --- */
+
+static json_t *
+polled_queues(struct app *app, uint32_t worker)
+{
+	const struct dataplane *dp = dp_live(&app->sw.dp);
+	json_t *list = json_array();
+	char text[32];
+
+	for (uint32_t i = 0; i < dp->worker[worker].n; i++) {
+		const struct dp_poll *poll = &dp->worker[worker].poll[i];
+
+		snprintf(text, sizeof(text), "%u/%u", poll->port->id, poll->q->index);
+		json_array_append_new(list, json_string(text));
+	}
+	return list;
+}
+
+json_t *
+report_worker(struct app *app, uint32_t i)
+{
+	const struct worker *w = app->worker[i];
+	json_t *d = json_object();
+
+	add(d, "lcore", w->lcore);
+	add(d, "asleep", atomic_load(&app->sw.dp.worker[i].asleep));
+	add(d, "turns", w->turns);
+	add(d, "busy_turns", w->busy_turns);
+	add(d, "busy_cycles", w->busy_cycles);
+	add(d, "frames", w->frames);
+	add(d, "sleeps", w->sleeps);
+	json_object_set_new(d, "queues", polled_queues(app, i));
+	return d;
+}
+
+/* --- forwarding database --- */
+
+json_t *
+report_fdb(const struct app *app)
+{
+	json_t *d = json_object();
+	struct fdb_stats st;
+
+	fdb_get_stats(app->sw.fdb, &st);
+	add(d, "entries", st.entries);
+	add(d, "learned", st.learned);
+	add(d, "aged", st.aged);
+	add(d, "moved", st.moved);
+	add(d, "refused_limit", st.refused_limit);
+	add(d, "refused_port_limit", st.refused_port_limit);
+	add(d, "ring_full", st.ring_full);
+	return d;
+}
+
+static bool
+add_entry(const struct fdb_entry_info *e, void *list)
+{
+	json_t *d = json_object();
+
+	add_mac(d, "mac", &e->mac);
+	add(d, "domain", e->domain);
+	add(d, "port", e->port);
+	add(d, "static", e->is_static);
+	add(d, "age", e->age_s);
+	add(d, "moves", e->moves);
+	json_array_append_new(list, d);
+	return true;
+}
+
+json_t *
+report_fdb_entries(const struct app *app)
+{
+	json_t *d = report_fdb(app), *list = json_array();
+
+	fdb_walk(app->sw.fdb, add_entry, list);
+	json_object_set_new(d, "addresses", list);
+	return d;
+}
