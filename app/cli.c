@@ -11,13 +11,18 @@
 #include <unistd.h>
 
 #include <cmdline.h>
+#include <cmdline_rdline.h>
 
 #include "app.h"
 #include "base/ev.h"
 #include "base/log.h"
 #include "cli_syntax.h"
+#include "wait.h"
 
-#define FILES_MAX 8 /* a file that loads itself comes to an end */
+#define TYPED_MAX 4096
+#define CTRL_C 0x03
+#define FILE_PAUSE_MS 20 /* between two looks whether the next line may be read */
+#define FILES_MAX 8      /* a file that loads itself comes to an end */
 
 /** A row of a table together with the interpreter it runs in. */
 struct bound {
@@ -38,6 +43,11 @@ struct cli {
 	FILE *out;                  /* where the current command writes */
 	bool failed;                /* a command of the current line has */
 	unsigned int depth;         /* files being executed, one from within the other */
+	struct wait *may_wait;      /* the current command; NULL: it must not */
+	struct wait wait;           /* of the prompt */
+	char typed[TYPED_MAX];      /* while a command at the prompt waits */
+	size_t ntyped;
+	bool ended; /* there is no more input */
 };
 
 static const struct cli_section *const sections[] = {
@@ -61,7 +71,20 @@ run(void *parsed, struct cmdline *cl, void *data)
 
 	b->row->fn(&c);
 	fflush(c.out);
+	/* no prompt as long as the command is not done */
+	if (wait_active(&b->cli->wait) && b->cli->prompt == cl)
+		cmdline_set_prompt(cl, "");
 	b->cli->failed |= c.failed;
+}
+
+struct wait *
+cmd_wait(struct cmd *c)
+{
+	if (c->cli->may_wait == NULL) {
+		cmd_print(c, "A file of commands cannot wait\n");
+		c->failed = true;
+	}
+	return c->cli->may_wait;
 }
 
 void
@@ -188,6 +211,7 @@ cli_free(struct cli *cli)
 {
 	ev_del(&cli->input);
 	ev_timer_cancel(&cli->file_input);
+	wait_drop(&cli->wait);
 	cmdline_free(cli->prompt);
 	if (cli->raw)
 		tcsetattr(STDIN_FILENO, TCSANOW, &cli->cooked);
@@ -210,6 +234,40 @@ cli_quit(struct cli *cli)
 }
 
 /*
+ * While a command waits, what is typed is kept; ^C ends the waiting, and is not
+ * for the command that was typed behind it.
+ */
+static int
+take(struct cli *cli, char c)
+{
+	if (!wait_active(&cli->wait))
+		return cmdline_in(cli->prompt, &c, 1);
+	if (c == CTRL_C)
+		wait_cancel(&cli->wait);
+	else if (cli->ntyped < TYPED_MAX)
+		cli->typed[cli->ntyped++] = c;
+	return 0;
+}
+
+/* The prompt comes back, and what was typed meanwhile is obeyed. */
+static void
+on_waited(struct wait *w, bool ok)
+{
+	struct cli *cli = container_of(w, struct cli, wait);
+	size_t i = 0;
+
+	cmdline_set_prompt(cli->prompt, app_prompt(cli->app));
+	rdline_newline(cmdline_get_rdline(cli->prompt), app_prompt(cli->app));
+	while (i < cli->ntyped && !wait_active(w))
+		if (cmdline_in(cli->prompt, &cli->typed[i++], 1) < 0)
+			break;
+	cli->ntyped -= i;
+	memmove(cli->typed, cli->typed + i, cli->ntyped);
+	if (cli->ended && !wait_active(w))
+		cli_quit(cli);
+}
+
+/*
  * One byte at a time, so that what was typed behind "quit" is left to whoever
  * reads the terminal next. False: the input has ended.
  */
@@ -221,7 +279,7 @@ read_input(struct cli *cli)
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return true;
-	return n == 1 && cmdline_in(cli->prompt, &c, 1) >= 0;
+	return n == 1 && take(cli, c) >= 0;
 }
 
 static void
@@ -229,10 +287,12 @@ on_input(struct ev_source *src, uint32_t events)
 {
 	struct cli *cli = container_of(src, struct cli, input);
 
-	if (!read_input(cli)) {
-		ev_del(src);
+	if (read_input(cli))
+		return;
+	ev_del(src);
+	cli->ended = true;
+	if (!wait_active(&cli->wait))
 		cli_quit(cli);
-	}
 }
 
 /* A file or /dev/null: always readable, and refused by epoll for it. */
@@ -241,7 +301,9 @@ on_file_input(struct ev_timer *t)
 {
 	struct cli *cli = container_of(t, struct cli, file_input);
 
-	if (read_input(cli))
+	if (wait_active(&cli->wait))
+		ev_timer_arm(cli->app->loop, t, FILE_PAUSE_MS);
+	else if (read_input(cli))
 		ev_timer_arm(cli->app->loop, t, 0);
 	else
 		cli_quit(cli);
@@ -273,6 +335,8 @@ cli_prompt(struct cli *cli)
 	cli->prompt = cmdline_new(cli->grammar, app_prompt(cli->app), STDIN_FILENO, STDOUT_FILENO);
 	if (cli->prompt == NULL)
 		return -ENOMEM;
+	cli->wait = (struct wait){.out = stdout, .dots = true, .done = on_waited};
+	cli->may_wait = &cli->wait;
 	cli->input.cb = on_input;
 	cli->file_input.cb = on_file_input;
 	ret = ev_add(cli->app->loop, &cli->input, EPOLLIN);
@@ -297,8 +361,9 @@ parse_error(int status)
 }
 
 bool
-cli_run_line(struct cli *cli, const char *line, FILE *out)
+cli_run_waiting(struct cli *cli, const char *line, FILE *out, struct wait *wait)
 {
+	struct wait *may_wait = cli->may_wait;
 	char text[LINE_MAX];
 	FILE *before = cli->out;
 	const char *err;
@@ -310,12 +375,20 @@ cli_run_line(struct cli *cli, const char *line, FILE *out)
 		return false;
 	}
 	cli->out = out;
+	cli->may_wait = wait;
 	cli->failed = false;
 	err = parse_error(cmdline_parse(cli->batch, text));
 	cli->out = before;
+	cli->may_wait = may_wait;
 	if (err != NULL)
 		fprintf(out, "%s\n", err);
 	return err == NULL && !cli->failed;
+}
+
+bool
+cli_run_line(struct cli *cli, const char *line, FILE *out)
+{
+	return cli_run_waiting(cli, line, out, NULL);
 }
 
 int

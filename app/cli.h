@@ -11,7 +11,8 @@
  * a port, an address ... librte_cmdline does the rest: parsing, completion,
  * history, the help shown on TAB.
  *
- * Handlers run on the control thread, write to c->out, and return at once.
+ * Handlers run on the control thread, write to c->out, and return at once; what
+ * takes time goes on in a struct wait.
  */
 #ifndef APP_CLI_H
 #define APP_CLI_H
@@ -29,6 +30,7 @@
 struct app;
 struct cli;
 struct port;
+struct wait;
 
 #define CLI_WORDS_MAX 24
 #define CLI_PORT_ALL UINT16_MAX
@@ -106,6 +108,12 @@ bool cmd_each_port(struct cmd *c, unsigned int word, void (*fn)(struct cmd *c, s
  */
 void cmd_reply(struct cmd *c);
 
+/**
+ * What the command may go on with after its handler has returned (wait_start());
+ * NULL after a refusal was written: a command file is executed in one go.
+ */
+struct wait *cmd_wait(struct cmd *c);
+
 /* --- the interpreter --- */
 
 /** Build the grammar. NULL when out of memory; a row that cannot be parsed is a bug and aborts. */
@@ -121,6 +129,12 @@ int cli_prompt(struct cli *cli);
 
 /** Execute one command line, output to @p out. False: not understood, or it failed. */
 bool cli_run_line(struct cli *cli, const char *line, FILE *out);
+
+/**
+ * The same for somebody who can wait: with wait_active(@p wait) on return the command
+ * goes on and wait->done tells how it ended. @p out and @p wait are kept until then.
+ */
+bool cli_run_waiting(struct cli *cli, const char *line, FILE *out, struct wait *wait);
 
 /**
  * Execute the commands in @p path, output to @p out. 0 or -errno: it cannot be

@@ -4,6 +4,7 @@
 
 #include "app.h"
 #include "running.h"
+#include "wait.h"
 
 static void
 cmd_start(struct cmd *c)
@@ -44,6 +45,28 @@ cmd_load(struct cmd *c)
 		c->failed = true;
 }
 
+static void
+wait_port(struct cmd *c, uint32_t seconds)
+{
+	const struct port *p = cmd_port(c, 2);
+	struct wait *w = p != NULL ? cmd_wait(c) : NULL;
+
+	if (w != NULL)
+		wait_start(w, c->app, p->id, strcmp(cmd_str(c, 3), "up") == 0, seconds);
+}
+
+static void
+cmd_wait_port(struct cmd *c)
+{
+	wait_port(c, 0);
+}
+
+static void
+cmd_wait_port_for(struct cmd *c)
+{
+	wait_port(c, (uint32_t)cmd_num(c, 4));
+}
+
 void
 control_running(const struct app *app, FILE *out)
 {
@@ -70,6 +93,9 @@ static const struct cli_row rows[] = {
 	{"start tx_first (num)", cmd_start_tx_first_n,
 	 "Start packet forwarding after sending num bursts of packets."},
 	{"stop", cmd_stop, "Stop packet forwarding, and display accumulated statistics."},
+	{"wait port (port_id) (up|down)", cmd_wait_port,
+	 "Wait until a port has a peer, or has none; ^C ends it."},
+	{"wait port (port_id) (up|down) (seconds)", cmd_wait_port_for, "Wait no longer than that."},
 	{"load (path)", cmd_load, "Execute the commands in a file."},
 	{"quit", cmd_quit, "Quit to prompt."},
 	{"help", cmd_help, "List the sections of the help."},

@@ -15,6 +15,7 @@
 
 #include "app.h"
 #include "listen.h"
+#include "wait.h"
 
 #define LINE_LEN_MAX 4096 /* a longer command ends the connection */
 #define CLIENTS_MAX 32
@@ -27,6 +28,8 @@ struct client {
 	size_t line_len;
 	char *answer; /* being sent, NULL: none */
 	size_t answer_len, answer_sent;
+	FILE *out; /* a command is being executed: it prints here */
+	struct wait wait;
 	LIST_ENTRY(client) entry;
 };
 
@@ -45,32 +48,38 @@ client_free(struct client *c)
 	close(c->io.fd);
 	LIST_REMOVE(c, entry);
 	c->cs->nclients--;
+	wait_drop(&c->wait);
+	if (c->out != NULL)
+		fclose(c->out); /* sets answer */
 	free(c->answer);
 	free(c);
 }
 
-/* Run one line and keep what it printed as the answer. False: out of memory. */
+/* What the command printed is its answer, with the status behind it. False: out of memory. */
+static bool
+complete(struct client *c, bool ok)
+{
+	FILE *out = c->out;
+
+	c->out = NULL;
+	fputc('\0', out);
+	fputc(ok ? '0' : '1', out);
+	c->answer_sent = 0;
+	return fclose(out) == 0;
+}
+
+/* Run one line. False: out of memory. */
 static bool
 execute(struct client *c, char *line)
 {
-	size_t len = 0;
-	char *text = NULL;
-	FILE *out = open_memstream(&text, &len);
 	bool ok;
 
-	if (out == NULL)
+	c->out = open_memstream(&c->answer, &c->answer_len);
+	if (c->out == NULL)
 		return false;
-	ok = cli_run_line(c->cs->app->cli, line, out);
-	fputc('\0', out);
-	fputc(ok ? '0' : '1', out);
-	if (fclose(out) != 0) {
-		free(text);
-		return false;
-	}
-	c->answer = text;
-	c->answer_len = len;
-	c->answer_sent = 0;
-	return true;
+	c->wait.out = c->out;
+	ok = cli_run_waiting(c->cs->app->cli, line, c->out, &c->wait);
+	return wait_active(&c->wait) || complete(c, ok);
 }
 
 /* False: the connection is gone. */
@@ -96,7 +105,7 @@ send_answer(struct client *c)
 static bool
 serve_lines(struct client *c)
 {
-	while (c->answer == NULL) {
+	while (c->answer == NULL && !wait_active(&c->wait)) {
 		char line[LINE_LEN_MAX + 2];
 		char *end = memchr(c->line, '\n', c->line_len);
 		size_t len;
@@ -110,7 +119,9 @@ serve_lines(struct client *c)
 		line[len] = '\0';
 		c->line_len -= len;
 		memmove(c->line, end + 1, c->line_len);
-		if (!execute(c, line) || !send_answer(c))
+		if (!execute(c, line))
+			return false;
+		if (!wait_active(&c->wait) && !send_answer(c))
 			return false;
 	}
 	return true;
@@ -129,22 +140,37 @@ read_lines(struct client *c)
 }
 
 static void
+go_on(struct client *c, bool ok)
+{
+	uint32_t events = c->line_len < LINE_LEN_MAX ? EPOLLIN : 0;
+
+	if (ok)
+		ev_mod(&c->io, c->answer != NULL && c->out == NULL ? EPOLLOUT : events);
+	else
+		client_free(c);
+}
+
+static void
 on_client(struct ev_source *src, uint32_t events)
 {
 	struct client *c = container_of(src, struct client, io);
 	bool ok = true;
 
-	if (c->answer != NULL)
+	if (c->answer != NULL && c->out == NULL)
 		ok = send_answer(c);
 	else if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
 		ok = read_lines(c);
-	if (ok)
-		ok = serve_lines(c);
-	if (!ok) {
-		client_free(c);
-		return;
-	}
-	ev_mod(&c->io, c->answer != NULL ? EPOLLOUT : EPOLLIN);
+	go_on(c, ok && serve_lines(c));
+}
+
+/* The command that waited is done. */
+static void
+on_waited(struct wait *w, bool done)
+{
+	struct client *c = container_of(w, struct client, wait);
+	bool ok = complete(c, done) && send_answer(c);
+
+	go_on(c, ok && serve_lines(c));
 }
 
 static void
@@ -163,6 +189,7 @@ on_listener(struct ev_source *src, uint32_t events)
 	}
 	c->cs = cs;
 	c->io = (struct ev_source){.fd = fd, .cb = on_client};
+	c->wait.done = on_waited;
 	LIST_INSERT_HEAD(&cs->clients, c, entry);
 	cs->nclients++;
 	if (ev_add(cs->app->loop, &c->io, EPOLLIN) < 0)

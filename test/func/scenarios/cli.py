@@ -6,12 +6,14 @@ import json
 import os
 import pathlib
 import re
+import select
 import signal
+import struct
 import subprocess
 
 from harness import dts
 from harness.peers import Switch, eal
-from harness.process import Failure, Process, PromptProgram, wait_for
+from harness.process import Deadline, Failure, Process, PromptProgram, wait_for
 
 from .base import Scenario
 
@@ -58,8 +60,9 @@ class Cli(Scenario):
     def checks(cls):
         return {f"cli.{name}": getattr(cls, f"check_{name}") for name in (
             "transcript", "dts", "typeahead", "echo", "editing", "eof", "signals", "unattended",
-            "options", "bad_options", "bad_devices", "command_file", "own_commands", "json", "show_config", "attach",
-            "reference")}
+            "options", "bad_options", "bad_devices", "command_file", "own_commands", "json",
+            "show_config", "attach",
+            "wait", "vqsctl", "completion", "watch", "reference")}
 
     def setup(self):
         self.testpmd = self.workdir / "dpdk-testpmd"
@@ -353,6 +356,109 @@ class Cli(Scenario):
                "a socket that cannot be")
         expect("Failed to attach" in program.command(f"port attach net_vhost0,iface={path}"),
                "a name twice")
+        self.leave(program)
+
+    # --- what takes time ---
+
+    def check_wait(self):
+        """Waiting ends by itself or by ^C; what is typed meanwhile is obeyed afterwards."""
+        program = self.program(prompt="vqswitch> ", program=Switch.program)
+        expect(program.command("wait port 0 down") == "Port 0 is down\n", "no need to wait")
+        expect(program.command("wait port 0 up 1").endswith("Port 0 is down after 1 s\n"), "time")
+        os.write(program.master, b"wait port 1 up\n")
+        self.read_until(program, b".")  # the first second
+        os.write(program.master, b"set burst 7\n\x03")
+        out = self.read_until(program, b"set to 7\r\nvqswitch> ")
+        expect(b"Interrupted\r\nvqswitch> set burst 7\r" in out, f"interrupted: {out!r}")
+        path = self.workdir / "wait"
+        path.write_text("wait port 0 up\n", "ascii")
+        expect("cannot wait" in program.command(f"load {path}"), "a file")
+        self.leave(program)
+
+    @staticmethod
+    def read_until(program, end, times=1, seconds=30):
+        """What a program at a terminal prints up to where that text comes the n-th time."""
+        got, deadline = b"", Deadline(seconds)
+        while not got.endswith(end) or got.count(end) < times:
+            if not select.select([program.master], [], [], deadline.left())[0]:
+                raise Failure(f"no {end!r}, last: {got[-200:]!r}")
+            got += os.read(program.master, 1)
+        return got
+
+    def check_vqsctl(self):
+        """The client of the control socket: answers, exit statuses, waiting, several at once."""
+        control = self.workdir / "control"
+        argv = self.argv("-a", program=Switch.program)
+        argv[argv.index("--no-control")] = f"--control={control}"
+        switch = self.own(Process("controlled", argv, self.workdir))
+        switch.spawn()
+        wait_for("control socket", control.exists, 60, alive=[switch])
+        ctl = [pathlib.Path(Switch.program).parent / "vqsctl", "-s", control]
+
+        def ask(*words, **kw):
+            done = subprocess.run([*ctl, *words], stdout=subprocess.PIPE, timeout=60, check=False,
+                                  **kw)
+            return done.returncode, done.stdout.decode()
+
+        wait_for("answers", lambda: ask("show", "worker")[0] == 0, 30, alive=[switch])
+        expect(ask("set", "burst", "9") == (0, "Number of packets per burst set to 9\n"), "set")
+        expect(ask("nonsense") == (1, "Command not found\n"), "nonsense")
+        status, out = ask(input=b"show config fwd\nport stop 7\nset burst 8\n")
+        expect(status == 1 and "Invalid port 7" in out and "set to 8" in out, f"input: {out}")
+        expect(ask("wait", "port", "0", "down") == (0, "Port 0 is down\n"), "wait")
+        expect(ask("wait", "port", "0", "up", "1") == (1, "Port 0 is down after 1 s\n"), "no peer")
+        waiting = self.own(Process("waiting", [*ctl, "wait", "port", "1", "up"], self.workdir))
+        waiting.spawn()
+        expect(ask("set", "burst", "7")[0] == 0, "somebody waits")
+        expect(waiting.alive(), "does not wait")
+        waiting.kill()
+        status, out = ask("port", "detach", "1")
+        expect(status == 0 and "Device is detached" in out, f"detach: {out}")
+        expect(switch.kill(signal.SIGTERM) == 0, "exit status")
+
+    def check_completion(self):
+        """bash completes options and commands."""
+        scripts = pathlib.Path(__file__).parents[3] / "config" / "bash-completion"
+        for line, expected in (("vqsctl show port inf", "info"), ("vqsctl -s x set fdb a", "age"),
+                               ("vqswitch -l 0 -- --fdb-a", "--fdb-age="),
+                               ("vqswitch --fil", "--file-prefix=")):
+            words = line.split()
+            script = (f"PATH={pathlib.Path(Switch.program).resolve().parent}:$PATH; . {scripts}/{words[0]};"
+                      f" COMP_WORDS=({line}); COMP_CWORD={len(words) - 1}; compopt() {{ :; }};"
+                      f" _{words[0]}; echo \"${{COMPREPLY[*]}}\"")
+            out = subprocess.run(["bash", "-c", script], stdout=subprocess.PIPE, check=True, timeout=60)
+            expect(out.stdout.decode().strip() == expected, f"{line}: {out.stdout!r}")
+
+    def capture(self, frames):
+        """A capture file of short UDP frames."""
+        frame = bytes.fromhex("020000000001" "020000000002" "0800" "45000032" "00000000" "4011" "0000"
+                              "c6120001" "c6120002" "00090009" "001e0000").ljust(64, b"\0")
+        path = self.workdir / "frames.pcap"
+        path.write_bytes(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1)
+                         + struct.pack("<IIII", 0, 0, len(frame), len(frame)).join([b""] + frames * [frame]))
+        return path
+
+    def check_watch(self):
+        """Frames described and bursts counted, as testpmd prints them."""
+        program = self.program("--nb-cores=1")
+        for command in (f"port attach net_pcap0,rx_pcap={self.capture(9)}", "port start 2",
+                        "set portlist 2", "set burst 4", "set verbose 1",
+                        "set record-burst-stats on"):
+            program.command(command)
+        os.write(program.master, b"start\n")
+        text = self.read_until(program, b"OUTER_L4_CKSUM_UNKNOWN \r\n", 9).decode().replace("\r", "")
+        os.write(program.master, b"stop\n")
+        out = self.read_until(program, b"Done.\r\ntestpmd> ").decode().replace("\r", "")
+        expect(re.search(r"^(testpmd> )?port 2/queue 0: received 4 packets\n"
+                         r"  src=02:00:00:00:00:02 - dst=02:00:00:00:00:01 - pool=mb_pool_0 - "
+                         r"type=0x0800 - length=64 - nb_segs=1 - sw ptype: L2_ETHER L3_IPV4 L4_UDP  - "
+                         r"l2_len=14 - l3_len=20 - l4_len=8 - Receive queue=0x0\n"
+                         r"  ol_flags: RTE_MBUF_F_RX_L4_CKSUM_UNKNOWN RTE_MBUF_F_RX_IP_CKSUM_UNKNOWN "
+                         r"RTE_MBUF_F_RX_OUTER_L4_CKSUM_UNKNOWN \n", text, re.M), "no description")
+        expect(re.search(r"^  RX-bursts : \d+ \[\d+% of 0 pkts \+ \d+% of 4 pkts \+ \d+% of 1 pkts\]$",
+                         out, re.M), f"RX-bursts: {out}")
+        expect("  TX-bursts : 3 [0% of 0 pkts + 66% of 4 pkts + 34% of 1 pkts]\n" in out,
+               f"TX-bursts: {out}")
         self.leave(program)
 
     def check_reference(self):
