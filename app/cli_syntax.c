@@ -37,6 +37,7 @@ static const struct arg {
 	{"mode", ARG_MODE, 0},
 	{"section|all", ARG_SECTION, 0},
 	{"name", ARG_STRING, 0},
+	{"file", ARG_STRING, 0},
 	{"x[,y]*", ARG_STRING, 0},
 	{"x[,y]*|all|vm=NAME", ARG_STRING, 0},
 	{"ident", ARG_REST, 0},

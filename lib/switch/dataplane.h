@@ -32,6 +32,7 @@
 #define DP_FLOWS 1024        /* buckets of a port's flow -> queue table, a power of two */
 #define DP_FLOW_UNKNOWN 0xff /* nothing was sent on this flow yet */
 
+struct capture;
 struct dataplane;
 struct fdb;
 struct limiter;
@@ -60,7 +61,11 @@ struct dp_port {
 	struct pktq **tx;        /* ntx, enabled ones only, ascending by queue pair */
 	struct dp_flows *flows;  /* ntx > 1; owned by the port, outlives snapshots */
 	struct limiter *limiter; /* of what comes in, NULL: none; owned by the port, too */
-	struct watch_queues *bursts; /* NULL: not counted; owned by the port, too */
+	struct watch_queues *bursts;  /* NULL: not counted; owned by the port, too */
+	struct capture *capture;      /* gets copies of all frames; NULL: none */
+	const struct dp_port *mirror; /* so does this port; NULL: none */
+	bool copied;                  /* to one of them */
+	bool plain;                   /* not copied, and has one tx queue */
 };
 
 /**

@@ -76,6 +76,14 @@ void forward_send(struct worker *w, const struct dp_port *out, struct pktq *rxq,
 void forward_send_queue(struct worker *w, struct pktq *txq, struct pktq *rxq,
 			struct pkt *const *pkts, uint16_t n);
 
+/** Copies of frames that come in or go @p out at @p port to those who want them (mirror.c). */
+void forward_copy(struct worker *w, const struct dp_port *port, bool out, struct pktq *rxq,
+		  struct pkt *const *pkts, uint16_t n);
+
+/** forward_send() without that. */
+void forward_send_only(struct worker *w, const struct dp_port *out, struct pktq *rxq,
+		       struct pkt *const *pkts, uint16_t n);
+
 /**
  * A frame as mode txonly makes it for @p out (its mac and eth_peer): a view on @p h
  * and, when it is long, on zeros described by @p payload. Any thread.

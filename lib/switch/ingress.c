@@ -6,6 +6,7 @@
 #include "switch/ingress.h"
 
 #include "switch/limit.h"
+#include "switch/modes.h"
 
 static void
 ingress_discard(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
@@ -18,7 +19,10 @@ static void
 ingress_checked(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
 		struct pktq *rxq, struct pkt_batch *batch)
 {
-	limiter_apply(in->limiter, rxq, batch);
+	if (in->copied)
+		forward_copy(w, in, false, rxq, wire_list(w, batch), batch->n);
+	if (in->limiter != NULL)
+		limiter_apply(in->limiter, rxq, batch);
 	if (likely(batch->n != 0))
 		dp->mode->forward(w, dp, in, rxq, batch);
 }
@@ -28,7 +32,7 @@ ingress_forward(const struct dataplane *dp, const struct dp_port *in, bool disca
 {
 	if (discard)
 		return ingress_discard;
-	if (in->limiter != NULL)
+	if (in->limiter != NULL || in->copied)
 		return ingress_checked;
 	return dp->mode != NULL ? dp->mode->forward : NULL;
 }

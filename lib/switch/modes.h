@@ -41,6 +41,8 @@ static inline void
 wire_send(struct worker *w, const struct dp_port *out, struct pktq *rxq, struct pkt *const *pkts,
 	  uint16_t n)
 {
+	if (unlikely(out->copied))
+		forward_copy(w, out, true, rxq, pkts, n);
 	if (unlikely(out->ntx == 0))
 		pktq_drop(rxq, DROP_RX_NO_EGRESS, n);
 	else

@@ -10,12 +10,14 @@
 #ifndef SWITCH_PORT_H
 #define SWITCH_PORT_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
 #include <rte_ether.h>
 
+#include "switch/capture.h"
 #include "switch/dataplane.h"
 #include "switch/fdb.h"
 #include "switch/limit.h"
@@ -94,6 +96,7 @@ struct port {
 	struct limits limits;           /* as set; port_set_limits() */
 	struct limiter *limiter;        /* while any is set */
 	struct watch_queues *bursts;    /* made when they are to be counted */
+	struct port *mirror;            /* gets copies of what it sends and is sent; NULL: none */
 	struct port_stats cleared;      /* what "clear port stats" subtracts */
 	/*
 	 * by queue pair: the worker that is to poll its rx queue, and the one that does;
@@ -108,6 +111,17 @@ struct port {
  * one, itself.
  */
 enum sw_topology { SW_PAIRED, SW_CHAINED, SW_LOOP };
+
+/** A capture: what is or was last captured. [ctl] */
+struct sw_capture {
+	uint16_t port; /* SW_CAPTURE_ALL: every port, later ones too */
+	char path[PATH_MAX];
+	uint32_t snaplen;
+	uint64_t count;            /* frames after which it ends, 0: none */
+	struct capture_stats last; /* when it ended */
+};
+
+#define SW_CAPTURE_ALL UINT16_MAX
 
 /** [ctl] */
 struct sw {
@@ -129,6 +143,8 @@ struct sw {
 	uint16_t nlist;
 	uint16_t list[DP_PORTS_MAX];
 	uint64_t generation;
+	struct capture *capture; /* NULL: none is running */
+	struct sw_capture captured;
 	struct dataplane *spare; /* an empty snapshot, should memory run out */
 };
 
@@ -164,6 +180,20 @@ void sw_start(struct sw *s, bool on);
  * two grace periods. False: not forwarding, or @p from has no running queue.
  */
 bool sw_inject(struct sw *s, struct port *from, struct rte_mbuf *m);
+
+/**
+ * Have @p to (NULL: nobody) get copies of all frames @p p sends and is sent, whatever domain and
+ * VLANs it is in itself. -EINVAL: the same port.
+ */
+int sw_mirror(struct port *p, struct port *to);
+
+/**
+ * Write what a port, or all, send and are sent to a file (@p cfg->last is not looked at). 0, -EBUSY
+ * (there is a capture), or what capture_start() says.
+ */
+int sw_capture_start(struct sw *s, const struct sw_capture *cfg);
+void sw_capture_stop(struct sw *s); /* nothing when there is none; numbers in s->captured.last */
+void sw_capture_stats(const struct sw *s, struct capture_stats *out); /* running, or the last */
 
 /**
  * The snapshot for the ports' state now (snapshot.c). @p *again: a queue changes workers; publish

@@ -120,15 +120,28 @@ send_multiqueue(struct worker *w, const struct dp_port *out, struct pktq *rxq,
 }
 
 void
-forward_send(struct worker *w, const struct dp_port *out, struct pktq *rxq, struct pkt *const *pkts,
-	     uint16_t n)
+forward_send_only(struct worker *w, const struct dp_port *out, struct pktq *rxq,
+		  struct pkt *const *pkts, uint16_t n)
 {
-	if (likely(out->ntx == 1))
+	if (out->ntx == 1)
 		forward_send_queue(w, out->tx[0], rxq, pkts, n);
 	else if (out->ntx == 0)
 		pktq_drop(rxq, DROP_RX_NO_EGRESS, n);
 	else
 		send_multiqueue(w, out, rxq, pkts, n);
+}
+
+void
+forward_send(struct worker *w, const struct dp_port *out, struct pktq *rxq, struct pkt *const *pkts,
+	     uint16_t n)
+{
+	if (likely(out->plain)) {
+		forward_send_queue(w, out->tx[0], rxq, pkts, n);
+		return;
+	}
+	if (out->copied)
+		forward_copy(w, out, true, rxq, pkts, n);
+	forward_send_only(w, out, rxq, pkts, n);
 }
 
 void

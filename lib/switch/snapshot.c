@@ -245,6 +245,15 @@ fill_tx(struct build *b, struct dp_port *dport)
 	}
 }
 
+/* Before the port's queues are filled in: what they do with frames depends on it. */
+static void
+copy_port(const struct sw *s, const struct port *p, struct dp_port *dport)
+{
+	if (s->captured.port == p->id || s->captured.port == SW_CAPTURE_ALL)
+		dport->capture = s->capture;
+	dport->copied = dport->capture != NULL || p->mirror != NULL;
+}
+
 static void
 fill_port(struct build *b, uint16_t m)
 {
@@ -258,10 +267,12 @@ fill_port(struct build *b, uint16_t m)
 	dport->mac = p->mac;
 	dport->eth_peer = p->eth_peer;
 	dport->limiter = p->limiter;
+	copy_port(b->s, p, dport);
 	fill_rx(b, p, dport);
 	fill_tx(b, dport);
 	dport->flows = dport->ntx > 1 ? p->flows : NULL;
 	dport->bursts = p->bursts;
+	dport->plain = dport->ntx == 1 && !dport->copied;
 	b->dp->by_id[p->id] = dport;
 	if (dport->ntx > 0)
 		b->dp->ports[b->dp->nports++] = dport;
@@ -279,6 +290,18 @@ peer_of(const struct build *b, uint16_t m)
 		break;
 	}
 	return m;
+}
+
+/* What a port knows of others. */
+static void
+join_ports(struct build *b, uint16_t m)
+{
+	const struct port *mirror = b->member[m]->mirror;
+	struct dp_port *dport = &b->dport[m];
+
+	dport->peer = &b->dport[peer_of(b, m)];
+	if (mirror != NULL)
+		dport->mirror = b->dp->by_id[mirror->id];
 }
 
 /* Ports that do not forward lose their queues with this snapshot. */
@@ -312,7 +335,7 @@ fill(struct build *b)
 	for (uint16_t m = 0; m < b->nmembers; m++)
 		fill_port(b, m);
 	for (uint16_t m = 0; m < b->nmembers; m++)
-		b->dport[m].peer = &b->dport[peer_of(b, m)];
+		join_ports(b, m);
 	disown_others(b);
 }
 

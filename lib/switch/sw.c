@@ -46,6 +46,7 @@ sw_init(struct sw *s, uint32_t nworkers, const struct fdb_config *fdb_cfg, struc
 void
 sw_fini(struct sw *s)
 {
+	sw_capture_stop(s);
 	for (uint16_t i = 0; i < s->nports; i++)
 		if (s->port[i] != NULL)
 			sw_port_remove(s, s->port[i]);
@@ -86,6 +87,14 @@ sw_port_add(struct sw *s, struct port *p)
 	return 0;
 }
 
+static void
+forget_mirrors(struct sw *s, const struct port *to)
+{
+	for (uint16_t i = 0; i < s->nports; i++)
+		if (s->port[i] != NULL && s->port[i]->mirror == to)
+			s->port[i]->mirror = NULL;
+}
+
 void
 sw_port_remove(struct sw *s, struct port *p)
 {
@@ -95,6 +104,7 @@ sw_port_remove(struct sw *s, struct port *p)
 	struct watch_queues *bursts = p->bursts;
 
 	p->started = false;
+	forget_mirrors(s, p);
 	sw_publish(s);
 	/* no worker can send in its name any more: what is flushed stays flushed */
 	fdb_flush_port(s->fdb, id, true);

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copies of frames: mirrors, and captures to a file. */
+#include <string.h>
+
+#include <bsd/string.h>
+
+#include "app.h"
+#include "running.h"
+
+static void
+report(struct cmd *c, int ret)
+{
+	if (ret == 0)
+		return;
+	cmd_print(c, "Refused: %s\n", strerror(-ret));
+	c->failed = true;
+}
+
+/* --- mirrors --- */
+
+static void
+cmd_mirror_add(struct cmd *c)
+{
+	struct port *p = cmd_port(c, 2), *to = p != NULL ? cmd_port(c, 4) : NULL;
+
+	if (to != NULL && p->mirror != to)
+		report(c, sw_mirror(p, to));
+}
+
+static void
+cmd_mirror_del(struct cmd *c)
+{
+	struct port *p = cmd_port(c, 2);
+
+	if (p != NULL)
+		report(c, sw_mirror(p, NULL));
+}
+
+static void
+print_mirror(const struct app *app, const struct port *p, FILE *out)
+{
+	if (p->mirror != NULL)
+		fprintf(out, "Port %u is mirrored to port %u\n", p->id, p->mirror->id);
+}
+
+static void
+cmd_show_mirror(struct cmd *c)
+{
+	running_each_port(c->app, c->out, print_mirror);
+}
+
+/* --- captures --- */
+
+static void
+start(struct cmd *c, uint32_t snaplen, uint64_t count)
+{
+	struct sw_capture cfg = {.port = SW_CAPTURE_ALL, .snaplen = snaplen, .count = count};
+	const struct port *p;
+
+	if (cmd_num(c, 2) != CLI_PORT_ALL) {
+		p = cmd_port(c, 2);
+		if (p == NULL)
+			return;
+		cfg.port = p->id;
+	}
+	strlcpy(cfg.path, cmd_str(c, 3), sizeof(cfg.path));
+	report(c, sw_capture_start(&c->app->sw, &cfg));
+}
+
+static void
+cmd_capture(struct cmd *c)
+{
+	start(c, CAPTURE_SNAPLEN, 0);
+}
+
+static void
+cmd_capture_snaplen(struct cmd *c)
+{
+	start(c, (uint32_t)cmd_num(c, 5), 0);
+}
+
+static void
+cmd_capture_count(struct cmd *c)
+{
+	start(c, CAPTURE_SNAPLEN, cmd_num(c, 5));
+}
+
+static void
+cmd_capture_both(struct cmd *c)
+{
+	start(c, (uint32_t)cmd_num(c, 5), cmd_num(c, 7));
+}
+
+static void
+cmd_show_capture(struct cmd *c)
+{
+	const struct sw *s = &c->app->sw;
+	struct capture_stats now;
+
+	sw_capture_stats(s, &now);
+	if (s->captured.path[0] == '\0') {
+		cmd_print(c, "Nothing was captured\n");
+		return;
+	}
+	cmd_print(c, "Capture of ");
+	if (s->captured.port == SW_CAPTURE_ALL)
+		cmd_print(c, "all ports");
+	else
+		cmd_print(c, "port %u", s->captured.port);
+	cmd_print(c, " to %s: %s\n", s->captured.path,
+		  s->capture == NULL ? "ended"
+		  : now.error != 0   ? "failed"
+				     : "running");
+	cmd_print(c, "Frames: %" PRIu64 ", bytes: %" PRIu64 ", lost: %" PRIu64 "\n", now.frames,
+		  now.bytes, now.lost);
+	if (now.error != 0)
+		cmd_print(c, "Writing failed: %s\n", strerror(now.error));
+}
+
+static void
+cmd_capture_stop(struct cmd *c)
+{
+	sw_capture_stop(&c->app->sw);
+	cmd_show_capture(c);
+}
+
+/* --- show config --- */
+
+static void
+mirror_running(const struct app *app, const struct port *p, FILE *out)
+{
+	if (p->mirror != NULL)
+		fprintf(out, "mirror add %u to %u\n", p->id, p->mirror->id);
+}
+
+void
+mirrors_running(const struct app *app, FILE *out)
+{
+	running_each_port(app, out, mirror_running);
+}
+
+static const struct cli_row rows[] = {
+	{"mirror add (port_id) to (port_id)", cmd_mirror_add,
+	 "Copy all frames that a port sends and is sent to another port, whatever that one's "
+	 "domain. Put it in a domain of its own to have it see nothing else."},
+	{"mirror del (port_id)", cmd_mirror_del, "Mirror a port no more."},
+	{"show mirror", cmd_show_mirror, "Show which ports are mirrored where."},
+	{"capture start (port_id|all) (file)", cmd_capture,
+	 "Write all frames that a port, or any, sends and is sent to a pcapng file, until "
+	 "\"capture stop\"."},
+	{"capture start (port_id|all) (file) snaplen (num)", cmd_capture_snaplen,
+	 "The same, but no more than the first num bytes of each frame."},
+	{"capture start (port_id|all) (file) count (num)", cmd_capture_count,
+	 "The same, but end after num frames."},
+	{"capture start (port_id|all) (file) snaplen (num) count (num)", cmd_capture_both,
+	 "The same with both limits."},
+	{"capture stop", cmd_capture_stop, "End the capture: the file is complete then."},
+	{"show capture", cmd_show_capture,
+	 "Show how many frames were written, and how many were lost because the file could not "
+	 "be written as fast."},
+};
+
+const struct cli_section cli_mirrors = {
+	.name = "mirror",
+	.title = "Mirrors and Captures:",
+	.summary = "Copies of frames to another port, or to a file.",
+	.rows = rows,
+	.n = RTE_DIM(rows),
+};

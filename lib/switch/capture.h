@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A capture in progress: frames of some ports, into a pcapng file.
+ *
+ * Workers copy frames to mbufs of the capture's own and put them into a ring;
+ * a thread of the capture's own writes them, on control's CPU, so neither waits
+ * for a disk. What does not fit is lost for the file and counted there, by port.
+ *
+ * Control makes it, publishes it (dp_port.capture), takes it out of the
+ * snapshot again, and only then stops it.
+ */
+#ifndef SWITCH_CAPTURE_H
+#define SWITCH_CAPTURE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "pkt/pkt.h"
+#include "switch/pcapng.h"
+
+struct capture;
+struct sw;
+
+#define CAPTURE_SNAPLEN 262144 /* whole frames */
+
+struct capture_config {
+	const char *path;
+	uint32_t snaplen; /* bytes kept of a frame */
+	uint64_t count;   /* frames, 0: no limit */
+	/** Control thread: @p count is reached, or writing failed. Not while in capture_stop(). */
+	void (*done)(void *arg);
+	void *arg;
+};
+
+struct capture_stats {
+	uint64_t frames, bytes; /* written */
+	uint64_t lost;          /* not written: the ring or the pool was exhausted */
+	int error;              /* why writing ended early: an errno, or 0 */
+};
+
+/** 0 or -errno. A file at the path is overwritten; -EINVAL: what is there is not a plain file. */
+int capture_start(struct capture **out, const struct sw *s, const struct capture_config *cfg);
+
+/** Write what is still in the ring, close the file, free @p c. Its last numbers to @p out. */
+void capture_stop(struct capture *c, struct capture_stats *out);
+
+void capture_get_stats(const struct capture *c, struct capture_stats *out);
+
+/** Copies of @p n frames. Any worker. */
+void capture_frames(struct capture *c, uint16_t port, uint16_t queue, enum pcapng_direction way,
+		    struct pkt *const *pkts, uint16_t n);
+
+#endif
