@@ -32,12 +32,6 @@ class Deadline:
         """Seconds that remain, 0 when it has passed."""
         return max(0.0, self.end - time.monotonic())
 
-    def within(self, seconds):
-        """A deadline so many seconds from now, or this one if it comes first."""
-        sooner = Deadline(seconds)
-        sooner.end = min(sooner.end, self.end)
-        return sooner
-
     def passed(self):
         """No time remains."""
         return self.left() == 0.0

@@ -8,7 +8,6 @@ from .process import Deadline, Failure, Process, wait_for
 
 BOOT = 240     # seconds it may take to come up on a busy machine
 COMMAND = 120  # and a command in it
-NUDGE = 2      # seconds of silence after which its serial line is prodded
 
 
 class Channel:
@@ -71,6 +70,11 @@ class System(Process):
             raise Failure(f"{self.name}: '{command}' gave status {status}: {out}")
         return out
 
+    def background(self, command):
+        """Begin something that goes on by itself. It must not be a child of the agent: sh forgets
+        what it has of a line when a child's end interrupts it."""
+        self.sh(f"( ({command}) >/dev/null 2>&1 & )")
+
     def run(self, command, seconds=COMMAND):
         """(status, output) of one line of shell."""
         self.next_id += 1
@@ -82,7 +86,7 @@ class System(Process):
         except ConnectionError as e:
             raise Failure(f"{self.name} is gone: {self.log_tail()}") from e
         while True:
-            line = self._agent_answer(deadline, f"'{command}' gave no answer")
+            line = self._agent_line(deadline, f"'{command}' gave no answer")
             if line == f"{key} begin":
                 out = []
             elif line.startswith(f"{key} end "):
@@ -91,27 +95,14 @@ class System(Process):
                 out.append(line)
 
     def _agent_line(self, deadline, complaint):
-        line = self._agent_try(deadline, complaint)
-        if line is None:
-            raise Failure(f"{self.name}: {complaint} in time; console: {self.console_tail()}")
-        return line
-
-    def _agent_try(self, deadline, complaint):
         try:
-            return self.agent.line(deadline)
+            line = self.agent.line(deadline)
         except (EOFError, ConnectionError) as e:
             self.wait_exit()
             raise Failure(f"{self.name} is gone ({complaint}): {self.log_tail()}") from e
-
-    def _agent_answer(self, deadline, complaint):
-        """A line from an agent that is up. An emulated serial line loses an interrupt now and
-        then; what waits for it goes on with the next, so silence is answered by empty lines."""
-        while not deadline.passed():
-            line = self._agent_try(deadline.within(NUDGE), complaint)
-            if line is not None:
-                return line
-            self.agent.send("")
-        return self._agent_line(deadline, complaint)
+        if line is None:
+            raise Failure(f"{self.name}: {complaint} in time; console: {self.console_tail()}")
+        return line
 
     def console_tail(self):
         """The last kernel messages."""

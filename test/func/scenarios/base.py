@@ -132,9 +132,9 @@ def file_sum(guest):
 def transfer_start(sender, receiver, address):
     """The receiver begins to fetch the sender's file, which is at that address."""
     file_sum(sender)
-    receiver.sh(f"rm -f {RECEIVED}*; (wget -q -O {RECEIVED} http://{address}{FILE} 2>{RECEIVED}.err;"
-                f" echo $? >{RECEIVED}.status; mv {RECEIVED}.status {RECEIVED}.done) "
-                f">/dev/null 2>&1 &")
+    receiver.sh(f"rm -f {RECEIVED}*")
+    receiver.background(f"wget -q -O {RECEIVED} http://{address}{FILE} 2>{RECEIVED}.err; "
+                        f"echo $? >{RECEIVED}.status; mv {RECEIVED}.status {RECEIVED}.done")
 
 
 def transfer_finish(sender, receiver, seconds=120):

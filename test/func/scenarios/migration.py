@@ -57,7 +57,7 @@ class Migration(Scenario):
         b.wait_ready()
         link = Link(self, (a, fixed), (b, moving)).__enter__()
         link.ping_sizes((64, 8900))
-        b.sh(f"ping -i 0.02 {link.addresses[0]} >{PINGS} 2>&1 &")
+        b.background(f"ping -i 0.02 {link.addresses[0]} >{PINGS} 2>&1")
         transfer_start(a, b, link.addresses[0])
         c = self.move(b, moved, f"target-{ring}{number}")
         transfer_finish(a, c)

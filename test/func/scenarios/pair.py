@@ -139,7 +139,7 @@ class X86Pair(Scenario):
     def qemu_killed(self):
         """QEMU is killed with traffic on its rings; another one takes its place."""
         link = self.link("split", "split").__enter__()
-        self.a.sh(f"ping -i 0.01 -s 1000 -q {link.addresses[1]} >/dev/null 2>&1 &")
+        self.a.background(f"ping -i 0.01 -s 1000 -q {link.addresses[1]}")
         self.b.kill()
         self.a.sh("killall ping")
         self.disown(self.b)
