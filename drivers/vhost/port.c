@@ -22,6 +22,7 @@ struct vhost_port {
 	struct vdev *dev;
 	struct vhu_backend *backend;
 	bool was_up; /* what was logged */
+	bool was_connected;
 };
 
 static struct vhost_port *
@@ -56,12 +57,25 @@ dev_wake(struct vdev *d)
 	dp_wake(&dev_port(d)->port.sw->dp);
 }
 
+/*
+ * A guest whose frontend is gone may turn up behind another port: until it speaks there, frames to
+ * it go everywhere rather than nowhere.
+ */
+static void
+note_connection(struct vhost_port *v, bool connected)
+{
+	if (v->was_connected && !connected)
+		fdb_flush_port(v->port.sw->fdb, v->port.id, false);
+	v->was_connected = connected;
+}
+
 static void
 dev_changed(struct vdev *d)
 {
 	struct vhost_port *v = dev_port(d);
 	bool up = vdev_link_up(d);
 
+	note_connection(v, d->transport != NULL);
 	if (up == v->was_up)
 		return;
 	v->was_up = up;

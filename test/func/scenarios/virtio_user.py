@@ -4,7 +4,7 @@
 import re
 from functools import partial
 
-from harness.peers import Port, VirtioUser
+from harness.peers import Port, Switch, VirtioUser
 from harness.process import Failure, wait_for
 
 from .base import Scenario
@@ -47,6 +47,13 @@ class ThereAndBack(Scenario):
                 self.hold_back(here, there, "mrg_rxbuf=1" in VirtioUser.PATHS[path])
             for peer in (here, there):
                 self.disown(peer)
+            self.forgotten()
+
+    def forgotten(self):
+        """Addresses of guests that are gone may turn up anywhere: they are not kept."""
+        if isinstance(self.switch, Switch):
+            wait_for("an empty table", lambda: "Entries: 0" in self.switch.command("show fdb"), 10,
+                     alive=[self.switch])
 
     def hold_back(self, here, there, mergeable):
         """As DTS's vm2vm suites: what waits in the ring while the switch is stopped is not lost."""
