@@ -6,6 +6,7 @@ from .hostile import Hostile
 from .iommu import Iommu
 from .migration import Migration
 from .netns import Netns
+from .ovs import Ovs
 from .pair import X86Pair
 from .restart import Restart
 from .s390x import Refusal, S390x
@@ -16,4 +17,4 @@ from .user import OrdinaryUser, Sockets
 from .virtio_user import Loopback, LoopbackQueues, Restarts, ThereAndBack
 
 SCENARIOS = [Cli, ThereAndBack, Loopback, LoopbackQueues, Restarts, Scale, Sockets, OrdinaryUser,
-             Hostile, States, X86Pair, Restart, S390x, Refusal, Iommu, Migration, Netns, Telemetry]
+             Hostile, States, X86Pair, Restart, S390x, Refusal, Iommu, Migration, Netns, Ovs, Telemetry]
