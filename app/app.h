@@ -65,6 +65,7 @@ struct app {
 	struct show_base base[DP_PORTS_MAX];
 	struct port_settings settings[DP_PORTS_MAX];
 	uint32_t gso_segsz, gro_flush;
+	bool hide_zero; /* "set xstats-hide-zero" */
 
 	/* [fixed] once the workers run */
 	uint32_t nworkers;

@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <rte_lcore.h>
-
 #include "app.h"
 #include "base/log.h"
 #include "running.h"
@@ -89,9 +87,9 @@ set_nbcore(struct cmd *c, uint32_t n)
 {
 	if (must_stop_first(c))
 		return;
-	if (n > c->app->nworkers) {
+	if (n > c->app->fwd.ncores) {
 		cmd_print(c, "nb fwd cores %u > %u (max. number of configured lcores) - ignored\n",
-			  n, c->app->nworkers);
+			  n, c->app->fwd.ncores);
 		return;
 	}
 	fwd_set_cores(c->app, n);
@@ -147,11 +145,28 @@ cmd_set_retry(struct cmd *c)
 
 /* --- lists and masks --- */
 
+static bool
+all_differ(struct cmd *c, const char *what, const uint32_t *ids, int n)
+{
+	for (int i = 0; i < n; i++) {
+		for (int j = i + 1; j < n; j++) {
+			if (ids[i] != ids[j])
+				continue;
+			cmd_print(c, "duplicated %s %u at index %d and %d\n", what, ids[i], i, j);
+			c->failed = true;
+			return false;
+		}
+	}
+	return true;
+}
+
 static void
 use_ports(struct cmd *c, const uint32_t *ids, int n)
 {
 	uint16_t list[LIST_MAX];
 
+	if (!all_differ(c, "port", ids, n))
+		return;
 	for (int i = 0; i < n; i++) {
 		if (app_port(c->app, ids[i]) == NULL) {
 			cmd_print(c, "Invalid port %u\n", ids[i]);
@@ -164,25 +179,23 @@ use_ports(struct cmd *c, const uint32_t *ids, int n)
 }
 
 static void
-check_cores(struct cmd *c, const uint32_t *ids, int n)
+use_cores(struct cmd *c, const uint32_t *ids, int n)
 {
+	uint32_t before;
+
 	if (must_stop_first(c))
 		return;
-	for (int i = 0; i < n; i++) {
-		if (!rte_lcore_is_enabled(ids[i])) {
-			cmd_print(c, "lcore %u not enabled\n", ids[i]);
-			return;
-		}
-		if (ids[i] == rte_get_main_lcore()) {
-			cmd_print(c,
-				  "lcore %u cannot be masked on for running packet forwarding, "
-				  "which is the main lcore and reserved for command line parsing "
-				  "only\n",
-				  ids[i]);
-			return;
-		}
-	}
-	fwd_set_cores(c->app, (uint32_t)n);
+	if (!all_differ(c, "core", ids, n))
+		return;
+	before = c->app->fwd.nb_cores;
+	if (fwd_list_cores(c->app, ids, (uint32_t)n, c->out) < 0)
+		c->failed = true;
+	else if (before != (uint32_t)n)
+		cmd_print(c,
+			  "previous number of forwarding cores %u - changed to number of "
+			  "configured cores "
+			  "%d\n",
+			  before, n);
 }
 
 static void
@@ -196,7 +209,7 @@ cmd_set_list(struct cmd *c)
 	else if (strcmp(cmd_str(c, 1), "portlist") == 0)
 		use_ports(c, ids, n);
 	else
-		check_cores(c, ids, n);
+		use_cores(c, ids, n);
 }
 
 static void
@@ -215,7 +228,7 @@ cmd_set_mask(struct cmd *c)
 	else if (strcmp(cmd_str(c, 1), "portmask") == 0)
 		use_ports(c, ids, n);
 	else
-		check_cores(c, ids, n);
+		use_cores(c, ids, n);
 }
 
 /* --- generated frames --- */
@@ -356,6 +369,12 @@ cmd_set_record_bursts(struct cmd *c)
 }
 
 static void
+cmd_set_hide_zero(struct cmd *c)
+{
+	c->app->hide_zero = is_on(c, 2);
+}
+
+static void
 cmd_set_link_check(struct cmd *c)
 {
 	c->app->fwd.no_link_check = !is_on(c, 2);
@@ -378,7 +397,7 @@ cmd_set_default(struct cmd *c)
 {
 	c->app->sw.listed = false;
 	fwd_setup(c->app, c->out);
-	fwd_set_cores(c->app, c->app->nworkers);
+	fwd_set_cores(c->app, c->app->fwd.ncores);
 }
 
 /* --- show config --- */
@@ -413,6 +432,20 @@ list_running(const struct sw *s, FILE *out)
 		print_list(out, "set portlist", list, s->nlist);
 }
 
+/* A list that is as good as none depends on the lcores there are less. */
+static void
+cores_running(const struct app *app, FILE *out)
+{
+	const struct fwd *f = &app->fwd;
+	uint32_t list[DP_WORKERS_MAX];
+
+	for (uint32_t i = 0; i < f->ncores; i++)
+		list[i] = app->worker[f->core[i]]->lcore;
+	if (f->ncores != app->nworkers)
+		print_list(out, "set corelist", list, f->ncores);
+	fprintf(out, "set nbcore %u\n", f->nb_cores);
+}
+
 void
 config_running(const struct app *app, FILE *out)
 {
@@ -421,13 +454,14 @@ config_running(const struct app *app, FILE *out)
 	fprintf(out, "set fwd %s%s\n", f->mode->name, f->retry ? " retry" : "");
 	fprintf(out, "set burst tx delay %u retry %u\n", f->retry_us, f->retry_num);
 	fprintf(out, "set topology %s\n", options_topologies[app->sw.topology]);
-	fprintf(out, "set burst %u\nset nbcore %u\nset verbose %u\n", f->burst, f->nb_cores,
-		f->verbose);
+	fprintf(out, "set burst %u\nset verbose %u\n", f->burst, f->verbose);
+	cores_running(app, out);
 	print_list(out, "set txpkts", app->opt.txpkts, app->opt.ntxpkts);
 	fprintf(out, "set txsplit %s\n", f->txsplit);
 	print_list(out, "set txtimes", f->txtimes, RTE_DIM(f->txtimes));
 	fprintf(out, "set link_check %s\n", f->no_link_check ? "off" : "on");
 	fprintf(out, "set record-core-cycles %s\n", app->opt.record_core_cycles ? "on" : "off");
+	fprintf(out, "set xstats-hide-zero %s\n", app->hide_zero ? "on" : "off");
 	fprintf(out, "set record-burst-stats %s\n", app->opt.record_burst_stats ? "on" : "off");
 	running_each_port(app, out, port_running);
 	list_running(&app->sw, out);
@@ -478,8 +512,8 @@ static const struct cli_row rows[] = {
 	 "Set the option to enable measurement of CPU cycles."},
 	{"set record-burst-stats (on|off)", cmd_set_record_bursts,
 	 "Set the option to enable display of RX and TX bursts."},
-	{"set xstats-hide-zero (on|off)", cmd_reply,
-	 "Set the option to hide the zero values for xstats display.", ""},
+	{"set xstats-hide-zero (on|off)", cmd_set_hide_zero,
+	 "Set the option to hide the zero values for xstats display."},
 	{"set flush_rx (on|off)", cmd_reply,
 	 "Flush or don't flush RX streams before forwarding; guests keep their frames.", ""},
 	{"set log (name) (level)", cmd_set_log, "Set the log level: of a type, or global."},

@@ -98,6 +98,17 @@ cmd_csum_tunnel(struct cmd *c)
 }
 
 static void
+cmd_csum_macs(struct cmd *c)
+{
+	struct port *p = cmd_port(c, 3);
+
+	if (p == NULL)
+		return;
+	p->keep_macs = strcmp(cmd_str(c, 2), "off") == 0;
+	sw_publish(&c->app->sw);
+}
+
+static void
 print_tso(struct cmd *c, const struct port *p)
 {
 	uint32_t size = c->app->settings[p->id].tso_segsz;
@@ -214,6 +225,28 @@ cmd_vlan_set(struct cmd *c)
 	c->failed = true;
 }
 
+/* port,queue */
+static void
+cmd_vlan_stripq(struct cmd *c)
+{
+	bool on = strcmp(cmd_str(c, 3), "on") == 0;
+	uint32_t which[2];
+
+	if (options_parse_list(cmd_str(c, 4), which, RTE_DIM(which)) != RTE_DIM(which)) {
+		cmd_print(c, "Bad arguments\n");
+		c->failed = true;
+		return;
+	}
+	if (app_port(c->app, which[0]) == NULL) {
+		cmd_print(c, "Invalid port %u\n", which[0]);
+		c->failed = true;
+		return;
+	}
+	cmd_print(c, "rx_vlan_strip_set_on_queue(port_pi=%u, queue_id=%u, on=%d) failed diag=-95\n",
+		  which[0], which[1], on);
+	c->failed = true;
+}
+
 static void
 cmd_rx_vlan(struct cmd *c)
 {
@@ -254,6 +287,8 @@ port_running(const struct app *app, const struct port *p, FILE *out)
 			fprintf(out, "csum set %s hw %u\n", layers[i].word, p->id);
 	if (s->parse_tunnel)
 		fprintf(out, "csum parse-tunnel on %u\n", p->id);
+	if (p->keep_macs)
+		fprintf(out, "csum mac-swap off %u\n", p->id);
 	if (s->tso_segsz != 0)
 		fprintf(out, "tso set %u %u\n", s->tso_segsz, p->id);
 	if (s->gso)
@@ -275,8 +310,8 @@ static const struct cli_row rows[] = {
 	{"csum show (port_id)", cmd_csum_show, "Display tx checksum offload configuration."},
 	{"csum parse-tunnel (on|off) (port_id)", cmd_csum_tunnel,
 	 "Whether the csum forward engine looks into tunnels."},
-	{"csum mac-swap (on|off) (port_id)", cmd_reply,
-	 "Whether the csum forward engine swaps MAC addresses.", ""},
+	{"csum mac-swap (on|off) (port_id)", cmd_csum_macs,
+	 "Whether the csum forward engine writes the addresses of what it sends to a port."},
 	{"tso set (num) (port_id)", cmd_tso_set,
 	 "Set the segment size for TCP Segmentation Offload in csum forward engine."},
 	{"tso show (port_id)", cmd_tso_show, "Display the status of TCP Segmentation Offload."},
@@ -292,8 +327,8 @@ static const struct cli_row rows[] = {
 	{"show port (port_id) gro", cmd_show_gro, "Display GRO configuration."},
 	{"vlan set (strip|filter|qinq_strip|extend) (on|off) (port_id)", cmd_vlan_set,
 	 "Set the VLAN strip or filter or qinq strip or extend."},
-	{"vlan set stripq (on|off) (name)", cmd_reply, "Set the VLAN strip for a queue on a port.",
-	 "rx_vlan_strip_set_on_queue(port_pi=0, queue_id=0, on=1) failed diag=-95\n"},
+	{"vlan set stripq (on|off) (x[,y]*)", cmd_vlan_stripq,
+	 "Set the VLAN strip for a queue on a port."},
 	{"rx_vlan (add|rm) (vlan_id) (port_id)", cmd_rx_vlan,
 	 "Add or remove a vlan_id to the set of VLAN identifiers filtered by port_id."},
 	{"tx_vlan set (port_id) (vlan_id)", cmd_tx_vlan,

@@ -193,7 +193,53 @@ fwd_set_cores(struct app *app, uint32_t n)
 {
 	app->fwd.nb_cores = n;
 	app->sw.nactive = n;
+	memcpy(app->sw.active, app->fwd.core, sizeof(app->sw.active));
 	sw_publish(&app->sw);
+}
+
+/* The worker on an lcore; -1 after saying why there is none. */
+static int
+find_worker(const struct app *app, uint32_t lcore, FILE *out)
+{
+	for (uint32_t i = 0; i < app->nworkers; i++)
+		if (app->worker[i]->lcore == lcore)
+			return (int)i;
+	if (lcore == rte_get_main_lcore())
+		fprintf(out,
+			"lcore %u cannot be masked on for running packet forwarding, which is the "
+			"main lcore and reserved for command line parsing only\n",
+			lcore);
+	else
+		fprintf(out, "lcore %u not enabled\n", lcore);
+	return -1;
+}
+
+int
+fwd_list_cores(struct app *app, const uint32_t *lcores, uint32_t n, FILE *out)
+{
+	uint8_t core[DP_WORKERS_MAX];
+
+	if (n == 0 || n > app->nworkers)
+		return -EINVAL;
+	for (uint32_t i = 0; i < n; i++) {
+		int worker = find_worker(app, lcores[i], out);
+
+		if (worker < 0)
+			return -EINVAL;
+		core[i] = (uint8_t)worker;
+	}
+	memcpy(app->fwd.core, core, n);
+	app->fwd.ncores = n;
+	fwd_set_cores(app, n);
+	return 0;
+}
+
+static void
+use_all_cores(struct app *app)
+{
+	for (uint32_t i = 0; i < app->nworkers; i++)
+		app->fwd.core[i] = (uint8_t)i;
+	app->fwd.ncores = app->nworkers;
 }
 
 void
@@ -243,11 +289,12 @@ fwd_port_removed(struct app *app, struct port *p)
 /* --- show --- */
 
 static void
-print_streams(const struct fwd_streams *s, uint32_t cores, FILE *out)
+print_streams(const struct app *app, const struct fwd_streams *s, uint32_t cores, FILE *out)
 {
-	uint32_t next = 0, lcore = rte_get_next_lcore((unsigned int)-1, 1, 0);
+	uint32_t next = 0;
 
 	for (uint32_t c = 0; c < cores; c++) {
+		uint32_t lcore = app->worker[app->fwd.core[c]]->lcore;
 		uint32_t n = s->n / cores + (c >= cores - s->n % cores);
 
 		fprintf(out, "Logical Core %u (socket %u) forwards packets on %u streams:", lcore,
@@ -262,7 +309,6 @@ print_streams(const struct fwd_streams *s, uint32_t cores, FILE *out)
 				RTE_ETHER_ADDR_BYTES(&st->tx->eth_peer));
 		}
 		fputc('\n', out);
-		lcore = rte_get_next_lcore(lcore, 1, 0);
 	}
 }
 
@@ -280,7 +326,7 @@ fwd_show_config(struct app *app, FILE *out)
 	if (f->retry)
 		fprintf(out, "TX retry num: %u, delay between TX retries: %uus\n", f->retry_num,
 			f->retry_us);
-	print_streams(&s, cores_used(app, &s), out);
+	print_streams(app, &s, cores_used(app, &s), out);
 	fputc('\n', out);
 	free(s.s);
 }
@@ -337,7 +383,7 @@ fwd_show_cores(const struct app *app, FILE *out)
 {
 	fputs("List of forwarding lcores:", out);
 	for (uint32_t i = 0; i < app->fwd.nb_cores; i++)
-		fprintf(out, " %2u", app->worker[i]->lcore);
+		fprintf(out, " %2u", app->worker[app->fwd.core[i]]->lcore);
 	fputc('\n', out);
 }
 
@@ -491,6 +537,35 @@ init_mode(struct app *app, char *err, size_t errlen)
 	return 0;
 }
 
+static int
+init_cores(struct app *app, char *err, size_t errlen)
+{
+	const struct options *o = &app->opt;
+	uint32_t lcores[64], n = 0;
+	FILE *out = fmemopen(err, errlen, "w");
+	int ret = 0;
+
+	use_all_cores(app);
+	for (uint32_t i = 0; i < 64; i++)
+		if (o->coremask >> i & 1)
+			lcores[n++] = i;
+	if (out == NULL)
+		return -ENOMEM;
+	if (n != 0)
+		ret = fwd_list_cores(app, lcores, n, out);
+	fclose(out);
+	err[strcspn(err, "\n")] = '\0';
+	if (ret == 0 && o->nb_cores > app->fwd.ncores) {
+		snprintf(err, errlen, "--nb-cores=%u: there are %u", o->nb_cores, app->fwd.ncores);
+		return -EINVAL;
+	}
+	if (o->nb_cores != 0 || n == 0)
+		fwd_set_cores(app, o->nb_cores != 0 ? o->nb_cores
+				   : app->testpmd   ? 1
+						    : app->fwd.ncores);
+	return ret;
+}
+
 int
 fwd_init(struct app *app, char *err, size_t errlen)
 {
@@ -515,6 +590,5 @@ fwd_init(struct app *app, char *err, size_t errlen)
 	fwd_set_frame(app, o->txpkts, o->ntxpkts);
 	fwd_set_burst(app, o->burst);
 	fwd_set_watch(app);
-	fwd_set_cores(app, o->nb_cores != 0 ? o->nb_cores : app->testpmd ? 1 : app->nworkers);
-	return 0;
+	return init_cores(app, err, errlen);
 }

@@ -44,7 +44,9 @@ struct fwd {
 	uint32_t burst;
 	const char *txsplit; /* off, on, rand */
 	uint32_t txtimes[2];
-	uint32_t nb_cores;
+	uint32_t nb_cores; /* that forward, the first of ... */
+	uint32_t ncores;
+	uint8_t core[DP_WORKERS_MAX]; /* ... these workers */
 	uint32_t verbose;
 	bool no_link_check;
 	bool warned_odd; /* said once that the last port is its own peer */
@@ -84,7 +86,13 @@ void fwd_set_mode(struct app *app, const struct fwd_mode *mode);
 void fwd_set_frame(struct app *app, const uint32_t *len, uint32_t n);
 
 void fwd_set_burst(struct app *app, uint32_t burst);
-void fwd_set_cores(struct app *app, uint32_t n);
+void fwd_set_cores(struct app *app, uint32_t n); /* <= fwd.ncores */
+
+/**
+ * Make the workers on these lcores those that forward. -EINVAL after a sentence was
+ * written to @p out.
+ */
+int fwd_list_cores(struct app *app, const uint32_t *lcores, uint32_t n, FILE *out);
 
 /** "set verbose", "set record-burst-stats", "set fwd MODE retry": tell the workers. */
 void fwd_set_watch(struct app *app);

@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "app.h"
 #include "counters.h"
@@ -159,8 +160,8 @@ print_queue_accounts(const struct pktq_stats *s, bool tx, uint16_t q, FILE *out)
 	}
 }
 
-void
-show_port_xstats(const struct app *app, const struct port *p, FILE *out)
+static void
+print_xstats(const struct app *app, const struct port *p, FILE *out)
 {
 	static void (*const parts[])(const struct pktq_stats *, bool, uint16_t, FILE *) = {
 		print_queue, print_queue_details,
@@ -177,6 +178,34 @@ show_port_xstats(const struct app *app, const struct port *p, FILE *out)
 		for (int tx = 0; tx < 2; tx++)
 			for (uint16_t i = 0; queue_stats(app, p, tx, i, &q); i++)
 				parts[part](&q, tx, i, out);
+}
+
+/* The lines that do not end with a 0 alone. */
+static void
+print_nonzero(const char *text, FILE *out)
+{
+	while (*text != '\0') {
+		size_t len = strcspn(text, "\n") + 1;
+
+		if (len < 4 || strncmp(text + len - 4, ": 0\n", 4) != 0)
+			fwrite(text, 1, len, out);
+		text += len;
+	}
+}
+
+void
+show_port_xstats(const struct app *app, const struct port *p, FILE *out)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *f = app->hide_zero ? open_memstream(&text, &len) : NULL;
+
+	print_xstats(app, p, f != NULL ? f : out);
+	if (f == NULL)
+		return;
+	if (fclose(f) == 0)
+		print_nonzero(text, out);
+	free(text);
 }
 
 /* --- clear --- */

@@ -91,7 +91,8 @@ forward_csum(struct worker *w, const struct dataplane *dp, const struct dp_port 
 		struct pkt *p = &batch->pkt[i];
 		struct pkt_hdrs *h = &w->hdrs[i];
 
-		wire_set_macs(&p->eth, in->peer);
+		if (!in->peer->keep_macs)
+			wire_set_macs(&p->eth, in->peer);
 		pkt_hdrs_read(h, p, PKT_HDRS_MAX);
 		if (h->l3_len != 0) {
 			/* first, so that what is summed is what is sent */

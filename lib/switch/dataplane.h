@@ -53,6 +53,7 @@ struct dp_port {
 	uint16_t domain;   /* bridge: frames stay within equal domains */
 	uint16_t nrx, ntx; /* running queues */
 	bool isolated;     /* exchanges nothing with other isolated ports */
+	bool keep_macs;    /* mode csum does not rewrite addresses of what leaves here */
 	struct rte_ether_addr mac;
 	struct rte_ether_addr eth_peer; /* where mode "mac" sends frames that leave here */
 	const struct dp_port

@@ -88,6 +88,7 @@ struct port {
 	uint16_t domain;
 	bool started; /* "port stop" takes it out of the snapshot */
 	bool isolated;
+	bool keep_macs; /* mode csum leaves the addresses of what it sends here alone */
 	uint16_t mtu;
 	char name[PORT_NAME_MAX];
 	struct rte_ether_addr mac;
@@ -135,7 +136,8 @@ struct sw {
 	struct fwd_gen gen; /* for modes that make frames */
 	struct watch watch; /* the log, if there is one, is freed by sw_fini() */
 	uint32_t nactive;   /* workers that get queues, 0: all */
-	uint16_t nports;    /* highest id in use, plus one */
+	uint8_t active[DP_WORKERS_MAX];
+	uint16_t nports; /* highest id in use, plus one */
 	struct port *port[DP_PORTS_MAX];
 	uint16_t first_id; /* the lowest id sw_port_add() gives */
 	/* ports that forward, in this order, if there is a list ("set portlist"); else all */

@@ -134,7 +134,22 @@ allocate(struct build *b)
 static uint32_t
 active_workers(const struct sw *s)
 {
-	return s->nactive != 0 ? RTE_MIN(s->nactive, s->dp.nworkers) : s->dp.nworkers;
+	return s->nactive != 0 ? s->nactive : s->dp.nworkers;
+}
+
+static uint8_t
+active_worker(const struct sw *s, uint32_t i)
+{
+	return s->nactive != 0 ? s->active[i] : (uint8_t)i;
+}
+
+static bool
+is_active(const struct sw *s, uint8_t worker)
+{
+	for (uint32_t i = 0; i < active_workers(s); i++)
+		if (active_worker(s, i) == worker)
+			return true;
+	return false;
 }
 
 /*
@@ -144,20 +159,22 @@ active_workers(const struct sw *s)
 static uint8_t
 place(const struct build *b, const struct port *p, uint16_t index)
 {
-	uint32_t n = active_workers(b->s), best = 0;
+	uint8_t w, best = active_worker(b->s, 0);
 
-	if (p->placed[index] < n)
+	if (is_active(b->s, p->placed[index]))
 		return p->placed[index];
-	for (uint32_t w = 1; w < n; w++)
+	for (uint32_t i = 1; i < active_workers(b->s); i++) {
+		w = active_worker(b->s, i);
 		if (b->load[w] < b->load[best])
 			best = w;
-	return (uint8_t)best;
+	}
+	return best;
 }
 
 static uint32_t
 flusher(const struct build *b, const struct pktq *q)
 {
-	return ((uint32_t)q->port + q->index) % active_workers(b->s);
+	return active_worker(b->s, ((uint32_t)q->port + q->index) % active_workers(b->s));
 }
 
 /* Decide who polls and who flushes what, and how much room that takes. */
@@ -264,6 +281,7 @@ fill_port(struct build *b, uint16_t m)
 	dport->id = p->id;
 	dport->domain = p->domain;
 	dport->isolated = p->isolated;
+	dport->keep_macs = p->keep_macs;
 	dport->mac = p->mac;
 	dport->eth_peer = p->eth_peer;
 	dport->limiter = p->limiter;

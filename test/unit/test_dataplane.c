@@ -380,6 +380,14 @@ test_placement(void **state)
 	sw_publish(&sw);
 	assert_int_equal(polls_of(0), PORTS * PAIRS - 1);
 	assert_int_equal(polls_of(1) + polls_of(2), 0);
+	/* others than the first */
+	sw.nactive = 2;
+	sw.active[0] = 2;
+	sw.active[1] = 1;
+	sw_publish(&sw);
+	assert_int_equal(polls_of(0), 0);
+	assert_in_range(polls_of(1), PORTS * PAIRS / 2 - 1, PORTS * PAIRS / 2 + 1);
+	assert_int_equal(polls_of(1) + polls_of(2), PORTS * PAIRS - 1);
 }
 
 static void

@@ -62,7 +62,7 @@ class Cli(Scenario):
             "transcript", "dts", "typeahead", "echo", "editing", "eof", "signals", "unattended",
             "options", "bad_options", "bad_devices", "command_file", "own_commands", "json",
             "show_config", "attach",
-            "wait", "vqsctl", "completion", "watch", "reference")}
+            "wait", "vqsctl", "completion", "watch", "settings", "reference")}
 
     def setup(self):
         self.testpmd = self.workdir / "dpdk-testpmd"
@@ -459,6 +459,31 @@ class Cli(Scenario):
                          out, re.M), f"RX-bursts: {out}")
         expect("  TX-bursts : 3 [0% of 0 pkts + 66% of 4 pkts + 34% of 1 pkts]\n" in out,
                f"TX-bursts: {out}")
+        self.leave(program)
+
+    def check_settings(self):
+        """What is set can be seen; lists are checked."""
+        argv = self.argv("-i", "--coremask=0x2", program=Switch.program)
+        argv[argv.index("--lcores") + 1] = "(0-2)@0"
+        program = self.own(PromptProgram("settings", argv, self.workdir, "vqswitch> ")).start()
+        for command, expected in (
+                ("show config cores", r"lcores:  1$"),
+                ("set corelist 2", r"^$"), ("show config cores", r"lcores:  2$"),
+                ("set corelist 2,1", r"previous number of forwarding cores 1 - changed to number of "
+                                     r"configured cores 2$"),
+                ("show config cores", r"lcores:  2  1$"),
+                ("show config fwd", r"(?s)Logical Core 2 .*Logical Core 1 "),
+                ("set nbcore 3", r"nb fwd cores 3 > 2 "), ("set corelist 0", "main lcore"),
+                ("set corelist 5", r"lcore 5 not enabled"), ("set corelist 1,1", "duplicated core 1"),
+                ("set portlist 1,0,1", r"duplicated port 1 at index 0 and 2"),
+                ("vlan set stripq on 1,3", r"port_pi=1, queue_id=3, on=1\) failed diag=-95"),
+                ("vlan set stripq off 7,0", r"Invalid port 7"),
+                ("set xstats-hide-zero on", r"^$"),
+                ("show port xstats 0", r"\A###### NIC extended statistics for port 0 \n\Z"),
+                ("csum mac-swap off 1", r"^$"), ("show config", r"\ncsum mac-swap off 1\n"),
+                ("help json", r"show fdb json")):
+            out = program.command(command)
+            expect(re.search(expected, out, re.M), f"{command}: {out!r}")
         self.leave(program)
 
     def check_reference(self):
