@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The switch's part of a guest's saved state (vdev/save.h): the addresses
- * learned behind its port, and the port's limit of them. Control thread.
+ * learned behind its port, and the port's limits. Control thread.
  */
 #ifndef VHOST_SAVE_H
 #define VHOST_SAVE_H
@@ -15,9 +15,9 @@ void vhost_save(const struct port *p, struct vdev_blob *b);
 
 /**
  * Take over one record; types and entries that make no sense are skipped. A
- * frontend gains nothing by it: an address that is pinned stays, a limit is
- * tightened and never lifted.
+ * frontend gains nothing by it: an address that is pinned stays, one that may
+ * not send is not learned, a limit is tightened and never lifted.
  */
-void vhost_load(const struct port *p, uint16_t type, const void *data, uint32_t len);
+void vhost_load(struct port *p, uint16_t type, const void *data, uint32_t len);
 
 #endif

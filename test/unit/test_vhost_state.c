@@ -102,6 +102,12 @@ whereabouts(uint32_t i)
 	return found;
 }
 
+static const struct limits source_limits = {.pps = 1000,
+					    .storm = 10,
+					    .locked = true,
+					    .nmac = 1,
+					    .mac = {{{2, 0, 0, 0, 0, 0}}}};
+
 static int
 setup(void **ctx)
 {
@@ -120,6 +126,7 @@ setup(void **ctx)
 	mac = address(PINNED);
 	assert_int_equal(fdb_add_static(sw.fdb, &mac, 0, SOURCE), 0);
 	fdb_set_port_limit(sw.fdb, SOURCE, LIMIT);
+	assert_int_equal(port_set_limits(port[SOURCE], &source_limits), 0);
 	return gm_init(&mem, GPA, 1u << 20, false);
 }
 
@@ -272,8 +279,10 @@ reseal(void)
 static void
 test_moves_with_the_guest(void **ctx)
 {
+	struct limits l = {0};
 	struct port_stats s;
 
+	assert_int_equal(port_set_limits(port[SOURCE], &l), 0);
 	save();
 	assert_int_equal(load(), 0);
 	for (uint32_t i = 0; i < ADDRESSES; i++)
@@ -282,6 +291,27 @@ test_moves_with_the_guest(void **ctx)
 	assert_int_equal(fdb_port_limit(sw.fdb, TARGET), LIMIT);
 	port_get_stats(port[TARGET], &s);
 	assert_int_equal(s.rx.frames, FRAMES);
+}
+
+/* Limits come along and hold at once; where the target has stricter ones, those stay. */
+static void
+test_limits(void **ctx)
+{
+	const struct limits own = {.pps = 5, .bps = 7000};
+	struct limits l;
+
+	assert_int_equal(port_set_limits(port[TARGET], &own), 0);
+	save();
+	assert_int_equal(load(), 0);
+	port_get_limits(port[TARGET], &l);
+	assert_int_equal(l.pps, 5);
+	assert_int_equal(l.bps, 7000);
+	assert_int_equal(l.storm, 10);
+	assert_true(l.locked);
+	assert_int_equal(l.nmac, 1);
+	assert_memory_equal(l.mac, source_limits.mac, sizeof(l.mac[0]));
+	assert_int_equal(whereabouts(0), TARGET);
+	assert_int_equal(whereabouts(1), FDB_PORT_NONE); /* it may not send there */
 }
 
 static void
@@ -328,20 +358,24 @@ test_made_up(void **ctx)
 					  {3, 0, 0, 0, 0, 1},
 					  {0},
 					  {2, 0, 0, 0, 0, 0x81}};
-	const uint32_t records[2][2] = {{VDEV_SAVE_OWNER, 8}, {VDEV_SAVE_OWNER + 1, sizeof(macs)}};
-	const uint32_t limits[2] = {1000, 0};
+	const uint32_t records[2][2] = {{VDEV_SAVE_OWNER, 88}, {VDEV_SAVE_OWNER + 1, sizeof(macs)}};
+	const uint32_t limits[22] = {1000, 2, [2] = UINT32_MAX, UINT32_MAX, [8] = 255};
+	struct limits l;
 
 	fdb_set_port_limit(sw.fdb, TARGET, 1);
 	save();
 	len = HEADER;
 	memcpy(state + len, records[0], 8);
-	memcpy(state + len + 8, limits, 8);
-	memcpy(state + len + 16, records[1], 8);
-	memcpy(state + len + 24, macs, sizeof(macs));
-	len += 24 + sizeof(macs);
+	memcpy(state + len + 8, limits, 88);
+	memcpy(state + len + 96, records[1], 8);
+	memcpy(state + len + 104, macs, sizeof(macs));
+	len += 104 + sizeof(macs);
 	reseal();
 	assert_int_equal(load(), 0);
 	assert_int_equal(fdb_port_limit(sw.fdb, TARGET), 1);
+	port_get_limits(port[TARGET], &l);
+	assert_int_equal(l.pps, 0);
+	assert_false(l.locked);
 	assert_int_equal(whereabouts(0x80), TARGET);
 	assert_int_equal(whereabouts(0x81), FDB_PORT_NONE);
 	assert_int_equal(fdb_port_count(sw.fdb, TARGET), 1);
@@ -392,8 +426,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(moves_with_the_guest), T(damage_changes_nothing), T(unknown_parts), T(made_up),
-		T(only_by_option),
+		T(moves_with_the_guest), T(limits),  T(damage_changes_nothing),
+		T(unknown_parts),        T(made_up), T(only_by_option),
 	};
 
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);

@@ -67,6 +67,21 @@ class S390x(Scenario):
                 raise Failure(f"{end}: VERSION_1 is {'' if modern else 'not '}negotiated")
         with Link(self, self.ends[one], self.ends[two]) as link:
             link.exchange()
+            for end in (one, two):
+                self.check_format(end)
+
+    def check_format(self, end):
+        """The switch knows what it deals with, and says how it knows."""
+        legacy = "legacy-le" if end.startswith("x86") else "legacy-be"
+        wanted = legacy if "legacy" in end else "modern"
+        paths = [port.path for port in self.switch.ports]
+        port = paths.index(self.ends[end][1].path)
+        out = self.switch.command(f"show port {port} negotiation")
+        how = {"modern": "VIRTIO_F_VERSION_1 was acked",
+               "legacy-be": "no VERSION_1, byte order by SET_VRING_ENDIAN",
+               "legacy-le": "no VERSION_1 and nothing said: the host's byte order"}[wanted]
+        if f"format {wanted}: {how}" not in out:
+            raise Failure(f"{end} is not {wanted} because of {how!r}: {out}")
 
 
 class Refusal(Scenario):
