@@ -183,10 +183,8 @@ ring_place(struct vdev *d, struct vdev_queue *q, enum vq_layout layout)
 
 	if (ret == -EAGAIN) {
 		q->why = "waits for the IOMMU translation of its ring";
-		if (!q->asked || q->asked_iova != miss)
-			space_ask(d, miss, IOTLB_RW);
-		q->asked = true;
-		q->asked_iova = miss;
+		q->waits = true;
+		ask_for(d, miss, 1, IOTLB_RW);
 		return false;
 	}
 	if (ret != 0)
@@ -225,7 +223,7 @@ ring_start(struct vdev *d, struct vdev_queue *q)
 	enum vq_layout layout;
 
 	q->why = ring_blocked(d, q);
-	q->refused = false;
+	q->refused = q->waits = false;
 	if (q->why == NULL && ring_shape(d, q, &layout) && ring_place(d, q, layout) &&
 	    ring_launch(d, q, layout)) {
 		q->running = true;

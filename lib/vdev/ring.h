@@ -67,8 +67,24 @@ int space_refresh(struct vdev *d);
 int space_area(const struct vdev *d, uint64_t addr, uint64_t len, uint32_t perm, void **hva,
 	       uint64_t *gpa, uint64_t *miss);
 
-/** Ask the frontend for a translation. */
-void space_ask_again(struct vdev *d); /* misses nobody answered for a while */
-void space_ask(struct vdev *d, uint64_t iova, uint32_t perm);
+/* --- ask.c: translations the frontend is asked for --- */
+
+/**
+ * Ask for what is missing of [iova, iova + len), each page once until it is answered or forgotten.
+ * Whether something is missing.
+ */
+bool ask_for(struct vdev *d, uint64_t iova, uint64_t len, uint32_t perm);
+
+/** Ask for what a running queue waits for. Whether it can go on, and sleepers must be woken. */
+bool ask_for_queue(struct vdev *d, struct vq *vq);
+
+/** Translations have come: let those go on who waited for them. */
+void ask_answered(struct vdev *d);
+
+/** Now and then: what was not answered for a while is asked for again. */
+void ask_again(struct vdev *d);
+
+/** What was asked for does not matter any more. */
+void ask_forget(struct vdev *d);
 
 #endif

@@ -102,6 +102,7 @@ space_change(struct vdev *d, struct gmem *m, struct iotlb *t, struct dirty *log)
 int
 space_refresh(struct vdev *d)
 {
+	ask_forget(d);
 	return space_change(d, d->gmem, d->tlb, d->log);
 }
 
@@ -117,25 +118,6 @@ vdev_set_log(struct vdev *d, struct dirty *log)
 	return space_change(d, d->gmem, d->tlb, log);
 }
 
-/** A translation came or went: those who wait for one may look again. */
-static void
-wake_waiting(struct vdev *d, uint64_t iova, uint64_t size)
-{
-	bool waited = false;
-	uint32_t i;
-
-	for (i = 0; i < d->nqueues; i++) {
-		struct vdev_queue *q = &d->q[i];
-
-		if (q->asked_iova - iova < size)
-			q->asked = false;
-		if (q->running)
-			waited |= vq_miss_over(q->vq);
-	}
-	if (waited && d->cfg.ops->wake != NULL)
-		d->cfg.ops->wake(d);
-}
-
 int
 vdev_iotlb_update(struct vdev *d, const struct iotlb_entry *e)
 {
@@ -149,7 +131,7 @@ vdev_iotlb_update(struct vdev *d, const struct iotlb_entry *e)
 		return -errno;
 	ret = space_change(d, d->gmem, t, d->log);
 	if (ret == 0)
-		wake_waiting(d, e->iova, e->size);
+		ask_answered(d);
 	return ret;
 }
 
@@ -166,37 +148,6 @@ vdev_iotlb_invalidate(struct vdev *d, uint64_t iova, uint64_t size)
 	if (t == NULL)
 		return -ENOMEM;
 	return space_change(d, d->gmem, t, d->log);
-}
-
-/*
- * A frontend says nothing of a translation it does not have, and the guest may
- * have made it a moment after we asked: a miss that is still open after a whole
- * period is taken back, so that the queue looks, and asks, again.
- */
-void
-space_ask_again(struct vdev *d)
-{
-	bool waited = false;
-	uint32_t i;
-
-	for (i = 0; i < d->nqueues; i++) {
-		struct vdev_queue *q = &d->q[i];
-		bool waits = q->running && atomic_load(&q->vq->q.waits);
-
-		if (waits && q->waits_long)
-			waited |= vq_miss_over(q->vq);
-		q->waits_long = waits;
-	}
-	if (waited && d->cfg.ops->wake != NULL)
-		d->cfg.ops->wake(d);
-}
-
-void
-space_ask(struct vdev *d, uint64_t iova, uint32_t perm)
-{
-	d->counters.iotlb_misses++;
-	if (d->transport != NULL && d->transport->iotlb_miss != NULL)
-		d->transport->iotlb_miss(d, iova, perm);
 }
 
 /** With an IOMMU an area is contiguous for the guest; for us each translation may lie elsewhere. */

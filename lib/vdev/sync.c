@@ -150,19 +150,10 @@ ring_broke(struct vdev *d, struct vdev_queue *q)
 		d->transport->ring_error(d, ring_index(d, q));
 }
 
-/**
- * Ask for what a worker missed. Translations that changed since it raised the miss have taken it
- * back already: what is left is no request - a frontend would take "no access" for a write - and
- * the queue looks again.
- */
 static void
 ring_missed(struct vdev *d, struct vq *vq)
 {
-	uint32_t perm = atomic_load_explicit(&vq->miss_perm, memory_order_acquire);
-
-	if (perm != 0)
-		space_ask(d, atomic_load(&vq->miss_iova), perm);
-	else if (vq_miss_over(vq) && d->cfg.ops->wake != NULL)
+	if (ask_for_queue(d, vq) && d->cfg.ops->wake != NULL)
 		d->cfg.ops->wake(d);
 }
 

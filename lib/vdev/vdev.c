@@ -151,7 +151,7 @@ watch_run(struct ev_timer *t)
 
 	if (atomic_load_explicit(&d->fault.dead, memory_order_relaxed) && !d->fault_seen)
 		vdev_attention(d);
-	space_ask_again(d);
+	ask_again(d);
 	ev_timer_arm(d->cfg.loop, &d->watch, WATCH_MS);
 }
 
@@ -172,6 +172,7 @@ forget_session(struct vdev *d)
 	struct iotlb *empty = iotlb_new();
 	uint32_t i;
 
+	ask_forget(d);
 	for (i = 0; i < d->nqueues; i++) {
 		ring_halt(d, &d->q[i]);
 		ring_close_fds(&d->q[i]);

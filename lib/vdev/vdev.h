@@ -77,7 +77,8 @@ struct vdev_ops {
 
 /** What only the transport can do for the device. Control thread; any may be NULL. */
 struct vdev_transport {
-	void (*iotlb_miss)(struct vdev *d, uint64_t iova, uint32_t perm);
+	/* false: not now, the frontend has not read what was asked before */
+	bool (*iotlb_miss)(struct vdev *d, uint64_t iova, uint32_t perm);
 	void (*config_changed)(struct vdev *d); /* the config space reads differently now */
 	void (*ring_error)(struct vdev *d, uint32_t queue); /* after the err eventfd was written */
 };
@@ -126,10 +127,18 @@ struct vdev_queue {
 	struct vdev_ring_map map;          /* valid while running */
 	bool running;                      /* published or about to be */
 	bool shown_running, shown_enabled; /* what the last publish said */
-	uint64_t asked_iova;               /* the IOTLB miss a start waits for */
-	bool asked;
-	bool waits_long; /* it waited for a translation at the last look, too */
-	struct vq *vq;   /* made on first use; counters live as long as the device */
+	bool waits;                        /* for the IOMMU translation of its areas */
+	bool waits_long;                   /* a worker waited for one at the last look, too */
+	struct vq *vq; /* made on first use; counters live as long as the device */
+};
+
+#define VDEV_ASKS_MAX 128
+
+/** [ctl] An IOMMU translation that the frontend was asked for. */
+struct vdev_ask {
+	uint64_t iova;
+	uint32_t perm;
+	bool old; /* it was there at the last look, too */
 };
 
 /** [ctl] For display; one is added for each event. */
@@ -149,6 +158,9 @@ struct vdev {
 	const char *status_why;  /* why FEATURES_OK was not kept, static text; NULL: it was */
 	struct gmem *gmem;       /* NULL: none */
 	struct iotlb *tlb;       /* used with ACCESS_PLATFORM */
+	struct vdev_ask ask[VDEV_ASKS_MAX];
+	uint32_t nasks;
+	bool asks_put_off; /* something that is missing could not be asked for yet */
 	struct dirty *log;
 	uint16_t mtu;
 	enum vdev_state wanted;   /* by the operator: RUNNING, RUNNING_P2P or a stopped one */

@@ -63,7 +63,6 @@ vdev_vq_set_addr(struct vdev *d, uint32_t i, uint64_t desc_uva, uint64_t driver_
 	q->log_gpa = log_gpa;
 	q->addr_flags = flags;
 	q->addr_set = true;
-	q->asked = false;
 	return 0;
 }
 
@@ -109,7 +108,6 @@ vdev_vq_set_kick(struct vdev *d, uint32_t i, int fd)
 		close(q->kick_fd);
 	q->kick_fd = fd;
 	q->kick_set = true;
-	q->asked = false;
 	return 0;
 }
 

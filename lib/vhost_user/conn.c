@@ -38,6 +38,12 @@ vhu_conn_is_open(const struct vhu_conn *c)
 	return c->loop != NULL && c->src.fd >= 0;
 }
 
+bool
+vhu_conn_idle(const struct vhu_conn *c)
+{
+	return vhu_conn_is_open(c) && c->out_n == 0;
+}
+
 static void
 out_pop(struct vhu_conn *c)
 {
@@ -249,7 +255,7 @@ out_flush(struct vhu_conn *c)
 	ev_mod(&c->src, c->out_n > 0 ? EPOLLIN | EPOLLOUT : EPOLLIN);
 	if (c->out_n == 0)
 		ev_timer_cancel(&c->out_deadline);
-	else if (c->out_deadline.loop == NULL)
+	else if (!c->patient && c->out_deadline.loop == NULL)
 		ev_timer_arm(c->loop, &c->out_deadline, CONN_DEADLINE_MS);
 	return 0;
 }

@@ -71,6 +71,7 @@ struct vhu_conn {
 	uint32_t out_head, out_n;
 	uint32_t out_sent; /* bytes of the first one */
 	struct ev_timer out_deadline;
+	bool patient; /* the owner's: what is sent may wait for as long as the peer likes */
 };
 
 /** Zero-initialised or closed before. Takes @p fd in any case. 0 or -errno. */
@@ -81,6 +82,9 @@ int vhu_conn_open(struct vhu_conn *c, struct ev_loop *loop, int fd, const struct
 void vhu_conn_close(struct vhu_conn *c);
 
 bool vhu_conn_is_open(const struct vhu_conn *c);
+
+/** Open, and nothing is waiting to be sent: the peer reads. */
+bool vhu_conn_idle(const struct vhu_conn *c);
 
 /**
  * Send a message of header and h->size bytes of @p payload, with @p fd (-1:

@@ -38,10 +38,14 @@ is_unix_stream(int fd)
 int
 vhu_set_backend_req_fd(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
 {
+	int ret;
+
 	if (!is_unix_stream(fds->fd[0]))
 		return vhu_refuse(s, EINVAL, "not a unix stream socket");
 	vhu_conn_close(&s->req);
-	return vhu_conn_open(&s->req, s->loop, vhu_fds_take(fds, 0), &req_ops, s);
+	ret = vhu_conn_open(&s->req, s->loop, vhu_fds_take(fds, 0), &req_ops, s);
+	s->req.patient = true;
+	return ret;
 }
 
 static void
@@ -54,7 +58,7 @@ send_config_change(struct vdev *d)
 		(void)vhu_conn_send(&s->req, &h, NULL, -1);
 }
 
-static void
+static bool
 send_miss(struct vdev *d, uint64_t iova, uint32_t perm)
 {
 	struct vhu_session *s = d->transport_ctx;
@@ -65,10 +69,10 @@ send_miss(struct vdev *d, uint64_t iova, uint32_t perm)
 	};
 	const struct vhu_header h = {VHU_BACKEND_IOTLB_MSG, VHU_VERSION, sizeof(miss)};
 
+	if (!vhu_conn_idle(&s->req) || vhu_conn_send(&s->req, &h, &miss, -1) != 0)
+		return false;
 	s->count.misses++;
-	if (vhu_conn_send(&s->req, &h, &miss, -1) != 0)
-		log_peer(&d->log_limit, d->name, "IOMMU miss at 0x%" PRIx64 " cannot be asked for",
-			 iova);
+	return true;
 }
 
 const struct vdev_transport vhu_transport = {

@@ -29,6 +29,7 @@ struct chain {
 	bool ring_more;   /* packed: likewise in the ring, table or not */
 	bool wrap;        /* packed: wrap counter at ring slot next */
 	bool indirect;    /* in an indirect table */
+	bool enough;      /* what follows is walked over, not translated */
 	uint64_t table;   /* its guest address */
 	uint32_t entries; /* and size */
 	uint32_t budget;  /* descriptors the chain may still have */
@@ -39,16 +40,14 @@ struct chain {
 
 /** Translate through the IOTLB, then to a host address. */
 static __rte_noinline enum vq_step
-xlate_iova(struct vq *vq, const struct vq_mem *mem, uint64_t addr, uint32_t len, uint32_t perm,
+xlate_iova(const struct vq_mem *mem, uint64_t addr, uint32_t len, uint32_t perm,
 	   struct vq_piece *out)
 {
 	const struct gmem_region *r;
 	uint64_t uva, got;
 
-	if (!iotlb_translate(mem->tlb, addr, len, perm, &uva, &got)) {
-		vq_miss(vq, addr, perm);
+	if (!iotlb_translate(mem->tlb, addr, len, perm, &uva, &got))
 		return VQ_MISS;
-	}
 	r = gmem_find_uva(mem->gmem, uva);
 	if (r == NULL)
 		return VQ_BAD;
@@ -65,7 +64,7 @@ xlate(struct vq *vq, const struct vq_mem *mem, uint64_t addr, uint32_t len, bool
 	uint64_t got;
 
 	if (FMT.full && mem->tlb != NULL)
-		return xlate_iova(vq, mem, addr, len, write ? IOTLB_WO : IOTLB_RO, out);
+		return xlate_iova(mem, addr, len, write ? IOTLB_WO : IOTLB_RO, out);
 	out->data = gmem_translate(mem->gmem, addr, len, &vq->hint, &got);
 	if (unlikely(out->data == NULL))
 		return VQ_BAD;
@@ -258,7 +257,7 @@ chain_piece(struct chain *c, bool write, struct vq_piece *out)
 {
 	enum vq_step r;
 
-	while (c->left == 0) {
+	while (c->left == 0 || (FMT.full && c->enough)) {
 		if (!c->more)
 			return VQ_END;
 		r = chain_next(c, write);
@@ -304,6 +303,87 @@ chain_skip(struct chain *c)
 		if (chain_read_ring(c, &d) != VQ_OK)
 			return VQ_BROKEN;
 	return VQ_BAD;
+}
+
+/* --- after a miss: find all that is missing, so that it can be asked for at once --- */
+
+#define ASK_CHAINS 8 /* that far ahead */
+
+struct ask {
+	struct vq *vq;
+	uint32_t n; /* stretches found */
+};
+
+static void
+ask_note(struct ask *a, uint64_t iova, uint32_t len, uint32_t perm)
+{
+	if (a->n < VQ_MISS_MAX)
+		a->vq->miss[a->n++] = (struct vq_miss){iova, len, perm};
+}
+
+/** What is missing of the next @p len bytes of a chain's present descriptor. */
+static void
+ask_piece(struct ask *a, const struct chain *c, uint32_t len, uint32_t perm)
+{
+	uint64_t uva, got, done;
+
+	for (done = 0; done < len; done += got) {
+		if (!iotlb_translate(c->mem->tlb, c->addr + done, len - done, perm, &uva, &got)) {
+			ask_note(a, c->addr + done, len - done, perm);
+			break;
+		}
+	}
+}
+
+/** What is missing of the first @p want bytes of a chain. False: it cannot be followed. */
+static bool
+ask_chain(struct ask *a, struct chain *c, bool write, uint32_t want)
+{
+	enum vq_step r = VQ_OK;
+
+	while (c->more && (r = chain_next(c, write)) == VQ_OK) {
+		uint32_t len = RTE_MIN(c->left, want);
+
+		ask_piece(a, c, len, write ? IOTLB_WO : IOTLB_RO);
+		want -= len;
+		c->left = 0;
+	}
+	if (r == VQ_MISS)
+		ask_note(a, c->table + (uint64_t)c->next * sizeof(struct split_desc),
+			 (c->entries - c->next) * sizeof(struct split_desc), IOTLB_RO);
+	return r == VQ_OK || r == VQ_MISS;
+}
+
+/**
+ * Have control ask for what is missing of the first @p want bytes of the chain at @p pos, which
+ * missed, and of some that follow; they take @p left ring slots at most.
+ */
+static __rte_noinline void
+chain_ask(struct vq *vq, const struct vq_mem *mem, struct ring_pos pos, uint32_t left, bool write,
+	  uint32_t want)
+{
+	const struct ring_base rb = ring_base(vq);
+	struct ask a = {.vq = vq};
+	struct chain c;
+	struct vq_desc d;
+	bool followed = true;
+	uint16_t i, id, n;
+
+	if (atomic_load_explicit(&vq->misses, memory_order_acquire) != 0)
+		return;
+	n = ring_available(vq, pos, ASK_CHAINS);
+	for (i = 0; i < n && left > 0 && a.n < VQ_MISS_MAX && followed; i++) {
+		if (!ring_head(&rb, pos, &d, &id))
+			break;
+		chain_start(&c, vq, mem, pos, id, left);
+		followed = ask_chain(&a, &c, write, want);
+		if (i == 0)
+			vq->miss_need = a.n;
+		pos = ring_advance(vq, pos, c.ndesc);
+		left -= c.ndesc;
+	}
+	if (a.n > 0)
+		vq_ask(vq, a.n);
 }
 
 #endif

@@ -48,8 +48,8 @@ vq_unusable(const struct vq *vq)
  */
 void vq_break(struct vq *vq, const char *why);
 
-/** Ask control for a translation, unless one is being asked for. Owner. */
-void vq_miss(struct vq *vq, uint64_t iova, uint32_t perm);
+/** Have control ask for the @p n > 0 stretches in vq->miss, none of which is asked for. Owner. */
+void vq_ask(struct vq *vq, uint32_t n);
 
 /**
  * Keep frames back until flush(); what cannot be kept is counted as dropped. Returns how many are

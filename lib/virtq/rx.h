@@ -87,6 +87,8 @@ rx_chain(struct vq *vq, const struct vq_mem *mem, struct pkt_batch *b, struct ri
 	r = rx_walk(&c, b);
 	if (unlikely(r == VQ_BAD))
 		r = chain_skip(&c);
+	if (FMT.full && unlikely(r == VQ_MISS))
+		chain_ask(vq, mem, pos, left, CHAIN_READ, UINT32_MAX);
 	if (unlikely(r == VQ_MISS || r == VQ_BROKEN || (r == VQ_FULL && b->ndone > 0)))
 		return 0;
 	if (likely(r == VQ_END)) {

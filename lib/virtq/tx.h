@@ -37,10 +37,11 @@ struct tx {
 	struct ring_pos pos; /* of the next chain to look at */
 	enum vq_step stop;   /* why no more can be looked at; VQ_OK: not known to */
 	uint32_t budget;
-	uint32_t left;  /* ring slots that may be looked at: one lap */
-	uint16_t slots; /* ring slots of the buffers consumed */
-	uint16_t nbuf;  /* looked at */
-	uint16_t nused; /* consumed; also index of the next buffer */
+	uint32_t enough; /* bytes of a buffer: no frame takes more of one */
+	uint32_t left;   /* ring slots that may be looked at: one lap */
+	uint16_t slots;  /* ring slots of the buffers consumed */
+	uint16_t nbuf;   /* looked at */
+	uint16_t nused;  /* consumed; also index of the next buffer */
 	uint16_t nfrag;
 	uint16_t sent;  /* before the last commit */
 	uint16_t nsent; /* since, see len */
@@ -59,6 +60,7 @@ tx_begin(struct tx *t, struct vq *vq)
 	t->pos = ring_avail_pos(vq);
 	t->stop = VQ_OK;
 	t->budget = TX_BUDGET;
+	t->enough = RX_LEN_CAP + 1;
 	t->left = vq->size;
 	t->slots = 0;
 	t->nbuf = t->nused = t->nfrag = 0;
@@ -84,8 +86,8 @@ tx_walk(struct tx *t, struct chain *c, struct tx_buf *b)
 			b->data_len = piece.len;
 			b->gpa = piece.gpa;
 			rte_prefetch0_write(piece.data);
-		} else if (len > RX_LEN_CAP) {
-			continue; /* no frame needs more, but the rest must be valid, too */
+		} else if (len >= t->enough) {
+			continue; /* the rest is of no use, but must be valid, too */
 		} else if (frag < TX_FRAGS_MAX) {
 			t->frag[frag++] = piece;
 		} else if (t->nfrag > 0) {
@@ -95,6 +97,8 @@ tx_walk(struct tx *t, struct chain *c, struct tx_buf *b)
 		}
 		len += piece.len;
 		n++;
+		/* unless each page of it has to be asked for */
+		c->enough = FMT.full && t->mem->tlb != NULL && len >= t->enough;
 	}
 	b->len = RTE_MIN(len, UINT32_MAX);
 	b->frag = t->nfrag;
@@ -116,6 +120,8 @@ tx_chain(struct tx *t, struct tx_buf *b, struct ring_pos pos, uint16_t head)
 	r = tx_walk(t, &c, b);
 	if (unlikely(r == VQ_BAD))
 		r = chain_skip(&c);
+	if (FMT.full && unlikely(r == VQ_MISS))
+		chain_ask(t->vq, t->mem, pos, t->left, CHAIN_WRITE, t->enough);
 	t->budget -= RTE_MIN(t->budget, t->vq->size - c.budget);
 	if (unlikely(r != VQ_END && r != VQ_BAD))
 		return r;
@@ -492,6 +498,18 @@ tx_frames(struct tx *t, struct pkt *const *pkts, uint16_t n)
 	return i;
 }
 
+/** What the longest of the frames takes. */
+static uint32_t
+tx_longest(const struct vq *vq, struct pkt *const *pkts, uint16_t n)
+{
+	uint32_t len = 0;
+	uint16_t i;
+
+	for (i = 0; i < n; i++)
+		len = RTE_MAX(len, pkts[i]->len);
+	return len + vq->hdr_len;
+}
+
 /** tx_frames() and the interrupt decision. */
 static __rte_always_inline uint16_t
 tx_send(struct vq *vq, struct pkt *const *pkts, uint16_t n, uint16_t *sent)
@@ -500,6 +518,8 @@ tx_send(struct vq *vq, struct pkt *const *pkts, uint16_t n, uint16_t *sent)
 	uint16_t done;
 
 	tx_begin(&t, vq);
+	if (FMT.full && t.mem->tlb != NULL)
+		t.enough = tx_longest(vq, pkts, n);
 	done = tx_frames(&t, pkts, n);
 	if (t.published)
 		publish_notify_later(vq);

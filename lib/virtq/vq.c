@@ -261,7 +261,7 @@ vq_stop(struct vq *vq)
 bool
 vq_miss_over(struct vq *vq)
 {
-	atomic_store_explicit(&vq->miss_perm, 0, memory_order_release);
+	atomic_store_explicit(&vq->misses, 0, memory_order_release);
 	return atomic_exchange(&vq->q.waits, false);
 }
 
@@ -311,12 +311,9 @@ vq_break(struct vq *vq, const char *why)
 }
 
 void
-vq_miss(struct vq *vq, uint64_t iova, uint32_t perm)
+vq_ask(struct vq *vq, uint32_t n)
 {
-	if (atomic_load_explicit(&vq->miss_perm, memory_order_acquire) != 0)
-		return;
-	atomic_store(&vq->miss_iova, iova);
-	atomic_store(&vq->miss_perm, perm);
+	atomic_store(&vq->misses, n);
 	atomic_store(&vq->q.waits, true);
 	vq_attention(vq, VQ_ATTN_MISS);
 }

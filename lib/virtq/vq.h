@@ -46,7 +46,7 @@ struct vq_mem {
 
 /* Reasons for a queue to want control's attention, or'ed into vq.attention. */
 #define VQ_ATTN_BROKEN 0x1u /* the guest broke the ring: vq.why says how */
-#define VQ_ATTN_MISS 0x2u   /* an IOTLB miss: vq.miss_iova and miss_perm */
+#define VQ_ATTN_MISS 0x2u   /* IOTLB misses: vq.miss */
 
 /** How a worker reaches control. Given at construction; must not block. */
 struct vq_host {
@@ -89,6 +89,15 @@ struct vq_setup {
 #define VQ_HOLD_MAX 256 /* frames held per queue while an IOTLB miss is answered */
 #define VQ_USED_MAX 256 /* chains given back in one go, and buffers one frame may be spread over */
 
+#define VQ_MISS_MAX 64 /* misses told control at a time */
+
+/** [iova, iova + len) is not translated for an access @c perm, or some of it is not. */
+struct vq_miss {
+	uint64_t iova;
+	uint32_t len;
+	uint32_t perm; /* IOTLB_* */
+};
+
 struct vq {
 	struct pktq q; /* first member */
 
@@ -119,10 +128,9 @@ struct vq {
 	/* [atomic] */
 	_Atomic(const struct vq_mem *) mem;
 	atomic_int call_fd;
-	atomic_uint attention; /* VQ_ATTN_*, cleared by control */
-	_Atomic uint64_t miss_iova;
-	_Atomic uint32_t miss_perm; /* IOTLB_*, 0: no miss outstanding */
-	_Atomic(const char *) why;  /* static text, with VQ_ATTN_BROKEN */
+	atomic_uint attention;     /* VQ_ATTN_*, cleared by control */
+	_Atomic uint32_t misses;   /* how many of miss[] wait for control */
+	_Atomic(const char *) why; /* static text, with VQ_ATTN_BROKEN */
 
 	/* [worker] */
 	uint16_t avail; /* next to look at */
@@ -139,6 +147,10 @@ struct vq {
 	uint16_t rx_slots;    /* ring slots of the chains the last rx() looked at, <= size */
 	struct vq_held *hold; /* ring of VQ_HOLD_MAX frames, only with an IOMMU */
 	uint16_t hold_head;
+
+	/* [worker] while misses is 0, [ctl] while it is not */
+	uint32_t miss_need; /* with the first so many translated the next chain can be taken */
+	struct vq_miss miss[VQ_MISS_MAX];
 } __rte_cache_aligned;
 
 /**

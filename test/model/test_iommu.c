@@ -25,14 +25,14 @@ static struct rte_mempool *pool;
 static bool
 serve_miss(struct model_guest *g, struct model_queue *q)
 {
-	const uint32_t perm = atomic_load(&q->dev->miss_perm);
-	const uint64_t iova = atomic_load(&q->dev->miss_iova) & ~(uint64_t)(PAGE - 1);
+	const uint32_t perm = q->dev->miss[0].perm;
+	const uint64_t iova = q->dev->miss[0].iova & ~(uint64_t)(PAGE - 1);
 	const struct iotlb *old = g->space.tlb;
 	struct iotlb_entry e = {.iova = iova, .size = PAGE, .perm = perm};
 	const struct vq_mem *same = &g->space;
 	uint64_t page;
 
-	if (perm == 0)
+	if (atomic_load(&q->dev->misses) == 0)
 		return false;
 	page = (iova - model_addr_base(g)) / PAGE;
 	assert_true(page < g->mem.size / PAGE);

@@ -46,14 +46,17 @@ on_rarp(struct vdev *d, const uint8_t mac[6])
 	memcpy(o->mac, mac, sizeof(o->mac));
 }
 
-static void
+static bool
 on_miss(struct vdev *d, uint64_t iova, uint32_t perm)
 {
 	struct owner *o = d->cfg.ctx;
 
+	if (o->deaf)
+		return false;
 	o->misses++;
 	o->miss_iova = iova;
 	o->miss_perm = perm;
+	return true;
 }
 
 const struct vdev_ops owner_ops = {

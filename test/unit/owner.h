@@ -28,6 +28,7 @@ struct owner {
 	int memfd;
 	uint8_t *mem; /* the guest's view */
 	unsigned int publishes, graces, wakes, rarps, misses;
+	bool deaf; /* misses are not taken */
 	uint8_t mac[6];
 	uint64_t miss_iova;
 	uint32_t miss_perm;

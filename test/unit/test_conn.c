@@ -338,6 +338,29 @@ fill(uint32_t size)
 	return n;
 }
 
+/* Questions of ours that the peer does not read are nothing to part over. */
+static void
+test_patience(void **state)
+{
+	int small = 4096;
+
+	setsockopt(conn.src.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+	conn.patient = true;
+	assert_true(vhu_conn_idle(&conn));
+	assert_in_range(fill(8), CONN_OUT_MAX, 999);
+	assert_false(vhu_conn_idle(&conn));
+	assert_null(conn.out_deadline.loop);
+	while (!vhu_conn_idle(&conn)) {
+		struct vhu_msg m;
+		int fd;
+
+		assert_true(peer_recv(peer, &m, &fd));
+		close(fd);
+		turn();
+	}
+	assert_int_equal(closed, 0);
+}
+
 static void
 test_replies_not_read(void **state)
 {
@@ -414,6 +437,7 @@ main(void)
 		T(handler_ends_it),
 		T(handler_closes_it),
 		T(send_with_fd),
+		T(patience),
 		T(replies_not_read),
 		T(replies_read_late),
 		T(send_to_nobody),

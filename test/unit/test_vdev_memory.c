@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "owner.h"
+#include "vdev/ring.h"
 
 #define MODERN (F(VERSION_1) | F(PROTOCOL_FEATURES))
 #define SIZE 256
@@ -250,8 +251,9 @@ test_iommu_miss_of_a_worker(void **state)
 	start_iommu_ring();
 	translate(IOVA, 0x30000, RING_AT(1));
 	vq = o.rx[0];
-	atomic_store(&vq->miss_iova, 0x777000);
-	atomic_store(&vq->miss_perm, IOTLB_WO);
+	vq->miss[0] = (struct vq_miss){0x777000, 1, IOTLB_WO};
+	vq->miss_need = 1;
+	atomic_store(&vq->misses, 1);
 	atomic_store(&vq->q.waits, true);
 	atomic_store(&vq->attention, VQ_ATTN_MISS);
 	vq->host->attention(vq->host, vq);
@@ -260,7 +262,7 @@ test_iommu_miss_of_a_worker(void **state)
 	assert_int_equal(o.miss_iova, 0x777000);
 	assert_int_equal(o.miss_perm, IOTLB_WO);
 	translate(0x777000, 4096, 0x300000);
-	assert_int_equal(atomic_load(&vq->miss_perm), 0);
+	assert_int_equal(atomic_load(&vq->misses), 0);
 	assert_false(atomic_load(&vq->q.waits));
 	assert_int_equal(o.wakes, 1);
 	translate(0x888000, 4096, 0x300000);
@@ -276,6 +278,124 @@ test_iommu_miss_of_a_worker(void **state)
 	assert_int_equal(o.misses, 1 + 1);
 	assert_false(atomic_load(&vq->q.waits));
 	assert_int_equal(o.wakes, 2);
+}
+
+/** A worker of queue 1 misses these stretches, and can do nothing without the first @p need. */
+static void
+miss(const struct vq_miss *m, uint32_t n, uint32_t need)
+{
+	struct vq *vq = o.d->q[1].vq;
+
+	memcpy(vq->miss, m, n * sizeof(*m));
+	vq->miss_need = need;
+	atomic_store(&vq->misses, n);
+	atomic_store(&vq->q.waits, true);
+	atomic_store(&vq->attention, VQ_ATTN_MISS);
+	vdev_attention(o.d);
+}
+
+static bool
+waiting(void)
+{
+	return atomic_load(&o.d->q[1].vq->q.waits);
+}
+
+/* What is on its way is not asked for again, and only answers that matter let a queue go on. */
+static void
+test_iommu_asks_once(void **state)
+{
+	static const struct vq_miss m[] = {
+		{0x777800, 0x2000, IOTLB_WO}, /* three pages */
+		{0x900000, 1, IOTLB_RO},
+	};
+	unsigned int before;
+
+	start_iommu_ring();
+	translate(IOVA, 0x30000, RING_AT(1));
+	before = o.misses;
+	miss(m, 2, 1);
+	assert_int_equal(o.misses, before + 4);
+	assert_int_equal(o.miss_iova, 0x900000);
+	miss(m, 2, 1);
+	assert_int_equal(o.misses, before + 4);
+	translate(0x777000, 4096, 0x300000);
+	translate(0x888000, 4096, 0x300000); /* nobody waits for that */
+	translate(0x778000, 4096, 0x301000);
+	assert_true(waiting());
+	assert_int_equal(o.wakes, 0);
+	translate(0x779000, 4096, 0x302000);
+	assert_false(waiting());
+	assert_int_equal(o.wakes, 1);
+	assert_int_equal(o.misses, before + 4);
+	/* it comes to the next chain before its answer does */
+	miss(&m[1], 1, 1);
+	assert_int_equal(o.misses, before + 4);
+	translate(0x900000, 4096, 0x303000);
+	assert_false(waiting());
+	/* revoked, it is asked for anew */
+	assert_int_equal(vdev_iotlb_invalidate(o.d, 0x900000, 4096), 0);
+	miss(&m[1], 1, 1);
+	assert_int_equal(o.misses, before + 5);
+}
+
+/* The frontend says nothing about what the guest has not mapped yet, or for less than we need. */
+static void
+test_iommu_asks_again(void **state)
+{
+	static const struct vq_miss m = {0x777000, 1, IOTLB_WO};
+	const struct iotlb_entry read_only = {0x777000, 4096, OWNER_UVA, IOTLB_RO};
+	unsigned int before;
+
+	start_iommu_ring();
+	assert_int_equal(o.misses, 1);
+	ask_again(o.d);
+	assert_int_equal(o.misses, 1);
+	ask_again(o.d);
+	assert_int_equal(o.misses, 2); /* the ring still wants to start */
+	translate(IOVA, 0x30000, RING_AT(1));
+	assert_non_null(o.rx[0]);
+
+	before = o.misses;
+	miss(&m, 1, 1);
+	assert_int_equal(vdev_iotlb_update(o.d, &read_only), 0);
+	assert_true(waiting());
+	ask_again(o.d);
+	assert_true(waiting());
+	assert_int_equal(o.misses, before + 1);
+	ask_again(o.d);
+	assert_false(waiting());
+	assert_int_equal(o.wakes, 1);
+	miss(&m, 1, 1);
+	assert_int_equal(o.misses, before + 2);
+}
+
+/* A frontend that does not keep up is asked for the rest when it has answered something. */
+static void
+test_iommu_asks_are_bounded(void **state)
+{
+	static const struct vq_miss many = {0x1000000, (VDEV_ASKS_MAX + 2) * 4096, IOTLB_WO};
+	static const struct vq_miss m = {0x777000, 1, IOTLB_WO};
+	unsigned int before;
+
+	start_iommu_ring();
+	translate(IOVA, 0x30000, RING_AT(1));
+	before = o.misses;
+	miss(&many, 1, 1);
+	assert_int_equal(o.misses, before + VDEV_ASKS_MAX);
+	translate(0x1000000, 4096, 0x300000);
+	assert_int_equal(o.misses, before + VDEV_ASKS_MAX + 1);
+	translate(0x1001000, VDEV_ASKS_MAX * 4096, 0x200000);
+	assert_int_equal(o.misses, before + VDEV_ASKS_MAX + 2);
+	translate(0x1081000, 4096, 0x300000);
+	assert_false(waiting());
+
+	o.deaf = true;
+	miss(&m, 1, 1);
+	o.deaf = false;
+	assert_int_equal(o.misses, before + VDEV_ASKS_MAX + 2);
+	translate(0x888000, 4096, 0x300000);
+	assert_int_equal(o.misses, before + VDEV_ASKS_MAX + 3);
+	assert_int_equal(o.miss_iova, 0x777000);
 }
 
 static void
@@ -302,6 +422,9 @@ main(void)
 		T(iommu_invalidate),
 		T(iommu_remap_moves_the_ring),
 		T(iommu_miss_of_a_worker),
+		T(iommu_asks_once),
+		T(iommu_asks_again),
+		T(iommu_asks_are_bounded),
 		T(iommu_only_if_negotiated),
 	};
 

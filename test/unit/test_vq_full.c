@@ -95,8 +95,9 @@ static void
 assert_asked(struct ring *r, uint64_t gpa, uint32_t perm)
 {
 	assert_int_equal(atomic_load(&r->vq.attention), VQ_ATTN_MISS);
-	assert_int_equal(atomic_load(&r->vq.miss_iova), iova(gpa));
-	assert_int_equal(atomic_load(&r->vq.miss_perm), perm);
+	assert_in_range(atomic_load(&r->vq.misses), 1, VQ_MISS_MAX);
+	assert_int_equal(r->vq.miss[0].iova, iova(gpa));
+	assert_int_equal(r->vq.miss[0].perm, perm);
 }
 
 static void
@@ -180,6 +181,106 @@ table_behind_a_miss_is_waited_for(void **state)
 	assert_int_equal(rx(&r), 1);
 	assert_int_equal(batch.n, 1);
 	rx_done(&r);
+	iommu_fini(&r);
+}
+
+/** All that is missing was named, and this much of it is needed at once. */
+static void
+assert_misses(struct ring *r, uint32_t all, uint32_t need)
+{
+	assert_int_equal(atomic_load(&r->vq.misses), all);
+	assert_int_equal(r->vq.miss_need, need);
+}
+
+static void
+assert_miss(struct ring *r, uint32_t i, uint64_t gpa, uint32_t len)
+{
+	assert_int_equal(r->vq.miss[i].iova, iova(gpa));
+	assert_int_equal(r->vq.miss[i].len, len);
+}
+
+/* A frame of many pages must not take as many questions and answers, one after the other. */
+static void
+chain_names_all_its_misses(void **state)
+{
+	const struct ring_buf chain[] = {
+		{iova(RING_BUF(0)), 12, 0},
+		{iova(RING_BUF(1)) + 100, 5000, 0}, /* the first of its pages is there */
+		{iova(RING_BUF(4)), 4096, 0},       /* this one, too */
+		{iova(RING_BUF(6)), 200, 0},
+	};
+	const struct ring_buf next = {iova(RING_BUF(8)), 100, 0};
+	struct ring r;
+
+	if (layout_of(state) == VQ_SPLIT_SWAP)
+		return;
+	iommu_ring(&r, layout_of(state), RING_F(VIRTIO_RING_F_INDIRECT_DESC), false);
+	map(&r, RING_BUF(1), 1, IOTLB_RO);
+	map(&r, RING_BUF(4), 1, IOTLB_RO);
+	memset(ring_at(&r, RING_BUF(0)), 0, 12);
+	ring_post(&r, chain, RTE_DIM(chain));
+	ring_post(&r, &next, 1);
+	assert_int_equal(rx(&r), 0);
+	assert_misses(&r, 4, 3);
+	assert_miss(&r, 0, RING_BUF(0), 12);
+	assert_miss(&r, 1, RING_BUF(2), 5000 - (4096 - 100));
+	assert_miss(&r, 2, RING_BUF(6), 200);
+	assert_miss(&r, 3, RING_BUF(8), 100);
+	map(&r, RING_BUF(0), 7, IOTLB_RO);
+	assert_int_equal(rx(&r), 1); /* the second one still misses */
+	assert_int_equal(batch.pkt[0].len, 5000 + 4096 + 200);
+	rx_done(&r);
+	assert_int_equal(rx(&r), 0);
+	assert_misses(&r, 1, 1);
+	iommu_fini(&r);
+}
+
+static void
+tables_name_all_their_misses(void **state)
+{
+	const struct ring_buf chain[] = {
+		{iova(RING_BUF(0)), 112, 0},
+		{iova(RING_BUF(1)), 100, 0},
+	};
+	struct ring_buf t = {iova(RING_TABLE(0)), 32, VRING_DESC_F_INDIRECT};
+	struct ring r;
+
+	if (layout_of(state) == VQ_SPLIT_SWAP)
+		return;
+	iommu_ring(&r, layout_of(state), RING_F(VIRTIO_RING_F_INDIRECT_DESC), false);
+	ring_table(&r, RING_TABLE(0), chain, 2);
+	ring_post(&r, &t, 1);
+	ring_table(&r, RING_TABLE(8), chain, 2);
+	t.addr = iova(RING_TABLE(8)); /* one page further */
+	ring_post(&r, &t, 1);
+	assert_int_equal(rx(&r), 0);
+	assert_misses(&r, 2, 1);
+	assert_miss(&r, 0, RING_TABLE(0), 32);
+	assert_miss(&r, 1, RING_TABLE(8), 32);
+	map(&r, RING_TABLE(0), 1, IOTLB_RO);
+	assert_int_equal(rx(&r), 0);
+	assert_misses(&r, 3, 2);
+	assert_miss(&r, 0, RING_BUF(0), 112);
+	assert_miss(&r, 1, RING_BUF(1), 100);
+	assert_miss(&r, 2, RING_TABLE(8), 32);
+	iommu_fini(&r);
+}
+
+static void
+misses_have_a_limit(void **state)
+{
+	struct ring_buf chain[VQ_MISS_MAX + 10];
+	struct ring r;
+	unsigned int i;
+
+	if (layout_of(state) == VQ_SPLIT_SWAP)
+		return;
+	iommu_ring(&r, layout_of(state), 0, false);
+	for (i = 0; i < RTE_DIM(chain); i++)
+		chain[i] = (struct ring_buf){iova(RING_BUF(0)) + 8192ull * i, 100, 0};
+	ring_post(&r, chain, RTE_DIM(chain));
+	assert_int_equal(rx(&r), 0);
+	assert_misses(&r, VQ_MISS_MAX, VQ_MISS_MAX);
 	iommu_fini(&r);
 }
 
@@ -284,6 +385,41 @@ miss_holds_frames_in_order(void **state)
 	assert_received(&r, RING_BUF(0), 104, 4);
 	assert_int_equal(r.vq.q.stats.frames, 5);
 	assert_int_equal(r.vq.q.stats.offered, 5);
+	iommu_fini(&r);
+}
+
+/* A buffer for the largest frame has many pages; a small frame needs the first. */
+static void
+buffer_is_asked_for_as_far_as_needed(void **state)
+{
+	const struct ring_buf chain[] = {
+		{iova(RING_BUF(0)), 4096, WRITE},
+		{iova(RING_BUF(1)), 4096, WRITE},
+		{iova(RING_BUF(2)), 4096, WRITE},
+	};
+	struct ring r;
+
+	if (layout_of(state) == VQ_SPLIT_SWAP)
+		return;
+	iommu_ring(&r, layout_of(state), RING_F(VIRTIO_NET_F_GUEST_CSUM), true);
+	ring_post(&r, chain, RTE_DIM(chain));
+	assert_int_equal(send(&r, 60, 1), 1);
+	assert_misses(&r, 1, 1);
+	assert_miss(&r, 0, RING_BUF(0), 72);
+	map(&r, RING_BUF(0), 1, IOTLB_WO);
+	flush(&r);
+	assert_received(&r, RING_BUF(0), 60, 1);
+	assert_int_equal(r.vq.q.held, 0);
+
+	ring_post(&r, chain, RTE_DIM(chain));
+	assert_int_equal(send(&r, 4090, 2), 1);
+	assert_misses(&r, 1, 1);
+	assert_miss(&r, 0, RING_BUF(1), 6);
+	map(&r, RING_BUF(1), 1, IOTLB_WO);
+	flush(&r);
+	assert_received(&r, RING_BUF(0), 4090, 2);
+	assert_int_equal(r.vq.q.held, 0);
+	assert_int_equal(r.vq.q.stats.frames, 2);
 	iommu_fini(&r);
 }
 
@@ -537,8 +673,12 @@ main(void)
 		ON_EVERY_LAYOUT(miss_leaves_the_frame_in_the_ring),
 		ON_EVERY_LAYOUT(frames_before_a_miss_are_taken),
 		ON_EVERY_LAYOUT(table_behind_a_miss_is_waited_for),
+		ON_EVERY_LAYOUT(chain_names_all_its_misses),
+		ON_EVERY_LAYOUT(tables_name_all_their_misses),
+		ON_EVERY_LAYOUT(misses_have_a_limit),
 		ON_EVERY_LAYOUT(translation_to_nowhere_is_a_bad_chain),
 		ON_EVERY_LAYOUT(miss_holds_frames_in_order),
+		ON_EVERY_LAYOUT(buffer_is_asked_for_as_far_as_needed),
 		ON_EVERY_LAYOUT(holding_is_bounded_and_accounted),
 		ON_EVERY_LAYOUT(frames_held_at_the_end_are_dropped),
 		ON_EVERY_LAYOUT(without_a_pool_a_miss_drops),

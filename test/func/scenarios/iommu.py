@@ -41,12 +41,6 @@ class Iommu(Scenario):
             guest.wait_ready()
 
     def exchange(self, ring):
-        """Full traffic; without mergeable buffers pings only.
-
-        A buffer for a 64 KiB frame is 19 pages there, each asked for by itself: 20 MB take minutes.
-        """
+        """Full traffic. Without mergeable buffers each for a 64 KiB frame is 19 pages."""
         with Link(self, (self.a, self.nics["a", ring]), (self.b, self.nics["b", ring])) as link:
-            if ring.endswith("nomrg"):
-                link.ping_sizes()
-            else:
-                link.exchange()
+            link.exchange()

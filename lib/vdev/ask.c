@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * IOMMU translations the frontend is asked for.
+ *
+ * A queue names all it misses at once, and each page of it is asked for. What
+ * is on its way is remembered and not asked for a second time: every answer
+ * costs the frontend a system call and a look into the guest's tables, and a
+ * question that is repeated faster than it is answered fills the channel.
+ *
+ * A frontend says nothing of a translation it does not have, and the guest may
+ * make one a moment after we asked. So what is not answered is forgotten after
+ * a while, and those who still miss it ask again.
+ */
+#include "vdev/ring.h"
+
+#define PAGE 4096u /* the smallest there are */
+
+static bool
+asked(const struct vdev *d, uint64_t iova, uint32_t perm)
+{
+	uint32_t i;
+
+	for (i = 0; i < d->nasks; i++)
+		if (d->ask[i].iova / PAGE == iova / PAGE && (perm & ~d->ask[i].perm) == 0)
+			return true;
+	return false;
+}
+
+static void
+ask(struct vdev *d, uint64_t iova, uint32_t perm)
+{
+	if (d->transport == NULL || d->transport->iotlb_miss == NULL || asked(d, iova, perm))
+		return;
+	if (d->nasks == VDEV_ASKS_MAX || !d->transport->iotlb_miss(d, iova, perm)) {
+		d->asks_put_off = true;
+		return;
+	}
+	d->ask[d->nasks++] = (struct vdev_ask){.iova = iova, .perm = perm};
+	d->counters.iotlb_misses++;
+}
+
+bool
+ask_for(struct vdev *d, uint64_t iova, uint64_t len, uint32_t perm)
+{
+	uint64_t done, got, uva;
+	bool missing = false;
+
+	for (done = 0; done < len; done += got) {
+		if (iotlb_translate(d->tlb, iova + done, len - done, perm, &uva, &got))
+			continue;
+		missing = true;
+		if (d->asks_put_off)
+			break;
+		ask(d, iova + done, perm);
+		got = PAGE - (iova + done) % PAGE;
+	}
+	return missing;
+}
+
+bool
+ask_for_queue(struct vdev *d, struct vq *vq)
+{
+	uint32_t i, n = atomic_load_explicit(&vq->misses, memory_order_acquire);
+	bool missing = false;
+
+	/* none: the translations changed meanwhile, it may look again */
+	for (i = 0; i < n; i++) {
+		const struct vq_miss *m = &vq->miss[i];
+
+		missing |= ask_for(d, m->iova, m->len, m->perm) && i < vq->miss_need;
+	}
+	return !missing && vq_miss_over(vq);
+}
+
+/** Whether all that the queue cannot do without is there. */
+static bool
+satisfied(const struct vdev *d, const struct vq *vq)
+{
+	uint64_t done, got, uva;
+	uint32_t i;
+
+	for (i = 0; i < vq->miss_need; i++) {
+		const struct vq_miss *m = &vq->miss[i];
+
+		for (done = 0; done < m->len; done += got)
+			if (!iotlb_translate(d->tlb, m->iova + done, m->len - done, m->perm, &uva,
+					     &got))
+				return false;
+	}
+	return true;
+}
+
+static void
+drop_answered(struct vdev *d)
+{
+	uint64_t got, uva;
+	uint32_t i, n = 0;
+
+	for (i = 0; i < d->nasks; i++)
+		if (!iotlb_translate(d->tlb, d->ask[i].iova, 1, d->ask[i].perm, &uva, &got))
+			d->ask[n++] = d->ask[i];
+	d->nasks = n;
+}
+
+void
+ask_answered(struct vdev *d)
+{
+	bool put_off = d->asks_put_off, waited = false;
+	uint32_t i;
+
+	drop_answered(d);
+	d->asks_put_off = false;
+	for (i = 0; i < d->nqueues; i++) {
+		struct vq *vq = d->q[i].running ? d->q[i].vq : NULL;
+
+		if (vq == NULL || atomic_load_explicit(&vq->misses, memory_order_acquire) == 0)
+			continue;
+		if (put_off)
+			waited |= ask_for_queue(d, vq);
+		else if (satisfied(d, vq))
+			waited |= vq_miss_over(vq);
+	}
+	if (waited && d->cfg.ops->wake != NULL)
+		d->cfg.ops->wake(d);
+}
+
+static void
+drop_old(struct vdev *d)
+{
+	uint32_t i, n = 0;
+
+	for (i = 0; i < d->nasks; i++)
+		if (!d->ask[i].old)
+			d->ask[n++] = (struct vdev_ask){d->ask[i].iova, d->ask[i].perm, true};
+	d->nasks = n;
+	d->asks_put_off = false;
+}
+
+void
+ask_again(struct vdev *d)
+{
+	bool waited = false, waits, start = false;
+	uint32_t i;
+
+	drop_old(d);
+	for (i = 0; i < d->nqueues; i++) {
+		struct vdev_queue *q = &d->q[i];
+
+		waits = q->running && atomic_load(&q->vq->q.waits);
+		if (waits && q->waits_long)
+			waited |= vq_miss_over(q->vq);
+		q->waits_long = waits;
+		start |= q->waits;
+	}
+	if (waited && d->cfg.ops->wake != NULL)
+		d->cfg.ops->wake(d);
+	if (start)
+		vdev_sync(d);
+}
+
+void
+ask_forget(struct vdev *d)
+{
+	d->nasks = 0;
+	d->asks_put_off = false;
+}
