@@ -51,8 +51,8 @@ struct cli {
 };
 
 static const struct cli_section *const sections[] = {
-	&cli_control,   &cli_display, &cli_config,  &cli_ports,  &cli_offload,
-	&cli_switching, &cli_limits,  &cli_mirrors, &cli_states, &cli_json,
+	&cli_control, &cli_display, &cli_config, &cli_ports, &cli_offload, &cli_switching,
+	&cli_limits,  &cli_mirrors, &cli_states, &cli_json,  &cli_dpdk,
 };
 
 /* --- running a command --- */
@@ -153,6 +153,13 @@ cmd_reply(struct cmd *c)
 		else
 			fputc(*s, c->out);
 	}
+}
+
+void
+cmd_refuse(struct cmd *c)
+{
+	c->failed = true;
+	cmd_reply(c);
 }
 
 /* --- the grammar --- */

@@ -77,7 +77,7 @@ struct cli_section {
 };
 
 extern const struct cli_section cli_control, cli_display, cli_config, cli_ports, cli_offload,
-	cli_switching, cli_limits, cli_mirrors, cli_states, cli_json;
+	cli_switching, cli_limits, cli_mirrors, cli_states, cli_json, cli_dpdk;
 
 /* --- what handlers use --- */
 
@@ -107,6 +107,9 @@ bool cmd_each_port(struct cmd *c, unsigned int word, void (*fn)(struct cmd *c, s
  * number at word N. A port the syntax names must exist.
  */
 void cmd_reply(struct cmd *c);
+
+/** The same, and the command has failed. */
+void cmd_refuse(struct cmd *c);
 
 /**
  * What the command may go on with after its handler has returned (wait_start());

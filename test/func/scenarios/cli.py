@@ -17,7 +17,8 @@ from harness.process import Deadline, Failure, Process, PromptProgram, wait_for
 
 from .base import Scenario
 
-TRANSCRIPT = pathlib.Path(__file__).parent.parent / "data" / "testpmd-idle.txt"
+DATA = pathlib.Path(__file__).parent.parent / "data"
+TRANSCRIPT = DATA / "testpmd-idle.txt"
 
 
 def transcript():
@@ -59,7 +60,7 @@ class Cli(Scenario):
     @classmethod
     def checks(cls):
         return {f"cli.{name}": getattr(cls, f"check_{name}") for name in (
-            "transcript", "dts", "typeahead", "echo", "editing", "eof", "signals", "unattended",
+            "transcript", "understood", "dts", "typeahead", "echo", "editing", "eof", "signals", "unattended",
             "options", "bad_options", "bad_devices", "command_file", "own_commands", "json",
             "show_config", "attach",
             "wait", "vqsctl", "completion", "watch", "settings", "reference")}
@@ -116,6 +117,15 @@ class Cli(Scenario):
                     log.writelines(difflib.ndiff(expected.splitlines(True), got.splitlines(True)))
         self.leave(program)
         expect(not wrong, f"{len(wrong)} answers differ, see the log: {wrong[:5]}")
+
+    def check_understood(self):
+        """No command testpmd's users know is unknown; none ends the program."""
+        program = self.program("--nb-cores=1")
+        commands = (DATA / "testpmd-commands.txt").read_text("ascii").splitlines()[1:]
+        unknown = [c for c in commands
+                   if re.match("Command not found|Bad arguments|Ambiguous", program.command(c))]
+        expect(not unknown, f"not understood: {unknown}")
+        self.leave(program)
 
     # --- the way DTS talks ---
 

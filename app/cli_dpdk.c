@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What DPDK knows about itself, and what would take hardware. */
+#include <string.h>
+
+#include <rte_devargs.h>
+#include <rte_log.h>
+#include <rte_memory.h>
+#include <rte_memzone.h>
+#include <rte_mempool.h>
+#include <rte_ring.h>
+
+#include "app.h"
+
+static void
+cmd_dump(struct cmd *c)
+{
+	static const struct {
+		const char *command;
+		void (*fn)(FILE *f);
+	} table[] = {
+		{"dump_physmem", rte_dump_physmem_layout}, {"dump_memzone", rte_memzone_dump},
+		{"dump_mempool", rte_mempool_list_dump},   {"dump_ring", rte_ring_list_dump},
+		{"dump_devargs", rte_devargs_dump},        {"dump_log_types", rte_log_dump},
+	};
+	size_t i = 0;
+
+	/* the grammar lets only these words through */
+	while (i < RTE_DIM(table) - 1 && strcmp(table[i].command, cmd_str(c, 0)) != 0)
+		i++;
+	table[i].fn(c->out);
+}
+
+#define NO_FLOWS                                                                       \
+	"port_flow_complain(): Caught PMD error type 1 (cause unspecified): Function " \
+	"not implemented: Function not implemented\n"
+
+static const struct cli_row rows[] = {
+	{"(dump_physmem|dump_memzone|dump_mempool|dump_ring|dump_devargs|dump_log_types)", cmd_dump,
+	 "Dump DPDK's memory layout, memory zones, pools, rings, device arguments or log types."},
+	{"flow (create|validate) (port_id) (ident)", cmd_refuse,
+	 "Create or validate a flow rule: no port takes any.", NO_FLOWS},
+	{"flow (list|flush) (port_id)", cmd_reply, "List or forget flow rules: there are none.",
+	 ""},
+	{"rx_vxlan_port (add|rm) (num) (port_id)", cmd_refuse,
+	 "Add or remove an UDP port for VXLAN packet filter on a port: no port filters.",
+	 "udp tunneling add error: (Operation not supported)\n"},
+};
+
+const struct cli_section cli_dpdk = {
+	.name = "dpdk",
+	.title = "DPDK:",
+	.summary = "What DPDK knows about itself, and what takes hardware.",
+	.rows = rows,
+	.n = RTE_DIM(rows),
+};
