@@ -98,8 +98,8 @@ void forward_learn_queue(const struct dp_port *in, const struct pktq *rxq, struc
 
 #define FORWARD_QUIET_AFTER 64 /* polls in vain after which a queue counts as quiet */
 #define FORWARD_QUIET_FROM 8   /* with no more queues than these, none does */
-#define FORWARD_QUIET_LOOK 64  /* quiet queues looked at in a turn that found nothing */
-#define FORWARD_QUIET_PAY 32   /* frames for which a turn looks at one quiet queue more */
+#define FORWARD_QUIET_LOOK 8   /* quiet queues looked at in a turn that found nothing */
+#define FORWARD_QUIET_PAY 64   /* frames for which a turn looks at one quiet queue */
 
 /**
  * One turn: poll every lively queue of the worker once, and some of the quiet ones, so that what

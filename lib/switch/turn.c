@@ -142,12 +142,17 @@ poll_lively(struct worker *w, const struct dataplane *dp)
 	return total;
 }
 
-/* A turn that found @p frames among the lively queues can afford this many of the @p n others. */
+/*
+ * A turn that found @p frames among the lively queues can afford this many of the @p n others: what
+ * they touch is in no cache. Without frames it should not be long either, more are on their way.
+ */
 static uint32_t
 quiet_looks(uint32_t n, uint32_t frames)
 {
-	uint32_t looks = frames == 0 ? FORWARD_QUIET_LOOK : 1 + frames / FORWARD_QUIET_PAY;
+	uint32_t looks = FORWARD_QUIET_LOOK;
 
+	if (frames != 0)
+		looks = RTE_MAX(frames / FORWARD_QUIET_PAY, 1u);
 	return RTE_MIN(looks, n);
 }
 
