@@ -11,12 +11,18 @@ import tempfile
 from functools import partial
 
 from harness.peers import Port, Switch
-from harness.process import Failure
+from harness.process import Failure, Skip
 
 from .base import Scenario
 from .virtio_user import ThereAndBack
 
 USER, GROUP = "nobody", "nogroup"
+
+
+def require_root():
+    """Only root can become somebody else."""
+    if os.geteuid() != 0:
+        raise Skip("needs root")
 
 
 def access_of(path):
@@ -34,6 +40,7 @@ class Sockets(Scenario):
         return {"user.sockets_given_away": cls.given_away}
 
     def setup(self):
+        require_root()
         self.switch = self.own(Switch("switch", self.workdir, [Port(self.path("a"))], extra=[
             "--socket-mode=0660", f"--socket-owner={USER}", f"--socket-group={GROUP}"])).start()
 
@@ -60,6 +67,7 @@ class OrdinaryUser(ThereAndBack):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="vqs-user."))
 
     def setup(self):
+        require_root()
         program = self.directory / "vqswitch"
         shutil.copy(Switch.program, program)
         os.chown(self.directory, pwd.getpwnam(USER).pw_uid, -1)
