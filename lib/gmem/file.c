@@ -23,30 +23,20 @@ struct gmem_file {
 	ino_t ino;
 };
 
-static const uint32_t memory_fs[] = {TMPFS_MAGIC, HUGETLBFS_MAGIC, RAMFS_MAGIC};
-
-static bool
-is_memory_fs(uint32_t magic)
+bool
+gmem_file_in_memory(int fd)
 {
-	uint32_t i;
-
-	for (i = 0; i < RTE_DIM(memory_fs); i++)
-		if (memory_fs[i] == magic)
-			return true;
-	return false;
+	/* seals are known to these files only */
+	return fcntl(fd, F_GET_SEALS) >= 0;
 }
 
-/* What mmap() of @p fd counts in, or 0: not a file to map. */
+/* What mmap() of @p fd counts in. */
 static size_t
-file_page_size(int fd, const char **why)
+file_page_size(int fd)
 {
 	struct statfs fs;
 
-	if (fstatfs(fd, &fs) < 0 || !is_memory_fs((uint32_t)fs.f_type)) {
-		*why = "the file is not in memory (memfd, tmpfs or hugetlbfs)";
-		return 0;
-	}
-	if ((uint32_t)fs.f_type == HUGETLBFS_MAGIC)
+	if (fstatfs(fd, &fs) == 0 && (uint32_t)fs.f_type == HUGETLBFS_MAGIC)
 		return (size_t)fs.f_bsize;
 	return (size_t)getpagesize();
 }
@@ -98,11 +88,13 @@ gmem_file_map(int fd, uint64_t offset, uint64_t size, struct gmem_fault *fault, 
 	struct stat st;
 	size_t page;
 
+	if (!gmem_file_in_memory(fd)) {
+		*why = "the file is not in memory (memfd, tmpfs or hugetlbfs)";
+		return NULL;
+	}
 	if (!file_covers(fd, offset, size, &st, why))
 		return NULL;
-	page = file_page_size(fd, why);
-	if (page == 0)
-		return NULL;
+	page = file_page_size(fd);
 	f = malloc(sizeof(*f));
 	if (f == NULL) {
 		*why = "out of memory";
@@ -145,7 +137,8 @@ gmem_file_is(const struct gmem_file *f, const uint8_t *data, int fd, uint64_t of
 {
 	struct stat st;
 
-	return fstat(fd, &st) == 0 && st.st_dev == f->dev && st.st_ino == f->ino &&
+	return gmem_file_in_memory(fd) && fstat(fd, &st) == 0 && st.st_dev == f->dev &&
+	       st.st_ino == f->ino &&
 	       f->start + (uint64_t)(data - (const uint8_t *)f->base) == offset;
 }
 

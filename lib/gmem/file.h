@@ -18,7 +18,7 @@ struct gmem_file;
 /**
  * Map [offset, offset + size) of @p fd, shared and writable.
  *
- * @p fd must be a regular file in memory (memfd, tmpfs, hugetlbfs, ramfs): a
+ * @p fd must be a regular file in memory (memfd, tmpfs, hugetlbfs): a
  * page of any other file system can stall a core for as long as its server
  * likes. It must be at least offset + size bytes long and is not taken.
  *
@@ -31,6 +31,12 @@ struct gmem_file *gmem_file_map(int fd, uint64_t offset, uint64_t size, struct g
 				uint8_t **data, const char **why);
 
 struct gmem_file *gmem_file_ref(struct gmem_file *f);
+
+/**
+ * Whether @p fd is a file in memory. Asks the kernel alone: any other question goes to the file
+ * system, and one in user space may never answer.
+ */
+bool gmem_file_in_memory(int fd);
 
 /** Whether @p data, in the mapping of @p f, is byte @p offset of the file behind @p fd. */
 bool gmem_file_is(const struct gmem_file *f, const uint8_t *data, int fd, uint64_t offset);

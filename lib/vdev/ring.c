@@ -212,7 +212,7 @@ ring_launch(struct vdev *d, struct vdev_queue *q, enum vq_layout layout)
 		vq_journal_start(s.journal, &key, &s.state);
 	/* who died may have published frames, or left them to us, and not have come to say so */
 	if (recovered)
-		vq_signal(q->vq);
+		ring_tell(d, q->call_fd);
 	return true;
 }
 

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "vdev/ring.h"
-#include "virtq/notify.h"
 
 #define STATUS_NEEDS_RESET 0x40u
 
@@ -144,8 +143,7 @@ ring_broke(struct vdev *d, struct vdev_queue *q)
 	d->counters.ring_errors++;
 	log_peer(&d->log_limit, d->name, "queue %u is broken and stopped: %s", ring_index(d, q),
 		 q->why);
-	if (q->err_fd >= 0)
-		notify_write(q->err_fd);
+	ring_tell(d, q->err_fd);
 	if (d->transport != NULL && d->transport->ring_error != NULL)
 		d->transport->ring_error(d, ring_index(d, q));
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -19,6 +20,17 @@ vhu_fds_take(struct vhu_fds *f, uint32_t i)
 	if (fd >= 0)
 		f->fd[i] = -1;
 	return fd;
+}
+
+bool
+vhu_fd_is(int fd, const char *kind)
+{
+	char path[32], name[32];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	n = readlink(path, name, sizeof(name));
+	return n >= (ssize_t)strlen(kind) && memcmp(name, kind, strlen(kind)) == 0;
 }
 
 void

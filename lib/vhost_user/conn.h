@@ -36,6 +36,12 @@ struct vhu_fds {
 /** Make descriptor @p i the caller's; -1 when there is no such. */
 int vhu_fds_take(struct vhu_fds *f, uint32_t i);
 
+/**
+ * Whether what the kernel calls @p fd begins with @p kind, as "pipe:[" does. Never asks a file
+ * system: files begin with a slash.
+ */
+bool vhu_fd_is(int fd, const char *kind);
+
 /** Close what was not taken. */
 void vhu_fds_close(struct vhu_fds *f);
 

@@ -18,6 +18,7 @@
 
 #include <rte_common.h>
 
+#include "gmem/file.h"
 #include "vhost_user/session.h"
 
 #define REGION_ALIGN 64
@@ -106,7 +107,8 @@ vhu_set_inflight_fd(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fd
 	if (!inflight_sane(s, f) || f->mmap_size < region_bytes(s, f) * f->num_queues ||
 	    __builtin_add_overflow(f->mmap_size, f->mmap_offset, &end))
 		return vhu_refuse(s, EINVAL, "inflight area does not fit the queues");
-	if (fstat(fds->fd[0], &st) != 0 || !S_ISREG(st.st_mode) || end > (uint64_t)st.st_size)
+	if (!gmem_file_in_memory(fds->fd[0]) || fstat(fds->fd[0], &st) != 0 ||
+	    !S_ISREG(st.st_mode) || end > (uint64_t)st.st_size)
 		return vhu_refuse(s, EINVAL, "inflight area is not in the file");
 	return 0;
 }

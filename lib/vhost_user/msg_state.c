@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <rte_common.h>
@@ -93,10 +92,9 @@ on_pipe(struct ev_source *src, uint32_t events)
 static int
 own_pipe(int fd, int mode)
 {
-	struct stat st;
 	char path[32];
 
-	if (fstat(fd, &st) != 0 || !S_ISFIFO(st.st_mode))
+	if (!vhu_fd_is(fd, "pipe:["))
 		return -1;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	return open(path, mode | O_NONBLOCK | O_CLOEXEC);

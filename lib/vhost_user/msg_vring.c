@@ -40,21 +40,6 @@ vhu_get_vring_base(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds
 	return vdev_vq_get_base(s->dev, v->index, &v->num);
 }
 
-/** A pipe or a file would do for a poll, but blocks, fills and lies in its own ways. */
-static bool
-is_eventfd(int fd)
-{
-	char path[32], name[32];
-	ssize_t n;
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	n = readlink(path, name, sizeof(name) - 1);
-	if (n <= 0)
-		return false;
-	name[n] = '\0';
-	return strcmp(name, "anon_inode:[eventfd]") == 0;
-}
-
 /** Make the message's descriptor @p out, -1 when it says there is none. 0 or refused. */
 static int
 take_eventfd(struct vhu_session *s, const struct vhu_msg *m, struct vhu_fds *fds, int *out)
@@ -68,7 +53,8 @@ take_eventfd(struct vhu_session *s, const struct vhu_msg *m, struct vhu_fds *fds
 	*out = -1;
 	if (none)
 		return 0;
-	if (!is_eventfd(fds->fd[0]))
+	/* a pipe or a file would do for a poll, but blocks, fills and lies in its own ways */
+	if (!vhu_fd_is(fds->fd[0], "anon_inode:[eventfd]"))
 		return vhu_refuse(s, EINVAL, "not an eventfd");
 	/* the peer can take this back: whoever writes checks again */
 	if (fcntl(fds->fd[0], F_SETFL, O_RDWR | O_NONBLOCK) != 0)

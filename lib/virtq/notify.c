@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -10,6 +11,10 @@
 #include <rte_lcore.h>
 
 #include "virtq/notify.h"
+
+#ifndef sigev_notify_thread_id
+#define sigev_notify_thread_id _sigev_un._tid /* glibc before 2.39 has the member, not the name */
+#endif
 
 /**
  * What an lcore is writing to; one writer each, read by control. start is
@@ -67,6 +72,45 @@ notify_write(int fd)
 	written = notify_write_once(fd);
 	atomic_store_explicit(&guards[lcore].start, 0, memory_order_release);
 	return written;
+}
+
+/* A stray one is ignored by default, too. */
+#define HELD_SIGNAL SIGURG
+#define HELD_NS 1000000
+
+static void
+on_held(int sig)
+{
+}
+
+/** A timer whose signals interrupt the system calls of this thread. */
+static bool
+timer_for_us(timer_t *t)
+{
+	const struct sigaction interrupt = {.sa_handler = on_held}; /* no SA_RESTART */
+	struct sigevent ev = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = HELD_SIGNAL};
+
+	ev.sigev_notify_thread_id = gettid();
+	return sigaction(HELD_SIGNAL, &interrupt, NULL) == 0 &&
+	       timer_create(CLOCK_MONOTONIC, &ev, t) == 0;
+}
+
+bool
+notify_tell(int fd)
+{
+	/* again and again: the first signal may come just before the write */
+	const struct itimerspec ticks = {{0, HELD_NS}, {0, HELD_NS}};
+	const uint64_t one = 1;
+	bool held;
+	timer_t t;
+
+	if (notify_would_block(fd) || !timer_for_us(&t))
+		return true;
+	timer_settime(t, 0, &ticks, NULL);
+	/* an eventfd is interrupted only if it waits */
+	held = write(fd, &one, sizeof(one)) < 0 && errno == EINTR;
+	timer_delete(t);
+	return !held;
 }
 
 int

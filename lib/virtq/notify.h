@@ -17,9 +17,15 @@
 
 /**
  * Notify through eventfd @p fd without blocking as far as that is up to us. True: it was written.
- * Any thread.
+ * Workers.
  */
 bool notify_write(int fd);
+
+/**
+ * Notify through eventfd @p fd from control, which nobody watches over: a write the peer holds up
+ * is interrupted after a millisecond. False: it was; such a peer should not get another chance.
+ */
+bool notify_tell(int fd);
 
 /**
  * Find a thread that has been in notify_write() for at least @p ns and return

@@ -237,14 +237,14 @@ test_only_files_in_memory(void **state)
 	refused(exe, "the file is not in memory (memfd, tmpfs or hugetlbfs)");
 	close(exe);
 	assert_int_equal(pipe(p), 0);
-	refused(p[0], "not a regular file");
+	refused(p[0], "the file is not in memory (memfd, tmpfs or hugetlbfs)");
 	close(p[0]);
 	close(p[1]);
 	ro = open("/dev/shm", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_true(ro >= 0);
-	refused(ro, "not a regular file");
+	refused(ro, "the file is not in memory (memfd, tmpfs or hugetlbfs)");
 	close(ro);
-	refused(-1, "not a regular file");
+	refused(-1, "the file is not in memory (memfd, tmpfs or hugetlbfs)");
 }
 
 static void

@@ -55,6 +55,44 @@ closed_descriptor_is_survived(void **state)
 	assert_false(notify_write(fd));
 }
 
+/* --- control --- */
+
+static bool lying;
+
+/** What notify_tell() asks before it writes: a peer that races with it makes the answer a lie. */
+int
+poll(struct pollfd *fds, nfds_t n, int timeout_ms)
+{
+	const struct timespec ts = {timeout_ms / 1000, timeout_ms % 1000 * 1000000L};
+
+	if (!lying)
+		return ppoll(fds, n, timeout_ms < 0 ? NULL : &ts, NULL);
+	fds[0].revents = POLLOUT;
+	return 1;
+}
+
+static void
+control_is_not_held(void **state)
+{
+	const uint64_t full = FULL;
+	int fd = eventfd(0, 0); /* blocking */
+	uint64_t n = 0;
+
+	assert_true(notify_tell(fd));
+	assert_int_equal(read(fd, &n, sizeof(n)), sizeof(n));
+	assert_int_equal(n, 1);
+	assert_int_equal(write(fd, &full, sizeof(full)), sizeof(full));
+	assert_true(notify_tell(fd)); /* it will be told already */
+	lying = true;
+	assert_false(notify_tell(fd));
+	assert_false(notify_tell(fd));
+	lying = false;
+	assert_int_equal(read(fd, &n, sizeof(n)), sizeof(n));
+	assert_int_equal(n, FULL);
+	assert_true(notify_tell(fd));
+	close(fd);
+}
+
 /* The worker that is attacked. */
 struct victim {
 	int fd;
@@ -129,6 +167,7 @@ main(void)
 		cmocka_unit_test(notification_arrives),
 		cmocka_unit_test(full_counter_is_not_waited_for),
 		cmocka_unit_test(closed_descriptor_is_survived),
+		cmocka_unit_test(control_is_not_held),
 		cmocka_unit_test(stuck_worker_is_seen_and_freed),
 	};
 
