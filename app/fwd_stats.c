@@ -284,9 +284,8 @@ print_cycles(const struct app *app, uint64_t frames, FILE *out)
 	fprintf(out,
 		"\n  CPU cycles/packet=%.2f (total cycles=%" PRIu64 " / total %s packets=%" PRIu64
 		") at %" PRIu64 " MHz Clock\n",
-		frames == 0 ? 0.0 : (double)cycles / (double)frames, cycles,
-		strcmp(app->fwd.shown->name, "txonly") == 0 ? "TX" : "RX", frames,
-		rte_get_tsc_hz() / 1000000);
+		frames == 0 ? 0.0 : (double)cycles / (double)frames, cycles, app->fwd.shown->name,
+		frames, rte_get_tsc_hz() / 1000000);
 }
 
 void

@@ -278,6 +278,7 @@ run(struct app *app)
 	if (ret < 0)
 		return fail(app, "signals: %s", strerror(-ret));
 	sw_publish(&app->sw);
+	fwd_setup(app, stdout);
 	announce_ports(app);
 	workers_launch(app);
 	if (o->cmdline_file != NULL && cli_run_file(app->cli, o->cmdline_file, stdout) == 0)

@@ -12,18 +12,17 @@ import struct
 import subprocess
 
 from harness import dts
-from harness.peers import Switch, eal
+from harness.peers import Switch, VirtioUser, eal
 from harness.process import Deadline, Failure, Process, PromptProgram, wait_for
 
 from .base import Scenario
 
 DATA = pathlib.Path(__file__).parent.parent / "data"
-TRANSCRIPT = DATA / "testpmd-idle.txt"
 
 
-def transcript():
+def transcript(name="testpmd-idle.txt"):
     """[(command, output)] of dpdk-testpmd."""
-    text = re.sub(r"^#[^\n]*\n", "", TRANSCRIPT.read_text("utf-8"), flags=re.M)
+    text = re.sub(r"^#[^\n]*\n", "", (DATA / name).read_text("utf-8"), flags=re.M)
     return [tuple(part.split("\n", 1)) for part in re.split(r"^> ", text, flags=re.M)[1:]]
 
 
@@ -60,10 +59,10 @@ class Cli(Scenario):
     @classmethod
     def checks(cls):
         return {f"cli.{name}": getattr(cls, f"check_{name}") for name in (
-            "transcript", "understood", "dts", "typeahead", "echo", "editing", "eof", "signals", "unattended",
-            "options", "bad_options", "bad_devices", "command_file", "own_commands", "json",
-            "show_config", "attach",
-            "wait", "vqsctl", "completion", "watch", "settings", "reference")}
+            "transcript", "loopback", "understood", "dts", "typeahead", "echo", "editing",
+            "eof", "signals", "unattended", "options", "bad_options", "bad_devices",
+            "command_file", "own_commands", "json", "show_config", "attach", "wait",
+            "vqsctl", "completion", "watch", "settings", "reference")}
 
     def setup(self):
         self.testpmd = self.workdir / "dpdk-testpmd"
@@ -117,6 +116,39 @@ class Cli(Scenario):
                     log.writelines(difflib.ndiff(expected.splitlines(True), got.splitlines(True)))
         self.leave(program)
         expect(not wrong, f"{len(wrong)} answers differ, see the log: {wrong[:5]}")
+
+    def check_loopback(self):
+        """With traffic: every line as dpdk-testpmd prints it, but for the numbers."""
+        argv = self.argv("-i", "--nb-cores=1", "--rxq=2", "--txq=2", "--rxd=1024", "--txd=1024", ports=0)
+        vdev = f"--vdev=net_vhost0,iface={self.workdir}/tr2-0.sock,queues=2,client=0"
+        argv.insert(argv.index("--"), vdev)
+        program = self.own(PromptProgram("loopback", argv, self.workdir, "testpmd> ")).start()
+        peer = self.own(VirtioUser("peer", self.workdir, f"{self.workdir}/tr2-0.sock",
+                                   VirtioUser.PATHS["mergeable"] + ",queues=2", "00:01:02:03:04:05",
+                                   ["--rxq=2", "--txq=2"])).start()
+        peer.command("set fwd mac")
+        peer.command("start")
+        wait_for("link", lambda: "Link status: up" in program.command("show port info 0"))
+        wrong = []
+        for command, expected in transcript("testpmd-loopback.txt"):
+            expected = expected.replace("DIR", str(self.workdir))
+            got = re.sub(r"^ *[RT]X-bursts : .*\n", "", program.command(command), flags=re.M)
+            shapes = [re.sub(r" +(?=\n)", "", re.sub(r" +", " ", re.sub(r"\d+", "0", text)))
+                      for text in (expected, got)]
+            if shapes[0] != shapes[1]:
+                wrong.append(command)
+                with open(program.log_path, "a", encoding="utf-8") as log:
+                    log.writelines(difflib.ndiff(*(s.splitlines(True) for s in shapes)))
+            if command.startswith("start"):
+                wait_for("frames", lambda: self.moves(program), 10)
+        self.disown(peer)
+        self.leave(program)
+        expect(not wrong, f"{len(wrong)} answers differ, see the log: {wrong[:5]}")
+
+    @staticmethod
+    def moves(program):
+        """Both queues have been used since \"start\", or it does not forward."""
+        return program.command("show fwd stats all").count("Forward Stats for RX Port= 0") == 2
 
     def check_understood(self):
         """No command testpmd's users know is unknown; none ends the program."""
