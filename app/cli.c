@@ -19,6 +19,7 @@
 #include "cli_syntax.h"
 #include "wait.h"
 
+#define CLI_LINE_MAX 8192 /* librte_cmdline takes an argument of 4095 */
 #define TYPED_MAX 4096
 #define CTRL_C 0x03
 #define FILE_PAUSE_MS 20 /* between two looks whether the next line may be read */
@@ -371,7 +372,7 @@ bool
 cli_run_waiting(struct cli *cli, const char *line, FILE *out, struct wait *wait)
 {
 	struct wait *may_wait = cli->may_wait;
-	char text[LINE_MAX];
+	char text[CLI_LINE_MAX];
 	FILE *before = cli->out;
 	const char *err;
 
@@ -402,7 +403,7 @@ int
 cli_run_file(struct cli *cli, const char *path, FILE *out)
 {
 	FILE *f = cli->depth < FILES_MAX ? fopen(path, "re") : NULL;
-	char line[LINE_MAX];
+	char line[CLI_LINE_MAX];
 	int ret = 0;
 
 	if (f == NULL) {

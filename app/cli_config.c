@@ -9,7 +9,7 @@
 #include "running.h"
 
 #define BURST_MAX 512
-#define LIST_MAX 64  /* no more fit a word */
+#define LIST_MAX DP_PORTS_MAX
 #define TXPKT_MIN 42 /* Ethernet, IPv4 and UDP headers */
 
 static bool
@@ -145,6 +145,38 @@ cmd_set_retry(struct cmd *c)
 
 /* --- lists and masks --- */
 
+/* "0,4-7": their number, or -EINVAL. */
+static int
+parse_ranges(const char *text, uint32_t *list)
+{
+	uint32_t n = 0;
+
+	while (*text != '\0') {
+		unsigned long first, last;
+		char *end;
+
+		first = last = strtoul(text, &end, 10);
+		if (end == text || *text == '-')
+			return -EINVAL;
+		if (*end == '-') {
+			text = end + 1;
+			last = strtoul(text, &end, 10);
+			if (end == text || *text == '-')
+				return -EINVAL;
+		}
+		if (last < first || last > UINT16_MAX || last - first >= LIST_MAX - n)
+			return -EINVAL;
+		while (first <= last)
+			list[n++] = (uint32_t)first++;
+		text = end + strspn(end, " \t");
+		if (*text == ',' && text[1] != '\0')
+			text++;
+		else if (*text != '\0')
+			return -EINVAL;
+	}
+	return n > 0 ? (int)n : -EINVAL;
+}
+
 static bool
 all_differ(struct cmd *c, const char *what, const uint32_t *ids, int n)
 {
@@ -202,14 +234,16 @@ static void
 cmd_set_list(struct cmd *c)
 {
 	uint32_t ids[LIST_MAX];
-	int n = options_parse_list(cmd_str(c, 2), ids, RTE_DIM(ids));
+	int n = parse_ranges(c->words->rest, ids);
 
-	if (n < 0)
+	if (n < 0) {
 		cmd_print(c, "Bad arguments\n");
-	else if (strcmp(cmd_str(c, 1), "portlist") == 0)
+		c->failed = true;
+	} else if (strcmp(cmd_str(c, 1), "portlist") == 0) {
 		use_ports(c, ids, n);
-	else
+	} else {
 		use_cores(c, ids, n);
+	}
 }
 
 static void
@@ -412,6 +446,23 @@ print_list(FILE *out, const char *command, const uint32_t *list, uint32_t n)
 }
 
 static void
+print_ranges(FILE *out, const char *command, const uint32_t *list, uint32_t n)
+{
+	uint32_t last;
+
+	fputs(command, out);
+	for (uint32_t i = 0; i < n; i = last + 1) {
+		last = i;
+		while (last + 1 < n && list[last + 1] == list[last] + 1)
+			last++;
+		fprintf(out, "%c%u", i == 0 ? ' ' : ',', list[i]);
+		if (last > i)
+			fprintf(out, "-%u", list[last]);
+	}
+	fputc('\n', out);
+}
+
+static void
 port_running(const struct app *app, const struct port *p, FILE *out)
 {
 	struct rte_ether_addr peer = fwd_default_peer(p);
@@ -428,8 +479,10 @@ list_running(const struct sw *s, FILE *out)
 
 	for (uint16_t i = 0; i < s->nlist; i++)
 		list[i] = s->list[i];
-	if (s->listed)
-		print_list(out, "set portlist", list, s->nlist);
+	if (s->listed && s->nlist == 0)
+		fputs("set nbport 0\n", out);
+	else if (s->listed)
+		print_ranges(out, "set portlist", list, s->nlist);
 }
 
 /* A list that is as good as none depends on the lcores there are less. */
@@ -442,7 +495,7 @@ cores_running(const struct app *app, FILE *out)
 	for (uint32_t i = 0; i < f->ncores; i++)
 		list[i] = app->worker[f->core[i]]->lcore;
 	if (f->ncores != app->nworkers)
-		print_list(out, "set corelist", list, f->ncores);
+		print_ranges(out, "set corelist", list, f->ncores);
 	fprintf(out, "set nbcore %u\n", f->nb_cores);
 }
 
@@ -477,7 +530,7 @@ static const struct cli_row rows[] = {
 	 "Set number of ports, of cores, of packets per burst, or the debug verbosity level."},
 	{"set burst tx delay (num) retry (num)", cmd_set_retry,
 	 "Set the transmit delay time and number of retries, effective when retry is enabled."},
-	{"set (portlist|corelist) (x[,y]*)", cmd_set_list,
+	{"set (portlist|corelist) (a[,b-c]*)", cmd_set_list,
 	 "Set the list of forwarding ports or cores."},
 	{"set (portmask|coremask) (mask)", cmd_set_mask,
 	 "Set the forwarding ports or cores hexadecimal mask."},

@@ -42,6 +42,7 @@ static const struct arg {
 	{"x[,y]*|all|vm=NAME", ARG_STRING, 0},
 	{"ident", ARG_REST, 0},
 	{"path", ARG_REST, 0},
+	{"a[,b-c]*", ARG_REST, 0},
 };
 
 /** A token and what its operations need. */

@@ -354,7 +354,7 @@ class Cli(Scenario):
         self.leave(program)
 
     # what "show config" has to bring back; DIR is a directory
-    SETTINGS = """set portlist 2,0; set burst 8; set port 1 domain 7; set port 1 isolated on
+    SETTINGS = """set portlist 0-2; set burst 8; set port 1 domain 7; set port 1 isolated on
         port add 5 net_vhost7,iface=DIR/7.sock,queues=2,mode=0640; port attach net_null0
         fdb add 52:54:00:00:00:01 7 1; fdb add 52:54:00:00:00:02 0 5; set fdb age 17
         set fdb limit 1000; set port 5 fdb-limit 3; port stop 1; set port 0 format legacy-le
@@ -370,7 +370,7 @@ class Cli(Scenario):
         for command in re.split(r"\s*[;\n]\s*", self.SETTINGS):
             program.command(command.replace("DIR", str(self.workdir)))
         config = program.command("show config")
-        for line in ("set portlist 2,0,5,3", "port stop 1", "fdb add 52:54:00:00:00:02 0 5", "start"):
+        for line in ("set portlist 0-2,5,3", "port stop 1", "fdb add 52:54:00:00:00:02 0 5", "start"):
             expect(f"\n{line}\n" in config, f"no {line!r} in {config}")
         saved = self.workdir / "saved"
         saved.write_text(config, "ascii")
@@ -516,6 +516,8 @@ class Cli(Scenario):
                 ("show config cores", r"lcores:  2  1$"),
                 ("show config fwd", r"(?s)Logical Core 2 .*Logical Core 1 "),
                 ("set nbcore 3", r"nb fwd cores 3 > 2 "), ("set corelist 0", "main lcore"),
+                ("set corelist 1-2", r"^$"), ("set portlist 1-0", "Bad arguments"),
+                ("set portlist 1,", "Bad arguments"), ("set portlist 1,0 ", r"^$"),
                 ("set corelist 5", r"lcore 5 not enabled"), ("set corelist 1,1", "duplicated core 1"),
                 ("set portlist 1,0,1", r"duplicated port 1 at index 0 and 2"),
                 ("vlan set stripq on 1,3", r"port_pi=1, queue_id=3, on=1\) failed diag=-95"),
