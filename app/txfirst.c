@@ -19,6 +19,7 @@ send_frames(struct pktq *q, struct pkt *frame, uint64_t n)
 		pktq_ops(q)->tx(q, list, m);
 		n -= m;
 	}
+	pktq_decide(q);
 }
 
 void

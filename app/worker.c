@@ -33,11 +33,11 @@ worker_main(void *arg)
 	dp_online(w->ctl, w->id);
 	while (!atomic_load_explicit(&app->stop, memory_order_relaxed)) {
 		const struct dataplane *dp = dp_live(w->ctl);
-		bool busy = worker_turn(w, dp) != 0;
+		uint32_t n = worker_turn(w, dp);
 		uint64_t cycles = rte_rdtsc() - now;
 
 		now += cycles;
-		if (busy) {
+		if (n != 0) {
 			w->busy_cycles += cycles;
 			idle = 0;
 		} else if ((idle += cycles) > limit) {
@@ -45,8 +45,9 @@ worker_main(void *arg)
 			worker_idle(w, dp);
 			now = rte_rdtsc();
 		}
-		dp_quiescent(w->ctl, w->id);
+		worker_end_turn(w, n);
 	}
+	worker_end_turn(w, 0);
 	dp_offline(w->ctl, w->id);
 	return 0;
 }

@@ -106,6 +106,7 @@ struct pktq {
 
 	/* [worker] */
 	bool undecided;      /* a decision whether to notify is due */
+	bool listed;         /* the worker knows that, see switch/late.h */
 	uint16_t held;       /* frames flush() has to send */
 	rte_spinlock_t lock; /* among workers only */
 	struct pktq_stats stats;
@@ -115,6 +116,14 @@ static inline const struct pktq_ops *
 pktq_ops(const struct pktq *q)
 {
 	return atomic_load_explicit(&((struct pktq *)(uintptr_t)q)->ops, memory_order_acquire);
+}
+
+/** Have a decision made that was put off; for an owner that does so at once. */
+static inline void
+pktq_decide(struct pktq *q)
+{
+	if (q->undecided)
+		pktq_ops(q)->decide(q);
 }
 
 static inline void

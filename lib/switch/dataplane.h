@@ -191,12 +191,19 @@ dp_live(struct dp_ctl *c)
 	return atomic_load_explicit(&c->live, memory_order_acquire);
 }
 
-/** Once a turn: nothing seen through dp_live() or the FDB is in use any more. */
+/** Whether control is waiting for a grace period now. */
+static inline bool
+dp_waited_for(const struct dp_ctl *c)
+{
+	return atomic_load_explicit(&c->waiting, memory_order_relaxed);
+}
+
+/** Every few turns at least: nothing seen through dp_live() or the FDB is in use any more. */
 static inline void
 dp_quiescent(struct dp_ctl *c, uint32_t id)
 {
 	rte_rcu_qsbr_quiescent(c->qsbr, id);
-	if (unlikely(atomic_load_explicit(&c->waiting, memory_order_relaxed)))
+	if (unlikely(dp_waited_for(c)))
 		sched_yield();
 }
 

@@ -12,6 +12,7 @@ struct rte_mempool;
 
 /* Frames one frame may become when it is segmented in software: 64 KiB at a TCP MSS of 128. */
 #define FORWARD_SEGMENTS_MAX 512
+#define WORKER_LATE_MAX 64              /* queues with a decision put off */
 #define FORWARD_FLOWS 256               /* remembered decisions, a power of two */
 #define FORWARD_KEYS (DP_PORTS_MAX + 1) /* what frames are grouped by: egress ports and "none" */
 
@@ -32,12 +33,15 @@ struct worker {
 	uint32_t id; /* index into dataplane.worker and learn rings */
 	unsigned int lcore;
 	struct dp_ctl *ctl;
-	struct rte_mempool *mp;    /* software offload, held frames; never NULL */
-	uint16_t burst;            /* frames taken from a queue at once, 0: PKT_BATCH_MAX */
-	uint64_t generation;       /* of the snapshot the last turn used */
-	uint32_t nlively;          /* of its list in that snapshot: polled every turn */
-	uint32_t next_quiet;       /* of the rest: where the next turn goes on */
-	const struct watch *watch; /* of that snapshot; NULL: nothing is to be watched */
+	struct rte_mempool *mp;     /* software offload, held frames; never NULL */
+	uint16_t burst;             /* frames taken from a queue at once, 0: PKT_BATCH_MAX */
+	uint64_t generation;        /* of the snapshot the last turn used */
+	uint32_t nlively;           /* of its list in that snapshot: polled every turn */
+	uint32_t next_quiet;        /* of the rest: where the next turn goes on */
+	const struct watch *watch;  /* of that snapshot; NULL: nothing is to be watched */
+	uint32_t open_turns;        /* turns since the last quiescent state */
+	uint32_t nlate, late_polls; /* see late.h */
+	struct pktq *late[WORKER_LATE_MAX]; /* queues with a decision due */
 	struct fwd_flow flow[FORWARD_FLOWS];
 	uint32_t next_flow; /* of mode flowgen */
 	/* counters for "show worker", relaxed readers */
@@ -104,9 +108,16 @@ void forward_learn_queue(const struct dp_port *in, const struct pktq *rxq, struc
 /**
  * One turn: poll every lively queue of the worker once, and some of the quiet ones, so that what
  * a frame costs does not depend on how many guests are silent. Returns the number of chains
- * handled.
+ * handled; worker_end_turn() wants to know.
  */
 uint32_t worker_turn(struct worker *w, const struct dataplane *dp);
+
+/**
+ * After a turn that handled @p n chains. Usually a quiescent state; while frames
+ * keep coming and control does not wait for one, only once in a few turns, which
+ * lets interrupt decisions wait until they are cheap. Load the snapshot anew.
+ */
+void worker_end_turn(struct worker *w, uint32_t n);
 
 /**
  * Nothing to do: ask all peers for notifications and sleep until one comes or

@@ -49,6 +49,7 @@ send_all(struct sw *s, const struct port *from, struct pkt *p)
 		if (to.q.ntx == 0)
 			continue;
 		pktq_ops(to.tx[0])->tx(to.tx[0], &p, 1);
+		pktq_decide(to.tx[0]);
 		copies++;
 	}
 	return copies;

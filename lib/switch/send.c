@@ -8,6 +8,7 @@
 #include "pkt/offload.h"
 #include "switch/forward.h"
 #include "switch/group.h"
+#include "switch/late.h"
 
 /* --- one queue --- */
 
@@ -23,6 +24,7 @@ transmit(struct worker *w, struct pktq *txq, struct pktq *rxq, struct pkt *const
 		rte_spinlock_unlock(&txq->lock);
 	} else {
 		pktq_ops(txq)->tx(txq, pkts, n);
+		late_note(w, txq);
 	}
 }
 

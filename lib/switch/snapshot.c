@@ -194,6 +194,15 @@ place_queues(struct build *b, struct port *p)
 	b->ntx += b->q.ntx;
 }
 
+/* A queue of one worker's may put off interrupt decisions; the same for its whole life. */
+static void
+set_late(struct pktq *q, bool may)
+{
+	may = may && pktq_ops(q)->decide != NULL;
+	if (q->late != may) /* not published yet */
+		q->late = may;
+}
+
 static void
 add_poll(struct build *b, struct port *p, const struct dp_port *dport, uint16_t i)
 {
@@ -201,6 +210,7 @@ add_poll(struct build *b, struct port *p, const struct dp_port *dport, uint16_t 
 	uint8_t worker = p->placed[q->index];
 	struct dp_worker *dw = &b->dp->worker[worker];
 
+	set_late(q, true);
 	dw->poll[dw->n++] = (struct dp_poll){
 		.q = q,
 		.port = dport,
@@ -257,6 +267,7 @@ fill_tx(struct build *b, struct dp_port *dport)
 		dport->tx[i] = q;
 		if (q->shared != shared) /* the same for a queue's whole life: not published yet */
 			q->shared = shared;
+		set_late(q, !shared);
 		if (pktq_ops(q)->flush != NULL)
 			dw->flush[dw->nflush++] = q;
 	}

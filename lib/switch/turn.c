@@ -6,6 +6,9 @@
 #include <rte_spinlock.h>
 
 #include "switch/forward.h"
+#include "switch/late.h"
+
+#define OPEN_TURNS_MAX 16 /* busy turns without a quiescent state */
 
 static void
 forward(struct worker *w, const struct dataplane *dp, const struct dp_poll *poll)
@@ -30,11 +33,13 @@ poll_one(struct worker *w, const struct dataplane *dp, const struct dp_poll *pol
 	if (unlikely(dp->mode->forward == NULL))
 		return 0;
 	n = ops->rx(poll->q, &w->batch);
+	late_polled(w, n);
 	if (n == 0)
 		return 0;
 	w->frames += w->batch.n; /* rx_done() empties it */
 	forward(w, dp, poll);
 	ops->rx_done(poll->q, &w->batch);
+	late_note(w, poll->q);
 	return n;
 }
 
@@ -51,7 +56,7 @@ waits(const struct pktq *q)
 }
 
 static void
-flush_one(struct pktq *q)
+flush_one(struct worker *w, struct pktq *q)
 {
 	if (likely(held(q) == 0))
 		return;
@@ -60,6 +65,8 @@ flush_one(struct pktq *q)
 	pktq_ops(q)->flush(q);
 	if (q->shared)
 		rte_spinlock_unlock(&q->lock);
+	else
+		late_note(w, q);
 }
 
 static void
@@ -193,9 +200,19 @@ worker_turn(struct worker *w, const struct dataplane *dp)
 	if (unlikely(w->nlively < dw->n))
 		total += poll_quiet(w, dp, total);
 	for (uint32_t i = 0; i < dw->nflush; i++)
-		flush_one(dw->flush[i]);
+		flush_one(w, dw->flush[i]);
 	w->busy_turns += total != 0;
 	return total;
+}
+
+void
+worker_end_turn(struct worker *w, uint32_t n)
+{
+	if (n != 0 && !dp_waited_for(w->ctl) && ++w->open_turns < OPEN_TURNS_MAX)
+		return;
+	w->open_turns = 0;
+	late_settle(w);
+	dp_quiescent(w->ctl, w->id);
 }
 
 void
@@ -250,6 +267,7 @@ worker_idle(struct worker *w, const struct dataplane *dp)
 {
 	uint64_t generation = dp->generation;
 
+	late_settle(w);
 	if (worker_arm(w, dp))
 		return false;
 	w->sleeps++;

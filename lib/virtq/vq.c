@@ -249,8 +249,7 @@ vq_start(struct vq *vq, const struct vq_setup *s)
 struct vq_state
 vq_stop(struct vq *vq)
 {
-	if (vq->q.undecided)
-		pktq_ops(&vq->q)->decide(&vq->q);
+	pktq_decide(&vq->q);
 	pktq_drop(&vq->q, DROP_TX_IOTLB, vq->q.held);
 	vq_held_free(vq, vq->q.held);
 	free(vq->hold);

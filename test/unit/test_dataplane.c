@@ -41,6 +41,7 @@ struct fakeq {
 	atomic_uint polled;
 	atomic_uint frames; /* waiting */
 	atomic_bool armed;
+	uint32_t decided;
 };
 
 static atomic_uint violations;
@@ -75,7 +76,19 @@ static void
 fake_rx_done(struct pktq *q, struct pkt_batch *b)
 {
 	enter((struct fakeq *)q);
+	q->undecided = q->late;
 	leave((struct fakeq *)q);
+}
+
+static void
+fake_decide(struct pktq *q)
+{
+	struct fakeq *f = (struct fakeq *)q;
+
+	enter(f);
+	f->decided += q->undecided;
+	q->undecided = false;
+	leave(f);
 }
 
 static bool
@@ -116,6 +129,7 @@ static const struct pktq_ops fake_ops = {
 	.tx = fake_tx,
 	.arm = fake_arm,
 	.disarm = fake_disarm,
+	.decide = fake_decide,
 	.flush = fake_flush,
 };
 
@@ -211,10 +225,11 @@ worker_main(void *arg)
 	while (!atomic_load(&stop)) {
 		uint32_t n = worker_turn(w, dp_live(w->ctl));
 
-		dp_quiescent(w->ctl, w->id);
+		worker_end_turn(w, n);
 		if (n == 0 && atomic_load(&may_sleep))
 			worker_idle(w, dp_live(w->ctl));
 	}
+	worker_end_turn(w, 0);
 	dp_offline(w->ctl, w->id);
 	return NULL;
 }
@@ -312,6 +327,8 @@ test_taken_away(void **state)
 		struct fakeport *f = &ports[random() % PORTS];
 		uint32_t k = (uint32_t)random() % PAIRS;
 
+		for (uint32_t j = 0; j < PORTS; j++)
+			atomic_store(&ports[j].rx[random() % PAIRS].frames, 1);
 		f->running[k] ^= true;
 		if (f->running[k])
 			atomic_store(&f->rx[k].taken, false);
@@ -666,6 +683,51 @@ test_arm_finds_frames(void **state)
 	pthread_create(&threads[0], NULL, worker_main, workers[0]);
 }
 
+/* This thread is the worker: one turn, in which @p f gets a frame. */
+static void
+turn_with(struct fakeq *f)
+{
+	atomic_store(&f->frames, 1);
+	assert_int_equal(worker_turn(workers[0], dp_live(&sw.dp)), 1);
+}
+
+/* Decisions to notify wait for the next frames, a few idle queues or a quiescent state. */
+static void
+test_decisions_wait(void **state)
+{
+	struct fakeq *first, *last;
+	const struct dp_worker *dw;
+
+	run_all();
+	sw_start(&sw, true);
+	atomic_store(&stop, true);
+	dp_wake(&sw.dp);
+	pthread_join(threads[0], NULL);
+	workers[0]->generation = 0; /* none is quiet */
+	dw = &dp_live(&sw.dp)->worker[0];
+	first = (struct fakeq *)dw->poll[0].q;
+	last = (struct fakeq *)dw->poll[dw->n - 1].q;
+	turn_with(last);
+	worker_end_turn(workers[0], 1);
+	assert_int_equal(last->decided, 0);
+	turn_with(first);
+	assert_int_equal(last->decided, 1);
+	assert_int_equal(first->decided, 1); /* after it came idle queues */
+	turn_with(last);
+	worker_end_turn(workers[0], 0);
+	assert_int_equal(last->decided, 2);
+	turn_with(last);
+	for (uint32_t i = 0; last->decided == 2; i++) {
+		assert_in_range(i, 0, 100);
+		worker_end_turn(workers[0], 1);
+	}
+	turn_with(last);
+	worker_end_turn(workers[0], 0);
+	assert_int_equal(last->decided, 4);
+	atomic_store(&stop, false);
+	pthread_create(&threads[0], NULL, worker_main, workers[0]);
+}
+
 static int
 setup(void **state)
 {
@@ -686,7 +748,7 @@ main(void)
 		POLLING(test_stats),           SLEEPY(test_wakes_on_notification),
 		SLEEPY(test_wakes_on_publish), SLEEPY(test_gone_queue_is_silent),
 		SLEEPY(test_common_event_fd),  SLEEPY(test_unwatchable_must_poll),
-		SLEEPY(test_arm_finds_frames),
+		SLEEPY(test_arm_finds_frames), SLEEPY(test_decisions_wait),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);
