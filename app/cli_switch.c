@@ -90,6 +90,26 @@ print_worker(struct cmd *c, uint32_t i, const struct dp_worker *polls)
 }
 
 static void
+print_stages(struct cmd *c, uint32_t i)
+{
+	static const char *const names[] = {
+		[STAGE_POLL] = "poll", [STAGE_RX] = "rx", [STAGE_LOOKUP] = "lookup",
+		[STAGE_COPY] = "copy", [STAGE_TX] = "tx", [STAGE_NOTIFY] = "notify",
+	};
+	const struct worker *w = c->app->worker[i];
+
+	static_assert(RTE_DIM(names) == STAGE_NUM, "every stage has a name");
+	if (!atomic_load(&w->timed))
+		return;
+	cmd_print(c, "Worker %u, cycles per frame:", i);
+	for (uint32_t s = 0; s < STAGE_NUM; s++)
+		cmd_print(c, " %s %.1f", names[s],
+			  w->stage_frames == 0 ? 0.0
+					       : (double)w->stage[s] / (double)w->stage_frames);
+	cmd_print(c, "\n");
+}
+
+static void
 cmd_show_worker(struct cmd *c)
 {
 	struct app *app = c->app;
@@ -98,6 +118,15 @@ cmd_show_worker(struct cmd *c)
 		  "Turns", "Busy", "Frames", "Cycles/pkt", "Sleeps", "Queues (port/queue)");
 	for (uint32_t i = 0; i < app->nworkers; i++)
 		print_worker(c, i, &dp_live(&app->sw.dp)->worker[i]);
+	for (uint32_t i = 0; i < app->nworkers; i++)
+		print_stages(c, i);
+}
+
+static void
+cmd_worker_stages(struct cmd *c)
+{
+	for (uint32_t i = 0; i < c->app->nworkers; i++)
+		worker_time(c->app->worker[i], strcmp(cmd_str(c, 3), "on") == 0);
 }
 
 /* --- settings --- */
@@ -281,6 +310,8 @@ static const struct cli_row rows[] = {
 	 "Show what a vhost port and its frontend agreed on, and what is in the way of traffic."},
 	{"show drops (port_id|all)", cmd_show_drops, "Show why frames were dropped."},
 	{"show worker", cmd_show_worker, "Show what each worker polls, and how busy it is."},
+	{"set worker stages (on|off)", cmd_worker_stages,
+	 "Account what workers spend their cycles on, from 0; \"show worker\" prints it."},
 };
 
 const struct cli_section cli_switching = {

@@ -105,10 +105,11 @@ struct pktq {
 	bool shared;       /* tx: several workers send here, take the lock */
 
 	/* [worker] */
-	bool undecided;      /* a decision whether to notify is due */
-	bool listed;         /* the worker knows that, see switch/late.h */
-	uint16_t held;       /* frames flush() has to send */
-	rte_spinlock_t lock; /* among workers only */
+	bool undecided;        /* a decision whether to notify is due */
+	bool listed;           /* the worker knows that, see switch/late.h */
+	uint16_t held;         /* frames flush() has to send */
+	rte_spinlock_t lock;   /* among workers only */
+	uint64_t *copy_cycles; /* tx() adds what it spent copying here; NULL: it takes no time */
 	struct pktq_stats stats;
 } __rte_cache_aligned;
 

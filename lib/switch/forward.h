@@ -25,6 +25,17 @@ struct fwd_flow {
 	uint16_t egress;
 };
 
+/** What a worker spends its cycles on, counted while worker.timed is set. */
+enum worker_stage {
+	STAGE_POLL,   /* looking at queues that have nothing */
+	STAGE_RX,     /* taking frames, and giving their buffers back */
+	STAGE_LOOKUP, /* deciding where they go */
+	STAGE_COPY,   /* headers and payload to the receiver's buffers */
+	STAGE_TX,     /* finding those buffers and publishing them */
+	STAGE_NOTIFY, /* interrupt decisions that were put off */
+	STAGE_NUM
+};
+
 /**
  * One poll-mode worker's private state. Zeroed and filled in by control, then touched by its worker
  * only.
@@ -47,6 +58,8 @@ struct worker {
 	/* counters for "show worker", relaxed readers */
 	uint64_t turns, busy_turns, frames, sleeps;
 	uint64_t busy_cycles; /* TSC cycles of turns that found frames */
+	atomic_bool timed;    /* [atomic] by control: account cycles by stage */
+	uint64_t stage[STAGE_NUM], stage_frames;
 	/* scratch, valid within one batch */
 	struct pkt_batch batch;
 	uint16_t egress[PKT_BATCH_MAX];
@@ -104,6 +117,12 @@ void forward_learn_queue(const struct dp_port *in, const struct pktq *rxq, struc
 #define FORWARD_QUIET_FROM 8   /* with no more queues than these, none does */
 #define FORWARD_QUIET_LOOK 8   /* quiet queues looked at in a turn that found nothing */
 #define FORWARD_QUIET_PAY 64   /* frames for which a turn looks at one quiet queue */
+
+/**
+ * Have @p w account its cycles by stage from now on, starting at 0, or not any
+ * more. Where nothing is accounted that costs a test per turn and per tx(). Control.
+ */
+void worker_time(struct worker *w, bool on);
 
 /**
  * One turn: poll every lively queue of the worker once, and some of the quiet ones, so that what

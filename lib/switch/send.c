@@ -3,6 +3,7 @@
  * From a forwarding mode to an egress queue: which queue, whether the receiver
  * takes the frame as it is, and the accounts.
  */
+#include <rte_cycles.h>
 #include <rte_spinlock.h>
 
 #include "pkt/offload.h"
@@ -13,6 +14,27 @@
 /* --- one queue --- */
 
 static void
+transmit_timed(struct worker *w, struct pktq *txq, struct pkt *const *pkts, uint16_t n)
+{
+	uint64_t copied = 0, start = rte_rdtsc();
+
+	txq->copy_cycles = &copied;
+	pktq_ops(txq)->tx(txq, pkts, n);
+	txq->copy_cycles = NULL;
+	w->stage[STAGE_COPY] += copied;
+	w->stage[STAGE_TX] += rte_rdtsc() - start - copied;
+}
+
+static void
+transmit_now(struct worker *w, struct pktq *txq, struct pkt *const *pkts, uint16_t n)
+{
+	if (unlikely(atomic_load_explicit(&w->timed, memory_order_relaxed)))
+		transmit_timed(w, txq, pkts, n);
+	else
+		pktq_ops(txq)->tx(txq, pkts, n);
+}
+
+static void
 transmit(struct worker *w, struct pktq *txq, struct pktq *rxq, struct pkt *const *pkts, uint16_t n)
 {
 	rxq->stats.offered += n;
@@ -20,10 +42,10 @@ transmit(struct worker *w, struct pktq *txq, struct pktq *rxq, struct pkt *const
 		watch_transmit(w, txq, pkts, n);
 	} else if (txq->shared) {
 		rte_spinlock_lock(&txq->lock);
-		pktq_ops(txq)->tx(txq, pkts, n);
+		transmit_now(w, txq, pkts, n);
 		rte_spinlock_unlock(&txq->lock);
 	} else {
-		pktq_ops(txq)->tx(txq, pkts, n);
+		transmit_now(w, txq, pkts, n);
 		late_note(w, txq);
 	}
 }

@@ -2,6 +2,9 @@
 /*
  * A worker's turn, and how it goes to sleep.
  */
+#include <string.h>
+
+#include <rte_cycles.h>
 #include <rte_prefetch.h>
 #include <rte_spinlock.h>
 
@@ -21,11 +24,43 @@ forward(struct worker *w, const struct dataplane *dp, const struct dp_poll *poll
 		poll->forward(w, dp, poll->port, poll->q, b);
 }
 
-static uint32_t
-poll_one(struct worker *w, const struct dataplane *dp, const struct dp_poll *poll)
+/** The cycles since the last one go to @p stage; nothing is left of it where @p timed is false. */
+static __rte_always_inline void
+stamp(struct worker *w, enum worker_stage stage, uint64_t *last, bool timed)
+{
+	uint64_t now;
+
+	if (!timed)
+		return;
+	now = rte_rdtsc();
+	w->stage[stage] += now - *last;
+	*last = now;
+}
+
+static uint64_t
+sending(const struct worker *w)
+{
+	return w->stage[STAGE_COPY] + w->stage[STAGE_TX];
+}
+
+static void
+forward_timed(struct worker *w, const struct dataplane *dp, const struct dp_poll *poll,
+	      uint64_t *last)
+{
+	uint64_t sent = sending(w);
+
+	w->stage_frames += w->batch.n;
+	forward(w, dp, poll);
+	stamp(w, STAGE_LOOKUP, last, true);
+	w->stage[STAGE_LOOKUP] -= sending(w) - sent;
+}
+
+static __rte_always_inline uint32_t
+poll_one(struct worker *w, const struct dataplane *dp, const struct dp_poll *poll, bool timed)
 {
 	/* loaded once: control may exchange ops between our rx() and rx_done() */
 	const struct pktq_ops *ops = pktq_ops(poll->q);
+	uint64_t last = timed ? rte_rdtsc() : 0;
 	uint32_t n;
 
 	if (unlikely(dp->mode->generate != NULL) && !poll->discard)
@@ -33,13 +68,19 @@ poll_one(struct worker *w, const struct dataplane *dp, const struct dp_poll *pol
 	if (unlikely(dp->mode->forward == NULL))
 		return 0;
 	n = ops->rx(poll->q, &w->batch);
+	stamp(w, n == 0 ? STAGE_POLL : STAGE_RX, &last, timed);
 	late_polled(w, n);
+	stamp(w, STAGE_NOTIFY, &last, timed);
 	if (n == 0)
 		return 0;
 	w->frames += w->batch.n; /* rx_done() empties it */
-	forward(w, dp, poll);
+	if (timed)
+		forward_timed(w, dp, poll, &last);
+	else
+		forward(w, dp, poll);
 	ops->rx_done(poll->q, &w->batch);
 	late_note(w, poll->q);
+	stamp(w, STAGE_RX, &last, timed);
 	return n;
 }
 
@@ -128,8 +169,8 @@ wake(struct worker *w, const struct dp_worker *dw, uint32_t i)
 	swap(dw->list, i, w->nlively++);
 }
 
-static uint32_t
-poll_lively(struct worker *w, const struct dataplane *dp)
+static __rte_always_inline uint32_t
+poll_lively(struct worker *w, const struct dataplane *dp, bool timed)
 {
 	struct dp_poll *list = dp->worker[w->id].list;
 	uint32_t total = 0;
@@ -139,7 +180,7 @@ poll_lively(struct worker *w, const struct dataplane *dp)
 
 		if (i + 1 < w->nlively)
 			rte_prefetch0(list[i + 1].q);
-		n = poll_one(w, dp, &list[i]);
+		n = poll_one(w, dp, &list[i], timed);
 		total += n;
 		if (likely(n != 0))
 			list[i].misses = 0;
@@ -163,7 +204,7 @@ quiet_looks(uint32_t n, uint32_t frames)
 	return RTE_MIN(looks, n);
 }
 
-static uint32_t
+static __rte_noinline uint32_t
 poll_quiet(struct worker *w, const struct dataplane *dp, uint32_t frames)
 {
 	const struct dp_worker *dw = &dp->worker[w->id];
@@ -176,12 +217,29 @@ poll_quiet(struct worker *w, const struct dataplane *dp, uint32_t frames)
 		if (i == dw->n)
 			break;
 		w->next_quiet = i + 1;
-		n = poll_one(w, dp, &dw->list[i]);
+		n = poll_one(w, dp, &dw->list[i], false);
 		if (n != 0)
 			wake(w, dw, i);
 		total += n;
 	}
 	return total;
+}
+
+/* The instance that accounts cycles. */
+static __rte_noinline uint32_t
+poll_lively_timed(struct worker *w, const struct dataplane *dp)
+{
+	return poll_lively(w, dp, true);
+}
+
+void
+worker_time(struct worker *w, bool on)
+{
+	atomic_store(&w->timed, false);
+	dp_grace(w->ctl);
+	memset(w->stage, 0, sizeof(w->stage));
+	w->stage_frames = 0;
+	atomic_store(&w->timed, on);
 }
 
 uint32_t
@@ -196,7 +254,10 @@ worker_turn(struct worker *w, const struct dataplane *dp)
 	if (unlikely(w->generation != dp->generation))
 		begin(w, dp);
 	w->batch.max = w->burst != 0 ? w->burst : PKT_BATCH_MAX;
-	total = poll_lively(w, dp);
+	if (unlikely(atomic_load_explicit(&w->timed, memory_order_relaxed)))
+		total = poll_lively_timed(w, dp);
+	else
+		total = poll_lively(w, dp, false);
 	if (unlikely(w->nlively < dw->n))
 		total += poll_quiet(w, dp, total);
 	for (uint32_t i = 0; i < dw->nflush; i++)

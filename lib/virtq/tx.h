@@ -10,6 +10,8 @@
 #ifndef VIRTQ_TX_H
 #define VIRTQ_TX_H
 
+#include <rte_cycles.h>
+
 #include "virtq/chain.h"
 #include "pkt/copy.h"
 #include "virtq/publish.h"
@@ -476,10 +478,13 @@ static __rte_always_inline uint16_t
 tx_frames(struct tx *t, struct pkt *const *pkts, uint16_t n)
 {
 	struct vq *vq = t->vq;
+	uint64_t start = 0;
 	enum vq_step r = VQ_OK;
 	uint16_t i;
 
 	tx_look_ahead(t, n);
+	if (unlikely(vq->q.copy_cycles != NULL))
+		start = rte_rdtsc();
 	for (i = 0; i < n; i++) {
 		if (tx_too_long(vq, pkts[i]))
 			pktq_drop(&vq->q, DROP_TX_TOO_BIG, 1);
@@ -489,6 +494,8 @@ tx_frames(struct tx *t, struct pkt *const *pkts, uint16_t n)
 		if (unlikely(r != VQ_OK))
 			break;
 	}
+	if (unlikely(start != 0))
+		*vq->q.copy_cycles += rte_rdtsc() - start;
 	tx_count(t);
 	if (unlikely(r == VQ_BROKEN)) {
 		pktq_drop(&t->vq->q, DROP_TX_BROKEN, n - i);
