@@ -77,7 +77,7 @@ struct cli_section {
 };
 
 extern const struct cli_section cli_control, cli_display, cli_config, cli_ports, cli_offload,
-	cli_switching, cli_limits, cli_mirrors, cli_states, cli_json, cli_dpdk;
+	cli_switching, cli_vlans, cli_limits, cli_mirrors, cli_states, cli_json, cli_dpdk;
 
 /* --- what handlers use --- */
 

@@ -13,9 +13,14 @@ static bool
 print_entry(const struct fdb_entry_info *e, void *arg)
 {
 	struct cmd *c = arg;
+	uint16_t domain, vlan;
+	char text[16] = "-";
 
-	cmd_print(c, RTE_ETHER_ADDR_PRT_FMT "  %6u  %5u  ", RTE_ETHER_ADDR_BYTES(&e->mac),
-		  e->domain, e->port);
+	vlan_of_fid(&c->app->sw, e->domain, &domain, &vlan);
+	if (vlan != 0)
+		snprintf(text, sizeof(text), "%u", vlan);
+	cmd_print(c, RTE_ETHER_ADDR_PRT_FMT "  %6u  %4s  %5u  ", RTE_ETHER_ADDR_BYTES(&e->mac),
+		  domain, text, e->port);
 	if (e->is_static)
 		cmd_print(c, "static\n");
 	else
@@ -30,7 +35,7 @@ cmd_show_fdb(struct cmd *c)
 
 	fdb_maintain(c->app->sw.fdb, ev_now_ns());
 	fdb_get_stats(c->app->sw.fdb, &s);
-	cmd_print(c, "MAC address        Domain   Port     Age  Moves\n");
+	cmd_print(c, "MAC address        Domain  VLAN   Port     Age  Moves\n");
 	fdb_walk(c->app->sw.fdb, print_entry, c);
 	cmd_print(c,
 		  "Entries: %" PRIu64 ", learned: %" PRIu64 ", aged: %" PRIu64 ", moved: %" PRIu64
@@ -199,10 +204,7 @@ cmd_port_domain(struct cmd *c)
 
 	if (p == NULL || p->domain == cmd_num(c, 4))
 		return;
-	p->domain = (uint16_t)cmd_num(c, 4);
-	sw_publish(&c->app->sw);
-	/* what was learned in the old domain is behind this port no more */
-	fdb_flush_port(c->app->sw.fdb, p->id, false);
+	report(c, port_set_domain(p, (uint16_t)cmd_num(c, 4)));
 }
 
 static void
@@ -269,12 +271,25 @@ port_running(const struct app *app, const struct port *p, FILE *out)
 		fprintf(out, "set port %u format %s\n", p->id, vdev_policy_name(policy));
 }
 
+struct running {
+	const struct app *app;
+	FILE *out;
+};
+
 static bool
 static_running(const struct fdb_entry_info *e, void *arg)
 {
-	if (e->is_static)
-		fprintf(arg, "fdb add " RTE_ETHER_ADDR_PRT_FMT " %u %u\n",
-			RTE_ETHER_ADDR_BYTES(&e->mac), e->domain, e->port);
+	const struct running *r = arg;
+	uint16_t domain, vlan;
+
+	if (!e->is_static)
+		return true;
+	vlan_of_fid(&r->app->sw, e->domain, &domain, &vlan);
+	fprintf(r->out, "fdb add " RTE_ETHER_ADDR_PRT_FMT " %u %u", RTE_ETHER_ADDR_BYTES(&e->mac),
+		domain, e->port);
+	if (vlan != 0)
+		fprintf(r->out, " vlan %u", vlan);
+	fputc('\n', r->out);
 	return true;
 }
 
@@ -286,7 +301,7 @@ switch_running(const struct app *app, FILE *out)
 	fprintf(out, "set fdb limit %u\nset fdb port-limit %u\nset fdb age %u\n", o->fdb_limit,
 		o->fdb_port_limit, o->fdb_age);
 	running_each_port(app, out, port_running);
-	fdb_walk(app->sw.fdb, static_running, out);
+	fdb_walk(app->sw.fdb, static_running, &(struct running){app, out});
 }
 
 static const struct cli_row rows[] = {

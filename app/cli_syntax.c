@@ -31,7 +31,7 @@ static const struct arg {
 	{"length", ARG_NUM, UINT16_MAX},
 	{"seconds", ARG_NUM, UINT32_MAX},
 	{"vlan_id", ARG_NUM, UINT16_MAX},
-	{"domain", ARG_NUM, UINT16_MAX},
+	{"domain", ARG_NUM, VLAN_DOMAINS - 1},
 	{"mask", ARG_NUM, UINT64_MAX},
 	{"XX:XX:XX:XX:XX:XX", ARG_MAC, 0},
 	{"mode", ARG_MODE, 0},

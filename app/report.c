@@ -248,18 +248,29 @@ report_fdb(const struct app *app)
 	return d;
 }
 
+struct entries {
+	const struct app *app;
+	json_t *list;
+};
+
 static bool
-add_entry(const struct fdb_entry_info *e, void *list)
+add_entry(const struct fdb_entry_info *e, void *arg)
 {
+	const struct entries *to = arg;
 	json_t *d = json_object();
+	uint16_t domain, vlan;
+
+	vlan_of_fid(&to->app->sw, e->domain, &domain, &vlan);
 
 	add_mac(d, "mac", &e->mac);
-	add(d, "domain", e->domain);
+	add(d, "domain", domain);
+	if (vlan != 0)
+		add(d, "vlan", vlan);
 	add(d, "port", e->port);
 	add(d, "static", e->is_static);
 	add(d, "age", e->age_s);
 	add(d, "moves", e->moves);
-	json_array_append_new(list, d);
+	json_array_append_new(to->list, d);
 	return true;
 }
 
@@ -268,7 +279,7 @@ report_fdb_entries(const struct app *app)
 {
 	json_t *d = report_fdb(app), *list = json_array();
 
-	fdb_walk(app->sw.fdb, add_entry, list);
+	fdb_walk(app->sw.fdb, add_entry, &(struct entries){app, list});
 	json_object_set_new(d, "addresses", list);
 	return d;
 }

@@ -35,6 +35,8 @@ void offload_running(const struct app *app, FILE *out);
 void switch_running(const struct app *app, FILE *out);
 /* cli_limit.c */
 void limits_running(const struct app *app, FILE *out);
+/* cli_vlan.c: behind domains, before addresses */
+void vlans_running(const struct app *app, FILE *out);
 /* cli_mirror.c */
 void mirrors_running(const struct app *app, FILE *out);
 /* cli_control.c: whether it forwards; after everything else */

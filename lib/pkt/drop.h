@@ -26,7 +26,7 @@
 	X(RX_BAD_SOURCE, "rx_bad_source", "source address is multicast or zero")              \
 	X(RX_SAME_PORT, "rx_same_port", "destination is behind the port it came from")        \
 	X(RX_NO_EGRESS, "rx_no_egress", "no port to send it to, or that port is not running") \
-	X(RX_VLAN, "rx_vlan", "VLAN is not allowed on the port")                              \
+	X(RX_VLAN, "rx_vlan", "VLAN is not one of the port's, or the frame has two tags")     \
 	X(RX_RATE, "rx_rate", "over the port's rate limit")                                   \
 	X(RX_STORM, "rx_storm", "over the port's broadcast-storm limit")                      \
 	X(RX_LOCKED, "rx_locked", "source address is not the one the port is locked to")      \
@@ -38,8 +38,6 @@
 	X(TX_BAD_CHAIN, "tx_bad_chain", "receiver's buffer is malformed")                     \
 	X(TX_BROKEN, "tx_broken", "receiver's ring is broken")                                \
 	X(TX_IOTLB, "tx_iotlb", "too many frames wait for an IOMMU translation")              \
-	X(TX_VLAN, "tx_vlan", "VLAN is not allowed on the egress port")                       \
-	X(TX_RATE, "tx_rate", "over the egress port's rate limit")                            \
 	X(TX_NO_MEMORY, "tx_no_memory", "no mbuf for the copy")                               \
 	X(TX_OFFLOAD, "tx_offload", "device cannot finish the frame's checksum or segmentation")
 

@@ -34,6 +34,7 @@
 
 struct capture;
 struct dataplane;
+struct dp_vlan;
 struct fdb;
 struct limiter;
 struct worker;
@@ -61,6 +62,7 @@ struct dp_port {
 	struct pktq **rx;        /* nrx */
 	struct pktq **tx;        /* ntx, enabled ones only, ascending by queue pair */
 	struct dp_flows *flows;  /* ntx > 1; owned by the port, outlives snapshots */
+	struct dp_vlan *vlan;    /* NULL: in no VLAN; owned by the port, too */
 	struct limiter *limiter; /* of what comes in, NULL: none; owned by the port, too */
 	struct watch_queues *bursts;  /* NULL: not counted; owned by the port, too */
 	struct capture *capture;      /* gets copies of all frames; NULL: none */
@@ -106,6 +108,7 @@ struct fwd_mode {
 	const char *name;
 	dp_forward_fn forward;   /* NULL: received frames stay in the rings */
 	dp_generate_fn generate; /* NULL: makes no frames of its own */
+	dp_forward_fn vlan;      /* forward for ports that have VLANs; NULL: as for all */
 };
 
 #define FWD_GEN_SEGS_MAX 8

@@ -14,10 +14,8 @@
 
 #include "switch/fdb.h"
 #include "switch/group.h"
+#include "switch/modes.h"
 
-/* Verdicts beside port ids. */
-#define EGRESS_FLOOD FDB_PORT_NONE
-#define EGRESS_BAD_SOURCE DP_PORTS_MAX
 static_assert(EGRESS_BAD_SOURCE < FORWARD_KEYS, "verdicts that can be grouped have a key");
 
 /** Destination and source of a frame as two words. */
@@ -44,10 +42,17 @@ flow_slot(struct macs m)
 	return (uint32_t)(h >> 32) % FORWARD_FLOWS;
 }
 
-static inline uint32_t
-from_word(const struct dp_port *in)
+/* A frame's domain: the port's, unless each frame has its own. */
+static __rte_always_inline uint16_t
+domain_of(const struct dp_port *in, const uint16_t *domain, uint16_t i)
 {
-	return in->id | (uint32_t)in->domain << 16;
+	return domain != NULL ? domain[i] : in->domain;
+}
+
+static inline uint32_t
+from_word(const struct dp_port *in, uint16_t domain)
+{
+	return in->id | (uint32_t)domain << 16;
 }
 
 /* --- where to --- */
@@ -55,14 +60,16 @@ from_word(const struct dp_port *in)
 /* The frames the flow table does not know: learn their sources, look up their destinations. */
 static __rte_noinline void
 resolve(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
-	const struct pkt_batch *batch, const uint8_t *miss, uint16_t n, uint32_t epoch)
+	const struct pkt_batch *batch, const uint16_t *domain, const uint8_t *miss, uint16_t n)
 {
 	fdb_key src[PKT_BATCH_MAX], dst[PKT_BATCH_MAX];
 	uint16_t port[PKT_BATCH_MAX];
+	uint32_t epoch = fdb_epoch(dp->fdb); /* before the lookup */
 	uint16_t i = 0, nsrc = 0;
 
 	do {
-		dst[i] = fdb_key_make(&batch->pkt[miss[i]].eth.dst_addr, in->domain);
+		dst[i] = fdb_key_make(&batch->pkt[miss[i]].eth.dst_addr,
+				      domain_of(in, domain, miss[i]));
 	} while (++i < n);
 	/* a group address is in no entry, so it floods like an unknown one - link-local
 	 * groups (01:80:c2:00:00:0x) too: between guests LLDP and STP are useful, and
@@ -70,17 +77,18 @@ resolve(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
 	fdb_lookup(dp->fdb, dst, n, port);
 	for (i = 0; i < n; i++) {
 		const struct pkt *p = &batch->pkt[miss[i]];
+		uint16_t d = domain_of(in, domain, miss[i]);
 		struct macs m = load_macs(p);
 
 		if (rte_is_valid_assigned_ether_addr(&p->eth.src_addr))
-			src[nsrc++] = fdb_key_make(&p->eth.src_addr, in->domain);
+			src[nsrc++] = fdb_key_make(&p->eth.src_addr, d);
 		else
 			port[i] = EGRESS_BAD_SOURCE;
 		w->egress[miss[i]] = port[i];
 		w->flow[flow_slot(m)] = (struct fwd_flow){
 			.macs = m.lo,
 			.macs2 = m.hi,
-			.from = from_word(in),
+			.from = from_word(in, d),
 			.epoch = epoch,
 			.egress = port[i],
 		};
@@ -88,12 +96,12 @@ resolve(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
 	fdb_seen(dp->fdb, w->id, src, nsrc, in->id);
 }
 
-/* Fill in w->egress. */
-static void
+/* Fill in w->egress. @p domain: each frame's, or NULL. */
+static __rte_always_inline void
 decide(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
-       const struct pkt_batch *batch)
+       const struct pkt_batch *batch, const uint16_t *domain)
 {
-	uint32_t epoch = fdb_epoch(dp->fdb), from = from_word(in);
+	uint32_t epoch = fdb_epoch(dp->fdb), from = from_word(in, in->domain);
 	struct macs last = {0};
 	uint16_t egress = EGRESS_FLOOD, nmiss = 0;
 	uint8_t miss[PKT_BATCH_MAX];
@@ -102,6 +110,10 @@ decide(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
 	for (uint16_t i = 0; i < batch->n; i++) {
 		struct macs m = load_macs(&batch->pkt[i]);
 
+		if (domain != NULL) {
+			known &= from == from_word(in, domain[i]);
+			from = from_word(in, domain[i]);
+		}
 		if (unlikely(!known || m.lo != last.lo || m.hi != last.hi)) {
 			const struct fwd_flow *f = &w->flow[flow_slot(m)];
 
@@ -115,7 +127,14 @@ decide(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
 			miss[nmiss++] = (uint8_t)i;
 	}
 	if (unlikely(nmiss != 0))
-		resolve(w, dp, in, batch, miss, nmiss, epoch);
+		resolve(w, dp, in, batch, domain, miss, nmiss);
+}
+
+void
+forward_decide(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
+	       const struct pkt_batch *batch, const uint16_t *domain)
+{
+	decide(w, dp, in, batch, domain);
 }
 
 /* --- and away --- */
@@ -215,7 +234,7 @@ forward_switch(struct worker *w, const struct dataplane *dp, const struct dp_por
 
 	if (in->flows != NULL)
 		forward_learn_queue(in, rxq, batch);
-	decide(w, dp, in, batch);
+	decide(w, dp, in, batch, NULL);
 	for (uint16_t i = 0; i < n; i++) {
 		pkts[i] = &batch->pkt[i];
 		differ |= w->egress[i] ^ w->egress[0];

@@ -7,6 +7,7 @@
 
 #include "pkt/hdrs.h"
 #include "switch/dataplane.h"
+#include "switch/vlan.h"
 
 struct rte_mempool;
 
@@ -67,6 +68,7 @@ struct worker {
 	struct pkt *list[PKT_BATCH_MAX];   /* of a forwarding mode */
 	struct pkt *q_list[PKT_BATCH_MAX]; /* of forward_send(): frames for one of several queues */
 	struct pkt_hdrs hdrs[PKT_BATCH_MAX]; /* of modes that rewrite or make headers */
+	struct vlan_scratch vlan;
 	struct pkt soft[FORWARD_SEGMENTS_MAX];
 	struct pkt_seg soft_segs[2 * FORWARD_SEGMENTS_MAX];
 } __rte_cache_aligned;

@@ -15,6 +15,12 @@ ingress_discard(struct worker *w, const struct dataplane *dp, const struct dp_po
 	pktq_drop(rxq, DROP_RX_DISABLED, batch->n);
 }
 
+static dp_forward_fn
+mode_of(const struct dataplane *dp, const struct dp_port *in)
+{
+	return in->vlan != NULL && dp->mode->vlan != NULL ? dp->mode->vlan : dp->mode->forward;
+}
+
 static void
 ingress_checked(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
 		struct pktq *rxq, struct pkt_batch *batch)
@@ -24,7 +30,7 @@ ingress_checked(struct worker *w, const struct dataplane *dp, const struct dp_po
 	if (in->limiter != NULL)
 		limiter_apply(in->limiter, rxq, batch);
 	if (likely(batch->n != 0))
-		dp->mode->forward(w, dp, in, rxq, batch);
+		mode_of(dp, in)(w, dp, in, rxq, batch);
 }
 
 dp_forward_fn
@@ -34,5 +40,5 @@ ingress_forward(const struct dataplane *dp, const struct dp_port *in, bool disca
 		return ingress_discard;
 	if (in->limiter != NULL || in->copied)
 		return ingress_checked;
-	return dp->mode != NULL ? dp->mode->forward : NULL;
+	return dp->mode != NULL ? mode_of(dp, in) : NULL;
 }

@@ -12,7 +12,7 @@
  * by source there and drops, as rxonly does.
  */
 const struct fwd_mode fwd_modes[] = {
-	{"switch", forward_switch, NULL},
+	{"switch", forward_switch, NULL, forward_vlan},
 	{"io", forward_io, NULL},
 	{"mac", forward_mac, NULL},
 	{"macswap", forward_macswap, NULL},
@@ -24,7 +24,7 @@ const struct fwd_mode fwd_modes[] = {
 	{"noisy", forward_io, NULL},
 	{"5tswap", forward_5tswap, NULL},
 	{"shared-rxq", forward_rxonly, NULL},
-	{NULL, NULL, NULL},
+	{NULL},
 };
 
 const struct fwd_mode *

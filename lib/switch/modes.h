@@ -10,7 +10,20 @@
 #ifndef SWITCH_MODES_H
 #define SWITCH_MODES_H
 
+#include "switch/fdb.h"
 #include "switch/forward.h"
+
+/* Verdicts of forward_decide() beside port ids. */
+#define EGRESS_FLOOD FDB_PORT_NONE
+#define EGRESS_BAD_SOURCE DP_PORTS_MAX
+
+/* forward.c: where each frame goes, to w->egress; @p domain: of each, instead of the port's */
+void forward_decide(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
+		    const struct pkt_batch *batch, const uint16_t *domain);
+
+/* vlan.c */
+void forward_vlan(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
+		  struct pktq *rxq, struct pkt_batch *batch);
 
 /* wire.c */
 void forward_io(struct worker *w, const struct dataplane *dp, const struct dp_port *in,

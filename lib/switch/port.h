@@ -21,6 +21,7 @@
 #include "switch/dataplane.h"
 #include "switch/fdb.h"
 #include "switch/limit.h"
+#include "switch/vlan.h"
 
 struct port;
 struct sw;
@@ -94,6 +95,8 @@ struct port {
 	struct rte_ether_addr mac;
 	struct rte_ether_addr eth_peer; /* destination that mode "mac" writes */
 	struct dp_flows *flows;         /* made when the port has more than one tx queue */
+	struct vlan_config vlan;        /* as set; port_set_vlan() */
+	struct dp_vlan *vlans;          /* while it is on */
 	struct limits limits;           /* as set; port_set_limits() */
 	struct limiter *limiter;        /* while any is set */
 	struct watch_queues *bursts;    /* made when they are to be counted */
@@ -147,7 +150,8 @@ struct sw {
 	uint64_t generation;
 	struct capture *capture; /* NULL: none is running */
 	struct sw_capture captured;
-	struct dataplane *spare; /* an empty snapshot, should memory run out */
+	struct vlan_table *vlans; /* made when first needed */
+	struct dataplane *spare;  /* an empty snapshot, should memory run out */
 };
 
 /** 0 or -errno. @p fdb_cfg->qsbr and workers are filled in. */
@@ -179,7 +183,7 @@ void sw_start(struct sw *s, bool on);
 /**
  * Flood a frame as if it had come in at @p from, and learn its source there
  * (inject.c). Takes @p m, one segment without offloads. Forwarding pauses for
- * two grace periods. False: not forwarding, or @p from has no running queue.
+ * two grace periods. False: not forwarding, or @p from has no running queue or no native VLAN.
  */
 bool sw_inject(struct sw *s, struct port *from, struct rte_mbuf *m);
 

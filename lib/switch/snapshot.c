@@ -290,7 +290,8 @@ fill_port(struct build *b, uint16_t m)
 
 	ask_port(b, p);
 	dport->id = p->id;
-	dport->domain = p->domain;
+	dport->domain = p->vlans != NULL ? VLAN_FID_NONE : p->domain;
+	dport->vlan = p->vlans;
 	dport->isolated = p->isolated;
 	dport->keep_macs = p->keep_macs;
 	dport->mac = p->mac;

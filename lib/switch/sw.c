@@ -53,6 +53,7 @@ sw_fini(struct sw *s)
 	free(s->spare);
 	watch_log_free(s->watch.log);
 	fdb_free(s->fdb);
+	vlan_table_free(s->vlans);
 	dp_ctl_fini(&s->dp);
 	memset(s, 0, sizeof(*s));
 }
@@ -101,6 +102,7 @@ sw_port_remove(struct sw *s, struct port *p)
 	uint16_t id = p->id;
 	struct dp_flows *flows = p->flows;
 	struct limiter *limiter = p->limiter;
+	struct dp_vlan *vlans = p->vlans;
 	struct watch_queues *bursts = p->bursts;
 
 	p->started = false;
@@ -115,6 +117,7 @@ sw_port_remove(struct sw *s, struct port *p)
 	p->ops->close(p);
 	free(flows);
 	limiter_free(limiter);
+	free(vlans);
 	free(bursts);
 }
 

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* VLANs of ports. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "app.h"
+#include "running.h"
+
+static void
+set(struct cmd *c, struct port *p, const struct vlan_config *v)
+{
+	int ret = memcmp(v, &p->vlan, sizeof(*v)) != 0 ? port_set_vlan(p, v) : 0;
+
+	if (ret == 0)
+		return;
+	cmd_print(c, "Refused: %s\n", strerror(-ret));
+	c->failed = true;
+}
+
+/* --- lists of VLANs: "1,5,10-20" --- */
+
+static bool
+parse_id(const char *text, char **end, unsigned long *id)
+{
+	*id = strtoul(text, end, 10);
+	return *end != text && *text != '-' && *id >= 1 && *id <= VLAN_ID_MAX;
+}
+
+static bool
+parse_ids(const char *text, struct vlan_config *v)
+{
+	unsigned long first, last;
+	char *end;
+
+	for (;; text = end + 1) {
+		if (!parse_id(text, &end, &first))
+			return false;
+		last = first;
+		if (*end == '-' && (!parse_id(end + 1, &end, &last) || last < first))
+			return false;
+		for (; first <= last; first++)
+			vlan_allow(v, (uint16_t)first);
+		if (*end == '\0')
+			return true;
+		if (*end != ',')
+			return false;
+	}
+}
+
+/* The next range of VLANs from *first on. False: there is none. */
+static bool
+next_range(const struct vlan_config *v, uint16_t *first, uint16_t *last)
+{
+	while (*first <= VLAN_ID_MAX && !vlan_is_allowed(v, *first))
+		(*first)++;
+	*last = *first;
+	while (*last < VLAN_ID_MAX && vlan_is_allowed(v, *last + 1))
+		(*last)++;
+	return *first <= VLAN_ID_MAX;
+}
+
+static void
+print_ids(const struct vlan_config *v, FILE *out)
+{
+	const char *sep = "";
+	uint16_t last;
+
+	for (uint16_t first = 1; next_range(v, &first, &last); first = last + 1) {
+		fprintf(out, "%s%u", sep, first);
+		if (last != first)
+			fprintf(out, "-%u", last);
+		sep = ",";
+	}
+}
+
+/* --- settings --- */
+
+static void
+cmd_access(struct cmd *c)
+{
+	const struct vlan_config v = {
+		.on = true,
+		.access = true,
+		.native = (uint16_t)cmd_num(c, 5),
+	};
+	struct port *p = cmd_port(c, 2);
+
+	if (p != NULL)
+		set(c, p, &v);
+}
+
+static void
+cmd_trunk(struct cmd *c)
+{
+	struct port *p = cmd_port(c, 2);
+	struct vlan_config v = {.on = true};
+
+	if (p == NULL)
+		return;
+	if (p->vlan.on && !p->vlan.access)
+		v.native = p->vlan.native;
+	if (!parse_ids(cmd_str(c, 5), &v)) {
+		cmd_print(c, "'%s' is no list of VLANs from 1 to %d\n", cmd_str(c, 5), VLAN_ID_MAX);
+		c->failed = true;
+		return;
+	}
+	set(c, p, &v);
+}
+
+static void
+set_native(struct cmd *c, uint64_t id)
+{
+	struct port *p = cmd_port(c, 2);
+	struct vlan_config v;
+
+	if (p == NULL)
+		return;
+	v = p->vlan;
+	if (!v.on || v.access) {
+		cmd_print(c, "Port %u is not a trunk\n", p->id);
+		c->failed = true;
+		return;
+	}
+	v.native = (uint16_t)id;
+	set(c, p, &v);
+}
+
+static void
+cmd_native(struct cmd *c)
+{
+	set_native(c, cmd_num(c, 5));
+}
+
+static void
+cmd_native_off(struct cmd *c)
+{
+	set_native(c, 0);
+}
+
+static void
+cmd_off(struct cmd *c)
+{
+	const struct vlan_config off = {.on = false};
+	struct port *p = cmd_port(c, 2);
+
+	if (p != NULL)
+		set(c, p, &off);
+}
+
+/* --- pinned addresses --- */
+
+/* The number of the VLAN a command names; false after saying why there is none. */
+static bool
+fid_named(struct cmd *c, unsigned int domain, unsigned int id, uint16_t *fid)
+{
+	int ret =
+		vlan_fid(&c->app->sw, (uint16_t)cmd_num(c, domain), (uint16_t)cmd_num(c, id), fid);
+
+	if (ret < 0)
+		cmd_print(c, "Refused: %s\n", strerror(-ret));
+	c->failed = ret < 0;
+	return ret == 0;
+}
+
+static void
+done(struct cmd *c, int ret)
+{
+	if (ret < 0)
+		cmd_print(c, "Refused: %s\n", strerror(-ret));
+	c->failed = ret < 0;
+}
+
+static void
+cmd_fdb_add(struct cmd *c)
+{
+	const struct port *p = cmd_port(c, 4);
+	uint16_t fid;
+
+	if (p != NULL && fid_named(c, 3, 6, &fid))
+		done(c, fdb_add_static(c->app->sw.fdb, &c->words->w[2].mac, fid, p->id));
+}
+
+static void
+cmd_fdb_del(struct cmd *c)
+{
+	uint16_t fid;
+
+	if (fid_named(c, 3, 5, &fid))
+		done(c, fdb_del(c->app->sw.fdb, &c->words->w[2].mac, fid));
+}
+
+/* --- show --- */
+
+static void
+show_vlan(struct cmd *c, struct port *p)
+{
+	const struct vlan_config *v = &p->vlan;
+
+	if (!v->on)
+		return;
+	cmd_print(c, "%-4u  %-6u  ", p->id, p->domain);
+	if (v->access) {
+		cmd_print(c, "%-6s  %u\n", "access", v->native);
+		return;
+	}
+	cmd_print(c, "%-6s  ", "trunk");
+	print_ids(v, c->out);
+	if (v->native != 0)
+		cmd_print(c, ", %u untagged", v->native);
+	cmd_print(c, "\n");
+}
+
+static void
+cmd_show_vlan(struct cmd *c)
+{
+	cmd_print(c, "Port  Domain  Kind    VLANs\n");
+	for (uint16_t id = 0; id < c->app->sw.nports; id++)
+		if (c->app->sw.port[id] != NULL)
+			show_vlan(c, c->app->sw.port[id]);
+}
+
+/* --- show config --- */
+
+static void
+port_vlans_running(const struct app *app, const struct port *p, FILE *out)
+{
+	const struct vlan_config *v = &p->vlan;
+
+	if (v->on && v->access)
+		fprintf(out, "set port %u vlan access %u\n", p->id, v->native);
+	if (!v->on || v->access)
+		return;
+	fprintf(out, "set port %u vlan trunk ", p->id);
+	print_ids(v, out);
+	fputc('\n', out);
+	if (v->native != 0)
+		fprintf(out, "set port %u vlan native %u\n", p->id, v->native);
+}
+
+void
+vlans_running(const struct app *app, FILE *out)
+{
+	running_each_port(app, out, port_vlans_running);
+}
+
+static const struct cli_row rows[] = {
+	{"set port (port_id) vlan access (vlan_id)", cmd_access,
+	 "Make a port an access port: it sends and receives without tags and is in this VLAN of "
+	 "its domain; frames with a tag are dropped (rx_vlan)."},
+	{"set port (port_id) vlan trunk (x[,y]*)", cmd_trunk,
+	 "Make a port a trunk of these VLANs, with tags: 1,5,10-20. Frames of others, and frames "
+	 "with two tags, are dropped (rx_vlan)."},
+	{"set port (port_id) vlan native (vlan_id)", cmd_native,
+	 "Have a trunk send and receive the frames of a VLAN without a tag."},
+	{"set port (port_id) vlan native off", cmd_native_off,
+	 "Have a trunk drop frames without a tag."},
+	{"set port (port_id) vlan off", cmd_off,
+	 "Remove a port's VLAN settings. It exchanges frames, whatever their tags, with the ports "
+	 "of its domain that have none either."},
+	{"fdb add (XX:XX:XX:XX:XX:XX) (domain) (port_id) vlan (vlan_id)", cmd_fdb_add,
+	 "Pin an address to a port in a VLAN."},
+	{"fdb del (XX:XX:XX:XX:XX:XX) (domain) vlan (vlan_id)", cmd_fdb_del,
+	 "Forget an address in a VLAN."},
+	{"show vlan", cmd_show_vlan, "Show the ports that have VLANs."},
+};
+
+const struct cli_section cli_vlans = {
+	.name = "vlan",
+	.title = "VLANs:",
+	.summary = "Access ports and trunks.",
+	.rows = rows,
+	.n = RTE_DIM(rows),
+};

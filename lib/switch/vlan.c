@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The learning switch for ports that have VLANs. Decisions are made and
+ * remembered as for others (forward.c); the domain is the frame's.
+ */
+#include "switch/vlan.h"
+
+#include <rte_byteorder.h>
+
+#include "switch/modes.h"
+
+#define TCI_ID_MASK 0x0fff
+
+static bool
+is_tag(rte_be16_t type)
+{
+	return type == RTE_BE16(RTE_ETHER_TYPE_VLAN) || type == RTE_BE16(RTE_ETHER_TYPE_QINQ);
+}
+
+/* --- what comes in --- */
+
+/*
+ * The tag of a frame, which has none afterwards. A tag behind the tag is
+ * refused: on another port's native VLAN it would be taken for the only one.
+ */
+static bool
+take_tag(const struct dp_vlan *v, struct pkt *p, uint16_t *tci)
+{
+	*tci = v->native;
+	if (likely(!is_tag(p->eth.ether_type)))
+		return true;
+	if (p->eth.ether_type != RTE_BE16(RTE_ETHER_TYPE_VLAN) || !vlan_pop(p, tci) ||
+	    is_tag(p->eth.ether_type))
+		return false;
+	if ((*tci & TCI_ID_MASK) != 0)
+		return !v->access;
+	*tci |= v->native; /* only a priority */
+	return true;
+}
+
+/* Find out each frame's VLAN; those of none that the port has are dropped. */
+static void
+classify(struct vlan_scratch *s, const struct dp_vlan *v, struct pktq *rxq, struct pkt_batch *b)
+{
+	uint16_t n = 0;
+
+	for (uint16_t i = 0; i < b->n; i++) {
+		struct pkt *p = &b->pkt[i];
+		uint16_t tci, fid;
+
+		fid = take_tag(v, p, &tci) ? v->fid[tci & TCI_ID_MASK] : 0;
+		if (unlikely(fid == 0)) {
+			pktq_drop(rxq, DROP_RX_VLAN, 1);
+			continue;
+		}
+		s->fid[n] = fid;
+		s->tci[n] = tci;
+		if (n != i)
+			b->pkt[n] = *p;
+		n++;
+	}
+	b->n = n;
+	s->tagged = 0;
+}
+
+/* --- what goes out --- */
+
+/** Frames of one batch with the same destination and VLAN: from to to - 1. */
+struct run {
+	const struct dp_port *in;
+	struct pktq *rxq;
+	uint16_t from, to;
+	uint16_t id, fid;
+};
+
+static bool
+is_member(const struct run *r, const struct dp_port *out)
+{
+	return out->vlan != NULL && out->vlan->fid[r->id] == r->fid &&
+	       !(r->in->isolated && out->isolated);
+}
+
+/* The view of frame @p i with its tag, made once for all receivers. */
+static struct pkt *
+tagged(struct worker *w, uint16_t i)
+{
+	struct vlan_scratch *s = &w->vlan;
+
+	if ((s->tagged >> i & 1) == 0 &&
+	    !vlan_push(&s->view[i], &w->batch.pkt[i], s->header[i], s->tci[i], &w->batch))
+		return NULL;
+	s->tagged |= UINT64_C(1) << i;
+	return &s->view[i];
+}
+
+static void
+send(struct worker *w, const struct run *r, const struct dp_port *out)
+{
+	bool untagged = out->vlan->native == r->id;
+	uint16_t n = 0;
+
+	for (uint16_t i = r->from; i < r->to; i++) {
+		struct pkt *p = untagged ? &w->batch.pkt[i] : tagged(w, i);
+
+		if (likely(p != NULL))
+			w->list[n++] = p;
+		else
+			pktq_drop(r->rxq, DROP_RX_NO_MEMORY, 1);
+	}
+	if (n != 0)
+		forward_send(w, out, r->rxq, w->list, n);
+}
+
+static void
+flood(struct worker *w, const struct dataplane *dp, const struct run *r)
+{
+	uint16_t n = (uint16_t)(r->to - r->from);
+	uint32_t copies = 0;
+
+	for (uint16_t i = 0; i < dp->nports; i++) {
+		if (dp->ports[i] == r->in || !is_member(r, dp->ports[i]))
+			continue;
+		send(w, r, dp->ports[i]);
+		copies++;
+	}
+	if (copies == 0)
+		pktq_drop(r->rxq, DROP_RX_NO_EGRESS, n);
+	else
+		r->rxq->stats.replicated += (uint64_t)(copies - 1) * n;
+}
+
+static void
+unicast(struct worker *w, const struct dataplane *dp, const struct run *r, uint16_t egress)
+{
+	enum drop_reason why = DROP_RX_NO_EGRESS;
+	const struct dp_port *out = NULL;
+
+	if (unlikely(egress == EGRESS_BAD_SOURCE))
+		why = DROP_RX_BAD_SOURCE;
+	else if (unlikely(egress == r->in->id))
+		why = DROP_RX_SAME_PORT;
+	else
+		out = dp->by_id[egress];
+	if (unlikely(out == NULL || !is_member(r, out)))
+		pktq_drop(r->rxq, why, r->to - r->from);
+	else
+		send(w, r, out);
+}
+
+void
+forward_vlan(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
+	     struct pktq *rxq, struct pkt_batch *batch)
+{
+	struct vlan_scratch *s = &w->vlan;
+	struct run r = {.in = in, .rxq = rxq};
+
+	classify(s, in->vlan, rxq, batch);
+	if (in->flows != NULL)
+		forward_learn_queue(in, rxq, batch);
+	forward_decide(w, dp, in, batch, s->fid);
+	for (; r.from < batch->n; r.from = r.to) {
+		uint16_t egress = w->egress[r.from];
+
+		r.fid = s->fid[r.from];
+		r.id = s->tci[r.from] & TCI_ID_MASK;
+		for (r.to = r.from + 1; r.to < batch->n; r.to++)
+			if (w->egress[r.to] != egress || s->fid[r.to] != r.fid)
+				break;
+		if (egress == EGRESS_FLOOD)
+			flood(w, dp, &r);
+		else
+			unicast(w, dp, &r, egress);
+	}
+}
