@@ -87,7 +87,7 @@ struct pktq_stats {
 	uint64_t notified;                 /* interrupts or kicks sent */
 	uint64_t bad_ip_csum, bad_l4_csum; /* rx: found by mode csum */
 	uint64_t drop[DROP_NUM];
-} __rte_cache_aligned;
+};
 
 struct pktq {
 	/* [atomic] control swaps it, then waits a grace period */
@@ -110,7 +110,7 @@ struct pktq {
 	uint16_t held;         /* frames flush() has to send */
 	rte_spinlock_t lock;   /* among workers only */
 	uint64_t *copy_cycles; /* tx() adds what it spent copying here; NULL: it takes no time */
-	struct pktq_stats stats;
+	struct pktq_stats stats __rte_cache_aligned; /* here only: copies lie anywhere */
 } __rte_cache_aligned;
 
 static inline const struct pktq_ops *
