@@ -131,10 +131,11 @@ allocate(struct build *b)
 
 /* --- workers --- */
 
+/* Never 0: there is no data plane without workers. */
 static uint32_t
 active_workers(const struct sw *s)
 {
-	return s->nactive != 0 ? s->nactive : s->dp.nworkers;
+	return s->nactive != 0 ? s->nactive : RTE_MAX(s->dp.nworkers, 1u);
 }
 
 static uint8_t

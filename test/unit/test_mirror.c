@@ -17,6 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <bsd/string.h>
+
 #include <rte_mbuf.h>
 
 #include "base/ev.h"
@@ -252,7 +254,7 @@ start(uint16_t port, uint32_t snaplen, uint64_t count)
 {
 	struct sw_capture cfg = {.port = port, .snaplen = snaplen, .count = count};
 
-	strcpy(cfg.path, path);
+	strlcpy(cfg.path, path, sizeof(cfg.path));
 	assert_int_equal(sw_capture_start(&fake_sw, &cfg), 0);
 	assert_int_equal(sw_capture_start(&fake_sw, &cfg), -EBUSY);
 }
