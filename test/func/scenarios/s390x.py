@@ -10,13 +10,18 @@ from harness.process import Failure, wait_for
 from .base import Link, Scenario
 from .pair import KINDS
 
-X86_KINDS = {kind: KINDS[kind] for kind in ("split", "packed", "legacy", "notso")}
+X86_KINDS = {kind: KINDS[kind] for kind in ("split", "packed", "split.nomrg", "split.mq", "legacy",
+                                            "notso")}
 # max_revision=0: the guest gets no further than the legacy interface
+LEGACY, MODERN = {"max_revision": 0}, {"max_revision": 2}
+# kind: device options, queue pairs
 S390X_KINDS = {
-    "legacy": {"max_revision": 0},
-    "legacy.nomrg": {"max_revision": 0, "mrg_rxbuf": "off"},
-    "modern": {"max_revision": 2},
-    "packed": {"max_revision": 2, "packed": "on"},
+    "legacy": (LEGACY, 1),
+    "legacy.nomrg": (LEGACY | {"mrg_rxbuf": "off"}, 1),
+    "modern": (MODERN, 1),
+    "packed": (MODERN | {"packed": "on"}, 1),
+    "modern.nomrg": (MODERN | {"mrg_rxbuf": "off"}, 1),
+    "modern.mq": (MODERN, 2),
 }
 VERSION_1 = 32
 REFUSAL = "vhost-user trying to send unhandled ioctl"
@@ -26,7 +31,9 @@ class S390x(Scenario):
     """Two s390x guests and an x86 one, a card of each kind, everything to everything that differs."""
 
     PAIRS = (
-        [("modern", "x86.split"), ("packed", "x86.packed"), ("modern", "s390x.legacy")]
+        [("modern", "x86.split"), ("packed", "x86.packed"), ("modern.nomrg", "x86.split.nomrg"),
+         ("modern.mq", "x86.split.mq"), ("modern", "x86.notso"), ("modern", "x86.legacy"),
+         ("modern", "s390x.legacy")]
         + [(legacy, peer) for legacy in ("legacy", "legacy.nomrg")
            for peer in (f"s390x.{legacy}", "x86.split", "x86.packed", "x86.legacy", "x86.notso")])
 
@@ -39,15 +46,15 @@ class S390x(Scenario):
         self.ends = {}
         ports, guests = [], []
         for number, (name, arch, kinds) in enumerate((
-                ("s", "s390x", {k: (o, 1) for k, o in S390X_KINDS.items()}),
-                ("s2", "s390x", {k: (S390X_KINDS[k], 1) for k in ("legacy", "legacy.nomrg")}),
+                ("s", "s390x", S390X_KINDS),
+                ("s2", "s390x", {k: S390X_KINDS[k] for k in ("legacy", "legacy.nomrg")}),
                 ("x", "amd64", X86_KINDS))):
             nics = {}
             for index, (kind, (options, queues)) in enumerate(kinds.items()):
                 path = self.path(f"{name}{index}")
                 nics[kind] = Nic(f"52:54:00:01:{number:02x}:{index:02x}", path, queues,
                                  options=options)
-                ports.append(Port(path))
+                ports.append(Port(path, queues=queues))
             guest = Guest(name, self.workdir, list(nics.values()), arch=arch)
             guests.append(guest)
             prefix = {"s": "", "s2": "s390x.", "x": "x86."}[name]
@@ -96,7 +103,7 @@ class Refusal(Scenario):
         path = self.path("t")
         testpmd = self.own(TestpmdVhost("testpmd", self.workdir, [Port(path)])).start()
         guest = self.own(Guest("s", self.workdir, [
-            Nic("52:54:00:01:00:00", path, options=S390X_KINDS["legacy"])], arch="s390x")).start()
+            Nic("52:54:00:01:00:00", path, options=LEGACY)], arch="s390x")).start()
         guest.wait_ready()
         nic = guest.nics[0]
         guest.set_address(nic, "10.0.0.1/24")
