@@ -123,7 +123,8 @@ notify_stuck(uint64_t ns)
 		uint64_t start = atomic_load_explicit(&guards[i].start, memory_order_acquire);
 		int fd = atomic_load_explicit(&guards[i].fd, memory_order_relaxed);
 
-		if (start != 0 && start + ns <= now &&
+		/* a write that takes long without need is of a thread that lost its CPU */
+		if (start != 0 && start + ns <= now && notify_would_block(fd) &&
 		    atomic_load_explicit(&guards[i].start, memory_order_relaxed) == start)
 			return fd;
 	}
@@ -137,7 +138,10 @@ notify_rescue(uint64_t ns)
 	struct iovec room = {&count, sizeof(count)};
 	int fd = notify_stuck(ns);
 
-	/* nothing there: the peer was faster, and the thread is free */
+	/*
+	 * The peer loses nothing: the write that goes on now notifies it. Nothing
+	 * there: the peer was faster, and the thread is free.
+	 */
 	if (fd >= 0)
 		(void)!preadv2(fd, &room, 1, -1, RWF_NOWAIT);
 	return fd;

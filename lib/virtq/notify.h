@@ -28,9 +28,10 @@ bool notify_write(int fd);
 bool notify_tell(int fd);
 
 /**
- * Find a thread that has been in notify_write() for at least @p ns and return
- * the fd it is stuck on, or -1. Control; the answer is about the moment of the
- * call, and the fd stays open as long as control does not close it.
+ * Find a thread that has been in notify_write() for at least @p ns because the
+ * eventfd is full, and return that fd, or -1. A thread that merely lost its CPU
+ * there is not stuck. Control; the answer is about the moment of the call, and
+ * the fd stays open as long as control does not close it.
  */
 int notify_stuck(uint64_t ns);
 

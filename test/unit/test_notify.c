@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -53,6 +54,55 @@ closed_descriptor_is_survived(void **state)
 
 	close(fd);
 	assert_false(notify_write(fd));
+}
+
+/* --- a worker that loses its CPU --- */
+
+static atomic_bool preempting; /* the next write is the last thing its thread does for a while */
+static atomic_bool preempted;
+
+ssize_t
+write(int fd, const void *buf, size_t len)
+{
+	ssize_t n = syscall(SYS_write, fd, buf, len);
+
+	if (atomic_load(&preempting)) {
+		atomic_store(&preempted, true);
+		while (atomic_load(&preempting))
+			usleep(10);
+	}
+	return n;
+}
+
+static void *
+notify_once(void *arg)
+{
+	const int *fd = arg;
+
+	RTE_PER_LCORE(_lcore_id) = 4;
+	assert_true(notify_write(*fd));
+	return NULL;
+}
+
+/** It has written and does not come to say so: what it wrote is the peer's, not control's. */
+static void
+preempted_worker_is_left_alone(void **state)
+{
+	int fd = eventfd(0, 0);
+	uint64_t n = 0;
+	pthread_t t;
+
+	atomic_store(&preempting, true);
+	assert_int_equal(pthread_create(&t, NULL, notify_once, &fd), 0);
+	while (!atomic_load(&preempted))
+		usleep(10);
+	assert_int_equal(notify_stuck(0), -1);
+	assert_int_equal(notify_rescue(0), -1);
+	atomic_store(&preempting, false);
+	pthread_join(t, NULL);
+	assert_int_equal(read(fd, &n, sizeof(n)), sizeof(n));
+	assert_int_equal(n, 1);
+	close(fd);
 }
 
 /* --- control --- */
@@ -167,6 +217,7 @@ main(void)
 		cmocka_unit_test(notification_arrives),
 		cmocka_unit_test(full_counter_is_not_waited_for),
 		cmocka_unit_test(closed_descriptor_is_survived),
+		cmocka_unit_test(preempted_worker_is_left_alone),
 		cmocka_unit_test(control_is_not_held),
 		cmocka_unit_test(stuck_worker_is_seen_and_freed),
 	};
