@@ -186,6 +186,7 @@ vq_set_state(struct vq *vq, const struct vq_state *s)
 	vq->used_wrap = s->used_wrap;
 	vq->avail_seen = s->avail;
 	vq->signalled_valid = false;
+	vq->unsignalled = 0;
 	vq->q.undecided = false;
 }
 

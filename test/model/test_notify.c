@@ -140,6 +140,64 @@ device_interrupts_whoever_armed(void **state)
 	close(fd);
 }
 
+/** Frames reach a driver that takes each at once; then it arms, and @p more arrive. */
+static void
+pass_and_arm(struct model_guest *g, struct model_guest *sink, uint32_t taken, uint32_t more)
+{
+	struct model_frame f;
+
+	for (uint32_t i = 0; i < taken + more; i++) {
+		if (i == taken)
+			assert_false(vqd_arm(&sink->rx.drv));
+		send_n(g, 1);
+		vqd_publish(&g->tx.drv);
+		assert_int_equal(model_forward(g, sink, 1), 1);
+		assert_int_equal(model_reap(g), 1);
+		if (i >= taken)
+			continue;
+		assert_true(model_receive(sink, &f));
+		assert_true(model_offer(sink));
+		vqd_publish(&sink->rx.drv);
+	}
+}
+
+/** A decision that was put off for laps finds a driver that armed at any position meanwhile. */
+static void
+late_decision_interrupts_whoever_armed(void **state)
+{
+	const struct notify_case *c = *state;
+	const uint32_t size = c->layout == VQ_PACKED ? 7 : 8;
+	const struct model_cfg cfg = plain_cfg(c->layout, c->event_idx, size);
+	struct model_guest *g = model_new(&cfg, 1), *sink = model_new(&cfg, 2);
+	struct pktq *q = &sink->rx.dev->q;
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	struct rng r = rng_seed(5);
+	struct model_frame f;
+
+	q->late = true;
+	vq_swap_call(sink->rx.dev, fd);
+	while (model_offer(sink))
+		;
+	vqd_publish(&sink->rx.drv);
+	for (uint32_t i = 0; i < MODEL_SCALE(20000); i++) {
+		const uint32_t more = 1 + rng_below(&r, 4);
+
+		vqd_disarm(&sink->rx.drv);
+		pass_and_arm(g, sink, rng_below(&r, 3 * size), more);
+		assert_int_equal(interrupts(fd), 0);
+		pktq_decide(q);
+		assert_true(interrupts(fd) > 0);
+		for (uint32_t n = 0; n < more; n++) {
+			assert_true(model_receive(sink, &f));
+			assert_true(model_offer(sink));
+		}
+		vqd_publish(&sink->rx.drv);
+	}
+	model_free(g);
+	model_free(sink);
+	close(fd);
+}
+
 static double
 seconds(void)
 {
@@ -399,6 +457,7 @@ main(void)
 	} kinds[] = {
 		{"driver_kicks_whoever_armed", driver_kicks_whoever_armed},
 		{"device_interrupts_whoever_armed", device_interrupts_whoever_armed},
+		{"late_decision_interrupts_whoever_armed", late_decision_interrupts_whoever_armed},
 		{"arming_driver_misses_no_used_chain", arming_driver_misses_no_used_chain},
 		{"arming_device_misses_no_available_chain",
 		 arming_device_misses_no_available_chain},
