@@ -209,6 +209,17 @@ is_eventfd(int fd)
 	return strcmp(link, "anon_inode:[eventfd]") == 0;
 }
 
+/*
+ * A tap is not read before a signal has arrived (tap_trigger), which control
+ * handles as a rule, some time after the worker that sleeps on the descriptor
+ * was woken. Nothing would wake that worker again for the same frame.
+ */
+static bool
+reads_when_told(const struct ethdev_port *e)
+{
+	return strcmp(e->info.driver_name, "net_tap") == 0;
+}
+
 /* A device without interrupts is nothing to print an error about. */
 static int
 interrupt_fd(const struct ethdev_port *e, uint16_t queue)
@@ -236,6 +247,7 @@ fill_rx(struct ethdev_port *e, uint16_t i)
 	r->q.index = i;
 	r->q.event_fd = interrupt_fd(e, i);
 	r->drain = r->q.event_fd >= 0 && is_eventfd(r->q.event_fd);
+	r->late = r->q.event_fd >= 0 && reads_when_told(e);
 	atomic_store(&r->q.ops, r->q.event_fd >= 0 ? &ethdev_rx_ops : &ethdev_rx_poll_ops);
 }
 

@@ -24,6 +24,7 @@ struct ethdev_rxq {
 	/* [fixed] */
 	uint16_t dev, queue;
 	bool drain; /* event_fd is an eventfd: read it after sleeping */
+	bool late;  /* event_fd may have a frame that the driver does not find yet */
 
 	/* [worker] */
 	uint16_t n; /* mbufs taken from the device by rx() or arm(), until rx_done() */

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <linux/virtio_net.h>
@@ -461,6 +462,38 @@ arming_loses_nothing(void **state)
 	rx(0);
 }
 
+/* A tap's frame is behind its descriptor before the driver returns it: no time to sleep. */
+static void
+arming_waits_for_the_driver(void **state)
+{
+	int fd[2];
+
+	assert_int_equal(pipe(fd), 0);
+	rxq.q.event_fd = fd[0];
+	rxq.late = true;
+	assert_false(ethdev_rx_ops.arm(&rxq.q));
+	assert_int_equal(write(fd[1], "", 1), 1);
+	assert_true(ethdev_rx_ops.arm(&rxq.q));
+	rxq.late = false;
+	assert_false(ethdev_rx_ops.arm(&rxq.q));
+	close(fd[0]);
+	close(fd[1]);
+}
+
+/* The device is gone: that is no frame. */
+static void
+arming_sleeps_without_a_device(void **state)
+{
+	int fd[2];
+
+	assert_int_equal(pipe(fd), 0);
+	rxq.q.event_fd = fd[0];
+	rxq.late = true;
+	close(fd[1]);
+	assert_false(ethdev_rx_ops.arm(&rxq.q));
+	close(fd[0]);
+}
+
 int
 main(void)
 {
@@ -479,6 +512,8 @@ main(void)
 		T(merged_nonsense_is_dropped),
 		T(foreign_requests_are_cleared),
 		T(arming_loses_nothing),
+		T(arming_waits_for_the_driver),
+		T(arming_sleeps_without_a_device),
 	};
 
 	return cmocka_run_group_tests(tests, group_setup, NULL);
