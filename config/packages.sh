@@ -14,6 +14,9 @@ PACKAGES_GUESTS=(
     python3 cpio qemu-system-x86 debian-archive-keyring
 )
 
+# what Open vSwitch needs, which ./check fetches but does not install
+PACKAGES_OVS=(libunbound8 libxdp1 libbpf1 libcap-ng0)
+
 # everything ./check runs: unit, functional, fuzz and lint
 # shellcheck disable=SC2034
 PACKAGES_CHECK=(
@@ -21,6 +24,7 @@ PACKAGES_CHECK=(
     dpdk-dev qemu-system-misc python3-scapy iproute2 python3-prometheus-client
     clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev
     cppcheck codespell shellcheck universal-ctags
+    "${PACKAGES_OVS[@]}"
 )
 
 # packages_missing NAME... - print those that are not installed

@@ -1,21 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Tiny guests out of Debian packages: a stock kernel, static busybox, our init.
+"""Tiny guests out of Debian packages: a stock kernel, static busybox, our init."""
 
-Packages come through apt with a state directory of its own, so that a foreign
-architecture can be fetched without telling the host's dpkg about it. What was
-fetched is kept; a second run needs no network.
-"""
-
-import contextlib
-import fcntl
 import hashlib
-import os
 import pathlib
 import shutil
 import subprocess
 
-RELEASE = "bookworm"
-KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+from .debs import Apt, DebError, cache_dir, locked
+
 INIT = pathlib.Path(__file__).parent.parent / "guest" / "init"
 
 # arch: the package that depends on the current kernel, and the modules in loading order
@@ -27,26 +19,11 @@ ARCHS = {
 }
 
 
-class ImageError(Exception):
-    """No image: why."""
-
-
-def cache_dir():
-    """Where fetched packages and images are kept, outside the repository."""
-    named = os.environ.get("VQS_TEST_CACHE")
-    if named:
-        return pathlib.Path(named)
-    if os.geteuid() == 0:
-        return pathlib.Path("/var/cache/vqswitch-test")
-    base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-    return pathlib.Path(base) / "vqswitch-test"
-
-
 def get(arch):
     """(kernel, initrd) for an architecture, made when they are missing or outdated."""
     root = cache_dir() / arch
     root.mkdir(parents=True, exist_ok=True)
-    with _locked(root / "lock"):
+    with locked(root / "lock"):
         if not (root / "kernel").exists():
             _fetch(arch, root)
         wanted = hashlib.sha256(INIT.read_bytes() + repr(ARCHS[arch]).encode()).hexdigest()
@@ -57,66 +34,15 @@ def get(arch):
     return root / "kernel", root / "initrd"
 
 
-@contextlib.contextmanager
-def _locked(path):
-    with open(path, "w", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _run(argv, **kw):
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, **kw)
-    if done.returncode != 0:
-        raise ImageError(f"{' '.join(argv[:2])}: {done.stderr.strip() or done.stdout.strip()}")
-    return done.stdout
-
-
-def _mirror():
-    """Where this machine gets the release from."""
-    for line in _run(["apt-get", "indextargets", "--format", "$(RELEASE) $(COMPONENT) $(REPO_URI)",
-                      "Created-By: Packages"]).splitlines():
-        release, component, uri = line.split(maxsplit=2)
-        if (release, component) == (RELEASE, "main"):
-            return uri
-    raise ImageError(f"apt has no source for Debian {RELEASE} main")
-
-
-def _apt_options(arch, root):
-    state = root / "apt"
-    for sub in ("state/lists/partial", "cache/archives/partial"):
-        (state / sub).mkdir(parents=True, exist_ok=True)
-    (state / "status").touch()
-    sources = state / "sources.list"
-    sources.write_text(f"deb [signed-by={KEYRING}] {_mirror()} {RELEASE} main\n", "ascii")
-    settings = {
-        "Dir::State": state / "state", "Dir::State::status": state / "status",
-        "Dir::Cache": state / "cache", "Dir::Etc::sourcelist": sources,
-        "Dir::Etc::sourceparts": "/dev/null", "APT::Architecture": arch,
-        "APT::Architectures::": arch, "APT::Sandbox::User": "root",
-        "Acquire::Languages": "none", "Acquire::Retries": "3",
-    }
-    return [word for key, value in settings.items() for word in ("-o", f"{key}={value}")]
-
-
 def _fetch(arch, root):
     """Download and unpack kernel and busybox into root."""
-    options = _apt_options(arch, root)
+    apt = Apt(arch, root)
     meta = ARCHS[arch][0]
-    _run(["apt-get", *options, "-q", "update"])
-    kernel = [line.split()[1] for line in _run(["apt-cache", *options, "depends", meta]).splitlines()
-              if "Depends: linux-image-" in line]
+    kernel = [name for name in apt.depends(meta) if name.startswith("linux-image-")]
     if not kernel:
-        raise ImageError(f"{meta}: depends on no kernel")
-    debs = root / "debs"
-    shutil.rmtree(debs, ignore_errors=True)
-    debs.mkdir()
-    _run(["apt-get", *options, "-q", "download", kernel[0], "busybox-static"], cwd=debs)
+        raise DebError(f"{meta}: depends on no kernel")
     files = root / "files"
-    shutil.rmtree(files, ignore_errors=True)
-    for deb in debs.iterdir():
-        _run(["dpkg-deb", "-x", str(deb), str(files)])
-    shutil.rmtree(debs)
-    shutil.rmtree(root / "apt")
+    apt.unpack([kernel[0], "busybox-static"], files)
     shutil.copy(next(files.glob("boot/vmlinuz-*")), root / "kernel.new")
     (root / "kernel.new").rename(root / "kernel")
 
@@ -140,4 +66,4 @@ def _make_initrd(arch, root):
         done = subprocess.run(["cpio", "--quiet", "-o", "-H", "newc", "-R", "0:0"], cwd=tree,
                               input=names.encode(), stdout=out, stderr=subprocess.PIPE, check=False)
     if done.returncode != 0:
-        raise ImageError(f"cpio: {done.stderr.decode().strip()}")
+        raise DebError(f"cpio: {done.stderr.decode().strip()}")

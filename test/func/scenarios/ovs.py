@@ -2,19 +2,16 @@
 """Open vSwitch as a peer: its DPDK port drives one of ours through virtio-user."""
 
 import os
-import shutil
 import subprocess
 
-from harness import namespace
+from harness import namespace, openvswitch
+from harness.debs import DebError
 from harness.namespace import Namespace
 from harness.peers import EthdevPort, Port
 from harness.process import Failure, Process, Skip, wait_for
 
 from .base import PING_SIZES, Link, Scenario
 from .netns import device
-
-VSWITCHD = "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk"
-SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 
 
 class Ovs(Scenario):
@@ -26,8 +23,10 @@ class Ovs(Scenario):
 
     def setup(self):
         namespace.require()
-        if not os.path.exists(VSWITCHD) or shutil.which("ovsdb-server") is None:
-            raise Skip("needs openvswitch-switch-dpdk")
+        try:
+            self.files = openvswitch.get()
+        except DebError as why:
+            raise Skip(f"no Open vSwitch: {why}") from why
         self.spaces = [self.own(Namespace(name, self.workdir)).start() for name in ("o0", "o1")]
         self.bridge, veth, tap = device(), device(), device()
         self.backend([Port(self.path("split")), Port(self.path("packed")),
@@ -43,7 +42,7 @@ class Ovs(Scenario):
 
     def vsctl(self, *words):
         """Change the configuration; waits until it is in force."""
-        done = subprocess.run(["ovs-vsctl", "--timeout=30", f"--db=unix:{self.database}", *words],
+        done = subprocess.run([self.files.vsctl, "--timeout=30", f"--db=unix:{self.database}", *words],
                               capture_output=True, text=True, check=False, env=self.environment)
         if done.returncode != 0 or done.stderr:
             raise Failure(f"ovs-vsctl {' '.join(words)}: {done.stderr.strip()}")
@@ -53,9 +52,9 @@ class Ovs(Scenario):
         self.database = self.workdir / "db.sock"
         self.environment = dict(os.environ, OVS_RUNDIR=str(self.workdir),
                                 OVS_DBDIR=str(self.workdir), OVS_LOGDIR=str(self.workdir))
-        subprocess.run(["ovsdb-tool", "create", self.workdir / "conf.db", SCHEMA], check=True,
+        subprocess.run([self.files.tool, "create", self.workdir / "conf.db", self.files.schema], check=True,
                        capture_output=True, env=self.environment)
-        server = self.daemon("ovsdb-server", "ovsdb-server", self.workdir / "conf.db",
+        server = self.daemon("ovsdb-server", self.files.server, self.workdir / "conf.db",
                              f"--remote=punix:{self.database}")
         wait_for("the database", self.database.exists, alive=[server])
         # it adds --in-memory, which excludes --no-huge, unless it finds --legacy-mem
@@ -63,7 +62,7 @@ class Ovs(Scenario):
         self.vsctl("--no-wait", "init", "--", "set", "Open_vSwitch", ".",
                    "other_config:dpdk-init=true", f"other_config:dpdk-extra={extra}",
                    "other_config:per-port-memory=true")
-        self.daemon("ovs-vswitchd", VSWITCHD, f"unix:{self.database}")
+        self.daemon("ovs-vswitchd", self.files.vswitchd, f"unix:{self.database}")
         self.vsctl("add-br", self.bridge, "--", "set", "bridge", self.bridge,
                    "datapath_type=netdev", "--", "add-port", self.bridge, veth)
 
