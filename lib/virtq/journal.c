@@ -176,6 +176,7 @@ vq_journal_begin(struct vq *vq, const struct pkt_cookie *u, uint16_t n, const st
 	bool wrap = vq->used_wrap;
 	uint16_t i;
 
+	atomic_signal_fence(memory_order_seq_cst); /* the last batch is committed */
 	for (i = 0; i < n; i++) {
 		j->e[i] = (struct vq_journal_elem){
 			.len = u[i].len,
@@ -209,6 +210,10 @@ void
 vq_journal_start(struct vq_journal *j, const struct vq_journal_key *key,
 		 const struct vq_state *state)
 {
+	/* nothing new: who died between the stores below would leave a ring nobody knows about */
+	if (j->running && !j->pending && memcmp(&j->key, key, sizeof(*key)) == 0 &&
+	    memcmp(&j->state, state, sizeof(*state)) == 0)
+		return;
 	__atomic_store_n(&j->running, 0, __ATOMIC_RELEASE);
 	atomic_signal_fence(memory_order_seq_cst);
 	j->pending = 0;
@@ -299,7 +304,8 @@ static bool
 packed_redo(const struct vq_journal *j, const struct vq_setup *s)
 {
 	uint16_t flags = packed_flags_at(s, j->e[0].slot);
-	bool wrap = j->state.used_wrap;
+	/* not of j->state: who died committing the batch may have left a part of the next one */
+	bool wrap = j->e[0].flags & PACKED_F_USED;
 
 	return !!(flags & PACKED_F_AVAIL) == wrap && !!(flags & PACKED_F_USED) != wrap;
 }
