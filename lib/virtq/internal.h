@@ -35,6 +35,9 @@ vq_mem(const struct vq *vq)
 	return atomic_load_explicit(&((struct vq *)(uintptr_t)vq)->mem, memory_order_acquire);
 }
 
+/* vq.unsignalled from here on: whatever event the driver waits for is among them. */
+#define VQ_UNSIGNALLED_ANY 0x10000u
+
 /** The ring must not be touched: the guest broke it, or its memory is gone. */
 static inline bool
 vq_unusable(const struct vq *vq)

@@ -120,42 +120,31 @@ packed_log(const struct vq *vq, const struct vq_mem *mem, struct ring_pos at,
 	}
 }
 
-/**
- * Whether the slots passed since @p old contain the one the driver named. Positions repeat after a
- * lap: decisions put off for longer cannot tell, and a needless interrupt does no harm.
- */
+/** Whether the last @p n slots contain the one the driver named; all do, from one lap on. */
 static inline bool
-packed_event_passed(const struct vq *vq, uint16_t old, uint32_t passed, uint16_t off_wrap)
+packed_event_passed(const struct vq *vq, uint32_t n, uint16_t off_wrap)
 {
 	uint16_t event = off_wrap & (uint16_t)~PACKED_WRAP;
 
-	if (passed > vq->size)
-		return true;
 	if (!!(off_wrap & PACKED_WRAP) != vq->used_wrap)
 		event -= vq->size;
-	if (vq->used <= old)
-		old -= vq->size;
-	return vq_need_event(event, vq->used, old);
+	return n >= vq->size || vq_need_event(event, vq->used, vq->used - n);
 }
 
 static inline bool
 packed_wants_interrupt(struct vq *vq)
 {
 	const struct packed_event *e = (const struct packed_event *)vq->driver;
-	uint16_t old = vq->signalled;
-	uint32_t passed = vq->unsignalled;
-	bool valid = vq->signalled_valid;
+	uint32_t n = vq->unsignalled;
 	uint16_t flags =
 		vq16_load_acquire(FMT, &e->flags); /* before off_wrap, which is written first */
 
-	vq->signalled = vq->used;
 	vq->unsignalled = 0;
-	vq->signalled_valid = true;
 	if (flags == VRING_PACKED_EVENT_FLAG_DISABLE)
 		return false;
-	if (flags != VRING_PACKED_EVENT_FLAG_DESC || !vq->event_idx || !valid)
+	if (flags != VRING_PACKED_EVENT_FLAG_DESC || !vq->event_idx)
 		return true;
-	return packed_event_passed(vq, old, passed, vq16_load(FMT, &e->off_wrap));
+	return packed_event_passed(vq, n, vq16_load(FMT, &e->off_wrap));
 }
 
 static inline void

@@ -55,8 +55,7 @@ publish(struct vq *vq, const struct vq_mem *mem, const struct pkt_cookie *u, uin
 	vq->avail_wrap = avail.wrap;
 	vq->used = used.idx;
 	vq->used_wrap = used.wrap;
-	if (FMT.packed)
-		vq->unsignalled += slots;
+	vq->unsignalled += slots;
 }
 
 /** Interrupt the driver if it wants that for what was published since the last decision. */

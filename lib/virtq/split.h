@@ -122,16 +122,15 @@ split_log(const struct vq *vq, const struct vq_mem *mem, uint16_t at, uint16_t n
 static inline bool
 split_wants_interrupt(struct vq *vq)
 {
-	uint16_t old = vq->signalled;
-	bool valid = vq->signalled_valid;
+	uint32_t n = vq->unsignalled;
 
-	vq->signalled = vq->used;
-	vq->signalled_valid = true;
+	vq->unsignalled = 0;
 	if (vq->notify_on_empty && vq16_load(FMT, &split_avail(vq)->idx) == vq->avail)
 		return true;
 	if (!vq->event_idx)
 		return !(vq16_load(FMT, &split_avail(vq)->flags) & VRING_AVAIL_F_NO_INTERRUPT);
-	return !valid || vq_need_event(vq16_load(FMT, split_used_event(vq)), vq->used, old);
+	return n >= VQ_UNSIGNALLED_ANY ||
+	       vq_need_event(vq16_load(FMT, split_used_event(vq)), vq->used, vq->used - n);
 }
 
 /** Ask for a notification at the next chain, or for none. */

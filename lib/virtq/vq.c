@@ -185,8 +185,7 @@ vq_set_state(struct vq *vq, const struct vq_state *s)
 	vq->avail_wrap = s->avail_wrap;
 	vq->used_wrap = s->used_wrap;
 	vq->avail_seen = s->avail;
-	vq->signalled_valid = false;
-	vq->unsignalled = 0;
+	vq->unsignalled = VQ_UNSIGNALLED_ANY;
 	vq->q.undecided = false;
 }
 

@@ -137,10 +137,8 @@ struct vq {
 	uint16_t used;  /* next to write */
 	bool avail_wrap;
 	bool used_wrap;
-	uint16_t avail_seen; /* split: last avail->idx read, free-running */
-	uint16_t signalled;  /* used index at the last interrupt decision (EVENT_IDX) */
-	bool signalled_valid;
-	uint32_t unsignalled; /* packed: slots published since then */
+	uint16_t avail_seen;  /* split: last avail->idx read, free-running */
+	uint32_t unsignalled; /* ring slots given back since the last interrupt decision */
 	bool armed;           /* we asked the driver for notifications */
 	bool broken;          /* until the next vq_start() */
 	uint32_t hint;        /* region of the last translation */
