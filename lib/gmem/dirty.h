@@ -3,7 +3,8 @@
  * The dirty-page log of a live migration (VHOST_USER_SET_LOG_BASE, VHOST_F_LOG_ALL).
  *
  * One bit per 4 KiB guest-physical page, set with an atomic OR because the
- * frontend clears bits at the same time. Control maps and frees it; workers
+ * frontend clears bits at the same time, and with release because it copies the
+ * page after it has seen the bit. Control maps and frees it; workers
  * mark. Guest-visible shared memory: guarded against truncation like a region,
  * and every store is checked against the mapped length.
  */
@@ -39,7 +40,7 @@ static inline void
 dirty_mark_page(const struct dirty *d, uint64_t page)
 {
 	if (likely(page < d->pages))
-		__atomic_fetch_or(&d->map[page / 8], (uint8_t)(1u << (page % 8)), __ATOMIC_RELAXED);
+		__atomic_fetch_or(&d->map[page / 8], (uint8_t)(1u << (page % 8)), __ATOMIC_RELEASE);
 }
 
 /**
