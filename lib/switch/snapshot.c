@@ -63,9 +63,9 @@ ask_port(struct build *b, struct port *p)
 				    .discard = b->discard};
 	p->ops->queues(p, &b->q);
 	make_bursts(b, p);
-	/* flow-sticky queue choice needs its table */
+	/* flow-sticky queue choice needs its table; what is counted first is filled in later */
 	if (b->q.ntx > 1 && p->flows == NULL) {
-		p->flows = malloc(sizeof(*p->flows));
+		p->flows = b->dp == NULL ? malloc(sizeof(*p->flows)) : NULL;
 		if (p->flows == NULL)
 			b->q.ntx = 1;
 		else
