@@ -184,7 +184,8 @@ in_deliver(struct vhu_conn *c)
 	return vhu_conn_is_open(c);
 }
 
-static void
+/** Take what is there. False: all of it was a part of one message. */
+static bool
 conn_readable(struct vhu_conn *c)
 {
 	uint32_t done = 0;
@@ -193,24 +194,28 @@ conn_readable(struct vhu_conn *c)
 		int got = in_read(c);
 
 		if (got < 0)
-			return;
+			return true;
 		if (got == 0)
 			break;
 		if (in_complete(c)) {
 			if (!in_deliver(c))
-				return;
+				return true;
 			done++;
 		}
 	}
 	if (c->in_got > 0 && c->in_deadline.loop == NULL)
 		ev_timer_arm(c->loop, &c->in_deadline, CONN_DEADLINE_MS);
+	return done > 0;
 }
 
+/** Whether the peer is late, or only we: what it has sent by now counts. */
 static void
 in_expired(struct ev_timer *t)
 {
-	conn_fail(container_of(t, struct vhu_conn, in_deadline),
-		  "a message was not finished in time");
+	struct vhu_conn *c = container_of(t, struct vhu_conn, in_deadline);
+
+	if (!conn_readable(c))
+		conn_fail(c, "a message was not finished in time");
 }
 
 /* --- sending --- */
@@ -272,11 +277,15 @@ out_flush(struct vhu_conn *c)
 	return 0;
 }
 
+/** The same the other way round: a peer that has made room by now reads. */
 static void
 out_expired(struct ev_timer *t)
 {
-	conn_fail(container_of(t, struct vhu_conn, out_deadline),
-		  "the peer does not read its replies");
+	struct vhu_conn *c = container_of(t, struct vhu_conn, out_deadline);
+	uint32_t waiting = c->out_n;
+
+	if (out_flush(c) != 0 || c->out_n == waiting)
+		conn_fail(c, "the peer does not read its replies");
 }
 
 int

@@ -5,9 +5,9 @@
  *
  * A message may arrive in any number of pieces but has CONN_DEADLINE_MS from
  * its first byte to its last; what is sent waits in a bounded queue as long.
- * A peer that breaks a limit is disconnected. The descriptors that came with a
- * message are owned by a struct vhu_fds, and whatever its handler does not take
- * is closed afterwards.
+ * A peer that breaks a limit is disconnected, unless it was this process that
+ * came too late. The descriptors that came with a message are owned by a struct
+ * vhu_fds, and whatever its handler does not take is closed afterwards.
  *
  * Life cycle: vhu_conn_open(); ops->message for each message until either
  * ops->closed (once; the peer left or was thrown out) or vhu_conn_close().

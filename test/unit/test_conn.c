@@ -261,6 +261,35 @@ test_deadline(void **state)
 	assert_int_equal(leaked(), 0);
 }
 
+/* The loop got round to its timer before it got round to the socket. */
+static void
+expire(struct ev_timer *t)
+{
+	assert_non_null(t->loop);
+	ev_timer_cancel(t);
+	t->cb(t);
+}
+
+/* A deadline is the peer's, not that of a process which had no CPU. */
+static void
+test_deadline_missed_by_us(void **state)
+{
+	const struct vhu_header h = {7, VHU_VERSION, 8};
+	const uint64_t word = 1;
+
+	peer_write(peer, &h, 5, NULL, 0);
+	turn();
+	peer_write(peer, (const uint8_t *)&h + 5, sizeof(h) - 5, NULL, 0);
+	peer_write(peer, &word, sizeof(word), NULL, 0);
+	peer_write(peer, &h, 5, NULL, 0);
+	expire(&conn.in_deadline);
+	assert_int_equal(messages, 1);
+	assert_int_equal(closed, 0);
+	peer_write(peer, (const uint8_t *)&h + 5, 1, NULL, 0);
+	expire(&conn.in_deadline);
+	assert_int_equal(closed, 1);
+}
+
 static void
 test_peer_leaves(void **state)
 {
@@ -378,6 +407,26 @@ test_replies_not_read(void **state)
 	assert_int_equal(leaked(), 0);
 }
 
+static void
+test_replies_read_in_time(void **state)
+{
+	int small = 4096, fd;
+	struct vhu_msg m;
+
+	setsockopt(conn.src.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+	fill(CONN_OUT_PAYLOAD);
+	while (peer_recv(peer, &m, &fd))
+		close(fd);
+	expire(&conn.out_deadline);
+	assert_int_equal(closed, 0);
+	assert_in_range(conn.out_n, 1, CONN_OUT_MAX - 1);
+	expire(&conn.out_deadline);
+	assert_int_equal(closed, 1);
+	while (peer_recv(peer, &m, &fd))
+		close(fd);
+	assert_int_equal(leaked(), 0);
+}
+
 /* A slow reader gets everything in the end, each descriptor with its message. */
 static void
 test_replies_read_late(void **state)
@@ -433,12 +482,14 @@ main(void)
 		T(too_many_fds),
 		T(too_many_fds_in_pieces),
 		T(deadline),
+		T(deadline_missed_by_us),
 		T(peer_leaves),
 		T(handler_ends_it),
 		T(handler_closes_it),
 		T(send_with_fd),
 		T(patience),
 		T(replies_not_read),
+		T(replies_read_in_time),
 		T(replies_read_late),
 		T(send_to_nobody),
 	};
