@@ -14,20 +14,54 @@ is_listed(const struct sw *s, uint16_t id)
 	return !s->listed;
 }
 
+static bool
+share_vlan(const struct dp_vlan *a, const struct dp_vlan *b)
+{
+	for (uint16_t id = 1; id <= VLAN_ID_MAX; id++)
+		if (a->fid[id] != 0 && a->fid[id] == b->fid[id])
+			return true;
+	return false;
+}
+
 /** Whether frames of @p a may leave at @p b in the mode that learns addresses. */
 static bool
 may_exchange(const struct dp_port *a, const struct dp_port *b)
 {
-	return a != b && a->domain == b->domain && !(a->isolated && b->isolated);
+	if (a->isolated && b->isolated)
+		return false;
+	if (a->vlan != NULL && b->vlan != NULL)
+		return share_vlan(a->vlan, b->vlan);
+	return a->domain == b->domain;
+}
+
+/** A port of its domain that is up, were it not for VLANs and isolation. */
+static const struct port *
+neighbour(const struct sw *s, const struct dataplane *dp, const struct port *p)
+{
+	for (uint16_t i = 0; i < dp->nports; i++) {
+		const struct port *other = s->port[dp->ports[i]->id];
+
+		if (other != NULL && other != p && other->domain == p->domain)
+			return other;
+	}
+	return NULL;
 }
 
 static const char *
-why_alone(const struct dataplane *dp, const struct dp_port *me)
+why_alone(const struct sw *s, const struct dataplane *dp, const struct port *p)
 {
+	const struct dp_port *me = dp->by_id[p->id];
+
 	for (uint16_t i = 0; i < dp->nports; i++)
-		if (may_exchange(me, dp->ports[i]))
+		if (dp->ports[i] != me && may_exchange(me, dp->ports[i]))
 			return NULL;
-	return "there is nobody to talk to: no other port of its domain is up";
+	if (neighbour(s, dp, p) == NULL)
+		return "there is nobody to talk to: no other port of its domain is up";
+	if (me->vlan != NULL)
+		return "there is nobody to talk to: no other port that is up, and not isolated as "
+		       "it may be, is in one of its VLANs (\"show vlan\")";
+	return "there is nobody to talk to: the other ports of its domain that are up have VLANs, "
+	       "or are isolated as it is (\"show vlan\")";
 }
 
 /** The wire modes send all frames to one port. */
@@ -58,5 +92,5 @@ sw_why(struct sw *s, const struct port *p, char *buf, size_t len)
 		return "forwarding is stopped (\"start\" starts it)";
 	if (me == NULL)
 		return "the switch is out of memory";
-	return strcmp(s->mode->name, "switch") == 0 ? why_alone(dp, me) : why_peer(me, buf, len);
+	return strcmp(s->mode->name, "switch") == 0 ? why_alone(s, dp, p) : why_peer(me, buf, len);
 }

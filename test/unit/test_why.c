@@ -127,6 +127,38 @@ test_nobody_in_reach(void **state)
 	assert_null(why());
 }
 
+static void
+set_vlan(uint16_t port, uint16_t access, uint16_t trunk)
+{
+	struct vlan_config c = {.on = true, .access = access != 0, .native = access};
+
+	if (trunk != 0)
+		vlan_allow(&c, trunk);
+	assert_int_equal(port_set_vlan(&ports[port].p, &c), 0);
+}
+
+/* A VLAN is one of a domain, and a port without any is in none of them. */
+static void
+test_vlans(void **state)
+{
+	ports[2].why = "away";
+	set_vlan(0, 10, 0);
+	assert_non_null(strstr(why(), "one of its VLANs"));
+	assert_non_null(strstr(sw_why(&sw, &ports[1].p, buf, sizeof(buf)), "have VLANs"));
+	set_vlan(1, 0, 20);
+	assert_non_null(strstr(why(), "one of its VLANs"));
+	set_vlan(1, 0, 10);
+	assert_null(why());
+	assert_null(sw_why(&sw, &ports[1].p, buf, sizeof(buf)));
+	assert_int_equal(port_set_domain(&ports[1].p, 3), 0);
+	assert_non_null(strstr(why(), "no other port of its domain is up"));
+	ports[2].why = NULL;
+	set_vlan(2, 10, 0);
+	assert_null(why());
+	ports[0].p.isolated = ports[2].p.isolated = true;
+	assert_non_null(strstr(why(), "isolated"));
+}
+
 /* A wire has one other end: port 1 of port 0, and port 2 is its own. */
 static void
 test_peer(void **state)
@@ -149,7 +181,8 @@ start_eal(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = {T(nothing), T(order), T(nobody_in_reach), T(peer)};
+	const struct CMUnitTest tests[] = {T(nothing), T(order), T(nobody_in_reach), T(vlans),
+					   T(peer)};
 
 	return cmocka_run_group_tests(tests, start_eal, NULL);
 }
