@@ -7,34 +7,56 @@
 
 /* --- settings --- */
 
-static void
-set(struct cmd *c, struct port *p, const struct limits *l)
-{
-	int ret = port_set_limits(p, l);
+/** What the operator says of a limit ends what a guest has brought along of it. */
+struct change {
+	struct port *p;
+	struct limits set, brought;
+};
 
+/* False: there is no such port. */
+static bool
+begin(struct cmd *c, struct change *x)
+{
+	x->p = cmd_port(c, 2);
+	if (x->p == NULL)
+		return false;
+	port_get_limits(x->p, &x->set);
+	x->brought = x->p->brought;
+	return true;
+}
+
+static void
+finish(struct cmd *c, const struct change *x)
+{
+	int ret = port_set_limits(x->p, &x->set);
+
+	if (ret == 0)
+		ret = port_bring_limits(x->p, &x->brought);
 	if (ret == 0)
 		return;
 	cmd_print(c, "Refused: %s\n", strerror(-ret));
 	c->failed = true;
 }
 
+static uint64_t *
+rate_of(struct limits *l, const char *what)
+{
+	if (strcmp(what, "storm") == 0)
+		return &l->storm;
+	return strcmp(what, "pps") == 0 ? &l->pps : &l->bps;
+}
+
 /* Set the rate a command names by its last words to @p rate. */
 static void
 set_rate(struct cmd *c, const char *what, uint64_t rate)
 {
-	struct port *p = cmd_port(c, 2);
-	struct limits l;
+	struct change x;
 
-	if (p == NULL)
+	if (!begin(c, &x))
 		return;
-	port_get_limits(p, &l);
-	if (strcmp(what, "storm") == 0)
-		l.storm = rate;
-	else if (strcmp(what, "pps") == 0)
-		l.pps = rate;
-	else
-		l.bps = rate;
-	set(c, p, &l);
+	*rate_of(&x.set, what) = rate;
+	*rate_of(&x.brought, what) = 0;
+	finish(c, &x);
 }
 
 static void
@@ -62,18 +84,24 @@ cmd_storm_off(struct cmd *c)
 }
 
 static void
+forget_lock(struct limits *l)
+{
+	l->locked = false;
+	l->nmac = 0;
+}
+
+static void
 cmd_source_lock(struct cmd *c)
 {
-	struct port *p = cmd_port(c, 2);
-	struct limits l;
+	struct change x;
 
-	if (p == NULL)
+	if (!begin(c, &x))
 		return;
-	port_get_limits(p, &l);
-	l.locked = strcmp(cmd_str(c, 4), "on") == 0;
-	if (!l.locked)
-		l.nmac = 0;
-	set(c, p, &l);
+	x.set.locked = strcmp(cmd_str(c, 4), "on") == 0;
+	if (!x.set.locked)
+		x.set.nmac = 0;
+	forget_lock(&x.brought);
+	finish(c, &x);
 }
 
 static bool
@@ -88,22 +116,25 @@ is_locked_to(const struct limits *l, const struct rte_ether_addr *mac)
 static void
 cmd_source_lock_to(struct cmd *c)
 {
-	struct port *p = cmd_port(c, 2);
-	struct limits l;
+	const struct rte_ether_addr *mac = &c->words->w[4].mac;
+	struct limits now;
+	struct change x;
 
-	if (p == NULL)
+	if (!begin(c, &x))
 		return;
-	port_get_limits(p, &l);
-	if (is_locked_to(&l, &c->words->w[4].mac))
-		return;
-	if (l.nmac == LIMIT_MACS_MAX) {
+	port_limits_in_force(x.p, &now); /* with a guest's, to which this one is added */
+	x.set.locked = true;
+	x.set.nmac = now.nmac;
+	memcpy(x.set.mac, now.mac, sizeof(now.mac));
+	forget_lock(&x.brought);
+	if (x.set.nmac == LIMIT_MACS_MAX && !is_locked_to(&now, mac)) {
 		cmd_print(c, "Refused: the port is locked to %d addresses\n", LIMIT_MACS_MAX);
 		c->failed = true;
 		return;
 	}
-	l.locked = true;
-	l.mac[l.nmac++] = c->words->w[4].mac;
-	set(c, p, &l);
+	if (!is_locked_to(&now, mac))
+		x.set.mac[x.set.nmac++] = *mac;
+	finish(c, &x);
 }
 
 /* --- show --- */
@@ -122,7 +153,7 @@ show_limits(struct cmd *c, struct port *p)
 {
 	struct limits l;
 
-	port_get_limits(p, &l);
+	port_limits_in_force(p, &l);
 	cmd_print(c, "%-4u", p->id);
 	show_rate(c, l.pps);
 	show_rate(c, l.bps);
@@ -185,7 +216,9 @@ static const struct cli_row rows[] = {
 	{"set port (port_id) source-lock (XX:XX:XX:XX:XX:XX)", cmd_source_lock_to,
 	 "Let a port send from this address, too, and from none that was not named; 8 at most."},
 	{"show limits (port_id|all)", cmd_show_limits,
-	 "Show the rates and addresses ports are limited to."},
+	 "Show the rates and addresses ports are limited to: what is set, or what a migrated guest "
+	 "has brought along where that is stricter. The latter goes when the guest does, or when "
+	 "the same limit is set."},
 };
 
 const struct cli_section cli_limits = {

@@ -193,8 +193,10 @@ cmd_port_fdb_limit(struct cmd *c)
 {
 	const struct port *p = cmd_port(c, 2);
 
-	if (p != NULL)
-		report(c, fdb_set_port_limit(c->app->sw.fdb, p->id, (uint32_t)cmd_num(c, 4)));
+	if (p == NULL)
+		return;
+	fdb_set_guest_limit(c->app->sw.fdb, p->id, 0);
+	report(c, fdb_set_port_limit(c->app->sw.fdb, p->id, (uint32_t)cmd_num(c, 4)));
 }
 
 static void

@@ -59,13 +59,13 @@ dev_wake(struct vdev *d)
 
 /*
  * A guest whose frontend is gone may turn up behind another port: until it speaks there, frames to
- * it go everywhere rather than nowhere.
+ * it go everywhere rather than nowhere. What it was allowed there goes with it, too.
  */
 static void
 note_connection(struct vhost_port *v, bool connected)
 {
 	if (v->was_connected && !connected)
-		fdb_flush_port(v->port.sw->fdb, v->port.id, false);
+		vhost_leave(&v->port);
 	v->was_connected = connected;
 }
 
@@ -105,7 +105,10 @@ dev_save(struct vdev *d, struct vdev_blob *b)
 static void
 dev_load(struct vdev *d, uint16_t type, const void *data, uint32_t len)
 {
-	vhost_load(&dev_port(d)->port, type, data, len);
+	struct vhost_port *v = dev_port(d);
+
+	v->was_connected = true; /* it may leave before a ring of it runs */
+	vhost_load(&v->port, type, data, len);
 }
 
 static const struct vdev_ops vhost_dev_ops = {

@@ -26,7 +26,7 @@ static_assert(sizeof(struct limits_data) == 40 + 6 * LIMIT_MACS_MAX, "wire forma
 /** One of any number. */
 struct address_data {
 	struct rte_ether_addr mac;
-	uint16_t zero;
+	uint16_t vlan; /* the tag the guest sends it with, 0: none */
 };
 static_assert(sizeof(struct address_data) == 8, "wire format");
 
@@ -36,14 +36,23 @@ struct collection {
 	struct address_data data[VHOST_SAVE_ADDRESSES];
 };
 
-/* The bridge a port is in has another number on another host; addresses of its own move. */
+/*
+ * What moves is what the guest knows: an address and the tag it sends it with. The bridge, and the
+ * VLAN of an access port, may have other numbers on another host.
+ */
 static bool
 collect(const struct fdb_entry_info *e, void *arg)
 {
 	struct collection *c = arg;
+	const struct port *p = c->port;
+	uint16_t domain, vlan;
 
-	if (e->port == c->port->id && e->domain == c->port->domain && !e->is_static)
-		c->data[c->n++] = (struct address_data){.mac = e->mac};
+	vlan_of_fid(p->sw, e->domain, &domain, &vlan);
+	if (e->port != p->id || domain != p->domain || e->is_static)
+		return true;
+	if (vlan == p->vlan.native)
+		vlan = 0;
+	c->data[c->n++] = (struct address_data){.mac = e->mac, .vlan = rte_cpu_to_le_16(vlan)};
 	return c->n < RTE_DIM(c->data);
 }
 
@@ -53,7 +62,7 @@ save_limits(const struct port *p, struct vdev_blob *b)
 	struct limits_data x = {.fdb = rte_cpu_to_le_32(fdb_port_limit(p->sw->fdb, p->id))};
 	struct limits l;
 
-	port_get_limits(p, &l);
+	port_limits_in_force(p, &l);
 	x.flags = rte_cpu_to_le_32(l.locked ? LOCKED : 0);
 	x.pps = rte_cpu_to_le_64(l.pps);
 	x.bps = rte_cpu_to_le_64(l.bps);
@@ -75,13 +84,6 @@ vhost_save(const struct port *p, struct vdev_blob *b)
 	vdev_blob_record(b, TYPE_ADDRESSES, c.data, c.n * (uint32_t)sizeof(c.data[0]));
 }
 
-/** The stricter of two; 0 is no limit. */
-static uint64_t
-stricter(uint64_t now, uint64_t then)
-{
-	return then != 0 && (now == 0 || then < now) ? then : now;
-}
-
 static uint64_t
 rate(uint64_t le)
 {
@@ -90,14 +92,11 @@ rate(uint64_t le)
 	return v <= LIMIT_RATE_MAX ? v : 0;
 }
 
-/** A lock the operator has put on the port here stays as it is. */
 static void
 load_lock(struct limits *l, const struct limits_data *x)
 {
-	if (l->locked || !(rte_le_to_cpu_32(x->flags) & LOCKED))
-		return;
-	l->locked = true;
-	for (uint8_t i = 0; i < RTE_MIN(x->nmac, (uint8_t)LIMIT_MACS_MAX); i++)
+	l->locked = (rte_le_to_cpu_32(x->flags) & LOCKED) != 0;
+	for (uint8_t i = 0; l->locked && i < RTE_MIN(x->nmac, (uint8_t)LIMIT_MACS_MAX); i++)
 		if (rte_is_valid_assigned_ether_addr(&x->mac[i]))
 			l->mac[l->nmac++] = x->mac[i];
 }
@@ -105,22 +104,18 @@ load_lock(struct limits *l, const struct limits_data *x)
 static void
 load_limits(struct port *p, const void *data, uint32_t len)
 {
-	uint32_t now = fdb_port_limit(p->sw->fdb, p->id), then;
 	struct limits_data x;
-	struct limits l;
+	struct limits l = {0};
 
 	if (len < sizeof(x))
 		return;
 	memcpy(&x, data, sizeof(x));
-	then = (uint32_t)stricter(now, rte_le_to_cpu_32(x.fdb));
-	if (then != now)
-		fdb_set_port_limit(p->sw->fdb, p->id, then);
-	port_get_limits(p, &l);
-	l.pps = stricter(l.pps, rate(x.pps));
-	l.bps = stricter(l.bps, rate(x.bps));
-	l.storm = stricter(l.storm, rate(x.storm));
+	fdb_set_guest_limit(p->sw->fdb, p->id, rte_le_to_cpu_32(x.fdb));
+	l.pps = rate(x.pps);
+	l.bps = rate(x.bps);
+	l.storm = rate(x.storm);
 	load_lock(&l, &x);
-	if (port_set_limits(p, &l) != 0)
+	if (port_bring_limits(p, &l) != 0)
 		log_warn(p->name, "the limits of the guest's former port are not in force here");
 }
 
@@ -133,6 +128,21 @@ may_send(const struct limits *l, const struct rte_ether_addr *mac)
 	return !l->locked;
 }
 
+/** Where frames with that tag belong. False: nowhere, the port does not take them. */
+static bool
+find_fid(const struct port *p, uint16_t vlan, uint16_t *fid)
+{
+	const struct dp_vlan *v = p->vlans;
+
+	*fid = p->domain;
+	if (v == NULL)
+		return true;
+	if (vlan > VLAN_ID_MAX || (vlan != 0 && v->access))
+		return false;
+	*fid = v->fid[vlan != 0 ? vlan : v->native];
+	return *fid != 0;
+}
+
 static void
 load_addresses(const struct port *p, const void *data, uint32_t len)
 {
@@ -140,12 +150,13 @@ load_addresses(const struct port *p, const void *data, uint32_t len)
 			     (uint32_t)VHOST_SAVE_ADDRESSES);
 	struct address_data x;
 	struct limits l;
+	uint16_t fid;
 
-	port_get_limits(p, &l);
+	port_limits_in_force(p, &l);
 	for (uint32_t i = 0; i < n; i++) {
 		memcpy(&x, (const uint8_t *)data + i * sizeof(x), sizeof(x));
-		if (may_send(&l, &x.mac))
-			fdb_learn(p->sw->fdb, &x.mac, p->domain, p->id);
+		if (may_send(&l, &x.mac) && find_fid(p, rte_le_to_cpu_16(x.vlan), &fid))
+			fdb_learn(p->sw->fdb, &x.mac, fid, p->id);
 	}
 }
 
@@ -156,4 +167,13 @@ vhost_load(struct port *p, uint16_t type, const void *data, uint32_t len)
 		load_limits(p, data, len);
 	else if (type == TYPE_ADDRESSES)
 		load_addresses(p, data, len);
+}
+
+void
+vhost_leave(struct port *p)
+{
+	fdb_flush_port(p->sw->fdb, p->id, false);
+	fdb_set_guest_limit(p->sw->fdb, p->id, 0);
+	if (port_bring_limits(p, NULL) != 0)
+		log_warn(p->name, "the limits its last guest brought along are still in force");
 }

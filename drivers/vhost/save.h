@@ -16,8 +16,11 @@ void vhost_save(const struct port *p, struct vdev_blob *b);
 /**
  * Take over one record; types and entries that make no sense are skipped. A
  * frontend gains nothing by it: an address that is pinned stays, one that may
- * not send is not learned, a limit is tightened and never lifted.
+ * not send, or not with its tag, is not learned, a limit is tightened and never lifted.
  */
 void vhost_load(struct port *p, uint16_t type, const void *data, uint32_t len);
+
+/** The guest is gone: forget the addresses learned behind the port, and the limits it brought. */
+void vhost_leave(struct port *p);
 
 #endif

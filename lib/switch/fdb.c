@@ -71,7 +71,7 @@ struct fdb {
 	uint32_t nspare;
 	uint32_t high; /* indices from here on were never used */
 	uint32_t limit, port_limit, ageing_s;
-	uint32_t own_limit[DP_PORTS_MAX];
+	uint32_t own_limit[DP_PORTS_MAX], guest_limit[DP_PORTS_MAX];
 	uint32_t count[DP_PORTS_MAX]; /* learned entries */
 	struct fdb_stats stats;
 };
@@ -269,7 +269,10 @@ remove_entry(struct fdb *f, uint32_t index)
 uint32_t
 fdb_port_limit(const struct fdb *f, uint16_t port)
 {
-	return f->own_limit[port] != 0 ? f->own_limit[port] : f->port_limit;
+	uint32_t limit = f->own_limit[port] != 0 ? f->own_limit[port] : f->port_limit;
+	uint32_t guest = f->guest_limit[port];
+
+	return guest != 0 && (limit == 0 || guest < limit) ? guest : limit;
 }
 
 static bool
@@ -397,6 +400,12 @@ fdb_set_port_limit(struct fdb *f, uint16_t port, uint32_t limit)
 		return -EINVAL;
 	f->own_limit[port] = limit;
 	return 0;
+}
+
+void
+fdb_set_guest_limit(struct fdb *f, uint16_t port, uint32_t limit)
+{
+	f->guest_limit[port] = limit;
 }
 
 uint32_t

@@ -77,7 +77,10 @@ int fdb_set_port_limit(struct fdb *f, uint16_t port, uint32_t limit);
 /** The override, 0: none. @p port < DP_PORTS_MAX. */
 uint32_t fdb_get_port_limit(const struct fdb *f, uint16_t port);
 
-/** What holds for @p port: its own limit or that of all; 0: none. */
+/** One more, of the guest behind @p port < DP_PORTS_MAX, 0: none. The stricter one holds. */
+void fdb_set_guest_limit(struct fdb *f, uint16_t port, uint32_t limit);
+
+/** What holds for @p port: its own limit or that of all, or its guest's; 0: none. */
 uint32_t fdb_port_limit(const struct fdb *f, uint16_t port);
 
 /**

@@ -28,30 +28,80 @@ limits_anything(const struct limits *l)
 	return l->pps != 0 || l->bps != 0 || l->storm != 0 || l->locked;
 }
 
-int
-port_set_limits(struct port *p, const struct limits *l)
+static uint64_t
+lower(uint64_t a, uint64_t b)
+{
+	return b != 0 && (a == 0 || b < a) ? b : a;
+}
+
+static struct limits
+both(const struct limits *set, const struct limits *brought)
+{
+	struct limits all = set->locked ? *set : *brought;
+
+	all.pps = lower(set->pps, brought->pps);
+	all.bps = lower(set->bps, brought->bps);
+	all.storm = lower(set->storm, brought->storm);
+	return all;
+}
+
+/* Both of these hold from now on. */
+static int
+limit(struct port *p, const struct limits *set, const struct limits *brought)
 {
 	struct limiter *old = p->limiter, *now = NULL;
-	int ret = check_limits(l);
+	struct limits all = both(set, brought);
 
-	if (ret < 0)
-		return ret;
-	if (limits_anything(l)) {
-		now = limiter_new(l);
+	/* whoever was the first to send stays that */
+	if (old != NULL && all.locked && all.nmac == 0)
+		limiter_macs(old, &all);
+	if (limits_anything(&all)) {
+		now = limiter_new(&all);
 		if (now == NULL)
 			return -ENOMEM;
 	}
-	p->limits = *l;
+	p->limits = *set;
+	p->brought = *brought;
 	p->limiter = now;
 	sw_publish(p->sw);
 	limiter_free(old);
 	return 0;
 }
 
+int
+port_set_limits(struct port *p, const struct limits *l)
+{
+	int ret = check_limits(l);
+
+	return ret == 0 ? limit(p, l, &p->brought) : ret;
+}
+
+int
+port_bring_limits(struct port *p, const struct limits *l)
+{
+	static const struct limits none;
+	int ret;
+
+	if (l == NULL)
+		l = &none;
+	if (!limits_anything(l) && !limits_anything(&p->brought))
+		return 0;
+	ret = check_limits(l);
+	return ret == 0 ? limit(p, &p->limits, l) : ret;
+}
+
 void
 port_get_limits(const struct port *p, struct limits *out)
 {
 	*out = p->limits;
+	if (p->limiter != NULL && out->locked)
+		limiter_macs(p->limiter, out);
+}
+
+void
+port_limits_in_force(const struct port *p, struct limits *out)
+{
+	*out = both(&p->limits, &p->brought);
 	if (p->limiter != NULL)
 		limiter_macs(p->limiter, out);
 }

@@ -98,7 +98,8 @@ struct port {
 	struct vlan_config vlan;        /* as set; port_set_vlan() */
 	struct dp_vlan *vlans;          /* while it is on */
 	struct limits limits;           /* as set; port_set_limits() */
-	struct limiter *limiter;        /* while any is set */
+	struct limits brought;          /* by its guest; port_bring_limits() */
+	struct limiter *limiter;        /* of both, while there are any */
 	struct watch_queues *bursts;    /* made when they are to be counted */
 	struct port *mirror;            /* gets copies of what it sends and is sent; NULL: none */
 	struct port_stats cleared;      /* what "clear port stats" subtracts */
@@ -219,8 +220,18 @@ const char *sw_why(struct sw *s, const struct port *p, char *buf, size_t len);
  */
 int port_set_limits(struct port *p, const struct limits *l);
 
-/** The limits as they are now: with the address the port was locked to by sending first. */
+/**
+ * Replace the limits that the guest behind @p p has brought along from its former port (NULL: none,
+ * it is gone). Of two rates the lower one holds; a lock that is set is the one that holds. Same
+ * errors.
+ */
+int port_bring_limits(struct port *p, const struct limits *l);
+
+/** The limits as set, with the address the port was locked to by sending first. */
 void port_get_limits(const struct port *p, struct limits *out);
+
+/** What holds: those and the guest's. */
+void port_limits_in_force(const struct port *p, struct limits *out);
 
 void port_get_stats(const struct port *p, struct port_stats *out); /* minus what was cleared */
 void port_clear_stats(struct port *p);

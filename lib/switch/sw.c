@@ -101,16 +101,19 @@ sw_port_remove(struct sw *s, struct port *p)
 {
 	uint16_t id = p->id;
 	struct dp_flows *flows = p->flows;
-	struct limiter *limiter = p->limiter;
 	struct dp_vlan *vlans = p->vlans;
 	struct watch_queues *bursts = p->bursts;
+	struct limiter *limiter;
 
 	p->started = false;
 	forget_mirrors(s, p);
+	port_bring_limits(p, NULL);
+	limiter = p->limiter;
 	sw_publish(s);
 	/* no worker can send in its name any more: what is flushed stays flushed */
 	fdb_flush_port(s->fdb, id, true);
 	fdb_set_port_limit(s->fdb, id, 0);
+	fdb_set_guest_limit(s->fdb, id, 0);
 	s->port[id] = NULL;
 	while (s->nports > 0 && s->port[s->nports - 1] == NULL)
 		s->nports--;

@@ -92,14 +92,20 @@ address(uint32_t i)
 }
 
 static uint16_t
-whereabouts(uint32_t i)
+whereabouts_in(uint32_t i, uint16_t fid)
 {
 	const struct rte_ether_addr mac = address(i);
-	fdb_key key = fdb_key_make(&mac, 0);
+	fdb_key key = fdb_key_make(&mac, fid);
 	uint16_t found;
 
 	fdb_lookup(sw.fdb, &key, 1, &found);
 	return found;
+}
+
+static uint16_t
+whereabouts(uint32_t i)
+{
+	return whereabouts_in(i, 0);
 }
 
 static const struct limits source_limits = {.pps = 1000,
@@ -303,7 +309,7 @@ test_limits(void **ctx)
 	assert_int_equal(port_set_limits(port[TARGET], &own), 0);
 	save();
 	assert_int_equal(load(), 0);
-	port_get_limits(port[TARGET], &l);
+	port_limits_in_force(port[TARGET], &l);
 	assert_int_equal(l.pps, 5);
 	assert_int_equal(l.bps, 7000);
 	assert_int_equal(l.storm, 10);
@@ -312,6 +318,85 @@ test_limits(void **ctx)
 	assert_memory_equal(l.mac, source_limits.mac, sizeof(l.mac[0]));
 	assert_int_equal(whereabouts(0), TARGET);
 	assert_int_equal(whereabouts(1), FDB_PORT_NONE); /* it may not send there */
+}
+
+/* They were the guest's: what the operator has set stays when it leaves, the rest goes. */
+static void
+test_limits_leave_with_the_guest(void **ctx)
+{
+	const struct limits own = {.pps = 2000, .bps = 7000};
+	struct limits l;
+
+	assert_int_equal(port_set_limits(port[TARGET], &own), 0);
+	save();
+	assert_int_equal(load(), 0);
+	port_get_limits(port[TARGET], &l);
+	assert_memory_equal(&l, &own, sizeof(l));
+	port_limits_in_force(port[TARGET], &l);
+	assert_int_equal(l.pps, 1000);
+	assert_int_equal(fdb_port_limit(sw.fdb, TARGET), LIMIT);
+	gone(TARGET);
+	port_limits_in_force(port[TARGET], &l);
+	assert_memory_equal(&l, &own, sizeof(l));
+	assert_int_equal(fdb_port_limit(sw.fdb, TARGET), 0);
+}
+
+/* The port is removed while they hold. */
+static void
+test_limits_go_with_the_port(void **ctx)
+{
+	save();
+	assert_int_equal(load(), 0);
+	sw_port_remove(&sw, port[TARGET]);
+	assert_int_equal(fdb_port_limit(sw.fdb, TARGET), 0);
+	port[TARGET] = new_port(TARGET, "");
+}
+
+static void
+set_vlan(uint32_t i, uint16_t domain, uint16_t native, uint16_t trunk)
+{
+	struct vlan_config c = {.on = true, .native = native, .access = trunk == 0};
+
+	if (trunk != 0)
+		vlan_allow(&c, trunk);
+	assert_int_equal(port_set_vlan(port[i], &c), 0);
+	assert_int_equal(port_set_domain(port[i], domain), 0);
+}
+
+static uint16_t
+fid(uint16_t domain, uint16_t vlan)
+{
+	uint16_t f;
+
+	assert_int_equal(vlan_fid(&sw, domain, vlan, &f), 0);
+	return f;
+}
+
+/* What moves is an address with the guest's tag; the VLAN behind no tag is the target's. */
+static void
+test_vlans(void **ctx)
+{
+	const struct limits none = {0};
+	struct rte_ether_addr mac[] = {address(0x10), address(0x11), address(0x12)};
+
+	assert_int_equal(port_set_limits(port[SOURCE], &none), 0);
+	set_vlan(SOURCE, 2, 5, 10);
+	assert_true(fdb_learn(sw.fdb, &mac[0], fid(2, 5), SOURCE));
+	assert_true(fdb_learn(sw.fdb, &mac[1], fid(2, 10), SOURCE));
+	assert_true(fdb_learn(sw.fdb, &mac[2], fid(3, 10), SOURCE)); /* of another domain */
+	save();
+	set_vlan(TARGET, 4, 7, 10);
+	assert_int_equal(load(), 0);
+	assert_int_equal(whereabouts_in(0x10, fid(4, 7)), TARGET);
+	assert_int_equal(whereabouts_in(0x11, fid(4, 10)), TARGET);
+	assert_int_equal(fdb_port_count(sw.fdb, TARGET), 2);
+	set_vlan(TARGET, 4, 8, 0);
+	assert_int_equal(load(), 0);
+	assert_int_equal(whereabouts_in(0x10, fid(4, 8)), TARGET);
+	assert_int_equal(fdb_port_count(sw.fdb, TARGET), 1);
+	set_vlan(TARGET, 4, 0, 11);
+	assert_int_equal(load(), 0);
+	assert_int_equal(fdb_port_count(sw.fdb, TARGET), 0);
 }
 
 static void
@@ -373,7 +458,7 @@ test_made_up(void **ctx)
 	reseal();
 	assert_int_equal(load(), 0);
 	assert_int_equal(fdb_port_limit(sw.fdb, TARGET), 1);
-	port_get_limits(port[TARGET], &l);
+	port_limits_in_force(port[TARGET], &l);
 	assert_int_equal(l.pps, 0);
 	assert_false(l.locked);
 	assert_int_equal(whereabouts(0x80), TARGET);
@@ -426,8 +511,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(moves_with_the_guest), T(limits),  T(damage_changes_nothing),
-		T(unknown_parts),        T(made_up), T(only_by_option),
+		T(moves_with_the_guest),    T(limits),  T(limits_leave_with_the_guest),
+		T(limits_go_with_the_port), T(vlans),   T(damage_changes_nothing),
+		T(unknown_parts),           T(made_up), T(only_by_option),
 	};
 
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);
