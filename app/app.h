@@ -29,16 +29,11 @@
 #include "switch/port.h"
 #include "vhost/vhost.h"
 
-#define CSUM_LAYERS 6 /* ip, udp, tcp, sctp, outer-ip, outer-udp */
-
 /** What testpmd keeps about a port and the switch has no use for. */
 struct port_settings {
-	bool csum_hw[CSUM_LAYERS];
-	bool parse_tunnel;
-	bool gso, gro;
+	bool gso;
 	bool reconfigure; /* the next "port start" configures it anew */
 	bool mac_set;     /* by "mac_addr set" */
-	uint32_t tso_segsz;
 };
 
 struct app {

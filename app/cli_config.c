@@ -301,6 +301,8 @@ cmd_set_txsplit(struct cmd *c)
 	for (size_t i = 0; i < RTE_DIM(words); i++)
 		if (strcmp(words[i], cmd_str(c, 2)) == 0)
 			c->app->fwd.txsplit = words[i];
+	c->app->sw.gen.random = strcmp("rand", cmd_str(c, 2)) == 0;
+	sw_publish(&c->app->sw);
 }
 
 static void

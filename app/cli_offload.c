@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Checksum, segmentation and VLAN settings of testpmd's csum mode.
- *
- * The switch finishes whatever the receiver cannot take by itself, so these
- * settings decide nothing here; they are kept and shown, and refused where a
- * port's device does not have the offload.
+ * Checksum, segmentation and VLAN settings: what mode csum does
+ * (lib/switch/csum.c). What a device offers is asked for where testpmd does;
+ * segmentation is there for every port, in software.
  */
 #include <string.h>
 
@@ -12,17 +10,20 @@
 #include "facts.h"
 #include "running.h"
 
-static const struct csum_layer {
+static const struct layer {
 	const char *word, *shown;
 	uint64_t offload;
 } layers[CSUM_LAYERS] = {
-	{"ip", "IP", RTE_ETH_TX_OFFLOAD_IPV4_CKSUM},
-	{"udp", "UDP", RTE_ETH_TX_OFFLOAD_UDP_CKSUM},
-	{"tcp", "TCP", RTE_ETH_TX_OFFLOAD_TCP_CKSUM},
-	{"sctp", "SCTP", RTE_ETH_TX_OFFLOAD_SCTP_CKSUM},
-	{"outer-ip", "Outer-Ip", RTE_ETH_TX_OFFLOAD_OUTER_IPV4_CKSUM},
-	{"outer-udp", "Outer-Udp", RTE_ETH_TX_OFFLOAD_OUTER_UDP_CKSUM},
+	[CSUM_IP] = {"ip", "IP", RTE_ETH_TX_OFFLOAD_IPV4_CKSUM},
+	[CSUM_UDP] = {"udp", "UDP", RTE_ETH_TX_OFFLOAD_UDP_CKSUM},
+	[CSUM_TCP] = {"tcp", "TCP", RTE_ETH_TX_OFFLOAD_TCP_CKSUM},
+	[CSUM_SCTP] = {"sctp", "SCTP", RTE_ETH_TX_OFFLOAD_SCTP_CKSUM},
+	[CSUM_OUTER_IP] = {"outer-ip", "Outer-Ip", RTE_ETH_TX_OFFLOAD_OUTER_IPV4_CKSUM},
+	[CSUM_OUTER_UDP] = {"outer-udp", "Outer-Udp", RTE_ETH_TX_OFFLOAD_OUTER_UDP_CKSUM},
 };
+
+#define GRO_FLUSH_MAX 4 /* testpmd's */
+#define GSO_LEN_MIN 55  /* testpmd's: Ethernet, IPv4, TCP and a byte */
 
 /* testpmd insists; here nothing depends on it */
 static struct port *
@@ -37,6 +38,17 @@ stopped_port(struct cmd *c, unsigned int word)
 	return NULL;
 }
 
+/* So with what may only change between "stop" and "start" there. True: refused, with @p text. */
+static bool
+forwards(struct cmd *c, const char *text)
+{
+	if (!c->app->testpmd || !c->app->sw.forwarding)
+		return false;
+	cmd_print(c, "%s\n", text);
+	c->failed = true;
+	return true;
+}
+
 static bool
 offers(const struct cmd *c, const struct port *p, uint64_t offload)
 {
@@ -49,12 +61,10 @@ offers(const struct cmd *c, const struct port *p, uint64_t offload)
 static void
 print_csum(struct cmd *c, const struct port *p)
 {
-	const struct port_settings *s = &c->app->settings[p->id];
-
-	cmd_print(c, "Parse tunnel is %s\n", s->parse_tunnel ? "on" : "off");
+	cmd_print(c, "Parse tunnel is %s\n", p->csum.tunnels ? "on" : "off");
 	for (unsigned int i = 0; i < CSUM_LAYERS; i++)
 		cmd_print(c, "%s checksum offload is %s\n", layers[i].shown,
-			  s->csum_hw[i] ? "hw" : "sw");
+			  (p->csum.hw >> i & 1) != 0 ? "hw" : "sw");
 }
 
 static void
@@ -62,18 +72,20 @@ cmd_csum_set(struct cmd *c)
 {
 	struct port *p = stopped_port(c, 4);
 	bool hw = strcmp(cmd_str(c, 3), "hw") == 0;
-	unsigned int i = 0;
+	uint8_t i = 0, bit;
 
 	if (p == NULL)
 		return;
 	while (strcmp(layers[i].word, cmd_str(c, 2)) != 0)
 		i++;
+	bit = (uint8_t)(1u << i);
 	c->app->settings[p->id].reconfigure = true;
 	if (hw && !offers(c, p, layers[i].offload))
 		cmd_print(c, "%s checksum offload is not supported by port %u\n", layers[i].shown,
 			  p->id);
 	else
-		c->app->settings[p->id].csum_hw[i] = hw;
+		p->csum.hw = (uint8_t)((p->csum.hw & ~bit) | (hw ? bit : 0));
+	sw_publish(&c->app->sw);
 	print_csum(c, p);
 }
 
@@ -93,7 +105,8 @@ cmd_csum_tunnel(struct cmd *c)
 
 	if (p == NULL)
 		return;
-	c->app->settings[p->id].parse_tunnel = strcmp(cmd_str(c, 2), "on") == 0;
+	p->csum.tunnels = strcmp(cmd_str(c, 2), "on") == 0;
+	sw_publish(&c->app->sw);
 	print_csum(c, p);
 }
 
@@ -104,14 +117,14 @@ cmd_csum_macs(struct cmd *c)
 
 	if (p == NULL)
 		return;
-	p->keep_macs = strcmp(cmd_str(c, 2), "off") == 0;
+	p->csum.keep_macs = strcmp(cmd_str(c, 2), "off") == 0;
 	sw_publish(&c->app->sw);
 }
 
 static void
 print_tso(struct cmd *c, const struct port *p)
 {
-	uint32_t size = c->app->settings[p->id].tso_segsz;
+	uint32_t size = p->csum.tso_segsz;
 
 	if (size == 0)
 		cmd_print(c, "TSO for non-tunneled packets is disabled\n");
@@ -123,15 +136,17 @@ static void
 cmd_tso_set(struct cmd *c)
 {
 	struct port *p = stopped_port(c, 3);
-	uint32_t size = (uint32_t)cmd_num(c, 2);
+	uint16_t size = (uint16_t)RTE_MIN(cmd_num(c, 2), (uint64_t)UINT16_MAX);
 
 	if (p == NULL)
 		return;
-	if (size != 0 && !offers(c, p, RTE_ETH_TX_OFFLOAD_TCP_TSO)) {
+	if (size != 0 && c->app->testpmd && !offers(c, p, RTE_ETH_TX_OFFLOAD_TCP_TSO)) {
 		cmd_print(c, "Error: TSO is not supported by port %u\n", p->id);
+		c->failed = true;
 		return;
 	}
-	c->app->settings[p->id].tso_segsz = size;
+	p->csum.tso_segsz = size;
+	sw_publish(&c->app->sw);
 	print_tso(c, p);
 }
 
@@ -144,13 +159,32 @@ cmd_tso_show(struct cmd *c)
 		print_tso(c, p);
 }
 
+/* --- segmentation and its reverse --- */
+
+/* One length for all ports that have it. */
+static void
+set_gso(struct cmd *c)
+{
+	const struct app *app = c->app;
+
+	for (uint16_t id = 0; id < app->sw.nports; id++)
+		if (app->sw.port[id] != NULL)
+			app->sw.port[id]->csum.gso_len =
+				app->settings[id].gso ? (uint16_t)app->gso_segsz : 0;
+	sw_publish(&c->app->sw);
+}
+
 static void
 cmd_set_gso(struct cmd *c)
 {
 	struct port *p = cmd_port(c, 2);
+	bool on = strcmp(cmd_str(c, 4), "on") == 0;
 
-	if (p != NULL)
-		c->app->settings[p->id].gso = strcmp(cmd_str(c, 4), "on") == 0;
+	if (p == NULL || forwards(c, on ? "before enabling GSO, please stop forwarding first"
+					: "before disabling GSO, please stop forwarding first"))
+		return;
+	c->app->settings[p->id].gso = on;
+	set_gso(c);
 }
 
 static void
@@ -174,22 +208,54 @@ cmd_show_gso(struct cmd *c)
 static void
 cmd_set_gso_segsz(struct cmd *c)
 {
-	c->app->gso_segsz = (uint32_t)cmd_num(c, 3);
+	uint64_t len = cmd_num(c, 3);
+
+	if (forwards(c, "Before setting GSO segsz, please first stop forwarding"))
+		return;
+	if (len < GSO_LEN_MIN || len > UINT16_MAX) {
+		cmd_print(c, "gso_size should be larger than %u. Please input a legal value\n",
+			  GSO_LEN_MIN);
+		c->failed = true;
+		return;
+	}
+	c->app->gso_segsz = (uint32_t)len;
+	set_gso(c);
 }
 
 static void
 cmd_set_gro(struct cmd *c)
 {
 	struct port *p = cmd_port(c, 2);
+	bool on = strcmp(cmd_str(c, 4), "on") == 0;
 
-	if (p != NULL)
-		c->app->settings[p->id].gro = strcmp(cmd_str(c, 4), "on") == 0;
+	if (p == NULL || forwards(c, "Before enable/disable GRO, please stop forwarding first"))
+		return;
+	if (c->app->testpmd && on == p->csum.gro) {
+		cmd_print(c,
+			  on ? "Port %u has enabled GRO. Please disable GRO first\n"
+			     : "Port %u has disabled GRO\n",
+			  p->id);
+		c->failed = true;
+		return;
+	}
+	p->csum.gro = on;
+	sw_publish(&c->app->sw);
 }
 
 static void
 cmd_set_gro_flush(struct cmd *c)
 {
-	c->app->gro_flush = (uint32_t)cmd_num(c, 3);
+	if (forwards(c, "Before change flush interval for GRO, please stop forwarding first."))
+		return;
+	if (cmd_num(c, 3) >= 1 && cmd_num(c, 3) <= GRO_FLUSH_MAX) {
+		c->app->gro_flush = (uint32_t)cmd_num(c, 3);
+		return;
+	}
+	cmd_print(c,
+		  "The flushing cycle be in the range of 1 to %u. Revert to the default value 1.\n",
+		  GRO_FLUSH_MAX);
+	c->app->gro_flush = 1;
+	c->failed = true;
 }
 
 static void
@@ -199,7 +265,7 @@ cmd_show_gro(struct cmd *c)
 
 	if (p == NULL)
 		return;
-	if (!c->app->settings[p->id].gro) {
+	if (!p->csum.gro) {
 		cmd_print(c, "Port %u doesn't enable GRO.\n", p->id);
 		return;
 	}
@@ -280,20 +346,18 @@ cmd_tx_vlan(struct cmd *c)
 static void
 port_running(const struct app *app, const struct port *p, FILE *out)
 {
-	const struct port_settings *s = &app->settings[p->id];
-
 	for (unsigned int i = 0; i < CSUM_LAYERS; i++)
-		if (s->csum_hw[i])
+		if ((p->csum.hw >> i & 1) != 0)
 			fprintf(out, "csum set %s hw %u\n", layers[i].word, p->id);
-	if (s->parse_tunnel)
+	if (p->csum.tunnels)
 		fprintf(out, "csum parse-tunnel on %u\n", p->id);
-	if (p->keep_macs)
+	if (p->csum.keep_macs)
 		fprintf(out, "csum mac-swap off %u\n", p->id);
-	if (s->tso_segsz != 0)
-		fprintf(out, "tso set %u %u\n", s->tso_segsz, p->id);
-	if (s->gso)
+	if (p->csum.tso_segsz != 0)
+		fprintf(out, "tso set %u %u\n", p->csum.tso_segsz, p->id);
+	if (app->settings[p->id].gso)
 		fprintf(out, "set port %u gso on\n", p->id);
-	if (s->gro)
+	if (p->csum.gro)
 		fprintf(out, "set port %u gro on\n", p->id);
 }
 

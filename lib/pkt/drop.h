@@ -31,6 +31,7 @@
 	X(RX_STORM, "rx_storm", "over the port's broadcast-storm limit")                      \
 	X(RX_LOCKED, "rx_locked", "source address is not the one the port is locked to")      \
 	X(RX_CONSUMED, "rx_consumed", "taken by a mode that only receives")                   \
+	X(RX_MERGED, "rx_merged", "delivered as part of the frame before it (GRO)")           \
 	X(RX_NO_MEMORY, "rx_no_memory", "no mbuf for a frame that needs one")                 \
 	X(RX_SOFT_OFFLOAD, "rx_soft_offload", "segmentation or checksum in software failed")  \
 	X(TX_NO_BUFFER, "tx_no_buffer", "receiver has no free buffer (ring full)")            \

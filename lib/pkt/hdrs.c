@@ -3,6 +3,7 @@
 
 #include <netinet/in.h>
 #include <stddef.h>
+#include <string.h>
 
 #include <rte_byteorder.h>
 #include <rte_ip.h>
@@ -19,11 +20,12 @@ get_be16(const uint8_t *b)
 	return (uint16_t)(b[0] << 8 | b[1]);
 }
 
+/* @p off: where the Ethernet header begins; it lies in the copy. */
 static void
-find_l2(struct pkt_hdrs *h)
+find_l2(struct pkt_hdrs *h, uint16_t off)
 {
-	h->l2_len = RTE_ETHER_HDR_LEN;
-	h->ether_type = get_be16(h->b + offsetof(struct rte_ether_hdr, ether_type));
+	h->l2_len = (uint16_t)(off + RTE_ETHER_HDR_LEN);
+	h->ether_type = get_be16(h->b + off + offsetof(struct rte_ether_hdr, ether_type));
 	for (int i = 0; i < VLAN_TAGS_MAX; i++) {
 		if (h->ether_type != RTE_ETHER_TYPE_VLAN && h->ether_type != RTE_ETHER_TYPE_QINQ)
 			return;
@@ -93,26 +95,140 @@ find_l4(struct pkt_hdrs *h)
 	}
 }
 
-void
-pkt_hdrs_read(struct pkt_hdrs *h, const struct pkt *p, uint32_t max)
+/* The headers behind l2_len. */
+static void
+find_ip(struct pkt_hdrs *h)
 {
-	struct pkt_cursor c;
-
-	h->n = (uint16_t)RTE_MIN(p->len, max);
 	h->l3_len = 0;
 	h->l4_len = 0;
 	h->next_off = 0;
 	h->proto = 0;
 	h->fragment = false;
-	pkt_cursor_init(&c, p);
-	pkt_copy_next(&c, h->b, h->n);
-	find_l2(h);
 	if (h->ether_type == RTE_ETHER_TYPE_IPV4)
 		find_ipv4(h);
 	else if (h->ether_type == RTE_ETHER_TYPE_IPV6)
 		find_ipv6(h);
 	if (h->l3_len != 0)
 		find_l4(h);
+}
+
+void
+pkt_hdrs_read(struct pkt_hdrs *h, const struct pkt *p, uint32_t max)
+{
+	struct pkt_cursor c;
+
+	h->n = (uint16_t)RTE_MIN(p->len, max);
+	pkt_cursor_init(&c, p);
+	pkt_copy_next(&c, h->b, h->n);
+	find_l2(h, 0);
+	find_ip(h);
+}
+
+/* --- tunnels --- */
+
+#define VXLAN_PORT 4789
+#define GENEVE_PORT 6081
+#define UDP_TUNNEL_HDRS 16 /* UDP, and VXLAN or Geneve without options: 8 bytes each */
+
+/*
+ * What a tunnel's header at @p b says: how long it is, all before the inner frame, and the type of
+ * that. False: not a tunnel. There are @p left bytes at @p b.
+ */
+typedef bool (*tunnel_fn)(const uint8_t *b, uint32_t left, uint32_t *len, uint16_t *type);
+
+static bool
+udp_tunnel(const uint8_t *b, uint32_t left, uint32_t *len, uint16_t *type)
+{
+	uint16_t port;
+
+	if (left < UDP_TUNNEL_HDRS)
+		return false;
+	port = get_be16(b + offsetof(struct rte_udp_hdr, dst_port));
+	*len = UDP_TUNNEL_HDRS;
+	*type = RTE_ETHER_TYPE_TEB;
+	if (port == GENEVE_PORT) {
+		*len += (b[sizeof(struct rte_udp_hdr)] & 0x3f) * 4u;
+		*type = get_be16(b + sizeof(struct rte_udp_hdr) + 2);
+	}
+	return port == VXLAN_PORT || port == GENEVE_PORT;
+}
+
+/* Checksum, key and sequence number: four bytes each, if there. */
+static bool
+gre_tunnel(const uint8_t *b, uint32_t left, uint32_t *len, uint16_t *type)
+{
+	uint16_t flags;
+
+	if (left < 4)
+		return false;
+	flags = get_be16(b);
+	*len = 4u + 4u * ((flags >> 15) + (flags >> 13 & 1u) + (flags >> 12 & 1u));
+	*type = get_be16(b + 2);
+	return (flags & 0x4007) == 0; /* no routing, version 0 */
+}
+
+static bool
+ip4_tunnel(const uint8_t *b, uint32_t left, uint32_t *len, uint16_t *type)
+{
+	*len = 0;
+	*type = RTE_ETHER_TYPE_IPV4;
+	return true;
+}
+
+static bool
+ip6_tunnel(const uint8_t *b, uint32_t left, uint32_t *len, uint16_t *type)
+{
+	*len = 0;
+	*type = RTE_ETHER_TYPE_IPV6;
+	return true;
+}
+
+static const struct {
+	uint8_t proto;
+	tunnel_fn parse;
+} tunnels[] = {
+	{IPPROTO_UDP, udp_tunnel},
+	{IPPROTO_GRE, gre_tunnel},
+	{IPPROTO_IPIP, ip4_tunnel},
+	{IPPROTO_IPV6, ip6_tunnel},
+};
+
+static bool
+find_tunnel(const struct pkt_hdrs *h, uint32_t *len, uint16_t *type)
+{
+	uint32_t off = (uint32_t)h->l2_len + h->l3_len;
+
+	if (h->l3_len == 0 || h->fragment)
+		return false;
+	for (uint32_t i = 0; i < RTE_DIM(tunnels); i++)
+		if (tunnels[i].proto == h->proto)
+			return tunnels[i].parse(h->b + off, h->n - off, len, type);
+	return false;
+}
+
+bool
+pkt_hdrs_enter(struct pkt_hdrs *h)
+{
+	uint8_t outer[offsetof(struct pkt_hdrs, b)];
+	uint32_t off, len;
+	uint16_t type;
+
+	if (!find_tunnel(h, &len, &type))
+		return false;
+	off = (uint32_t)h->l2_len + h->l3_len + len;
+	memcpy(outer, h, sizeof(outer));
+	h->ether_type = type;
+	h->l2_len = (uint16_t)off;
+	if (type == RTE_ETHER_TYPE_TEB && off + RTE_ETHER_HDR_LEN <= h->n)
+		find_l2(h, (uint16_t)off);
+	if (h->l2_len < h->n)
+		find_ip(h);
+	else
+		h->l3_len = 0;
+	if (h->l3_len != 0)
+		return true;
+	memcpy(h, outer, sizeof(outer));
+	return false;
 }
 
 uint16_t

@@ -33,6 +33,13 @@ struct pkt_hdrs {
 void pkt_hdrs_read(struct pkt_hdrs *h, const struct pkt *p, uint32_t max);
 
 /**
+ * Look at what is inside a tunnel - VXLAN, Geneve, GRE, IP in IP: from now on @p h tells of the
+ * inner headers, l2_len being all that comes before the inner IP header. False, and nothing has
+ * changed: no tunnel, or no IP header in it that the copy has.
+ */
+bool pkt_hdrs_enter(struct pkt_hdrs *h);
+
+/**
  * Ones' complement sum, not inverted, of the TCP/UDP pseudo header for @p l4_len bytes; needs
  * l3_len.
  */

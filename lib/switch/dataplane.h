@@ -48,13 +48,34 @@ struct dp_flows {
 		queue[DP_FLOWS]; /* [atomic] queue pair, written by workers only when it changes */
 };
 
+/* What "csum set" is said of. */
+enum csum_layer {
+	CSUM_IP,
+	CSUM_UDP,
+	CSUM_TCP,
+	CSUM_SCTP,
+	CSUM_OUTER_IP,
+	CSUM_OUTER_UDP,
+	CSUM_LAYERS
+};
+
+/** What mode csum does with frames that leave at a port, or come in there. */
+struct fwd_csum {
+	uint8_t hw;         /* bit by layer: its sum is left to a receiver that accepts that */
+	bool tunnels;       /* out: sums of what is inside a tunnel are made right, too */
+	bool keep_macs;     /* out: addresses are not rewritten */
+	bool gro;           /* in: TCP segments are joined */
+	uint16_t tso_segsz; /* out: payload of a TCP segment, 0: as its sender says */
+	uint16_t gso_len;   /* out: longest frame, longer ones are cut here; 0: none is */
+};
+
 /** A port as workers see it. [fixed] */
 struct dp_port {
 	uint16_t id;
 	uint16_t domain;   /* bridge: frames stay within equal domains */
 	uint16_t nrx, ntx; /* running queues */
 	bool isolated;     /* exchanges nothing with other isolated ports */
-	bool keep_macs;    /* mode csum does not rewrite addresses of what leaves here */
+	struct fwd_csum csum;
 	struct rte_ether_addr mac;
 	struct rte_ether_addr eth_peer; /* where mode "mac" sends frames that leave here */
 	const struct dp_port
@@ -116,6 +137,7 @@ struct fwd_mode {
 /** What generating modes make: frames of the sum of these lengths ("set txpkts"). */
 struct fwd_gen {
 	uint16_t nsegs;
+	bool random; /* txonly: of the first few of these lengths ("set txsplit rand") */
 	uint16_t len[FWD_GEN_SEGS_MAX];
 };
 

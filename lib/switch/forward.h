@@ -95,6 +95,13 @@ void forward_send(struct worker *w, const struct dp_port *out, struct pktq *rxq,
 void forward_send_queue(struct worker *w, struct pktq *txq, struct pktq *rxq,
 			struct pkt *const *pkts, uint16_t n);
 
+/**
+ * Send a frame that is segmented here whether its receiver could do that or not; p->need says how.
+ * @p accept: PKT_NEED_CSUM when segments may have partial sums, if the receiver takes them.
+ */
+void forward_send_cut(struct worker *w, struct pktq *txq, struct pktq *rxq, const struct pkt *p,
+		      uint32_t accept);
+
 /** Copies of frames that come in or go @p out at @p port to those who want them (mirror.c). */
 void forward_copy(struct worker *w, const struct dp_port *port, bool out, struct pktq *rxq,
 		  struct pkt *const *pkts, uint16_t n);

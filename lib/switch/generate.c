@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include <rte_ip.h>
+#include <rte_random.h>
 #include <rte_udp.h>
 
 #include "switch/modes.h"
@@ -31,12 +32,13 @@ struct gen_flow {
 
 static const uint8_t zeros[GEN_LEN_MAX]; /* payload */
 
+/* Of a frame of that many segments. */
 static uint32_t
-frame_len(const struct fwd_gen *g)
+frame_len(const struct fwd_gen *g, uint16_t nsegs)
 {
 	uint32_t len = 0;
 
-	for (uint16_t i = 0; i < g->nsegs; i++)
+	for (uint16_t i = 0; i < nsegs; i++)
 		len += g->len[i];
 	len = RTE_MAX(len, (uint32_t)sizeof(struct gen_hdrs));
 	return RTE_MIN(len, (uint32_t)GEN_LEN_MAX);
@@ -95,7 +97,8 @@ forward_make_frame(struct pkt *p, struct pkt_hdrs *h, struct pkt_seg *payload,
 	/* testpmd's: the network for benchmarks and the discard port */
 	static const struct gen_flow flow = {RTE_IPV4(198, 18, 0, 1), RTE_IPV4(198, 18, 0, 2), 9,
 					     9};
-	uint32_t len = frame_len(gen);
+	uint16_t nsegs = gen->random ? (uint16_t)(1 + rte_rand_max(gen->nsegs)) : gen->nsegs;
+	uint32_t len = frame_len(gen, nsegs);
 
 	make_headers(h, out, &flow, len);
 	make_view(p, h, payload, len);
@@ -107,9 +110,14 @@ generate_txonly(struct worker *w, const struct dataplane *dp, const struct dp_po
 {
 	struct pkt_batch *b = &w->batch;
 
-	forward_make_frame(&b->pkt[0], &w->hdrs[0], &b->segs[0], &dp->gen, port->peer);
-	for (b->n = 1; b->n < b->max; b->n++)
-		b->pkt[b->n] = b->pkt[0];
+	/* frames that are equal are made once */
+	for (b->n = 0; b->n < b->max; b->n++) {
+		if (b->n == 0 || dp->gen.random)
+			forward_make_frame(&b->pkt[b->n], &w->hdrs[b->n], &b->segs[b->n], &dp->gen,
+					   port->peer);
+		else
+			b->pkt[b->n] = b->pkt[0];
+	}
 	send_generated(w, port, rxq, b->n);
 }
 
@@ -117,7 +125,7 @@ void
 generate_flows(struct worker *w, const struct dataplane *dp, const struct dp_port *port,
 	       struct pktq *rxq)
 {
-	uint32_t len = frame_len(&dp->gen);
+	uint32_t len = frame_len(&dp->gen, dp->gen.nsegs);
 	struct pkt_batch *b = &w->batch;
 
 	for (b->n = 0; b->n < b->max; b->n++) {

@@ -49,7 +49,14 @@ void generate_txonly(struct worker *w, const struct dataplane *dp, const struct 
 void generate_flows(struct worker *w, const struct dataplane *dp, const struct dp_port *port,
 		    struct pktq *rxq);
 
-/** Send to the queue of @p out that has the number of @p rxq. */
+/** The queue of @p out that has the number of @p rxq; there is one. */
+static inline struct pktq *
+wire_queue(const struct dp_port *out, const struct pktq *rxq)
+{
+	return out->tx[rxq->index % out->ntx];
+}
+
+/** Send to that queue. */
 static inline void
 wire_send(struct worker *w, const struct dp_port *out, struct pktq *rxq, struct pkt *const *pkts,
 	  uint16_t n)
@@ -59,7 +66,7 @@ wire_send(struct worker *w, const struct dp_port *out, struct pktq *rxq, struct 
 	if (unlikely(out->ntx == 0))
 		pktq_drop(rxq, DROP_RX_NO_EGRESS, n);
 	else
-		forward_send_queue(w, out->tx[rxq->index % out->ntx], rxq, pkts, n);
+		forward_send_queue(w, wire_queue(out, rxq), rxq, pkts, n);
 }
 
 /** All frames of the batch, in w->list. */

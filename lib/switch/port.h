@@ -89,12 +89,12 @@ struct port {
 	uint16_t domain;
 	bool started; /* "port stop" takes it out of the snapshot */
 	bool isolated;
-	bool keep_macs; /* mode csum leaves the addresses of what it sends here alone */
 	uint16_t mtu;
 	char name[PORT_NAME_MAX];
 	struct rte_ether_addr mac;
 	struct rte_ether_addr eth_peer; /* destination that mode "mac" writes */
 	struct dp_flows *flows;         /* made when the port has more than one tx queue */
+	struct fwd_csum csum;           /* of mode csum */
 	struct vlan_config vlan;        /* as set; port_set_vlan() */
 	struct dp_vlan *vlans;          /* while it is on */
 	struct limits limits;           /* as set; port_set_limits() */

@@ -50,12 +50,13 @@ transmit(struct worker *w, struct pktq *txq, struct pktq *rxq, struct pkt *const
 	}
 }
 
-/* Finish in software what the receiver does not accept, then send. */
+/* Finish in software what is not in @p accept, then send. */
 static void
-transmit_finished(struct worker *w, struct pktq *txq, struct pktq *rxq, const struct pkt *p)
+transmit_finished(struct worker *w, struct pktq *txq, struct pktq *rxq, const struct pkt *p,
+		  uint32_t accept)
 {
-	uint16_t n = offload_finish(w->mp, p, txq->offloads, w->soft, FORWARD_SEGMENTS_MAX,
-				    w->soft_segs, RTE_DIM(w->soft_segs));
+	uint16_t n = offload_finish(w->mp, p, accept, w->soft, FORWARD_SEGMENTS_MAX, w->soft_segs,
+				    RTE_DIM(w->soft_segs));
 	struct pkt *list[PKT_BATCH_MAX];
 	uint16_t i, m;
 
@@ -98,8 +99,15 @@ forward_send_queue(struct worker *w, struct pktq *txq, struct pktq *rxq, struct 
 		if (end > i)
 			transmit(w, txq, rxq, pkts + i, (uint16_t)(end - i));
 		else
-			transmit_finished(w, txq, rxq, pkts[end++]);
+			transmit_finished(w, txq, rxq, pkts[end++], txq->offloads);
 	}
+}
+
+void
+forward_send_cut(struct worker *w, struct pktq *txq, struct pktq *rxq, const struct pkt *p,
+		 uint32_t accept)
+{
+	transmit_finished(w, txq, rxq, p, accept & txq->offloads & PKT_NEED_CSUM);
 }
 
 /* --- several queues --- */

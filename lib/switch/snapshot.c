@@ -294,7 +294,7 @@ fill_port(struct build *b, uint16_t m)
 	dport->domain = p->vlans != NULL ? VLAN_FID_NONE : p->domain;
 	dport->vlan = p->vlans;
 	dport->isolated = p->isolated;
-	dport->keep_macs = p->keep_macs;
+	dport->csum = p->csum;
 	dport->mac = p->mac;
 	dport->eth_peer = p->eth_peer;
 	dport->limiter = p->limiter;

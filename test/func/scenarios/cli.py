@@ -360,7 +360,8 @@ class Cli(Scenario):
         set fdb limit 1000; set port 5 fdb-limit 3; port stop 1; set port 0 format legacy-le
         set eth-peer 1 52:54:00:00:00:09; set fwd mac retry; set burst tx delay 3 retry 5
         set topology chained; set txpkts 64,128; port config mtu 0 9000; csum set udp hw 0
-        csum parse-tunnel on 5; set port 0 gso on; set gso segsz 1000
+        csum parse-tunnel on 5; set port 0 gso on; set gso segsz 1000; set port 1 gro on
+        tso set 1400 1; set txsplit rand
         set record-core-cycles on; set record-burst-stats on; start"""
 
     def check_show_config(self):
