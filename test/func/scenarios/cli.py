@@ -18,6 +18,7 @@ from harness.process import Deadline, Failure, Process, PromptProgram, wait_for
 from .base import Scenario
 
 DATA = pathlib.Path(__file__).parent.parent / "data"
+CONFIG = pathlib.Path(__file__).parents[3] / "config"
 
 
 def transcript(name="testpmd-idle.txt"):
@@ -61,7 +62,7 @@ class Cli(Scenario):
         return {f"cli.{name}": getattr(cls, f"check_{name}") for name in (
             "transcript", "loopback", "understood", "dts", "typeahead", "echo", "editing",
             "eof", "signals", "unattended", "options", "bad_options", "bad_devices",
-            "command_file", "own_commands", "json", "show_config", "attach", "wait",
+            "command_file", "examples", "own_commands", "json", "show_config", "attach", "wait",
             "vqsctl", "completion", "watch", "settings", "reference")}
 
     def setup(self):
@@ -321,6 +322,32 @@ class Cli(Scenario):
         expect(f"{commands}:3: " in program.log(), "no complaint about line 3")
         self.leave(program)
 
+    def check_examples(self):
+        """Each file in config/ loads, twice without a change, and does what it is for."""
+        means = {"guests.vqs": "Number of available ports: 4", "loopback.vqs": "available ports: 1",
+                 "watched.vqs": "available ports: 4"}
+        found = sorted(CONFIG.glob("*.vqs"))
+        expect([path.name for path in found] == sorted(means), f"examples: {found}")
+        for path in found:
+            text = path.read_text("ascii").replace("/run/vqswitch", str(self.workdir))
+            text = text.replace("/tmp/vhost-net", f"{self.workdir}/vhost-net")
+            if os.geteuid() != 0 or not os.path.exists("/dev/net/tun"):
+                text = text.replace("net_tap0,iface=vqswitch", "net_null0")
+            text = text.replace("iface=vqswitch", f"iface=vq{os.getpid()}")
+            commands = self.workdir / path.name
+            commands.write_text(text, "ascii")
+            argv = self.argv("-i", f"--cmdline-file={commands}", program=Switch.program, ports=0)
+            program = self.own(PromptProgram(path.stem, argv, self.workdir, "vqswitch> ")).start()
+            expect(f"{commands}:" not in program.log(), f"{path.name}: see {program.log_path}")
+            expect(means[path.name] in program.command("show port summary all"), path.name)
+            before = program.command("show config")
+            out = program.command(f"load {commands}")
+            expect(f"{commands}:" not in out, f"{path.name}, loaded again: {out}")
+            again = program.command("show config")
+            expect(again == before, f"{path.name}: {''.join(difflib.ndiff([before], [again]))}")
+            expect("\nstart\n" in again, f"{path.name} does not forward")
+            self.leave(program)
+
     def check_own_commands(self):
         """Under its own name: another prompt, the switch as default, its own commands."""
         program = self.program(prompt="vqswitch> ", program=Switch.program)
@@ -461,7 +488,7 @@ class Cli(Scenario):
 
     def check_completion(self):
         """bash completes options and commands."""
-        scripts = pathlib.Path(__file__).parents[3] / "config" / "bash-completion"
+        scripts = CONFIG / "bash-completion"
         for line, expected in (("vqsctl show port inf", "info"), ("vqsctl -s x set fdb a", "age"),
                                ("vqswitch -l 0 -- --fdb-a", "--fdb-age="),
                                ("vqswitch --fil", "--file-prefix=")):
