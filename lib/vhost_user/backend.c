@@ -100,6 +100,9 @@ on_accept(struct ev_source *src, uint32_t events)
 	(void)events;
 	if (fd < 0)
 		return;
+	/* a successor may be here before we have heard of the end of its predecessor */
+	if (vhu_conn_left(&b->session.conn))
+		vhu_backend_drop(b, "the peer closed the connection");
 	if (vhu_conn_is_open(&b->session.conn)) {
 		/* one owner: whoever comes second learns it now and not from a hanging read */
 		close(fd);

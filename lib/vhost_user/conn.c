@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -54,6 +55,14 @@ bool
 vhu_conn_idle(const struct vhu_conn *c)
 {
 	return vhu_conn_is_open(c) && c->out_n == 0;
+}
+
+bool
+vhu_conn_left(const struct vhu_conn *c)
+{
+	struct pollfd p = {.fd = c->src.fd, .events = POLLRDHUP};
+
+	return vhu_conn_is_open(c) && poll(&p, 1, 0) == 1;
 }
 
 static void

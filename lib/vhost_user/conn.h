@@ -89,6 +89,9 @@ void vhu_conn_close(struct vhu_conn *c);
 
 bool vhu_conn_is_open(const struct vhu_conn *c);
 
+/** Whether the peer has closed its end, which conn->ops->closed may not have been told yet. */
+bool vhu_conn_left(const struct vhu_conn *c);
+
 /** Open, and nothing is waiting to be sent: the peer reads. */
 bool vhu_conn_idle(const struct vhu_conn *c);
 

@@ -182,6 +182,25 @@ test_second_frontend_is_refused(void **state)
 	vhu_backend_free(b);
 }
 
+/* QEMU killed and started again, before the loop heard of the first one's end. */
+static void
+test_successor_is_not_refused(void **state)
+{
+	struct vhu_backend *b = backend(false);
+	int first = dial(), second;
+
+	turns(2, 0);
+	assert_true(answers(first));
+	second = dial();
+	close(first);
+	turns(3, 0);
+	assert_true(answers(second));
+	close(second);
+	turns(2, 0);
+	assert_false(connected(b));
+	vhu_backend_free(b);
+}
+
 static void
 test_mode_and_group(void **state)
 {
@@ -396,6 +415,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(server),
 		T(second_frontend_is_refused),
+		T(successor_is_not_refused),
 		T(mode_and_group),
 		T(stale_socket_is_replaced),
 		T(live_socket_is_left_alone),
