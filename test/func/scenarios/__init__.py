@@ -2,8 +2,10 @@
 """Every scenario, in the order they run."""
 
 from .cli import Cli
+from .copies import Copies
 from .hostile import Hostile
 from .iommu import Iommu
+from .limits import Flood, Limits
 from .migration import Migration
 from .netns import Netns
 from .ovs import Ovs
@@ -15,6 +17,8 @@ from .states import States
 from .telemetry import Telemetry
 from .user import OrdinaryUser, Sockets
 from .virtio_user import Loopback, LoopbackQueues, Restarts, ThereAndBack
+from .vlan import Kernels, Vlans
 
 SCENARIOS = [Cli, ThereAndBack, Loopback, LoopbackQueues, Restarts, Scale, Sockets, OrdinaryUser,
-             Hostile, States, X86Pair, Restart, S390x, Refusal, Iommu, Migration, Netns, Ovs, Telemetry]
+             Hostile, States, Vlans, Kernels, Copies, Limits, Flood, X86Pair, Restart, S390x, Refusal,
+             Iommu, Migration, Netns, Ovs, Telemetry]

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What ports may send: rates, storms, addresses. Times are bounds only: machines are slow."""
+
+import time
+
+from harness.peers import EthdevPort, Port, VirtioUser
+from harness.process import Failure, wait_for
+from harness.wire import BROADCAST, frame
+
+from .base import Scenario
+from .wires import HOSTS, Wires
+
+A, B, C = HOSTS[:3]
+AT_ONCE = 32  # frames any rate lets through
+COUNT = 200
+
+
+class Limits(Wires):
+    """A at port 0 sends, B at port 1 is its peer, the others hear what is flooded."""
+
+    PORTS = 3
+
+    @classmethod
+    def checks(cls):
+        return {"limits.rate": cls.rate, "limits.bits": cls.bits, "limits.storm": cls.storm,
+                "limits.source": cls.source}
+
+    def introduce(self):
+        """Both have spoken."""
+        self.reset()
+        self.exchange([(0, frame(A)), (1, frame(B))],
+                      {0: [frame(B)], 1: [frame(A)], 2: [frame(A), frame(B)]})
+        self.learned(A, B)
+
+    def flow(self, sent, reason, least, rate):
+        """Send; what arrived, after checking that the rest, not more than it must, was dropped."""
+        start = time.monotonic()
+        got, drops = self.run_through([(0, data) for data in sent])
+        most = least + rate * (time.monotonic() - start) + 1
+        passed = len(sent) - drops[reason]
+        if set(drops) - {reason} or not least <= passed <= most:
+            raise Failure(f"{passed} of {len(sent)} passed, not {least} to {most:.0f}: {dict(drops)}")
+        return got, passed
+
+    def rate(self):
+        """Frames per second."""
+        self.introduce()
+        self.say("set port 0 rate pps 10")
+        sent = [frame(A, B, text=f"{i}") for i in range(COUNT)]
+        got, passed = self.flow(sent, "rx_rate", AT_ONCE, 10)
+        if got[1][:AT_ONCE] != sent[:AT_ONCE] or len(got[1]) != passed:
+            raise Failure(f"{len(got[1])} frames arrived, {passed} passed")
+        self.say("set port 0 rate pps off")
+        self.exchange([(0, data) for data in sent], {1: sent})
+
+    def bits(self):
+        """Bits per second: the length counts."""
+        self.introduce()
+        self.say("set port 0 rate bps 100000")
+        sent = [frame(A, B, text=f"{i}", size=1514) for i in range(COUNT)]
+        got, passed = self.flow(sent, "rx_rate", 1, 100000 / (8 * 1514))
+        if got[1][0] != sent[0] or len(got[1]) != passed:
+            raise Failure(f"{len(got[1])} frames arrived, {passed} passed")
+
+    def storm(self):
+        """Broadcasts and multicasts are held back, frames to somebody are not."""
+        self.introduce()
+        self.say("set port 0 storm pps 1")
+        to_all = [frame(A, dst, text=f"{i}") for i in range(COUNT // 2)
+                  for dst in (BROADCAST, "01:00:5e:00:00:01")]
+        to_one = [frame(A, B, text=f"{i}") for i in range(COUNT)]
+        got, passed = self.flow([d for pair in zip(to_all, to_one) for d in pair], "rx_storm",
+                                AT_ONCE + COUNT, 1)
+        flooded = passed - len(to_one)
+        if [d for d in got[1] if d in to_one] != to_one or \
+                (len(got[1]), len(got[2])) != (passed, flooded):
+            raise Failure(f"{flooded} broadcasts passed: {len(got[1])}, {len(got[2])} arrived")
+
+    def source(self):
+        """One address, the first or those that were named."""
+        self.introduce()
+        self.say("set port 0 source-lock on")
+        forged, own = frame(C, B), frame(A, B)
+        self.exchange([(0, own), (0, forged), (0, own)], {1: [own] * 2}, ["rx_locked"])
+        answer = self.switch.command("show limits 0").lower()
+        if A not in answer:
+            raise Failure(f"locked to {A}: {answer}")
+        self.say(f"set port 0 source-lock {C}")
+        self.exchange([(0, own), (0, forged), (0, frame(B, A))], {1: [own, forged]}, ["rx_locked"])
+        self.say("set port 0 source-lock off")
+        self.exchange([(0, frame(HOSTS[5], B)), (0, own)], {1: [frame(HOSTS[5], B), own]})
+
+
+class Flood(Scenario):
+    """A guest's driver that sends as fast as it can."""
+
+    @classmethod
+    def checks(cls):
+        return {"limits.virtio": cls.virtio}
+
+    def setup(self):
+        path = self.path("guest")
+        self.backend([Port(path), EthdevPort("net_null")])
+        self.guest = self.own(VirtioUser("guest", self.workdir, path,
+                                         VirtioUser.PATHS["packed_mergeable"], A)).start()
+        self.switch.wait_link(0)
+
+    def virtio(self):
+        """Nearly all of it is dropped for its rate; the rest arrives."""
+        rate = 1000
+        for command in ("set port 0 domain 0", f"set port 0 rate pps {rate}"):
+            self.switch.command(command)
+        before, start = self.switch.all_xstats(), time.monotonic()
+        for command in ("set fwd txonly", "start"):
+            self.guest.command(command)
+        wait_for("ten times the rate",
+                 lambda: self.switch.xstats(0)["rx_good_packets"] > 10 * rate, alive=[self.guest])
+        self.guest.command("stop")
+        self.switch.check_accounts()
+        most = AT_ONCE + rate * (time.monotonic() - start) + 1
+        after = self.switch.all_xstats()
+        passed = after[1]["tx_good_packets"] - before[1]["tx_good_packets"]
+        if not AT_ONCE <= passed <= most:
+            raise Failure(f"{passed} frames passed, not {AT_ONCE} to {most:.0f}")
