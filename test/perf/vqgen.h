@@ -49,6 +49,7 @@ struct options {
 	bool server;
 	bool huge;
 	bool learn;     /* announce every MAC first */
+	bool blind;     /* what is sent need not come back */
 	bool reconnect; /* carry on when the back-end comes back */
 	bool bidir;
 	bool mergeable, indirect, hdr_alone, in_order, event_idx, legacy, tso, mem_slots;

@@ -187,6 +187,7 @@ SETTER(duration, real(v, &o->duration))
 FLAG(server, true)
 FLAG(huge, true)
 FLAG(learn, false)
+FLAG(blind, true)
 FLAG(reconnect, true)
 FLAG(bidir, true)
 FLAG(mergeable, false)
@@ -232,6 +233,8 @@ static const struct option_row rows[] = {
 	{"warmup", "S", "seconds before counting (0.2)", set_warmup},
 	{"duration", "S", "seconds counted (2)", set_duration},
 	{"no-learn", NULL, "do not announce the MAC addresses first", set_learn},
+	{"blind", NULL, "do not wait for a path: frames may go nowhere, or come from elsewhere",
+	 set_blind},
 	{"learn-rate", "PPS", "announcements per second (200000)", set_learn_rate},
 	{"reconnect", NULL, "carry on when the back-end goes away and comes back", set_reconnect},
 	{"cpu", "N", "pin the thread", set_cpu},

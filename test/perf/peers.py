@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""How compare starts the switches it measures."""
+
+import os
+import pathlib
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import time
+
+sys.path.insert(1, str(pathlib.Path(__file__).resolve().parents[1] / "func"))
+
+# pylint: disable=wrong-import-position
+from harness.frontend import Frontend
+
+
+class Failed(Exception):
+    """A sample that could not be taken."""
+
+
+class Peer:
+    """A switch between two vhost-user ports. Subclasses say how to start it."""
+
+    server = False  # vqgen listens
+
+    def __init__(self, args, directory, case):
+        self.args = args
+        self.dir = directory
+        self.case = case
+        self.guests = 0 if case.nulls else 1 if case.device else case.ports
+        self.tap = f"cmp{os.getpid()}"
+        self.procs = []
+        self.silent = []
+
+    def socket(self, i):
+        return str(self.dir / f"port{i}")
+
+    def sockets(self):
+        return [self.socket(i) for i in range(self.guests)]
+
+    def log(self, command):
+        return self.dir / f"{pathlib.Path(command[0]).name}.log"
+
+    def spawn(self, command, env=None):
+        """Start a program; its standard input never ends and its output goes to a file."""
+        with open(self.log(command), "w", encoding="utf8") as log:
+            proc = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log,
+                                    stderr=subprocess.STDOUT, env=env)
+        self.procs.append(proc)
+
+    def await_file(self, path):
+        end = time.monotonic() + 60
+        while not os.path.exists(path):
+            if time.monotonic() > end or any(p.poll() is not None for p in self.procs):
+                raise Failed(f"{type(self).__name__} did not start, see {self.dir}")
+            time.sleep(0.05)
+
+    def started(self):
+        """Wait until it serves, and have the kernel send back what comes out of a tap device."""
+        for path in self.sockets():
+            self.await_file(path)
+        if "tap" not in self.case.device:
+            return
+        self.await_file(f"/sys/class/net/{self.tap}")
+        for words in ("qdisc add dev {} ingress",
+                      "filter add dev {0} parent ffff: protocol all u32 match u32 0 0"
+                      " action mirred egress redirect dev {0}"):
+            subprocess.run(["tc", *words.format(self.tap).split()], check=True)
+
+    def silence(self, first):
+        """Guests behind the ports from the given one on, which say nothing."""
+        for path in self.sockets()[first:]:
+            self.silent.append(Frontend(path))
+            self.silent[-1].negotiate()
+
+    def stop(self):
+        for guest in self.silent:
+            guest.close()
+        self.silent = []
+        for proc in reversed(self.procs):
+            proc.terminate()
+            proc.send_signal(signal.SIGCONT)
+            try:
+                proc.wait(10)
+            except subprocess.TimeoutExpired:
+                proc.kill()
+                proc.wait()
+            proc.stdin.close()
+        self.procs = []
+
+    def workers(self):
+        return self.case.nulls // 2 or 1
+
+    def eal(self, prefix):
+        cpus = (self.args.switch_cpu, self.args.client_cpu)
+        lcores = [f"0@{cpus[0]}"] + [f"{i + 1}@{cpus[i]}" for i in range(self.workers())]
+        return ["--lcores", ",".join(lcores), "--no-huge", "-m", "1024", "--no-pci",
+                "--no-telemetry", f"--file-prefix=compare-{prefix}-{os.getpid()}"]
+
+    def vdevs(self):
+        vdevs = [f"--vdev=net_vhost{i},iface={s},queues={self.case.queues},tso=1"
+                 for i, s in enumerate(self.sockets())]
+        vdevs += [f"--vdev=net_null{i}" for i in range(self.case.nulls)]
+        return vdevs + [f"--vdev={self.case.device.format(tap=self.tap)}"] * bool(self.case.device)
+
+    def options(self):
+        """Those that mean the same to testpmd and to us."""
+        return [f"--nb-cores={self.workers()}"] + ["--stats-period=1"] * bool(self.case.nulls)
+
+    def cpu_seconds(self):
+        """CPU time the switch has used."""
+        total = 0
+        for proc in self.procs:
+            fields = pathlib.Path(f"/proc/{proc.pid}/stat").read_text(encoding="utf8")
+            total += sum(map(int, fields.rsplit(")", 1)[1].split()[11:13]))
+        return total / os.sysconf("SC_CLK_TCK")
+
+    def own_rate(self):
+        """Frames a second by its own counters, sum of all ports; median of the last seconds."""
+        log = self.log(self.procs[0].args)
+        time.sleep(self.args.duration + 5)
+        self.stop()  # or what is printed is still in its memory
+        text = log.read_text(encoding="utf8")
+        rates = [int(x) for x in re.findall(r"Rx-pps:\s+(\d+)", text)]
+        n = self.case.nulls
+        sums = [sum(rates[i:i + n]) for i in range(0, len(rates) - n + 1, n)]
+        sums = [x for x in sums if x != 0]  # the first are from before it forwards
+        if len(sums) < 2:
+            raise Failed(f"no statistics, see {self.dir}")
+        return statistics.median(sums[1:])
+
+
+class Vqswitch(Peer):
+    def start(self):
+        build = pathlib.Path(self.args.build)
+        poll = [] if self.case.sleeps else ["--poll"]
+        # frames without addresses, or with the guest's own: nothing to learn
+        mode = ["--forward-mode=io"] if self.case.nulls or self.case.device else []
+        self.spawn([str(build / "app" / "vqswitch"), *self.eal("vqswitch"), *self.vdevs(), "--",
+                    *poll, *mode, *self.options(), f"--state-dir={self.dir}"])
+        self.started()
+
+
+class Testpmd(Peer):
+    def start(self):
+        self.spawn([self.args.testpmd, *self.eal("testpmd"), *self.vdevs(), "--",
+                    "--forward-mode=io", *self.options(), "--total-num-mbufs=16384",
+                    "--txd=1024", "--rxd=1024"])
+        self.started()
+
+
+class Limit(Peer):
+    """Ring work and one copy, nothing else."""
+
+    def start(self):
+        build = pathlib.Path(self.args.build)
+        self.spawn([str(build / "test" / "perf" / "onecopy"), "--cpu", str(self.args.switch_cpu),
+                    *self.sockets()])
+        self.started()
+
+    def busy_cycles(self):
+        """What it needed for a frame itself; told at its end."""
+        text = (self.dir / "onecopy.log").read_text(encoding="utf8")
+        return float(re.search(r"busy_cycles=([\d.]+)", text)[1])
+
+
+class Ovs(Peer):
+    server = True
+
+    def vsctl(self, *words):
+        subprocess.run(["ovs-vsctl", "--timeout=60", f"--db=unix:{self.dir}/db.sock", *words],
+                       check=True, capture_output=True, env=self.env)
+
+    def start(self):
+        self.env = dict(os.environ, OVS_RUNDIR=str(self.dir), OVS_DBDIR=str(self.dir),
+                        OVS_LOGDIR=str(self.dir))
+        subprocess.run(["ovsdb-tool", "create", f"{self.dir}/conf.db", self.args.ovs_schema],
+                       check=True, capture_output=True)
+        self.spawn(["ovsdb-server", f"{self.dir}/conf.db",
+                    f"--remote=punix:{self.dir}/db.sock"], self.env)
+        self.await_file(self.dir / "db.sock")
+        cpu = self.args.switch_cpu
+        # OVS adds --in-memory, which excludes --no-huge, unless it finds --legacy-mem
+        extra = ("--no-huge --legacy-mem -m 1024 --no-pci --no-telemetry "
+                 f"--file-prefix=compare-ovs-{os.getpid()}")
+        self.vsctl("--no-wait", "init", "--", "set", "Open_vSwitch", ".",
+                   "other_config:dpdk-init=true", f"other_config:dpdk-extra={extra}",
+                   f"other_config:pmd-cpu-mask={1 << cpu:#x}",
+                   f"other_config:dpdk-lcore-mask={1 << cpu:#x}",
+                   # or it wants 262144 mbufs at once
+                   "other_config:per-port-memory=true",
+                   "other_config:userspace-tso-enable=true")
+        self.spawn([self.args.ovs, f"unix:{self.dir}/db.sock"], self.env)
+        # it drops what is longer than its MTU
+        mtu = ["mtu_request=9000"] if "--frame 9000" in self.case.options else []
+        ports = []
+        for i in range(self.guests):
+            ports += ["--", "add-port", "br0", f"port{i}", "--", "set", "Interface", f"port{i}",
+                      "type=dpdkvhostuserclient", f"options:vhost-server-path={self.socket(i)}",
+                      *mtu]
+        self.vsctl("add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=netdev", *ports)
+
+    def silence(self, first):
+        """It connects: programs have to listen, and are stopped once they are connected."""
+        command = [str(pathlib.Path(self.args.build) / "test" / "perf" / "vqgen"), "--server",
+                   "--cpu", str(self.args.client_cpu), "--timeout", "60", "--rate", "1", "--duration", "3600"]
+        self.spawn(command + self.sockets()[first:])
+        time.sleep(2 + self.guests / 16)
+        if self.procs[-1].poll() is not None:
+            raise Failed(f"silent guests did not start, see {self.dir}")
+        self.procs[-1].send_signal(signal.SIGSTOP)
+
+
+PEERS = {"vqswitch": Vqswitch, "testpmd": Testpmd, "ovs": Ovs, "limit": Limit}
