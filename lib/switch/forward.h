@@ -50,6 +50,7 @@ struct worker {
 	uint64_t generation;        /* of the snapshot the last turn used */
 	uint32_t nlively;           /* of its list in that snapshot: polled every turn */
 	uint32_t next_quiet;        /* of the rest: where the next turn goes on */
+	uint32_t paid;              /* frames no quiet queue was looked at for yet */
 	const struct watch *watch;  /* of that snapshot; NULL: nothing is to be watched */
 	uint32_t open_turns;        /* turns since the last quiescent state */
 	uint32_t nlate, late_polls; /* see late.h */
@@ -125,7 +126,7 @@ void forward_learn_queue(const struct dp_port *in, const struct pktq *rxq, struc
 #define FORWARD_QUIET_AFTER 64 /* polls in vain after which a queue counts as quiet */
 #define FORWARD_QUIET_FROM 8   /* with no more queues than these, none does */
 #define FORWARD_QUIET_LOOK 8   /* quiet queues looked at in a turn that found nothing */
-#define FORWARD_QUIET_PAY 64   /* frames for which a turn looks at one quiet queue */
+#define FORWARD_QUIET_PAY 64   /* frames for which one quiet queue is looked at */
 
 /**
  * Have @p w account its cycles by stage from now on, starting at 0, or not any

@@ -191,16 +191,19 @@ poll_lively(struct worker *w, const struct dataplane *dp, bool timed)
 }
 
 /*
- * A turn that found @p frames among the lively queues can afford this many of the @p n others: what
- * they touch is in no cache. Without frames it should not be long either, more are on their way.
+ * A turn that found @p frames among the lively queues pays for looks at the @p n others: what they
+ * touch is in no cache. Without frames it should not be long either, more are on their way.
  */
 static uint32_t
-quiet_looks(uint32_t n, uint32_t frames)
+quiet_looks(struct worker *w, uint32_t n, uint32_t frames)
 {
 	uint32_t looks = FORWARD_QUIET_LOOK;
 
-	if (frames != 0)
-		looks = RTE_MAX(frames / FORWARD_QUIET_PAY, 1u);
+	if (frames != 0) {
+		w->paid += frames;
+		looks = w->paid / FORWARD_QUIET_PAY;
+		w->paid %= FORWARD_QUIET_PAY;
+	}
 	return RTE_MIN(looks, n);
 }
 
@@ -210,7 +213,7 @@ poll_quiet(struct worker *w, const struct dataplane *dp, uint32_t frames)
 	const struct dp_worker *dw = &dp->worker[w->id];
 	uint32_t total = 0;
 
-	for (uint32_t k = quiet_looks(dw->n - w->nlively, frames); k > 0; k--) {
+	for (uint32_t k = quiet_looks(w, dw->n - w->nlively, frames); k > 0; k--) {
 		uint32_t n, i = w->next_quiet < dw->n ? w->next_quiet : 0;
 
 		i = RTE_MAX(i, w->nlively);
