@@ -27,7 +27,7 @@ struct chain {
 	uint16_t next;    /* descriptor to read next: ring slot or table entry */
 	bool more;        /* there is one */
 	bool ring_more;   /* packed: likewise in the ring, table or not */
-	bool wrap;        /* packed: wrap counter at ring slot next */
+	uint16_t wrap;    /* packed: ring_pos.wrap at ring slot next */
 	bool indirect;    /* in an indirect table */
 	bool enough;      /* what follows is walked over, not translated */
 	uint64_t table;   /* its guest address */

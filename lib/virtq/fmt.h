@@ -197,6 +197,7 @@ struct packed_event {
 
 #define PACKED_F_AVAIL (1u << VRING_PACKED_DESC_F_AVAIL)
 #define PACKED_F_USED (1u << VRING_PACKED_DESC_F_USED)
+#define PACKED_F_BOTH (PACKED_F_AVAIL | PACKED_F_USED)
 #define PACKED_WRAP (1u << VRING_PACKED_EVENT_F_WRAP_CTR)
 
 static_assert(sizeof(struct split_desc) == 16, "split descriptor");

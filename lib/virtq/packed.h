@@ -9,10 +9,11 @@ packed_slot(const struct vq *vq, uint16_t i)
 	return vq->desc + (size_t)i * sizeof(struct packed_desc);
 }
 
+/** Whether the avail flag is that of the lap and the used flag is not. @p wrap: of a ring_pos. */
 static __rte_always_inline bool
-packed_flags_avail(uint16_t flags, bool wrap)
+packed_flags_avail(uint16_t flags, uint16_t wrap)
 {
-	return !!(flags & PACKED_F_AVAIL) == wrap && !!(flags & PACKED_F_USED) != wrap;
+	return ((flags ^ wrap) & PACKED_F_BOTH) == PACKED_F_USED;
 }
 
 static __rte_always_inline bool
@@ -63,17 +64,9 @@ packed_head(const struct ring_base *rb, struct ring_pos pos, struct vq_desc *d, 
 	return avail;
 }
 
-static __rte_always_inline uint16_t
-packed_used_flags(bool wrap, uint32_t len)
-{
-	uint16_t flags = len > 0 ? VRING_DESC_F_WRITE : 0;
-
-	return flags | (wrap ? PACKED_F_AVAIL | PACKED_F_USED : 0);
-}
-
 /** {len, id, flags} of a used element. */
 static __rte_always_inline uint64_t
-packed_used_word(const struct pkt_cookie *u, bool wrap)
+packed_used_word(const struct pkt_cookie *u, uint16_t wrap)
 {
 	union {
 		struct {
@@ -82,7 +75,7 @@ packed_used_word(const struct pkt_cookie *u, bool wrap)
 		};
 		uint64_t w;
 	} e = {{vq32_make(FMT, u->len), vq16_make(FMT, u->id),
-		vq16_make(FMT, packed_used_flags(wrap, u->len))}};
+		vq16_make(FMT, wrap | (u->len > 0 ? VRING_DESC_F_WRITE : 0))}};
 
 	return e.w;
 }

@@ -43,8 +43,8 @@ struct ring_base {
 
 /** A place in a ring: of the next chain, or of the next used element. */
 struct ring_pos {
-	uint16_t idx; /* split: free-running, packed: slot */
-	bool wrap;    /* packed */
+	uint16_t idx;  /* split: free-running, packed: slot */
+	uint16_t wrap; /* packed: the two flags of a used element there, PACKED_F_BOTH or none */
 };
 
 /** Outcome of looking at the next part of a ring, a chain or memory. */
@@ -60,13 +60,13 @@ enum vq_step {
 static __rte_always_inline struct ring_pos
 ring_avail_pos(const struct vq *vq)
 {
-	return (struct ring_pos){vq->avail, vq->avail_wrap};
+	return (struct ring_pos){vq->avail, vq->avail_wrap ? PACKED_F_BOTH : 0};
 }
 
 static __rte_always_inline struct ring_pos
 ring_used_pos(const struct vq *vq)
 {
-	return (struct ring_pos){vq->used, vq->used_wrap};
+	return (struct ring_pos){vq->used, vq->used_wrap ? PACKED_F_BOTH : 0};
 }
 
 /** @p n ring slots (packed) or chains (split) further. */
@@ -76,7 +76,7 @@ ring_step(uint32_t size, struct ring_pos pos, uint16_t n)
 	pos.idx += n;
 	if (FMT.packed && pos.idx >= size) {
 		pos.idx -= size;
-		pos.wrap = !pos.wrap;
+		pos.wrap ^= PACKED_F_BOTH;
 	}
 	return pos;
 }
