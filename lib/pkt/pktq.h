@@ -174,23 +174,13 @@ pktq_count(struct pktq_stats *s, const struct pkt *p)
 
 #define PKTQ_COUNT_ROUND 16 /* pktq_count_sizes() works on so many at once */
 
-/**
- * Count bytes and sizes of a burst of @p n <= PKT_BATCH_MAX frames. @p len has room for a multiple
- * of PKTQ_COUNT_ROUND entries and is written to up to there. Without branches, for the compiler to
- * make vectors of.
- */
-static inline void
-pktq_count_sizes(struct pktq_stats *s, uint32_t *len, uint16_t n)
+/** Count sizes of a burst of different ones; len[n] to len[round - 1] are 0. */
+static __rte_noinline void
+pktq_count_mixed(struct pktq_stats *s, const uint32_t *len, uint16_t n, uint32_t round)
 {
 	static const uint32_t limit[PKTQ_SIZE_BINS - 1] = {64, 127, 255, 511, 1023, 1518};
-	uint32_t i, k, round = RTE_ALIGN_CEIL(n, PKTQ_COUNT_ROUND);
-	uint32_t sum = 0, above, before = n;
+	uint32_t i, k, above, before = n;
 
-	for (i = n; i < round; i++)
-		len[i] = 0;
-	for (i = 0; i < round; i++)
-		sum += len[i];
-	s->bytes += sum;
 	for (k = 0; k < PKTQ_SIZE_BINS - 1; k++) {
 		above = 0;
 		for (i = 0; i < round; i++)
@@ -199,6 +189,36 @@ pktq_count_sizes(struct pktq_stats *s, uint32_t *len, uint16_t n)
 		before = above;
 	}
 	s->size[k] += before;
+}
+
+/**
+ * Count bytes and sizes of a burst of @p n <= PKT_BATCH_MAX frames. @p len has room for a multiple
+ * of PKTQ_COUNT_ROUND entries and is written to up to there. Loops without branches, for the
+ * compiler to make vectors of.
+ */
+static inline void
+pktq_count_sizes(struct pktq_stats *s, uint32_t *len, uint16_t n)
+{
+	uint32_t i, round = RTE_ALIGN_CEIL(n, PKTQ_COUNT_ROUND);
+	uint32_t sum = 0, differ = 0;
+
+	if (n == 0)
+		return;
+	for (i = n; i < round; i++)
+		len[i] = len[0];
+	for (i = 0; i < round; i++) {
+		sum += len[i];
+		differ |= len[i] ^ len[0];
+	}
+	if (likely(differ == 0)) {
+		s->bytes += (uint64_t)len[0] * n;
+		s->size[pktq_size_bin(len[0])] += n;
+		return;
+	}
+	s->bytes += sum - (uint64_t)len[0] * (round - n);
+	for (i = n; i < round; i++)
+		len[i] = 0;
+	pktq_count_mixed(s, len, n, round);
 }
 
 #endif
