@@ -31,11 +31,34 @@ pkt_cursor_init(struct pkt_cursor *c, const struct pkt *p)
 /** Copy the next @p len bytes of the frame to @p dst; the caller keeps done + len <= p->len. */
 void pkt_copy_next(struct pkt_cursor *c, uint8_t *dst, uint32_t len);
 
+/* So many bytes as one value: one register or several, whatever the machine has. */
+#define PKT_BLOCK 64
+typedef uint8_t pkt_block __attribute__((vector_size(PKT_BLOCK), aligned(1), may_alias));
+
+/**
+ * Copy @p n bytes in blocks, all but the first and the last to aligned addresses: headers before
+ * them leave frames aligned to 4 bytes at best.
+ */
+static __rte_always_inline void
+pkt_copy_bytes(uint8_t *dst, const uint8_t *src, uint32_t n)
+{
+	uint32_t i, last = n - PKT_BLOCK;
+
+	if (unlikely(n < PKT_BLOCK)) {
+		rte_memcpy(dst, src, n);
+		return;
+	}
+	*(pkt_block *)dst = *(const pkt_block *)src;
+	for (i = PKT_BLOCK - (uintptr_t)dst % PKT_BLOCK; i < last; i += PKT_BLOCK)
+		*(pkt_block *)(dst + i) = *(const pkt_block *)(src + i);
+	*(pkt_block *)(dst + last) = *(const pkt_block *)(src + last);
+}
+
 /** pkt_copy() of a frame in one fragment. */
 static __rte_always_inline void
 pkt_copy_one(const struct pkt *p, uint8_t *dst)
 {
-	rte_memcpy(dst, p->data, p->len);
+	pkt_copy_bytes(dst, p->data, p->len);
 	memcpy(dst, p->eth_bytes, RTE_ETHER_HDR_LEN);
 }
 

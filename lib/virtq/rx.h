@@ -120,15 +120,15 @@ rx_collect(struct vq *vq, const struct vq_mem *mem, struct pkt_batch *b, struct 
 	const struct ring_base rb = ring_base(vq);
 	struct gmem_region r = xlate_region(vq, mem);
 	struct ring_pos pos = ring_avail_pos(vq);
-	uint16_t i, max = ring_available(vq, pos, b->max);
-	uint32_t left = rb.size; /* slots, or the guest could lead us round and round */
-	uint16_t n = 0, slots, id;
+	/* no more slots than the ring has, or the guest could lead us round and round */
+	uint16_t i, max = ring_available(vq, pos, RTE_MIN(b->max, rb.size));
+	uint16_t n = 0, slots, more = 0, id;
 	struct vq_desc d;
 	uint8_t *data;
 
 	vq->rx_budget = RX_BUDGET;
 	ring_prefetch_used(vq, max);
-	for (i = 0; i < max && left > 0; i++) {
+	for (i = 0; i < max; i++) {
 		if (unlikely(!ring_head(&rb, pos, &d, &id))) {
 			ring_no_head(vq);
 			break;
@@ -145,19 +145,18 @@ rx_collect(struct vq *vq, const struct vq_mem *mem, struct pkt_batch *b, struct 
 		} else {
 			b->n = n;
 			b->ndone = i;
-			slots = rx_chain(vq, mem, b, pos, id, left);
+			slots = rx_chain(vq, mem, b, pos, id, rb.size - i - more);
 			n = b->n;
 			if (slots == 0)
 				break;
-			if (vq->rx_budget == 0)
-				max = 0;
+			more += slots - 1;
+			max = vq->rx_budget == 0 ? 0 : RTE_MIN(max, rb.size - more);
 		}
 		pos = ring_step(rb.size, pos, slots);
-		left -= slots;
 	}
 	b->n = n;
 	b->ndone = i;
-	vq->rx_slots = rb.size - left;
+	vq->rx_slots = i + more;
 }
 
 /** Copy the first @p n bytes of a frame, and take them off it if @p strip; false: it is shorter. */

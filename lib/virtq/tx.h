@@ -23,13 +23,12 @@
 
 /** One chain of the guest, looked at but not consumed. */
 struct tx_buf {
-	uint8_t *data;      /* first stretch */
-	uint32_t data_len;  /* 0: malformed */
-	uint32_t len;       /* of the whole buffer */
-	uint16_t id, ndesc; /* to give it back */
-	uint16_t frag;      /* index of its second stretch */
-	uint16_t nfrags;    /* stretches after the first */
-	uint64_t gpa;       /* of the first, for the dirty log */
+	uint8_t *data;     /* first stretch */
+	uint32_t data_len; /* 0: malformed */
+	uint32_t len;      /* of the whole buffer */
+	uint16_t frag;     /* index of its second stretch */
+	uint16_t nfrags;   /* stretches after the first */
+	uint64_t gpa;      /* of the first, for the dirty log */
 };
 
 /** One tx() at work. Large and on the stack: only what is needed gets initialised. */
@@ -43,7 +42,7 @@ struct tx {
 	uint32_t left;   /* ring slots that may be looked at: one lap */
 	uint16_t slots;  /* ring slots of the buffers consumed */
 	uint16_t nbuf;   /* looked at */
-	uint16_t nused;  /* consumed; also index of the next buffer */
+	uint16_t nused;  /* consumed; also index of the next buffer, and of how it is given back */
 	uint16_t nfrag;
 	uint16_t sent;  /* before the last commit */
 	uint16_t nsent; /* since, see len */
@@ -111,10 +110,11 @@ tx_walk(struct tx *t, struct chain *c, struct tx_buf *b)
 	return r;
 }
 
-/** Look at a chain that is not one descriptor in one region. */
+/** Look at a chain that is not one descriptor in one region: buffer number @p i. */
 static __rte_noinline enum vq_step
-tx_chain(struct tx *t, struct tx_buf *b, struct ring_pos pos, uint16_t head)
+tx_chain(struct tx *t, uint16_t i, struct ring_pos pos, uint16_t head)
 {
+	struct tx_buf *b = &t->buf[i];
 	struct chain c;
 	enum vq_step r;
 
@@ -129,8 +129,7 @@ tx_chain(struct tx *t, struct tx_buf *b, struct ring_pos pos, uint16_t head)
 		return r;
 	if (unlikely(r == VQ_BAD))
 		*b = (struct tx_buf){.data_len = 0};
-	b->id = c.id;
-	b->ndesc = c.ndesc;
+	t->used[i] = (struct pkt_cookie){.id = c.id, .ndesc = c.ndesc};
 	return VQ_OK;
 }
 
@@ -156,13 +155,14 @@ tx_look_ahead(struct tx *t, uint16_t want)
 	uint16_t room = VQ_USED_MAX - t->nbuf;
 	uint16_t i, n = ring_available(vq, pos, RTE_MIN(want, room));
 	struct tx_buf *b = &t->buf[t->nbuf];
+	struct pkt_cookie *u = &t->used[t->nbuf];
 	struct vq_desc d;
 	uint16_t id;
 
 	if (unlikely(n < want))
 		t->stop = vq->broken ? VQ_BROKEN : n == room ? VQ_FULL : VQ_END;
 	ring_prefetch_used(vq, n);
-	for (i = 0; i < n; i++, b++) {
+	for (i = 0; i < n; i++, b++, u++) {
 		if (unlikely(t->left == 0)) {
 			t->stop = VQ_END;
 			break;
@@ -177,14 +177,13 @@ tx_look_ahead(struct tx *t, uint16_t want)
 			rte_prefetch0_write(b->data + RTE_CACHE_LINE_SIZE);
 			b->data_len = d.len;
 			b->len = d.len;
-			b->id = id;
-			b->ndesc = 1;
 			b->frag = 0;
 			b->nfrags = 0;
+			*u = (struct pkt_cookie){.id = id, .ndesc = 1};
 			if (FMT.full)
 				b->gpa = d.addr;
 		} else {
-			enum vq_step step = tx_chain(t, b, pos, id);
+			enum vq_step step = tx_chain(t, t->nbuf + i, pos, id);
 
 			if (step == VQ_OK && t->budget == 0)
 				t->stop = step = VQ_END;
@@ -193,8 +192,8 @@ tx_look_ahead(struct tx *t, uint16_t want)
 				break;
 			}
 		}
-		pos = ring_step(rb.size, pos, b->ndesc);
-		t->left -= b->ndesc;
+		pos = ring_step(rb.size, pos, u->ndesc);
+		t->left -= u->ndesc;
 	}
 	t->pos = pos;
 	t->nbuf += i;
@@ -204,11 +203,10 @@ tx_look_ahead(struct tx *t, uint16_t want)
 static __rte_always_inline void
 tx_use(struct tx *t, uint32_t len)
 {
-	const struct tx_buf *b = &t->buf[t->nused];
+	struct pkt_cookie *u = &t->used[t->nused++];
 
-	t->used[t->nused] = (struct pkt_cookie){b->id, b->ndesc, len};
-	t->slots += b->ndesc;
-	t->nused++;
+	u->len = len;
+	t->slots += u->ndesc;
 }
 
 /** Publish what is consumed and start over with nothing looked at. */
@@ -277,9 +275,9 @@ tx_put_offload(const struct vq *vq, const struct pkt *p, uint8_t *dst)
 	memcpy(dst, &h, vq->hdr_len);
 }
 
-/** Write a header that is in one piece, for one buffer. */
+/** Write a header of @p hdr_len bytes that is in one piece, for one buffer. */
 static __rte_always_inline void
-tx_put_header(const struct vq *vq, const struct pkt *p, uint8_t *dst)
+tx_put_header(const struct vq *vq, const struct pkt *p, uint8_t *dst, uint16_t hdr_len)
 {
 	struct net_hdr *h = (struct net_hdr *)dst;
 
@@ -288,7 +286,7 @@ tx_put_header(const struct vq *vq, const struct pkt *p, uint8_t *dst)
 		return;
 	}
 	memset(h, 0, NET_HDR_LEN_LEGACY);
-	if (likely(vq->hdr_len == NET_HDR_LEN))
+	if (likely(hdr_len == NET_HDR_LEN))
 		h->num_buffers = vq16_make(FMT, 1);
 }
 
@@ -427,25 +425,54 @@ tx_frame_parts(struct tx *t, const struct pkt *p)
 	return VQ_OK;
 }
 
-/** Send one frame that is in one piece to a buffer that is; false: one of them is not. */
+/** Whether the receiver's MTU forbids the frame. */
 static __rte_always_inline bool
-tx_frame_plain(struct tx *t, const struct vq *vq, const struct pkt *p)
+tx_too_long(const struct pkt *p, uint32_t len_max)
 {
-	const struct tx_buf *b = &t->buf[t->nused];
-	uint32_t need = vq->hdr_len + p->len;
+	return unlikely(p->len > len_max) && p->vnet.gso_type == VIRTIO_NET_HDR_GSO_NONE;
+}
 
-	if (unlikely(t->nused == t->nbuf || b->data_len < need || p->nsegs != 1))
-		return false;
-	tx_put_header(vq, p, b->data);
-	pkt_copy_one(p, b->data + vq->hdr_len);
-	tx_log(t, b->gpa, need);
-	tx_use(t, need);
-	tx_sent(t, p);
-	return true;
+/**
+ * Send frames in one piece to buffers in one piece, until there is another. Returns how many. What
+ * the loop needs is in locals: for all the compiler knows, each copy overwrites the rest.
+ */
+static __rte_always_inline uint16_t
+tx_frames_plain(struct tx *t, struct pkt *const *pkts, uint16_t n)
+{
+	const uint16_t room = RTE_MIN(t->nbuf - t->nused, PKT_BATCH_MAX - t->nsent);
+	const uint16_t max = RTE_MIN(n, room);
+	const struct tx_buf *b = &t->buf[t->nused];
+	struct pkt_cookie *u = &t->used[t->nused];
+	const uint32_t len_max = t->vq->len_max;
+	const uint16_t hdr_len = t->vq->hdr_len;
+	uint32_t *len = &t->len[t->nsent];
+	uint32_t slots = 0;
+	uint16_t i;
+
+	for (i = 0; i < max; i++) {
+		const struct pkt *p = pkts[i];
+		uint32_t need = hdr_len + p->len;
+
+		if (unlikely(b[i].data_len < need || p->nsegs != 1 || tx_too_long(p, len_max)))
+			break;
+		tx_put_header(t->vq, p, b[i].data, hdr_len);
+		pkt_copy_one(p, b[i].data + hdr_len);
+		tx_log(t, b[i].gpa, need);
+		pktq_count_cast(&t->vq->q.stats, p);
+		u[i].len = need;
+		len[i] = p->len;
+		slots += u[i].ndesc;
+	}
+	t->slots += slots;
+	t->nused += i;
+	t->nsent += i;
+	if (unlikely(t->nsent == PKT_BATCH_MAX))
+		tx_count(t);
+	return i;
 }
 
 /** Send one frame, in one piece or not, to a buffer with the header alone in the first of two. */
-static __rte_noinline bool
+static __rte_always_inline bool
 tx_frame_header_alone(struct tx *t, const struct pkt *p)
 {
 	const struct tx_buf *b = &t->buf[t->nused];
@@ -457,7 +484,7 @@ tx_frame_header_alone(struct tx *t, const struct pkt *p)
 	data = &t->frag[b->frag];
 	if (data->len < p->len)
 		return false;
-	tx_put_header(vq, p, b->data);
+	tx_put_header(vq, p, b->data, vq->hdr_len);
 	pkt_copy(p, data->data);
 	tx_log(t, b->gpa, vq->hdr_len);
 	tx_log(t, data->gpa, p->len);
@@ -466,11 +493,24 @@ tx_frame_header_alone(struct tx *t, const struct pkt *p)
 	return true;
 }
 
-/** Whether the receiver's MTU forbids the frame. */
-static __rte_always_inline bool
-tx_too_long(const struct vq *vq, const struct pkt *p)
+/**
+ * Send or drop at least one frame, of any kind, and those that follow it to buffers with the header
+ * alone. Returns how many are dealt with; *r: what became of the next, VQ_OK: nothing yet.
+ */
+static __rte_noinline uint16_t
+tx_frames_odd(struct tx *t, struct pkt *const *pkts, uint16_t n, enum vq_step *r)
 {
-	return unlikely(p->len > vq->len_max) && p->vnet.gso_type == VIRTIO_NET_HDR_GSO_NONE;
+	uint16_t i;
+
+	for (i = 0; i < n; i++) {
+		if (tx_too_long(pkts[i], t->vq->len_max)) {
+			pktq_drop(&t->vq->q, DROP_TX_TOO_BIG, 1);
+		} else if (!tx_frame_header_alone(t, pkts[i])) {
+			*r = tx_frame_parts(t, pkts[i]);
+			return *r == VQ_OK ? i + 1 : i;
+		}
+	}
+	return n;
 }
 
 /** Send frames until one lacks a translation; returns the number dealt with. */
@@ -480,20 +520,13 @@ tx_frames(struct tx *t, struct pkt *const *pkts, uint16_t n)
 	struct vq *vq = t->vq;
 	uint64_t start = 0;
 	enum vq_step r = VQ_OK;
-	uint16_t i;
+	uint16_t i = 0;
 
 	tx_look_ahead(t, n);
 	if (unlikely(vq->q.copy_cycles != NULL))
 		start = rte_rdtsc();
-	for (i = 0; i < n; i++) {
-		if (tx_too_long(vq, pkts[i]))
-			pktq_drop(&vq->q, DROP_TX_TOO_BIG, 1);
-		else if (unlikely(!tx_frame_plain(t, vq, pkts[i])) &&
-			 !tx_frame_header_alone(t, pkts[i]))
-			r = tx_frame_parts(t, pkts[i]);
-		if (unlikely(r != VQ_OK))
-			break;
-	}
+	while (r == VQ_OK && (i += tx_frames_plain(t, pkts + i, n - i)) < n)
+		i += tx_frames_odd(t, pkts + i, n - i, &r);
 	if (unlikely(start != 0))
 		*vq->q.copy_cycles += rte_rdtsc() - start;
 	tx_count(t);
