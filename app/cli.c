@@ -343,7 +343,7 @@ cli_prompt(struct cli *cli)
 	cli->prompt = cmdline_new(cli->grammar, app_prompt(cli->app), STDIN_FILENO, STDOUT_FILENO);
 	if (cli->prompt == NULL)
 		return -ENOMEM;
-	cli->wait = (struct wait){.out = stdout, .dots = true, .done = on_waited};
+	cli->wait = (struct wait){.out = stdout, .seen = true, .done = on_waited};
 	cli->may_wait = &cli->wait;
 	cli->input.cb = on_input;
 	cli->file_input.cb = on_file_input;

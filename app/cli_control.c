@@ -45,14 +45,52 @@ cmd_load(struct cmd *c)
 		c->failed = true;
 }
 
+/* --- waiting for a peer --- */
+
+static const char *
+link_name(bool up)
+{
+	return up ? "up" : "down";
+}
+
+static enum wait_end
+look_link(const struct wait *w)
+{
+	const struct port *p = app_port(w->app, w->on.link.id);
+
+	if (p == NULL || p != w->on.link.p)
+		return WAIT_GONE;
+	return p->ops->link_up(p) == w->on.link.up ? WAIT_DONE : WAIT_ON;
+}
+
+static void
+say_link(const struct wait *w, enum wait_end end)
+{
+	bool up = w->on.link.up;
+
+	if (end == WAIT_GONE)
+		fprintf(w->out, "Port %u is gone\n", w->on.link.id);
+	else if (end == WAIT_LATE)
+		fprintf(w->out, "Port %u is %s after %u s\n", w->on.link.id, link_name(!up),
+			w->seconds);
+	else
+		fprintf(w->out, "Port %u is %s\n", w->on.link.id, link_name(up));
+}
+
+static const struct wait_kind wait_link = {.look = look_link, .say = say_link};
+
 static void
 wait_port(struct cmd *c, uint32_t seconds)
 {
 	const struct port *p = cmd_port(c, 2);
 	struct wait *w = p != NULL ? cmd_wait(c) : NULL;
 
-	if (w != NULL)
-		wait_start(w, c->app, p->id, strcmp(cmd_str(c, 3), "up") == 0, seconds);
+	if (w == NULL)
+		return;
+	w->on.link.id = p->id;
+	w->on.link.p = p;
+	w->on.link.up = strcmp(cmd_str(c, 3), "up") == 0;
+	wait_start(w, c->app, &wait_link, seconds);
 }
 
 static void
@@ -66,6 +104,8 @@ cmd_wait_port_for(struct cmd *c)
 {
 	wait_port(c, (uint32_t)cmd_num(c, 4));
 }
+
+/* --- the rest --- */
 
 void
 control_running(const struct app *app, FILE *out)

@@ -6,6 +6,7 @@
 
 #include "app.h"
 #include "running.h"
+#include "wait.h"
 
 static void
 report(struct cmd *c, int ret)
@@ -52,19 +53,112 @@ cmd_show_mirror(struct cmd *c)
 /* --- captures --- */
 
 static void
+print_capture(const struct sw *s, FILE *out)
+{
+	struct capture_stats now;
+
+	sw_capture_stats(s, &now);
+	if (s->captured.port == SW_CAPTURE_ALL)
+		fputs("Capture of all ports", out);
+	else
+		fprintf(out, "Capture of port %u", s->captured.port);
+	fprintf(out, " to %s: %s\n", s->captured.path,
+		s->capture == NULL ? "ended"
+		: now.error != 0   ? "failed"
+				   : "running");
+	fprintf(out, "Frames: %" PRIu64 ", bytes: %" PRIu64 ", lost: %" PRIu64 "\n", now.frames,
+		now.bytes, now.lost);
+	if (now.error != 0)
+		fprintf(out, "Writing failed: %s\n", strerror(now.error));
+}
+
+static void
+cmd_show_capture(struct cmd *c)
+{
+	if (c->app->sw.captured.serial == 0)
+		cmd_print(c, "Nothing was captured\n");
+	else
+		print_capture(&c->app->sw, c->out);
+}
+
+/* --- in the foreground: a command that goes on as long as the capture --- */
+
+static enum wait_end
+look_capture(const struct wait *w)
+{
+	const struct sw *s = &w->app->sw;
+
+	if (s->captured.serial != w->on.capture)
+		return WAIT_GONE;
+	if (s->capture != NULL)
+		return WAIT_ON;
+	return s->captured.last.error == 0 ? WAIT_DONE : WAIT_GONE;
+}
+
+static void
+say_capture(const struct wait *w, enum wait_end end)
+{
+	if (w->app->sw.captured.serial == w->on.capture)
+		print_capture(&w->app->sw, w->out);
+	else
+		fputs("The capture has ended, and somebody has started another one\n", w->out);
+}
+
+static void
+show_capture(const struct wait *w, char *line, size_t len)
+{
+	struct capture_stats now;
+
+	sw_capture_stats(&w->app->sw, &now);
+	snprintf(line, len,
+		 "%" PRIu64 " s, frames: %" PRIu64 ", bytes: %" PRIu64 ", lost: %" PRIu64,
+		 wait_seconds(w), now.frames, now.bytes, now.lost);
+}
+
+static void
+end_capture(struct wait *w)
+{
+	if (look_capture(w) == WAIT_ON)
+		sw_capture_stop(&w->app->sw);
+}
+
+static const struct wait_kind wait_capture = {
+	.look = look_capture,
+	.say = say_capture,
+	.progress = show_capture,
+	.end = end_capture,
+};
+
+/* --- starting and stopping --- */
+
+static bool
+choose_port(struct cmd *c, struct sw_capture *cfg)
+{
+	const struct port *p;
+
+	if (cmd_num(c, 2) == CLI_PORT_ALL)
+		return true;
+	p = cmd_port(c, 2);
+	if (p != NULL)
+		cfg->port = p->id;
+	return p != NULL;
+}
+
+static void
 start(struct cmd *c, uint32_t snaplen, uint64_t count)
 {
 	struct sw_capture cfg = {.port = SW_CAPTURE_ALL, .snaplen = snaplen, .count = count};
-	const struct port *p;
+	bool run = strcmp(cmd_str(c, 1), "run") == 0;
+	struct wait *w = run ? cmd_wait(c) : NULL;
 
-	if (cmd_num(c, 2) != CLI_PORT_ALL) {
-		p = cmd_port(c, 2);
-		if (p == NULL)
-			return;
-		cfg.port = p->id;
-	}
+	if ((run && w == NULL) || !choose_port(c, &cfg))
+		return;
 	strlcpy(cfg.path, cmd_str(c, 3), sizeof(cfg.path));
 	report(c, sw_capture_start(&c->app->sw, &cfg));
+	if (w == NULL || c->failed)
+		return;
+	w->on.capture = c->app->sw.captured.serial;
+	wait_start(w, c->app, &wait_capture, 0);
 }
 
 static void
@@ -89,32 +183,6 @@ static void
 cmd_capture_both(struct cmd *c)
 {
 	start(c, (uint32_t)cmd_num(c, 5), cmd_num(c, 7));
-}
-
-static void
-cmd_show_capture(struct cmd *c)
-{
-	const struct sw *s = &c->app->sw;
-	struct capture_stats now;
-
-	sw_capture_stats(s, &now);
-	if (s->captured.path[0] == '\0') {
-		cmd_print(c, "Nothing was captured\n");
-		return;
-	}
-	cmd_print(c, "Capture of ");
-	if (s->captured.port == SW_CAPTURE_ALL)
-		cmd_print(c, "all ports");
-	else
-		cmd_print(c, "port %u", s->captured.port);
-	cmd_print(c, " to %s: %s\n", s->captured.path,
-		  s->capture == NULL ? "ended"
-		  : now.error != 0   ? "failed"
-				     : "running");
-	cmd_print(c, "Frames: %" PRIu64 ", bytes: %" PRIu64 ", lost: %" PRIu64 "\n", now.frames,
-		  now.bytes, now.lost);
-	if (now.error != 0)
-		cmd_print(c, "Writing failed: %s\n", strerror(now.error));
 }
 
 static void
@@ -145,14 +213,15 @@ static const struct cli_row rows[] = {
 	 "domain. Put it in a domain of its own to have it see nothing else."},
 	{"mirror del (port_id)", cmd_mirror_del, "Mirror a port no more."},
 	{"show mirror", cmd_show_mirror, "Show which ports are mirrored where."},
-	{"capture start (port_id|all) (file)", cmd_capture,
-	 "Write all frames that a port, or any, sends and is sent to a pcapng file, until "
-	 "\"capture stop\"."},
-	{"capture start (port_id|all) (file) snaplen (num)", cmd_capture_snaplen,
+	{"capture (start|run) (port_id|all) (file)", cmd_capture,
+	 "Write all frames that a port, or any, sends and is sent to a pcapng file. start: until "
+	 "\"capture stop\". run: until ^C, or until vqsctl ends, and show meanwhile how many there "
+	 "are."},
+	{"capture (start|run) (port_id|all) (file) snaplen (num)", cmd_capture_snaplen,
 	 "The same, but no more than the first num bytes of each frame."},
-	{"capture start (port_id|all) (file) count (num)", cmd_capture_count,
+	{"capture (start|run) (port_id|all) (file) count (num)", cmd_capture_count,
 	 "The same, but end after num frames."},
-	{"capture start (port_id|all) (file) snaplen (num) count (num)", cmd_capture_both,
+	{"capture (start|run) (port_id|all) (file) snaplen (num) count (num)", cmd_capture_both,
 	 "The same with both limits."},
 	{"capture stop", cmd_capture_stop, "End the capture: the file is complete then."},
 	{"show capture", cmd_show_capture,

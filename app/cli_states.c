@@ -2,10 +2,12 @@
 /* Port states, and why a port passes no traffic. */
 #include <string.h>
 
+#include <bsd/string.h>
 #include <rte_common.h>
 
 #include "app.h"
 #include "vdev/vdev.h"
+#include "wait.h"
 
 /* --- the ports of a VM --- */
 
@@ -39,22 +41,34 @@ group_of(const struct app *app, const char *vm, struct group *g)
 			group_add(g, app->sw.port[id]);
 }
 
-static bool
-group_listed(struct cmd *c, const char *text, struct group *g)
+/** NULL, or the number of a port that is none of ours, in @p bad. */
+static const uint32_t *
+group_listed(const struct app *app, const char *text, struct group *g, uint32_t *bad)
 {
 	uint32_t ids[DP_PORTS_MAX];
 	int n = options_parse_list(text, ids, RTE_DIM(ids));
 
 	for (int i = 0; i < n; i++) {
-		struct port *p = app_port(c->app, ids[i]);
+		struct port *p = app_port(app, ids[i]);
 
 		if (!is_member(p, NULL)) {
-			cmd_print(c, "Port %u is not a vhost port\n", ids[i]);
-			return false;
+			*bad = ids[i];
+			return bad;
 		}
 		group_add(g, p);
 	}
-	return true;
+	return NULL;
+}
+
+/** The ports @p text stands for; the same result. */
+static const uint32_t *
+group_find(const struct app *app, const char *text, struct group *g, uint32_t *bad)
+{
+	g->n = 0;
+	if (strncmp(text, "vm=", 3) != 0 && strcmp(text, "all") != 0)
+		return group_listed(app, text, g, bad);
+	group_of(app, *text == 'v' ? text + 3 : NULL, g);
+	return NULL;
 }
 
 /** The ports a command names at @p word. False: none, after saying so. */
@@ -62,27 +76,24 @@ static bool
 group_named(struct cmd *c, unsigned int word, struct group *g)
 {
 	const char *text = cmd_str(c, word);
-	bool ok = true;
+	uint32_t bad;
 
-	g->n = 0;
-	if (strcmp(text, "all") == 0)
-		group_of(c->app, NULL, g);
-	else if (strncmp(text, "vm=", 3) == 0)
-		group_of(c->app, text + 3, g);
-	else
-		ok = group_listed(c, text, g);
-	if (ok && g->n == 0)
+	c->failed = true;
+	if (group_find(c->app, text, g, &bad) != NULL)
+		cmd_print(c, "Port %u is not a vhost port\n", bad);
+	else if (g->n == 0)
 		cmd_print(c, "'%s' names no vhost port\n", text);
-	c->failed = !ok || g->n == 0;
+	else
+		c->failed = false;
 	return !c->failed;
 }
 
 static void
-show_states(struct cmd *c, const struct group *g)
+show_states(FILE *out, const struct group *g)
 {
 	for (uint32_t i = 0; i < g->n; i++)
-		cmd_print(c, "Port %u: %s\n", g->port[i]->id,
-			  vdev_state_name(vdev_state(g->dev[i])));
+		fprintf(out, "Port %u: %s\n", g->port[i]->id,
+			vdev_state_name(vdev_state(g->dev[i])));
 }
 
 static void
@@ -91,10 +102,100 @@ group_driven(struct cmd *c, const struct group *g, int ret)
 	if (ret < 0)
 		cmd_print(c, "Refused, no state has changed: not every port can get there\n");
 	c->failed = ret < 0;
-	show_states(c, g);
+	show_states(c->out, g);
+}
+
+/* --- waiting for a state --- */
+
+/* How many are not there yet; the first of them in @p *first. Ports that are gone never will be. */
+static int
+count_missing(const struct wait *w, struct group *g, uint32_t *first)
+{
+	uint32_t bad;
+	int n = 0;
+
+	if (group_find(w->app, w->on.state.ports, g, &bad) != NULL || g->n == 0)
+		return -1;
+	for (uint32_t i = g->n; i-- > 0;) {
+		if ((int)vdev_state(g->dev[i]) == w->on.state.state)
+			continue;
+		*first = i;
+		n++;
+	}
+	return n;
+}
+
+static enum wait_end
+look_states(const struct wait *w)
+{
+	struct group g;
+	uint32_t first;
+	int n = count_missing(w, &g, &first);
+
+	if (n < 0)
+		return WAIT_GONE;
+	return n == 0 ? WAIT_DONE : WAIT_ON;
+}
+
+static void
+say_states(const struct wait *w, enum wait_end end)
+{
+	struct group g;
+	uint32_t first;
+
+	if (count_missing(w, &g, &first) < 0) {
+		fprintf(w->out, "A port of '%s' is gone\n", w->on.state.ports);
+		return;
+	}
+	if (end == WAIT_LATE)
+		fprintf(w->out, "After %u s:\n", w->seconds);
+	show_states(w->out, &g);
+}
+
+static void
+progress_states(const struct wait *w, char *line, size_t len)
+{
+	struct group g;
+	uint32_t first = 0;
+	int n = count_missing(w, &g, &first);
+
+	if (n > 0)
+		snprintf(line, len, "%" PRIu64 " s, port %u: %s, %d of %u to go", wait_seconds(w),
+			 g.port[first]->id, vdev_state_name(vdev_state(g.dev[first])), n, g.n);
+}
+
+static const struct wait_kind wait_states = {
+	.look = look_states,
+	.say = say_states,
+	.progress = progress_states,
+};
+
+static void
+wait_state(struct cmd *c, uint32_t seconds)
+{
+	struct group g;
+	struct wait *w = group_named(c, 2, &g) ? cmd_wait(c) : NULL;
+
+	if (w == NULL)
+		return;
+	strlcpy(w->on.state.ports, cmd_str(c, 2), sizeof(w->on.state.ports));
+	w->on.state.state = vdev_state_parse(cmd_str(c, 3));
+	wait_start(w, c->app, &wait_states, seconds);
 }
 
 /* --- commands --- */
+
+static void
+cmd_wait_state(struct cmd *c)
+{
+	wait_state(c, 0);
+}
+
+static void
+cmd_wait_state_for(struct cmd *c)
+{
+	wait_state(c, (uint32_t)cmd_num(c, 4));
+}
 
 static void
 cmd_quiesce(struct cmd *c)
@@ -120,7 +221,7 @@ cmd_show_state(struct cmd *c)
 	struct group g;
 
 	if (group_named(c, 2, &g))
-		show_states(c, &g);
+		show_states(c->out, &g);
 }
 
 static void
@@ -150,6 +251,8 @@ cmd_why(struct cmd *c)
 		show_valid_ports(c->app, c->out);
 }
 
+#define WAIT_STATES "(error|stop|running|running-p2p|pre-copy|pre-copy-p2p|stop-copy|resuming)"
+
 static const struct cli_row rows[] = {
 	{"port quiesce (x[,y]*|all|vm=NAME)", cmd_quiesce,
 	 "Quiesce ports, all at the same moment: they keep their connections and take what guests "
@@ -164,6 +267,11 @@ static const struct cli_row rows[] = {
 	 "Drive ports to a state, all at the same moment; refused for all when one cannot get "
 	 "there. running-p2p is what \"port quiesce\" leads to; pre-copy instead of running while "
 	 "the frontend has writes logged."},
+	{"wait state (x[,y]*|all|vm=NAME) " WAIT_STATES, cmd_wait_state,
+	 "Wait until ports are in a state, as in the course of a migration, and show meanwhile "
+	 "which one is not yet; ^C ends it."},
+	{"wait state (x[,y]*|all|vm=NAME) " WAIT_STATES " (seconds)", cmd_wait_state_for,
+	 "Wait no longer than that."},
 	{"why port (port_id|all)", cmd_why,
 	 "Say in one sentence what keeps a port from passing traffic."},
 };

@@ -1,80 +1,90 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "wait.h"
 
+#include <string.h>
+
+#include <rte_common.h>
+
 #include "app.h"
 
 #define LOOK_MS 20
 #define SECOND_NS UINT64_C(1000000000)
+#define PROGRESS_LEN 80
 
-void
-wait_drop(struct wait *w)
+uint64_t
+wait_seconds(const struct wait *w)
 {
-	ev_timer_cancel(&w->timer);
-	w->app = NULL;
+	return (ev_now_ns() - w->start_ns) / SECOND_NS;
 }
 
 static void
 finish(struct wait *w, bool ok)
 {
-	wait_drop(w);
+	ev_timer_cancel(&w->timer);
+	w->app = NULL;
 	fflush(w->out);
 	w->done(w, ok);
 }
 
 static void
-show_dot(struct wait *w, uint64_t now)
+show_progress(struct wait *w, uint64_t now)
 {
-	if (!w->dots || now - w->dot_ns < SECOND_NS)
+	char line[PROGRESS_LEN];
+
+	if (!w->seen || now - w->shown_ns < SECOND_NS)
 		return;
-	w->dot_ns = now;
-	fputc('.', w->out);
+	w->shown_ns = now;
+	if (w->kind->progress == NULL) {
+		fputc('.', w->out);
+	} else {
+		/* over the line before */
+		w->kind->progress(w, line, sizeof(line));
+		w->width = RTE_MAX(w->width, (int)strlen(line));
+		fprintf(w->out, "\r%-*s", w->width, line);
+	}
 	fflush(w->out);
 }
 
-/* The dots are a line of their own. */
+/* What was shown meanwhile is a line of its own. */
 static void
-end_dots(const struct wait *w)
+end_progress(const struct wait *w)
 {
-	if (w->dots && w->dot_ns != w->start_ns)
+	if (w->seen && w->shown_ns != w->start_ns)
 		fputc('\n', w->out);
+}
+
+static void
+conclude(struct wait *w, enum wait_end end)
+{
+	end_progress(w);
+	w->kind->say(w, end);
+	finish(w, end == WAIT_DONE);
 }
 
 static void
 look(struct ev_timer *t)
 {
 	struct wait *w = container_of(t, struct wait, timer);
-	const struct port *p = app_port(w->app, w->port);
-	uint64_t now = ev_now_ns();
-	bool there = p != NULL && p == w->p;
+	enum wait_end end = w->kind->look(w);
 
-	if (there && p->ops->link_up(p) == w->up) {
-		end_dots(w);
-		fprintf(w->out, "Port %u is %s\n", w->port, w->up ? "up" : "down");
-		finish(w, true);
-	} else if (!there) {
-		end_dots(w);
-		fprintf(w->out, "Port %u is gone\n", w->port);
-		finish(w, false);
-	} else if (w->seconds != 0 && now - w->start_ns >= w->seconds * SECOND_NS) {
-		end_dots(w);
-		fprintf(w->out, "Port %u is %s after %u s\n", w->port, w->up ? "down" : "up",
-			w->seconds);
-		finish(w, false);
-	} else {
-		show_dot(w, now);
-		ev_timer_arm(w->app->loop, t, LOOK_MS);
+	if (end == WAIT_ON && w->seconds != 0 && wait_seconds(w) >= w->seconds)
+		end = WAIT_LATE;
+	if (end != WAIT_ON) {
+		conclude(w, end);
+		return;
 	}
+	show_progress(w, ev_now_ns());
+	ev_timer_arm(w->app->loop, t, LOOK_MS);
 }
 
 void
-wait_start(struct wait *w, struct app *app, uint16_t id, bool up, uint32_t seconds)
+wait_start(struct wait *w, struct app *app, const struct wait_kind *kind, uint32_t seconds)
 {
 	w->app = app;
-	w->port = id;
-	w->p = app_port(app, id);
-	w->up = up;
+	w->kind = kind;
 	w->seconds = seconds;
-	w->start_ns = w->dot_ns = ev_now_ns();
+	w->start_ns = w->shown_ns = ev_now_ns();
+	w->width = 0;
 	w->timer.cb = look;
 	ev_timer_arm(app->loop, &w->timer, 0);
 }
@@ -82,7 +92,21 @@ wait_start(struct wait *w, struct app *app, uint16_t id, bool up, uint32_t secon
 void
 wait_cancel(struct wait *w)
 {
-	end_dots(w);
+	if (w->kind->end != NULL) {
+		w->kind->end(w);
+		conclude(w, w->kind->look(w));
+		return;
+	}
+	end_progress(w);
 	fputs("Interrupted\n", w->out);
 	finish(w, false);
+}
+
+void
+wait_drop(struct wait *w)
+{
+	ev_timer_cancel(&w->timer);
+	if (wait_active(w) && w->kind->end != NULL)
+		w->kind->end(w);
+	w->app = NULL;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Waiting for something on behalf of a command, without holding up anything:
- * a timer looks at the port, and the command ends when it finds what it waits
- * for, when the time is up, or when somebody cancels it.
+ * a timer looks, shows how far it is to somebody who looks on, and the command
+ * ends when there is nothing left to wait for, when the time is up, or when
+ * somebody cancels it.
  *
  * Control thread. Zero-initialised is valid: not waiting.
  */
@@ -10,27 +11,65 @@
 #define APP_WAIT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+
+#include <cmdline_parse_string.h>
 
 #include "base/ev.h"
 
 struct app;
 struct port;
+struct wait;
+
+enum wait_end {
+	WAIT_ON,   /* not the end */
+	WAIT_DONE, /* it is there */
+	WAIT_GONE, /* it will never be */
+	WAIT_LATE, /* the time is up */
+};
+
+/** What can be waited for. */
+struct wait_kind {
+	/** Never WAIT_LATE. */
+	enum wait_end (*look)(const struct wait *w);
+	/** The last words, to w->out. */
+	void (*say)(const struct wait *w, enum wait_end end);
+	/** How far it is. NULL: nobody knows. */
+	void (*progress)(const struct wait *w, char *line, size_t len);
+	/**
+	 * Nobody waits any more: end it. What look() then returns is how it ended. NULL: it goes on
+	 * by itself, and only the waiting was interrupted.
+	 */
+	void (*end)(struct wait *w);
+};
 
 struct wait {
 	struct ev_timer timer;
 	/* whoever carries it: where output goes, and what to do in the end */
 	FILE *out;
-	bool dots; /* one a second, for somebody who looks on */
+	bool seen; /* by somebody who looks on: progress is shown once a second */
 	void (*done)(struct wait *w, bool ok);
+	/* what for */
+	union {
+		struct {
+			uint16_t id;
+			const struct port *p; /* the number may become another one's */
+			bool up;
+		} link;
+		struct {
+			cmdline_fixed_string_t ports;
+			int state; /* enum vdev_state */
+		} state;
+		uint32_t capture; /* sw_capture.serial */
+	} on;
 	/* wait_start() */
-	struct app *app; /* NULL: not waiting */
-	uint16_t port;
-	const struct port *p; /* to notice that the number is another one's now */
-	bool up;
+	const struct wait_kind *kind;
+	struct app *app;  /* NULL: not waiting */
 	uint32_t seconds; /* 0: for ever */
-	uint64_t start_ns, dot_ns;
+	uint64_t start_ns, shown_ns;
+	int width; /* of the longest line shown */
 };
 
 static inline bool
@@ -39,13 +78,16 @@ wait_active(const struct wait *w)
 	return w->app != NULL;
 }
 
-/** Until the link of port @p id is up, or down, @p seconds at most (0: for ever). */
-void wait_start(struct wait *w, struct app *app, uint16_t id, bool up, uint32_t seconds);
+/** Whole seconds since wait_start(). */
+uint64_t wait_seconds(const struct wait *w);
 
-/** End it; it has failed. */
+/** For what w->on says, @p seconds at most (0: for ever). */
+void wait_start(struct wait *w, struct app *app, const struct wait_kind *kind, uint32_t seconds);
+
+/** End it; unless it is of a kind that ends like that, it has failed. */
 void wait_cancel(struct wait *w);
 
-/** Forget it without a word: nobody is there any more. */
+/** End it without a word: nobody is there any more. */
 void wait_drop(struct wait *w);
 
 #endif

@@ -73,6 +73,7 @@ sw_capture_start(struct sw *s, const struct sw_capture *cfg)
 		.done = on_done,
 		.arg = s,
 	};
+	uint32_t serial = s->captured.serial + 1;
 	int ret;
 
 	if (s->capture != NULL)
@@ -81,6 +82,7 @@ sw_capture_start(struct sw *s, const struct sw_capture *cfg)
 	if (ret < 0)
 		return ret;
 	s->captured = *cfg;
+	s->captured.serial = serial;
 	sw_publish(s);
 	return 0;
 }

@@ -124,6 +124,7 @@ struct sw_capture {
 	uint32_t snaplen;
 	uint64_t count;            /* frames after which it ends, 0: none */
 	struct capture_stats last; /* when it ended */
+	uint32_t serial;           /* which one it is: the first is 1 */
 };
 
 #define SW_CAPTURE_ALL UINT16_MAX
@@ -195,8 +196,8 @@ bool sw_inject(struct sw *s, struct port *from, struct rte_mbuf *m);
 int sw_mirror(struct port *p, struct port *to);
 
 /**
- * Write what a port, or all, send and are sent to a file (@p cfg->last is not looked at). 0, -EBUSY
- * (there is a capture), or what capture_start() says.
+ * Write what a port, or all, send and are sent to a file (of @p cfg, last and serial are not looked
+ * at). 0, -EBUSY (there is a capture), or what capture_start() says.
  */
 int sw_capture_start(struct sw *s, const struct sw_capture *cfg);
 void sw_capture_stop(struct sw *s); /* nothing when there is none; numbers in s->captured.last */

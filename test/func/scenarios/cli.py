@@ -440,10 +440,46 @@ class Cli(Scenario):
         os.write(program.master, b"set burst 7\n\x03")
         out = self.read_until(program, b"set to 7\r\nvqswitch> ")
         expect(b"Interrupted\r\nvqswitch> set burst 7\r" in out, f"interrupted: {out!r}")
+        self.capture_run(program)
+        self.wait_state(program)
         path = self.workdir / "wait"
         path.write_text("wait port 0 up\n", "ascii")
         expect("cannot wait" in program.command(f"load {path}"), "a file")
         self.leave(program)
+
+    def capture_run(self, program):
+        """A capture in the foreground shows how far it is and ends by ^C; the prompt comes back."""
+        path = self.workdir / "run.pcapng"
+        os.write(program.master, f"capture run all {path}\n".encode())
+        self.read_until(program, b"\r1 s, frames: 0, bytes: 0, lost: 0")
+        os.write(program.master, b"\x03")
+        out = self.read_until(program, b"vqswitch> ").decode()
+        expect(out.startswith(f"\r\nCapture of all ports to {path}: ended\r\n"
+                              "Frames: 0, bytes: 0, lost: 0\r\n"), f"capture run: {out!r}")
+        expect(path.stat().st_size > 0, "nothing in the file")
+        out = program.command("capture run all /nosuch/file")
+        expect(out == "Refused: No such file or directory\n", f"a file that cannot be: {out!r}")
+
+    def wait_state(self, program):
+        """The state of ports, in time or not."""
+        expect(program.command("wait state all stop") == "Port 0: stop\nPort 1: stop\n", "no need")
+        out = program.command("wait state 1 running 1")
+        expect(out.endswith("After 1 s:\nPort 1: stop\n"), f"time: {out!r}")
+        out = program.command("wait state 7 running")
+        expect(out == "Port 7 is not a vhost port\n", f"no such port: {out!r}")
+        os.write(program.master, b"wait state all running\n")
+        self.read_until(program, b"\r1 s, port 0: stop, 2 of 2 to go")
+        os.write(program.master, b"\x03")
+        self.read_until(program, b"\r\nInterrupted\r\nvqswitch> ")
+
+    def capture_until_killed(self, ctl, ask):
+        """A capture that vqsctl runs ends with it."""
+        path = self.workdir / "ctl.pcapng"
+        running = self.own(Process("running", [*ctl, "capture", "run", "0", path], self.workdir))
+        running.spawn()
+        for state in ("running", "ended"):
+            wait_for(f"capture {state}", lambda s=state: f": {s}\n" in ask("show", "capture")[1], 10)
+            running.kill(signal.SIGINT)
 
     @staticmethod
     def read_until(program, end, times=1, seconds=30):
@@ -482,6 +518,7 @@ class Cli(Scenario):
         expect(ask("set", "burst", "7")[0] == 0, "somebody waits")
         expect(waiting.alive(), "does not wait")
         waiting.kill()
+        self.capture_until_killed(ctl, ask)
         status, out = ask("port", "detach", "1")
         expect(status == 0 and "Device is detached" in out, f"detach: {out}")
         expect(switch.kill(signal.SIGTERM) == 0, "exit status")

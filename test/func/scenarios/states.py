@@ -3,6 +3,7 @@
 
 import re
 import struct
+import threading
 import time
 
 from harness import frontend as vhu
@@ -33,6 +34,7 @@ class States(Scenario):
             "states.why": cls.why,
             "states.why-format": cls.why_format,
             "states.quiesce": cls.quiesce,
+            "states.wait": cls.wait,
             "states.refused": cls.refused,
             "states.negotiation": cls.negotiation,
         }
@@ -119,6 +121,19 @@ class States(Scenario):
             expect(self.switch.command("port resume 0,1"), "Port 1: running\n")
         before = self.peer.packets()
         wait_for("frames", lambda: self.peer.packets() > before, alive=[self.peer])
+
+    def wait(self):
+        """A command goes on until the guest at port 0 runs, and until the VM stands still."""
+        front = self.connected()
+        starts = threading.Timer(STILL, front.negotiate)
+        starts.start()
+        expect(self.switch.command("wait state vm=web running"),
+               "Port 0: running\nPort 1: running\n")
+        starts.join()
+        leaves = threading.Timer(STILL, front.close)
+        leaves.start()
+        expect(self.switch.command("wait state 0 stop"), "Port 0: stop\n")
+        leaves.join()
 
     def refused(self):
         """What cannot be: another kind of port, no port, a state nobody can be driven to."""
