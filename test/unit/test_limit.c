@@ -266,6 +266,39 @@ test_together(void **state)
 	expect(BURST, DROP_RX_RATE, 10);
 }
 
+/* A guest's limits hold beside those that are set, and whoever was first to send stays that. */
+static void
+test_brought(void **state)
+{
+	const struct limits set = {.bps = 1000, .storm = 5, .locked = true};
+	struct limits brought = {.pps = SLOW, .storm = 9, .locked = true, .nmac = 1};
+	struct port *p = &fake_ports[0].p;
+	struct limits now;
+
+	brought.mac[0] = peer;
+	assert_int_equal(port_set_limits(p, &set), 0);
+	put(1, &me, &peer);
+	fake_turn();
+	assert_int_equal(port_bring_limits(p, &brought), 0);
+	port_limits_in_force(p, &now);
+	assert_int_equal(now.pps, SLOW);
+	assert_int_equal(now.bps, 1000);
+	assert_int_equal(now.storm, 5);
+	assert_int_equal(now.nmac, 1);
+	assert_memory_equal(&now.mac[0], &me, sizeof(me));
+	port_get_limits(p, &now);
+	assert_int_equal(now.pps, 0);
+	assert_memory_equal(&now.mac[0], &me, sizeof(me));
+	assert_int_equal(port_set_limits(p, &(struct limits){0}), 0);
+	port_limits_in_force(p, &now);
+	assert_int_equal(now.storm, 9);
+	assert_memory_equal(&now.mac[0], &peer, sizeof(peer));
+	brought.mac[0] = fake_broadcast;
+	assert_int_equal(port_bring_limits(p, &brought), -EINVAL);
+	assert_int_equal(port_bring_limits(p, NULL), 0);
+	assert_null(p->limiter);
+}
+
 static void
 test_refused(void **state)
 {
@@ -323,6 +356,7 @@ main(void)
 		EACH(test_locked_to_the_first),
 		EACH(test_locked_to_some),
 		EACH(test_together),
+		EACH(test_brought),
 		EACH(test_refused),
 		EACH(test_wire),
 	};
