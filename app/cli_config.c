@@ -410,6 +410,19 @@ cmd_set_hide_zero(struct cmd *c)
 	c->app->hide_zero = is_on(c, 2);
 }
 
+/* A guest's link is its frontend's, nobody sets it. */
+static void
+cmd_set_link(struct cmd *c)
+{
+	bool up = strcmp(cmd_str(c, 1), "link-up") == 0;
+	struct port *p = cmd_port(c, 3);
+
+	if (p == NULL || (p->ops->set_link != NULL && p->ops->set_link(p, up) == 0))
+		return;
+	cmd_print(c, "\nSet link %s fail.\n", up ? "up" : "down");
+	c->failed = true;
+}
+
 static void
 cmd_set_link_check(struct cmd *c)
 {
@@ -557,10 +570,8 @@ static const struct cli_row rows[] = {
 	{"mcast_addr remove (port_id) (XX:XX:XX:XX:XX:XX)", cmd_refuse,
 	 "Remove a multicast MAC address from port_id.",
 	 "multicast address not filtered by port $2\n"},
-	{"set link-up port (port_id)", cmd_refuse, "Set link up for a port.",
-	 "\nSet link up fail.\n"},
-	{"set link-down port (port_id)", cmd_refuse, "Set link down for a port.",
-	 "\nSet link down fail.\n"},
+	{"set link-up port (port_id)", cmd_set_link, "Set link up for a port."},
+	{"set link-down port (port_id)", cmd_set_link, "Set link down for a port."},
 	{"set link_check (on|off)", cmd_set_link_check,
 	 "Whether link states are mentioned when ports start and stop."},
 	{"set record-core-cycles (on|off)", cmd_set_record_cycles,

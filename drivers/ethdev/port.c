@@ -256,6 +256,14 @@ ethdev_set_allmulti(struct port *p, bool on)
 	return on ? rte_eth_allmulticast_enable(dev) : rte_eth_allmulticast_disable(dev);
 }
 
+static int
+ethdev_set_link(struct port *p, bool up)
+{
+	uint16_t dev = to_ethdev(p)->dev;
+
+	return up ? rte_eth_dev_set_link_up(dev) : rte_eth_dev_set_link_down(dev);
+}
+
 const struct port_ops ethdev_port_ops = {
 	.kind = "ethdev",
 	.queues = ethdev_queues,
@@ -270,6 +278,7 @@ const struct port_ops ethdev_port_ops = {
 	.set_mac = ethdev_set_mac,
 	.set_promisc = ethdev_set_promisc,
 	.set_allmulti = ethdev_set_allmulti,
+	.set_link = ethdev_set_link,
 };
 
 /* --- construction --- */

@@ -79,6 +79,7 @@ struct port_ops {
 	int (*set_mac)(struct port *p, const struct rte_ether_addr *mac);
 	int (*set_promisc)(struct port *p, bool on);
 	int (*set_allmulti)(struct port *p, bool on);
+	int (*set_link)(struct port *p, bool up);
 };
 
 /** [ctl] */

@@ -3,6 +3,7 @@
 
 from .cli import Cli
 from .copies import Copies
+from .ethdev import Ethdev
 from .hostile import Hostile
 from .iommu import Iommu
 from .limits import Flood, Limits
@@ -21,4 +22,4 @@ from .vlan import Kernels, Vlans
 
 SCENARIOS = [Cli, ThereAndBack, Loopback, LoopbackQueues, Restarts, Scale, Sockets, OrdinaryUser,
              Hostile, States, Vlans, Kernels, Copies, Limits, Flood, X86Pair, Restart, S390x, Refusal,
-             Iommu, Migration, Netns, Ovs, Telemetry]
+             Iommu, Migration, Netns, Ovs, Telemetry, Ethdev]
