@@ -92,6 +92,15 @@ l4_bytes(struct pkt_hdrs *h, const struct pkt *p, uint32_t least)
 
 /* --- SCTP: a CRC32c, which nobody leaves to others --- */
 
+/* rte_hash_crc() reads words where the bytes happen to be. */
+static uint32_t
+crc_bytes(const uint8_t *b, uint32_t len, uint32_t crc)
+{
+	for (; len > 0 && !rte_is_aligned(b, sizeof(uint64_t)); len--)
+		crc = rte_hash_crc_1byte(*b++, crc);
+	return rte_hash_crc(b, len, crc);
+}
+
 static uint32_t
 crc_frame(const struct pkt *p, uint32_t off, uint32_t len)
 {
@@ -106,7 +115,7 @@ crc_frame(const struct pkt *p, uint32_t off, uint32_t len)
 			continue;
 		}
 		n = RTE_MIN(size - off, len);
-		crc = rte_hash_crc(data + off, n, crc);
+		crc = crc_bytes(data + off, n, crc);
 		len -= n;
 		off = 0;
 	}
