@@ -102,15 +102,15 @@ class Kernels(Scenario):
 
     def kernels(self):
         """They reach each other in one VLAN and not from one to another; the trunk sees tags."""
-        for command in ("set port 0 vlan access 10", "set port 1 vlan access 20",
+        for command in ("set port 0 vlan access 10", "set port 1 vlan access 10",
                         "set port 2 vlan trunk 10,20"):
             self.switch.command(command)
         with Link(self, *zip(self.spaces, self.taps)) as link:
-            if self.spaces[0].run(f"ping -c 1 -w 1 {link.addresses[1]}")[0] == 0:
-                raise Failure("a ping got from one VLAN into another")
-            self.switch.command("set port 1 vlan access 10")
             link.ping_sizes((64, 1472, 2000))
             link.transfer_both()
+            self.switch.command("set port 1 vlan access 20")
+            if self.spaces[0].run(f"ping -c 1 -W 1 {link.addresses[1]}")[0] == 0:
+                raise Failure("a ping got from one VLAN into another")
         macs = [bytes.fromhex(tap.mac.replace(":", "")) for tap in self.taps]
         seen = {data[12:16].hex() for data in self.trunk.receive() if data[6:12] in macs}
         if not {"8100000a", "81000014"} >= seen or "8100000a" not in seen:
