@@ -23,45 +23,49 @@ share_vlan(const struct dp_vlan *a, const struct dp_vlan *b)
 	return false;
 }
 
-/** Whether frames of @p a may leave at @p b in the mode that learns addresses. */
+/** Whether frames of @p a may leave at @p b in the mode that learns addresses, but for isolation. */
 static bool
-may_exchange(const struct dp_port *a, const struct dp_port *b)
+is_reachable(const struct dp_port *a, const struct dp_port *b)
 {
-	if (a->isolated && b->isolated)
-		return false;
 	if (a->vlan != NULL && b->vlan != NULL)
 		return share_vlan(a->vlan, b->vlan);
 	return a->domain == b->domain;
 }
 
-/** A port of its domain that is up, were it not for VLANs and isolation. */
-static const struct port *
-neighbour(const struct sw *s, const struct dataplane *dp, const struct port *p)
+/** Whether a port of the same domain is up, whatever VLANs it is in. */
+static bool
+has_neighbour(const struct sw *s, const struct dataplane *dp, const struct port *p)
 {
 	for (uint16_t i = 0; i < dp->nports; i++) {
 		const struct port *other = s->port[dp->ports[i]->id];
 
 		if (other != NULL && other != p && other->domain == p->domain)
-			return other;
+			return true;
 	}
-	return NULL;
+	return false;
 }
 
 static const char *
 why_alone(const struct sw *s, const struct dataplane *dp, const struct port *p)
 {
 	const struct dp_port *me = dp->by_id[p->id];
+	bool isolated = false;
 
-	for (uint16_t i = 0; i < dp->nports; i++)
-		if (dp->ports[i] != me && may_exchange(me, dp->ports[i]))
+	for (uint16_t i = 0; i < dp->nports; i++) {
+		if (dp->ports[i] == me || !is_reachable(me, dp->ports[i]))
+			continue;
+		if (!me->isolated || !dp->ports[i]->isolated)
 			return NULL;
-	if (neighbour(s, dp, p) == NULL)
-		return "there is nobody to talk to: no other port of its domain is up";
+		isolated = true;
+	}
+	if (isolated)
+		return "there is nobody to talk to: the others are isolated as it is";
 	if (me->vlan != NULL)
-		return "there is nobody to talk to: no other port that is up, and not isolated as "
-		       "it may be, is in one of its VLANs (\"show vlan\")";
-	return "there is nobody to talk to: the other ports of its domain that are up have VLANs, "
-	       "or are isolated as it is (\"show vlan\")";
+		return "there is nobody to talk to: no other port in one of its VLANs is up";
+	if (has_neighbour(s, dp, p))
+		return "there is nobody to talk to: the other ports of its domain that are up "
+		       "have VLANs, it has none";
+	return "there is nobody to talk to: no other port of its domain is up";
 }
 
 /** The wire modes send all frames to one port. */
