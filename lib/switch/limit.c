@@ -215,8 +215,21 @@ limiter_apply(struct limiter *lim, struct pktq *rxq, struct pkt_batch *batch)
 
 /* --- control --- */
 
+/* As empty as the one before, whatever the rates are. */
+static void
+bucket_inherit(struct bucket *b, const struct bucket *before, uint64_t now)
+{
+	uint64_t debt = atomic_load_explicit(&before->paid, memory_order_relaxed) - now;
+
+	if (before->rate == 0 || (int64_t)debt <= 0)
+		return;
+	debt = RTE_MIN(debt, before->depth);
+	atomic_init(&b->paid,
+		    now + (uint64_t)((double)debt / (double)before->depth * (double)b->depth));
+}
+
 struct limiter *
-limiter_new(const struct limits *l)
+limiter_new(const struct limits *l, const struct limiter *before)
 {
 	struct limiter *lim = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*lim));
 	uint64_t now = bucket_now();
@@ -227,6 +240,11 @@ limiter_new(const struct limits *l)
 	bucket_init(&lim->pps, l->pps, BURST_FRAMES, now);
 	bucket_init(&lim->bps, l->bps, 0, now);
 	bucket_init(&lim->storm, l->storm, BURST_FRAMES, now);
+	if (before != NULL) {
+		bucket_inherit(&lim->pps, &before->pps, now);
+		bucket_inherit(&lim->bps, &before->bps, now);
+		bucket_inherit(&lim->storm, &before->storm, now);
+	}
 	lim->locked = l->locked;
 	for (uint8_t i = 0; i < l->nmac; i++)
 		atomic_init(&lim->mac[i], mac_word(&l->mac[i]));

@@ -58,8 +58,11 @@ void bucket_init(struct bucket *b, uint64_t rate, uint64_t burst, uint64_t now);
 uint16_t bucket_take(struct bucket *b, uint64_t now, const uint32_t *units, uint16_t n);
 uint64_t bucket_now(void);
 
-/** NULL: out of memory. Control. */
-struct limiter *limiter_new(const struct limits *l);
+/**
+ * What @p before (NULL: nobody) let through on credit has to be paid for here, so that nobody gains
+ * by having limits replaced. NULL: out of memory. Control.
+ */
+struct limiter *limiter_new(const struct limits *l, const struct limiter *before);
 void limiter_free(struct limiter *l);
 
 /** The addresses locked to now, learned ones included, to l->mac. Control. */

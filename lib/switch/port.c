@@ -56,7 +56,7 @@ limit(struct port *p, const struct limits *set, const struct limits *brought)
 	if (old != NULL && all.locked && all.nmac == 0)
 		limiter_macs(old, &all);
 	if (limits_anything(&all)) {
-		now = limiter_new(&all);
+		now = limiter_new(&all, old);
 		if (now == NULL)
 			return -ENOMEM;
 	}

@@ -299,6 +299,37 @@ test_brought(void **state)
 	assert_null(p->limiter);
 }
 
+/* New limits are no new credit, be they the same or others. */
+static void
+test_debts_stay(void **state)
+{
+	const struct limits slow = {.pps = 2 * SLOW, .storm = 5}, slower = {.pps = SLOW};
+	struct port *p = &fake_ports[0].p;
+
+	assert_int_equal(port_set_limits(p, &(struct limits){.pps = 2 * SLOW}), 0);
+	put(BURST, &me, &peer);
+	fake_turn();
+	expect(BURST, DROP_RX_RATE, 0);
+	assert_int_equal(port_set_limits(p, &slow), 0);
+	put(10, &me, &peer);
+	fake_turn();
+	expect(BURST, DROP_RX_RATE, 10);
+	assert_int_equal(port_bring_limits(p, &slower), 0);
+	put(5, &me, &peer);
+	fake_turn();
+	expect(BURST, DROP_RX_RATE, 15);
+	assert_int_equal(port_bring_limits(p, NULL), 0);
+	put(5, &me, &peer);
+	fake_turn();
+	expect(BURST, DROP_RX_RATE, 20);
+	/* what a low rate would take long to forgive is soon paid at a high one */
+	assert_int_equal(port_set_limits(p, &(struct limits){.pps = 1000000}), 0);
+	rte_delay_ms(11);
+	put(10, &me, &peer);
+	fake_turn();
+	expect(BURST + 10, DROP_RX_RATE, 20);
+}
+
 static void
 test_refused(void **state)
 {
@@ -357,6 +388,7 @@ main(void)
 		EACH(test_locked_to_some),
 		EACH(test_together),
 		EACH(test_brought),
+		EACH(test_debts_stay),
 		EACH(test_refused),
 		EACH(test_wire),
 	};
