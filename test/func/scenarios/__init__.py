@@ -3,6 +3,7 @@
 
 from .cli import Cli
 from .copies import Copies
+from .demo import Demo
 from .ethdev import Ethdev
 from .hostile import Hostile
 from .iommu import Iommu
@@ -21,5 +22,5 @@ from .virtio_user import Loopback, LoopbackQueues, Restarts, ThereAndBack
 from .vlan import Kernels, Vlans
 
 SCENARIOS = [Cli, ThereAndBack, Loopback, LoopbackQueues, Restarts, Scale, Sockets, OrdinaryUser,
-             Hostile, States, Vlans, Kernels, Copies, Limits, Flood, X86Pair, Restart, S390x, Refusal,
-             Iommu, Migration, Netns, Ovs, Telemetry, Ethdev]
+             Hostile, States, Vlans, Kernels, Copies, Limits, Flood, Demo, X86Pair, Restart, S390x,
+             Refusal, Iommu, Migration, Netns, Ovs, Telemetry, Ethdev]
