@@ -7,6 +7,8 @@ import os
 import socket
 import struct
 
+from .process import Skip
+
 ETH_P_ALL = 3
 SO_RCVBUFFORCE = 33
 SOL_PACKET, PACKET_AUXDATA = 263, 8
@@ -14,6 +16,14 @@ TP_STATUS_VLAN_VALID = 1 << 4
 BUFFER = 16 << 20
 VLAN, EXPERIMENTAL = 0x8100, 0x88b5
 BROADCAST = "ff:ff:ff:ff:ff:ff"
+
+
+def require():
+    """Skip where taps cannot be made."""
+    if os.geteuid() != 0:
+        raise Skip("needs root")
+    if not os.path.exists("/dev/net/tun"):
+        raise Skip("needs /dev/net/tun")
 
 
 def quiet_network(argv):
@@ -90,10 +100,3 @@ class Wire:
     def close(self):
         """Leave the tap alone."""
         self.sock.close()
-
-
-def require():
-    """Reason why wires cannot be made here, or nothing."""
-    if os.geteuid() != 0:
-        return "needs root"
-    return "" if os.path.exists("/dev/net/tun") else "needs /dev/net/tun"

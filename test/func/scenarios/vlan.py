@@ -86,9 +86,12 @@ class Kernels(Scenario):
     def checks(cls):
         return {"vlan.kernels": cls.kernels}
 
+    def __init__(self, workdir):
+        super().__init__(workdir)
+        self.trunk = None
+
     def setup(self):
         namespace.require()
-        self.trunk = None
         devices = [device() for _ in range(3)]
         self.spaces = [self.own(Namespace(name, self.workdir)).start() for name in ("n0", "n1")]
         self.backend([EthdevPort("net_tap", iface=dev) for dev in devices])

@@ -5,7 +5,7 @@ from collections import Counter
 
 from harness import peers, wire
 from harness.peers import EthdevPort
-from harness.process import Failure, Skip, wait_for
+from harness.process import Failure, wait_for
 from harness.wire import Wire
 
 from .base import Scenario
@@ -23,11 +23,13 @@ class Wires(Scenario):
 
     PORTS = 4
 
-    def setup(self):
-        if wire.require():
-            raise Skip(wire.require())
-        names = [f"w{number}" for number in range(self.PORTS)]
+    def __init__(self, workdir):
+        super().__init__(workdir)
         self.wires = []
+
+    def setup(self):
+        wire.require()
+        names = [f"w{number}" for number in range(self.PORTS)]
         self.switch = self.own(peers.backend("switch", self.workdir, [
             EthdevPort("net_tap", iface=name) for name in names]))
         self.switch.argv = wire.quiet_network(self.switch.argv)
