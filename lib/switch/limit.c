@@ -38,8 +38,10 @@ void
 bucket_init(struct bucket *b, uint64_t rate, uint64_t burst, uint64_t now)
 {
 	b->rate = rate;
+	/* two cycles make up for what ticks() and units_of() round off: the burst is whole */
 	if (rate != 0)
-		b->depth = RTE_MAX(rte_get_tsc_hz() / 100 * TICKS_PER_CYCLE, ticks(b, burst));
+		b->depth = RTE_MAX(rte_get_tsc_hz() / 100 * TICKS_PER_CYCLE,
+				   ticks(b, burst) + 2 * TICKS_PER_CYCLE);
 	atomic_init(&b->paid, now);
 }
 

@@ -68,6 +68,18 @@ test_rate(void **state)
 	check_rate(10000000, bits, 8 * PKT_LEN_MAX);
 }
 
+/* Whatever the rate, rounding costs no frame of those that may come at once. */
+static void
+test_burst_is_whole(void **state)
+{
+	struct bucket b;
+
+	for (uint64_t rate = 1; rate < 3000; rate++) {
+		bucket_init(&b, rate, BURST, 0);
+		assert_int_equal(bucket_take(&b, 0, NULL, BURST + 10), BURST);
+	}
+}
+
 static void
 test_burst(void **state)
 {
@@ -379,6 +391,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rate),
+		cmocka_unit_test(test_burst_is_whole),
 		cmocka_unit_test(test_burst),
 		cmocka_unit_test(test_threads),
 		EACH(test_frames_per_second),
