@@ -23,7 +23,7 @@ share_vlan(const struct dp_vlan *a, const struct dp_vlan *b)
 	return false;
 }
 
-/** Whether frames of @p a may leave at @p b in the mode that learns addresses, but for isolation. */
+/** Whether, but for isolation, frames of @p a may leave at @p b in the mode that learns. */
 static bool
 is_reachable(const struct dp_port *a, const struct dp_port *b)
 {

@@ -252,10 +252,11 @@ static const struct {
 static size_t
 any_kind(void)
 {
-	uint32_t i, left, sum = 0;
+	uint32_t i = 0, left, sum = 0;
 
-	for (i = 0; i < RTE_DIM(kinds); i++)
+	do {
 		sum += kinds[i].weight;
+	} while (++i < RTE_DIM(kinds));
 	left = any(sum);
 	for (i = 0; left >= kinds[i].weight; i++)
 		left -= kinds[i].weight;
