@@ -159,6 +159,23 @@ cmd_tso_show(struct cmd *c)
 		print_tso(c, p);
 }
 
+/* No device here has it; 0 is what it is. */
+static void
+cmd_tunnel_tso(struct cmd *c)
+{
+	bool set = strcmp(cmd_str(c, 1), "set") == 0;
+	struct port *p = stopped_port(c, set ? 3 : 2);
+
+	if (p == NULL)
+		return;
+	if (set && cmd_num(c, 2) == 0) {
+		cmd_print(c, "TSO for tunneled packets is disabled\n");
+		return;
+	}
+	cmd_print(c, "Error: port=%u don't support tunnel TSO offloads.\n", p->id);
+	c->failed = true;
+}
+
 /* --- segmentation and its reverse --- */
 
 /* One length for all ports that have it. */
@@ -379,6 +396,10 @@ static const struct cli_row rows[] = {
 	{"tso set (num) (port_id)", cmd_tso_set,
 	 "Set the segment size for TCP Segmentation Offload in csum forward engine."},
 	{"tso show (port_id)", cmd_tso_show, "Display the status of TCP Segmentation Offload."},
+	{"tunnel_tso set (num) (port_id)", cmd_tunnel_tso,
+	 "Set the segment size of packets in tunnels, which no port cuts."},
+	{"tunnel_tso show (port_id)", cmd_tunnel_tso,
+	 "Display the status of segmentation of packets in tunnels."},
 	{"set port (port_id) gso (on|off)", cmd_set_gso,
 	 "Enable or disable Generic Segmentation Offload in csum forwarding engine."},
 	{"set gso segsz (length)", cmd_set_gso_segsz,

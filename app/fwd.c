@@ -587,6 +587,9 @@ fwd_init(struct app *app, char *err, size_t errlen)
 	if (init_mode(app, err, errlen) < 0 || init_ports(app, err, errlen) < 0 ||
 	    check_queues(app, false, err, errlen) < 0 || check_queues(app, true, err, errlen) < 0)
 		return -EINVAL;
+	app->sw.gen.flow = o->tx_flow;
+	app->sw.gen.many = o->txonly_multi_flow;
+	app->sw.gen.flows = o->flowgen_flows;
 	fwd_set_frame(app, o->txpkts, o->ntxpkts);
 	fwd_set_burst(app, o->burst);
 	fwd_set_watch(app);

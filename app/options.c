@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "options.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <bsd/string.h>
 
 #include <rte_common.h>
 #include <rte_mbuf.h>
@@ -112,6 +115,62 @@ call_eth_peer(struct options *o, const char *value)
 	return 0;
 }
 
+/* One address a line, for port 0 and the following ones. */
+static int
+call_eth_peers(struct options *o, const char *path)
+{
+	FILE *f = fopen(path, "re");
+	char line[64];
+	int ret = 0;
+
+	if (f == NULL)
+		return -EINVAL;
+	for (uint16_t port = 0; ret == 0 && fgets(line, sizeof(line), f) != NULL; port++) {
+		struct opt_peer *p = &o->peer[o->npeers];
+
+		line[strcspn(line, "\r\n")] = '\0';
+		if (o->npeers == OPT_PEERS_MAX || rte_ether_unformat_addr(line, &p->mac) != 0)
+			ret = -EINVAL;
+		p->port = port;
+		o->npeers += ret == 0;
+	}
+	fclose(f);
+	return ret;
+}
+
+static int
+call_tx_ip(struct options *o, const char *value)
+{
+	char src[INET_ADDRSTRLEN];
+	const char *comma = strchr(value, ',');
+	struct in_addr from, to;
+
+	if (comma == NULL || (size_t)(comma - value) >= sizeof(src))
+		return -EINVAL;
+	strlcpy(src, value, (size_t)(comma - value) + 1);
+	if (inet_pton(AF_INET, src, &from) != 1 || inet_pton(AF_INET, comma + 1, &to) != 1)
+		return -EINVAL;
+	o->tx_flow.src = ntohl(from.s_addr);
+	o->tx_flow.dst = ntohl(to.s_addr);
+	return 0;
+}
+
+/* One port is for both ends. */
+static int
+call_tx_udp(struct options *o, const char *value)
+{
+	uint32_t port[2];
+	int n = options_parse_list(value, port, RTE_DIM(port));
+
+	if (n == 1)
+		port[1] = port[0];
+	if (n < 1 || port[0] > UINT16_MAX || port[1] > UINT16_MAX)
+		return -EINVAL;
+	o->tx_flow.sport = (uint16_t)port[0];
+	o->tx_flow.dport = (uint16_t)port[1];
+	return 0;
+}
+
 /* A name testpmd knows is fine, whether or not there is such an event here. */
 static int
 call_event(struct options *o, const char *value)
@@ -193,6 +252,11 @@ static const struct opt_row rows[] = {
 	CALL("txpkts", call_txpkts, "X[,Y]", "segment lengths of generated frames"),
 	CALL("eth-peer", call_eth_peer, "P,MAC",
 	    "destination address of frames that leave port P (mode mac)"),
+	CALL("eth-peers-configfile", call_eth_peers, "FILE", "the same, a line for each port"),
+	CALL("tx-ip", call_tx_ip, "SRC,DST", "addresses of frames of mode txonly"),
+	CALL("tx-udp", call_tx_udp, "SRC[,DST]", "UDP ports of frames of mode txonly"),
+	FLAG("txonly-multi-flow", txonly_multi_flow, "count up their source address"),
+	NUM("flowgen-flows", flowgen_flows, 1, UINT32_MAX, "flows mode flowgen makes"),
 	NUM("max-pkt-len", max_pkt_len, 65, 65600, "longest frame"),
 	HEX("rx-offloads", rx_offloads, "RX offloads to report as configured"),
 	HEX("tx-offloads", tx_offloads, "TX offloads to report as configured"),
@@ -239,11 +303,11 @@ static const struct opt_row rows[] = {
 	NOP("enable-drop-en"), NOP("disable-rss"), NOP("rss-ip"), NOP("rss-udp"),
 	NOP("rss-level-inner"), NOP("rss-level-outer"), NOP_ARG("hairpinq"),
 	NOP_ARG("hairpin-mode"),
-	NOP_ARG("max-lro-pkt-size"), NOP_ARG("eth-peers-configfile"), NOP_ARG("flowgen-clones"),
-	NOP_ARG("flowgen-flows"), NOP_ARG("rxpt"), NOP_ARG("rxht"), NOP_ARG("rxwt"),
+	NOP_ARG("max-lro-pkt-size"), NOP_ARG("flowgen-clones"),
+	NOP_ARG("rxpt"), NOP_ARG("rxht"), NOP_ARG("rxwt"),
 	NOP_ARG("txpt"),
 	NOP_ARG("txht"), NOP_ARG("txwt"), NOP_ARG("rxoffs"), NOP_ARG("rxpkts"), NOP_ARG("rxhdrs"),
-	NOP("multi-rx-mempool"), NOP("txonly-multi-flow"), NOP_ARG("tx-ip"), NOP_ARG("tx-udp"),
+	NOP("multi-rx-mempool"),
 	NOP_ARG("eth-link-speed"), NOP_ARG("rxq-share"), NOP_ARG("bitrate-stats"),
 	NOP_ARG("latencystats"), NOP("flow-isolate-all"), NOP("hot-plug"),
 	NOP_ARG("vxlan-gpe-port"),
@@ -390,6 +454,8 @@ options_init(struct options *o)
 		.txq = OPT_UNSET,
 		.ntxpkts = 1,
 		.txpkts = {64},
+		.tx_flow = FWD_GEN_FLOW,
+		.flowgen_flows = FWD_GEN_FLOWS,
 		.total_num_mbufs = 16384,
 		.mbuf_size = RTE_MBUF_DEFAULT_BUF_SIZE,
 		.mbcache = 250,

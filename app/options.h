@@ -14,6 +14,8 @@
 
 #include <rte_ether.h>
 
+#include "switch/dataplane.h"
+
 #define OPT_PEERS_MAX 64
 #define OPT_TXPKTS_MAX 8 /* segments, testpmd's limit */
 
@@ -60,6 +62,9 @@ struct options {
 	uint32_t txpkts[OPT_TXPKTS_MAX];
 	uint32_t npeers;
 	struct opt_peer peer[OPT_PEERS_MAX];
+	struct fwd_gen_flow tx_flow;
+	bool txonly_multi_flow;
+	uint32_t flowgen_flows;
 
 	/* memory */
 	uint32_t total_num_mbufs;

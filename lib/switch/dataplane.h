@@ -134,8 +134,21 @@ struct fwd_mode {
 
 #define FWD_GEN_SEGS_MAX 8
 
+/** The ends of a flow, in host order. */
+struct fwd_gen_flow {
+	uint32_t src, dst;
+	uint16_t sport, dport;
+};
+
+/* testpmd's: the network for benchmarks and the discard port; and how many flows flowgen makes */
+#define FWD_GEN_FLOW ((struct fwd_gen_flow){0xc6120001, 0xc6120002, 9, 9}) /* 198.18.0.1, .2 */
+#define FWD_GEN_FLOWS 1024
+
 /** What generating modes make: frames of the sum of these lengths ("set txpkts"). */
 struct fwd_gen {
+	struct fwd_gen_flow flow; /* of mode txonly */
+	bool many;                /* ... whose source address is counted up in its third byte */
+	uint32_t flows;           /* of mode flowgen, >= 1 */
 	uint16_t nsegs;
 	bool random; /* txonly: of the first few of these lengths ("set txsplit rand") */
 	uint16_t len[FWD_GEN_SEGS_MAX];

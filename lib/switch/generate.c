@@ -15,7 +15,6 @@
 #include "switch/modes.h"
 
 #define GEN_LEN_MAX 65535
-#define FLOWS 1024
 
 struct gen_hdrs {
 	struct rte_ether_hdr eth;
@@ -23,12 +22,6 @@ struct gen_hdrs {
 	struct rte_udp_hdr udp;
 };
 static_assert(sizeof(struct gen_hdrs) == 42, "headers follow each other");
-
-/** The ends of a flow, in host order. */
-struct gen_flow {
-	uint32_t src, dst;
-	uint16_t sport, dport;
-};
 
 static const uint8_t zeros[GEN_LEN_MAX]; /* payload */
 
@@ -45,7 +38,8 @@ frame_len(const struct fwd_gen *g, uint16_t nsegs)
 }
 
 static void
-make_headers(struct pkt_hdrs *h, const struct dp_port *out, const struct gen_flow *f, uint32_t len)
+make_headers(struct pkt_hdrs *h, const struct dp_port *out, const struct fwd_gen_flow *f,
+	     uint32_t len)
 {
 	struct gen_hdrs *g = (struct gen_hdrs *)h->b;
 	uint32_t ip_len = len - (uint32_t)sizeof(g->eth);
@@ -94,13 +88,10 @@ void
 forward_make_frame(struct pkt *p, struct pkt_hdrs *h, struct pkt_seg *payload,
 		   const struct fwd_gen *gen, const struct dp_port *out)
 {
-	/* testpmd's: the network for benchmarks and the discard port */
-	static const struct gen_flow flow = {RTE_IPV4(198, 18, 0, 1), RTE_IPV4(198, 18, 0, 2), 9,
-					     9};
 	uint16_t nsegs = gen->random ? (uint16_t)(1 + rte_rand_max(gen->nsegs)) : gen->nsegs;
 	uint32_t len = frame_len(gen, nsegs);
 
-	make_headers(h, out, &flow, len);
+	make_headers(h, out, &gen->flow, len);
 	make_view(p, h, payload, len);
 }
 
@@ -109,14 +100,17 @@ generate_txonly(struct worker *w, const struct dataplane *dp, const struct dp_po
 		struct pktq *rxq)
 {
 	struct pkt_batch *b = &w->batch;
+	struct fwd_gen gen = dp->gen;
 
 	/* frames that are equal are made once */
 	for (b->n = 0; b->n < b->max; b->n++) {
-		if (b->n == 0 || dp->gen.random)
-			forward_make_frame(&b->pkt[b->n], &w->hdrs[b->n], &b->segs[b->n], &dp->gen,
-					   port->peer);
-		else
+		if (b->n != 0 && !gen.random && !gen.many) {
 			b->pkt[b->n] = b->pkt[0];
+			continue;
+		}
+		if (gen.many)
+			gen.flow.src = dp->gen.flow.src | (w->next_flow++ & 0xff) << 8;
+		forward_make_frame(&b->pkt[b->n], &w->hdrs[b->n], &b->segs[b->n], &gen, port->peer);
 	}
 	send_generated(w, port, rxq, b->n);
 }
@@ -129,10 +123,11 @@ generate_flows(struct worker *w, const struct dataplane *dp, const struct dp_por
 	struct pkt_batch *b = &w->batch;
 
 	for (b->n = 0; b->n < b->max; b->n++) {
-		const struct gen_flow flow = {RTE_IPV4(10, 254, 0, 0),
-					      RTE_IPV4(10, 253, 0, 0) + w->next_flow, 1000, 1001};
+		const struct fwd_gen_flow flow = {RTE_IPV4(10, 254, 0, 0),
+						  RTE_IPV4(10, 253, 0, 0) + w->next_flow, 1000,
+						  1001};
 
-		w->next_flow = (w->next_flow + 1) % FLOWS;
+		w->next_flow = (w->next_flow + 1) % dp->gen.flows;
 		make_headers(&w->hdrs[b->n], port->peer, &flow, len);
 		make_view(&b->pkt[b->n], &w->hdrs[b->n], &b->segs[b->n], len);
 	}

@@ -28,7 +28,10 @@ sw_init(struct sw *s, uint32_t nworkers, const struct fdb_config *fdb_cfg, struc
 	s->mp = mp;
 	s->loop = loop;
 	s->mode = &fwd_modes[0];
-	s->gen = (struct fwd_gen){.nsegs = 1, .len = {64}};
+	s->gen = (struct fwd_gen){.flow = FWD_GEN_FLOW,
+				  .flows = FWD_GEN_FLOWS,
+				  .nsegs = 1,
+				  .len = {64}};
 	rc = dp_ctl_init(&s->dp, nworkers);
 	if (rc != 0)
 		return rc;

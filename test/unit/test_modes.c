@@ -392,12 +392,45 @@ test_txonly(void **state)
 	check_generated(0, 65535);
 }
 
+/* "set txsplit rand" and --txonly-multi-flow. */
+static void
+test_txonly_varied(void **state)
+{
+	uint32_t lens[3] = {0};
+	bool src[256] = {false};
+
+	dp.gen = (struct fwd_gen){
+		.nsegs = 3,
+		.len = {64, 100, 200},
+		.random = true,
+		.many = true,
+		.flow = FWD_GEN_FLOW,
+	};
+	worker->next_flow = 0;
+	for (uint32_t burst = 0; burst < 4; burst++) {
+		generate("txonly", 64);
+		for (uint16_t k = 0; k < 64; k++) {
+			uint32_t len = sent[k].len;
+
+			assert_true(len == 64 || len == 164 || len == 364);
+			check_generated(k, len);
+			lens[len == 64 ? 0 : len == 164 ? 1 : 2]++;
+			assert_int_equal(frame_get16(sent[k].b + 26), 198 << 8 | 18);
+			src[sent[k].b[28]] = true;
+		}
+	}
+	for (uint32_t i = 0; i < RTE_DIM(lens); i++)
+		assert_true(lens[i] > 20);
+	for (uint32_t i = 0; i < RTE_DIM(src); i++)
+		assert_true(src[i]);
+}
+
 static void
 test_flowgen(void **state)
 {
 	uint8_t seen[1024] = {0};
 
-	dp.gen = (struct fwd_gen){.nsegs = 1, .len = {100}};
+	dp.gen = (struct fwd_gen){.nsegs = 1, .len = {100}, .flows = FWD_GEN_FLOWS};
 	for (uint32_t burst = 0; burst < 32; burst++) {
 		generate("flowgen", 64);
 		for (uint16_t k = 0; k < 64; k++) {
@@ -477,6 +510,7 @@ main(void)
 		TEST(test_icmp_echo),
 		TEST(test_arp),
 		TEST(test_txonly),
+		TEST(test_txonly_varied),
 		TEST(test_flowgen),
 		TEST(test_any_frame),
 	};
