@@ -3,7 +3,7 @@
  * The least a switch between two vhost-user guests can do: ring work, and one
  * copy of each frame.
  *
- *     onecopy [--cpu N] SOCKET SOCKET
+ *     onecopy [--cpu N] [--sleep] SOCKET SOCKET
  *
  * What it reaches with a given client is the limit for any one-copy server on
  * that machine; compare runs it as "limit". Session, memory and ring positions
@@ -13,15 +13,19 @@
  * never drops: what finds no buffer stays where it is. Anything else ends it.
  *
  * Where the client is slower, the rate says more about the client: at the end it
- * prints TSC cycles per frame of those turns that found any.
+ * prints TSC cycles per frame of those turns that found any. With --sleep it waits
+ * for a kick when there is nothing to do: the limit of waking up.
  */
 #include <err.h>
+#include <errno.h>
 #include <getopt.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
 
 #include <rte_cycles.h>
 #include <rte_prefetch.h>
@@ -33,6 +37,7 @@
 #define GUESTS 2
 #define BURST 64u
 #define TURNS 1024 /* between two looks at the sockets, and two interrupt decisions */
+#define NAP_MS 100
 #define HDR_LINE (64 + NET_HDR_LEN)
 #define BIT(n) (1ull << (n))
 
@@ -68,6 +73,9 @@ static struct guest guests[GUESTS];
 static struct path paths[GUESTS];
 static uint32_t npaths;
 static uint64_t frames, busy_cycles;
+static struct ev_loop *loop;
+static struct ev_source kicks[GUESTS];
+static bool sleeps;
 static volatile sig_atomic_t stop;
 
 /* --- the copy --- */
@@ -270,10 +278,11 @@ turn(void)
 	return n;
 }
 
-static void
+/** Returns the frames of all of them. */
+static uint64_t
 turns(void)
 {
-	uint64_t now, last = rte_rdtsc();
+	uint64_t now, last = rte_rdtsc(), before = frames;
 
 	for (uint32_t t = 0; t < TURNS; t++, last = now) {
 		uint32_t n = turn();
@@ -287,6 +296,38 @@ turns(void)
 		pktq_decide(&paths[i].from.vq->q);
 		pktq_decide(&paths[i].to.vq->q);
 	}
+	return frames - before;
+}
+
+/** Wait for a kick, or for a message. */
+static void
+nap(void)
+{
+	bool pending = false;
+
+	for (uint32_t i = 0; i < npaths; i++)
+		pending |= pktq_ops(&paths[i].from.vq->q)->arm(&paths[i].from.vq->q);
+	ev_run_once(loop, pending ? 0 : NAP_MS);
+	for (uint32_t i = 0; i < npaths; i++)
+		pktq_ops(&paths[i].from.vq->q)->disarm(&paths[i].from.vq->q);
+}
+
+static void
+on_kick(struct ev_source *src, uint32_t events)
+{
+	uint64_t count;
+
+	if (read(src->fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
+		err(1, "kick");
+}
+
+static void
+watch(struct ev_source *kick, int fd)
+{
+	kick->fd = fd;
+	kick->cb = on_kick;
+	if (fd >= 0 && ev_add(loop, kick, EPOLLIN) != 0)
+		errx(1, "kick");
 }
 
 static bool
@@ -308,13 +349,15 @@ static void
 on_publish(struct vdev *d)
 {
 	npaths = 0;
+	for (uint32_t i = 0; i < GUESTS; i++)
+		ev_del(&kicks[i]);
 	for (uint32_t i = 0; i < GUESTS; i++) {
 		struct path *p = &paths[npaths];
 
 		if (ring_open(&p->from, vdev_rx_queue(guests[i].dev, 0, NULL)) &&
 		    ring_open(&p->to, vdev_tx_queue(guests[1 - i].dev, 0, NULL)) &&
 		    p->from.vq->layout == p->to.vq->layout)
-			npaths++;
+			watch(&kicks[npaths++], p->from.vq->q.event_fd);
 	}
 }
 
@@ -326,7 +369,7 @@ on_grace(struct vdev *d)
 static const struct vdev_ops ops = {.publish = on_publish, .grace = on_grace};
 
 static void
-guest_open(struct guest *g, struct ev_loop *loop, const char *path)
+guest_open(struct guest *g, const char *path)
 {
 	const struct vdev_config dev = {
 		.name = path,
@@ -371,25 +414,32 @@ pin(const char *text)
 int
 main(int argc, char **argv)
 {
-	static const struct option options[] = {{"cpu", required_argument, NULL, 'c'}, {0}};
-	struct ev_loop *loop = ev_loop_new();
+	static const struct option options[] = {{"cpu", required_argument, NULL, 'c'},
+						{"sleep", no_argument, NULL, 's'},
+						{0}};
 	int c;
 
+	loop = ev_loop_new();
+
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (c != 'c')
+		if (c == '?')
 			return 1;
-		pin(optarg);
+		if (c == 'c')
+			pin(optarg);
+		sleeps |= c == 's';
 	}
 	if (argc - optind != GUESTS || loop == NULL || sigbus_install() != 0)
-		errx(1, "usage: onecopy [--cpu N] SOCKET SOCKET");
+		errx(1, "usage: onecopy [--cpu N] [--sleep] SOCKET SOCKET");
 	signal(SIGTERM, on_signal);
 	signal(SIGINT, on_signal);
 	signal(SIGPIPE, SIG_IGN);
 	for (int i = 0; i < GUESTS; i++)
-		guest_open(&guests[i], loop, argv[optind + i]);
+		guest_open(&guests[i], argv[optind + i]);
 	while (!stop) {
-		ev_run_once(loop, npaths == 0 ? 10 : 0);
-		turns();
+		if (turns() == 0 && (npaths == 0 || sleeps))
+			nap();
+		else
+			ev_run_once(loop, 0);
 	}
 	printf("result frames=%lu busy_cycles=%.2f\n", frames,
 	       frames != 0 ? (double)busy_cycles / (double)frames : 0);

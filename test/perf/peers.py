@@ -156,8 +156,9 @@ class Limit(Peer):
 
     def start(self):
         build = pathlib.Path(self.args.build)
+        sleep = ["--sleep"] if self.case.sleeps else []
         self.spawn([str(build / "test" / "perf" / "onecopy"), "--cpu", str(self.args.switch_cpu),
-                    *self.sockets()])
+                    *sleep, *self.sockets()])
         self.started()
 
     def busy_cycles(self):

@@ -123,7 +123,7 @@ def target_rows(summary):
 def limit_notes(summary):
     """What the limit's server needed itself: where that is less, its rate was the client's."""
     return [f"{case} ({cls}) {peers['limit']['own']:.0f}" for (case, cls), peers in summary.items()
-            if "limit" in peers]
+            if "limit" in peers and CASES[case].kind == "mpps"]
 
 
 # --- output ---
