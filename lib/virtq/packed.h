@@ -87,17 +87,19 @@ packed_used_word(const struct pkt_cookie *u, uint16_t wrap)
 static __rte_always_inline void
 packed_put(struct vq *vq, struct ring_pos at, const struct pkt_cookie *u, uint16_t n)
 {
+	struct packed_words {
+		uint64_t addr, rest;
+	} *ring = (struct packed_words *)vq->desc;
 	struct ring_pos pos = ring_advance(vq, at, u[0].ndesc);
+	const uint32_t size = vq->size;
 	uint16_t i;
 
 	for (i = 1; i < n; i++) {
-		uint64_t *p = (uint64_t *)packed_slot(vq, pos.idx);
-
-		__atomic_store_n(&p[1], packed_used_word(&u[i], pos.wrap), __ATOMIC_RELAXED);
-		pos = ring_advance(vq, pos, u[i].ndesc);
+		__atomic_store_n(&ring[pos.idx].rest, packed_used_word(&u[i], pos.wrap),
+				 __ATOMIC_RELAXED);
+		pos = ring_step(size, pos, u[i].ndesc);
 	}
-	__atomic_store_n((uint64_t *)packed_slot(vq, at.idx) + 1, packed_used_word(&u[0], at.wrap),
-			 __ATOMIC_RELEASE);
+	__atomic_store_n(&ring[at.idx].rest, packed_used_word(&u[0], at.wrap), __ATOMIC_RELEASE);
 }
 
 static inline void

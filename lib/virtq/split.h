@@ -98,10 +98,11 @@ static __rte_always_inline void
 split_put(const struct vq *vq, uint16_t at, const struct pkt_cookie *u, uint16_t n)
 {
 	struct split_used_elem *ring = split_used(vq)->ring;
+	const uint32_t mask = vq->size - 1;
 	uint16_t i;
 
 	for (i = 0; i < n; i++)
-		ring[(uint16_t)(at + i) & (vq->size - 1)] =
+		ring[(at + i) & mask] =
 			(struct split_used_elem){vq32_make(FMT, u[i].id), vq32_make(FMT, u[i].len)};
 }
 

@@ -529,12 +529,12 @@ tx_frames(struct tx *t, struct pkt *const *pkts, uint16_t n)
 		i += tx_frames_odd(t, pkts + i, n - i, &r);
 	if (unlikely(start != 0))
 		*vq->q.copy_cycles += rte_rdtsc() - start;
-	tx_count(t);
+	tx_commit(t);
+	tx_count(t); /* the receiver need not wait for it */
 	if (unlikely(r == VQ_BROKEN)) {
 		pktq_drop(&t->vq->q, DROP_TX_BROKEN, n - i);
 		i = n;
 	}
-	tx_commit(t);
 	return i;
 }
 
