@@ -9,23 +9,10 @@
 
 #include "vdev/ring.h"
 
-#define STATUS_NEEDS_RESET 0x40u
-
 static bool
 logging(const struct vdev *d)
 {
 	return d->log != NULL && (d->features & VDEV_F(LOG_ALL));
-}
-
-static bool
-any_running(const struct vdev *d)
-{
-	uint32_t i;
-
-	for (i = 0; i < d->nqueues; i++)
-		if (d->q[i].running)
-			return true;
-	return false;
 }
 
 /** A running state as it is called while writes are logged. */
@@ -40,7 +27,7 @@ logged(const struct vdev *d, enum vdev_state s)
 enum vdev_state
 vdev_state(const struct vdev *d)
 {
-	if (d->fault_seen || (d->status & STATUS_NEEDS_RESET))
+	if (d->fault_seen || (d->status & VDEV_STATUS_NEEDS_RESET))
 		return VDEV_STATE_ERROR;
 	if (d->transfer != VDEV_STATE_RUNNING)
 		return d->transfer;
@@ -48,7 +35,7 @@ vdev_state(const struct vdev *d)
 		return logged(d, VDEV_STATE_RUNNING_P2P);
 	if (d->wanted != VDEV_STATE_RUNNING)
 		return d->wanted;
-	return any_running(d) ? logged(d, VDEV_STATE_RUNNING) : VDEV_STATE_STOP;
+	return ring_any_runs(d) ? logged(d, VDEV_STATE_RUNNING) : VDEV_STATE_STOP;
 }
 
 /** What is stored for a state: without the part that is the frontend's. */

@@ -210,8 +210,8 @@ ring_launch(struct vdev *d, struct vdev_queue *q, enum vq_layout layout)
 		return refuse(q, "no memory for the queue");
 	if (s.journal != NULL)
 		vq_journal_start(s.journal, &key, &s.state);
-	/* who died may have published frames, or left them to us, and not have come to say so */
-	if (recovered)
+	/* who served it before may have published frames, or left them to us, and not said so */
+	if (recovered || (!q->base_ours && s.state.used != 0))
 		ring_tell(d, q->call_fd);
 	return true;
 }
@@ -296,4 +296,15 @@ ring_get(struct vdev *d, uint32_t i)
 		return NULL;
 	d->nqueues = RTE_MAX(d->nqueues, i + 1);
 	return &d->q[i];
+}
+
+bool
+ring_any_runs(const struct vdev *d)
+{
+	uint32_t i;
+
+	for (i = 0; i < d->nqueues; i++)
+		if (d->q[i].running)
+			return true;
+	return false;
 }

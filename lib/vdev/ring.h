@@ -15,6 +15,9 @@ ring_index(const struct vdev *d, const struct vdev_queue *q)
 	return (uint32_t)(q - d->q);
 }
 
+/** Whether any ring of @p d runs, quiesced or not. */
+bool ring_any_runs(const struct vdev *d);
+
 /** Queue @p i, remembered as seen; NULL when the device has no such queue. */
 struct vdev_queue *ring_get(struct vdev *d, uint32_t i);
 

@@ -11,8 +11,6 @@
 
 #include "vdev/ring.h"
 
-#define STATUS_NEEDS_RESET 0x40u
-
 static void
 publish(struct vdev *d)
 {
@@ -139,7 +137,7 @@ ring_broke(struct vdev *d, struct vdev_queue *q)
 	ring_halt(d, q);
 	q->broken = true;
 	q->why = why != NULL ? why : "the guest broke the ring";
-	d->status |= STATUS_NEEDS_RESET;
+	d->status |= VDEV_STATUS_NEEDS_RESET;
 	d->counters.ring_errors++;
 	log_peer(&d->log_limit, d->name, "queue %u is broken and stopped: %s", ring_index(d, q),
 		 q->why);
@@ -176,7 +174,7 @@ check_fault(struct vdev *d)
 		return;
 	d->fault_seen = true;
 	d->counters.faults++;
-	d->status |= STATUS_NEEDS_RESET;
+	d->status |= VDEV_STATUS_NEEDS_RESET;
 	log_peer(&d->log_limit, d->name, "memory file truncated by its owner; the port stops");
 }
 

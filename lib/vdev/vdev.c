@@ -7,7 +7,6 @@
 #include "vdev/ring.h"
 
 #define STATUS_FEATURES_OK 0x08u
-#define STATUS_NEEDS_RESET 0x40u
 #define WATCH_MS 200
 #define MTU_MIN 68 /* virtio spec 5.1.4.1, IPv4's smallest */
 
@@ -207,17 +206,6 @@ vdev_disconnect(struct vdev *d)
 		d->cfg.ops->changed(d);
 }
 
-static bool
-any_running(const struct vdev *d)
-{
-	uint32_t i;
-
-	for (i = 0; i < d->nqueues; i++)
-		if (d->q[i].running)
-			return true;
-	return false;
-}
-
 int
 vdev_set_features(struct vdev *d, uint64_t features)
 {
@@ -227,7 +215,7 @@ vdev_set_features(struct vdev *d, uint64_t features)
 		d->counters.features_refused++;
 		return -EINVAL;
 	}
-	if ((change & ~VDEV_F(LOG_ALL)) != 0 && any_running(d)) {
+	if ((change & ~VDEV_F(LOG_ALL)) != 0 && ring_any_runs(d)) {
 		d->counters.features_refused++;
 		return -EBUSY;
 	}
@@ -245,7 +233,7 @@ vdev_set_formats(struct vdev *d, uint32_t needed)
 {
 	if ((needed & ~VDEV_FORMATS_ALL) != 0 || (needed & (needed - 1)) != 0)
 		return -EINVAL;
-	if (needed != d->formats_needed && any_running(d))
+	if (needed != d->formats_needed && ring_any_runs(d))
 		return -EBUSY;
 	d->formats_needed = needed;
 	return 0;
@@ -304,7 +292,8 @@ vdev_set_status(struct vdev *d, uint8_t status)
 			 d->status_why);
 		status &= (uint8_t)~STATUS_FEATURES_OK;
 	}
-	d->status = (uint8_t)((status & ~STATUS_NEEDS_RESET) | (d->status & STATUS_NEEDS_RESET));
+	d->status = (uint8_t)((status & ~VDEV_STATUS_NEEDS_RESET) |
+			      (d->status & VDEV_STATUS_NEEDS_RESET));
 }
 
 uint8_t
@@ -320,7 +309,7 @@ vdev_set_mtu(struct vdev *d, uint16_t mtu)
 		return -EINVAL;
 	if (mtu == d->mtu)
 		return 0;
-	if (any_running(d) && !d->paused)
+	if (ring_any_runs(d) && !d->paused)
 		return -EBUSY;
 	d->mtu = mtu;
 	return 0;

@@ -41,6 +41,7 @@
 #define VDEV_QUEUE_PAIRS_MAX 128
 #define VDEV_QUEUES_MAX (2 * VDEV_QUEUE_PAIRS_MAX)
 #define VDEV_RING_SIZE_MAX 32768
+#define VDEV_STATUS_NEEDS_RESET 0x40u
 #define VDEV_ADDR_F_LOG 1u /* flag of vdev_vq_set_addr(): VHOST_VRING_F_LOG */
 
 struct vdev;
