@@ -290,10 +290,14 @@ ask_tcp(struct pkt *p, const struct csum_frame *f, uint32_t size)
 static bool
 ask_udp(struct pkt *p, const struct csum_frame *f, uint32_t size)
 {
+	bool ip6 = f->h->ether_type == RTE_ETHER_TYPE_IPV6;
+	uint32_t more = ip6 ? sizeof(struct rte_ipv6_fragment_ext) : 0; /* in every fragment */
+
 	if ((p->need & PKT_NEED_GSO) != 0)
 		return true;
-	if (size < FRAGMENT_MIN)
+	if (size < FRAGMENT_MIN + more)
 		return false;
+	size -= more;
 	leave(f);
 	p->need |= PKT_NEED_UFO;
 	p->vnet.gso_type = VIRTIO_NET_HDR_GSO_UDP;

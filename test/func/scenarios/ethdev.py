@@ -27,6 +27,32 @@ def make_frames():
              + bytes(i % 251 for i in range(i))).ljust(64, b"\0") for i in range(FRAMES)]
 
 
+def checksum(data):
+    """Of the Internet's protocols, over whole data with its checksum: 0 when that is right."""
+    data += b"\0" * (len(data) % 2)
+    total = sum(struct.unpack(f">{len(data) // 2}H", data))
+    while total > 0xffff:
+        total = (total & 0xffff) + (total >> 16)
+    return total ^ 0xffff
+
+
+def tcp_frame(payload):
+    """A TCP segment whose checksums are wrong."""
+    tcp = struct.pack(">HHIIBBHHH", 1000, 80, 7000, 9000, 5 << 4, 0x10, 500, 0xbad, 0)
+    addresses = bytes.fromhex("c6120001" "c6120002")
+    ip = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(tcp) + len(payload), 1, 0, 64, 6, 0xbad)
+    return bytes.fromhex("020000000001" "020000000002" "0800") + ip + addresses + tcp + payload
+
+
+def check_tcp(frame):
+    """(sequence number, payload) of a frame whose checksums are right."""
+    ip, segment = frame[14:34], frame[34:]
+    pseudo = ip[12:20] + struct.pack(">HH", 6, len(segment))
+    if checksum(ip) != 0 or checksum(pseudo + segment) != 0:
+        raise Failure(f"wrong checksum: {frame.hex()}")
+    return struct.unpack_from(">I", segment, 4)[0], segment[20:]
+
+
 def write_pcap(path, frames):
     """A capture file."""
     path.write_bytes(FILE_HEADER + b"".join(struct.pack("<IIII", 0, 0, len(f), len(f)) + f
@@ -55,6 +81,7 @@ class Ethdev(Scenario):
             "ethdev.virtio_user": cls.virtio_user,
             "ethdev.af_xdp": cls.af_xdp,
             "ethdev.settings": cls.settings,
+            "ethdev.csum": cls.csum,
         }
 
     def setup(self):
@@ -80,17 +107,21 @@ class Ethdev(Scenario):
         wait_for(f"{program.name}: {state} of port {port}",
                  lambda: state in program.command(f"show port info {port}"), 30)
 
-    def arrived(self, program, port, others=False):
-        """All frames have been sent to the file, in order and nothing else unless @others may be."""
+    def collect(self, program, port, count):
+        """The frames sent to the file, once there are so many."""
         def sent():
             text = program.command(f"show port stats {port}")
-            return int(text.split("TX-packets:")[1].split()[0]) >= FRAMES
+            return int(text.split("TX-packets:")[1].split()[0]) >= count
 
         wait_for("frames", sent, 30)
         if program.quit() != 0:
             raise Failure("exit status of quit")
         self.disown(program)
-        frames = read_pcap(self.out)
+        return read_pcap(self.out)
+
+    def arrived(self, program, port, others=False):
+        """All frames have been sent to the file, in order and nothing else unless @others may be."""
+        frames = self.collect(program, port, FRAMES)
         if others:
             frames = [frame for frame in frames if frame in self.frames]
         if frames != self.frames:
@@ -143,9 +174,20 @@ class Ethdev(Scenario):
             except Failure as e:
                 raise Skip(f"no AF_XDP sockets here: {e}") from e
             program.command("start")
-            self.arrived(program, 3, others=True) # the kernel looks for neighbours
+            self.arrived(program, 3, others=True)  # the kernel looks for neighbours
         finally:
             namespace.ip("link", "del", devices[0])
+
+    def csum(self):
+        """Mode csum repairs sums, and cuts what is longer than it is told."""
+        payload = bytes(i % 251 for i in range(1000))
+        write_pcap(self.workdir / "tcp.pcap", [tcp_frame(payload)])
+        program = self.switch_of("csum", [f"net_pcap0,rx_pcap={self.workdir}/tcp.pcap", self.sink])
+        for command in ("set fwd csum", "set gso segsz 354", "set port 1 gso on", "start"):
+            program.command(command)
+        segments = [check_tcp(frame) for frame in self.collect(program, 1, 4)]
+        if segments != [(7000 + at, payload[at:at + 300]) for at in (0, 300, 600, 900)]:
+            raise Failure(f"cut otherwise: {[(seq, len(data)) for seq, data in segments]}")
 
     def settings(self):
         """What is set for a port is set for its device: as the kernel sees it, a tap."""
