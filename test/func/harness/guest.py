@@ -49,7 +49,6 @@ class Machine:
     consoles: list  # device arguments: kernel messages, agent
     cmdline: str
     nic: str
-    smp: str = "{}"
 
 
 MACHINES = {
@@ -62,10 +61,7 @@ MACHINES = {
     "s390x": Machine(
         "qemu-system-s390x", ["-machine", "s390-ccw-virtio,accel=tcg,memory-backend=m"],
         ["-device", "sclplmconsole,chardev=console", "-device", "sclpconsole,chardev=agent"],
-        "console=ttyS0 agent=ttysclp0", "virtio-net-ccw",
-        # room for a second CPU: for a machine that can never have one QEMU translates atomic
-        # operations to plain ones, and the guest loses bits its devices set to interrupt it
-        "{},maxcpus=2"),
+        "console=ttyS0 agent=ttysclp0", "virtio-net-ccw"),
 }
 
 
@@ -89,7 +85,10 @@ class Guest(System):
         cmdline = f"{machine.cmdline} quiet panic=-1 nokaslr ipv6.disable=1 net.ifnames=0"
         argv = [machine.qemu, "-name", self.name, "-nodefaults", "-no-user-config",
                 "-display", "none", *machine.arguments,
-                "-smp", machine.smp.format(cpus), "-m", f"{memory}M",
+                # room for a second CPU: for a machine that can never have one QEMU leaves out
+                # memory barriers and translates atomic operations to plain ones, so the guest
+                # now and then misses what its devices do at the same moment
+                "-smp", f"{cpus},maxcpus={max(cpus, 2)}", "-m", f"{memory}M",
                 "-object", f"memory-backend-memfd,id=m,size={memory}M,share=on",
                 "-kernel", kernel, "-initrd", initrd,
                 "-append", cmdline + (" intel_iommu=on iommu.strict=1" if iommu else ""),

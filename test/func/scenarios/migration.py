@@ -1,79 +1,87 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Live migration of a guest that pings and receives a file meanwhile."""
+"""Live migration of a guest that pings and receives a file, before the switch-over and across it."""
 
 from functools import partial
 
 from harness.guest import Guest, Nic
 from harness.peers import Port
-from harness.process import Failure, Skip, wait_for
+from harness.process import Failure, wait_for
 
-from .base import Link, Scenario, transfer_finish, transfer_start
+from .base import RECEIVED, Link, Scenario, transfer_finish, transfer_start
 from .pair import KINDS
 
-ATTEMPTS = 3
+ATTEMPTS = 2
 PINGS = "/tmp/pings"
+FAST = {"max_bandwidth": 1 << 30, "downtime_limit": 2000}
+SLOW = {"max_bandwidth": 1 << 22, "downtime_limit": 1}  # not done before the file is there
 
 
 class Migration(Scenario):
     """From one QEMU and port to another QEMU and port on the same switch.
 
-    QEMU 7.2 without KVM corrupts x86 guests when it migrates them, no vhost device needed
-    (3 of 16 crashed). So a failed attempt is reported and repeated, up to three times.
+    QEMU 7.2 without KVM forgets the adapter interrupt an s390x guest has not taken yet, after
+    which there is never another one: so there the file comes while memory is copied and writes
+    are logged, is compared at the target, and nothing is to happen at the switch-over itself.
+    A failed attempt is reported and repeated once: it may have happened all the same.
     """
 
     @classmethod
     def checks(cls):
         return {"migrate.split": partial(cls.attempts, ring="split"),
                 "migrate.packed": partial(cls.attempts, ring="packed"),
-                "migrate.s390x": cls.s390x}
+                "migrate.s390x": partial(cls.attempts, ring="split", arch="s390x")}
 
-    def s390x(self):
-        """Not possible here."""
-        raise Skip("QEMU 7.2 without KVM loses an s390x guest's adapter interrupts when it moves")
-
-    def attempts(self, ring):
+    def attempts(self, ring, arch="amd64"):
         """Until one is right; the note tells of the others."""
         failed = []
         for number in range(1, ATTEMPTS + 1):
             try:
-                self.attempt(ring, number)
+                self.attempt(ring, arch, number)
                 return "; ".join(failed)
             except Failure as e:
                 failed.append(f"attempt {number}: {e}{self.autopsy()}")
                 self.close()
         raise Failure("; ".join(failed))
 
-    def attempt(self, ring, number):
+    def attempt(self, ring, arch, number):
         """One move."""
-        options, queues = KINDS[ring]
-        paths = [self.path(f"{name}{ring}{number}") for name in ("fix", "src", "dst")]
+        options, queues = KINDS[ring] if arch == "amd64" else ({}, 1)
+        tag = f"{arch}-{ring}{number}"
+        paths = [self.path(f"{name}{tag}") for name in ("fix", "src", "dst")]
         switch = self.backend([Port(path) for path in paths])
         fixed = Nic("52:54:00:04:00:01", paths[0], queues, options=options)
         moving = Nic("52:54:00:04:00:02", paths[1], queues, options=options)
         moved = Nic(moving.mac, paths[2], queues, options=options)
-        a = self.own(Guest(f"fixed-{ring}{number}", self.workdir, [fixed])).start()
-        b = self.own(Guest(f"source-{ring}{number}", self.workdir, [moving])).start()
+        a = self.own(Guest(f"fixed-{tag}", self.workdir, [fixed], arch)).start()
+        b = self.own(Guest(f"source-{tag}", self.workdir, [moving], arch)).start()
         a.wait_ready()
         b.wait_ready()
         link = Link(self, (a, fixed), (b, moving)).__enter__()
         link.ping_sizes((64, 8900))
         b.background(f"ping -i 0.02 {link.addresses[0]} >{PINGS} 2>&1")
         transfer_start(a, b, link.addresses[0])
-        c = self.move(b, moved, f"target-{ring}{number}")
-        transfer_finish(a, c)
-        before = replies(c)
-        wait_for("pings after the move", lambda: replies(c) > before + 10, 60, alive=[a, c, switch])
-        c.sh("killall ping")
+        if arch == "s390x":
+            c = self.move(b, moved, f"target-{tag}", partial(fall_silent, b))
+            transfer_finish(a, c)
+        else:
+            c = self.move(b, moved, f"target-{tag}")
+            transfer_finish(a, c)
+            ping_on(c, [a, c, switch])
         link.ends = (a, fixed), (c, moved)
         link.exchange()
         self.close()
 
-    def move(self, source, nic, name):
-        """Migrate; the guest at its target."""
+    def move(self, source, nic, name, first=None):
+        """Migrate, and switch over when what has to come first has; the guest at its target."""
         uri = f"unix:{self.workdir}/{name}.migration"
-        target = self.own(Guest(name, self.workdir, [nic], incoming=uri)).start()
-        source.qmp("migrate-set-parameters", max_bandwidth=1 << 30, downtime_limit=2000)
+        target = self.own(Guest(name, self.workdir, [nic], source.arch, incoming=uri)).start()
+        source.qmp("migrate-set-parameters", **(SLOW if first else FAST))
         source.qmp("migrate", uri=uri)
+        if first:
+            first()
+            if migrated(source):
+                raise Failure("the migration was over before the file was there")
+            source.qmp("migrate-set-parameters", **FAST)
         wait_for("migration", lambda: migrated(source), 180, alive=[source, target])
         wait_for("target to run", lambda: target.qmp("query-status")["status"] == "running", 60,
                  alive=[target])
@@ -88,6 +96,19 @@ def migrated(guest):
     if status in ("failed", "cancelled"):
         raise Failure(f"migration {status}: {guest.log_tail()}")
     return status == "completed"
+
+
+def fall_silent(guest):
+    """When it has its file."""
+    wait_for("the file", lambda: guest.run(f"[ -f {RECEIVED}.done ]")[0] == 0, 120, alive=[guest])
+    guest.sh("killall ping")
+
+
+def ping_on(guest, alive):
+    """The pings go on after the move."""
+    before = replies(guest)
+    wait_for("pings after the move", lambda: replies(guest) > before + 10, 60, alive=alive)
+    guest.sh("killall ping")
 
 
 def replies(guest):
