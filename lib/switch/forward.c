@@ -96,10 +96,25 @@ resolve(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
 	fdb_seen(dp->fdb, w->id, src, nsrc, in->id);
 }
 
-/* Fill in w->egress. @p domain: each frame's, or NULL. */
+/* Whether all frames of a batch have the addresses of the first, as those of a steady flow do. */
+static __rte_always_inline bool
+same_macs(const struct pkt_batch *batch)
+{
+	const struct macs first = load_macs(&batch->pkt[0]);
+	uint64_t differ = 0;
+
+	for (uint16_t i = 1; i < batch->n; i++) {
+		struct macs m = load_macs(&batch->pkt[i]);
+
+		differ |= (m.lo ^ first.lo) | (m.hi ^ first.hi);
+	}
+	return differ == 0;
+}
+
+/* Fill in w->egress of the first @p n frames. @p domain: each frame's, or NULL. */
 static __rte_always_inline void
 decide(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
-       const struct pkt_batch *batch, const uint16_t *domain)
+       const struct pkt_batch *batch, uint16_t n, const uint16_t *domain)
 {
 	uint32_t epoch = fdb_epoch(dp->fdb), from = from_word(in, in->domain);
 	struct macs last = {0};
@@ -107,7 +122,7 @@ decide(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
 	uint8_t miss[PKT_BATCH_MAX];
 	bool known = false;
 
-	for (uint16_t i = 0; i < batch->n; i++) {
+	for (uint16_t i = 0; i < n; i++) {
 		struct macs m = load_macs(&batch->pkt[i]);
 
 		if (domain != NULL) {
@@ -134,7 +149,7 @@ void
 forward_decide(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
 	       const struct pkt_batch *batch, const uint16_t *domain)
 {
-	decide(w, dp, in, batch, domain);
+	decide(w, dp, in, batch, batch->n, domain);
 }
 
 /* --- and away --- */
@@ -230,16 +245,16 @@ forward_switch(struct worker *w, const struct dataplane *dp, const struct dp_por
 	       struct pktq *rxq, struct pkt_batch *batch)
 {
 	struct pkt *pkts[PKT_BATCH_MAX];
-	uint16_t differ = 0, n = batch->n;
+	uint16_t i, n = batch->n, decided = same_macs(batch) ? 1 : n;
 
 	if (in->flows != NULL)
 		forward_learn_queue(in, rxq, batch);
-	decide(w, dp, in, batch, NULL);
-	for (uint16_t i = 0; i < n; i++) {
+	decide(w, dp, in, batch, decided, NULL);
+	for (i = 0; i < n; i++)
 		pkts[i] = &batch->pkt[i];
-		differ |= w->egress[i] ^ w->egress[0];
-	}
-	if (unlikely(differ != 0))
+	for (i = 1; i < decided && w->egress[i] == w->egress[0]; i++)
+		;
+	if (unlikely(i < decided))
 		deliver_mixed(w, dp, in, rxq, pkts, n);
 	else if (unlikely(w->egress[0] == EGRESS_FLOOD))
 		flood(w, dp, in, rxq, pkts, n);
