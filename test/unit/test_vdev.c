@@ -150,6 +150,58 @@ test_why_names_what_is_missing(void **state)
 	assert_non_null(strstr(why(), "no frontend"));
 }
 
+static unsigned int at_work; /* queues of the last publication that a worker would have */
+
+static void
+count_queues(struct vdev *d)
+{
+	bool enabled;
+	uint32_t i;
+
+	for (at_work = i = 0; i < d->cfg.queue_pairs; i++) {
+		at_work += vdev_rx_queue(d, i, &enabled) != NULL && enabled;
+		at_work += vdev_tx_queue(d, i, &enabled) != NULL && enabled;
+	}
+}
+
+/* As many queue pairs as a port may have, each with rings of its own. */
+static void
+test_most_pairs(void **state)
+{
+	static const struct vdev_ops ops = {.publish = count_queues, .grace = count_queues};
+	const struct vdev_config cfg = {
+		.name = "most",
+		.queue_pairs = VDEV_QUEUE_PAIRS_MAX,
+		.features = vdev_features_all(),
+		.ops = &ops,
+	};
+	struct vdev *four = o.d;
+	uint32_t i, base;
+
+	o.d = vdev_new(&cfg);
+	assert_non_null(o.d);
+	vdev_connect(o.d, &owner_transport, NULL);
+	assert_int_equal(vdev_set_features(o.d, MODERN | F(NET_MQ)), 0);
+	owner_give_memory(&o);
+	for (i = 0; i < VDEV_QUEUES_MAX; i++) {
+		uint64_t at = OWNER_UVA + i * 4096;
+
+		assert_int_equal(vdev_vq_set_num(o.d, i, 64), 0);
+		assert_int_equal(vdev_vq_set_addr(o.d, i, at, at + 1024, at + 2048, 0, 0), 0);
+		assert_int_equal(vdev_vq_set_enable(o.d, i, true), 0);
+		assert_int_equal(vdev_vq_set_kick(o.d, i, -1), 0);
+		vdev_sync(o.d);
+		assert_int_equal(at_work, i + 1);
+	}
+	assert_int_equal(vdev_vq_set_num(o.d, i, 64), -EINVAL);
+	vdev_pause(o.d);
+	assert_int_equal(vdev_vq_get_base(o.d, VDEV_QUEUES_MAX - 1, &base), 0);
+	vdev_sync(o.d);
+	assert_int_equal(at_work, VDEV_QUEUES_MAX - 1);
+	vdev_free(o.d, false);
+	o.d = four;
+}
+
 static void
 test_no_such_queue(void **state)
 {
@@ -530,6 +582,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(any_order),
 		T(why_names_what_is_missing),
+		T(most_pairs),
 		T(no_such_queue),
 		T(bad_rings),
 		T(ring_at_the_end),
