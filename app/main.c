@@ -16,11 +16,13 @@
 #include <rte_errno.h>
 #include <rte_lcore.h>
 #include <rte_mbuf.h>
+#include <rte_vect.h>
 
 #include "app.h"
 #include "base/log.h"
 #include "gmem/sigbus.h"
 #include "telemetry.h"
+#include "virtq/isa.h"
 #include "worker.h"
 
 static int fail(const struct app *app, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -80,6 +82,17 @@ usage_hook(const char *prog)
 	fputc('\n', stdout);
 }
 
+/** Ring code for what CPU and --force-max-simd-bitwidth allow. */
+static void
+choose_isa(void)
+{
+	enum vq_isa isa = vq_isa_best(rte_vect_get_max_simd_bitwidth());
+
+	vq_isa_use(isa);
+	if (isa != VQ_ISA_BASE)
+		log_info(NULL, "ring code for %s", vq_isa_name(isa));
+}
+
 static int
 start_eal(struct app *app)
 {
@@ -87,6 +100,7 @@ start_eal(struct app *app)
 	if (rte_eal_init(app->args.eal_argc, app->args.eal_argv) < 0)
 		return fail(app, "cannot initialise EAL: %s", rte_strerror(rte_errno));
 	app->eal = true;
+	choose_isa();
 	if (rte_lcore_count() < 2)
 		return fail(app, "one lcore is for control, at least one more is needed to forward:"
 				 " -l 0-1, or --lcores '0@0,1@0' to share a CPU");

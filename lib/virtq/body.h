@@ -18,8 +18,15 @@
 
 #include "virtq/tx.h"
 
+/* What the build appends to the names of an instruction set of its own, see isa.h. */
+#ifndef VQ_ISA
+#define VQ_ISA
+#endif
+#define VQ_PASTE(name, isa) name##isa
+#define VQ_NAME(name, isa) VQ_PASTE(name, isa)
+
 #define VQ_INSTANCE(name)                                                            \
-	const struct vq_instance name = {                                            \
+	const struct vq_instance VQ_NAME(name, VQ_ISA) = {                           \
 		.rx = {.rx = rx_burst,                                               \
 		       .rx_done = rx_release,                                        \
 		       .arm = publish_arm,                                           \

@@ -26,8 +26,17 @@ struct vq_instance {
 	void (*set_notify)(struct vq *vq, bool on);
 };
 
-extern const struct vq_instance vq_split, vq_split_swap, vq_packed;
-extern const struct vq_instance vq_split_full, vq_split_swap_full, vq_packed_full;
+/* By instruction set, isa.h; all have the same source. */
+#define VQ_INSTANCES(isa)                                                                  \
+	extern const struct vq_instance vq_split##isa, vq_split_swap##isa, vq_packed##isa, \
+		vq_split_full##isa, vq_split_swap_full##isa, vq_packed_full##isa
+
+VQ_INSTANCES();
+VQ_INSTANCES(_v3);
+VQ_INSTANCES(_v4);
+
+/** The one for a layout, plain or full, of the instruction set in use. */
+const struct vq_instance *vq_instance_of(enum vq_layout layout, bool full);
 
 static inline const struct vq_mem *
 vq_mem(const struct vq *vq)

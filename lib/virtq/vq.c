@@ -13,13 +13,6 @@
 
 #define VQ_SIZE_MAX 32768
 
-/* [layout][full] */
-static const struct vq_instance *const instances[VQ_LAYOUT_NUM][2] = {
-	[VQ_SPLIT] = {&vq_split, &vq_split_full},
-	[VQ_SPLIT_SWAP] = {&vq_split_swap, &vq_split_swap_full},
-	[VQ_PACKED] = {&vq_packed, &vq_packed_full},
-};
-
 /* What a receiver takes as it is, by what it accepted. */
 static const struct {
 	uint8_t bit;
@@ -122,7 +115,7 @@ vq_split_used_idx(enum vq_layout layout, const void *device)
 static const struct vq_instance *
 vq_instance(const struct vq *vq, const struct vq_mem *mem)
 {
-	return instances[vq->layout][mem->tlb != NULL || mem->log != NULL];
+	return vq_instance_of(vq->layout, mem->tlb != NULL || mem->log != NULL);
 }
 
 static void

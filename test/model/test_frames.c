@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "model.h"
+#include "virtq/isa.h"
 
 #define OFFLOADS                                                                         \
 	(F(VIRTIO_NET_F_CSUM) | F(VIRTIO_NET_F_GUEST_CSUM) | F(VIRTIO_NET_F_HOST_TSO4) | \
@@ -232,5 +233,14 @@ main(void)
 		cmocka_unit_test(swapped_ring_delivers_what_its_twin_does),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	int failed = 0;
+
+	for (enum vq_isa isa = VQ_ISA_BASE; isa < VQ_ISA_NUM; isa++) {
+		if (!vq_isa_usable(isa))
+			continue;
+		vq_isa_use(isa);
+		print_message("ring code for %s\n", vq_isa_name(isa));
+		failed += cmocka_run_group_tests(tests, NULL, NULL);
+	}
+	return failed;
 }

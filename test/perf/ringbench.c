@@ -26,6 +26,7 @@
 #include "gm.h"
 #include "virtq/driver.h"
 #include "virtq/fmt.h"
+#include "virtq/isa.h"
 #include "virtq/vq.h"
 
 #define GPA 0x40000000ull
@@ -331,7 +332,7 @@ main(int argc, char **argv)
 	size_t i;
 	int c;
 
-	while ((c = getopt(argc, argv, "s:q:b:m:c:d:")) != -1) {
+	while ((c = getopt(argc, argv, "s:q:b:m:c:d:i:")) != -1) {
 		uint32_t v = c == '?' ? 0 : strtoul(optarg, NULL, 0);
 
 		if (c == 's')
@@ -346,10 +347,12 @@ main(int argc, char **argv)
 			opt.core = v;
 		else if (c == 'd')
 			opt.driver_core = v;
+		else if (c == 'i' && v < VQ_ISA_NUM && vq_isa_usable(v))
+			vq_isa_use(v);
 		else
 			errx(2,
 			     "usage: ringbench [-s bytes] [-q size] [-b burst] [-m ms] [-c core] "
-			     "[-d core] [case ...]");
+			     "[-d core] [-i instruction set, 0 to 2] [case ...]");
 	}
 	pin(opt.core);
 	tsc_hz = measure_tsc_hz();
