@@ -64,7 +64,7 @@ struct pktq_ops {
 
 	/**
 	 * Try again to send frames the queue itself holds back (IOTLB misses).
-	 * Called once a turn by the owner while q->held is not 0. May be NULL.
+	 * Called once a turn by the owner while q->held is not 0. Where q->holds only.
 	 */
 	void (*flush)(struct pktq *q);
 };
@@ -103,6 +103,7 @@ struct pktq {
 	int event_fd;      /* readable when the peer notified; -1: must be polled */
 	bool late;         /* the owner calls decide() */
 	bool shared;       /* tx: several workers send here, take the lock */
+	bool holds;        /* tx: it may hold frames back, and wants flush() then */
 
 	/* [worker] */
 	bool undecided;        /* a decision whether to notify is due */

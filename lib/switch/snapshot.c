@@ -189,7 +189,7 @@ place_queues(struct build *b, struct port *p)
 		b->load[p->placed[index]]++;
 	}
 	for (uint16_t i = 0; i < b->q.ntx; i++)
-		if (pktq_ops(b->tx[i])->flush != NULL)
+		if (b->tx[i]->holds)
 			b->flush[flusher(b, b->tx[i])]++;
 	b->nrx += b->q.nrx;
 	b->ntx += b->q.ntx;
@@ -269,7 +269,7 @@ fill_tx(struct build *b, struct dp_port *dport)
 		if (q->shared != shared) /* the same for a queue's whole life: not published yet */
 			q->shared = shared;
 		set_late(q, !shared);
-		if (pktq_ops(q)->flush != NULL)
+		if (q->holds) /* a look at each queue in each turn is dear when there are many */
 			dw->flush[dw->nflush++] = q;
 	}
 }

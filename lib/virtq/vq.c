@@ -227,6 +227,7 @@ vq_start(struct vq *vq, const struct vq_setup *s)
 	vq->broken = false;
 	vq->hold_head = 0;
 	vq->q.held = 0;
+	vq->q.holds = vq->hold != NULL;
 	vq->q.event_fd = s->kick_fd;
 	rte_spinlock_init(&vq->q.lock);
 	atomic_store(&vq->mem, s->mem);

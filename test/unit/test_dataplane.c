@@ -210,6 +210,7 @@ fakeport_init(struct fakeport *f, uint16_t n)
 	for (uint16_t i = 0; i < PAIRS; i++) {
 		fakeq_init(&f->rx[i], n, i);
 		fakeq_init(&f->tx[i], n, i);
+		f->tx[i].q.holds = i % 2 == 0;
 		f->rx[i].q.event_fd = eventfd(0, EFD_NONBLOCK);
 	}
 }
@@ -667,6 +668,10 @@ test_arm_finds_frames(void **state)
 	assert_false(worker_arm(workers[0], dp));
 	assert_true(atomic_load(&ports[3].rx[2].armed));
 	worker_disarm(workers[0], dp);
+	/* queues that hold nothing back are none of a turn's business */
+	assert_true(dp->worker[0].nflush > 0);
+	for (uint32_t i = 0; i < dp->worker[0].nflush; i++)
+		assert_true(dp->worker[0].flush[i]->holds);
 	/* frames held back are tried again, unless only control can change anything */
 	dp->worker[0].flush[0]->held = 1;
 	assert_true(worker_arm(workers[0], dp));
