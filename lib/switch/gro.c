@@ -162,8 +162,9 @@ add_payload(struct pkt_seg *segs, const struct pkt *p, uint32_t skip)
 
 	if (p->data_len > skip)
 		segs[n++] = (struct pkt_seg){p->data + skip, p->data_len - skip};
-	memcpy(&segs[n], p->segs, (p->nsegs - 1u) * sizeof(*segs));
-	return (uint16_t)(n + p->nsegs - 1);
+	for (uint16_t i = 1; i < p->nsegs; i++)
+		segs[n++] = p->segs[i - 1];
+	return n;
 }
 
 static void
