@@ -9,6 +9,21 @@
 
 #include "vhost_user/wire.h"
 
+/** What a message may say. */
+union peer_value {
+	uint64_t u64;
+	struct vhu_vring_state state;
+	struct vhu_vring_addr addr;
+	struct vhu_mem_table table;
+	struct vhu_mem_single mem;
+	struct vhu_log log;
+	struct vhu_iotlb iotlb;
+	struct vhu_inflight inflight;
+	struct vhu_config_msg config;
+	struct vhu_device_state device_state;
+	uint8_t bytes[sizeof(struct vhu_mem_table)];
+};
+
 /** Send raw bytes with @p n descriptors, which stay the caller's. Returns bytes sent, or -1. */
 int peer_write(int fd, const void *data, size_t len, const int *fds, uint32_t n);
 

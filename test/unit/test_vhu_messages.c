@@ -322,25 +322,13 @@ test_held_up(void **state)
 
 /* --- values --- */
 
-union value {
-	uint64_t u64;
-	struct vhu_vring_state state;
-	struct vhu_vring_addr addr;
-	struct vhu_mem_table table;
-	struct vhu_mem_single mem;
-	struct vhu_log log;
-	struct vhu_iotlb iotlb;
-	struct vhu_inflight inflight;
-	struct vhu_config_msg config;
-};
-
 /* Right in form, wrong in what they say; f: the guest's memory goes along, e: an eventfd. */
 static const struct {
 	const char *what;
 	uint32_t id, size;
 	char fd;
 	const char *why;
-	union value v;
+	union peer_value v;
 } bad[] = {
 	{"features not offered", 2, 8, 0, "not offered", {.u64 = 1ull << 63}},
 	{"protocol features not offered", 16, 8, 0, "not offered", {.u64 = VHU_PF(PAGEFAULT)}},

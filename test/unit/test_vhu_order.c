@@ -36,27 +36,14 @@ any(uint32_t n)
 
 /* --- what messages say --- */
 
-union value {
-	uint64_t u64;
-	struct vhu_vring_state state;
-	struct vhu_vring_addr addr;
-	struct vhu_mem_table table;
-	struct vhu_mem_single mem;
-	struct vhu_log log;
-	struct vhu_iotlb iotlb;
-	struct vhu_inflight inflight;
-	struct vhu_device_state device_state;
-	uint8_t bytes[sizeof(struct vhu_mem_table)];
-};
-
 static uint32_t
-say_nothing(union value *v)
+say_nothing(union peer_value *v)
 {
 	return 0;
 }
 
 static uint32_t
-say_features(union value *v)
+say_features(union peer_value *v)
 {
 	static const uint64_t extra[] = {0, F(RING_PACKED), F(LOG_ALL), F(ACCESS_PLATFORM)};
 
@@ -73,7 +60,7 @@ slot(uint32_t i)
 }
 
 static uint32_t
-say_table(union value *v)
+say_table(union peer_value *v)
 {
 	const struct gmem_desc d = owner_region(0, OWNER_MEM);
 
@@ -88,21 +75,21 @@ say_table(union value *v)
 }
 
 static uint32_t
-say_slot(union value *v)
+say_slot(union peer_value *v)
 {
 	v->mem.r = slot(any(8));
 	return sizeof(v->mem);
 }
 
 static uint32_t
-say_log(union value *v)
+say_log(union peer_value *v)
 {
 	v->log.size = 4096;
 	return sizeof(v->log);
 }
 
 static uint32_t
-say_size(union value *v)
+say_size(union peer_value *v)
 {
 	static const uint32_t size[] = {256, 128, 100, 0};
 
@@ -111,14 +98,14 @@ say_size(union value *v)
 }
 
 static uint32_t
-say_switch(union value *v)
+say_switch(union peer_value *v)
 {
 	v->state = (struct vhu_vring_state){any(RINGS), any(2)};
 	return sizeof(v->state);
 }
 
 static uint32_t
-say_addr(union value *v)
+say_addr(union peer_value *v)
 {
 	uint32_t i = any(RINGS);
 	uint64_t at = OWNER_UVA + RING_AT(i);
@@ -135,14 +122,14 @@ say_addr(union value *v)
 }
 
 static uint32_t
-say_ring(union value *v)
+say_ring(union peer_value *v)
 {
 	v->u64 = any(RINGS);
 	return sizeof(v->u64);
 }
 
 static uint32_t
-say_translation(union value *v)
+say_translation(union peer_value *v)
 {
 	uint64_t at = any(8) * SLOT_SIZE;
 
@@ -157,28 +144,28 @@ say_translation(union value *v)
 }
 
 static uint32_t
-say_status(union value *v)
+say_status(union peer_value *v)
 {
 	v->u64 = any(4) > 0 ? 15 : 0;
 	return sizeof(v->u64);
 }
 
 static uint32_t
-say_inflight(union value *v)
+say_inflight(union peer_value *v)
 {
 	v->inflight = (struct vhu_inflight){.num_queues = 2, .queue_size = 128};
 	return sizeof(v->inflight);
 }
 
 static uint32_t
-say_direction(union value *v)
+say_direction(union peer_value *v)
 {
 	v->device_state.direction = any(2);
 	return sizeof(v->device_state);
 }
 
 static uint32_t
-say_mtu(union value *v)
+say_mtu(union peer_value *v)
 {
 	v->u64 = 1000 + any(500);
 	return sizeof(v->u64);
@@ -217,7 +204,7 @@ pipe_fd(int fd[2])
 
 static const struct {
 	uint32_t request;
-	uint32_t (*say)(union value *v);
+	uint32_t (*say)(union peer_value *v);
 	void (*give)(int fd[2]);
 	uint32_t weight;
 } kinds[] = {
@@ -312,7 +299,7 @@ say_something(void)
 {
 	size_t k = any_kind();
 	int fd[2] = {-1, -1}, fds[2];
-	union value v = {.bytes = {0}};
+	union peer_value v = {.bytes = {0}};
 	uint32_t size = kinds[k].say(&v), n = 0;
 	uint64_t ret;
 
