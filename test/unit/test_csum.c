@@ -77,7 +77,8 @@ pass_batch(const struct frame *f, uint16_t n)
 		view_make(&v[i], &f[i]);
 		memcpy(&b->segs[b->nsegs], v[i].segs, (v[i].p.nsegs - 1u) * sizeof(b->segs[0]));
 		b->pkt[i] = v[i].p;
-		b->pkt[i].segs = &b->segs[b->nsegs];
+		/* as receivers leave it */
+		b->pkt[i].segs = v[i].p.nsegs > 1 ? &b->segs[b->nsegs] : NULL;
 		b->nsegs = (uint16_t)(b->nsegs + v[i].p.nsegs - 1);
 		assert_true(offload_check(&b->pkt[i]));
 	}
