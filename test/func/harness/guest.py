@@ -68,7 +68,6 @@ MACHINES = {
 class Guest(System):
     """One QEMU process. start() returns once QEMU runs, wait_ready() once the agent answers."""
 
-    # pylint: disable-next=too-many-arguments,too-many-positional-arguments
     def __init__(self, name, workdir, nics, arch="amd64", memory=256, cpus=1, iommu=False,
                  incoming=None):
         self.arch = arch

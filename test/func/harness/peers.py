@@ -54,7 +54,6 @@ class VhostBackend(PromptProgram):
     program = prompt = None
     arguments = []
 
-    # pylint: disable-next=too-many-arguments,too-many-positional-arguments
     def __init__(self, name, workdir, ports, workers=1, memory=512, telemetry=False, extra=()):
         vdevs = [word for index, port in enumerate(ports) for word in ("--vdev", port.vdev(index))]
         self.prefix = f"{name}-{os.getpid()}"
@@ -185,7 +184,6 @@ class VirtioUser(PromptProgram):
         "packed_vectorized": "packed_vq=1,in_order=1,mrg_rxbuf=0,vectorized=1",
     }
 
-    # pylint: disable-next=too-many-arguments,too-many-positional-arguments
     def __init__(self, name, workdir, path, options, mac, arguments=()):
         super().__init__(name, [
             "dpdk-testpmd", *eal(f"{name}-{os.getpid()}", 2, 512), "--force-max-simd-bitwidth=512",

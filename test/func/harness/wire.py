@@ -56,6 +56,7 @@ def address(text):
     return bytes.fromhex(text.replace(":", ""))
 
 
+# pylint: disable-next=keyword-arg-before-vararg
 def frame(src, dst=BROADCAST, *tags, text="", size=64):
     """An Ethernet frame, with VLAN tags from the outside in; size without them."""
     headers = b"".join(struct.pack("!HH", VLAN, tci) for tci in tags)

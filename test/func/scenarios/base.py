@@ -2,9 +2,12 @@
 """What scenarios share: the life of their processes, and traffic with proof that it was right."""
 
 import itertools
+from typing import Callable, NamedTuple
 
 from harness import peers
+
 from harness.system import wait_carrier
+
 from harness.process import Failure
 
 # payload bytes of a ping: around the header, the MTU, two and more fragments, the largest asked for
@@ -14,8 +17,34 @@ FILE = "/tmp/file"
 RECEIVED = "/tmp/received"
 
 
+class Check(NamedTuple):
+    """A method of a scenario and what it is called with."""
+    method: Callable
+    arguments: tuple
+
+    def run(self, scenario):
+        """Raises when something is wrong; may return a remark."""
+        return self.method(scenario, *self.arguments)
+
+
+def check(name, each=((),)):
+    """Make a method of a scenario a check of that name.
+
+    With each, one check for every item of it: the item, or its members when it is a tuple, is
+    formatted into the name and passed to the method.
+    """
+    def mark(method):
+        items = [item if isinstance(item, tuple) else (item,) for item in each]
+        method.made_checks = {name.format(*item): Check(method, item) for item in items}
+        return method
+    return mark
+
+
 class Scenario:
     """Checks that share what setup() builds."""
+
+    cpus = 1       # cores it keeps busy while it runs
+    seconds = 20   # it takes on an idle machine, roughly
 
     def __init__(self, workdir):
         self.workdir = workdir
@@ -26,8 +55,9 @@ class Scenario:
 
     @classmethod
     def checks(cls):
-        """{name: function of the scenario}, in the order they run."""
-        raise NotImplementedError
+        """{name: Check}, in the order they are written; those of its bases are not among them."""
+        return {name: one for member in vars(cls).values()
+                for name, one in getattr(member, "made_checks", {}).items()}
 
     def setup(self):
         """Start what the checks need."""
@@ -75,7 +105,6 @@ class Scenario:
 class Link:
     """Two network cards of guests, addressed to reach each other. Use in a with statement."""
 
-    # pylint: disable-next=too-many-arguments
     def __init__(self, scenario, one, two, *, mtu=1500, accounts=True):
         self.scenario = scenario
         self.ends = (one, two)
@@ -84,6 +113,10 @@ class Link:
         self.addresses = scenario.address_pair()
 
     def __enter__(self):
+        return self.connect()
+
+    def connect(self):
+        """Addresses on both ends, and a carrier."""
         for (guest, nic), address in zip(self.ends, self.addresses):
             guest.set_address(nic, f"{address}/24", self.mtu)
             wait_carrier(guest, nic)

@@ -15,7 +15,7 @@ from harness import dts
 from harness.peers import Switch, VirtioUser, eal
 from harness.process import Deadline, Failure, Process, PromptProgram, wait_for
 
-from .base import Scenario
+from .base import Scenario, check
 
 DATA = pathlib.Path(__file__).parent.parent / "data"
 CONFIG = pathlib.Path(__file__).parents[3] / "config"
@@ -36,6 +36,7 @@ def expect(condition, what):
 class Cli(Scenario):
     """Each check starts the program anew, under the name it needs."""
 
+    cpus, seconds = 0.5, 120
     # words after "--", exit status of dpdk-testpmd 22.11 (reasons differ, the status does not)
     OPTIONS = {
         "--no-such-option": 1, "stray": 1, "--nb-cores=0": 1, "--nb-cores=2": 1, "--rxq=9": 1,
@@ -56,14 +57,6 @@ class Cli(Scenario):
 
     # refused by dpdk-testpmd
     WORKS = ("show config",)
-
-    @classmethod
-    def checks(cls):
-        return {f"cli.{name}": getattr(cls, f"check_{name}") for name in (
-            "transcript", "loopback", "understood", "dts", "typeahead", "echo", "editing",
-            "eof", "signals", "unattended", "options", "bad_options", "bad_devices",
-            "command_file", "examples", "own_commands", "json", "show_config", "attach", "wait",
-            "vqsctl", "completion", "watch", "settings", "offloads", "reference")}
 
     def setup(self):
         self.testpmd = self.workdir / "dpdk-testpmd"
@@ -102,6 +95,7 @@ class Cli(Scenario):
 
     # --- testpmd's answers ---
 
+    @check("cli.transcript")
     def check_transcript(self):
         """Every answer as dpdk-testpmd gives it."""
         program = self.program("--nb-cores=1", "--txd=1024", "--rxd=1024", "--total-num-mbufs=16384")
@@ -118,6 +112,7 @@ class Cli(Scenario):
         self.leave(program)
         expect(not wrong, f"{len(wrong)} answers differ, see the log: {wrong[:5]}")
 
+    @check("cli.loopback")
     def check_loopback(self):
         """With traffic: every line as dpdk-testpmd prints it, but for the numbers."""
         argv = self.argv("-i", "--nb-cores=1", "--rxq=2", "--txq=2", "--rxd=1024", "--txd=1024", ports=0)
@@ -151,6 +146,7 @@ class Cli(Scenario):
         """Both queues have been used since \"start\", or it does not forward."""
         return program.command("show fwd stats all").count("Forward Stats for RX Port= 0") == 2
 
+    @check("cli.understood")
     def check_understood(self):
         """No command testpmd's users know is unknown; none ends the program."""
         program = self.program("--nb-cores=1")
@@ -162,6 +158,7 @@ class Cli(Scenario):
 
     # --- the way DTS talks ---
 
+    @check("cli.dts")
     def check_dts(self):
         """A session as DTS has it, parsed as DTS parses it."""
         shell = self.shell()
@@ -189,6 +186,7 @@ class Cli(Scenario):
         expect(all(f"Port {i} is closed" in out for i in (0, 1)), f"close: {out!r}")
         shell.quit()
 
+    @check("cli.typeahead")
     def check_typeahead(self):
         """What was typed before the first prompt is obeyed, not flushed."""
         shell = self.shell(dts.Terminal)
@@ -198,6 +196,7 @@ class Cli(Scenario):
         expect("testpmd> show port summary all\r\r\n" "Number of available ports: 2\r\n" in out,
                f"typed ahead: {out!r}")
 
+    @check("cli.echo")
     def check_echo(self):
         """A newline is echoed when it is obeyed; lines end with CR LF; nothing else is printed.
 
@@ -212,6 +211,7 @@ class Cli(Scenario):
                       "testpmd> \r\r\ntestpmd> ", f"stream: {out!r}")
         shell.quit()
 
+    @check("cli.editing")
     def check_editing(self):
         """Completion, help on TAB, ^C, history, CR for LF, blanks."""
         shell = self.shell()
@@ -230,6 +230,7 @@ class Cli(Scenario):
         shell.read_until("set to 8\r\ntestpmd> ")
         shell.quit()
 
+    @check("cli.eof")
     def check_eof(self):
         """The end of the input ends the program: ^D, a pipe, a file, /dev/null."""
         shell = self.shell(dts.Terminal)
@@ -256,16 +257,18 @@ class Cli(Scenario):
         wait_for("start", lambda: "start packet forwarding" in process.log(), 60, alive=[process])
         return process
 
+    @check("cli.signals")
     def check_signals(self):
         """SIGINT, SIGTERM and SIGHUP end it cleanly: exit status 0, sockets removed."""
-        for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
             process = self.daemon()
             expect((self.workdir / "0.sock").exists(), "no socket")
-            expect(process.kill(sig) == 0, f"{sig.name}: exit status")
-            expect(process.log().endswith("\nBye...\n"), f"{sig.name}: {process.log_tail()}")
-            expect(not (self.workdir / "0.sock").exists(), f"{sig.name}: the socket is left")
+            expect(process.kill(signal.Signals[name]) == 0, f"{name}: exit status")
+            expect(process.log().endswith("\nBye...\n"), f"{name}: {process.log_tail()}")
+            expect(not (self.workdir / "0.sock").exists(), f"{name}: the socket is left")
             self.disown(process)
 
+    @check("cli.unattended")
     def check_unattended(self):
         """The end of the input does not end it when it has no prompt."""
         process = self.daemon(program=Switch.program)
@@ -276,6 +279,7 @@ class Cli(Scenario):
 
     # --- options ---
 
+    @check("cli.options")
     def check_options(self):
         """Every option of dpdk-testpmd is accepted."""
         program = self.program(*self.ACCEPTED)
@@ -286,6 +290,7 @@ class Cli(Scenario):
         expect("already started" in program.command("start"), "--auto-start")
         self.leave(program)
 
+    @check("cli.bad_options")
     def check_bad_options(self):
         """One clear line and testpmd's exit status."""
         for option, expected in self.OPTIONS.items():
@@ -294,6 +299,7 @@ class Cli(Scenario):
             expect(status == expected, f"{option}: exit status {status}: {out!r}")
             expect(status == 0 or len(said) == 1, f"{option}: {out!r}")
 
+    @check("cli.bad_devices")
     def check_bad_devices(self):
         """A device argument or socket that cannot be used: one clear line, exit status 1."""
         argv = self.argv("-i", ports=0)
@@ -312,6 +318,7 @@ class Cli(Scenario):
 
     # --- commands ---
 
+    @check("cli.command_file")
     def check_command_file(self):
         """--cmdline-file runs before the prompt; what fails is named with its line."""
         commands = self.workdir / "commands"
@@ -322,6 +329,7 @@ class Cli(Scenario):
         expect(f"{commands}:3: " in program.log(), "no complaint about line 3")
         self.leave(program)
 
+    @check("cli.examples")
     def check_examples(self):
         """Each file in config/ loads, twice without a change, and does what it is for."""
         means = {"guests.vqs": "Number of available ports: 4", "loopback.vqs": "available ports: 1",
@@ -348,6 +356,7 @@ class Cli(Scenario):
             expect("\nstart\n" in again, f"{path.name} does not forward")
             self.leave(program)
 
+    @check("cli.own_commands")
     def check_own_commands(self):
         """Under its own name: another prompt, the switch as default, its own commands."""
         program = self.program(prompt="vqswitch> ", program=Switch.program)
@@ -359,6 +368,7 @@ class Cli(Scenario):
         expect("show drops (port_id|all)" in program.command("help switch"), "help of a section")
         self.leave(program)
 
+    @check("cli.json")
     def check_json(self):
         """show ... json is JSON and says what the text says."""
         program = self.program(prompt="vqswitch> ", program=Switch.program)
@@ -391,6 +401,7 @@ class Cli(Scenario):
         tso set 1400 1; set txsplit rand
         set record-core-cycles on; set record-burst-stats on; start"""
 
+    @check("cli.show_config")
     def check_show_config(self):
         """It makes the same switch again; where it came from it changes nothing."""
         options = {"prompt": "vqswitch> ", "program": Switch.program}
@@ -411,6 +422,7 @@ class Cli(Scenario):
             if run == "twice":
                 program = self.program(ports=0, **options)
 
+    @check("cli.attach")
     def check_attach(self):
         """Ports come and go while it forwards."""
         program = self.program("-a", prompt="vqswitch> ", program=Switch.program)
@@ -430,6 +442,7 @@ class Cli(Scenario):
 
     # --- what takes time ---
 
+    @check("cli.wait")
     def check_wait(self):
         """Waiting ends by itself or by ^C; what is typed meanwhile is obeyed afterwards."""
         program = self.program(prompt="vqswitch> ", program=Switch.program)
@@ -491,6 +504,7 @@ class Cli(Scenario):
             got += os.read(program.master, 1)
         return got
 
+    @check("cli.vqsctl")
     def check_vqsctl(self):
         """The client of the control socket: answers, exit statuses, waiting, several at once."""
         control = self.workdir / "control"
@@ -523,6 +537,7 @@ class Cli(Scenario):
         expect(status == 0 and "Device is detached" in out, f"detach: {out}")
         expect(switch.kill(signal.SIGTERM) == 0, "exit status")
 
+    @check("cli.completion")
     def check_completion(self):
         """bash completes options and commands."""
         scripts = CONFIG / "bash-completion"
@@ -545,6 +560,7 @@ class Cli(Scenario):
                          + struct.pack("<IIII", 0, 0, len(frame), len(frame)).join([b""] + frames * [frame]))
         return path
 
+    @check("cli.watch")
     def check_watch(self):
         """Frames described and bursts counted, as testpmd prints them."""
         program = self.program("--nb-cores=1")
@@ -568,6 +584,7 @@ class Cli(Scenario):
                f"TX-bursts: {out}")
         self.leave(program)
 
+    @check("cli.settings")
     def check_settings(self):
         """What is set can be seen; lists are checked."""
         argv = self.argv("-i", "--coremask=0x2", program=Switch.program)
@@ -618,6 +635,7 @@ class Cli(Scenario):
         set gso segsz 10|gso_size should be larger than 55. Please input a legal value
         set gso segsz 100|"""
 
+    @check("cli.offloads")
     def check_offloads(self):
         """What mode csum is told, and when."""
         program = self.program()
@@ -627,6 +645,7 @@ class Cli(Scenario):
             expect(expected == ".*" or out.strip() == expected, f"{command}: {out!r}")
         self.leave(program)
 
+    @check("cli.reference")
     def check_reference(self):
         """doc/cli.md is what the program says of its commands."""
         said = subprocess.run([Switch.program, "--", "--print-commands"], check=True, timeout=60,

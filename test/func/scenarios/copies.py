@@ -4,12 +4,12 @@
 from collections import Counter
 from contextlib import closing
 
-from scapy.utils import RawPcapNgReader
-
 from harness import pcapng
-from harness.process import Failure, wait_for
+
+from harness.process import Failure, Skip, wait_for
 from harness.wire import BROADCAST, frame
 
+from .base import check
 from .wires import HOSTS, Wires
 
 A, B, C = HOSTS[:3]
@@ -25,12 +25,7 @@ def to_and_fro():
 class Copies(Wires):
     """A at port 0, B at port 1; port 2 is somebody else, port 3 looks on."""
 
-    @classmethod
-    def checks(cls):
-        return {"capture.all": cls.capture_all, "capture.port": cls.capture_port,
-                "capture.snaplen": cls.capture_snaplen, "capture.count": cls.capture_count,
-                "capture.vlan": cls.capture_vlan, "mirror.port": cls.mirror_port,
-                "mirror.loop": cls.mirror_loop}
+    cpus, seconds = 0.5, 20
 
     def introduce(self):
         """A and B have spoken."""
@@ -57,10 +52,16 @@ class Copies(Wires):
             raise Failure(f"{path.name}: too many {list(got - want)}, missing {list(want - got)}")
         if any(f.length != len(f.data) for f in frames):
             raise Failure(f"{path.name}: whole frames are said to be longer")
+        try:
+            # pylint: disable-next=import-outside-toplevel
+            from scapy.utils import RawPcapNgReader
+        except ImportError as e:
+            raise Skip("needs python3-scapy") from e
         with closing(RawPcapNgReader(str(path))) as reader:
             if [bytes(data) for data, _ in reader] != [f.data for f in frames]:
                 raise Failure(f"{path.name}: scapy reads other frames")
 
+    @check("capture.all")
     def capture_all(self):
         """Every frame where it comes in and wherever it goes out."""
         self.introduce()
@@ -76,6 +77,7 @@ class Copies(Wires):
         self.stop()
         self.compare(path, expected)
 
+    @check("capture.port")
     def capture_port(self):
         """One port's, in both directions, beside traffic that is none of its business."""
         self.introduce()
@@ -89,6 +91,7 @@ class Copies(Wires):
         self.compare(path, [(1, "out" if port == 0 else "in", data)
                             for port, data in to_and_fro()])
 
+    @check("capture.snaplen")
     def capture_snaplen(self):
         """The beginning of each frame, and how long it was."""
         self.introduce()
@@ -100,6 +103,7 @@ class Copies(Wires):
         if got != Counter((len(data), data[:80]) for _, data in to_and_fro()):
             raise Failure(f"{list(got)}")
 
+    @check("capture.count")
     def capture_count(self):
         """It ends by itself; another one can be started at once."""
         self.introduce()
@@ -117,6 +121,7 @@ class Copies(Wires):
             raise Failure(f"a second capture: {answer}")
         self.stop()
 
+    @check("capture.vlan")
     def capture_vlan(self):
         """Frames are written as they are on the port: with the trunk's tag, without the other's."""
         self.introduce()
@@ -131,6 +136,7 @@ class Copies(Wires):
             (1, "in", frame(B, BROADCAST, 10)), (0, "out", frame(B)),
             (1, "in", frame(B, BROADCAST, 12))])
 
+    @check("mirror.port")
     def mirror_port(self):
         """What port 1 sends and is sent, before anything is decided about it, until it is undone."""
         self.introduce()
@@ -143,6 +149,7 @@ class Copies(Wires):
         self.say("mirror del 1")
         self.exchange(to_and_fro(), {0: back, 1: there})
 
+    @check("mirror.loop")
     def mirror_loop(self):
         """Two ports mirrored to each other; what the onlooker itself sends does not come back."""
         self.introduce()

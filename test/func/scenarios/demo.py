@@ -8,7 +8,7 @@ import sys
 from harness.peers import Port
 from harness.process import Failure
 
-from .base import Scenario
+from .base import Scenario, check
 
 DEMO = pathlib.Path(__file__).parent.parent / "demo"
 
@@ -16,10 +16,9 @@ DEMO = pathlib.Path(__file__).parent.parent / "demo"
 class Demo(Scenario):
     """The demo's own account of it."""
 
-    @classmethod
-    def checks(cls):
-        return {"demo": cls.demo}
+    seconds = 25
 
+    @check("demo")
     def demo(self):
         """Two guests meet."""
         paths = [self.path(name) for name in ("vm0", "vm1")]

@@ -13,7 +13,7 @@ from harness import namespace
 from harness.peers import Switch, eal
 from harness.process import Failure, PromptProgram, Skip, wait_for
 
-from .base import Scenario
+from .base import Scenario, check
 
 FRAMES = 200
 FILE_HEADER = struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1)
@@ -73,16 +73,7 @@ def read_pcap(path):
 class Ethdev(Scenario):
     """Each check starts what it needs."""
 
-    @classmethod
-    def checks(cls):
-        return {
-            "ethdev.ring": cls.ring,
-            "ethdev.memif": cls.memif,
-            "ethdev.virtio_user": cls.virtio_user,
-            "ethdev.af_xdp": cls.af_xdp,
-            "ethdev.settings": cls.settings,
-            "ethdev.csum": cls.csum,
-        }
+    cpus, seconds = 0.5, 20
 
     def setup(self):
         self.frames = make_frames()
@@ -127,6 +118,7 @@ class Ethdev(Scenario):
         if frames != self.frames:
             raise Failure(f"{len(frames)} frames arrived, other than were sent")
 
+    @check("ethdev.ring")
     def ring(self):
         """What is sent to a ring is received from it."""
         program = self.switch_of("ring", [self.source, "net_ring0", self.sink],
@@ -134,6 +126,7 @@ class Ethdev(Scenario):
         program.command("start")
         self.arrived(program, 2)
 
+    @check("ethdev.memif")
     def memif(self):
         """Shared memory, here within one process; its link is its peer's."""
         # the driver's client cannot be before its server
@@ -145,6 +138,7 @@ class Ethdev(Scenario):
         program.command("start")
         self.arrived(program, 1)
 
+    @check("ethdev.virtio_user")
     def virtio_user(self):
         """A virtio driver as a port: the frontend of another switch."""
         socket = self.path("virtio")
@@ -159,6 +153,7 @@ class Ethdev(Scenario):
         self.arrived(far, 1)
         self.wait_up(near, 1, False)
 
+    @check("ethdev.af_xdp")
     def af_xdp(self):
         """Sockets of the kernel's fast path, on both ends of a veth pair."""
         namespace.require()
@@ -178,6 +173,7 @@ class Ethdev(Scenario):
         finally:
             namespace.ip("link", "del", devices[0])
 
+    @check("ethdev.csum")
     def csum(self):
         """Mode csum repairs sums, and cuts what is longer than it is told."""
         payload = bytes(i % 251 for i in range(1000))
@@ -189,6 +185,7 @@ class Ethdev(Scenario):
         if segments != [(7000 + at, payload[at:at + 300]) for at in (0, 300, 600, 900)]:
             raise Failure(f"cut otherwise: {[(seq, len(data)) for seq, data in segments]}")
 
+    @check("ethdev.settings")
     def settings(self):
         """What is set for a port is set for its device: as the kernel sees it, a tap."""
         namespace.require()

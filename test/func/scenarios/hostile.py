@@ -11,7 +11,7 @@ from harness.frontend import Frontend
 from harness.peers import Port, VirtioUser
 from harness.process import Failure, wait_for
 
-from .base import Scenario
+from .base import Scenario, check
 
 MAC = "00:01:02:03:04:06"
 
@@ -24,16 +24,7 @@ def open_fds(process):
 class Hostile(Scenario):
     """Port 0 is attacked while frames circulate at port 1."""
 
-    @classmethod
-    def checks(cls):
-        return {
-            "hostile.truncate": cls.truncate,
-            "hostile.ring-lies": cls.ring_lies,
-            "hostile.garbage": cls.garbage,
-            "hostile.half-message": cls.half_message,
-            "hostile.second-connection": cls.second_connection,
-            "hostile.descriptors": cls.descriptors,
-        }
+    seconds = 20
 
     def setup(self):
         self.victim, self.neighbour = self.path("victim"), self.path("neighbour")
@@ -63,6 +54,7 @@ class Hostile(Scenario):
         wait_for("the descriptors to be closed", lambda: open_fds(self.switch) <= self.settled, 30,
                  alive=[self.switch])
 
+    @check("hostile.truncate")
     def truncate(self):
         """The memory disappears under rings that run."""
         for size in (0, 4096, vhu.AREA):
@@ -84,6 +76,7 @@ class Hostile(Scenario):
             now > then for now, then in zip(self.peer.packets(), before)), 30,
             alive=[self.switch, self.peer])
 
+    @check("hostile.ring-lies")
     def ring_lies(self):
         """Indices and descriptors that cannot be true."""
         tx = vhu.AREA  # of queue 1: descriptors; the available ring follows at 0x1000
@@ -121,6 +114,7 @@ class Hostile(Scenario):
         """The chain was given back and counted, once; the ring runs on."""
         return self.bad_chains() == before + 1 and self.switch.link_up(0)
 
+    @check("hostile.garbage")
     def garbage(self):
         """Bytes that are no messages, and messages that are no requests."""
         for junk in (os.urandom(4096), b"\xff" * 12, struct.pack("=III", 2, 1, 0xffffffff),
@@ -130,6 +124,7 @@ class Hostile(Scenario):
             bad.close()
             self.unharmed()
 
+    @check("hostile.half-message")
     def half_message(self):
         """A header whose payload never comes costs that connection, after a deadline, nothing else."""
         bad = Frontend(self.victim)
@@ -139,6 +134,7 @@ class Hostile(Scenario):
         bad.close()
         self.unharmed()
 
+    @check("hostile.second-connection")
     def second_connection(self):
         """One frontend a socket: another one is turned away and the first keeps its port."""
         first = Frontend(self.victim)
@@ -153,6 +149,7 @@ class Hostile(Scenario):
         first.close()
         self.unharmed()
 
+    @check("hostile.descriptors")
     def descriptors(self):
         """As many descriptors as a message can carry, with every kind of request."""
         for request in range(64):

@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A guest whose network cards are behind a virtual IOMMU."""
 
-from functools import partial
-
 from harness.guest import Guest, Nic
 from harness.peers import Port
 
-from .base import Link, Scenario
+from .base import Link, Scenario, check
 from .pair import MODERN
 
 RINGS = {"split": {}, "packed": {"packed": "on"}, "split.nomrg": {"mrg_rxbuf": "off"}}
@@ -20,9 +18,7 @@ class Iommu(Scenario):
     fragments across.
     """
 
-    @classmethod
-    def checks(cls):
-        return {f"iommu.{ring}": partial(cls.exchange, ring=ring) for ring in RINGS}
+    seconds = 50
 
     def setup(self):
         ports = {}
@@ -40,6 +36,7 @@ class Iommu(Scenario):
         for guest in (self.a, self.b):
             guest.wait_ready()
 
+    @check("iommu.{}", RINGS)
     def exchange(self, ring):
         """Full traffic. Without mergeable buffers each for a 64 KiB frame is 19 pages."""
         with Link(self, (self.a, self.nics["a", ring]), (self.b, self.nics["b", ring])) as link:

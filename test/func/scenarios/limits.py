@@ -7,7 +7,7 @@ from harness.peers import EthdevPort, Port, VirtioUser
 from harness.process import Failure, wait_for
 from harness.wire import BROADCAST, frame
 
-from .base import Scenario
+from .base import Scenario, check
 from .wires import HOSTS, Wires
 
 A, B, C = HOSTS[:3]
@@ -18,12 +18,8 @@ COUNT = 200
 class Limits(Wires):
     """A at port 0 sends, B at port 1 is its peer, the others hear what is flooded."""
 
+    cpus, seconds = 0.5, 10
     PORTS = 3
-
-    @classmethod
-    def checks(cls):
-        return {"limits.rate": cls.rate, "limits.bits": cls.bits, "limits.storm": cls.storm,
-                "limits.source": cls.source}
 
     def introduce(self):
         """Both have spoken."""
@@ -42,6 +38,7 @@ class Limits(Wires):
             raise Failure(f"{passed} of {len(sent)} passed, not {least} to {most:.0f}: {dict(drops)}")
         return got, passed
 
+    @check("limits.rate")
     def rate(self):
         """Frames per second."""
         self.introduce()
@@ -53,6 +50,7 @@ class Limits(Wires):
         self.say("set port 0 rate pps off")
         self.exchange([(0, data) for data in sent], {1: sent})
 
+    @check("limits.bits")
     def bits(self):
         """Bits per second: the length counts."""
         self.introduce()
@@ -62,6 +60,7 @@ class Limits(Wires):
         if got[1][0] != sent[0] or len(got[1]) != passed:
             raise Failure(f"{len(got[1])} frames arrived, {passed} passed")
 
+    @check("limits.storm")
     def storm(self):
         """Broadcasts and multicasts are held back, frames to somebody are not."""
         self.introduce()
@@ -76,6 +75,7 @@ class Limits(Wires):
                 (len(got[1]), len(got[2])) != (passed, flooded):
             raise Failure(f"{flooded} broadcasts passed: {len(got[1])}, {len(got[2])} arrived")
 
+    @check("limits.source")
     def source(self):
         """One address, the first or those that were named."""
         self.introduce()
@@ -94,9 +94,7 @@ class Limits(Wires):
 class Flood(Scenario):
     """A guest's driver that sends as fast as it can."""
 
-    @classmethod
-    def checks(cls):
-        return {"limits.virtio": cls.virtio}
+    cpus, seconds = 1, 10
 
     def setup(self):
         path = self.path("guest")
@@ -106,6 +104,7 @@ class Flood(Scenario):
                                          VirtioUser.PATHS["packed_mergeable"], A)).start()
         self.switch.wait_link(0)
 
+    @check("limits.virtio")
     def virtio(self):
         """Nearly all of it is dropped for its rate; the rest arrives."""
         rate = 1000

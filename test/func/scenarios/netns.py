@@ -7,10 +7,11 @@ import os
 from harness import images, namespace
 from harness.guest import Guest, Nic
 from harness.namespace import Namespace
+
 from harness.peers import EthdevPort, Port
 from harness.process import Failure
 
-from .base import PING_SIZES, Link, Scenario
+from .base import PING_SIZES, Link, Scenario, check
 from .pair import CSUM, GUEST_TSO4, HOST_TSO4, MODERN
 
 # device names on the host are seen by everybody on it
@@ -25,17 +26,7 @@ def device():
 class Netns(Scenario):
     """Two namespaces, each with a tap and a veth, and one guest."""
 
-    @classmethod
-    def checks(cls):
-        return {
-            "netns.tap": cls.tap,
-            "netns.veth": cls.veth,
-            "netns.tap.to.veth": cls.tap_to_veth,
-            "netns.tap.to.guest": cls.tap_to_guest,
-            "netns.veth.to.guest": cls.veth_to_guest,
-            "netns.idle": cls.idle,
-            "netns.attach": cls.attach,
-        }
+    seconds = 60
 
     def setup(self):
         namespace.require()
@@ -52,6 +43,7 @@ class Netns(Scenario):
         self.taps = [space.take_tap(dev, "tap") for space, dev in zip(self.spaces, taps)]
         self.guest = None
 
+    @check("netns.tap")
     def tap(self):
         """Between taps."""
         with Link(self, *zip(self.spaces, self.taps)) as link:
@@ -64,22 +56,26 @@ class Netns(Scenario):
         link.ping_sizes([size for size in PING_SIZES if size <= 1472])
         link.transfer_both()
 
+    @check("netns.veth")
     def veth(self):
         """Between veth devices, which af_packet sockets read and write."""
         with Link(self, *zip(self.spaces, self.veths)) as link:
             self.exchange_unfragmented(link)
 
+    @check("netns.tap.to.veth")
     def tap_to_veth(self):
         """Between unlike devices."""
         with Link(self, (self.spaces[0], self.taps[0]), (self.spaces[1], self.veths[1])) as link:
             self.exchange_unfragmented(link)
 
+    @check("netns.tap.to.guest")
     def tap_to_guest(self):
         """The guest leaves checksum and segmentation to the switch, the tap asks for both."""
         self.boot()
         with Link(self, (self.spaces[0], self.taps[0]), (self.guest, self.nic)) as link:
             link.exchange()
 
+    @check("netns.veth.to.guest")
     def veth_to_guest(self):
         """The same with a device that has no offloads: the switch does it in software."""
         self.boot()
@@ -95,12 +91,14 @@ class Netns(Scenario):
         if missing:
             raise Failure(f"feature bits {missing} are not negotiated")
 
+    @check("netns.idle")
     def idle(self):
         """A switch that must look at its ports by itself still leaves the CPU alone."""
         share = self.switch.cpu_share(2)
         if share > 0.2:
             raise Failure(f"an idle switch uses {share:.0%} of a CPU")
 
+    @check("netns.attach")
     def attach(self):
         """A device that comes and goes while the switch runs, and comes again."""
         for _ in range(2):

@@ -6,20 +6,20 @@ import subprocess
 
 from harness import namespace, openvswitch
 from harness.debs import DebError
+
 from harness.namespace import Namespace
+
 from harness.peers import EthdevPort, Port
 from harness.process import Failure, Process, Skip, wait_for
 
-from .base import PING_SIZES, Link, Scenario
+from .base import PING_SIZES, Link, Scenario, check
 from .netns import device
 
 
 class Ovs(Scenario):
     """A namespace behind OVS, another one behind the switch."""
 
-    @classmethod
-    def checks(cls):
-        return {"ovs.split": cls.split, "ovs.packed": cls.packed}
+    seconds = 40
 
     def setup(self):
         namespace.require()
@@ -78,10 +78,12 @@ class Ovs(Scenario):
         # OVS itself loses a frame when it goes from one port to another
         self.spoiled = True
 
+    @check("ovs.split")
     def split(self):
         """Split rings."""
         self.connect(0, "split", "")
 
+    @check("ovs.packed")
     def packed(self):
         """Packed rings."""
         self.connect(1, "packed", ",packed_vq=1")

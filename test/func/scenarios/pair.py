@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Two x86 guests with one network card of every kind each."""
 
-from functools import partial
-
 from harness.guest import Guest, Nic
 from harness.peers import Port
+
 from harness.process import Failure
 
-from .base import Link, Scenario
+from .base import Link, Scenario, check
 
 NO_TSO = {key: "off" for key in ("host_tso4", "host_tso6", "guest_tso4", "guest_tso6", "host_ecn",
                                  "guest_ecn", "guest_ufo", "host_ufo")}
@@ -68,20 +67,9 @@ def pair_nics(scenario, kinds, **common):
 class X86Pair(Scenario):
     """Every kind to its like, unlike kinds, and what may happen to a guest while the switch runs."""
 
+    seconds = 200
     MIXED = (("split", "packed"), ("split", "notso"), ("packed", "nocsum"), ("legacy", "packed"),
              ("split.nomrg", "legacy.nomrg"), ("split.mq", "legacy"), ("packed.mq", "noindirect"))
-
-    @classmethod
-    def checks(cls):
-        checks = {f"x86.{kind}": partial(cls.like, kind=kind) for kind in KINDS}
-        checks |= {f"x86.{one}.to.{two}": partial(cls.unlike, one=one, two=two)
-                   for one, two in cls.MIXED}
-        return checks | {
-            "x86.jumbo": cls.jumbo,
-            "x86.rebind": cls.rebind,
-            "x86.reboot": cls.reboot,
-            "x86.qemu-killed": cls.qemu_killed,
-        }
 
     def setup(self):
         self.a_nics, self.b_nics, ports = pair_nics(self, KINDS)
@@ -96,6 +84,7 @@ class X86Pair(Scenario):
         """Guest a's card of one kind with guest b's card of another."""
         return Link(self, (self.a, self.a_nics[one]), (self.b, self.b_nics[two]), **kw)
 
+    @check("x86.{}", KINDS)
     def like(self, kind):
         """Between cards of the same kind."""
         check_features(self.a, self.a_nics[kind])
@@ -103,17 +92,20 @@ class X86Pair(Scenario):
         with self.link(kind, kind) as link:
             link.exchange()
 
+    @check("x86.{}.to.{}", MIXED)
     def unlike(self, one, two):
         """Between cards of different kinds: the switch converts."""
         with self.link(one, two) as link:
             link.exchange()
 
+    @check("x86.jumbo")
     def jumbo(self):
         """Frames of 9000 bytes that are not fragmented."""
         for kind in ("split", "packed", "legacy"):
             with self.link(kind, kind, mtu=9000) as link:
                 link.exchange()
 
+    @check("x86.rebind")
     def rebind(self):
         """The driver leaves the device and comes back."""
         for kind in ("split", "packed", "legacy"):
@@ -131,14 +123,16 @@ class X86Pair(Scenario):
             with self.link(kind, kind) as link:
                 link.exchange()
 
+    @check("x86.reboot")
     def reboot(self):
         """The guest reboots, QEMU stays."""
         self.b.reboot()
         self.after_restart()
 
+    @check("x86.qemu-killed")
     def qemu_killed(self):
         """QEMU is killed with traffic on its rings; another one takes its place."""
-        link = self.link("split", "split").__enter__()
+        link = self.link("split", "split").connect()
         self.a.background(f"ping -i 0.01 -s 1000 -q {link.addresses[1]}")
         self.b.kill()
         self.a.sh("killall ping")

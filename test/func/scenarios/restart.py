@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The switch is killed with -9 and started again under guests that keep running."""
 
-from functools import partial
-
 from harness.guest import Guest, Nic
 from harness.peers import Port
+
 from harness.process import wait_for
 
-from .base import RECEIVED, Link, Scenario, transfer_finish, transfer_start
+from .base import RECEIVED, Link, Scenario, check, transfer_finish, transfer_start
 from .pair import KINDS
 
 MB = 1 << 20
@@ -16,13 +15,9 @@ MB = 1 << 20
 class Restart(Scenario):
     """Either side may be the socket's server; nobody may need a nudge, no byte may be lost."""
 
+    seconds = 110
     KINDS = (("server", "split"), ("server", "packed"), ("server", "split.mq"),
              ("server", "packed.mq"), ("client", "split"), ("client", "packed"))
-
-    @classmethod
-    def checks(cls):
-        return {f"restart.{role}.{ring}": partial(cls.survives, key=(role, ring))
-                for role, ring in cls.KINDS}
 
     def setup(self):
         self.nics, self.ports = ({}, {}), []
@@ -46,7 +41,8 @@ class Restart(Scenario):
         self.disown(self.switch)
         self.backend(self.ports)
 
-    def survives(self, key):
+    @check("restart.{}.{}", KINDS)
+    def survives(self, *key):
         """Kill it in the middle of a file; the file arrives whole, and pings go on."""
         with Link(self, (self.a, self.nics[0][key]), (self.b, self.nics[1][key])) as link:
             link.ping_sizes((64, 2000))
@@ -61,4 +57,5 @@ class Restart(Scenario):
 
 def received(guest):
     """Bytes of the file that are there."""
+
     return int(guest.sh(f"stat -c %s {RECEIVED} 2>/dev/null || echo 0"))

@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Big-endian guests: modern ones, whose rings are little-endian, and legacy ones, whose are not."""
 
-from functools import partial
-
 from harness.guest import Guest, Nic
 from harness.peers import Port, TestpmdVhost
 from harness.process import Failure, wait_for
 
-from .base import Link, Scenario
+from .base import Link, Scenario, check
 from .pair import KINDS
 
 X86_KINDS = {kind: KINDS[kind] for kind in ("split", "packed", "split.nomrg", "split.mq", "legacy",
@@ -30,17 +28,13 @@ REFUSAL = "vhost-user trying to send unhandled ioctl"
 class S390x(Scenario):
     """Two s390x guests and an x86 one, a card of each kind, everything to everything that differs."""
 
+    seconds = 170
     PAIRS = (
         [("modern", "x86.split"), ("packed", "x86.packed"), ("modern.nomrg", "x86.split.nomrg"),
          ("modern.mq", "x86.split.mq"), ("modern", "x86.notso"), ("modern", "x86.legacy"),
          ("modern", "s390x.legacy")]
         + [(legacy, peer) for legacy in ("legacy", "legacy.nomrg")
            for peer in (f"s390x.{legacy}", "x86.split", "x86.packed", "x86.legacy", "x86.notso")])
-
-    @classmethod
-    def checks(cls):
-        return {f"s390x.{one}.to.{two}": partial(cls.pair, one=one, two=two)
-                for one, two in cls.PAIRS}
 
     def setup(self):
         self.ends = {}
@@ -65,6 +59,7 @@ class S390x(Scenario):
         for guest in guests:
             guest.wait_ready()
 
+    @check("s390x.{}.to.{}", PAIRS)
     def pair(self, one, two):
         """Full traffic between two ends."""
         for end in (one, two):
@@ -94,10 +89,9 @@ class S390x(Scenario):
 class Refusal(Scenario):
     """Why this matters: QEMU does not start vhost for such a guest on dpdk-testpmd."""
 
-    @classmethod
-    def checks(cls):
-        return {"s390x.legacy.refused-by-testpmd": cls.refused}
+    cpus, seconds = 0.5, 10
 
+    @check("s390x.legacy.refused-by-testpmd")
     def refused(self):
         """QEMU's own words, and no link on the testpmd side."""
         path = self.path("t")

@@ -6,9 +6,12 @@ import resource
 
 from harness import dts, peers
 from harness.frontend import Frontend
+
 from harness.peers import Port
+
 from harness.process import Failure, Skip
 
+from .base import check
 from .virtio_user import ThereAndBack
 
 PORTS = 1023
@@ -19,9 +22,7 @@ FDS = 16384   # a dozen for each port
 class Scale(ThereAndBack):
     """1023 ports, made while no more than the customary 1024 files may be open."""
 
-    @classmethod
-    def checks(cls):
-        return {"scale.shown": cls.shown, "scale.traffic": cls.traffic}
+    seconds = 40
 
     def setup(self):
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -35,6 +36,7 @@ class Scale(ThereAndBack):
         self.switch.argv[:0] = ["prlimit", "--nofile=1024:"]
         self.switch.start()
 
+    @check("scale.shown")
     def shown(self):
         """Each port is in each table, with an address of its own."""
         infos = dts.info_blocks(self.switch.command("show port info all").replace("\n", "\r\n"))
@@ -50,6 +52,7 @@ class Scale(ThereAndBack):
         if f"Number of available ports: {PORTS}" not in out:
             raise Failure(f"show port summary all: {out[:200]!r}")
 
+    @check("scale.traffic")
     def traffic(self):
         """First and last port exchange frames, every one counted, beside guests that are silent."""
         with contextlib.ExitStack() as stack:

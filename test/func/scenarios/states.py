@@ -8,11 +8,13 @@ import time
 
 from harness import frontend as vhu
 from harness import peers
+
 from harness.frontend import Frontend
+
 from harness.peers import Port, VirtioUser
 from harness.process import Failure, wait_for
 
-from .base import Scenario
+from .base import Scenario, check
 
 MAC = "00:01:02:03:04:07"
 STILL = 0.2  # seconds in which thousands of frames would have passed
@@ -28,16 +30,7 @@ def expect(out, *texts):
 class States(Scenario):
     """Port 0 is spoken to by hand, frames circulate at port 1; both are of one VM."""
 
-    @classmethod
-    def checks(cls):
-        return {
-            "states.why": cls.why,
-            "states.why-format": cls.why_format,
-            "states.quiesce": cls.quiesce,
-            "states.wait": cls.wait,
-            "states.refused": cls.refused,
-            "states.negotiation": cls.negotiation,
-        }
+    cpus, seconds = 0.5, 20
 
     def setup(self):
         self.hand, self.busy = self.path("hand"), self.path("busy")
@@ -63,6 +56,7 @@ class States(Scenario):
         front.ask(vhu.GET_FEATURES)
         return front
 
+    @check("states.why")
     def why(self):
         """From nobody there to frames that pass, one reason after another."""
         self.said("Port 0 (net_vhost0): no frontend is connected to", str(self.hand))
@@ -93,6 +87,7 @@ class States(Scenario):
         self.said("the last connection ended")
         expect(self.switch.command("why port 9"), "Invalid port 9")
 
+    @check("states.why-format")
     def why_format(self):
         """A guest the port's policy does not allow: told to it, logged and explained."""
         self.switch.command("set port 0 format modern-only")
@@ -105,6 +100,7 @@ class States(Scenario):
         self.switch.wait_link(0)
         front.close()
 
+    @check("states.quiesce")
     def quiesce(self):
         """All ports of the VM stand still when the command returns, and go on where they stood."""
         for command, state, other in (("quiesce vm=web", "running-p2p", "running"),
@@ -122,6 +118,7 @@ class States(Scenario):
         before = self.peer.packets()
         wait_for("frames", lambda: self.peer.packets() > before, alive=[self.peer])
 
+    @check("states.wait")
     def wait(self):
         """A command goes on until the guest at port 0 runs, and until the VM stands still."""
         front = self.connected()
@@ -135,6 +132,7 @@ class States(Scenario):
         expect(self.switch.command("wait state 0 stop"), "Port 0: stop\n")
         leaves.join()
 
+    @check("states.refused")
     def refused(self):
         """What cannot be: another kind of port, no port, a state nobody can be driven to."""
         for command, answer in (
@@ -146,6 +144,7 @@ class States(Scenario):
             expect(self.switch.command(command), answer)
         expect(self.switch.command("port state 1"), "Port 1: running\n")
 
+    @check("states.negotiation")
     def negotiation(self):
         """What a real frontend agreed on, and what became of the rest."""
         out = self.switch.command("show port 1 negotiation")

@@ -11,7 +11,7 @@ import socket
 from harness.peers import EthdevPort, Port
 from harness.process import Deadline, Failure, Skip, wait_for
 
-from .base import Scenario
+from .base import Scenario, check
 
 DASHBOARD = pathlib.Path(__file__).parents[3] / "config" / "grafana.json"
 
@@ -47,15 +47,7 @@ class Client:
 class Telemetry(Scenario):
     """Two null devices, whose frames are all dropped for their source address, and a vhost port."""
 
-    @classmethod
-    def checks(cls):
-        return {
-            "telemetry.endpoints": cls.endpoints,
-            "telemetry.metrics": cls.metrics,
-            "telemetry.http": cls.http,
-            "telemetry.dashboard": cls.dashboard,
-            "telemetry.ready": cls.ready,
-        }
+    cpus, seconds = 0.5, 15
 
     def setup(self):
         self.manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -73,6 +65,7 @@ class Telemetry(Scenario):
         super().close()
         self.manager.close()
 
+    @check("telemetry.endpoints")
     def endpoints(self):
         """Every endpoint answers, wrong parameters are refused."""
         client = Client(self.switch.prefix)
@@ -120,6 +113,7 @@ class Telemetry(Scenario):
         expect(f"Content-Length: {len(body)}" in head, f"{len(body)} bytes, {head}")
         return {family.name: family for family in text_string_to_metric_families(body)}
 
+    @check("telemetry.metrics")
     def metrics(self):
         """A scraper understands the text, and it says what the other ways in say."""
         families = self.scrape()
@@ -148,6 +142,7 @@ class Telemetry(Scenario):
         return next(s.value for s in families["vqswitch_queue_frames"].samples
                     if s.labels == {"port": "net_null0", "queue": "0", "direction": "rx"})
 
+    @check("telemetry.http")
     def http(self):
         """Wrong requests are refused, and a client that says nothing holds up nobody."""
         for text, status in ((b"GET /other HTTP/1.0\r\n\r\n", "404"),
@@ -166,6 +161,7 @@ class Telemetry(Scenario):
         for s in silent:
             s.close()
 
+    @check("telemetry.dashboard")
     def dashboard(self):
         """Every query of the dashboard is about a metric that exists."""
         names = {sample.name for family in self.scrape().values() for sample in family.samples}
@@ -175,6 +171,7 @@ class Telemetry(Scenario):
         expect(len(used) > 10, "the dashboard asks for next to nothing")
         expect(used <= names, f"no such metrics: {sorted(used - names)}")
 
+    @check("telemetry.ready")
     def ready(self):
         """The service manager hears of the start and of the end."""
         deadline = Deadline(30)

@@ -8,12 +8,11 @@ import pwd
 import shutil
 import stat
 import tempfile
-from functools import partial
 
 from harness.peers import Port, Switch
 from harness.process import Failure, Skip
 
-from .base import Scenario
+from .base import Scenario, check
 from .virtio_user import ThereAndBack
 
 USER, GROUP = "nobody", "nogroup"
@@ -35,15 +34,14 @@ def access_of(path):
 class Sockets(Scenario):
     """Sockets are given away by root: to whom the command line says, or the port's own arguments."""
 
-    @classmethod
-    def checks(cls):
-        return {"user.sockets_given_away": cls.given_away}
+    cpus, seconds = 0.2, 5
 
     def setup(self):
         require_root()
         self.switch = self.own(Switch("switch", self.workdir, [Port(self.path("a"))], extra=[
             "--socket-mode=0660", f"--socket-owner={USER}", f"--socket-group={GROUP}"])).start()
 
+    @check("user.sockets_given_away")
     def given_away(self):
         """At the start and later."""
         mine = self.path("b")
@@ -56,10 +54,7 @@ class Sockets(Scenario):
 class OrdinaryUser(ThereAndBack):
     """The switch without any privilege, in a directory it owns."""
 
-    @classmethod
-    def checks(cls):
-        return {"user.ordinary_traffic": partial(cls.loop, path="mergeable"),
-                "user.ordinary_sockets": cls.access}
+    seconds = 15
 
     def __init__(self, workdir):
         super().__init__(workdir)
@@ -83,6 +78,12 @@ class OrdinaryUser(ThereAndBack):
         super().close()
         shutil.rmtree(self.directory, ignore_errors=True)
 
+    @check("user.ordinary_traffic")
+    def traffic(self):
+        """Every frame arrives and comes back."""
+        self.loop("mergeable")
+
+    @check("user.ordinary_sockets")
     def access(self):
         """Modes are given; what needs a privilege is refused and leaves nothing."""
         for number, option, mode in ((10, "", 0o600), (11, ",mode=0666", 0o666)):

@@ -2,12 +2,11 @@
 """dpdk-testpmd as driver, in all ten of its virtio-user paths."""
 
 import re
-from functools import partial
 
 from harness.peers import Port, Switch, VirtioUser
 from harness.process import Failure, wait_for
 
-from .base import Scenario
+from .base import Scenario, check
 
 BURSTS, BURST = 4, 32
 SIZES = (64, 1518)
@@ -21,14 +20,13 @@ RESTARTS = 100
 class ThereAndBack(Scenario):
     """One peer sends a known number of frames, the other one sends them back."""
 
-    @classmethod
-    def checks(cls):
-        return {f"virtio-user.{path}": partial(cls.loop, path=path) for path in VirtioUser.PATHS}
+    seconds = 100
 
     def setup(self):
         self.sockets = [self.path("a"), self.path("b")]
         self.backend([Port(path) for path in self.sockets])
 
+    @check("virtio-user.{}", VirtioUser.PATHS)
     def loop(self, path):
         """Every frame arrives and comes back."""
         for size in SIZES:
@@ -40,7 +38,7 @@ class ThereAndBack(Scenario):
             here.command(f"start tx_first {BURSTS}")
             frames = BURSTS * BURST
             wait_for(f"{frames} frames of {size} bytes there and back",
-                     lambda h=here, t=there: h.packets() == t.packets() == (frames, frames), 30,
+                     lambda h=here, t=there, n=frames: h.packets() == t.packets() == (n, n), 30,
                      alive=[here, there, self.switch])
             self.switch.check_accounts()
             if size == SIZES[-1]:
@@ -94,9 +92,7 @@ class ThereAndBack(Scenario):
 class Loopback(Scenario):
     """As the DTS loopback suites: one port; what it sends comes back to it, without end."""
 
-    @classmethod
-    def checks(cls):
-        return {f"loopback.{path}": partial(cls.loop, path=path) for path in VirtioUser.PATHS}
+    seconds = 90
 
     def setup(self):
         self.socket = self.path("loop")
@@ -146,6 +142,7 @@ class Loopback(Scenario):
         self.switch.check_accounts()
         return out
 
+    @check("loopback.{}", VirtioUser.PATHS)
     def loop(self, path):
         """Both sizes; the port restarted; single-frame bursts."""
         peer = self.peer(path)
@@ -166,11 +163,9 @@ class Loopback(Scenario):
 class Restarts(Loopback):
     """As DTS's port-restart suite: a port stopped and started a hundred times under traffic."""
 
-    @classmethod
-    def checks(cls):
-        return {f"restarts.{path}": partial(cls.restarts, path=path)
-                for path in ("mergeable", "packed_inorder_nonmergeable")}
+    seconds = 40
 
+    @check("restarts.{}", ["mergeable", "packed_inorder_nonmergeable"])
     def restarts(self, path):
         """The rate falls to zero, the link stays up, frames circulate again."""
         peer = self.peer(path)
@@ -199,10 +194,7 @@ class Restarts(Loopback):
 class LoopbackQueues(Loopback):
     """As DTS's multi-queue suite: every queue pair carries frames, each back to where it was."""
 
-    @classmethod
-    def checks(cls):
-        return {f"loopback-{QUEUES}q.{path}": partial(cls.loop, path=path)
-                for path in VirtioUser.PATHS}
+    seconds = 60
 
     def setup(self):
         self.socket = self.path("loop")
@@ -210,6 +202,7 @@ class LoopbackQueues(Loopback):
         for command in ("stop", "set fwd mac"):
             self.switch.command(command)
 
+    @check(f"loopback-{QUEUES}q.{{}}", VirtioUser.PATHS)
     def loop(self, path):
         """Both sizes."""
         peer = self.peer(path, QUEUES)

@@ -2,12 +2,16 @@
 """VLANs: frames with and without tags, and kernels that do not know of any."""
 
 from harness import namespace
+
 from harness.namespace import Namespace
+
 from harness.peers import EthdevPort
+
 from harness.process import Failure
+
 from harness.wire import BROADCAST, Wire, frame
 
-from .base import Link, Scenario
+from .base import Link, Scenario, check
 from .netns import device
 from .wires import HOSTS, Wires
 
@@ -18,9 +22,7 @@ PRIORITY = 5 << 13
 class Vlans(Wires):
     """Access ports of two VLANs, a trunk of both with a native third, and a port without."""
 
-    @classmethod
-    def checks(cls):
-        return {"vlan.tags": cls.tags, "vlan.learning": cls.learning, "vlan.why": cls.why}
+    cpus, seconds = 0.5, 10
 
     def configure(self):
         """The same for every check."""
@@ -28,6 +30,7 @@ class Vlans(Wires):
         self.say("set port 0 vlan access 10", "set port 1 vlan access 20",
                  "set port 2 vlan trunk 10,20", "set port 2 vlan native 30")
 
+    @check("vlan.tags")
     def tags(self):
         """Where a broadcast goes, with which tag, or why it goes nowhere."""
         self.configure()
@@ -53,6 +56,7 @@ class Vlans(Wires):
         self.exchange([(1, frame(A))], {}, ["rx_no_egress"])
         self.exchange([(2, frame(A))], {}, ["rx_vlan"])
 
+    @check("vlan.learning")
     def learning(self):
         """One address in two VLANs is in two places; what is known is not flooded."""
         self.configure()
@@ -66,6 +70,7 @@ class Vlans(Wires):
         self.exchange([(0, frame(C, D)), (3, frame(B, C))],
                       {0: [frame(B, C)], 2: [frame(C, D, 10)]})
 
+    @check("vlan.why")
     def why(self):
         """A port is told when nobody shares its VLAN."""
         self.configure()
@@ -82,9 +87,7 @@ class Vlans(Wires):
 class Kernels(Scenario):
     """Two namespaces, and a trunk that ends in this process."""
 
-    @classmethod
-    def checks(cls):
-        return {"vlan.kernels": cls.kernels}
+    cpus, seconds = 0.5, 10
 
     def __init__(self, workdir):
         super().__init__(workdir)
@@ -103,6 +106,7 @@ class Kernels(Scenario):
             self.trunk.close()
         super().close()
 
+    @check("vlan.kernels")
     def kernels(self):
         """They reach each other in one VLAN and not from one to another; the trunk sees tags."""
         for command in ("set port 0 vlan access 10", "set port 1 vlan access 10",
