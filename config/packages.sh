@@ -23,7 +23,7 @@ PACKAGES_CHECK=(
     libcmocka-dev
     dpdk-dev qemu-system-misc python3-scapy iproute2 python3-prometheus-client
     clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev
-    cppcheck codespell shellcheck universal-ctags
+    cppcheck codespell shellcheck universal-ctags pylint
     "${PACKAGES_OVS[@]}"
 )
 

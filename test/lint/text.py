@@ -16,7 +16,7 @@ COLUMNS = {".c": 100, ".h": 100, ".py": 110, ".sh": 110}
 NOTE = re.compile(r"\b(TODO|FIXME|XXX)\b")  # text.py: the list itself
 
 
-def line_faults(name, n, line):
+def line_faults(name, line):
     suffix = name[name.rfind("."):]
     if line != line.rstrip():
         yield "white space at the end of the line"
@@ -40,7 +40,7 @@ def faults(name, source):
     if data.endswith(b"\n\n"):
         yield data.count(b"\n"), "empty lines at the end of the file"
     for n, line in enumerate(data.decode("utf-8").split("\n"), 1):
-        for fault in line_faults(name, n, line):
+        for fault in line_faults(name, line):
             yield n, fault
 
 

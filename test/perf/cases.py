@@ -83,7 +83,7 @@ TARGETS = [
     Target("packed-64", 1.9, "testpmd"),
     Target("split-1518", 2.4, "testpmd"),
     Target("packed-1518", 2.4, "testpmd"),
-    *[Target(case, 3, "ovs") for case in CASES if CASES[case].main],
+    *[Target(name, 3, "ovs") for name, case in CASES.items() if case.main],
     Target("split-64", 0.5, "limit"),
     Target("packed-64", 0.5, "limit"),
     Target("split-1518", 0.75, "limit"),

@@ -186,12 +186,12 @@ def csv(rows):
 COLOURS = ["#2a6f97", "#e09f3e", "#9e2a2b", "#8d99ae"]
 
 
-def chart(summary, peers):
+def chart(summary, peers):  # pylint: disable=too-many-locals
     """Horizontal bars, one group per case; whiskers from least to most."""
     groups = [(k, v) for k, v in summary.items() if CASES[k[0]].kind in ("mpps", "both")]
-    bar, gap, left, width = 16, 14, 190, 560
+    row, gap, left, width = 16, 14, 190, 560
     most = max((s["max"] for _, v in groups for s in v.values()), default=1) or 1
-    height = 50 + sum(len(v) * bar + gap for _, v in groups)
+    height = 50 + sum(len(v) * row + gap for _, v in groups)
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + width + 110}" '
            f'height="{height}" font-family="sans-serif" font-size="12">',
            '<rect width="100%" height="100%" fill="white"/>']
@@ -206,9 +206,9 @@ def chart(summary, peers):
         for name in (p for p in peers if p in v):
             s, c = v[name], COLOURS[peers.index(name) % len(COLOURS)]
             w, lo, hi = (width * s[k] / most for k in ("median", "min", "max"))
-            out.append(f'<rect x="{left}" y="{y}" width="{w:.1f}" height="{bar - 3}" fill="{c}"/>'
+            out.append(f'<rect x="{left}" y="{y}" width="{w:.1f}" height="{row - 3}" fill="{c}"/>'
                        f'<path d="M{left + lo:.1f} {y + 6.5}H{left + hi:.1f}" stroke="black"/>'
                        f'<text x="{left + hi + 6:.1f}" y="{y + 11}">{s["median"]:.1f}</text>')
-            y += bar
+            y += row
         y += gap
     return "\n".join(out + ["</svg>"]) + "\n"
