@@ -27,7 +27,7 @@
 #include "show.h"
 #include "switch/forward.h"
 #include "switch/port.h"
-#include "vhost/vhost.h"
+#include "virtio/port.h"
 
 /** What testpmd keeps about a port and the switch has no use for. */
 struct port_settings {
@@ -50,7 +50,7 @@ struct app {
 	struct ctl ctl;
 	struct sw sw;
 	struct rte_mempool *mp;
-	struct vhost_env vhost;
+	struct virtio_env vhost;
 	struct cli *cli;
 	struct control_socket *control; /* NULL: none */
 	struct metrics_http *metrics;   /* NULL: none */

@@ -195,7 +195,7 @@ cmd_attach(struct cmd *c)
 static bool
 is_device(const struct app *app, const struct port *p, const char *devargs)
 {
-	char text[VHOST_DEVARGS_MAX + 256];
+	char text[VIRTIO_DEVARGS_MAX + 256];
 
 	device_argument(app, p, text, sizeof(text));
 	return strcmp(text, devargs) == 0;
@@ -434,13 +434,13 @@ device_running(const struct app *app, const struct port *p, FILE *out)
 static void
 port_running(const struct app *app, const struct port *p, FILE *out)
 {
-	char text[VHOST_DEVARGS_MAX + 256];
+	char text[VIRTIO_DEVARGS_MAX + 256];
 
 	device_argument(app, p, text, sizeof(text));
 	fprintf(out, "port add %u %s\n", p->id, text);
 	if (p->ops == &ethdev_port_ops)
 		device_running(app, p, out);
-	else if (vhost_port_vdev(p)->cfg.mtu != vhost_port_devargs(p)->mtu)
+	else if (virtio_port_vdev(p)->cfg.mtu != virtio_port_devargs(p)->mtu)
 		fprintf(out, "port config mtu %u %u\n", p->id, p->mtu);
 	if (!p->started)
 		fprintf(out, "port stop %u\n", p->id);

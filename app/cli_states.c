@@ -22,14 +22,14 @@ static void
 group_add(struct group *g, struct port *p)
 {
 	g->port[g->n] = p;
-	g->dev[g->n++] = vhost_port_device(p);
+	g->dev[g->n++] = virtio_port_device(p);
 }
 
 static bool
 is_member(const struct port *p, const char *vm)
 {
-	return p != NULL && p->ops == &vhost_port_ops &&
-	       (vm == NULL || strcmp(vhost_port_devargs(p)->vm, vm) == 0);
+	return p != NULL && p->ops == &virtio_port_ops &&
+	       (vm == NULL || strcmp(virtio_port_devargs(p)->vm, vm) == 0);
 }
 
 /* Every vhost port, or those of a VM. */

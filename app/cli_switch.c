@@ -222,11 +222,11 @@ cmd_port_isolated(struct cmd *c)
 
 /* The vhost port at @p word, or NULL after saying why there is none. */
 static struct port *
-vhost_port(struct cmd *c, unsigned int word)
+virtio_port(struct cmd *c, unsigned int word)
 {
 	struct port *p = cmd_port(c, word);
 
-	if (p == NULL || p->ops == &vhost_port_ops)
+	if (p == NULL || p->ops == &virtio_port_ops)
 		return p;
 	cmd_print(c, "Port %u is not a vhost port\n", p->id);
 	c->failed = true;
@@ -236,20 +236,20 @@ vhost_port(struct cmd *c, unsigned int word)
 static void
 cmd_show_negotiation(struct cmd *c)
 {
-	const struct port *p = vhost_port(c, 2);
+	const struct port *p = virtio_port(c, 2);
 
 	if (p != NULL)
-		vhost_port_negotiation(p, c->out);
+		virtio_port_negotiation(p, c->out);
 }
 
 static void
 cmd_port_format(struct cmd *c)
 {
-	struct port *p = vhost_port(c, 2);
+	struct port *p = virtio_port(c, 2);
 	enum vdev_policy policy;
 
 	if (p != NULL && vdev_policy_parse(cmd_str(c, 4), &policy))
-		vhost_port_set_format(p, policy);
+		virtio_port_set_format(p, policy);
 }
 
 /* --- show config --- */
@@ -266,10 +266,10 @@ port_running(const struct app *app, const struct port *p, FILE *out)
 		fprintf(out, "set port %u isolated on\n", p->id);
 	if (limit != 0)
 		fprintf(out, "set port %u fdb-limit %u\n", p->id, limit);
-	if (p->ops != &vhost_port_ops)
+	if (p->ops != &virtio_port_ops)
 		return;
-	policy = vhost_port_vdev(p)->cfg.policy;
-	if (policy != vhost_port_devargs(p)->policy)
+	policy = virtio_port_vdev(p)->cfg.policy;
+	if (policy != virtio_port_devargs(p)->policy)
 		fprintf(out, "set port %u format %s\n", p->id, vdev_policy_name(policy));
 }
 

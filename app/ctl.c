@@ -11,7 +11,7 @@
 
 #include "app.h"
 #include "show.h"
-#include "virtq/notify.h"
+#include "base/notify.h"
 
 #define UPKEEP_BUSY_MS 10   /* some worker is awake: learned addresses wait */
 #define UPKEEP_IDLE_MS 1000 /* all sleep: ageing only */
@@ -76,7 +76,7 @@ on_watch(struct ev_timer *t)
 	for (uint16_t id = 0; fd >= 0 && id < app->sw.nports; id++) {
 		struct port *p = app->sw.port[id];
 
-		if (p != NULL && p->ops == &vhost_port_ops && vhost_port_blocked(p, fd))
+		if (p != NULL && p->ops == &virtio_port_ops && virtio_port_blocked(p, fd))
 			break;
 	}
 	ev_timer_arm(app->loop, t, all_asleep(app) ? UPKEEP_IDLE_MS : WATCH_MS);

@@ -15,35 +15,35 @@
 /* --- vhost --- */
 
 static int
-parse_vhost(const struct app *app, const char *devargs, struct vhost_devargs *a, char *err,
+parse_vhost(const struct app *app, const char *devargs, struct virtio_devargs *a, char *err,
 	    size_t errlen)
 {
-	vhost_devargs_init(a);
+	virtio_devargs_init(a);
 	a->mode = app->opt.socket_mode;
 	a->owner = app->opt.socket_owner;
 	a->group = app->opt.socket_group;
-	return vhost_devargs_parse(devargs, a, err, errlen);
+	return virtio_devargs_parse(devargs, a, err, errlen);
 }
 
 static struct port *
 attach_vhost(struct app *app, const char *devargs, char *err, size_t errlen)
 {
-	struct vhost_devargs a;
+	struct virtio_devargs a;
 
 	if (parse_vhost(app, devargs, &a, err, errlen) < 0)
 		return NULL;
-	return vhost_port_new(&app->vhost, &a, err, errlen);
+	return virtio_port_new(&app->vhost, &a, err, errlen);
 }
 
 int
 devices_check(const struct app *app, char *err, size_t errlen)
 {
-	struct vhost_devargs a;
+	struct virtio_devargs a;
 
 	for (int i = 0; i < app->args.nvdev; i++) {
 		const char *vdev = app->args.vdev[i];
 
-		if (vhost_devargs_ours(vdev) && parse_vhost(app, vdev, &a, err, errlen) < 0)
+		if (virtio_devargs_ours(vdev) && parse_vhost(app, vdev, &a, err, errlen) < 0)
 			return -1;
 	}
 	return 0;
@@ -133,8 +133,8 @@ make_others(struct app *app, char *err, size_t errlen)
 struct port *
 app_attach(struct app *app, const char *devargs, char *err, size_t errlen)
 {
-	struct port *p = vhost_devargs_ours(devargs) ? attach_vhost(app, devargs, err, errlen)
-						     : attach_ethdev(app, devargs, err, errlen);
+	struct port *p = virtio_devargs_ours(devargs) ? attach_vhost(app, devargs, err, errlen)
+						      : attach_ethdev(app, devargs, err, errlen);
 
 	if (p != NULL)
 		fwd_port_added(app, p);
@@ -153,7 +153,7 @@ app_attach_as(struct app *app, uint16_t id, const char *devargs, char *err, size
 }
 
 static bool
-has_key(const struct vhost_devargs *a, const char *key)
+has_key(const struct virtio_devargs *a, const char *key)
 {
 	struct rte_kvargs *kv = rte_kvargs_parse(a->text, NULL);
 	bool found = kv != NULL && rte_kvargs_count(kv, key) != 0;
@@ -164,7 +164,7 @@ has_key(const struct vhost_devargs *a, const char *key)
 
 /* Who may connect can come from the command line (--socket-mode ...). */
 static void
-vhost_args(const struct vhost_devargs *a, FILE *out)
+vhost_args(const struct virtio_devargs *a, FILE *out)
 {
 	fprintf(out, "%s,%s", a->name, a->text);
 	if (a->mode != 0 && !has_key(a, "mode"))
@@ -194,8 +194,8 @@ device_argument(const struct app *app, const struct port *p, char *out, size_t o
 	out[0] = '\0';
 	if (f == NULL)
 		return;
-	if (p->ops == &vhost_port_ops)
-		vhost_args(vhost_port_devargs(p), f);
+	if (p->ops == &virtio_port_ops)
+		vhost_args(virtio_port_devargs(p), f);
 	else
 		ethdev_args(app, p, f);
 	fclose(f);
@@ -226,7 +226,7 @@ app_port_count(const struct app *app)
 static int
 make_vdev(struct app *app, const char *devargs, char *err, size_t errlen)
 {
-	if (!vhost_devargs_ours(devargs))
+	if (!virtio_devargs_ours(devargs))
 		return make_probed(app, devargs, err, errlen);
 	return attach_vhost(app, devargs, err, errlen) != NULL ? 0 : -1;
 }

@@ -27,7 +27,7 @@ static const struct rte_eth_desc_lim vhost_limits = {
 static void
 vhost_facts(const struct app *app, const struct port *p, struct port_facts *out)
 {
-	const struct vhost_devargs *a = vhost_port_devargs(p);
+	const struct virtio_devargs *a = virtio_port_devargs(p);
 
 	out->info = (struct rte_eth_dev_info){
 		.driver_name = "net_vhost",
@@ -100,7 +100,7 @@ void
 facts_get(const struct app *app, const struct port *p, struct port_facts *out)
 {
 	*out = (struct port_facts){0};
-	if (p->ops == &vhost_port_ops)
+	if (p->ops == &virtio_port_ops)
 		vhost_facts(app, p, out);
 	else
 		ethdev_facts(p, out);

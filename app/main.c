@@ -139,7 +139,7 @@ raise_fd_limit(void)
 static void
 find_state_dir(struct app *app)
 {
-	int ret = vhost_state_dir(app->opt.state_dir, app->state_dir, sizeof(app->state_dir));
+	int ret = virtio_state_dir(app->opt.state_dir, app->state_dir, sizeof(app->state_dir));
 
 	if (ret == 0) {
 		app->vhost.state_dir = app->state_dir;

@@ -13,7 +13,7 @@
 #include <rte_mbuf.h>
 
 #include "switch/fdb.h"
-#include "vhost/devargs.h"
+#include "virtio/devargs.h"
 
 #define BURST_MAX 512 /* testpmd's */
 
@@ -191,25 +191,25 @@ call_event(struct options *o, const char *value)
 static int
 call_socket_mode(struct options *o, const char *value)
 {
-	return vhost_parse_mode(value, &o->socket_mode);
+	return virtio_parse_mode(value, &o->socket_mode);
 }
 
 static int
 call_control_mode(struct options *o, const char *value)
 {
-	return vhost_parse_mode(value, &o->control_mode);
+	return virtio_parse_mode(value, &o->control_mode);
 }
 
 static int
 call_socket_owner(struct options *o, const char *value)
 {
-	return vhost_parse_owner(value, &o->socket_owner);
+	return virtio_parse_owner(value, &o->socket_owner);
 }
 
 static int
 call_socket_group(struct options *o, const char *value)
 {
-	return vhost_parse_group(value, &o->socket_group);
+	return virtio_parse_group(value, &o->socket_group);
 }
 
 /* --- the table --- */

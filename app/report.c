@@ -148,11 +148,11 @@ add_vhost(json_t *d, const struct port *p)
 	json_t *v = json_object();
 	struct vhu_info info;
 
-	vhost_port_info(p, &info);
-	add_text(v, "socket", vhost_port_devargs(p)->path);
+	virtio_port_info(p, &info);
+	add_text(v, "socket", virtio_port_devargs(p)->path);
 	add(v, "connected", info.connected);
 	add(v, "connections", info.connects);
-	add(v, "features", vhost_port_vdev(p)->features);
+	add(v, "features", virtio_port_vdev(p)->features);
 	add(v, "protocol_features", info.protocol_features);
 	add(v, "messages", info.messages);
 	add(v, "messages_refused", info.refused);
@@ -173,7 +173,7 @@ report_port(const struct app *app, const struct port *p, uint32_t parts)
 		add_sums(d, p);
 	if (parts & REPORT_QUEUES)
 		add_queues(d, p);
-	if ((parts & REPORT_VHOST) && p->ops == &vhost_port_ops)
+	if ((parts & REPORT_VHOST) && p->ops == &virtio_port_ops)
 		add_vhost(d, p);
 	return d;
 }

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "virtq/notify.h"
+#include "base/notify.h"
 
 #define RESCUE_EVERY 256  /* rounds of waiting between two looks at the workers */
 #define RESCUE_NS 1000000 /* a notification takes longer only when it is blocked */

@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "vdev/ring.h"
-#include "virtq/notify.h"
+#include "base/notify.h"
 
 /**
  * The queue a fact is about, ready to be changed: a running ring is stopped

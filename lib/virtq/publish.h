@@ -7,7 +7,7 @@
 #ifndef VIRTQ_PUBLISH_H
 #define VIRTQ_PUBLISH_H
 
-#include "virtq/notify.h"
+#include "base/notify.h"
 #include "virtq/ring.h"
 
 /**

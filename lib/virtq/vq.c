@@ -8,7 +8,7 @@
 #include "virtq/fmt.h"
 #include "virtq/internal.h"
 #include "virtq/journal.h"
-#include "virtq/notify.h"
+#include "base/notify.h"
 #include "pkt/offload.h"
 
 #define VQ_SIZE_MAX 32768

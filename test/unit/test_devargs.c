@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "vdev/vdev.h"
-#include "vhost/devargs.h"
+#include "virtio/devargs.h"
 #include "vhost_user/backend.h"
 
 #define DEVICE "net_vhost7,iface=/tmp/s"
@@ -19,17 +19,17 @@
 static char err[256];
 
 static int
-parse(const char *text, struct vhost_devargs *a)
+parse(const char *text, struct virtio_devargs *a)
 {
-	vhost_devargs_init(a);
+	virtio_devargs_init(a);
 	err[0] = '\0';
-	return vhost_devargs_parse(text, a, err, sizeof(err));
+	return virtio_devargs_parse(text, a, err, sizeof(err));
 }
 
 static void
 test_defaults(void **state)
 {
-	struct vhost_devargs a;
+	struct virtio_devargs a;
 
 	assert_int_equal(parse(DEVICE, &a), 0);
 	assert_string_equal(a.name, "net_vhost7");
@@ -50,7 +50,7 @@ test_defaults(void **state)
 static void
 test_values(void **state)
 {
-	struct vhost_devargs a;
+	struct virtio_devargs a;
 
 	assert_int_equal(parse("eth_vhost0,iface=x,queues=128,client=1,tso=0,iommu-support=0,"
 			       "mode=0660,owner=0,group=root,format=modern-only,mtu=9000,"
@@ -83,7 +83,7 @@ test_protocol_features(void **state)
 		{DEVICE ",gpa-addresses=1", VHU_OPTION_GPA_ADDRESSES},
 		{DEVICE ",config=1,gpa-addresses=1,config=0", VHU_OPTION_GPA_ADDRESSES},
 	};
-	struct vhost_devargs a;
+	struct virtio_devargs a;
 	size_t i;
 
 	for (i = 0; i < RTE_DIM(cases); i++) {
@@ -118,7 +118,7 @@ test_refused(void **state)
 		{DEVICE ",dmas=txq0", "DMA"},
 		{DEVICE ",colour=red", "unknown key 'colour'"},
 	};
-	struct vhost_devargs a;
+	struct virtio_devargs a;
 	size_t i;
 
 	for (i = 0; i < RTE_DIM(cases); i++) {
@@ -131,13 +131,13 @@ test_refused(void **state)
 static void
 test_too_long(void **state)
 {
-	char text[2 * VHOST_DEVARGS_MAX];
-	struct vhost_devargs a;
+	char text[2 * VIRTIO_DEVARGS_MAX];
+	struct virtio_devargs a;
 
 	snprintf(text, sizeof(text), "net_vhost0,iface=/%0*d", (int)sizeof(a.path), 0);
 	assert_int_equal(parse(text, &a), -EINVAL);
 	assert_non_null(strstr(err, "107 bytes"));
-	snprintf(text, sizeof(text), "net_vhost0,iface=/%0*d", VHOST_DEVARGS_MAX, 0);
+	snprintf(text, sizeof(text), "net_vhost0,iface=/%0*d", VIRTIO_DEVARGS_MAX, 0);
 	assert_int_equal(parse(text, &a), -EINVAL);
 	assert_non_null(strstr(err, "too long"));
 	snprintf(text, sizeof(text), "net_vhost%0*d,iface=x", PORT_NAME_MAX, 0);

@@ -18,7 +18,7 @@
 #include <rte_lcore.h>
 #include <rte_per_lcore.h>
 
-#include "virtq/notify.h"
+#include "base/notify.h"
 
 #define FULL (UINT64_MAX - 1)
 

@@ -24,7 +24,7 @@
 #include "gm.h"
 #include "vdev/save.h"
 #include "vdev/vdev.h"
-#include "vhost/vhost.h"
+#include "virtio/port.h"
 #include "vhost_user/frontend.h"
 
 #define ADDRESSES 3
@@ -75,14 +75,14 @@ control_stop(void)
 static struct port *
 new_port(uint32_t i, const char *more)
 {
-	const struct vhost_env env = {.sw = &sw};
-	struct vhost_devargs a;
+	const struct virtio_env env = {.sw = &sw};
+	struct virtio_devargs a;
 	char text[200], err[200];
 
-	vhost_devargs_init(&a);
+	virtio_devargs_init(&a);
 	snprintf(text, sizeof(text), "net_vhost%u,iface=%s%s", i, path[i], more);
-	assert_int_equal(vhost_devargs_parse(text, &a, err, sizeof(err)), 0);
-	return vhost_port_new(&env, &a, err, sizeof(err));
+	assert_int_equal(virtio_devargs_parse(text, &a, err, sizeof(err)), 0);
+	return virtio_port_new(&env, &a, err, sizeof(err));
 }
 
 static struct rte_ether_addr
@@ -159,7 +159,7 @@ gone(uint32_t i)
 
 	do {
 		ev_run_once(sw.loop, 10);
-		vhost_port_info(port[i], &info);
+		virtio_port_info(port[i], &info);
 	} while (info.connected);
 }
 
@@ -227,7 +227,7 @@ save(void)
 	attach(&f, SOURCE);
 	start_and_stop(&f);
 	control_stop();
-	vhost_port_vdev(port[SOURCE])->q[1].vq->q.stats.frames = FRAMES;
+	virtio_port_vdev(port[SOURCE])->q[1].vq->q.stats.frames = FRAMES;
 	control_start();
 	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
 	assert_int_equal(state_fd(&f, VHU_STATE_SAVE, p[1]), VHU_STATE_NOFD);

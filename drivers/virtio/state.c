@@ -4,7 +4,7 @@
  * socket (percent-encoded), so that a switch started again with the same
  * sockets finds it.
  */
-#include "vhost/state.h"
+#include "virtio/state.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -16,7 +16,7 @@
 
 #include <bsd/string.h>
 
-#include "vhost/vhost.h"
+#include "virtio/port.h"
 
 static int
 usable_dir(const char *path)
@@ -27,7 +27,7 @@ usable_dir(const char *path)
 }
 
 int
-vhost_state_dir(const char *wanted, char *out, size_t outlen)
+virtio_state_dir(const char *wanted, char *out, size_t outlen)
 {
 	const char *run = getenv("XDG_RUNTIME_DIR");
 
@@ -64,7 +64,7 @@ absolute(const char *path, char out[PATH_MAX])
 }
 
 int
-vhost_state_path(const char *dir, const char *sock, char *out, size_t outlen)
+virtio_state_path(const char *dir, const char *sock, char *out, size_t outlen)
 {
 	char abs[PATH_MAX];
 	size_t n;

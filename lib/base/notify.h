@@ -9,8 +9,8 @@
  * a note of what it is writing to. Control looks at the notes now and then; it
  * frees a stuck worker by reading the eventfd empty and cuts off the peer.
  */
-#ifndef VIRTQ_NOTIFY_H
-#define VIRTQ_NOTIFY_H
+#ifndef BASE_NOTIFY_H
+#define BASE_NOTIFY_H
 
 #include <stdbool.h>
 #include <stdint.h>

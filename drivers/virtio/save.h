@@ -3,24 +3,24 @@
  * The switch's part of a guest's saved state (vdev/save.h): the addresses
  * learned behind its port, and the port's limits. Control thread.
  */
-#ifndef VHOST_SAVE_H
-#define VHOST_SAVE_H
+#ifndef VIRTIO_SAVE_H
+#define VIRTIO_SAVE_H
 
 #include "switch/port.h"
 #include "vdev/save.h"
 
-#define VHOST_SAVE_ADDRESSES 4096 /* most that move with a guest; the others are learned anew */
+#define VIRTIO_SAVE_ADDRESSES 4096 /* most that move with a guest; the others are learned anew */
 
-void vhost_save(const struct port *p, struct vdev_blob *b);
+void virtio_save(const struct port *p, struct vdev_blob *b);
 
 /**
  * Take over one record; types and entries that make no sense are skipped. A
  * frontend gains nothing by it: an address that is pinned stays, one that may
  * not send, or not with its tag, is not learned, a limit is tightened and never lifted.
  */
-void vhost_load(struct port *p, uint16_t type, const void *data, uint32_t len);
+void virtio_load(struct port *p, uint16_t type, const void *data, uint32_t len);
 
 /** The guest is gone: forget the addresses learned behind the port, and the limits it brought. */
-void vhost_leave(struct port *p);
+void virtio_leave(struct port *p);
 
 #endif

@@ -10,7 +10,7 @@
 #include <rte_common.h>
 #include <rte_lcore.h>
 
-#include "virtq/notify.h"
+#include "base/notify.h"
 
 #ifndef sigev_notify_thread_id
 #define sigev_notify_thread_id _sigev_un._tid /* glibc before 2.39 has the member, not the name */

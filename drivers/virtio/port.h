@@ -7,17 +7,17 @@
  * grace period the dataplane's. Control thread only, except the attention
  * callback, through which a worker has its port looked at.
  */
-#ifndef VHOST_VHOST_H
-#define VHOST_VHOST_H
+#ifndef VIRTIO_PORT_H
+#define VIRTIO_PORT_H
 
 #include <stddef.h>
 
-#include "vhost/devargs.h"
+#include "virtio/devargs.h"
 #include "switch/port.h"
 #include "vhost_user/backend.h"
 
 /** What all vhost ports of a switch share. Outlives them. */
-struct vhost_env {
+struct virtio_env {
 	struct sw *sw;
 	const char *state_dir; /* for ring journals; NULL: a restart does not carry on */
 };
@@ -26,36 +26,36 @@ struct vhost_env {
  * Make a port, add it to the switch and start serving its socket.
  * NULL with a sentence in @p err. sw_port_remove() ends it.
  */
-struct port *vhost_port_new(const struct vhost_env *env, const struct vhost_devargs *a, char *err,
-			    size_t errlen);
+struct port *virtio_port_new(const struct virtio_env *env, const struct virtio_devargs *a,
+			     char *err, size_t errlen);
 
-extern const struct port_ops vhost_port_ops;
+extern const struct port_ops virtio_port_ops;
 
-/* For display; @p p has vhost_port_ops. */
-const struct vhost_devargs *vhost_port_devargs(const struct port *p);
-const struct vdev *vhost_port_vdev(const struct port *p);
-void vhost_port_info(const struct port *p, struct vhu_info *out);
+/* For display; @p p has virtio_port_ops. */
+const struct virtio_devargs *virtio_port_devargs(const struct port *p);
+const struct vdev *virtio_port_vdev(const struct port *p);
+void virtio_port_info(const struct port *p, struct vhu_info *out);
 
 /** The same, to drive the states of the ports of a VM together (vdev_state_set()). */
-struct vdev *vhost_port_device(struct port *p);
+struct vdev *virtio_port_device(struct port *p);
 
 /** What was agreed on the socket, and what keeps traffic from flowing, if anything does. */
-void vhost_port_negotiation(const struct port *p, FILE *out);
+void virtio_port_negotiation(const struct port *p, FILE *out);
 
 /** Which data formats the port serves from now on; rings of another stop. */
-void vhost_port_set_format(struct port *p, enum vdev_policy policy);
+void virtio_port_set_format(struct port *p, enum vdev_policy policy);
 
 /**
  * A worker hung in a notification through @p fd: if that is a descriptor of @p p's
  * peer, cut the peer off. Whether it was.
  */
-bool vhost_port_blocked(struct port *p, int fd);
+bool virtio_port_blocked(struct port *p, int fd);
 
 /**
  * The directory journals are kept in: @p wanted, or, when it is NULL,
  * /run/vqswitch if it can be written, else $XDG_RUNTIME_DIR/vqswitch. Made when
  * missing, mode 0700. 0 or -errno.
  */
-int vhost_state_dir(const char *wanted, char *out, size_t outlen);
+int virtio_state_dir(const char *wanted, char *out, size_t outlen);
 
 #endif

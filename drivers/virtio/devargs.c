@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "vhost/devargs.h"
+#include "virtio/devargs.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -22,7 +22,7 @@
 #define HOST_TSO (BIT(VIRTIO_NET_F_HOST_TSO4) | BIT(VIRTIO_NET_F_HOST_TSO6))
 
 /** Where a key's value goes; 0 or -EINVAL. */
-typedef int (*key_fn)(struct vhost_devargs *a, const char *value);
+typedef int (*key_fn)(struct virtio_devargs *a, const char *value);
 
 static int
 parse_u32(const char *text, uint32_t max, uint32_t *out)
@@ -50,7 +50,7 @@ parse_bool(const char *text, bool *out)
 }
 
 int
-vhost_parse_mode(const char *text, mode_t *mode)
+virtio_parse_mode(const char *text, mode_t *mode)
 {
 	unsigned long v;
 	char *end;
@@ -63,7 +63,7 @@ vhost_parse_mode(const char *text, mode_t *mode)
 }
 
 int
-vhost_parse_owner(const char *text, uid_t *owner)
+virtio_parse_owner(const char *text, uid_t *owner)
 {
 	const struct passwd *pw = getpwnam(text);
 	uint32_t v;
@@ -79,7 +79,7 @@ vhost_parse_owner(const char *text, uid_t *owner)
 }
 
 int
-vhost_parse_group(const char *text, gid_t *group)
+virtio_parse_group(const char *text, gid_t *group)
 {
 	const struct group *gr = getgrnam(text);
 	uint32_t v;
@@ -95,7 +95,7 @@ vhost_parse_group(const char *text, gid_t *group)
 }
 
 static int
-key_iface(struct vhost_devargs *a, const char *value)
+key_iface(struct virtio_devargs *a, const char *value)
 {
 	if (*value == '\0' || strlcpy(a->path, value, sizeof(a->path)) >= sizeof(a->path))
 		return -EINVAL;
@@ -103,7 +103,7 @@ key_iface(struct vhost_devargs *a, const char *value)
 }
 
 static int
-key_queues(struct vhost_devargs *a, const char *value)
+key_queues(struct virtio_devargs *a, const char *value)
 {
 	if (parse_u32(value, VDEV_QUEUE_PAIRS_MAX, &a->queues) < 0 || a->queues == 0)
 		return -EINVAL;
@@ -111,13 +111,13 @@ key_queues(struct vhost_devargs *a, const char *value)
 }
 
 static int
-key_client(struct vhost_devargs *a, const char *value)
+key_client(struct virtio_devargs *a, const char *value)
 {
 	return parse_bool(value, &a->client);
 }
 
 static int
-offer(struct vhost_devargs *a, const char *value, uint64_t bits)
+offer(struct virtio_devargs *a, const char *value, uint64_t bits)
 {
 	bool on;
 
@@ -128,20 +128,20 @@ offer(struct vhost_devargs *a, const char *value, uint64_t bits)
 }
 
 static int
-key_tso(struct vhost_devargs *a, const char *value)
+key_tso(struct virtio_devargs *a, const char *value)
 {
 	return offer(a, value, HOST_TSO);
 }
 
 static int
-key_iommu(struct vhost_devargs *a, const char *value)
+key_iommu(struct virtio_devargs *a, const char *value)
 {
 	return offer(a, value, BIT(VIRTIO_F_ACCESS_PLATFORM));
 }
 
 /* Protocol features that some frontends misunderstand. */
 static int
-option(struct vhost_devargs *a, const char *value, uint32_t bit)
+option(struct virtio_devargs *a, const char *value, uint32_t bit)
 {
 	bool on;
 
@@ -152,32 +152,32 @@ option(struct vhost_devargs *a, const char *value, uint32_t bit)
 }
 
 static int
-key_config(struct vhost_devargs *a, const char *value)
+key_config(struct virtio_devargs *a, const char *value)
 {
 	return option(a, value, VHU_OPTION_CONFIG);
 }
 
 static int
-key_device_state(struct vhost_devargs *a, const char *value)
+key_device_state(struct virtio_devargs *a, const char *value)
 {
 	return option(a, value, VHU_OPTION_DEVICE_STATE);
 }
 
 static int
-key_base_inflight(struct vhost_devargs *a, const char *value)
+key_base_inflight(struct virtio_devargs *a, const char *value)
 {
 	return option(a, value, VHU_OPTION_BASE_INFLIGHT);
 }
 
 static int
-key_gpa_addresses(struct vhost_devargs *a, const char *value)
+key_gpa_addresses(struct virtio_devargs *a, const char *value)
 {
 	return option(a, value, VHU_OPTION_GPA_ADDRESSES);
 }
 
 /* How the PMD hands frames to mbufs; there are none here, so both values are right. */
 static int
-key_mbuf_only(struct vhost_devargs *a, const char *value)
+key_mbuf_only(struct virtio_devargs *a, const char *value)
 {
 	bool on;
 
@@ -186,7 +186,7 @@ key_mbuf_only(struct vhost_devargs *a, const char *value)
 
 /* What is not there may be switched off, not on. */
 static int
-key_absent(struct vhost_devargs *a, const char *value)
+key_absent(struct virtio_devargs *a, const char *value)
 {
 	bool on;
 
@@ -194,37 +194,37 @@ key_absent(struct vhost_devargs *a, const char *value)
 }
 
 static int
-key_refused(struct vhost_devargs *a, const char *value)
+key_refused(struct virtio_devargs *a, const char *value)
 {
 	return -EINVAL;
 }
 
 static int
-key_mode(struct vhost_devargs *a, const char *value)
+key_mode(struct virtio_devargs *a, const char *value)
 {
-	return vhost_parse_mode(value, &a->mode);
+	return virtio_parse_mode(value, &a->mode);
 }
 
 static int
-key_owner(struct vhost_devargs *a, const char *value)
+key_owner(struct virtio_devargs *a, const char *value)
 {
-	return vhost_parse_owner(value, &a->owner);
+	return virtio_parse_owner(value, &a->owner);
 }
 
 static int
-key_group(struct vhost_devargs *a, const char *value)
+key_group(struct virtio_devargs *a, const char *value)
 {
-	return vhost_parse_group(value, &a->group);
+	return virtio_parse_group(value, &a->group);
 }
 
 static int
-key_format(struct vhost_devargs *a, const char *value)
+key_format(struct virtio_devargs *a, const char *value)
 {
 	return vdev_policy_parse(value, &a->policy) ? 0 : -EINVAL;
 }
 
 static int
-key_vm(struct vhost_devargs *a, const char *value)
+key_vm(struct virtio_devargs *a, const char *value)
 {
 	if (*value == '\0' || strlcpy(a->vm, value, sizeof(a->vm)) >= sizeof(a->vm))
 		return -EINVAL;
@@ -232,7 +232,7 @@ key_vm(struct vhost_devargs *a, const char *value)
 }
 
 static int
-key_mtu(struct vhost_devargs *a, const char *value)
+key_mtu(struct virtio_devargs *a, const char *value)
 {
 	uint32_t v;
 
@@ -243,7 +243,7 @@ key_mtu(struct vhost_devargs *a, const char *value)
 }
 
 static int
-key_mac(struct vhost_devargs *a, const char *value)
+key_mac(struct virtio_devargs *a, const char *value)
 {
 	if (rte_ether_unformat_addr(value, &a->mac) != 0 ||
 	    !rte_is_valid_assigned_ether_addr(&a->mac))
@@ -296,7 +296,7 @@ fail(char *err, size_t errlen, const char *fmt, ...)
 }
 
 static int
-apply_key(struct vhost_devargs *a, const char *name, const char *value, char *err, size_t errlen)
+apply_key(struct virtio_devargs *a, const char *name, const char *value, char *err, size_t errlen)
 {
 	for (size_t i = 0; i < RTE_DIM(keys); i++) {
 		if (strcmp(keys[i].name, name) != 0)
@@ -310,26 +310,26 @@ apply_key(struct vhost_devargs *a, const char *name, const char *value, char *er
 }
 
 bool
-vhost_devargs_ours(const char *devargs)
+virtio_devargs_ours(const char *devargs)
 {
 	return strncmp(devargs, "net_vhost", 9) == 0 || strncmp(devargs, "eth_vhost", 9) == 0;
 }
 
 void
-vhost_devargs_init(struct vhost_devargs *a)
+virtio_devargs_init(struct virtio_devargs *a)
 {
-	*a = (struct vhost_devargs){.queues = 1, .owner = (uid_t)-1, .group = (gid_t)-1};
+	*a = (struct virtio_devargs){.queues = 1, .owner = (uid_t)-1, .group = (gid_t)-1};
 }
 
 int
-vhost_devargs_parse(const char *devargs, struct vhost_devargs *a, char *err, size_t errlen)
+virtio_devargs_parse(const char *devargs, struct virtio_devargs *a, char *err, size_t errlen)
 {
 	size_t len = strcspn(devargs, ",");
 	const char *text = devargs[len] == ',' ? devargs + len + 1 : "";
 	struct rte_kvargs *kv;
 	int ret = 0;
 
-	if (!vhost_devargs_ours(devargs) || len >= sizeof(a->name))
+	if (!virtio_devargs_ours(devargs) || len >= sizeof(a->name))
 		return fail(err, errlen, "'%s' is not a device name like net_vhost0", devargs);
 	memcpy(a->name, devargs, len);
 	a->name[len] = '\0';

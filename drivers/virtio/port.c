@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "vhost/vhost.h"
+#include "virtio/port.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -11,27 +11,27 @@
 #include <rte_arp.h>
 
 #include "base/log.h"
-#include "vhost/save.h"
-#include "vhost/state.h"
+#include "virtio/save.h"
+#include "virtio/state.h"
 #include "vdev/netcfg.h"
 #include "vdev/vdev.h"
 
-struct vhost_port {
+struct virtio_port {
 	struct port port; /* first member */
-	struct vhost_devargs args;
+	struct virtio_devargs args;
 	struct vdev *dev;
 	struct vhu_backend *backend;
 	bool was_up; /* what was logged */
 	bool was_connected;
 };
 
-static struct vhost_port *
-to_vhost(const struct port *p)
+static struct virtio_port *
+to_virtio(const struct port *p)
 {
-	return (struct vhost_port *)(uintptr_t)p;
+	return (struct virtio_port *)(uintptr_t)p;
 }
 
-static struct vhost_port *
+static struct virtio_port *
 dev_port(const struct vdev *d)
 {
 	return d->cfg.ctx;
@@ -62,17 +62,17 @@ dev_wake(struct vdev *d)
  * it go everywhere rather than nowhere. What it was allowed there goes with it, too.
  */
 static void
-note_connection(struct vhost_port *v, bool connected)
+note_connection(struct virtio_port *v, bool connected)
 {
 	if (v->was_connected && !connected)
-		vhost_leave(&v->port);
+		virtio_leave(&v->port);
 	v->was_connected = connected;
 }
 
 static void
 dev_changed(struct vdev *d)
 {
-	struct vhost_port *v = dev_port(d);
+	struct virtio_port *v = dev_port(d);
 	bool up = vdev_link_up(d);
 
 	note_connection(v, d->transport != NULL);
@@ -86,7 +86,7 @@ dev_changed(struct vdev *d)
 static void
 dev_rarp(struct vdev *d, const uint8_t mac[6])
 {
-	struct vhost_port *v = dev_port(d);
+	struct virtio_port *v = dev_port(d);
 	struct rte_ether_addr addr;
 	struct rte_mbuf *m;
 
@@ -99,19 +99,19 @@ dev_rarp(struct vdev *d, const uint8_t mac[6])
 static void
 dev_save(struct vdev *d, struct vdev_blob *b)
 {
-	vhost_save(&dev_port(d)->port, b);
+	virtio_save(&dev_port(d)->port, b);
 }
 
 static void
 dev_load(struct vdev *d, uint16_t type, const void *data, uint32_t len)
 {
-	struct vhost_port *v = dev_port(d);
+	struct virtio_port *v = dev_port(d);
 
 	v->was_connected = true; /* it may leave before a ring of it runs */
-	vhost_load(&v->port, type, data, len);
+	virtio_load(&v->port, type, data, len);
 }
 
-static const struct vdev_ops vhost_dev_ops = {
+static const struct vdev_ops virtio_dev_ops = {
 	.publish = dev_publish,
 	.grace = dev_grace,
 	.wake = dev_wake,
@@ -131,9 +131,9 @@ add_queue(struct port *p, struct vq *vq, uint16_t pair)
 }
 
 static void
-vhost_queues(struct port *p, struct port_queues *out)
+virtio_queues(struct port *p, struct port_queues *out)
 {
-	struct vhost_port *v = to_vhost(p);
+	struct virtio_port *v = to_virtio(p);
 
 	out->nrx = 0;
 	out->ntx = 0;
@@ -155,10 +155,10 @@ vhost_queues(struct port *p, struct port_queues *out)
 }
 
 static const struct pktq *
-vhost_queue(const struct port *p, bool tx, uint16_t index)
+virtio_queue(const struct port *p, bool tx, uint16_t index)
 {
 	static const struct pktq unused;
-	const struct vhost_port *v = to_vhost(p);
+	const struct virtio_port *v = to_virtio(p);
 	const struct vq *vq;
 
 	if (index >= v->args.queues)
@@ -168,13 +168,13 @@ vhost_queue(const struct port *p, bool tx, uint16_t index)
 }
 
 static bool
-vhost_link_up(const struct port *p)
+virtio_link_up(const struct port *p)
 {
-	return vdev_link_up(to_vhost(p)->dev);
+	return vdev_link_up(to_virtio(p)->dev);
 }
 
 static const char *
-why_no_peer(const struct vhost_port *v, const struct vhu_info *info, char *buf, size_t len)
+why_no_peer(const struct virtio_port *v, const struct vhu_info *info, char *buf, size_t len)
 {
 	snprintf(buf, len, "%s %s%s%s",
 		 v->args.client ? "nobody answers at" : "no frontend is connected to", v->args.path,
@@ -184,9 +184,9 @@ why_no_peer(const struct vhost_port *v, const struct vhu_info *info, char *buf, 
 }
 
 static const char *
-vhost_why(const struct port *p, char *buf, size_t len)
+virtio_why(const struct port *p, char *buf, size_t len)
 {
-	const struct vhost_port *v = to_vhost(p);
+	const struct virtio_port *v = to_virtio(p);
 	struct vhu_info info;
 
 	if (vdev_link_up(v->dev))
@@ -198,9 +198,9 @@ vhost_why(const struct port *p, char *buf, size_t len)
 }
 
 static void
-vhost_show(const struct port *p, FILE *out)
+virtio_show(const struct port *p, FILE *out)
 {
-	const struct vhost_port *v = to_vhost(p);
+	const struct virtio_port *v = to_virtio(p);
 	struct vhu_info info;
 
 	vhu_backend_info(v->backend, &info);
@@ -217,9 +217,9 @@ vhost_show(const struct port *p, FILE *out)
 }
 
 static int
-vhost_set_mtu(struct port *p, uint16_t mtu)
+virtio_set_mtu(struct port *p, uint16_t mtu)
 {
-	struct vhost_port *v = to_vhost(p);
+	struct virtio_port *v = to_virtio(p);
 
 	if (mtu < RTE_ETHER_MIN_MTU)
 		return -EINVAL;
@@ -230,9 +230,9 @@ vhost_set_mtu(struct port *p, uint16_t mtu)
 
 /* A guest that is still there may go on with a successor, who needs the state of its rings. */
 static void
-vhost_close(struct port *p)
+virtio_close(struct port *p)
 {
-	struct vhost_port *v = to_vhost(p);
+	struct virtio_port *v = to_virtio(p);
 	struct vhu_info info = {0};
 
 	if (v->backend != NULL) {
@@ -243,21 +243,21 @@ vhost_close(struct port *p)
 	free(v);
 }
 
-const struct port_ops vhost_port_ops = {
+const struct port_ops virtio_port_ops = {
 	.kind = "vhost",
-	.queues = vhost_queues,
-	.queue = vhost_queue,
-	.link_up = vhost_link_up,
-	.why = vhost_why,
-	.show = vhost_show,
-	.close = vhost_close,
-	.set_mtu = vhost_set_mtu,
+	.queues = virtio_queues,
+	.queue = virtio_queue,
+	.link_up = virtio_link_up,
+	.why = virtio_why,
+	.show = virtio_show,
+	.close = virtio_close,
+	.set_mtu = virtio_set_mtu,
 };
 
 /* --- construction --- */
 
 static struct vdev *
-new_device(struct vhost_port *v, const struct vhost_env *env)
+new_device(struct virtio_port *v, const struct virtio_env *env)
 {
 	struct vdev_config cfg = {
 		.name = v->port.name,
@@ -267,7 +267,7 @@ new_device(struct vhost_port *v, const struct vhost_env *env)
 		.mp = env->sw->mp,
 		.loop = env->sw->loop,
 		.mtu = v->args.mtu,
-		.ops = &vhost_dev_ops,
+		.ops = &virtio_dev_ops,
 		.ctx = v,
 	};
 	char path[PATH_MAX];
@@ -278,7 +278,7 @@ new_device(struct vhost_port *v, const struct vhost_env *env)
 	if (v->args.mtu == 0)
 		cfg.features &= ~VDEV_F(NET_MTU);
 	if (env->state_dir != NULL) {
-		ret = vhost_state_path(env->state_dir, v->args.path, path, sizeof(path));
+		ret = virtio_state_path(env->state_dir, v->args.path, path, sizeof(path));
 		if (ret == 0)
 			cfg.state_path = path;
 		else
@@ -289,7 +289,7 @@ new_device(struct vhost_port *v, const struct vhost_env *env)
 
 /* The PMD's default, "VHOST" and the port number, as in 56:48:4F:53:54:00, beyond 255 ports too. */
 static void
-set_mac(struct vhost_port *v)
+set_mac(struct virtio_port *v)
 {
 	static const uint8_t base[] = {'V', 'H', 'O', 'S', 'T'};
 
@@ -303,7 +303,7 @@ set_mac(struct vhost_port *v)
 }
 
 static struct vhu_backend *
-new_backend(struct vhost_port *v, char *err, size_t errlen)
+new_backend(struct virtio_port *v, char *err, size_t errlen)
 {
 	struct vhu_config cfg = {
 		.path = v->args.path,
@@ -319,15 +319,15 @@ new_backend(struct vhost_port *v, char *err, size_t errlen)
 	return vhu_backend_new(&cfg, err, errlen);
 }
 
-static struct vhost_port *
-alloc_port(const struct vhost_env *env, const struct vhost_devargs *a)
+static struct virtio_port *
+alloc_port(const struct virtio_env *env, const struct virtio_devargs *a)
 {
-	struct vhost_port *v = calloc(1, sizeof(*v));
+	struct virtio_port *v = calloc(1, sizeof(*v));
 
 	if (v == NULL)
 		return NULL;
 	v->args = *a;
-	v->port.ops = &vhost_port_ops;
+	v->port.ops = &virtio_port_ops;
 	v->port.sw = env->sw;
 	v->port.mtu = a->mtu != 0 ? a->mtu : RTE_ETHER_MTU;
 	v->port.started = true;
@@ -341,9 +341,10 @@ alloc_port(const struct vhost_env *env, const struct vhost_devargs *a)
 }
 
 struct port *
-vhost_port_new(const struct vhost_env *env, const struct vhost_devargs *a, char *err, size_t errlen)
+virtio_port_new(const struct virtio_env *env, const struct virtio_devargs *a, char *err,
+		size_t errlen)
 {
-	struct vhost_port *v = alloc_port(env, a);
+	struct virtio_port *v = alloc_port(env, a);
 	int ret;
 
 	if (v == NULL) {
@@ -354,7 +355,7 @@ vhost_port_new(const struct vhost_env *env, const struct vhost_devargs *a, char 
 	if (ret < 0) {
 		snprintf(err, errlen, "%s: %s", a->name,
 			 ret == -EEXIST ? "a port of this name exists" : strerror(-ret));
-		vhost_close(&v->port);
+		virtio_close(&v->port);
 		return NULL;
 	}
 	set_mac(v);
@@ -366,28 +367,28 @@ vhost_port_new(const struct vhost_env *env, const struct vhost_devargs *a, char 
 	return &v->port;
 }
 
-const struct vhost_devargs *
-vhost_port_devargs(const struct port *p)
+const struct virtio_devargs *
+virtio_port_devargs(const struct port *p)
 {
-	return &to_vhost(p)->args;
+	return &to_virtio(p)->args;
 }
 
 const struct vdev *
-vhost_port_vdev(const struct port *p)
+virtio_port_vdev(const struct port *p)
 {
-	return to_vhost(p)->dev;
+	return to_virtio(p)->dev;
 }
 
 struct vdev *
-vhost_port_device(struct port *p)
+virtio_port_device(struct port *p)
 {
-	return to_vhost(p)->dev;
+	return to_virtio(p)->dev;
 }
 
 bool
-vhost_port_blocked(struct port *p, int fd)
+virtio_port_blocked(struct port *p, int fd)
 {
-	struct vhost_port *v = to_vhost(p);
+	struct virtio_port *v = to_virtio(p);
 
 	for (uint32_t i = 0; i < v->dev->nqueues; i++) {
 		if (v->dev->q[i].call_fd == fd) {
@@ -399,15 +400,15 @@ vhost_port_blocked(struct port *p, int fd)
 }
 
 void
-vhost_port_info(const struct port *p, struct vhu_info *out)
+virtio_port_info(const struct port *p, struct vhu_info *out)
 {
-	vhu_backend_info(to_vhost(p)->backend, out);
+	vhu_backend_info(to_virtio(p)->backend, out);
 }
 
 void
-vhost_port_negotiation(const struct port *p, FILE *out)
+virtio_port_negotiation(const struct port *p, FILE *out)
 {
-	const struct vhost_port *v = to_vhost(p);
+	const struct virtio_port *v = to_virtio(p);
 	char buf[256];
 	const char *why = sw_why(p->sw, p, buf, sizeof(buf));
 
@@ -418,9 +419,9 @@ vhost_port_negotiation(const struct port *p, FILE *out)
 }
 
 void
-vhost_port_set_format(struct port *p, enum vdev_policy policy)
+virtio_port_set_format(struct port *p, enum vdev_policy policy)
 {
-	struct vdev *d = to_vhost(p)->dev;
+	struct vdev *d = to_virtio(p)->dev;
 
 	vdev_set_policy(d, policy);
 	vdev_sync(d);

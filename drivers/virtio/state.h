@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef VHOST_STATE_H
-#define VHOST_STATE_H
+#ifndef VIRTIO_STATE_H
+#define VIRTIO_STATE_H
 
 #include <stddef.h>
 
 /** Journal file in @p dir for the socket @p sock (which need not exist). 0 or -errno. */
-int vhost_state_path(const char *dir, const char *sock, char *out, size_t outlen);
+int virtio_state_path(const char *dir, const char *sock, char *out, size_t outlen);
 
 #endif

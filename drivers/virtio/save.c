@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "vhost/save.h"
+#include "virtio/save.h"
 
 #include <string.h>
 
@@ -33,7 +33,7 @@ static_assert(sizeof(struct address_data) == 8, "wire format");
 struct collection {
 	const struct port *port;
 	uint32_t n;
-	struct address_data data[VHOST_SAVE_ADDRESSES];
+	struct address_data data[VIRTIO_SAVE_ADDRESSES];
 };
 
 /*
@@ -73,7 +73,7 @@ save_limits(const struct port *p, struct vdev_blob *b)
 }
 
 void
-vhost_save(const struct port *p, struct vdev_blob *b)
+virtio_save(const struct port *p, struct vdev_blob *b)
 {
 	struct fdb *fdb = p->sw->fdb;
 	struct collection c = {.port = p};
@@ -147,7 +147,7 @@ static void
 load_addresses(const struct port *p, const void *data, uint32_t len)
 {
 	uint32_t n = RTE_MIN(len / (uint32_t)sizeof(struct address_data),
-			     (uint32_t)VHOST_SAVE_ADDRESSES);
+			     (uint32_t)VIRTIO_SAVE_ADDRESSES);
 	struct address_data x;
 	struct limits l;
 	uint16_t fid;
@@ -161,7 +161,7 @@ load_addresses(const struct port *p, const void *data, uint32_t len)
 }
 
 void
-vhost_load(struct port *p, uint16_t type, const void *data, uint32_t len)
+virtio_load(struct port *p, uint16_t type, const void *data, uint32_t len)
 {
 	if (type == TYPE_LIMITS)
 		load_limits(p, data, len);
@@ -170,7 +170,7 @@ vhost_load(struct port *p, uint16_t type, const void *data, uint32_t len)
 }
 
 void
-vhost_leave(struct port *p)
+virtio_leave(struct port *p)
 {
 	fdb_flush_port(p->sw->fdb, p->id, false);
 	fdb_set_guest_limit(p->sw->fdb, p->id, 0);

@@ -8,8 +8,8 @@
  * A key is in the table of devargs.c or it is an error; keys of the PMD that
  * mean nothing here are accepted when their value asks for nothing.
  */
-#ifndef VHOST_DEVARGS_H
-#define VHOST_DEVARGS_H
+#ifndef VIRTIO_DEVARGS_H
+#define VIRTIO_DEVARGS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,12 +22,12 @@
 #include "switch/port.h"
 #include "vdev/format.h"
 
-#define VHOST_DEVARGS_MAX 1024
-#define VHOST_VM_MAX 64
+#define VIRTIO_DEVARGS_MAX 1024
+#define VIRTIO_VM_MAX 64
 
-struct vhost_devargs {
-	char name[PORT_NAME_MAX];     /* "net_vhost0" */
-	char text[VHOST_DEVARGS_MAX]; /* what follows the name, as given */
+struct virtio_devargs {
+	char name[PORT_NAME_MAX];      /* "net_vhost0" */
+	char text[VIRTIO_DEVARGS_MAX]; /* what follows the name, as given */
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	uint32_t queues; /* pairs */
 	bool client;
@@ -37,27 +37,27 @@ struct vhost_devargs {
 	uid_t owner;      /* -1: unchanged */
 	gid_t group;
 	enum vdev_policy policy;
-	char vm[VHOST_VM_MAX]; /* name of the VM, for commands to all its ports; "": none */
-	uint16_t mtu;          /* 0: none announced */
+	char vm[VIRTIO_VM_MAX]; /* name of the VM, for commands to all its ports; "": none */
+	uint16_t mtu;           /* 0: none announced */
 	bool mac_set;
 	struct rte_ether_addr mac;
 };
 
 /** Whether a --vdev argument names one of our devices (net_vhost*, eth_vhost*). */
-bool vhost_devargs_ours(const char *devargs);
+bool virtio_devargs_ours(const char *devargs);
 
 /**
  * Parse "NAME,key=value,...". @p a holds the defaults on entry.
  * 0, or -EINVAL with a sentence in @p err.
  */
-int vhost_devargs_parse(const char *devargs, struct vhost_devargs *a, char *err, size_t errlen);
+int virtio_devargs_parse(const char *devargs, struct virtio_devargs *a, char *err, size_t errlen);
 
 /** The defaults: one queue pair, server, everything offered. */
-void vhost_devargs_init(struct vhost_devargs *a);
+void virtio_devargs_init(struct virtio_devargs *a);
 
 /* Option values shared with the command line. 0 or -EINVAL. */
-int vhost_parse_mode(const char *text, mode_t *mode);
-int vhost_parse_owner(const char *text, uid_t *owner); /* name or number */
-int vhost_parse_group(const char *text, gid_t *group);
+int virtio_parse_mode(const char *text, mode_t *mode);
+int virtio_parse_owner(const char *text, uid_t *owner); /* name or number */
+int virtio_parse_group(const char *text, gid_t *group);
 
 #endif
