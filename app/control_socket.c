@@ -15,7 +15,7 @@
 
 #include "app.h"
 #include "listen.h"
-#include "wait.h"
+#include "cli/wait.h"
 
 #define LINE_LEN_MAX 4096 /* a longer command ends the connection */
 #define CLIENTS_MAX 32

@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "app.h"
-#include "show.h"
 #include "base/notify.h"
+#include "show/show.h"
 
 #define UPKEEP_BUSY_MS 10   /* some worker is awake: learned addresses wait */
 #define UPKEEP_IDLE_MS 1000 /* all sleep: ageing only */

@@ -10,7 +10,7 @@
 
 #include "app.h"
 #include "ethdev/ethdev.h"
-#include "facts.h"
+#include "show/facts.h"
 
 /* --- vhost --- */
 

@@ -13,7 +13,7 @@
 
 #include "app.h"
 #include "listen.h"
-#include "metrics.h"
+#include "show/metrics.h"
 
 #define REQUEST_MAX 4096 /* a longer request is refused */
 #define CLIENTS_MAX 16

@@ -11,7 +11,7 @@
 #include <rte_version.h>
 
 #include "app.h"
-#include "report.h"
+#include "show/json.h"
 
 #define PORTS_PER_ANSWER RTE_TEL_MAX_ARRAY_ENTRIES
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "cli_syntax.h"
+#include "syntax.h"
 
 #include <stdlib.h>
 #include <string.h>

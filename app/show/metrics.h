@@ -3,8 +3,8 @@
  * All counters as OpenMetrics text, for Prometheus and what understands it.
  * Series are never reset by "clear": a scraper wants what only grows.
  */
-#ifndef APP_METRICS_H
-#define APP_METRICS_H
+#ifndef APP_SHOW_METRICS_H
+#define APP_SHOW_METRICS_H
 
 #include <stdio.h>
 

@@ -16,7 +16,7 @@
 #include "app.h"
 #include "base/ev.h"
 #include "base/log.h"
-#include "cli_syntax.h"
+#include "syntax.h"
 #include "wait.h"
 
 #define CLI_LINE_MAX 8192 /* librte_cmdline takes an argument of 4095 */
@@ -468,7 +468,7 @@ cli_print_reference(FILE *out)
 {
 	fputs("# Commands\n\n"
 	      "At the prompt, in a command file (`--cmdline-file`, `load`) and through `vqsctl`.\n"
-	      "Printed by `vqswitch -- --print-commands` from the tables in `app/cli_*.c`.\n",
+	      "Printed by `vqswitch -- --print-commands` from the tables in `app/*/cmd_*.c`.\n",
 	      out);
 	for (size_t s = 0; s < RTE_DIM(sections); s++) {
 		const struct cli_section *sec = sections[s];

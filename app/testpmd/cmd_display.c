@@ -5,8 +5,8 @@
 
 #include "app.h"
 #include "ethdev/ethdev.h"
-#include "facts.h"
-#include "running.h"
+#include "show/facts.h"
+#include "show/running_config.h"
 
 /* --- ports --- */
 

@@ -4,8 +4,8 @@
  * prints and telemetry answers. Control thread. Every function returns a new
  * reference; NULL when out of memory.
  */
-#ifndef APP_REPORT_H
-#define APP_REPORT_H
+#ifndef APP_SHOW_JSON_H
+#define APP_SHOW_JSON_H
 
 #include <stdint.h>
 

@@ -10,7 +10,7 @@
 #include <rte_cycles.h>
 
 #include "app.h"
-#include "counters.h"
+#include "show/counters.h"
 
 /** One direction of one queue or port. */
 struct fwd_count {

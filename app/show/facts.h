@@ -4,8 +4,8 @@
  * that knows the kinds apart when ports are displayed. For a vhost port these
  * are the values DPDK's net_vhost PMD reports. Control thread.
  */
-#ifndef APP_FACTS_H
-#define APP_FACTS_H
+#ifndef APP_SHOW_FACTS_H
+#define APP_SHOW_FACTS_H
 
 #include <stdbool.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Sums over the drop reasons of a queue or port, by what an ethdev would call them. */
-#ifndef APP_COUNTERS_H
-#define APP_COUNTERS_H
+#ifndef APP_SHOW_COUNTERS_H
+#define APP_SHOW_COUNTERS_H
 
 #include <stdint.h>
 

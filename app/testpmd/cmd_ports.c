@@ -6,8 +6,8 @@
 #include "app.h"
 #include "base/log.h"
 #include "ethdev/ethdev.h"
-#include "facts.h"
-#include "running.h"
+#include "show/facts.h"
+#include "show/running_config.h"
 
 /* --- start and stop --- */
 

@@ -7,15 +7,15 @@
  *     show port (info|stats|summary|xstats) (port_id|all)
  *
  * A bare word stands for itself, (a|b) for one of several words, and (name) for
- * an argument whose kind is looked up in the table of cli_syntax.c: a number,
+ * an argument whose kind is looked up in the table of syntax.c: a number,
  * a port, an address ... librte_cmdline does the rest: parsing, completion,
  * history, the help shown on TAB.
  *
  * Handlers run on the control thread, write to c->out, and return at once; what
  * takes time goes on in a struct wait.
  */
-#ifndef APP_CLI_H
-#define APP_CLI_H
+#ifndef APP_CLI_CLI_H
+#define APP_CLI_CLI_H
 
 #include <stdbool.h>
 #include <stddef.h>

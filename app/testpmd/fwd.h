@@ -4,8 +4,8 @@
  * number of cores, streams from a queue of one port to a queue of its peer,
  * and statistics from "start" to "stop". Control thread only.
  */
-#ifndef APP_FWD_H
-#define APP_FWD_H
+#ifndef APP_TESTPMD_FWD_H
+#define APP_TESTPMD_FWD_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "app.h"
-#include "running.h"
+#include "show/running_config.h"
 #include "wait.h"
 
 static void

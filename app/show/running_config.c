@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "running.h"
+#include "running_config.h"
 
 #include "app.h"
 

@@ -5,7 +5,7 @@
 #include <bsd/string.h>
 
 #include "app.h"
-#include "running.h"
+#include "show/running_config.h"
 #include "wait.h"
 
 static void

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "report.h"
+#include "json.h"
 
 #include <stdatomic.h>
 #include <stdio.h>

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "app.h"
-#include "facts.h"
-#include "running.h"
+#include "show/facts.h"
+#include "show/running_config.h"
 
 static const struct layer {
 	const char *word, *shown;

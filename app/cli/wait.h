@@ -7,8 +7,8 @@
  *
  * Control thread. Zero-initialised is valid: not waiting.
  */
-#ifndef APP_WAIT_H
-#define APP_WAIT_H
+#ifndef APP_CLI_WAIT_H
+#define APP_CLI_WAIT_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "app.h"
-#include "report.h"
+#include "show/json.h"
 
 /* Prints and releases @p value. */
 static void

@@ -5,7 +5,7 @@
 #include <rte_lcore.h>
 
 #include "app.h"
-#include "running.h"
+#include "show/running_config.h"
 
 /* --- forwarding database --- */
 

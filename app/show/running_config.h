@@ -3,13 +3,13 @@
  * "show config": the commands that bring another switch to where this one is.
  * Loaded where they came from they change nothing.
  *
- * Each file of commands prints its own settings; running.c has them in the
+ * Each file of commands prints its own settings; running_config.c has them in the
  * order in which they can be loaded. What cannot change while the program runs
  * - lcores, memory, directories and sockets of its own - is not among them.
  * Control thread.
  */
-#ifndef APP_RUNNING_H
-#define APP_RUNNING_H
+#ifndef APP_SHOW_RUNNING_CONFIG_H
+#define APP_SHOW_RUNNING_CONFIG_H
 
 #include <stdio.h>
 
@@ -25,21 +25,21 @@ void running_print(const struct app *app, FILE *out);
 void running_each_port(const struct app *app, FILE *out,
 		       void (*fn)(const struct app *app, const struct port *p, FILE *out));
 
-/* cli_ports.c: the ports and their devices; before everything that names one */
+/* testpmd/cmd_ports.c: the ports and their devices; before everything that names one */
 void ports_running(const struct app *app, FILE *out);
-/* cli_config.c */
+/* testpmd/cmd_config.c */
 void config_running(const struct app *app, FILE *out);
-/* cli_offload.c */
+/* testpmd/cmd_offload.c */
 void offload_running(const struct app *app, FILE *out);
-/* cli_switch.c */
+/* cli/cmd_switch.c */
 void switch_running(const struct app *app, FILE *out);
-/* cli_limit.c */
+/* cli/cmd_limit.c */
 void limits_running(const struct app *app, FILE *out);
-/* cli_vlan.c: behind domains, before addresses */
+/* cli/cmd_vlan.c: behind domains, before addresses */
 void vlans_running(const struct app *app, FILE *out);
-/* cli_mirror.c */
+/* cli/cmd_mirror.c */
 void mirrors_running(const struct app *app, FILE *out);
-/* cli_control.c: whether it forwards; after everything else */
+/* cli/cmd_control.c: whether it forwards; after everything else */
 void control_running(const struct app *app, FILE *out);
 
 #endif

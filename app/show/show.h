@@ -3,8 +3,8 @@
  * What "show" prints about ports, in dpdk-testpmd's format to the byte: scripts
  * parse it. Control thread.
  */
-#ifndef APP_SHOW_H
-#define APP_SHOW_H
+#ifndef APP_SHOW_SHOW_H
+#define APP_SHOW_SHOW_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -6,7 +6,7 @@
 
 #include "app.h"
 #include "base/log.h"
-#include "running.h"
+#include "show/running_config.h"
 
 #define BURST_MAX 512
 #define LIST_MAX DP_PORTS_MAX

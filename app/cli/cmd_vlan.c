@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "app.h"
-#include "running.h"
+#include "show/running_config.h"
 
 static void
 set(struct cmd *c, struct port *p, const struct vlan_config *v)
