@@ -70,8 +70,7 @@ out_pop(struct vhu_conn *c)
 {
 	struct vhu_out *o = &c->out[c->out_head];
 
-	if (o->fd >= 0)
-		close(o->fd);
+	vhu_fds_close(&o->fds);
 	c->out_head = (c->out_head + 1) % CONN_OUT_MAX;
 	c->out_n--;
 	c->out_sent = 0;
@@ -93,9 +92,10 @@ vhu_conn_close(struct vhu_conn *c)
 }
 
 static void
-conn_fail(struct vhu_conn *c, const char *why)
+conn_fail(struct vhu_conn *c, int error, const char *why)
 {
 	vhu_conn_close(c);
+	c->error = error;
 	c->ops->closed(c, why);
 }
 
@@ -160,9 +160,12 @@ in_read(struct vhu_conn *c)
 	};
 	ssize_t n = recvmsg(c->src.fd, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	const char *why = NULL;
+	int error = -EPROTO;
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
+	if (n <= 0)
+		error = -ECONNRESET;
 	if (n <= 0)
 		why = n == 0 ? "the peer closed the connection" : "the connection broke";
 	else if (!collect_fds(c, &mh))
@@ -174,7 +177,7 @@ in_read(struct vhu_conn *c)
 	}
 	if (why == NULL)
 		return 1;
-	conn_fail(c, why);
+	conn_fail(c, error, why);
 	return -1;
 }
 
@@ -189,7 +192,7 @@ in_deliver(struct vhu_conn *c)
 	why = c->ops->message(c, &c->in, &c->in_fds);
 	vhu_fds_close(&c->in_fds);
 	if (vhu_conn_is_open(c) && why != NULL)
-		conn_fail(c, why);
+		conn_fail(c, -EPROTO, why);
 	return vhu_conn_is_open(c);
 }
 
@@ -224,7 +227,7 @@ in_expired(struct ev_timer *t)
 	struct vhu_conn *c = container_of(t, struct vhu_conn, in_deadline);
 
 	if (!conn_readable(c))
-		conn_fail(c, "a message was not finished in time");
+		conn_fail(c, -ETIMEDOUT, "a message was not finished in time");
 }
 
 /* --- sending --- */
@@ -243,19 +246,20 @@ out_write(struct vhu_conn *c)
 		 o->header.size - (c->out_sent - in_header)},
 	};
 	union {
-		char buf[CMSG_SPACE(sizeof(int))];
+		char buf[CMSG_SPACE(VHU_FDS_MAX * sizeof(int))];
 		struct cmsghdr align;
 	} control = {{0}};
 	struct msghdr mh = {.msg_iov = iov, .msg_iovlen = RTE_DIM(iov)};
+	size_t fds_len = o->fds.n * sizeof(int);
 	ssize_t n;
 
-	if (o->fd >= 0 && c->out_sent == 0) {
+	if (o->fds.n > 0 && c->out_sent == 0) {
 		mh.msg_control = control.buf;
-		mh.msg_controllen = sizeof(control.buf);
+		mh.msg_controllen = CMSG_SPACE(fds_len);
 		control.align.cmsg_level = SOL_SOCKET;
 		control.align.cmsg_type = SCM_RIGHTS;
-		control.align.cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(&control.align), &o->fd, sizeof(int));
+		control.align.cmsg_len = CMSG_LEN(fds_len);
+		memcpy(CMSG_DATA(&control.align), o->fds.fd, fds_len);
 	}
 	n = sendmsg(c->src.fd, &mh, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (n < 0)
@@ -294,27 +298,42 @@ out_expired(struct ev_timer *t)
 	uint32_t waiting = c->out_n;
 
 	if (out_flush(c) != 0 || c->out_n == waiting)
-		conn_fail(c, "the peer does not read its replies");
+		conn_fail(c, -ETIMEDOUT, "the peer does not read its replies");
+}
+
+uint32_t
+vhu_conn_room(const struct vhu_conn *c)
+{
+	return vhu_conn_is_open(c) ? CONN_OUT_MAX - c->out_n : 0;
 }
 
 int
-vhu_conn_send(struct vhu_conn *c, const struct vhu_header *h, const void *payload, int fd)
+vhu_conn_send_fds(struct vhu_conn *c, const struct vhu_header *h, const void *payload,
+		  struct vhu_fds *fds)
 {
 	struct vhu_out *o = &c->out[(c->out_head + c->out_n) % CONN_OUT_MAX];
 
-	if (!vhu_conn_is_open(c) || c->out_n == CONN_OUT_MAX || h->size > CONN_OUT_PAYLOAD) {
-		if (fd >= 0)
-			close(fd);
+	if (vhu_conn_room(c) == 0 || h->size > CONN_OUT_PAYLOAD) {
+		vhu_fds_close(fds);
 		return -ENOBUFS;
 	}
 	o->header = *h;
 	if (h->size > 0)
 		memcpy(o->payload, payload, h->size);
-	o->fd = fd;
+	o->fds = *fds;
+	fds->n = 0;
 	/* a connection that broke is noticed by its reader, as one that was closed */
 	if (++c->out_n == 1)
 		(void)out_flush(c);
 	return 0;
+}
+
+int
+vhu_conn_send(struct vhu_conn *c, const struct vhu_header *h, const void *payload, int fd)
+{
+	struct vhu_fds fds = {.n = fd >= 0, .fd = {fd}};
+
+	return vhu_conn_send_fds(c, h, payload, &fds);
 }
 
 /* --- both --- */
@@ -325,7 +344,7 @@ conn_event(struct ev_source *src, uint32_t events)
 	struct vhu_conn *c = container_of(src, struct vhu_conn, src);
 
 	if ((events & EPOLLOUT) && out_flush(c) != 0) {
-		conn_fail(c, "the connection broke");
+		conn_fail(c, -ECONNRESET, "the connection broke");
 		return;
 	}
 	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))

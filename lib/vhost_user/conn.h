@@ -61,7 +61,7 @@ struct vhu_conn_ops {
 struct vhu_out {
 	struct vhu_header header;
 	uint8_t payload[CONN_OUT_PAYLOAD];
-	int fd; /* owned, -1: none */
+	struct vhu_fds fds; /* owned until sent or dropped */
 };
 
 struct vhu_conn {
@@ -77,6 +77,7 @@ struct vhu_conn {
 	uint32_t out_head, out_n;
 	uint32_t out_sent; /* bytes of the first one */
 	struct ev_timer out_deadline;
+	int error;    /* why it ended by itself, when ops->closed is called: -errno */
 	bool patient; /* the owner's: what is sent may wait for as long as the peer likes */
 };
 
@@ -100,5 +101,12 @@ bool vhu_conn_idle(const struct vhu_conn *c);
  * none), which is taken in any case. 0, or -ENOBUFS when the peer does not read.
  */
 int vhu_conn_send(struct vhu_conn *c, const struct vhu_header *h, const void *payload, int fd);
+
+/** The same with any number of descriptors; @p fds is empty afterwards. */
+int vhu_conn_send_fds(struct vhu_conn *c, const struct vhu_header *h, const void *payload,
+		      struct vhu_fds *fds);
+
+/** How many messages vhu_conn_send() takes before the peer reads one; 0 when closed. */
+uint32_t vhu_conn_room(const struct vhu_conn *c);
 
 #endif

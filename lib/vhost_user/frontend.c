@@ -1,43 +1,34 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The vhost-user front-end: one function per thing a VMM says. */
+/* The vhost-user front-end: operations made of messages, answered in order. */
 #include <errno.h>
-#include <poll.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
-
-#include <bsd/string.h>
 
 #include <rte_common.h>
 
-#include "base/ev.h"
 #include "vhost_user/frontend.h"
-#include "virtq/fmt.h"
-
-#define CONNECT_RETRY_MS 20
+#include "vhost_user/session.h"
 
 /* SET_VRING_ENDIAN */
 #define ENDIAN_LITTLE 0
 #define ENDIAN_BIG 1
 
-static const char *const request_names[VHU_REQUEST_NUM] = {
-#define X(id, name) [id] = #name,
-	VHU_REQUESTS(X)
-#undef X
+#define PROTOCOL (UINT64_C(1) << VHU_F_PROTOCOL_FEATURES)
+
+/* How a message is answered. */
+enum answer {
+	ANSWER_NONE,
+	ANSWER_ACK,   /* a u64: 0 or why not */
+	ANSWER_WORD,  /* eight bytes of its own */
+	ANSWER_REPLY, /* its own payload */
 };
 
-static const char *
-request_name(uint32_t request)
-{
-	const char *name = request < RTE_DIM(request_names) ? request_names[request] : NULL;
-
-	return name != NULL ? name : "unknown message";
-}
-
-static int __attribute__((format(printf, 3, 4))) fail(struct vhf *f, int err, const char *fmt, ...)
+static int __attribute__((format(printf, 3, 4)))
+fail(struct vhu_frontend *f, int err, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -47,413 +38,503 @@ static int __attribute__((format(printf, 3, 4))) fail(struct vhf *f, int err, co
 	return err;
 }
 
-/* --- connection --- */
+/* --- messages on their way --- */
 
-static int
-address(struct vhf *f, struct sockaddr_un *sa)
+/** Take the oldest one out of the list and, at its end, tell the operation's owner. */
+static void
+call_end(struct vhu_frontend *f, int ret, const struct vhu_msg *reply)
 {
-	*sa = (struct sockaddr_un){.sun_family = AF_UNIX};
-	if (strlcpy(sa->sun_path, f->path, sizeof(sa->sun_path)) >= sizeof(sa->sun_path))
-		return fail(f, -ENAMETOOLONG, "%s: path too long", f->path);
-	return 0;
+	const struct vhu_frontend_call c = f->call[f->first];
+
+	f->first = (f->first + 1) % VHU_FRONTEND_CALLS_MAX;
+	f->ncalls--;
+	if (f->failed == 0)
+		f->failed = ret;
+	if (c.more)
+		return;
+	ret = f->failed;
+	f->failed = 0;
+	if (c.done.fn != NULL)
+		c.done.fn(f, c.done.ctx, ret, reply);
 }
 
-static int
-connect_retry(struct vhf *f)
+/** Messages without an answer end as soon as those before them have. */
+static void
+calls_settle(struct vhu_frontend *f)
 {
-	const uint64_t deadline = ev_now_ns() + (uint64_t)f->timeout_ms * 1000000;
-	struct sockaddr_un sa;
-	int fd, ret = address(f, &sa);
-
-	if (ret != 0)
-		return ret;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return fail(f, -errno, "socket: %s", strerror(errno));
-	while (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) != 0) {
-		ret = -errno;
-		if (ev_now_ns() >= deadline) {
-			close(fd);
-			return fail(f, ret, "%s: %s", f->path, strerror(-ret));
-		}
-		usleep(CONNECT_RETRY_MS * 1000);
-	}
-	f->fd = fd;
-	return 0;
+	while (f->ncalls > 0 && f->call[f->first].kind == ANSWER_NONE)
+		call_end(f, 0, NULL);
+	if (f->ncalls == 0)
+		ev_timer_cancel(&f->deadline);
+	else if (vhu_conn_is_open(&f->conn))
+		ev_timer_arm(f->loop, &f->deadline, f->timeout_ms);
 }
 
-static int
-listen_at(struct vhf *f)
+/** End them all: what they say is the first reason. */
+static void
+calls_fail(struct vhu_frontend *f, int error)
 {
-	struct sockaddr_un sa;
-	int fd, ret = address(f, &sa);
+	uint32_t n = f->ncalls; /* an owner may begin something new, which is refused */
 
-	if (ret != 0)
-		return ret;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return fail(f, -errno, "socket: %s", strerror(errno));
-	unlink(f->path);
-	if (bind(fd, (struct sockaddr *)&sa, sizeof(sa)) != 0 || listen(fd, 1) != 0) {
-		ret = fail(f, -errno, "%s: %s", f->path, strerror(errno));
-		close(fd);
-		return ret;
-	}
-	f->listen_fd = fd;
-	return 0;
-}
-
-static int
-wait_readable(struct vhf *f, int fd, int timeout_ms, const char *what)
-{
-	struct pollfd p = {.fd = fd, .events = POLLIN};
-	int n;
-
-	do
-		n = poll(&p, 1, timeout_ms);
-	while (n < 0 && errno == EINTR);
-	if (n == 0)
-		return fail(f, -ETIMEDOUT, "%s: no answer from %s", what, f->path);
-	return n < 0 ? -errno : 0;
+	ev_timer_cancel(&f->deadline);
+	while (n-- > 0)
+		call_end(f, error, NULL);
 }
 
 static void
-close_fd(int *fd)
+session_end(struct vhu_frontend *f, int error)
 {
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
+	vhu_conn_close(&f->conn);
+	vhu_conn_close(&f->backend);
+	calls_fail(f, error);
+	f->ops->closed(f, error);
 }
 
 static void
-forget_session(struct vhf *f)
+on_deadline(struct ev_timer *t)
 {
-	close_fd(&f->fd);
-	close_fd(&f->backend_fd);
-	f->offered = 0;
-	f->features = 0;
-	f->protocol_offered = 0;
-	f->protocol_features = 0;
-	f->max_queue_pairs = 1;
-	f->max_mem_slots = VHU_MEM_TABLE_MAX;
+	struct vhu_frontend *f = container_of(t, struct vhu_frontend, deadline);
+
+	fail(f, -ETIMEDOUT, "%s: no answer", vhu_request_name(f->call[f->first].request));
+	session_end(f, -ETIMEDOUT);
 }
 
-int
-vhf_reopen(struct vhf *f)
+/** Whether @p n more messages can be sent. 0 or -errno. */
+static int
+room_for(struct vhu_frontend *f, uint32_t n)
 {
-	int ret;
-
-	forget_session(f);
-	if (!f->server)
-		return connect_retry(f);
-	if (f->listen_fd < 0) {
-		ret = listen_at(f);
-		if (ret != 0)
-			return ret;
-	}
-	ret = wait_readable(f, f->listen_fd, f->timeout_ms, "waiting for a back-end");
-	if (ret != 0)
-		return ret;
-	f->fd = accept4(f->listen_fd, NULL, NULL, SOCK_CLOEXEC);
-	return f->fd >= 0 ? 0 : fail(f, -errno, "accept: %s", strerror(errno));
+	if (!vhu_conn_is_open(&f->conn))
+		return fail(f, -ENOTCONN, "no back-end is connected");
+	if (f->ncalls + n > VHU_FRONTEND_CALLS_MAX || vhu_conn_room(&f->conn) < n)
+		return fail(f, -ENOBUFS, "the back-end does not keep up with what it is sent");
+	return 0;
 }
-
-int
-vhf_open(struct vhf *f, const struct vhf_config *cfg)
-{
-	*f = (struct vhf){
-		.fd = -1,
-		.listen_fd = -1,
-		.backend_fd = -1,
-		.timeout_ms = cfg->timeout_ms,
-		.server = cfg->server,
-	};
-	if (strlcpy(f->path, cfg->path, sizeof(f->path)) >= sizeof(f->path))
-		return fail(f, -ENAMETOOLONG, "%s: path too long", cfg->path);
-	return vhf_reopen(f);
-}
-
-void
-vhf_close(struct vhf *f)
-{
-	forget_session(f);
-	if (f->listen_fd >= 0)
-		unlink(f->path);
-	close_fd(&f->listen_fd);
-}
-
-/* --- messages --- */
 
 static int
-send_msg(struct vhf *f, int fd, struct vhu_msg *m, const int *fds, uint32_t nfds)
+dup_fds(struct vhu_frontend *f, const int *fds, uint32_t n, struct vhu_fds *out)
 {
-	struct iovec iov[2] = {
-		{.iov_base = &m->header, .iov_len = sizeof(m->header)},
-		{.iov_base = &m->payload, .iov_len = m->header.size},
-	};
-	union {
-		struct cmsghdr align;
-		char buf[CMSG_SPACE(VHU_FDS_MAX * sizeof(int))];
-	} ctl = {0};
-	struct msghdr mh = {.msg_iov = iov, .msg_iovlen = 2};
-	ssize_t n;
-
-	if (nfds > VHU_FDS_MAX)
+	out->n = 0;
+	if (n > VHU_FDS_MAX)
 		return fail(f, -E2BIG, "too many descriptors");
-	if (nfds > 0) {
-		mh.msg_control = ctl.buf;
-		mh.msg_controllen = CMSG_SPACE(nfds * sizeof(int));
-		ctl.align.cmsg_len = CMSG_LEN(nfds * sizeof(int));
-		ctl.align.cmsg_level = SOL_SOCKET;
-		ctl.align.cmsg_type = SCM_RIGHTS;
-		memcpy(CMSG_DATA(&ctl.align), fds, nfds * sizeof(int));
-	}
-	do
-		n = sendmsg(fd, &mh, MSG_NOSIGNAL);
-	while (n < 0 && errno == EINTR);
-	if (n < 0 && errno == EPIPE)
-		return fail(f, -ECONNRESET, "%s: back-end closed the connection",
-			    request_name(m->header.request));
-	/* a message is far smaller than the socket buffer: it goes as a whole or not at all */
-	if (n != (ssize_t)(sizeof(m->header) + m->header.size))
-		return fail(f, n < 0 ? -errno : -EIO, "%s: send: %s",
-			    request_name(m->header.request), n < 0 ? strerror(errno) : "short");
-	return 0;
-}
-
-static int
-recv_all(struct vhf *f, int fd, void *buf, size_t len, const char *what)
-{
-	size_t done = 0;
-	ssize_t n;
-	int ret;
-
-	while (done < len) {
-		ret = wait_readable(f, fd, f->timeout_ms, what);
-		if (ret != 0)
-			return ret;
-		n = recv(fd, (char *)buf + done, len - done, 0);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return fail(f, -ECONNRESET, "%s: back-end closed the connection", what);
-		done += (size_t)n;
+	for (; out->n < n; out->n++) {
+		out->fd[out->n] = fcntl(fds[out->n], F_DUPFD_CLOEXEC, 0);
+		if (out->fd[out->n] < 0) {
+			vhu_fds_close(out);
+			return fail(f, -errno, "descriptor %d: %s", fds[out->n], strerror(errno));
+		}
 	}
 	return 0;
 }
 
+/** Descriptors beside a message; they stay the caller's. */
+struct fd_list {
+	const int *fd;
+	uint32_t n;
+};
+
+/** Send one message. @p c says how it ends. */
 static int
-recv_msg(struct vhf *f, int fd, struct vhu_msg *m, const char *what)
+call(struct vhu_frontend *f, const struct vhu_msg *m, struct fd_list list,
+     struct vhu_frontend_call c)
 {
-	int ret = recv_all(f, fd, &m->header, sizeof(m->header), what);
+	struct vhu_header h = m->header;
+	struct vhu_fds fds;
+	int ret = room_for(f, 1);
 
-	if (ret != 0)
-		return ret;
-	if (m->header.size > sizeof(m->payload))
-		return fail(f, -EPROTO, "%s: payload of %u bytes", what, m->header.size);
-	return recv_all(f, fd, &m->payload, m->header.size, what);
-}
-
-static int
-recv_reply(struct vhf *f, struct vhu_msg *m, uint32_t request)
-{
-	const char *what = request_name(request);
-	int ret = recv_msg(f, f->fd, m, what);
-
-	if (ret != 0)
-		return ret;
-	if (m->header.request != request || m->header.flags != (VHU_VERSION | VHU_REPLY))
-		return fail(f, -EPROTO, "%s: answered with message %u, flags %#x", what,
-			    m->header.request, m->header.flags);
-	return 0;
-}
-
-int
-vhf_query(struct vhf *f, struct vhu_msg *m)
-{
-	int ret;
-
-	m->header.flags = VHU_VERSION;
-	ret = send_msg(f, f->fd, m, NULL, 0);
-	return ret != 0 ? ret : recv_reply(f, m, m->header.request);
-}
-
-int
-vhf_request(struct vhf *f, struct vhu_msg *m, const int *fds, uint32_t nfds)
-{
-	const uint32_t request = m->header.request;
-	bool ack = f->protocol_features & VHU_PF(REPLY_ACK);
-	int ret;
-
-	m->header.flags = VHU_VERSION | (ack ? VHU_NEED_REPLY : 0);
-	ret = send_msg(f, f->fd, m, fds, nfds);
-	if (ret != 0 || !ack)
-		return ret;
-	ret = recv_reply(f, m, request);
-	if (ret != 0)
-		return ret;
-	if (m->header.size != sizeof(m->payload.u64))
-		return fail(f, -EPROTO, "%s: acknowledgement of %u bytes", request_name(request),
-			    m->header.size);
-	if (m->payload.u64 != 0)
-		return fail(f, -EREMOTEIO, "%s: back-end refused (%llu)", request_name(request),
-			    (unsigned long long)m->payload.u64);
-	return 0;
-}
-
-static int
-set_u64(struct vhf *f, uint32_t request, uint64_t v)
-{
-	struct vhu_msg m = {.header = {.request = request, .size = sizeof(v)}};
-
-	m.payload.u64 = v;
-	return vhf_request(f, &m, NULL, 0);
-}
-
-static int
-get_u64(struct vhf *f, uint32_t request, uint64_t *v)
-{
-	struct vhu_msg m = {.header = {.request = request}};
-	int ret = vhf_query(f, &m);
-
-	if (ret == 0 && m.header.size != sizeof(*v))
-		ret = fail(f, -EPROTO, "%s: reply of %u bytes", request_name(request),
-			   m.header.size);
 	if (ret == 0)
-		*v = m.payload.u64;
+		ret = dup_fds(f, list.fd, list.n, &fds);
+	if (ret != 0)
+		return ret;
+	h.flags = VHU_VERSION | (c.kind == ANSWER_ACK ? VHU_NEED_REPLY : 0);
+	c.request = h.request;
+	ret = vhu_conn_send_fds(&f->conn, &h, &m->payload, &fds);
+	if (ret != 0)
+		return fail(f, ret, "%s: too long", vhu_request_name(h.request));
+	f->call[(f->first + f->ncalls++) % VHU_FRONTEND_CALLS_MAX] = c;
+	if (f->ncalls == 1)
+		calls_settle(f);
+	return 0;
+}
+
+/** How a message that may be acknowledged is. */
+static struct vhu_frontend_call
+acked(const struct vhu_frontend *f, struct vhu_frontend_done done)
+{
+	return (struct vhu_frontend_call){
+		.kind = (f->protocol_features & VHU_PF(REPLY_ACK)) ? ANSWER_ACK : ANSWER_NONE,
+		.done = done,
+	};
+}
+
+/** The same for one that is not the last of its operation. */
+static struct vhu_frontend_call
+part(const struct vhu_frontend *f)
+{
+	struct vhu_frontend_call c = acked(f, (struct vhu_frontend_done){0});
+
+	c.more = true;
+	return c;
+}
+
+/** An operation of which only a part could be sent has no end of its own. */
+static int
+cut_short(struct vhu_frontend *f, int ret)
+{
+	if (ret != 0 && f->ncalls > 0)
+		f->call[(f->first + f->ncalls - 1) % VHU_FRONTEND_CALLS_MAX].more = false;
 	return ret;
 }
 
-static int
-set_state(struct vhf *f, uint32_t request, uint32_t index, uint32_t num)
+int
+vhu_frontend_request(struct vhu_frontend *f, const struct vhu_msg *m, const int *fds, uint32_t nfds,
+		     struct vhu_frontend_done done)
 {
-	struct vhu_msg m = {.header = {.request = request, .size = sizeof(m.payload.state)}};
-
-	m.payload.state = (struct vhu_vring_state){.index = index, .num = num};
-	return vhf_request(f, &m, NULL, 0);
+	return call(f, m, (struct fd_list){fds, nfds}, acked(f, done));
 }
+
+int
+vhu_frontend_query(struct vhu_frontend *f, const struct vhu_msg *m, struct vhu_frontend_done done)
+{
+	return call(f, m, (struct fd_list){0},
+		    (struct vhu_frontend_call){.kind = ANSWER_REPLY, .done = done});
+}
+
+/** The same where the reply is eight bytes long. */
+static int
+ask(struct vhu_frontend *f, const struct vhu_msg *m, struct vhu_frontend_done done)
+{
+	return call(f, m, (struct fd_list){0},
+		    (struct vhu_frontend_call){.kind = ANSWER_WORD, .done = done});
+}
+
+static int
+set_u64(struct vhu_frontend *f, uint32_t request, uint64_t v, struct vhu_frontend_call c)
+{
+	struct vhu_msg m;
+
+	m.header = (struct vhu_header){.request = request, .size = sizeof(v)};
+	m.payload.u64 = v;
+	return call(f, &m, (struct fd_list){0}, c);
+}
+
+static int
+set_state(struct vhu_frontend *f, uint32_t request, struct vhu_vring_state state,
+	  struct vhu_frontend_call c)
+{
+	struct vhu_msg m;
+
+	m.header = (struct vhu_header){.request = request, .size = sizeof(state)};
+	m.payload.state = state;
+	return call(f, &m, (struct fd_list){0}, c);
+}
+
+/** An operation for which nothing has to be sent ends in its turn all the same. */
+static int
+nothing(struct vhu_frontend *f, struct vhu_frontend_done done)
+{
+	int ret = room_for(f, 1);
+
+	if (ret != 0)
+		return ret;
+	f->call[(f->first + f->ncalls++) % VHU_FRONTEND_CALLS_MAX] =
+		(struct vhu_frontend_call){.kind = ANSWER_NONE, .done = done};
+	if (f->ncalls == 1)
+		calls_settle(f);
+	return 0;
+}
+
+/* --- answers --- */
+
+/** What is wrong with a reply as such: static text; NULL: nothing. */
+static const char *
+reply_fault(const struct vhu_frontend *f, const struct vhu_msg *m)
+{
+	const struct vhu_frontend_call *c = &f->call[f->first];
+
+	if (f->ncalls == 0)
+		return "an answer to nothing";
+	if (m->header.request != c->request)
+		return "an answer to another message";
+	if (m->header.flags != (VHU_VERSION | VHU_REPLY))
+		return "an answer with wrong flags";
+	if (c->kind != ANSWER_REPLY && m->header.size != sizeof(m->payload.u64))
+		return "an answer of wrong size";
+	return NULL;
+}
+
+static const char *
+on_message(struct vhu_conn *conn, struct vhu_msg *m, struct vhu_fds *fds)
+{
+	struct vhu_frontend *f = conn->ctx;
+	const char *fault = reply_fault(f, m);
+	int ret = 0;
+
+	if (fault != NULL)
+		return fault;
+	if (f->call[f->first].kind == ANSWER_ACK && m->payload.u64 != 0)
+		ret = -EREMOTEIO;
+	if (ret != 0 && f->failed == 0)
+		fail(f, ret, "%s: back-end refused (%llu)", vhu_request_name(m->header.request),
+		     (unsigned long long)m->payload.u64);
+	call_end(f, ret, m);
+	calls_settle(f);
+	return NULL;
+}
+
+static void
+on_closed(struct vhu_conn *conn, const char *why)
+{
+	struct vhu_frontend *f = conn->ctx;
+
+	fail(f, conn->error, "%s%s%s",
+	     f->ncalls > 0 ? vhu_request_name(f->call[f->first].request) : "",
+	     f->ncalls > 0 ? ": " : "", why);
+	session_end(f, conn->error);
+}
+
+static const struct vhu_conn_ops conn_ops = {.message = on_message, .closed = on_closed};
+
+static const char *
+on_backend_message(struct vhu_conn *conn, struct vhu_msg *m, struct vhu_fds *fds)
+{
+	struct vhu_header h = {m->header.request, VHU_VERSION | VHU_REPLY, sizeof(uint64_t)};
+	struct vhu_frontend *f = conn->ctx;
+	const bool asked = m->header.flags & VHU_NEED_REPLY;
+	uint64_t result;
+
+	if ((m->header.flags & VHU_VERSION_MASK) != VHU_VERSION || (m->header.flags & VHU_REPLY))
+		return "not a vhost-user request";
+	result = f->ops->request(f, m, fds);
+	if (asked && vhu_conn_is_open(conn) && vhu_conn_send(conn, &h, &result, -1) != 0)
+		return "the peer does not read its replies";
+	return NULL;
+}
+
+/** The session goes on without the channel: what needs it is not answered. */
+static void
+on_backend_closed(struct vhu_conn *conn, const char *why)
+{
+}
+
+static const struct vhu_conn_ops backend_ops = {
+	.message = on_backend_message,
+	.closed = on_backend_closed,
+};
 
 /* --- negotiation --- */
 
-static int
-negotiate_protocol(struct vhf *f, const struct vhf_wish *wish)
-{
-	int ret = get_u64(f, VHU_GET_PROTOCOL_FEATURES, &f->protocol_offered);
-	uint64_t acked = f->protocol_offered & wish->protocol_features;
+static void step_done(struct vhu_frontend *f, void *ctx, int ret, const struct vhu_msg *reply);
 
-	if (ret == 0)
-		ret = set_u64(f, VHU_SET_PROTOCOL_FEATURES, acked);
-	if (ret != 0)
-		return ret;
-	f->protocol_features = acked;
-	if (acked & VHU_PF(MQ))
-		ret = get_u64(f, VHU_GET_QUEUE_NUM, &f->max_queue_pairs);
-	if (ret == 0 && acked & VHU_PF(CONFIGURE_MEM_SLOTS))
-		ret = get_u64(f, VHU_GET_MAX_MEM_SLOTS, &f->max_mem_slots);
-	return ret;
+static struct vhu_frontend_call
+step_call(const struct vhu_frontend *f)
+{
+	return acked(f, (struct vhu_frontend_done){.fn = step_done});
 }
 
 static int
-open_backend_channel(struct vhf *f)
+set_protocol(struct vhu_frontend *f)
 {
-	struct vhu_msg m = {.header = {.request = VHU_SET_BACKEND_REQ_FD}};
-	int ret, pair[2];
+	struct vhu_frontend_call c = step_call(f);
+	const uint64_t pf = f->protocol_offered & f->wish.protocol_features;
 
-	if (!(f->protocol_features & VHU_PF(BACKEND_REQ)))
-		return 0;
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
+	f->protocol_features = pf;
+	return set_u64(f, VHU_SET_PROTOCOL_FEATURES, pf, c);
+}
+
+static int
+open_channel(struct vhu_frontend *f)
+{
+	const struct vhu_msg m = {.header = {.request = VHU_SET_BACKEND_REQ_FD}};
+	int pair[2], ret;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) != 0)
 		return fail(f, -errno, "socketpair: %s", strerror(errno));
-	f->backend_fd = pair[0];
-	ret = vhf_request(f, &m, &pair[1], 1);
+	ret = vhu_conn_open(&f->backend, f->loop, pair[0], &backend_ops, f);
+	if (ret == 0)
+		ret = call(f, &m, (struct fd_list){&pair[1], 1}, step_call(f));
 	close(pair[1]);
 	return ret;
 }
 
-int
-vhf_set_features(struct vhf *f, uint64_t features)
+static int
+set_owner(struct vhu_frontend *f)
 {
-	int ret = set_u64(f, VHU_SET_FEATURES, features);
+	const struct vhu_msg m = {.header = {.request = VHU_SET_OWNER}};
 
+	return call(f, &m, (struct fd_list){0}, step_call(f));
+}
+
+static int
+set_wished(struct vhu_frontend *f)
+{
+	const uint64_t want = f->wish.features | f->wish.required | PROTOCOL;
+	const uint64_t lacking = f->wish.required & ~f->offered;
+
+	if (lacking != 0)
+		return fail(f, -ENOTSUP, "back-end does not offer features %#llx",
+			    (unsigned long long)lacking);
+	if (f->wish.queue_pairs > f->max_queue_pairs)
+		return fail(f, -ENOTSUP, "back-end has %llu queue pairs",
+			    (unsigned long long)f->max_queue_pairs);
+	return vhu_frontend_set_features(f, f->offered & want,
+					 (struct vhu_frontend_done){.fn = step_done});
+}
+
+/** One message of the negotiation: a question for a u64, or what send() sends. */
+struct step {
+	uint32_t ask;
+	size_t into;    /* offset of the answer in struct vhu_frontend */
+	uint64_t needs; /* protocol feature */
+	bool protocol;  /* only where protocol features exist */
+	int (*send)(struct vhu_frontend *f);
+};
+
+#define INTO(field) offsetof(struct vhu_frontend, field)
+
+static const struct step steps[] = {
+	{.ask = VHU_GET_FEATURES, .into = INTO(offered)},
+	{.ask = VHU_GET_PROTOCOL_FEATURES, .into = INTO(protocol_offered), .protocol = true},
+	{.send = set_protocol, .protocol = true},
+	{.ask = VHU_GET_QUEUE_NUM, .into = INTO(max_queue_pairs), .needs = VHU_PF(MQ)},
+	{.ask = VHU_GET_MAX_MEM_SLOTS,
+	 .into = INTO(max_mem_slots),
+	 .needs = VHU_PF(CONFIGURE_MEM_SLOTS)},
+	{.send = open_channel, .needs = VHU_PF(BACKEND_REQ)},
+	{.send = set_owner},
+	{.send = set_wished},
+};
+
+static bool
+step_wanted(const struct vhu_frontend *f, const struct step *s)
+{
+	return (!s->protocol || (f->offered & PROTOCOL)) && (s->needs & ~f->protocol_features) == 0;
+}
+
+static void
+negotiate_end(struct vhu_frontend *f, int ret)
+{
+	if (f->negotiated.fn != NULL)
+		f->negotiated.fn(f, f->negotiated.ctx, ret, NULL);
+}
+
+/** Send the message of the next step there is. 0 or -errno; 1: there is none. */
+static int
+step_next(struct vhu_frontend *f)
+{
+	const struct step *s = &steps[f->step];
+
+	while (f->step < RTE_DIM(steps) && !step_wanted(f, s))
+		s = &steps[++f->step];
+	if (f->step == RTE_DIM(steps))
+		return 1;
+	if (s->send != NULL)
+		return s->send(f);
+	return ask(f, &(struct vhu_msg){.header = {.request = s->ask}},
+		   (struct vhu_frontend_done){.fn = step_done});
+}
+
+static void
+step_done(struct vhu_frontend *f, void *ctx, int ret, const struct vhu_msg *reply)
+{
+	const struct step *s = &steps[f->step++];
+
+	if (ret == 0 && s->ask != 0)
+		memcpy((char *)f + s->into, &reply->payload.u64, sizeof(reply->payload.u64));
 	if (ret == 0)
-		f->features = features;
-	return ret;
+		ret = step_next(f);
+	if (ret != 0)
+		negotiate_end(f, RTE_MIN(ret, 0));
 }
 
 int
-vhf_negotiate(struct vhf *f, const struct vhf_wish *wish)
+vhu_frontend_negotiate(struct vhu_frontend *f, const struct vhu_frontend_wish *wish,
+		       struct vhu_frontend_done done)
 {
-	struct vhu_msg owner = {.header = {.request = VHU_SET_OWNER}};
-	int ret = get_u64(f, VHU_GET_FEATURES, &f->offered);
+	f->wish = *wish;
+	f->negotiated = done;
+	f->step = 0;
+	return step_next(f);
+}
 
-	if (ret == 0 && VQ_HAS(f->offered, VHU_F_PROTOCOL_FEATURES))
-		ret = negotiate_protocol(f, wish);
-	if (ret == 0)
-		ret = open_backend_channel(f);
-	if (ret == 0)
-		ret = vhf_request(f, &owner, NULL, 0);
+int
+vhu_frontend_set_features(struct vhu_frontend *f, uint64_t features, struct vhu_frontend_done done)
+{
+	const uint64_t before = f->features;
+	int ret;
+
+	/* an acknowledgement may come before the call returns */
+	f->features = features;
+	ret = set_u64(f, VHU_SET_FEATURES, features, acked(f, done));
 	if (ret != 0)
-		return ret;
-	if (wish->required & ~f->offered)
-		return fail(f, -ENOTSUP, "back-end does not offer features %#llx",
-			    (unsigned long long)(wish->required & ~f->offered));
-	if (wish->queue_pairs > f->max_queue_pairs)
-		return fail(f, -ENOTSUP, "back-end has %llu queue pairs",
-			    (unsigned long long)f->max_queue_pairs);
-	return vhf_set_features(f, f->offered & (wish->features | wish->required |
-						 (1ull << VHU_F_PROTOCOL_FEATURES)));
+		f->features = before;
+	return ret;
 }
 
 /* --- memory --- */
 
 static int
-mem_slot(struct vhf *f, uint32_t request, const struct vhu_mem_region *r, const int *fd)
+mem_slot(struct vhu_frontend *f, const struct vhu_mem_region *r, int fd, struct vhu_frontend_call c)
 {
-	struct vhu_msg m = {.header = {.request = request, .size = sizeof(m.payload.mem)}};
+	struct vhu_msg m;
 
+	m.header = (struct vhu_header){.request = fd < 0 ? VHU_REM_MEM_REG : VHU_ADD_MEM_REG,
+				       .size = sizeof(m.payload.mem)};
 	m.payload.mem = (struct vhu_mem_single){.r = *r};
-	return vhf_request(f, &m, fd, fd != NULL);
+	return call(f, &m, (struct fd_list){&fd, fd >= 0}, c);
 }
 
 int
-vhf_add_mem(struct vhf *f, const struct vhu_mem_region *r, int fd)
+vhu_frontend_mem_slot(struct vhu_frontend *f, const struct vhu_mem_region *r, int fd,
+		      struct vhu_frontend_done done)
 {
-	return mem_slot(f, VHU_ADD_MEM_REG, r, &fd);
+	return mem_slot(f, r, fd, acked(f, done));
 }
 
-int
-vhf_remove_mem(struct vhf *f, const struct vhu_mem_region *r)
+static int
+mem_slots(struct vhu_frontend *f, const struct vhu_mem_region *r, const int *fds, uint32_t n,
+	  struct vhu_frontend_done done)
 {
-	return mem_slot(f, VHU_REM_MEM_REG, r, NULL);
-}
-
-int
-vhf_set_mem(struct vhf *f, const struct vhu_mem_region *r, const int *fds, uint32_t n)
-{
-	struct vhu_msg m = {.header = {.request = VHU_SET_MEM_TABLE}};
-	int ret = 0;
+	int ret = room_for(f, n);
 	uint32_t i;
 
-	if (f->protocol_features & VHU_PF(CONFIGURE_MEM_SLOTS)) {
-		for (i = 0; i < n && ret == 0; i++)
-			ret = vhf_add_mem(f, &r[i], fds[i]);
-		return ret;
-	}
+	for (i = 0; i + 1 < n && ret == 0; i++)
+		ret = mem_slot(f, &r[i], fds[i], part(f));
+	if (ret == 0)
+		ret = mem_slot(f, &r[i], fds[i], acked(f, done));
+	return cut_short(f, ret);
+}
+
+int
+vhu_frontend_set_mem(struct vhu_frontend *f, const struct vhu_mem_region *r, const int *fds,
+		     uint32_t n, struct vhu_frontend_done done)
+{
+	struct vhu_msg m;
+
+	if (n == 0)
+		return fail(f, -EINVAL, "no memory to announce");
+	if (f->protocol_features & VHU_PF(CONFIGURE_MEM_SLOTS))
+		return mem_slots(f, r, fds, n, done);
 	if (n > VHU_MEM_TABLE_MAX)
 		return fail(f, -E2BIG, "back-end takes %u regions", VHU_MEM_TABLE_MAX);
-	m.header.size = (uint32_t)(offsetof(struct vhu_mem_table, r) + n * sizeof(*r));
+	m.header = (struct vhu_header){
+		.request = VHU_SET_MEM_TABLE,
+		.size = (uint32_t)(offsetof(struct vhu_mem_table, r) + n * sizeof(*r)),
+	};
 	m.payload.mem_table.n = n;
+	m.payload.mem_table.padding = 0;
 	memcpy(m.payload.mem_table.r, r, n * sizeof(*r));
-	return vhf_request(f, &m, fds, n);
+	return call(f, &m, (struct fd_list){fds, n}, acked(f, done));
 }
 
 /* --- rings --- */
 
 static int
-ring_addr(struct vhf *f, uint32_t i, const struct vhf_ring *r)
+ring_addr(struct vhu_frontend *f, uint32_t i, const struct vhu_frontend_ring *r)
 {
-	struct vhu_msg m = {
-		.header = {.request = VHU_SET_VRING_ADDR, .size = sizeof(m.payload.addr)}};
+	struct vhu_msg m;
 
+	m.header =
+		(struct vhu_header){.request = VHU_SET_VRING_ADDR, .size = sizeof(m.payload.addr)};
 	m.payload.addr = (struct vhu_vring_addr){
 		.index = i,
 		.flags = r->log ? VHU_VRING_F_LOG : 0,
@@ -462,136 +543,130 @@ ring_addr(struct vhf *f, uint32_t i, const struct vhf_ring *r)
 		.used = r->device,
 		.log = r->log_gpa,
 	};
-	return vhf_request(f, &m, NULL, 0);
+	return call(f, &m, (struct fd_list){0}, part(f));
 }
 
 static int
-ring_fd(struct vhf *f, uint32_t request, uint32_t i, int fd)
+ring_fd(struct vhu_frontend *f, uint32_t request, uint32_t i, int fd, struct vhu_frontend_call c)
 {
-	struct vhu_msg m = {.header = {.request = request, .size = sizeof(m.payload.u64)}};
+	struct vhu_msg m;
 
+	m.header = (struct vhu_header){.request = request, .size = sizeof(m.payload.u64)};
 	m.payload.u64 = i | (fd < 0 ? VHU_VRING_NOFD : 0);
-	return vhf_request(f, &m, &fd, fd >= 0);
+	return call(f, &m, (struct fd_list){&fd, fd >= 0}, c);
 }
 
-/** The guest's byte order, where it is neither modern nor the host's. */
-static bool
-ring_foreign(const struct vhf *f, const struct vhf_ring *r)
-{
-	return r->layout == VQ_SPLIT_SWAP && !VQ_HAS(f->features, VIRTIO_F_VERSION_1);
-}
+#define RING_MESSAGES 7
 
 int
-vhf_ring_start(struct vhf *f, uint32_t i, const struct vhf_ring *r)
+vhu_frontend_ring_start(struct vhu_frontend *f, uint32_t i, const struct vhu_frontend_ring *r,
+			struct vhu_frontend_done done)
 {
-	int ret = set_state(f, VHU_SET_VRING_NUM, i, r->size);
+	int ret = room_for(f, RING_MESSAGES);
 
+	if (ret == 0 && r->big_endian && !(f->protocol_features & VHU_PF(CROSS_ENDIAN)))
+		ret = fail(f, -ENOTSUP, "back-end cannot serve a foreign byte order");
 	if (ret == 0)
-		ret = set_state(f, VHU_SET_VRING_BASE, i, r->base);
-	if (ret == 0 && ring_foreign(f, r)) {
-		if (!(f->protocol_features & VHU_PF(CROSS_ENDIAN)))
-			return fail(f, -ENOTSUP, "back-end cannot serve a foreign byte order");
-		ret = set_state(f, VHU_SET_VRING_ENDIAN, i, ENDIAN_BIG);
-	}
+		ret = set_state(f, VHU_SET_VRING_NUM, (struct vhu_vring_state){i, r->size},
+				part(f));
+	if (ret == 0)
+		ret = set_state(f, VHU_SET_VRING_BASE, (struct vhu_vring_state){i, r->base},
+				part(f));
+	if (ret == 0 && r->big_endian)
+		ret = set_state(f, VHU_SET_VRING_ENDIAN, (struct vhu_vring_state){i, ENDIAN_BIG},
+				part(f));
 	if (ret == 0)
 		ret = ring_addr(f, i, r);
-	if (ret == 0)
-		ret = ring_fd(f, VHU_SET_VRING_KICK, i, r->kick_fd);
-	if (ret == 0)
-		ret = ring_fd(f, VHU_SET_VRING_CALL, i, r->call_fd);
 	if (ret == 0 && r->err_fd >= 0)
-		ret = ring_fd(f, VHU_SET_VRING_ERR, i, r->err_fd);
-	return ret;
+		ret = ring_fd(f, VHU_SET_VRING_ERR, i, r->err_fd, part(f));
+	if (ret == 0)
+		ret = ring_fd(f, VHU_SET_VRING_CALL, i, r->call_fd, part(f));
+	if (ret == 0)
+		ret = ring_fd(f, VHU_SET_VRING_KICK, i, r->kick_fd, acked(f, done));
+	return cut_short(f, ret);
 }
 
 int
-vhf_ring_enable(struct vhf *f, uint32_t i, bool on)
+vhu_frontend_ring_enable(struct vhu_frontend *f, uint32_t i, bool on, struct vhu_frontend_done done)
 {
-	if (!VQ_HAS(f->features, VHU_F_PROTOCOL_FEATURES))
-		return 0; /* such a ring is enabled when it starts */
-	return set_state(f, VHU_SET_VRING_ENABLE, i, on);
+	if (!(f->features & PROTOCOL))
+		return nothing(f, done);
+	return set_state(f, VHU_SET_VRING_ENABLE, (struct vhu_vring_state){i, on}, acked(f, done));
 }
 
 int
-vhf_ring_stop(struct vhf *f, uint32_t i, const struct vhf_ring *r, uint32_t *base)
+vhu_frontend_ring_stop(struct vhu_frontend *f, uint32_t i, const struct vhu_frontend_ring *r,
+		       struct vhu_frontend_done done)
 {
-	struct vhu_msg m = {
-		.header = {.request = VHU_GET_VRING_BASE, .size = sizeof(m.payload.state)}};
-	int ret;
+	struct vhu_msg m;
+	int ret = room_for(f, 2);
 
-	m.payload.state = (struct vhu_vring_state){.index = i};
-	ret = vhf_query(f, &m);
 	if (ret != 0)
 		return ret;
-	if (m.header.size != sizeof(m.payload.state) || m.payload.state.index != i)
-		return fail(f, -EPROTO, "GET_VRING_BASE: malformed reply");
-	*base = m.payload.state.num;
-	return ring_foreign(f, r) ? set_state(f, VHU_SET_VRING_ENDIAN, i, ENDIAN_LITTLE) : 0;
+	m.header =
+		(struct vhu_header){.request = VHU_GET_VRING_BASE, .size = sizeof(m.payload.state)};
+	m.payload.state = (struct vhu_vring_state){.index = i};
+	ret = ask(f, &m, done);
+	/* said once per start; a back-end of its own byte order needs no word of it */
+	if (ret == 0 && r->big_endian && vhu_conn_is_open(&f->conn))
+		(void)set_state(f, VHU_SET_VRING_ENDIAN, (struct vhu_vring_state){i, ENDIAN_LITTLE},
+				acked(f, (struct vhu_frontend_done){0}));
+	return ret;
 }
 
 /* --- the rest --- */
 
 int
-vhf_set_status(struct vhf *f, uint8_t status)
+vhu_frontend_set_status(struct vhu_frontend *f, uint8_t status, struct vhu_frontend_done done)
 {
 	if (!(f->protocol_features & VHU_PF(STATUS)))
-		return 0;
-	return set_u64(f, VHU_SET_STATUS, status);
+		return nothing(f, done);
+	return set_u64(f, VHU_SET_STATUS, status, acked(f, done));
 }
 
 int
-vhf_get_status(struct vhf *f, uint8_t *status)
+vhu_frontend_set_log(struct vhu_frontend *f, int fd, const struct vhu_log *log,
+		     struct vhu_frontend_done done)
 {
-	uint64_t v = 0;
-	int ret = 0;
-
-	if (f->protocol_features & VHU_PF(STATUS))
-		ret = get_u64(f, VHU_GET_STATUS, &v);
-	*status = (uint8_t)v;
-	return ret;
-}
-
-int
-vhf_set_log(struct vhf *f, int fd, uint64_t offset, uint64_t size)
-{
-	struct vhu_msg m = {.header = {.request = VHU_SET_LOG_BASE,
-				       .flags = VHU_VERSION,
-				       .size = sizeof(m.payload.log)}};
-	int ret;
+	struct vhu_msg m;
 
 	if (!(f->protocol_features & VHU_PF(LOG_SHMFD)))
 		return fail(f, -ENOTSUP, "back-end takes no dirty log");
-	m.payload.log = (struct vhu_log){.size = size, .offset = offset};
+	m.header = (struct vhu_header){.request = VHU_SET_LOG_BASE, .size = sizeof(m.payload.log)};
+	m.payload.log = *log;
 	/* answered with a payload of its own, acknowledgements or not */
-	ret = send_msg(f, f->fd, &m, &fd, 1);
-	return ret != 0 ? ret : recv_reply(f, &m, VHU_SET_LOG_BASE);
+	return call(f, &m, (struct fd_list){&fd, 1},
+		    (struct vhu_frontend_call){.kind = ANSWER_REPLY, .done = done});
 }
 
 int
-vhf_iotlb(struct vhf *f, const struct vhu_iotlb *msg)
+vhu_frontend_barrier(struct vhu_frontend *f, struct vhu_frontend_done done)
 {
-	struct vhu_msg m = {.header = {.request = VHU_IOTLB_MSG, .size = sizeof(*msg)}};
-
-	m.payload.iotlb = *msg;
-	return vhf_request(f, &m, NULL, 0);
+	return ask(f, &(struct vhu_msg){.header = {.request = VHU_GET_FEATURES}}, done);
 }
 
 int
-vhf_backend_request(struct vhf *f, struct vhu_msg *m, int timeout_ms)
+vhu_frontend_open(struct vhu_frontend *f, const struct vhu_frontend_config *cfg, int fd)
 {
-	struct vhu_msg ack = {.header = {.flags = VHU_VERSION | VHU_REPLY, .size = 8}};
-	int ret;
+	*f = (struct vhu_frontend){
+		.loop = cfg->loop,
+		.ops = cfg->ops,
+		.ctx = cfg->ctx,
+		.timeout_ms = cfg->timeout_ms,
+		.deadline.cb = on_deadline,
+		.max_queue_pairs = 1,
+		.max_mem_slots = VHU_MEM_TABLE_MAX,
+	};
+	return vhu_conn_open(&f->conn, cfg->loop, fd, &conn_ops, f);
+}
 
-	if (f->backend_fd < 0)
-		return fail(f, -ENOTCONN, "no back-end channel");
-	ret = wait_readable(f, f->backend_fd, timeout_ms, "back-end channel");
-	if (ret == -ETIMEDOUT)
-		return -EAGAIN;
-	if (ret == 0)
-		ret = recv_msg(f, f->backend_fd, m, "back-end channel");
-	if (ret != 0 || !(m->header.flags & VHU_NEED_REPLY))
-		return ret;
-	ack.header.request = m->header.request;
-	ack.payload.u64 = 0;
-	return send_msg(f, f->backend_fd, &ack, NULL, 0);
+void
+vhu_frontend_close(struct vhu_frontend *f)
+{
+	vhu_conn_close(&f->conn);
+	vhu_conn_close(&f->backend);
+	if (f->ncalls > 0)
+		fail(f, -ECANCELED, "the session was ended");
+	if (f->loop != NULL)
+		calls_fail(f, -ECANCELED);
 }

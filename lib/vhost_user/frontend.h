@@ -1,21 +1,25 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vhost-user front-end: what a VMM says to a back-end, so that a program with
- * driver-side rings (virtq/driver.h) can be a guest of any vhost-user switch.
+ * vhost-user front-end: the messages a VMM sends to a back-end, on the control
+ * loop. It never blocks; each operation ends with a call of its struct
+ * vhu_frontend_done, exactly once, in the order the operations were begun. That
+ * call may come before the function that began the operation returns. Control
+ * thread only.
  *
- * A session is synchronous: each call sends its message and, where the protocol
- * lets it be asked for, waits for the answer, at most timeout_ms. Not thread
- * safe; one owner. The usual order:
+ * The usual order:
  *
- *     vhf_open  vhf_negotiate  vhf_set_mem  vhf_ring_start...  vhf_ring_enable...  vhf_set_status
- *     vhf_ring_stop...  vhf_close
+ *     open  negotiate  set_mem  ring_start...  ring_enable...  set_status
+ *     ring_stop...  close
  *
- * After a lost connection vhf_reopen() and the same again; the rings carry on
- * from vhf_ring.base (vqd_resume_base()).
+ * A function that begins an operation returns 0, or -errno with a sentence in
+ * frontend.err and then nothing was sent and done is not called: -ENOBUFS when
+ * the back-end has not read or answered what was sent before, -ENOTSUP without
+ * the protocol feature it needs, -ENOTCONN without a connection.
  *
- * Functions return 0 or -errno: -EPROTO for an answer that is not vhost-user,
- * -ETIMEDOUT, -EREMOTEIO when the back-end refused, -ECONNRESET when it left.
- * vhf.err then says what happened in a sentence.
+ * An operation ends with 0, -EREMOTEIO when the back-end refused a message of
+ * it, -EPROTO for an answer that is not vhost-user, -ETIMEDOUT, or -ECONNRESET;
+ * the last three end the connection, and with it all operations. In a callback
+ * the session may be closed but not freed.
  */
 #ifndef VHOST_USER_FRONTEND_H
 #define VHOST_USER_FRONTEND_H
@@ -24,40 +28,69 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "virtq/driver.h"
+#include "base/ev.h"
+#include "vhost_user/conn.h"
 #include "vhost_user/wire.h"
 
-struct vhf_config {
-	const char *path; /* unix socket; copied */
-	bool server;      /* listen and wait for the back-end, instead of connecting */
-	int timeout_ms;   /* for the peer to appear, and for each answer */
+#define VHU_FRONTEND_CALLS_MAX 64 /* messages on their way */
+
+struct vhu_frontend;
+
+/** How an operation ends. */
+struct vhu_frontend_done {
+	/** reply: the answer to the operation's last message, if there is one. fn may be NULL. */
+	void (*fn)(struct vhu_frontend *f, void *ctx, int ret, const struct vhu_msg *reply);
+	void *ctx;
 };
 
-/** What the program would like; what it gets is in struct vhf. */
-struct vhf_wish {
+struct vhu_frontend_ops {
+	/** A request on the back-end's channel. Returns what acknowledges it: 0 or an errno. */
+	uint64_t (*request)(struct vhu_frontend *f, struct vhu_msg *m, struct vhu_fds *fds);
+	/** The connection is over by itself and every operation has ended. -errno. */
+	void (*closed)(struct vhu_frontend *f, int error);
+};
+
+/** What the program would like; what it gets is in struct vhu_frontend. */
+struct vhu_frontend_wish {
 	uint64_t features;          /* virtio features and VHU_F_* bits */
 	uint64_t required;          /* of these, the ones it cannot do without */
 	uint64_t protocol_features; /* VHU_PF() */
 	uint32_t queue_pairs;
 };
 
-struct vhf {
-	int fd;         /* connection, -1: none */
-	int listen_fd;  /* server role, -1: none */
-	int backend_fd; /* our end of the back-end's request channel, -1: not negotiated */
-	int timeout_ms;
-	bool server;
-	char path[108];
+/** A message whose answer is waited for. */
+struct vhu_frontend_call {
+	uint32_t request;
+	uint8_t kind; /* of answer */
+	bool more;    /* the operation goes on with the next message */
+	struct vhu_frontend_done done;
+};
+
+/** [ctl] */
+struct vhu_frontend {
+	struct vhu_conn conn;
+	struct vhu_conn backend; /* our end of the back-end's request channel */
+	struct ev_loop *loop;
+	const struct vhu_frontend_ops *ops;
+	void *ctx; /* the owner's */
+	uint32_t timeout_ms;
+	struct ev_timer deadline; /* of the oldest message's answer */
+	struct vhu_frontend_call call[VHU_FRONTEND_CALLS_MAX];
+	uint32_t first, ncalls;
+	int failed; /* by an earlier message of the operation that is answered now */
+	struct vhu_frontend_wish wish;
+	struct vhu_frontend_done negotiated;
+	uint32_t step;              /* of negotiation */
 	uint64_t offered, features; /* virtio features */
 	uint64_t protocol_offered, protocol_features;
 	uint64_t max_queue_pairs; /* 1 without MQ */
 	uint64_t max_mem_slots;
-	char err[160];
+	char err[160]; /* why the last operation that failed did */
 };
 
 /** One ring as the back-end is told about it. */
-struct vhf_ring {
-	enum vq_layout layout;
+struct vhu_frontend_ring {
+	bool big_endian; /* a legacy guest's, which the back-end cannot know */
 	uint32_t size;
 	uint32_t base;
 	uint64_t desc, driver, device; /* our addresses, or IOVAs with ACCESS_PLATFORM */
@@ -66,64 +99,78 @@ struct vhf_ring {
 	int kick_fd, call_fd, err_fd; /* -1: none; stay the caller's */
 };
 
-/** Connect or accept. */
-int vhf_open(struct vhf *f, const struct vhf_config *cfg);
+struct vhu_frontend_config {
+	struct ev_loop *loop;
+	uint32_t timeout_ms; /* for each answer */
+	const struct vhu_frontend_ops *ops;
+	void *ctx;
+};
 
-/** Drop the connection, if there still is one, and wait for the next. */
-int vhf_reopen(struct vhf *f);
-
-/** Drop the connection; in the server role remove the socket. Harmless when not open. */
-void vhf_close(struct vhf *f);
-
-/**
- * Features, protocol features, queue number, owner, back-end channel: up to and including
- * SET_FEATURES.
- */
-int vhf_negotiate(struct vhf *f, const struct vhf_wish *wish);
+/** Begin a session on the connected socket @p fd, which is taken in any case. 0 or -errno. */
+int vhu_frontend_open(struct vhu_frontend *f, const struct vhu_frontend_config *cfg, int fd);
 
 /**
- * Announce all memory: as a table, or slot by slot when the back-end has slots. fds[i] backs r[i].
+ * End the session without ops->closed; operations that have not ended do so with -ECANCELED.
+ * Harmless when closed or zero-initialised.
  */
-int vhf_set_mem(struct vhf *f, const struct vhu_mem_region *r, const int *fds, uint32_t n);
+void vhu_frontend_close(struct vhu_frontend *f);
 
-/** Add or remove one slot; needs CONFIGURE_MEM_SLOTS. */
-int vhf_add_mem(struct vhf *f, const struct vhu_mem_region *r, int fd);
-int vhf_remove_mem(struct vhf *f, const struct vhu_mem_region *r);
+/**
+ * Features, protocol features, queue number, back-end channel, owner: up to and including
+ * SET_FEATURES. It ends with -ENOTSUP when the back-end lacks what is required.
+ */
+int vhu_frontend_negotiate(struct vhu_frontend *f, const struct vhu_frontend_wish *wish,
+			   struct vhu_frontend_done done);
+
+/** SET_FEATURES again, as for LOG_ALL. */
+int vhu_frontend_set_features(struct vhu_frontend *f, uint64_t features,
+			      struct vhu_frontend_done done);
+
+/**
+ * Announce all memory: SET_MEM_TABLE, or ADD_MEM_REG for each region when the back-end has slots.
+ * fds[i] backs r[i] and stays the caller's.
+ */
+int vhu_frontend_set_mem(struct vhu_frontend *f, const struct vhu_mem_region *r, const int *fds,
+			 uint32_t n, struct vhu_frontend_done done);
+
+/** ADD_MEM_REG, or REM_MEM_REG with @p fd -1; needs CONFIGURE_MEM_SLOTS. */
+int vhu_frontend_mem_slot(struct vhu_frontend *f, const struct vhu_mem_region *r, int fd,
+			  struct vhu_frontend_done done);
 
 /** Configure and start ring @p i: everything up to its kick and call descriptors. */
-int vhf_ring_start(struct vhf *f, uint32_t i, const struct vhf_ring *r);
-int vhf_ring_enable(struct vhf *f, uint32_t i, bool on);
+int vhu_frontend_ring_start(struct vhu_frontend *f, uint32_t i, const struct vhu_frontend_ring *r,
+			    struct vhu_frontend_done done);
 
-/** Stop ring @p i and learn where it stands. @p r as it was started. */
-int vhf_ring_stop(struct vhf *f, uint32_t i, const struct vhf_ring *r, uint32_t *base);
+/** SET_VRING_ENABLE; nothing is sent where a ring is enabled when it starts. */
+int vhu_frontend_ring_enable(struct vhu_frontend *f, uint32_t i, bool on,
+			     struct vhu_frontend_done done);
 
-/** virtio device status; nothing happens when the back-end does not want to know it. */
-int vhf_set_status(struct vhf *f, uint8_t status);
-int vhf_get_status(struct vhf *f, uint8_t *status);
+/** GET_VRING_BASE: stop ring @p i. The reply says which ring and where it stands: payload.state. */
+int vhu_frontend_ring_stop(struct vhu_frontend *f, uint32_t i, const struct vhu_frontend_ring *r,
+			   struct vhu_frontend_done done);
 
-/**
- * Dirty log in [offset, offset + size) of @p fd; logging starts with VHU_F_LOG_ALL in
- * vhf_set_features().
- */
-int vhf_set_log(struct vhf *f, int fd, uint64_t offset, uint64_t size);
-int vhf_set_features(struct vhf *f, uint64_t features);
+/** SET_STATUS; nothing is sent to a back-end that does not take it. */
+int vhu_frontend_set_status(struct vhu_frontend *f, uint8_t status, struct vhu_frontend_done done);
 
-/** Answer or revoke translations (VHU_IOTLB_UPDATE, VHU_IOTLB_INVALIDATE). */
-int vhf_iotlb(struct vhf *f, const struct vhu_iotlb *m);
+/** SET_LOG_BASE: the dirty log is [offset, offset + size) of @p fd, which stays the caller's. */
+int vhu_frontend_set_log(struct vhu_frontend *f, int fd, const struct vhu_log *log,
+			 struct vhu_frontend_done done);
 
 /**
- * Take one request of the back-end from its channel and acknowledge it if asked. -EAGAIN: none
- * within @p timeout_ms.
+ * Any message of m->header.request and m->header.size; acknowledged where the back-end does that.
+ * @p fds stay the caller's.
  */
-int vhf_backend_request(struct vhf *f, struct vhu_msg *m, int timeout_ms);
+int vhu_frontend_request(struct vhu_frontend *f, const struct vhu_msg *m, const int *fds,
+			 uint32_t nfds, struct vhu_frontend_done done);
+
+/** Any message that has a reply. */
+int vhu_frontend_query(struct vhu_frontend *f, const struct vhu_msg *m,
+		       struct vhu_frontend_done done);
 
 /**
- * Any message: sends m->header.request with m->header.size bytes of payload, and
- * waits for an acknowledgement if the back-end gives them. For tests.
+ * Ends when the back-end has handled all messages sent so far, whether or not it acknowledges them:
+ * GET_FEATURES.
  */
-int vhf_request(struct vhf *f, struct vhu_msg *m, const int *fds, uint32_t nfds);
-
-/** Any message that has a reply: it replaces @p m. */
-int vhf_query(struct vhf *f, struct vhu_msg *m);
+int vhu_frontend_barrier(struct vhu_frontend *f, struct vhu_frontend_done done);
 
 #endif

@@ -21,7 +21,7 @@
 #include <rte_ether.h>
 
 #include "gm.h"
-#include "vhost_user/frontend.h"
+#include "vhf.h"
 #include "virtq/driver.h"
 #include "virtq/fmt.h"
 
@@ -81,7 +81,7 @@ const char *layout_name(enum vq_layout l);
 /** One virtqueue of a guest, with its buffers. */
 struct queue {
 	struct vqd d;
-	struct vhf_ring ring;
+	struct vhu_frontend_ring ring;
 	struct vqd_net net;
 	uint16_t hdr_len;
 	bool chains; /* tx: frames in chains of several descriptors */

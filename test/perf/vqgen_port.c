@@ -67,13 +67,13 @@ rx_buf_len(const struct port *p, const struct options *o)
 static void
 ring_alloc(struct port *p, struct queue *q, const struct options *o, struct vqd_setup *s)
 {
-	const struct vq_extent len = vq_extent(o->layout, o->ring, p->vhf.features);
+	const struct vq_extent len = vq_extent(o->layout, o->ring, p->vhf.s.features);
 	const size_t page = 4096;
 
 	*s = (struct vqd_setup){
 		.layout = o->layout,
 		.size = o->ring,
-		.features = p->vhf.features,
+		.features = p->vhf.s.features,
 		.desc = gm_alloc(&p->mem, len.desc, page),
 		.driver = gm_alloc(&p->mem, len.driver, page),
 		.device = gm_alloc(&p->mem, len.device, page),
@@ -86,8 +86,9 @@ ring_alloc(struct port *p, struct queue *q, const struct options *o, struct vqd_
 		s->indirect = gm_alloc(&p->mem, 16ul * o->ring * INDIRECT_ENTRIES, page);
 		s->indirect_addr = gm_gpa(&p->mem, s->indirect);
 	}
-	q->ring = (struct vhf_ring){
-		.layout = o->layout,
+	q->ring = (struct vhu_frontend_ring){
+		.big_endian = o->layout == VQ_SPLIT_SWAP &&
+			      !VQ_HAS(p->vhf.s.features, VIRTIO_F_VERSION_1),
 		.size = o->ring,
 		.desc = (uintptr_t)s->desc,
 		.driver = (uintptr_t)s->driver,
@@ -196,7 +197,7 @@ session_start(struct port *p, const struct options *o)
 static int
 session_negotiate(struct port *p, const struct options *o)
 {
-	const struct vhf_wish wish = {
+	const struct vhu_frontend_wish wish = {
 		.required = features_wanted(o),
 		.protocol_features = VHU_PF(MQ) | VHU_PF(REPLY_ACK) | VHU_PF(STATUS) |
 				     VHU_PF(CROSS_ENDIAN) |
@@ -221,7 +222,7 @@ port_open(struct port *p, uint32_t id, const struct options *o)
 		ret = session_negotiate(p, o);
 	if (ret != 0)
 		port_die(p, "open", ret);
-	p->hdr_len = net_hdr_len(p->vhf.features);
+	p->hdr_len = net_hdr_len(p->vhf.s.features);
 	ret = gm_init(&p->mem, PORT_GPA, memory_needed(p, o), o->huge);
 	if (ret != 0)
 		port_die(p, "memory", ret);
@@ -264,7 +265,7 @@ port_close(struct port *p, const struct options *o)
 bool
 port_alive(const struct port *p)
 {
-	struct pollfd pfd = {.fd = p->vhf.fd, .events = POLLRDHUP};
+	struct pollfd pfd = {.fd = p->vhf.s.conn.src.fd, .events = POLLRDHUP};
 
 	return poll(&pfd, 1, 0) == 0;
 }
@@ -278,7 +279,7 @@ session_resume(struct port *p, const struct options *o, uint64_t features)
 		ret = session_negotiate(p, o);
 	if (ret != 0)
 		return ret;
-	if (p->vhf.features != features)
+	if (p->vhf.s.features != features)
 		port_die(p, "back-end came back with other features", -EPROTO);
 	return session_start(p, o);
 }
@@ -286,7 +287,7 @@ session_resume(struct port *p, const struct options *o, uint64_t features)
 void
 port_reconnect(struct port *p, const struct options *o)
 {
-	const uint64_t features = p->vhf.features;
+	const uint64_t features = p->vhf.s.features;
 	const uint64_t deadline = ev_now_ns() + (uint64_t)o->timeout_ms * 1000000;
 	int ret;
 
@@ -355,7 +356,7 @@ queue_send(struct queue *q, const uint32_t *len, uint32_t n)
 static uint32_t
 num_buffers(const struct port *p, const struct queue *q, const uint8_t *buf)
 {
-	const struct vq_fmt f = {.swap = q->ring.layout == VQ_SPLIT_SWAP ? VQ_SWAP_BE : VQ_SWAP_LE};
+	const struct vq_fmt f = {.swap = q->d.layout == VQ_SPLIT_SWAP ? VQ_SWAP_BE : VQ_SWAP_LE};
 
 	if (p->hdr_len < sizeof(struct net_hdr))
 		return 1;
@@ -382,7 +383,7 @@ rx_piece(struct port *p, struct queue *q, const struct vqd_net_frame *f, struct 
 		q->have += f->len;
 	}
 	/* only as many buffers as the frame needs: each but the last is full */
-	out->header_ok = VQ_HAS(p->vhf.features, VIRTIO_NET_F_MRG_RXBUF) &&
+	out->header_ok = VQ_HAS(p->vhf.s.features, VIRTIO_NET_F_MRG_RXBUF) &&
 			 (q->pieces_left == 0 || f->len == q->net.buf_len);
 	out->frame = q->assembly + p->hdr_len;
 	out->len = q->have - p->hdr_len;

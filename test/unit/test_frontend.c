@@ -22,7 +22,7 @@
 #include "owner.h"
 #include "peer.h"
 #include "vhost_user/backend.h"
-#include "vhost_user/frontend.h"
+#include "vhf.h"
 #include "virtq/fmt.h"
 
 #define TIMEOUT_MS 5000
@@ -131,7 +131,7 @@ struct guest {
 	struct vhf f;
 	struct gm mem;
 	struct vqd rx, tx;
-	struct vhf_ring ring[2];
+	struct vhu_frontend_ring ring[2];
 	uint64_t sent, got;
 };
 
@@ -145,12 +145,12 @@ features_of(enum vq_layout layout)
 static void
 guest_ring(struct guest *g, struct vqd *d, uint32_t i, enum vq_layout layout)
 {
-	const struct vq_extent e = vq_extent(layout, RING, g->f.features);
+	const struct vq_extent e = vq_extent(layout, RING, g->f.s.features);
 	const bool wrap = layout == VQ_PACKED;
 	const struct vqd_setup s = {
 		.layout = layout,
 		.size = RING,
-		.features = g->f.features,
+		.features = g->f.s.features,
 		.desc = gm_alloc(&g->mem, e.desc, 4096),
 		.driver = gm_alloc(&g->mem, e.driver, 4096),
 		.device = gm_alloc(&g->mem, e.device, 4096),
@@ -161,32 +161,32 @@ guest_ring(struct guest *g, struct vqd *d, uint32_t i, enum vq_layout layout)
 		.hva = gm_alloc(&g->mem, (size_t)RING * BUF_LEN, 4096),
 		.stride = BUF_LEN,
 		.buf_len = BUF_LEN,
-		.hdr_len = net_hdr_len(g->f.features),
+		.hdr_len = net_hdr_len(g->f.s.features),
 		.rx = i == 0,
 	};
 
 	assert_int_equal(vqd_init(d, &s), 0);
 	n.addr = gm_gpa(&g->mem, n.hva);
 	assert_int_equal(vqd_net_init(d, &n), 0);
-	g->ring[i] = (struct vhf_ring){layout,
-				       RING,
-				       vqd_resume_base(d),
-				       (uintptr_t)s.desc,
-				       (uintptr_t)s.driver,
-				       (uintptr_t)s.device,
-				       0,
-				       false,
-				       s.kick_fd,
-				       -1,
-				       -1};
+	g->ring[i] = (struct vhu_frontend_ring){layout == VQ_SPLIT_SWAP,
+						RING,
+						vqd_resume_base(d),
+						(uintptr_t)s.desc,
+						(uintptr_t)s.driver,
+						(uintptr_t)s.device,
+						0,
+						false,
+						s.kick_fd,
+						-1,
+						-1};
 }
 
 static int
 guest_negotiate(struct guest *g, uint64_t features, uint64_t protocol)
 {
-	const struct vhf_wish wish = {.required = features,
-				      .protocol_features = protocol,
-				      .queue_pairs = 1};
+	const struct vhu_frontend_wish wish = {.required = features,
+					       .protocol_features = protocol,
+					       .queue_pairs = 1};
 
 	return vhf_negotiate(&g->f, &wish);
 }
@@ -300,8 +300,8 @@ traffic_with_a_memory_table_and_with_slots(void **state)
 
 		assert_int_equal(guest_open(&g, false), 0);
 		assert_int_equal(guest_negotiate(&g, features_of(layout), PROTOCOL | more), 0);
-		assert_true(slots ? g.f.max_mem_slots > 8 : g.f.max_mem_slots == 8);
-		assert_int_equal(g.f.max_queue_pairs, OWNER_PAIRS);
+		assert_true(slots ? g.f.s.max_mem_slots > 8 : g.f.s.max_mem_slots == 8);
+		assert_int_equal(g.f.s.max_queue_pairs, OWNER_PAIRS);
 		guest_start(&g, layout);
 		guest_echo(&g, 1000, 1000);
 		assert_int_equal(vhf_ring_stop(&g.f, 1, &g.ring[1], &base), 0);
@@ -397,7 +397,7 @@ dirty_log_is_given(void **state)
 	assert_int_equal(guest_negotiate(&g, F(VERSION_1), PROTOCOL), 0);
 	guest_start(&g, VQ_SPLIT);
 	assert_int_equal(vhf_set_log(&g.f, fd, 0, (GPA + (4 << 20)) / 4096 / 8), 0);
-	assert_int_equal(vhf_set_features(&g.f, g.f.features | 1ull << VHU_F_LOG_ALL), 0);
+	assert_int_equal(vhf_set_features(&g.f, g.f.s.features | 1ull << VHU_F_LOG_ALL), 0);
 	guest_echo(&g, 10, 10);
 	memset(bits, 0, sizeof(bits));
 	assert_true(pread(fd, bits, sizeof(bits), GPA / 4096 / 8) > 0);
@@ -414,7 +414,7 @@ static void
 says_why_a_session_cannot_be(void **state)
 {
 	struct echo *e = echo_start(false);
-	const struct vhf_wish wish = {.queue_pairs = 100, .protocol_features = PROTOCOL};
+	const struct vhu_frontend_wish wish = {.queue_pairs = 100, .protocol_features = PROTOCOL};
 	struct guest g;
 
 	assert_int_equal(guest_open(&g, false), 0);
@@ -426,7 +426,8 @@ says_why_a_session_cannot_be(void **state)
 	assert_int_equal(vhf_reopen(&g.f), 0);
 	assert_int_equal(guest_negotiate(&g, F(VERSION_1), PROTOCOL), 0);
 	/* no ring is empty */
-	assert_int_equal(vhf_ring_start(&g.f, 0, &(struct vhf_ring){.size = 0, .kick_fd = -1}),
+	assert_int_equal(vhf_ring_start(&g.f, 0,
+					&(struct vhu_frontend_ring){.size = 0, .kick_fd = -1}),
 			 -EREMOTEIO);
 	assert_non_null(strstr(g.f.err, "SET_VRING_NUM"));
 	vhf_close(&g.f);
@@ -461,7 +462,7 @@ bad_answers_end_the_session(void **state)
 		{{VHU_GET_FEATURES, VHU_VERSION | VHU_REPLY, 64}, -ECONNRESET}, /* cut short */
 	};
 	const uint8_t payload[8] = {0};
-	const struct vhf_wish wish = {.queue_pairs = 1};
+	const struct vhu_frontend_wish wish = {.queue_pairs = 1};
 	int srv = listener();
 
 	for (size_t i = 0; i < RTE_DIM(answers); i++) {
@@ -486,7 +487,7 @@ static void
 silence_is_not_waited_for_too_long(void **state)
 {
 	const struct vhf_config cfg = {path, false, 50};
-	const struct vhf_wish wish = {.queue_pairs = 1};
+	const struct vhu_frontend_wish wish = {.queue_pairs = 1};
 	int srv;
 	struct vhf f;
 
@@ -497,6 +498,178 @@ silence_is_not_waited_for_too_long(void **state)
 	vhf_close(&f);
 	close(srv);
 	unlink(path);
+}
+
+/* --- the asynchronous session, against what the test itself answers --- */
+
+struct session {
+	struct vhu_frontend f;
+	struct ev_loop *loop;
+	int peer;
+	int ended[16]; /* results in the order operations ended */
+	uint32_t n, closed;
+	int error;
+};
+
+static void
+note_end(struct vhu_frontend *f, void *ctx, int ret, const struct vhu_msg *reply)
+{
+	struct session *s = f->ctx;
+
+	assert_true(s->n < RTE_DIM(s->ended));
+	assert_int_equal((uintptr_t)ctx, s->n); /* numbered as they were begun */
+	s->ended[s->n++] = ret;
+}
+
+static void
+note_closed(struct vhu_frontend *f, int error)
+{
+	struct session *s = f->ctx;
+
+	s->closed++;
+	s->error = error;
+}
+
+static uint64_t
+note_request(struct vhu_frontend *f, struct vhu_msg *m, struct vhu_fds *fds)
+{
+	return 0;
+}
+
+static void
+session_open(struct session *s, uint64_t protocol, uint32_t timeout_ms)
+{
+	static const struct vhu_frontend_ops ops = {note_request, note_closed};
+	struct vhu_frontend_config cfg = {.timeout_ms = timeout_ms, .ops = &ops, .ctx = s};
+	int pair[2];
+
+	*s = (struct session){.loop = ev_loop_new()};
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+	cfg.loop = s->loop;
+	s->peer = pair[1];
+	assert_int_equal(vhu_frontend_open(&s->f, &cfg, pair[0]), 0);
+	s->f.protocol_features = protocol;
+}
+
+static void
+session_end(struct session *s)
+{
+	vhu_frontend_close(&s->f);
+	close(s->peer);
+	ev_loop_free(s->loop);
+}
+
+static struct vhu_frontend_done
+ends_as(uintptr_t number)
+{
+	return (struct vhu_frontend_done){.fn = note_end, .ctx = (void *)number};
+}
+
+static void
+answer(struct session *s, uint32_t request, uint64_t word)
+{
+	const struct vhu_header h = {request, VHU_VERSION | VHU_REPLY, sizeof(word)};
+
+	peer_write(s->peer, &h, sizeof(h), NULL, 0);
+	peer_write(s->peer, &word, sizeof(word), NULL, 0);
+	ev_run_once(s->loop, 1000);
+}
+
+static const struct vhu_frontend_ring no_fds = {.size = 8,
+						.kick_fd = -1,
+						.call_fd = -1,
+						.err_fd = -1};
+
+static void
+an_operation_ends_with_its_last_message(void **state)
+{
+	static const uint32_t requests[] = {VHU_SET_VRING_NUM, VHU_SET_VRING_BASE,
+					    VHU_SET_VRING_ADDR, VHU_SET_VRING_CALL,
+					    VHU_SET_VRING_KICK};
+	struct session s;
+	size_t i;
+
+	session_open(&s, VHU_PF(REPLY_ACK) | VHU_PF(STATUS), 5000);
+	s.f.features = 1ull << VHU_F_PROTOCOL_FEATURES;
+	assert_int_equal(vhu_frontend_ring_start(&s.f, 0, &no_fds, ends_as(0)), 0);
+	assert_int_equal(vhu_frontend_ring_enable(&s.f, 0, true, ends_as(1)), 0);
+	assert_int_equal(vhu_frontend_set_status(&s.f, 15, ends_as(2)), 0);
+	for (i = 0; i < RTE_DIM(requests); i++) {
+		assert_int_equal(s.n, 0);
+		answer(&s, requests[i], i == 2 ? EINVAL : 0);
+	}
+	/* refused in the middle: the operation failed, those after it did not */
+	assert_int_equal(s.n, 1);
+	assert_int_equal(s.ended[0], -EREMOTEIO);
+	assert_non_null(strstr(s.f.err, "SET_VRING_ADDR"));
+	answer(&s, VHU_SET_VRING_ENABLE, 0);
+	answer(&s, VHU_SET_STATUS, 0);
+	assert_int_equal(s.n, 3);
+	assert_int_equal(s.ended[1], 0);
+	assert_int_equal(s.ended[2], 0);
+	session_end(&s);
+	assert_int_equal(s.closed, 0);
+}
+
+static void
+without_acknowledgements_a_barrier_tells(void **state)
+{
+	struct session s;
+
+	session_open(&s, VHU_PF(STATUS), 5000);
+	assert_int_equal(vhu_frontend_ring_start(&s.f, 0, &no_fds, ends_as(0)), 0);
+	assert_int_equal(s.n, 1);
+	assert_int_equal(vhu_frontend_barrier(&s.f, ends_as(1)), 0);
+	assert_int_equal(vhu_frontend_set_status(&s.f, 15, ends_as(2)), 0);
+	assert_int_equal(s.n, 1); /* in order: not before the barrier */
+	answer(&s, VHU_GET_FEATURES, 1);
+	assert_int_equal(s.n, 3);
+	session_end(&s);
+}
+
+static void
+all_operations_end_with_the_connection(void **state)
+{
+	/* the back-end leaves, answers nonsense, says nothing; the owner closes */
+	static const int want[] = {-ECONNRESET, -EPROTO, -ETIMEDOUT, -ECANCELED};
+	struct session s;
+
+	for (uint32_t how = 0; how < RTE_DIM(want); how++) {
+		session_open(&s, VHU_PF(REPLY_ACK), how == 2 ? 20 : 5000);
+		assert_int_equal(vhu_frontend_barrier(&s.f, ends_as(0)), 0);
+		assert_int_equal(vhu_frontend_ring_start(&s.f, 0, &no_fds, ends_as(1)), 0);
+		if (how == 0)
+			shutdown(s.peer, SHUT_WR);
+		if (how == 1)
+			answer(&s, VHU_SET_STATUS, 0);
+		if (how == 3)
+			vhu_frontend_close(&s.f);
+		while (s.n < 2)
+			ev_run_once(s.loop, 1000);
+		assert_int_equal(s.ended[0], want[how]);
+		assert_int_equal(s.ended[1], want[how]);
+		assert_int_equal(s.closed, how != 3);
+		assert_true(how == 3 || s.error == want[how]);
+		assert_true(s.f.err[0] != '\0');
+		assert_int_equal(vhu_frontend_barrier(&s.f, ends_as(2)), -ENOTCONN);
+		session_end(&s);
+	}
+}
+
+static void
+a_back_end_that_does_not_keep_up_is_not_flooded(void **state)
+{
+	struct session s;
+	uint32_t begun = 0;
+	int ret;
+
+	session_open(&s, VHU_PF(REPLY_ACK), 5000);
+	do
+		ret = vhu_frontend_ring_start(&s.f, begun, &no_fds, (struct vhu_frontend_done){0});
+	while (ret == 0 && ++begun < 1000);
+	assert_int_equal(ret, -ENOBUFS);
+	assert_int_equal(s.f.ncalls, begun * 5); /* nothing of the one that was refused */
+	session_end(&s);
 }
 
 int
@@ -514,6 +687,10 @@ main(void)
 		cmocka_unit_test(says_why_a_session_cannot_be),
 		cmocka_unit_test(bad_answers_end_the_session),
 		cmocka_unit_test(silence_is_not_waited_for_too_long),
+		cmocka_unit_test(an_operation_ends_with_its_last_message),
+		cmocka_unit_test(without_acknowledgements_a_barrier_tells),
+		cmocka_unit_test(all_operations_end_with_the_connection),
+		cmocka_unit_test(a_back_end_that_does_not_keep_up_is_not_flooded),
 	};
 
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);

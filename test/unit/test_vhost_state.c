@@ -25,7 +25,7 @@
 #include "vdev/save.h"
 #include "vdev/vdev.h"
 #include "virtio/port.h"
-#include "vhost_user/frontend.h"
+#include "vhf.h"
 
 #define ADDRESSES 3
 #define PINNED 3 /* one address more, which is pinned to the source */
@@ -167,9 +167,9 @@ static void
 attach(struct vhf *f, uint32_t i)
 {
 	const struct vhf_config cfg = {.path = path[i], .timeout_ms = 5000};
-	const struct vhf_wish wish = {.required = 1ull << VDEV_BIT_VERSION_1,
-				      .protocol_features = PROTOCOL,
-				      .queue_pairs = 1};
+	const struct vhu_frontend_wish wish = {.required = 1ull << VDEV_BIT_VERSION_1,
+					       .protocol_features = PROTOCOL,
+					       .queue_pairs = 1};
 	const struct vhu_mem_region r = {mem.gpa, mem.size, (uintptr_t)mem.hva, 0};
 
 	memset(f, 0, sizeof(*f));
@@ -184,8 +184,9 @@ start_and_stop(struct vhf *f)
 {
 	for (uint32_t i = 0; i < 2; i++) {
 		const uint64_t at = (uintptr_t)mem.hva + i * 0x10000;
-		const struct vhf_ring ring = {VQ_SPLIT, 64,    0,  at, at + 0x1000, at + 0x2000,
-					      0,        false, -1, -1, -1};
+		const struct vhu_frontend_ring ring = {false,       64,          0, at,
+						       at + 0x1000, at + 0x2000, 0, false,
+						       -1,          -1,          -1};
 		uint32_t base;
 
 		assert_int_equal(vhf_ring_start(f, i, &ring), 0);
@@ -476,14 +477,14 @@ test_only_by_option(void **ctx)
 	port[TARGET] = new_port(TARGET, "");
 	control_start();
 	attach(&f, TARGET);
-	assert_int_equal(f.protocol_offered & (VHU_PF(DEVICE_STATE) | VHU_PF(CONFIG)), 0);
+	assert_int_equal(f.s.protocol_offered & (VHU_PF(DEVICE_STATE) | VHU_PF(CONFIG)), 0);
 	vhf_close(&f);
 	control_stop();
 	sw_port_remove(&sw, port[TARGET]);
 	port[TARGET] = new_port(TARGET, ",config=1");
 	control_start();
 	attach(&f, TARGET);
-	assert_int_equal(f.protocol_offered & (VHU_PF(DEVICE_STATE) | VHU_PF(CONFIG)),
+	assert_int_equal(f.s.protocol_offered & (VHU_PF(DEVICE_STATE) | VHU_PF(CONFIG)),
 			 VHU_PF(CONFIG));
 	vhf_close(&f);
 	control_stop();
