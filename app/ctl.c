@@ -10,13 +10,10 @@
 #include <unistd.h>
 
 #include "app.h"
-#include "base/notify.h"
 #include "show/show.h"
 
 #define UPKEEP_BUSY_MS 10   /* some worker is awake: learned addresses wait */
 #define UPKEEP_IDLE_MS 1000 /* all sleep: ageing only */
-#define WATCH_MS 100
-#define BLOCKED_NS 10000000 /* no notification takes as long */
 
 static void
 ending_signals(sigset_t *set)
@@ -66,22 +63,6 @@ on_upkeep(struct ev_timer *t)
 	ev_timer_arm(app->loop, t, all_asleep(app) ? UPKEEP_IDLE_MS : UPKEEP_BUSY_MS);
 }
 
-/* Free a worker that a peer holds in a notification, and make an end of the peer. */
-static void
-on_watch(struct ev_timer *t)
-{
-	struct app *app = container_of(t, struct app, ctl.watch);
-	int fd = notify_rescue(BLOCKED_NS);
-
-	for (uint16_t id = 0; fd >= 0 && id < app->sw.nports; id++) {
-		struct port *p = app->sw.port[id];
-
-		if (p != NULL && p->ops == &virtio_port_ops && virtio_port_blocked(p, fd))
-			break;
-	}
-	ev_timer_arm(app->loop, t, all_asleep(app) ? UPKEEP_IDLE_MS : WATCH_MS);
-}
-
 static void
 on_stats(struct ev_timer *t)
 {
@@ -103,10 +84,8 @@ ctl_init(struct app *app)
 		return -errno;
 	c->signals.cb = on_signal;
 	c->upkeep.cb = on_upkeep;
-	c->watch.cb = on_watch;
 	c->stats.cb = on_stats;
 	ev_timer_arm(app->loop, &c->upkeep, UPKEEP_BUSY_MS);
-	ev_timer_arm(app->loop, &c->watch, WATCH_MS);
 	if (app->opt.stats_period != 0 && !app->opt.interactive)
 		ev_timer_arm(app->loop, &c->stats, app->opt.stats_period * 1000);
 	return ev_add(app->loop, &c->signals, EPOLLIN);
@@ -116,7 +95,6 @@ void
 ctl_fini(struct app *app)
 {
 	ev_timer_cancel(&app->ctl.upkeep);
-	ev_timer_cancel(&app->ctl.watch);
 	ev_timer_cancel(&app->ctl.stats);
 	ev_del(&app->ctl.signals);
 	close(app->ctl.signals.fd);

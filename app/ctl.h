@@ -15,7 +15,6 @@ struct app;
 struct ctl {
 	struct ev_source signals;
 	struct ev_timer upkeep; /* forwarding database */
-	struct ev_timer watch;  /* for peers that hold a worker */
 	struct ev_timer stats;  /* --stats-period */
 };
 

@@ -23,6 +23,7 @@
 #include "gmem/sigbus.h"
 #include "telemetry.h"
 #include "virtq/isa.h"
+#include "base/notify.h"
 #include "worker.h"
 
 static int fail(const struct app *app, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -108,6 +109,17 @@ start_eal(struct app *app)
 		return fail(app, "--nb-cores=%u: there are %u", app->opt.nb_cores,
 			    rte_lcore_count() - 1);
 	return 0;
+}
+
+static int
+make_notifier(struct app *app)
+{
+	int ret = notify_init();
+
+	if (ret == -EAGAIN)
+		return fail(app, "notifications: no asynchronous operations left, raise the sysctl"
+				 " fs.aio-max-nr");
+	return ret < 0 ? fail(app, "notifications: %s", strerror(-ret)) : 0;
 }
 
 static int
@@ -241,8 +253,8 @@ static int
 init(struct app *app, int argc, char **argv)
 {
 	static int (*const steps[])(struct app * app) = {
-		start_eal,           make_mempool, make_switch,    make_cli,
-		make_control_socket, make_ports,   make_telemetry,
+		start_eal, make_notifier,       make_mempool, make_switch,
+		make_cli,  make_control_socket, make_ports,   make_telemetry,
 	};
 	int ret;
 

@@ -385,20 +385,6 @@ virtio_port_device(struct port *p)
 	return to_virtio(p)->dev;
 }
 
-bool
-virtio_port_blocked(struct port *p, int fd)
-{
-	struct virtio_port *v = to_virtio(p);
-
-	for (uint32_t i = 0; i < v->dev->nqueues; i++) {
-		if (v->dev->q[i].call_fd == fd) {
-			vhu_backend_drop(v->backend, "it blocked a worker with an eventfd");
-			return true;
-		}
-	}
-	return false;
-}
-
 void
 virtio_port_info(const struct port *p, struct vhu_info *out)
 {

@@ -46,12 +46,6 @@ void virtio_port_negotiation(const struct port *p, FILE *out);
 void virtio_port_set_format(struct port *p, enum vdev_policy policy);
 
 /**
- * A worker hung in a notification through @p fd: if that is a descriptor of @p p's
- * peer, cut the peer off. Whether it was.
- */
-bool virtio_port_blocked(struct port *p, int fd);
-
-/**
  * The directory journals are kept in: @p wanted, or, when it is NULL,
  * /run/vqswitch if it can be written, else $XDG_RUNTIME_DIR/vqswitch. Made when
  * missing, mode 0700. 0 or -errno.

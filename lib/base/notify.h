@@ -2,43 +2,30 @@
 /*
  * Notifying a peer through an eventfd it gave us.
  *
- * The peer shares the open file description: it can make it blocking and fill
- * the counter at any time, so a write may block however carefully it is
- * checked. A worker therefore asks first whether a write would block - a full
- * counter means that a notification is pending, so none is needed - and leaves
- * a note of what it is writing to. Control looks at the notes now and then; it
- * frees a stuck worker by reading the eventfd empty and cuts off the peer.
+ * The peer shares the open file description: it can make it blocking, and fill
+ * and empty the counter at any time, so write(2) may block however carefully it
+ * is checked before. The kernel itself adds to an eventfd without ever waiting:
+ * at a full counter it leaves it full. It does so for whoever asks to be told of
+ * the end of an asynchronous operation, so a notification is an operation that
+ * does nothing and ends at once (io_submit(2) with IOCB_FLAG_RESFD). All that
+ * the peer can do to its eventfd makes no difference to the caller.
  */
 #ifndef BASE_NOTIFY_H
 #define BASE_NOTIFY_H
 
 #include <stdbool.h>
-#include <stdint.h>
 
 /**
- * Notify through eventfd @p fd without blocking as far as that is up to us. True: it was written.
- * Workers.
+ * Get what notify_peer() needs for all lcores. 0 or -errno: -EAGAIN when
+ * fs.aio-max-nr is used up, -ENOSYS where the kernel has no asynchronous I/O. Control, before the
+ * lcores run. Other threads get it with their first notification.
  */
-bool notify_write(int fd);
+int notify_init(void);
 
 /**
- * Notify through eventfd @p fd from control, which nobody watches over: a write the peer holds up
- * is interrupted after a millisecond. False: it was; such a peer should not get another chance.
+ * Add 1 to the counter of eventfd @p fd (-1: none), which stays the caller's. Never blocks. True:
+ * the counter was added to or is full. False: there is no such eventfd. Any thread.
  */
-bool notify_tell(int fd);
-
-/**
- * Find a thread that has been in notify_write() for at least @p ns because the
- * eventfd is full, and return that fd, or -1. A thread that merely lost its CPU
- * there is not stuck. Control; the answer is about the moment of the call, and
- * the fd stays open as long as control does not close it.
- */
-int notify_stuck(uint64_t ns);
-
-/**
- * Free such a thread by taking what is in the eventfd. Never blocks, whatever
- * the peer does with its flags. The fd as for notify_stuck(). Control.
- */
-int notify_rescue(uint64_t ns);
+bool notify_peer(int fd);
 
 #endif

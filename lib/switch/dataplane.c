@@ -9,11 +9,8 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "base/notify.h"
 
-#define RESCUE_EVERY 256  /* rounds of waiting between two looks at the workers */
-#define RESCUE_NS 1000000 /* a notification takes longer only when it is blocked */
-#define SLEEP_EVENTS 16   /* only that something happened matters */
+#define SLEEP_EVENTS 16 /* only that something happened matters */
 
 /* --- interest lists --- */
 
@@ -125,12 +122,8 @@ dp_grace(struct dp_ctl *c)
 		return;
 	/* control and a worker may share one CPU: each gives way to the other */
 	atomic_store_explicit(&c->waiting, true, memory_order_relaxed);
-	for (uint32_t n = 1; rte_rcu_qsbr_check(c->qsbr, token, false) == 0; n++) {
+	while (rte_rcu_qsbr_check(c->qsbr, token, false) == 0)
 		sched_yield();
-		/* a peer may hold a worker in a notification for as long as it likes */
-		if (n % RESCUE_EVERY == 0)
-			notify_rescue(RESCUE_NS);
-	}
 	atomic_store_explicit(&c->waiting, false, memory_order_relaxed);
 }
 

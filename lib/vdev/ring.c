@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "vdev/ring.h"
+#include "base/notify.h"
 
 #define PACKED_BASE_FRESH 0x80008000u /* both wrap counters 1, both indices 0 */
 
@@ -212,7 +213,7 @@ ring_launch(struct vdev *d, struct vdev_queue *q, enum vq_layout layout)
 		vq_journal_start(s.journal, &key, &s.state);
 	/* who served it before may have published frames, or left them to us, and not said so */
 	if (recovered || (!q->base_ours && s.state.used != 0))
-		ring_tell(d, q->call_fd);
+		notify_peer(q->call_fd);
 	return true;
 }
 

@@ -48,9 +48,6 @@ void ring_close(struct vdev *d, struct vdev_queue *q);
 void ring_forget(struct vdev_queue *q);
 void ring_close_fds(struct vdev_queue *q);
 
-/** Notify the peer through @p fd (-1: none). Control. */
-void ring_tell(struct vdev *d, int fd);
-
 /** Whether a running ring's areas are no longer where they were when it was started. */
 bool ring_moved(struct vdev *d, const struct vdev_queue *q);
 

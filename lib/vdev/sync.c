@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "vdev/ring.h"
+#include "base/notify.h"
 
 static void
 publish(struct vdev *d)
@@ -141,7 +142,7 @@ ring_broke(struct vdev *d, struct vdev_queue *q)
 	d->counters.ring_errors++;
 	log_peer(&d->log_limit, d->name, "queue %u is broken and stopped: %s", ring_index(d, q),
 		 q->why);
-	ring_tell(d, q->err_fd);
+	notify_peer(q->err_fd);
 	if (d->transport != NULL && d->transport->ring_error != NULL)
 		d->transport->ring_error(d, ring_index(d, q));
 }

@@ -187,7 +187,6 @@ forget_session(struct vdev *d)
 	d->status_used = false;
 	d->mtu = 0;
 	d->transfer = VDEV_STATE_RUNNING;
-	d->held_us = false;
 	atomic_store(&d->fault.dead, false);
 	d->fault_seen = false;
 }

@@ -167,7 +167,6 @@ struct vdev {
 	enum vdev_state wanted;   /* by the operator: RUNNING, RUNNING_P2P or a stopped one */
 	enum vdev_state transfer; /* STOP_COPY, RESUMING: the frontend moves state; else RUNNING */
 	bool paused;
-	bool held_us; /* the peer made control wait in a notification: it is not heard any more */
 	struct gmem_fault fault; /* [atomic] set by the fault guard */
 	bool fault_seen;
 	struct vdev_queue q[VDEV_QUEUES_MAX];

@@ -24,15 +24,6 @@ ring_edit(struct vdev *d, uint32_t i, struct vdev_queue **out)
 	return 0;
 }
 
-void
-ring_tell(struct vdev *d, int fd)
-{
-	if (fd < 0 || d->held_us || notify_tell(fd))
-		return;
-	d->held_us = true;
-	log_peer(&d->log_limit, d->name, "the peer held us up with an eventfd");
-}
-
 bool
 vdev_vq_running(const struct vdev *d, uint32_t i)
 {
@@ -135,7 +126,7 @@ vdev_vq_set_call(struct vdev *d, uint32_t i, int fd)
 		if (!d->paused)
 			d->cfg.ops->grace(d);
 		/* what the old one was told in between may have gone nowhere */
-		ring_tell(d, fd);
+		notify_peer(fd);
 	}
 	if (old >= 0)
 		close(old);
@@ -153,7 +144,7 @@ vdev_vq_set_err(struct vdev *d, uint32_t i, int fd)
 		close(q->err_fd);
 	q->err_fd = fd;
 	if (q->broken)
-		ring_tell(d, fd);
+		notify_peer(fd);
 	return 0;
 }
 

@@ -278,7 +278,7 @@ vq_signal(struct vq *vq)
 {
 	int fd = atomic_load_explicit(&vq->call_fd, memory_order_relaxed);
 
-	if (fd >= 0 && notify_write(fd))
+	if (notify_peer(fd))
 		vq->q.stats.notified++;
 }
 

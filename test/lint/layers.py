@@ -39,9 +39,6 @@ EXCEPTIONS = [
     ("app/main.c", "virtq/isa.h"),
     # what a queue counts is shown as it is
     ("app/show/counters.h", "pkt/pktq.h"),
-    # to be moved to lib/base
-    ("lib/switch/dataplane.c", "virtq/notify.h"),
-    ("app/ctl.c", "virtq/notify.h"),
     # to be asked of the kind of port
     ("app/cli/cmd_states.c", "vdev/vdev.h"),
 ]

@@ -1,225 +1,157 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Notifying a peer that does its worst with the eventfd. */
+/* Notifying a peer that does its worst with the eventfd: no call may wait for it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/eventfd.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-#include <rte_lcore.h>
-#include <rte_per_lcore.h>
-
 #include "base/notify.h"
 
-#define FULL (UINT64_MAX - 1)
+#define FULL (UINT64_MAX - 1) /* the most that write(2) makes of a counter */
+#define MANY 10000            /* notifications: more than results fit anywhere */
 
-static void
-notification_arrives(void **state)
+static uint64_t
+count_of(int fd)
 {
-	int fd = eventfd(0, EFD_NONBLOCK);
 	uint64_t n = 0;
 
-	assert_true(notify_write(fd));
-	assert_true(notify_write(fd));
 	assert_int_equal(read(fd, &n, sizeof(n)), sizeof(n));
-	assert_int_equal(n, 2);
-	assert_int_equal(notify_stuck(0), -1);
-	close(fd);
-}
-
-static void
-full_counter_is_not_waited_for(void **state)
-{
-	const uint64_t full = FULL;
-	int fd = eventfd(0, 0); /* blocking */
-
-	assert_int_equal(write(fd, &full, sizeof(full)), sizeof(full));
-	assert_false(notify_write(fd));
-	close(fd);
-}
-
-static void
-closed_descriptor_is_survived(void **state)
-{
-	int fd = eventfd(0, 0);
-
-	close(fd);
-	assert_false(notify_write(fd));
-}
-
-/* --- a worker that loses its CPU --- */
-
-static atomic_bool preempting; /* the next write is the last thing its thread does for a while */
-static atomic_bool preempted;
-
-ssize_t
-write(int fd, const void *buf, size_t len)
-{
-	ssize_t n = syscall(SYS_write, fd, buf, len);
-
-	if (atomic_load(&preempting)) {
-		atomic_store(&preempted, true);
-		while (atomic_load(&preempting))
-			usleep(10);
-	}
 	return n;
 }
 
-static void *
-notify_once(void *arg)
-{
-	const int *fd = arg;
-
-	RTE_PER_LCORE(_lcore_id) = 4;
-	assert_true(notify_write(*fd));
-	return NULL;
-}
-
-/** It has written and does not come to say so: what it wrote is the peer's, not control's. */
 static void
-preempted_worker_is_left_alone(void **state)
-{
-	int fd = eventfd(0, 0);
-	uint64_t n = 0;
-	pthread_t t;
-
-	atomic_store(&preempting, true);
-	assert_int_equal(pthread_create(&t, NULL, notify_once, &fd), 0);
-	while (!atomic_load(&preempted))
-		usleep(10);
-	assert_int_equal(notify_stuck(0), -1);
-	assert_int_equal(notify_rescue(0), -1);
-	atomic_store(&preempting, false);
-	pthread_join(t, NULL);
-	assert_int_equal(read(fd, &n, sizeof(n)), sizeof(n));
-	assert_int_equal(n, 1);
-	close(fd);
-}
-
-/* --- control --- */
-
-static bool lying;
-
-/** What notify_tell() asks before it writes: a peer that races with it makes the answer a lie. */
-int
-poll(struct pollfd *fds, nfds_t n, int timeout_ms)
-{
-	const struct timespec ts = {timeout_ms / 1000, timeout_ms % 1000 * 1000000L};
-
-	if (!lying)
-		return ppoll(fds, n, timeout_ms < 0 ? NULL : &ts, NULL);
-	fds[0].revents = POLLOUT;
-	return 1;
-}
-
-static void
-control_is_not_held(void **state)
+fill(int fd)
 {
 	const uint64_t full = FULL;
-	int fd = eventfd(0, 0); /* blocking */
-	uint64_t n = 0;
 
-	assert_true(notify_tell(fd));
-	assert_int_equal(read(fd, &n, sizeof(n)), sizeof(n));
-	assert_int_equal(n, 1);
 	assert_int_equal(write(fd, &full, sizeof(full)), sizeof(full));
-	assert_true(notify_tell(fd)); /* it will be told already */
-	lying = true;
-	assert_false(notify_tell(fd));
-	assert_false(notify_tell(fd));
-	lying = false;
-	assert_int_equal(read(fd, &n, sizeof(n)), sizeof(n));
-	assert_int_equal(n, FULL);
-	assert_true(notify_tell(fd));
+}
+
+static void
+every_notification_arrives(void **state)
+{
+	int fd = eventfd(0, EFD_NONBLOCK);
+
+	for (uint32_t i = 0; i < MANY; i++)
+		assert_true(notify_peer(fd));
+	assert_int_equal(count_of(fd), MANY);
 	close(fd);
 }
 
-/* The worker that is attacked. */
-struct victim {
+/** A full counter says that a notification is pending, and the peer reads it as ever. */
+static void
+full_counter_stays_full(void **state)
+{
+	int fd = eventfd(0, 0); /* blocking */
+
+	fill(fd);
+	for (uint32_t i = 0; i < MANY; i++)
+		assert_true(notify_peer(fd));
+	assert_true(count_of(fd) >= FULL);
+	assert_true(notify_peer(fd));
+	assert_int_equal(count_of(fd), 1);
+	close(fd);
+}
+
+static void
+what_is_no_eventfd_is_not_notified(void **state)
+{
+	int closed = eventfd(0, 0), ends[2];
+
+	close(closed);
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	for (uint32_t i = 0; i < MANY; i++) {
+		assert_false(notify_peer(-1));
+		assert_false(notify_peer(closed));
+		assert_false(notify_peer(ends[1]));
+	}
+	close(ends[0]);
+	close(ends[1]);
+}
+
+/** Hundreds of full, blocking ones, one after the other. */
+static void
+many_full_counters_hold_nobody(void **state)
+{
+	int fd[512];
+
+	for (uint32_t i = 0; i < 512; i++) {
+		fd[i] = eventfd(0, 0);
+		fill(fd[i]);
+	}
+	for (uint32_t i = 0; i < 512; i++)
+		assert_true(notify_peer(fd[i]));
+	for (uint32_t i = 0; i < 512; i++)
+		close(fd[i]);
+}
+
+/* --- a peer that fills, empties, and makes it blocking, all the time --- */
+
+struct peer {
 	int fd;
 	atomic_bool stop;
-	atomic_uint turns;
 };
 
 static void *
-victim_run(void *arg)
+peer_run(void *arg)
 {
-	struct victim *v = arg;
+	const uint64_t full = FULL;
+	struct peer *p = arg;
+	uint64_t n;
 
-	RTE_PER_LCORE(_lcore_id) = 3;
-	while (!atomic_load(&v->stop)) {
-		notify_write(v->fd);
-		atomic_fetch_add(&v->turns, 1);
+	while (!atomic_load(&p->stop)) {
+		fcntl(p->fd, F_SETFL, O_NONBLOCK); /* for its own calls only */
+		if (read(p->fd, &n, sizeof(n)) == sizeof(n))
+			(void)!write(p->fd, &full, sizeof(full));
+		fcntl(p->fd, F_SETFL, 0);
 	}
 	return NULL;
 }
 
-/** Wait until the victim is stuck, or has evidently got away. */
-static bool
-gets_stuck(struct victim *v)
+static void *
+notify_often(void *arg)
 {
-	unsigned int turns = atomic_load(&v->turns);
+	struct peer *p = arg;
 
-	while (atomic_load(&v->turns) < turns + 2) {
-		if (notify_stuck(2000000) == v->fd)
-			return true;
-		usleep(10);
-	}
-	return false;
+	for (uint32_t i = 0; i < MANY; i++)
+		assert_true(notify_peer(p->fd));
+	return NULL;
 }
 
-/**
- * The peer fills the counter of a blocking eventfd between the worker's look
- * at it and its write. Control sees that, and frees the worker by reading.
- */
+/** A notification that waited would wait for ever: the peer ends after the last one. */
 static void
-stuck_worker_is_seen_and_freed(void **state)
+peer_that_plays_with_it_holds_nobody(void **state)
 {
-	struct victim v = {.fd = eventfd(0, 0)};
-	uint64_t full, n;
-	pthread_t t;
-	int tries;
+	struct peer p = {.fd = eventfd(0, 0)};
+	pthread_t peer, worker[2];
 
-	assert_int_equal(pthread_create(&t, NULL, victim_run, &v), 0);
-	for (tries = 0; tries < 100000; tries++) {
-		assert_int_equal(read(v.fd, &n, sizeof(n)), sizeof(n));
-		full = FULL; /* less what the victim has added since; must not block us */
-		fcntl(v.fd, F_SETFL, O_NONBLOCK);
-		while (write(v.fd, &full, sizeof(full)) < 0)
-			full--;
-		fcntl(v.fd, F_SETFL, 0);
-		if (gets_stuck(&v))
-			break;
-	}
-	assert_true(tries < 100000);
-	assert_int_equal(notify_stuck(3600ull * 1000000000u), -1);
-	atomic_store(&v.stop, true);
-	assert_int_equal(notify_rescue(2000000), v.fd);
-	pthread_join(t, NULL);
-	assert_int_equal(notify_rescue(0), -1);
-	assert_int_equal(notify_stuck(0), -1);
-	close(v.fd);
+	assert_int_equal(pthread_create(&peer, NULL, peer_run, &p), 0);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&worker[i], NULL, notify_often, &p), 0);
+	for (int i = 0; i < 2; i++)
+		pthread_join(worker[i], NULL);
+	atomic_store(&p.stop, true);
+	pthread_join(peer, NULL);
+	close(p.fd);
 }
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(notification_arrives),
-		cmocka_unit_test(full_counter_is_not_waited_for),
-		cmocka_unit_test(closed_descriptor_is_survived),
-		cmocka_unit_test(preempted_worker_is_left_alone),
-		cmocka_unit_test(control_is_not_held),
-		cmocka_unit_test(stuck_worker_is_seen_and_freed),
+		cmocka_unit_test(every_notification_arrives),
+		cmocka_unit_test(full_counter_stays_full),
+		cmocka_unit_test(what_is_no_eventfd_is_not_notified),
+		cmocka_unit_test(many_full_counters_hold_nobody),
+		cmocka_unit_test(peer_that_plays_with_it_holds_nobody),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -304,22 +304,6 @@ test_bad_flags(void **state)
 	}
 }
 
-/* A peer that made control wait is not heard any more. */
-static void
-test_held_up(void **state)
-{
-	const uint64_t full = UINT64_MAX - 1;
-	int fd = eventfd(0, 0); /* full and blocking: not written, so nobody waits */
-
-	wire_start(&w, MODERN);
-	assert_int_equal(write(fd, &full, sizeof(full)), sizeof(full));
-	assert_int_equal(wire_ask_fd(&w, VHU_SET_VRING_CALL, 1, fd), 0);
-	assert_false(w.o.d->held_us);
-	w.o.d->held_us = true;
-	assert_int_equal(wire_ask_u64(&w, VHU_GET_FEATURES, 0), WIRE_GONE);
-	assert_false(w.o.d->held_us);
-}
-
 /* --- values --- */
 
 /* Right in form, wrong in what they say; f: the guest's memory goes along, e: an eventfd. */
@@ -597,12 +581,12 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(wrong_forms),  T(wrong_forms_while_running),
-		T(bad_index),    T(not_negotiated),
-		T(unknown_ids),  T(bad_flags),
-		T(held_up),      T(bad_values),
-		T(bad_times),    T(refused_start),
-		T(config_reads), T(inflight),
+		T(wrong_forms),   T(wrong_forms_while_running),
+		T(bad_index),     T(not_negotiated),
+		T(unknown_ids),   T(bad_flags),
+		T(bad_values),    T(bad_times),
+		T(refused_start), T(config_reads),
+		T(inflight),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
