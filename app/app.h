@@ -16,21 +16,34 @@
 
 #include "argv.h"
 #include "base/ev.h"
-#include "cli/cli.h"
-#include "control_socket.h"
-#include "ctl.h"
-#include "device.h"
-#include "testpmd/fwd.h"
-#include "metrics_http.h"
 #include "notify.h"
 #include "options.h"
-#include "show/show.h"
 #include "switch/forward.h"
 #include "switch/port.h"
 #include "virtio/port.h"
 
-/** What testpmd keeps about a port and the switch has no use for. */
-struct port_settings {
+struct cli;
+struct control_socket;
+struct ctl;
+struct fwd;
+struct metrics_http;
+
+/** Counters at the previous "show port stats", for the rates. */
+struct show_rate {
+	uint64_t ns; /* 0: never shown */
+	uint64_t rx, tx, rx_bytes, tx_bytes;
+};
+
+/** Counters of each queue when they were cleared, by direction (tx: 1). */
+struct show_base {
+	uint16_t n[2];
+	struct pktq_stats *q[2];
+};
+
+/** What the program keeps about a port and the switch has no use for. Zeroes: a new port. */
+struct app_port {
+	struct show_rate rate;
+	struct show_base base;
 	bool gso;
 	bool reconfigure; /* the next "port start" configures it anew */
 	bool mac_set;     /* by "mac_addr set" */
@@ -47,7 +60,7 @@ struct app {
 
 	/* [ctl] */
 	struct ev_loop *loop;
-	struct ctl ctl;
+	struct ctl *ctl;
 	struct sw sw;
 	struct rte_mempool *mp;
 	struct virtio_env vhost;
@@ -55,10 +68,8 @@ struct app {
 	struct control_socket *control; /* NULL: none */
 	struct metrics_http *metrics;   /* NULL: none */
 	struct notify notify;
-	struct fwd fwd;
-	struct show_rate rate[DP_PORTS_MAX];
-	struct show_base base[DP_PORTS_MAX];
-	struct port_settings settings[DP_PORTS_MAX];
+	struct fwd *fwd;
+	struct app_port port[DP_PORTS_MAX];
 	uint32_t gso_segsz, gro_flush;
 	bool hide_zero; /* "set xstats-hide-zero" */
 
@@ -82,8 +93,5 @@ app_port(const struct app *app, uint64_t id)
 {
 	return id < app->sw.nports ? app->sw.port[id] : NULL;
 }
-
-/** End the event loop, and with it the program. */
-void app_quit(struct app *app);
 
 #endif

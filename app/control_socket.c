@@ -14,6 +14,7 @@
 #include <bsd/string.h>
 
 #include "app.h"
+#include "cli/cli.h"
 #include "listen.h"
 #include "cli/wait.h"
 

@@ -15,6 +15,13 @@
 #define UPKEEP_BUSY_MS 10   /* some worker is awake: learned addresses wait */
 #define UPKEEP_IDLE_MS 1000 /* all sleep: ageing only */
 
+struct ctl {
+	struct app *app;
+	struct ev_source signals;
+	struct ev_timer upkeep; /* forwarding database */
+	struct ev_timer stats;  /* --stats-period */
+};
+
 static void
 ending_signals(sigset_t *set)
 {
@@ -37,11 +44,11 @@ ctl_block_signals(void)
 static void
 on_signal(struct ev_source *src, uint32_t events)
 {
-	struct app *app = container_of(src, struct app, ctl.signals);
+	struct ctl *c = container_of(src, struct ctl, signals);
 	struct signalfd_siginfo info;
 
 	if (read(src->fd, &info, sizeof(info)) == sizeof(info))
-		app_quit(app);
+		ctl_quit(c->app);
 }
 
 static bool
@@ -57,7 +64,7 @@ all_asleep(const struct app *app)
 static void
 on_upkeep(struct ev_timer *t)
 {
-	struct app *app = container_of(t, struct app, ctl.upkeep);
+	struct app *app = container_of(t, struct ctl, upkeep)->app;
 
 	fdb_maintain(app->sw.fdb, ev_now_ns());
 	ev_timer_arm(app->loop, t, all_asleep(app) ? UPKEEP_IDLE_MS : UPKEEP_BUSY_MS);
@@ -66,7 +73,7 @@ on_upkeep(struct ev_timer *t)
 static void
 on_stats(struct ev_timer *t)
 {
-	struct app *app = container_of(t, struct app, ctl.stats);
+	struct app *app = container_of(t, struct ctl, stats)->app;
 
 	show_periodic(app, stdout);
 	ev_timer_arm(app->loop, t, app->opt.stats_period * 1000);
@@ -75,9 +82,13 @@ on_stats(struct ev_timer *t)
 int
 ctl_init(struct app *app)
 {
-	struct ctl *c = &app->ctl;
+	struct ctl *c = calloc(1, sizeof(*c));
 	sigset_t set;
 
+	if (c == NULL)
+		return -ENOMEM;
+	app->ctl = c;
+	c->app = app;
 	ending_signals(&set);
 	c->signals.fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 	if (c->signals.fd < 0)
@@ -94,10 +105,23 @@ ctl_init(struct app *app)
 void
 ctl_fini(struct app *app)
 {
-	ev_timer_cancel(&app->ctl.upkeep);
-	ev_timer_cancel(&app->ctl.stats);
-	ev_del(&app->ctl.signals);
-	close(app->ctl.signals.fd);
+	struct ctl *c = app->ctl;
+
+	if (c == NULL)
+		return;
+	ev_timer_cancel(&c->upkeep);
+	ev_timer_cancel(&c->stats);
+	ev_del(&c->signals);
+	if (c->signals.fd >= 0)
+		close(c->signals.fd);
+	app->ctl = NULL;
+	free(c);
+}
+
+void
+ctl_quit(struct app *app)
+{
+	ev_stop(app->loop);
 }
 
 /* --- other threads --- */
@@ -107,49 +131,26 @@ struct job {
 	struct app *app;
 	void (*fn)(struct app *app, void *arg);
 	void *arg;
-	sem_t *done; /* NULL: nobody waits */
+	sem_t done;
 };
 
 static void
 run_job(struct ev_work *w)
 {
 	struct job *j = container_of(w, struct job, work);
-	sem_t *done = j->done;
 
 	j->fn(j->app, j->arg);
-	free(j);
-	if (done != NULL)
-		sem_post(done);
+	sem_post(&j->done);
 }
 
-static bool
-post_job(struct app *app, void (*fn)(struct app *, void *), void *arg, sem_t *done)
-{
-	struct job *j = malloc(sizeof(*j));
-
-	if (j == NULL)
-		return false;
-	*j = (struct job){.work = {.fn = run_job}, .app = app, .fn = fn, .arg = arg, .done = done};
-	ev_post(app->loop, &j->work);
-	return true;
-}
-
-bool
-ctl_post(struct app *app, void (*fn)(struct app *, void *), void *arg)
-{
-	return post_job(app, fn, arg, NULL);
-}
-
-bool
+void
 ctl_call(struct app *app, void (*fn)(struct app *, void *), void *arg)
 {
-	bool ok;
-	sem_t done;
+	struct job j = {.work = {.fn = run_job}, .app = app, .fn = fn, .arg = arg};
 
-	sem_init(&done, 0, 0);
-	ok = post_job(app, fn, arg, &done);
-	while (ok && sem_wait(&done) < 0)
+	sem_init(&j.done, 0, 0);
+	ev_post(app->loop, &j.work);
+	while (sem_wait(&j.done) < 0)
 		;
-	sem_destroy(&done);
-	return ok;
+	sem_destroy(&j.done);
 }

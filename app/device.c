@@ -9,6 +9,8 @@
 #include <rte_kvargs.h>
 
 #include "app.h"
+#include "show/show.h"
+#include "testpmd/fwd.h"
 #include "ethdev/ethdev.h"
 #include "show/facts.h"
 
@@ -210,7 +212,7 @@ app_close_port(struct app *app, struct port *p)
 	fwd_port_removed(app, p);
 	sw_port_remove(&app->sw, p);
 	show_forget(app, id);
-	app->settings[id] = (struct port_settings){0};
+	app->port[id] = (struct app_port){0};
 }
 
 uint16_t
@@ -237,7 +239,7 @@ stop_all(struct app *app)
 {
 	for (uint16_t id = 0; id < app->sw.nports; id++) {
 		app->sw.port[id]->started = false;
-		app->settings[id].reconfigure = true;
+		app->port[id].reconfigure = true;
 	}
 	sw_publish(&app->sw);
 	for (uint16_t id = 0; id < app->sw.nports; id++)

@@ -19,6 +19,12 @@
 #include <rte_vect.h>
 
 #include "app.h"
+#include "metrics_http.h"
+#include "control_socket.h"
+#include "device.h"
+#include "ctl.h"
+#include "cli/cli.h"
+#include "testpmd/fwd.h"
 #include "base/log.h"
 #include "gmem/sigbus.h"
 #include "telemetry.h"
@@ -40,12 +46,6 @@ fail(const struct app *app, const char *fmt, ...)
 	va_end(ap);
 	fputc('\n', stderr);
 	return -1;
-}
-
-void
-app_quit(struct app *app)
-{
-	ev_stop(app->loop);
 }
 
 /* --- start --- */
@@ -202,7 +202,7 @@ announce_ports(const struct app *app)
 	for (uint16_t id = 0; id < app->sw.nports; id++)
 		printf("Configuring Port %u (socket 0)\nPort %u: " RTE_ETHER_ADDR_PRT_FMT "\n", id,
 		       id, RTE_ETHER_ADDR_BYTES(&app->sw.port[id]->mac));
-	printf("%sDone\n", app->fwd.no_link_check ? "" : "Checking link statuses...\n");
+	printf("%sDone\n", app->fwd->no_link_check ? "" : "Checking link statuses...\n");
 }
 
 static int
@@ -364,6 +364,7 @@ finish(struct app *app)
 	control_socket_free(app->control);
 	if (app->cli != NULL)
 		cli_free(app->cli);
+	ctl_fini(app);
 	if (app->vhost.sw != NULL) {
 		if (app->sw.forwarding)
 			fwd_stop(app, stdout);
@@ -383,8 +384,10 @@ int
 main(int argc, char **argv)
 {
 	static struct app app;
+	static struct fwd fwd;
 	int ret;
 
+	app.fwd = &fwd;
 	app.name = basename(argv[0]);
 	app.testpmd = strcmp(app.name, "dpdk-testpmd") == 0 || strcmp(app.name, "testpmd") == 0;
 	ctl_block_signals();

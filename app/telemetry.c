@@ -11,6 +11,7 @@
 #include <rte_version.h>
 
 #include "app.h"
+#include "ctl.h"
 #include "show/json.h"
 
 #define PORTS_PER_ANSWER RTE_TEL_MAX_ARRAY_ENTRIES
@@ -252,8 +253,8 @@ on_query(const char *path, const char *params, struct rte_tel_data *d)
 	struct query q = {.get = find_get(path), .params = params, .d = d, .ret = -EINVAL};
 
 	atomic_fetch_add(&under_way, 1);
-	if (q.get != NULL && !atomic_load(&closed) && !ctl_call(telemetry_app, run_query, &q))
-		q.ret = -ENOMEM;
+	if (q.get != NULL && !atomic_load(&closed))
+		ctl_call(telemetry_app, run_query, &q);
 	atomic_fetch_sub(&under_way, 1);
 	return q.ret;
 }

@@ -14,6 +14,7 @@
 #include <cmdline_rdline.h>
 
 #include "app.h"
+#include "ctl.h"
 #include "base/ev.h"
 #include "base/log.h"
 #include "syntax.h"
@@ -238,7 +239,7 @@ cli_quit(struct cli *cli)
 {
 	if (cli->prompt != NULL)
 		cmdline_quit(cli->prompt);
-	app_quit(cli->app);
+	ctl_quit(cli->app);
 }
 
 /*

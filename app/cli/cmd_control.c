@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "app.h"
+#include "cli.h"
+#include "testpmd/fwd.h"
 #include "show/running_config.h"
 #include "wait.h"
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "app.h"
+#include "cli.h"
 #include "show/json.h"
 
 /* Prints and releases @p value. */

@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "app.h"
+#include "show/show.h"
+#include "cli.h"
 #include "show/running_config.h"
 
 /* --- settings --- */

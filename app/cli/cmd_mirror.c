@@ -5,6 +5,7 @@
 #include <bsd/string.h>
 
 #include "app.h"
+#include "cli.h"
 #include "show/running_config.h"
 #include "wait.h"
 

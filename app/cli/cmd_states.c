@@ -6,6 +6,8 @@
 #include <rte_common.h>
 
 #include "app.h"
+#include "show/show.h"
+#include "cli.h"
 #include "vdev/vdev.h"
 #include "wait.h"
 

@@ -5,6 +5,8 @@
 #include <rte_lcore.h>
 
 #include "app.h"
+#include "show/show.h"
+#include "cli.h"
 #include "show/running_config.h"
 
 /* --- forwarding database --- */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "app.h"
+#include "cli.h"
 #include "show/running_config.h"
 
 static void

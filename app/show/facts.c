@@ -8,6 +8,7 @@
 #include <rte_devargs.h>
 
 #include "app.h"
+#include "testpmd/fwd.h"
 #include "ethdev/ethdev.h"
 
 #define VHOST_RX_OFFLOADS                                               \

@@ -7,6 +7,7 @@
 #include <rte_mempool.h>
 
 #include "app.h"
+#include "device.h"
 
 static void
 add(json_t *d, const char *name, uint64_t value)

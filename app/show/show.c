@@ -64,7 +64,7 @@ show_port_stats(struct app *app, const struct port *p, FILE *out)
 		"  TX-packets: %-10" PRIu64 " TX-errors: %-10" PRIu64 " TX-bytes:  %-" PRIu64 "\n",
 		s.rx.frames, 0u, s.rx.bytes, errors, s.rx.drop[DROP_RX_NO_MEMORY], s.tx.frames,
 		counters_tx_drops(&s.tx), s.tx.bytes);
-	print_rates(&app->rate[p->id], &s, out);
+	print_rates(&app->port[p->id].rate, &s, out);
 	fputs("  ############################################################################\n",
 	      out);
 }
@@ -91,7 +91,7 @@ static bool
 queue_stats(const struct app *app, const struct port *p, bool tx, uint16_t i,
 	    struct pktq_stats *out)
 {
-	const struct show_base *b = &app->base[p->id];
+	const struct show_base *b = &app->port[p->id].base;
 	const struct pktq *q = p->ops->queue(p, tx, i);
 
 	if (q == NULL)
@@ -230,15 +230,15 @@ void
 show_clear(struct app *app, struct port *p)
 {
 	port_clear_stats(p);
-	clear_queues(&app->base[p->id], p, false);
-	clear_queues(&app->base[p->id], p, true);
+	clear_queues(&app->port[p->id].base, p, false);
+	clear_queues(&app->port[p->id].base, p, true);
 }
 
 void
 show_forget(struct app *app, uint16_t id)
 {
-	free(app->base[id].q[0]);
-	free(app->base[id].q[1]);
-	app->base[id] = (struct show_base){0};
-	app->rate[id] = (struct show_rate){0};
+	free(app->port[id].base.q[0]);
+	free(app->port[id].base.q[1]);
+	app->port[id].base = (struct show_base){0};
+	app->port[id].rate = (struct show_rate){0};
 }

@@ -12,19 +12,6 @@
 
 struct app;
 struct port;
-struct pktq_stats;
-
-/** Counters at the previous "show port stats", for the rates. [ctl] */
-struct show_rate {
-	uint64_t ns; /* 0: never shown */
-	uint64_t rx, tx, rx_bytes, tx_bytes;
-};
-
-/** Counters of each queue when they were cleared, by direction (tx: 1). [ctl] */
-struct show_base {
-	uint16_t n[2];
-	struct pktq_stats *q[2];
-};
 
 /* counters (show.c) */
 void show_port_stats(struct app *app, const struct port *p, FILE *out);

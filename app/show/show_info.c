@@ -7,6 +7,8 @@
 #include <rte_ether.h>
 
 #include "app.h"
+#include "show.h"
+#include "device.h"
 #include "facts.h"
 
 static const char *

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "app.h"
+#include "cli/cli.h"
+#include "fwd.h"
 #include "base/log.h"
 #include "show/running_config.h"
 
@@ -35,7 +37,7 @@ static void
 set_mode(struct cmd *c, bool retry)
 {
 	fwd_set_mode(c->app, fwd_mode_by_name(cmd_str(c, 2)));
-	c->app->fwd.retry = retry;
+	c->app->fwd->retry = retry;
 	fwd_set_watch(c->app);
 	cmd_print(c, "Set %s packet forwarding mode%s\n", cmd_str(c, 2),
 		  retry ? " with retry" : "");
@@ -87,9 +89,9 @@ set_nbcore(struct cmd *c, uint32_t n)
 {
 	if (must_stop_first(c))
 		return;
-	if (n > c->app->fwd.ncores) {
+	if (n > c->app->fwd->ncores) {
 		cmd_print(c, "nb fwd cores %u > %u (max. number of configured lcores) - ignored\n",
-			  n, c->app->fwd.ncores);
+			  n, c->app->fwd->ncores);
 		return;
 	}
 	fwd_set_cores(c->app, n);
@@ -111,8 +113,8 @@ set_burst(struct cmd *c, uint32_t n)
 static void
 set_verbose(struct cmd *c, uint32_t n)
 {
-	cmd_print(c, "Change verbose level from %u to %u\n", c->app->fwd.verbose, n);
-	c->app->fwd.verbose = n;
+	cmd_print(c, "Change verbose level from %u to %u\n", c->app->fwd->verbose, n);
+	c->app->fwd->verbose = n;
 	fwd_set_watch(c->app);
 }
 
@@ -138,8 +140,8 @@ cmd_set_number(struct cmd *c)
 static void
 cmd_set_retry(struct cmd *c)
 {
-	c->app->fwd.retry_us = (uint32_t)cmd_num(c, 4);
-	c->app->fwd.retry_num = (uint32_t)cmd_num(c, 6);
+	c->app->fwd->retry_us = (uint32_t)cmd_num(c, 4);
+	c->app->fwd->retry_num = (uint32_t)cmd_num(c, 6);
 	fwd_set_watch(c->app);
 }
 
@@ -219,7 +221,7 @@ use_cores(struct cmd *c, const uint32_t *ids, int n)
 		return;
 	if (!all_differ(c, "core", ids, n))
 		return;
-	before = c->app->fwd.nb_cores;
+	before = c->app->fwd->nb_cores;
 	if (fwd_list_cores(c->app, ids, (uint32_t)n, c->out) < 0)
 		c->failed = true;
 	else if (before != (uint32_t)n)
@@ -300,7 +302,7 @@ cmd_set_txsplit(struct cmd *c)
 
 	for (size_t i = 0; i < RTE_DIM(words); i++)
 		if (strcmp(words[i], cmd_str(c, 2)) == 0)
-			c->app->fwd.txsplit = words[i];
+			c->app->fwd->txsplit = words[i];
 	c->app->sw.gen.random = strcmp("rand", cmd_str(c, 2)) == 0;
 	sw_publish(&c->app->sw);
 }
@@ -311,7 +313,7 @@ cmd_set_txtimes(struct cmd *c)
 	uint32_t list[2];
 
 	if (options_parse_list(cmd_str(c, 2), list, 2) == 2)
-		memcpy(c->app->fwd.txtimes, list, sizeof(list));
+		memcpy(c->app->fwd->txtimes, list, sizeof(list));
 	else
 		cmd_print(c, "Bad arguments\n");
 }
@@ -382,7 +384,7 @@ cmd_mac_addr(struct cmd *c)
 		return;
 	if (strcmp(cmd_str(c, 1), "set") == 0 && p->ops->set_mac != NULL)
 		ret = p->ops->set_mac(p, &c->words->w[3].mac);
-	c->app->settings[p->id].mac_set |= ret == 0;
+	c->app->port[p->id].mac_set |= ret == 0;
 	if (ret < 0) {
 		cmd_print(c, "mac_addr_cmd error: (%s)\n", strerror(-ret));
 		c->failed = true;
@@ -426,7 +428,7 @@ cmd_set_link(struct cmd *c)
 static void
 cmd_set_link_check(struct cmd *c)
 {
-	c->app->fwd.no_link_check = !is_on(c, 2);
+	c->app->fwd->no_link_check = !is_on(c, 2);
 }
 
 static void
@@ -446,7 +448,7 @@ cmd_set_default(struct cmd *c)
 {
 	c->app->sw.listed = false;
 	fwd_setup(c->app, c->out);
-	fwd_set_cores(c->app, c->app->fwd.ncores);
+	fwd_set_cores(c->app, c->app->fwd->ncores);
 }
 
 /* --- show config --- */
@@ -504,7 +506,7 @@ list_running(const struct sw *s, FILE *out)
 static void
 cores_running(const struct app *app, FILE *out)
 {
-	const struct fwd *f = &app->fwd;
+	const struct fwd *f = app->fwd;
 	uint32_t list[DP_WORKERS_MAX];
 
 	for (uint32_t i = 0; i < f->ncores; i++)
@@ -517,7 +519,7 @@ cores_running(const struct app *app, FILE *out)
 void
 config_running(const struct app *app, FILE *out)
 {
-	const struct fwd *f = &app->fwd;
+	const struct fwd *f = app->fwd;
 
 	fprintf(out, "set fwd %s%s\n", f->mode->name, f->retry ? " retry" : "");
 	fprintf(out, "set burst tx delay %u retry %u\n", f->retry_us, f->retry_num);

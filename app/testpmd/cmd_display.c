@@ -4,6 +4,9 @@
 #include <string.h>
 
 #include "app.h"
+#include "show/show.h"
+#include "cli/cli.h"
+#include "fwd.h"
 #include "ethdev/ethdev.h"
 #include "show/facts.h"
 #include "show/running_config.h"
@@ -115,7 +118,7 @@ show_txpkts(struct app *app, FILE *out)
 	fprintf(out, "Number of segments: %u\nSegment sizes: ", o->ntxpkts);
 	for (uint32_t i = 0; i < o->ntxpkts; i++)
 		fprintf(out, "%s%u", i > 0 ? "," : "", o->txpkts[i]);
-	fprintf(out, "\nSplit packet: %s\n", app->fwd.txsplit);
+	fprintf(out, "\nSplit packet: %s\n", app->fwd->txsplit);
 }
 
 static void
@@ -133,8 +136,8 @@ show_cores(struct app *app, FILE *out)
 static void
 show_txtimes(struct app *app, FILE *out)
 {
-	fprintf(out, "Interburst gap: %u\nIntraburst gap: %u\n", app->fwd.txtimes[0],
-		app->fwd.txtimes[1]);
+	fprintf(out, "Interburst gap: %u\nIntraburst gap: %u\n", app->fwd->txtimes[0],
+		app->fwd->txtimes[1]);
 }
 
 static void

@@ -10,6 +10,7 @@
 #include <rte_ring.h>
 
 #include "app.h"
+#include "cli/cli.h"
 
 static void
 cmd_dump(struct cmd *c)

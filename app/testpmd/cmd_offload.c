@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "app.h"
+#include "cli/cli.h"
 #include "show/facts.h"
 #include "show/running_config.h"
 
@@ -79,7 +80,7 @@ cmd_csum_set(struct cmd *c)
 	while (strcmp(layers[i].word, cmd_str(c, 2)) != 0)
 		i++;
 	bit = (uint8_t)(1u << i);
-	c->app->settings[p->id].reconfigure = true;
+	c->app->port[p->id].reconfigure = true;
 	if (hw && !offers(c, p, layers[i].offload))
 		cmd_print(c, "%s checksum offload is not supported by port %u\n", layers[i].shown,
 			  p->id);
@@ -187,7 +188,7 @@ set_gso(struct cmd *c)
 	for (uint16_t id = 0; id < app->sw.nports; id++)
 		if (app->sw.port[id] != NULL)
 			app->sw.port[id]->csum.gso_len =
-				app->settings[id].gso ? (uint16_t)app->gso_segsz : 0;
+				app->port[id].gso ? (uint16_t)app->gso_segsz : 0;
 	sw_publish(&c->app->sw);
 }
 
@@ -200,7 +201,7 @@ cmd_set_gso(struct cmd *c)
 	if (p == NULL || forwards(c, on ? "before enabling GSO, please stop forwarding first"
 					: "before disabling GSO, please stop forwarding first"))
 		return;
-	c->app->settings[p->id].gso = on;
+	c->app->port[p->id].gso = on;
 	set_gso(c);
 }
 
@@ -211,7 +212,7 @@ cmd_show_gso(struct cmd *c)
 
 	if (p == NULL)
 		return;
-	if (!c->app->settings[p->id].gso) {
+	if (!c->app->port[p->id].gso) {
 		cmd_print(c, "GSO is not enabled on Port %u\n", p->id);
 		return;
 	}
@@ -355,7 +356,7 @@ cmd_tx_vlan(struct cmd *c)
 	struct port *p = stopped_port(c, 2);
 
 	if (p != NULL)
-		c->app->settings[p->id].reconfigure = true;
+		c->app->port[p->id].reconfigure = true;
 }
 
 /* --- show config --- */
@@ -372,7 +373,7 @@ port_running(const struct app *app, const struct port *p, FILE *out)
 		fprintf(out, "csum mac-swap off %u\n", p->id);
 	if (p->csum.tso_segsz != 0)
 		fprintf(out, "tso set %u %u\n", p->csum.tso_segsz, p->id);
-	if (app->settings[p->id].gso)
+	if (app->port[p->id].gso)
 		fprintf(out, "set port %u gso on\n", p->id);
 	if (p->csum.gro)
 		fprintf(out, "set port %u gro on\n", p->id);

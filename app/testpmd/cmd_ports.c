@@ -4,6 +4,9 @@
 #include <string.h>
 
 #include "app.h"
+#include "device.h"
+#include "cli/cli.h"
+#include "fwd.h"
 #include "base/log.h"
 #include "ethdev/ethdev.h"
 #include "show/facts.h"
@@ -33,7 +36,7 @@ is_forwarding(struct cmd *c, const struct port *p)
 static void
 check_links(struct cmd *c)
 {
-	if (!c->app->fwd.no_link_check)
+	if (!c->app->fwd->no_link_check)
 		cmd_print(c, "Checking link statuses...\n");
 }
 
@@ -64,7 +67,7 @@ names_nothing(const struct cmd *c, uint16_t n)
 static int
 start_port(struct cmd *c, struct port *p)
 {
-	struct port_settings *set = &c->app->settings[p->id];
+	struct app_port *set = &c->app->port[p->id];
 	int ret;
 
 	if (set->reconfigure)
@@ -185,7 +188,7 @@ cmd_attach(struct cmd *c)
 	}
 	/* testpmd's are started by "port start" */
 	p->started = !c->app->testpmd;
-	c->app->settings[p->id].reconfigure = true;
+	c->app->port[p->id].reconfigure = true;
 	sw_publish(&c->app->sw);
 	cmd_print(c, "Port %u is attached. Now total ports is %u\nDone\n", p->id,
 		  app_port_count(c->app));
@@ -422,7 +425,7 @@ device_running(const struct app *app, const struct port *p, FILE *out)
 
 	facts_get(app, p, &f);
 	fprintf(out, "port config mtu %u %u\n", p->id, p->mtu);
-	if (app->settings[p->id].mac_set)
+	if (app->port[p->id].mac_set)
 		fprintf(out, "mac_addr set %u " RTE_ETHER_ADDR_PRT_FMT "\n", p->id,
 			RTE_ETHER_ADDR_BYTES(&p->mac));
 	if (!f.promisc)

@@ -9,6 +9,7 @@
 #include <rte_lcore.h>
 
 #include "app.h"
+#include "show/show.h"
 
 /* --- ports, queues, streams --- */
 
@@ -89,7 +90,7 @@ fwd_list_streams(const struct app *app, struct fwd_streams *out)
 static uint32_t
 cores_used(const struct app *app, const struct fwd_streams *s)
 {
-	return RTE_MIN(app->fwd.nb_cores, s->n);
+	return RTE_MIN(app->fwd->nb_cores, s->n);
 }
 
 /* --- what is configured --- */
@@ -97,9 +98,9 @@ cores_used(const struct app *app, const struct fwd_streams *s)
 static void
 warn_odd(struct app *app, uint16_t nports, FILE *out)
 {
-	if (app->sw.topology != SW_PAIRED || nports % 2 == 0 || app->fwd.warned_odd)
+	if (app->sw.topology != SW_PAIRED || nports % 2 == 0 || app->fwd->warned_odd)
 		return;
-	app->fwd.warned_odd = true;
+	app->fwd->warned_odd = true;
 	if (app->testpmd)
 		fputs("\nWarning! port-topology=paired and odd forward ports number, the last port "
 		      "will pair with itself.\n\n",
@@ -111,7 +112,7 @@ fwd_setup(struct app *app, FILE *out)
 {
 	uint16_t list[DP_PORTS_MAX];
 
-	app->fwd.shown = app->fwd.mode;
+	app->fwd->shown = app->fwd->mode;
 	warn_odd(app, fwd_ports(app, list), out);
 }
 
@@ -125,7 +126,7 @@ frozen(const struct app *app)
 void
 fwd_set_mode(struct app *app, const struct fwd_mode *mode)
 {
-	app->fwd.mode = mode;
+	app->fwd->mode = mode;
 	if (frozen(app))
 		return;
 	app->sw.mode = mode;
@@ -158,7 +159,7 @@ fwd_set_watch(struct app *app)
 	/* by verbosity; more than 3 is as 3 */
 	static const uint32_t show[] = {0, WATCH_SHOW_RX, WATCH_SHOW_TX,
 					WATCH_SHOW_RX | WATCH_SHOW_TX};
-	const struct fwd *f = &app->fwd;
+	const struct fwd *f = app->fwd;
 	struct watch w = {
 		.flags = show[RTE_MIN(f->verbose, RTE_DIM(show) - 1u)],
 		.retry_num = f->retry_num,
@@ -181,7 +182,7 @@ fwd_set_watch(struct app *app)
 void
 fwd_set_burst(struct app *app, uint32_t burst)
 {
-	app->fwd.burst = burst;
+	app->fwd->burst = burst;
 	for (uint32_t i = 0; i < app->nworkers; i++)
 		__atomic_store_n(&app->worker[i]->burst,
 				 (uint16_t)RTE_MIN(burst, (uint32_t)PKT_BATCH_MAX),
@@ -191,9 +192,9 @@ fwd_set_burst(struct app *app, uint32_t burst)
 void
 fwd_set_cores(struct app *app, uint32_t n)
 {
-	app->fwd.nb_cores = n;
+	app->fwd->nb_cores = n;
 	app->sw.nactive = n;
-	memcpy(app->sw.active, app->fwd.core, sizeof(app->sw.active));
+	memcpy(app->sw.active, app->fwd->core, sizeof(app->sw.active));
 	sw_publish(&app->sw);
 }
 
@@ -228,8 +229,8 @@ fwd_list_cores(struct app *app, const uint32_t *lcores, uint32_t n, FILE *out)
 			return -EINVAL;
 		core[i] = (uint8_t)worker;
 	}
-	memcpy(app->fwd.core, core, n);
-	app->fwd.ncores = n;
+	memcpy(app->fwd->core, core, n);
+	app->fwd->ncores = n;
 	fwd_set_cores(app, n);
 	return 0;
 }
@@ -238,8 +239,8 @@ static void
 use_all_cores(struct app *app)
 {
 	for (uint32_t i = 0; i < app->nworkers; i++)
-		app->fwd.core[i] = (uint8_t)i;
-	app->fwd.ncores = app->nworkers;
+		app->fwd->core[i] = (uint8_t)i;
+	app->fwd->ncores = app->nworkers;
 }
 
 void
@@ -274,7 +275,7 @@ fwd_port_added(struct app *app, struct port *p)
 void
 fwd_port_removed(struct app *app, struct port *p)
 {
-	struct fwd_mark *m = &app->fwd.mark[p->id];
+	struct fwd_mark *m = &app->fwd->mark[p->id];
 	uint16_t kept = 0;
 
 	for (uint16_t i = 0; i < app->sw.nlist; i++)
@@ -294,7 +295,7 @@ print_streams(const struct app *app, const struct fwd_streams *s, uint32_t cores
 	uint32_t next = 0;
 
 	for (uint32_t c = 0; c < cores; c++) {
-		uint32_t lcore = app->worker[app->fwd.core[c]]->lcore;
+		uint32_t lcore = app->worker[app->fwd->core[c]]->lcore;
 		uint32_t n = s->n / cores + (c >= cores - s->n % cores);
 
 		fprintf(out, "Logical Core %u (socket %u) forwards packets on %u streams:", lcore,
@@ -315,7 +316,7 @@ print_streams(const struct app *app, const struct fwd_streams *s, uint32_t cores
 void
 fwd_show_config(struct app *app, FILE *out)
 {
-	const struct fwd *f = &app->fwd;
+	const struct fwd *f = app->fwd;
 	struct fwd_streams s;
 
 	fwd_list_streams(app, &s);
@@ -365,7 +366,7 @@ txpkts_total(const struct options *o)
 void
 fwd_show_rxtx(const struct app *app, FILE *out)
 {
-	const struct fwd *f = &app->fwd;
+	const struct fwd *f = app->fwd;
 	uint16_t list[DP_PORTS_MAX], n = fwd_ports(app, list);
 
 	fprintf(out, "  %s packet forwarding%s packets/burst=%u\n", f->mode->name,
@@ -382,8 +383,8 @@ void
 fwd_show_cores(const struct app *app, FILE *out)
 {
 	fputs("List of forwarding lcores:", out);
-	for (uint32_t i = 0; i < app->fwd.nb_cores; i++)
-		fprintf(out, " %2u", app->worker[app->fwd.core[i]]->lcore);
+	for (uint32_t i = 0; i < app->fwd->nb_cores; i++)
+		fprintf(out, " %2u", app->worker[app->fwd->core[i]]->lcore);
 	fputc('\n', out);
 }
 
@@ -424,7 +425,7 @@ fwd_start(struct app *app, uint32_t first, FILE *out)
 	fwd_show_config(app, out);
 	fwd_show_rxtx(app, out);
 	fwd_clear_stats(app);
-	app->sw.mode = app->fwd.mode;
+	app->sw.mode = app->fwd->mode;
 	sw_publish(&app->sw);
 	if (first > 0)
 		send_first(app, first);
@@ -523,17 +524,17 @@ init_mode(struct app *app, char *err, size_t errlen)
 {
 	const char *name = app->opt.forward_mode;
 
-	app->fwd.mode = app->sw.mode;
+	app->fwd->mode = app->sw.mode;
 	if (app->testpmd && fwd_mode_by_name("io") != NULL)
-		app->fwd.mode = fwd_mode_by_name("io");
+		app->fwd->mode = fwd_mode_by_name("io");
 	if (name != NULL && fwd_mode_by_name(name) == NULL) {
 		snprintf(err, errlen, "--forward-mode=%s: no such mode", name);
 		return -EINVAL;
 	}
 	if (name != NULL)
-		app->fwd.mode = fwd_mode_by_name(name);
-	app->fwd.shown = app->fwd.mode;
-	app->sw.mode = app->fwd.mode;
+		app->fwd->mode = fwd_mode_by_name(name);
+	app->fwd->shown = app->fwd->mode;
+	app->sw.mode = app->fwd->mode;
 	return 0;
 }
 
@@ -555,14 +556,14 @@ init_cores(struct app *app, char *err, size_t errlen)
 		ret = fwd_list_cores(app, lcores, n, out);
 	fclose(out);
 	err[strcspn(err, "\n")] = '\0';
-	if (ret == 0 && o->nb_cores > app->fwd.ncores) {
-		snprintf(err, errlen, "--nb-cores=%u: there are %u", o->nb_cores, app->fwd.ncores);
+	if (ret == 0 && o->nb_cores > app->fwd->ncores) {
+		snprintf(err, errlen, "--nb-cores=%u: there are %u", o->nb_cores, app->fwd->ncores);
 		return -EINVAL;
 	}
 	if (o->nb_cores != 0 || n == 0)
 		fwd_set_cores(app, o->nb_cores != 0 ? o->nb_cores
 				   : app->testpmd   ? 1
-						    : app->fwd.ncores);
+						    : app->fwd->ncores);
 	return ret;
 }
 
@@ -571,12 +572,12 @@ fwd_init(struct app *app, char *err, size_t errlen)
 {
 	const struct options *o = &app->opt;
 
-	app->fwd.txsplit = "off";
+	app->fwd->txsplit = "off";
 	app->gso_segsz = RTE_ETHER_MAX_LEN - RTE_ETHER_CRC_LEN;
 	app->gro_flush = 1;
-	app->fwd.retry_num = 64;
-	app->fwd.retry_us = 1;
-	app->fwd.no_link_check = o->disable_link_check;
+	app->fwd->retry_num = 64;
+	app->fwd->retry_us = 1;
+	app->fwd->no_link_check = o->disable_link_check;
 	app->sw.topology = (enum sw_topology)o->topology;
 	for (uint32_t i = 0; i < o->npeers; i++) {
 		struct port *p = app_port(app, o->peer[i].port);

@@ -10,6 +10,7 @@
 #include <rte_cycles.h>
 
 #include "app.h"
+#include "fwd.h"
 #include "show/counters.h"
 
 /** One direction of one queue or port. */
@@ -36,7 +37,7 @@ count_now(const struct pktq *q, bool tx)
 static struct fwd_count
 count_queue(const struct app *app, const struct port *p, bool tx, uint16_t i)
 {
-	const struct fwd_mark *m = &app->fwd.mark[p->id];
+	const struct fwd_mark *m = &app->fwd->mark[p->id];
 	const struct pktq *q = p->ops->queue(p, tx, i);
 	struct fwd_count c = {0};
 
@@ -71,7 +72,7 @@ count_port(const struct app *app, const struct port *p, bool tx)
 	for (uint16_t i = 0; p->ops->queue(p, tx, i) != NULL; i++)
 		add(&sum, count_queue(app, p, tx, i));
 	if (tx)
-		sum.dropped += app->fwd.mark[p->id].no_queue;
+		sum.dropped += app->fwd->mark[p->id].no_queue;
 	return sum;
 }
 
@@ -118,10 +119,10 @@ fwd_clear_stats(struct app *app)
 {
 	for (uint16_t id = 0; id < app->sw.nports; id++)
 		if (app->sw.port[id] != NULL)
-			mark_port(&app->fwd.mark[id], app->sw.port[id]);
-	app->fwd.mark_cycles = busy_cycles(app);
+			mark_port(&app->fwd->mark[id], app->sw.port[id]);
+	app->fwd->mark_cycles = busy_cycles(app);
 	for (uint32_t i = 0; i < app->nworkers; i++)
-		app->fwd.mark_turns[i] = app->worker[i]->turns;
+		app->fwd->mark_turns[i] = app->worker[i]->turns;
 	sw_clear_bursts(&app->sw);
 }
 
@@ -129,8 +130,8 @@ void
 fwd_fini(struct app *app)
 {
 	for (uint16_t id = 0; id < DP_PORTS_MAX; id++) {
-		free(app->fwd.mark[id].rx);
-		free(app->fwd.mark[id].tx);
+		free(app->fwd->mark[id].rx);
+		free(app->fwd->mark[id].tx);
 	}
 }
 
@@ -202,7 +203,7 @@ empty_bursts(const struct app *app, const struct port *p, uint16_t queue, const 
 
 	if (worker >= app->nworkers)
 		return 0;
-	turns = app->worker[worker]->turns - app->fwd.mark_turns[worker];
+	turns = app->worker[worker]->turns - app->fwd->mark_turns[worker];
 	for (int n = 1; n <= PKT_BATCH_MAX; n++)
 		full += by_size[n];
 	return turns > full ? turns - full : 0;
@@ -245,7 +246,7 @@ print_counts(const struct app *app, struct fwd_count rx, struct fwd_count tx, FI
 	fprintf(out,
 		"  RX-packets: %-14" PRIu64 " RX-dropped: %-14" PRIu64 "RX-total: %-" PRIu64 "\n",
 		rx.frames, rx.dropped, rx.frames + rx.dropped);
-	if (strcmp(app->fwd.shown->name, "csum") == 0)
+	if (strcmp(app->fwd->shown->name, "csum") == 0)
 		fprintf(out,
 			"  Bad-ipcsum: %-14" PRIu64 " Bad-l4csum: %-14" PRIu64
 			"Bad-outer-l4csum: %-14u\n"
@@ -279,12 +280,12 @@ print_port(const struct app *app, const struct fwd_streams *s, const struct port
 static void
 print_cycles(const struct app *app, uint64_t frames, FILE *out)
 {
-	uint64_t cycles = busy_cycles(app) - app->fwd.mark_cycles;
+	uint64_t cycles = busy_cycles(app) - app->fwd->mark_cycles;
 
 	fprintf(out,
 		"\n  CPU cycles/packet=%.2f (total cycles=%" PRIu64 " / total %s packets=%" PRIu64
 		") at %" PRIu64 " MHz Clock\n",
-		frames == 0 ? 0.0 : (double)cycles / (double)frames, cycles, app->fwd.shown->name,
+		frames == 0 ? 0.0 : (double)cycles / (double)frames, cycles, app->fwd->shown->name,
 		frames, rte_get_tsc_hz() / 1000000);
 }
 

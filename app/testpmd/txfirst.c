@@ -5,6 +5,7 @@
  * itself, before the workers start: nobody else touches the queues then.
  */
 #include "app.h"
+#include "fwd.h"
 
 static void
 send_frames(struct pktq *q, struct pkt *frame, uint64_t n)
@@ -29,7 +30,7 @@ fwd_send_first(struct app *app, struct port *p, uint32_t bursts)
 	struct pktq *rx[DP_QUEUES_MAX], *tx[DP_QUEUES_MAX];
 	bool discard[DP_QUEUES_MAX];
 	struct port_queues q = {.max = DP_QUEUES_MAX, .rx = rx, .tx = tx, .discard = discard};
-	uint64_t n = (uint64_t)bursts * app->fwd.burst;
+	uint64_t n = (uint64_t)bursts * app->fwd->burst;
 	uint16_t streams = fwd_stream_queues(app, p);
 	struct pkt_seg payload;
 	struct pkt_hdrs hdrs;
@@ -40,5 +41,5 @@ fwd_send_first(struct app *app, struct port *p, uint32_t bursts)
 	for (uint16_t i = 0; i < q.ntx && i < streams; i++)
 		send_frames(tx[i], &frame, n);
 	if (q.ntx < streams)
-		app->fwd.mark[p->id].no_queue += n * (uint64_t)(streams - q.ntx);
+		app->fwd->mark[p->id].no_queue += n * (uint64_t)(streams - q.ntx);
 }
