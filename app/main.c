@@ -26,6 +26,7 @@
 #include "cli/cli.h"
 #include "testpmd/fwd.h"
 #include "base/log.h"
+#include "gmem/reaper.h"
 #include "gmem/sigbus.h"
 #include "telemetry.h"
 #include "virtq/isa.h"
@@ -174,6 +175,7 @@ make_switch(struct app *app)
 	app->loop = ev_loop_new();
 	if (app->loop == NULL)
 		return fail(app, "event loop: %s", strerror(errno));
+	reaper_init(app->loop);
 	ret = workers_init(app);
 	if (ret < 0)
 		return fail(app, "workers: %s", strerror(-ret));
@@ -375,6 +377,7 @@ finish(struct app *app)
 		fwd_fini(app);
 	}
 	workers_fini(app);
+	reaper_fini();
 	if (app->loop != NULL)
 		ev_loop_free(app->loop);
 	argv_free(&app->args);

@@ -12,12 +12,14 @@
 
 #include "base/log.h"
 #include "gmem/file.h"
+#include "gmem/reaper.h"
 #include "gmem/sigbus.h"
 
 struct gmem_file {
 	uint32_t refs; /* [ctl] */
 	void *base;
 	size_t len;
+	size_t page;
 	uint64_t start; /* base is this byte of the file */
 	dev_t dev;      /* which file */
 	ino_t ino;
@@ -103,6 +105,7 @@ gmem_file_map(int fd, uint64_t offset, uint64_t size, struct gmem_fault *fault, 
 	/* offset + size is within off_t, so rounding up to a page cannot wrap */
 	f->start = RTE_ALIGN_FLOOR(offset, (uint64_t)page);
 	f->len = RTE_ALIGN_CEIL(offset + size, (uint64_t)page) - f->start;
+	f->page = page;
 	f->dev = st.st_dev;
 	f->ino = st.st_ino;
 	f->refs = 1;
@@ -148,6 +151,6 @@ gmem_file_put(struct gmem_file *f)
 	if (f == NULL || --f->refs > 0)
 		return;
 	sigbus_unguard(f->base);
-	munmap(f->base, f->len);
+	reaper_unmap(f->base, f->len, f->page);
 	free(f);
 }

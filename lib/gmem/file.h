@@ -41,7 +41,7 @@ bool gmem_file_in_memory(int fd);
 /** Whether @p data, in the mapping of @p f, is byte @p offset of the file behind @p fd. */
 bool gmem_file_is(const struct gmem_file *f, const uint8_t *data, int fd, uint64_t offset);
 
-/** Drop a reference; the last one unmaps. NULL is fine. */
+/** Drop a reference; the last one unmaps, by and by (reaper.h). NULL is fine. */
 void gmem_file_put(struct gmem_file *f);
 
 #endif

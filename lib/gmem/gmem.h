@@ -15,13 +15,14 @@
 #ifndef GMEM_GMEM_H
 #define GMEM_GMEM_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <rte_branch_prediction.h>
 #include <rte_common.h>
+
+#include "gmem/sigbus.h"
 
 /** Slots offered with CONFIGURE_MEM_SLOTS. */
 #define GMEM_SLOTS_MAX 256
@@ -60,14 +61,6 @@ struct gmem_desc {
 	uint64_t size;
 	uint64_t uva;
 	uint64_t mmap_offset; /* bytes of the fd that precede the region */
-};
-
-/**
- * Called in signal context, at most once per map, when a page of it could not
- * be read (the file was truncated). Must only store to atomics.
- */
-struct gmem_fault {
-	atomic_bool dead;
 };
 
 /** An empty map with one reference. NULL when out of memory. */

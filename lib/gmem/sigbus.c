@@ -7,7 +7,6 @@
 #include <stdint.h>
 #include <sys/mman.h>
 
-#include "gmem/gmem.h"
 #include "gmem/sigbus.h"
 
 #define RANGES_MAX 65536
@@ -89,15 +88,18 @@ map_zeroes(uintptr_t addr, size_t len)
 }
 
 /*
- * Let the access go on in a page of zeroes. Pages the file still has stay as
- * they are; where the kernel cannot split the mapping any further (its limit
- * of mappings is reached), all of it is replaced.
+ * Let the access go on in zeroes, which take the place of the rest of the range:
+ * of a page that cannot be read the pages after it are gone, too, and one mapping
+ * serves all of them. Pages before it stay as they are; where the kernel cannot
+ * split the mapping (its limit of mappings is reached), all of it is replaced.
  */
 static bool
 range_patch(const struct hit *h, uintptr_t addr)
 {
+	uintptr_t page = addr & ~(h->page_size - 1);
+
 	atomic_store_explicit(&h->fault->dead, true, memory_order_release);
-	return map_zeroes(addr & ~(h->page_size - 1), h->page_size) || map_zeroes(h->addr, h->len);
+	return map_zeroes(page, h->addr + h->len - page) || map_zeroes(h->addr, h->len);
 }
 
 static void

@@ -4,18 +4,25 @@
  * port only.
  *
  * Guarded ranges are kept in a fixed, lock-free table. The SIGBUS handler looks
- * the address up, maps an anonymous page over it so that the access can be
- * finished, sets the owner's dead flag and wakes nobody: the worker sees the
- * flag at its next turn. A fault outside every range is a bug of ours and is
- * re-raised with the default action. The handler takes no lock and allocates
- * nothing.
+ * the address up, maps anonymous memory from there to the end of the range so
+ * that the access can be finished, and sets the owner's dead flag: the worker
+ * sees it when it polls the queue next. What a truncated file has lost is its
+ * end, so that a range is never in more than two parts, however many pages
+ * fault: the mappings of a process are limited, and all ports share them. A
+ * fault outside every range is a bug of ours and is re-raised with the default
+ * action. The handler takes no lock and allocates nothing.
  */
 #ifndef GMEM_SIGBUS_H
 #define GMEM_SIGBUS_H
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 
-struct gmem_fault;
+/** What became of the mappings of an owner: set in signal context when a page cannot be read. */
+struct gmem_fault {
+	atomic_bool dead;
+};
 
 /** Install the handler. Once, before any mapping. 0 or -errno. */
 int sigbus_install(void);

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -69,6 +70,50 @@ test_read_after_truncation_is_zero(void **state)
 	assert_int_equal(p[1], 1);
 	gmem_file_put(f);
 	close(fd);
+}
+
+static size_t
+mappings(void)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	size_t n = 0;
+	int c;
+
+	assert_non_null(maps);
+	while ((c = getc(maps)) != EOF)
+		n += c == '\n';
+	fclose(maps);
+	return n;
+}
+
+/* Thousands of pages of a truncated file are touched; the mappings of a process are few. */
+static void
+touch_every_second(uint32_t pages, int step)
+{
+	struct gmem_fault fault = {0};
+	int fd = memfd_of((size_t)pages * PAGE);
+	size_t before = mappings();
+	struct gmem_file *f;
+	volatile uint8_t *p;
+	uint8_t *data;
+	uint32_t i;
+
+	f = map(fd, 0, (uint64_t)pages * PAGE, &fault, &data);
+	p = data;
+	assert_int_equal(ftruncate(fd, PAGE), 0);
+	for (i = 0; i < pages / 2 - 1; i++)
+		assert_int_equal(p[(step > 0 ? 2 * i + 2 : pages - 2 * i - 1) * (size_t)PAGE], 0);
+	assert_int_equal(p[0], 0xaa);
+	assert_true(mappings() <= before + 3); /* and malloc() may have had one more */
+	gmem_file_put(f);
+	close(fd);
+}
+
+static void
+test_many_faults_make_few_mappings(void **state)
+{
+	touch_every_second(8192, 1);
+	touch_every_second(8192, -1);
 }
 
 static void
@@ -225,6 +270,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_read_after_truncation_is_zero),
+		cmocka_unit_test(test_many_faults_make_few_mappings),
 		cmocka_unit_test(test_only_the_owner_is_marked),
 		cmocka_unit_test(test_fault_of_our_own_still_kills),
 		cmocka_unit_test(test_handler_keeps_errno),
