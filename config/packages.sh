@@ -5,7 +5,7 @@
 # shellcheck disable=SC2034 # used by those who source this file
 PACKAGES_BUILD=(
     gcc libc6-dev meson ninja-build pkg-config
-    libdpdk-dev libnuma-dev libbsd-dev libjansson-dev
+    libdpdk-dev libnuma-dev libbsd-dev libjansson-dev libmnl-dev
 )
 
 # tiny guests and what boots them
