@@ -19,6 +19,7 @@ from tree import own_files, report
 ALLOWED = {
     "lib/base": [],
     "lib/nl": ["lib/base"],
+    "lib/evpn": ["lib/nl", "lib/base"],
     "lib/gmem": ["lib/base"],
     "lib/pkt": ["lib/base"],
     "lib/virtq": ["lib/pkt", "lib/gmem", "lib/base"],

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The forwarding and neighbour tables of all shadow devices, joined: which address is at which
+ * VTEP, where to flood, who has which IP address; and beside it the addresses of our own guests
+ * that the kernel is to know.
+ *
+ * Control thread only. Facts come in with evpn_table_read() in any order; evpn_table_settle()
+ * compares them with what was told before and tells the difference once. So the two messages about
+ * one address (the bridge's table, the VXLAN device's table) are never acted on separately, a burst
+ * is told as one change, and whatever the kernel lost is given to it again.
+ *
+ * An address is remote when the bridge has it behind the VXLAN device and that device's own table
+ * says at which VTEP; everything else in the device's table is left over from former places.
+ *
+ * After a loss everything is dumped: evpn_table_mark(), the dumps, evpn_table_sweep(). Entries stay
+ * in force until the sweep shows that the kernel has them no more.
+ */
+#ifndef EVPN_TABLE_H
+#define EVPN_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <rte_ether.h>
+
+#include "evpn/ip.h"
+#include "evpn/msg.h"
+
+struct evpn_table;
+
+/** The three devices that stand for a VNI in the kernel, by their indices. */
+struct evpn_shadow_ids {
+	int bridge, vxlan, tap;
+};
+
+/** Who is told. All are called by evpn_table_settle() only and may not change the table. */
+struct evpn_table_ops {
+	/* to the switch: the address is at @p vtep; without one (length 0): at none any more */
+	void (*remote)(void *ctx, uint32_t vni, const struct rte_ether_addr *mac,
+		       const struct evpn_ip *vtep);
+	void (*flood)(void *ctx, uint32_t vni, const struct evpn_ip *vtep, bool on);
+	/* @p ip, elsewhere, has @p mac; NULL: nobody has */
+	void (*neigh)(void *ctx, uint32_t vni, const struct evpn_ip *ip,
+		      const struct rte_ether_addr *mac);
+	/* to the kernel: see the functions of msg.h */
+	void (*use)(void *ctx, const struct evpn_shadow_ids *dev, const struct rte_ether_addr *mac);
+	void (*unuse)(void *ctx, const struct evpn_shadow_ids *dev,
+		      const struct rte_ether_addr *mac);
+	void (*stale)(void *ctx, const struct evpn_shadow_ids *dev,
+		      const struct rte_ether_addr *mac, const struct evpn_ip *vtep);
+	void (*pin)(void *ctx, const struct evpn_shadow_ids *dev, const struct evpn_ip *ip,
+		    const struct rte_ether_addr *mac);
+};
+
+/** NULL: no memory. @p ops must outlive the table. */
+struct evpn_table *evpn_table_new(const struct evpn_table_ops *ops, void *ctx);
+void evpn_table_free(struct evpn_table *t); /* tells nothing; NULL is fine */
+
+/** Begin with a VNI, or give it other devices. 0, -ENOMEM, -EEXIST (a device is another VNI's). */
+int evpn_table_add_vni(struct evpn_table *t, uint32_t vni, const struct evpn_shadow_ids *dev);
+
+/** End with a VNI: the next settling tells the switch that all of it is gone. -ENOENT. */
+int evpn_table_del_vni(struct evpn_table *t, uint32_t vni);
+
+/** A neighbour message, from a dump or a notification; others are ignored. */
+void evpn_table_read(struct evpn_table *t, const struct nlmsghdr *h);
+
+/** A dump begins. Entries that are not seen until evpn_table_sweep() are gone. */
+void evpn_table_mark(struct evpn_table *t);
+void evpn_table_sweep(struct evpn_table *t);
+
+/**
+ * A guest of ours has @p mac. The kernel is told at the next settling, also when it believes the
+ * address elsewhere: the guest has moved here. 0, -ENOENT (no such VNI), -ENOMEM.
+ */
+int evpn_table_have_mac(struct evpn_table *t, uint32_t vni, const struct rte_ether_addr *mac);
+
+/** No guest of ours has it any more; taken back in the kernel only if the kernel has it here. */
+void evpn_table_lost_mac(struct evpn_table *t, uint32_t vni, const struct rte_ether_addr *mac);
+
+/** A guest of ours has @p ip at @p mac; NULL: not any more. 0, -ENOENT, -ENOMEM. */
+int evpn_table_have_ip(struct evpn_table *t, uint32_t vni, const struct evpn_ip *ip,
+		       const struct rte_ether_addr *mac);
+
+/**
+ * Refresh all addresses of our guests: the bridge ages what is not used. Addresses that the kernel
+ * has elsewhere meanwhile are left out. Takes effect at the next settling.
+ */
+void evpn_table_refresh(struct evpn_table *t);
+
+/** Tell what differs from what was told. */
+void evpn_table_settle(struct evpn_table *t);
+
+/** Where an address is at present. */
+enum evpn_place { EVPN_NOWHERE, EVPN_HERE, EVPN_REMOTE };
+
+/** An entry as told, for display. */
+struct evpn_entry_info {
+	uint32_t vni;
+	enum { EVPN_ENTRY_MAC, EVPN_ENTRY_FLOOD, EVPN_ENTRY_IP } kind;
+	enum evpn_place place;     /* of an address, as the kernel has it */
+	bool ours;                 /* a guest of ours has it */
+	bool multihomed;           /* behind several VTEPs at once: flooded */
+	struct rte_ether_addr mac; /* of EVPN_ENTRY_MAC and EVPN_ENTRY_IP */
+	struct evpn_ip ip;         /* VTEP, or the address of EVPN_ENTRY_IP */
+};
+
+/** Calls @p fn for each entry until it returns false. */
+void evpn_table_walk(const struct evpn_table *t,
+		     bool (*fn)(const struct evpn_entry_info *e, void *arg), void *arg);
+
+struct evpn_table_stats {
+	uint32_t here, remote, flood, ip_here, ip_remote; /* entries */
+	uint32_t unknown;      /* addresses of ours that the kernel does not have */
+	uint64_t told, stale;  /* changes told to the switch; left-over entries removed */
+	uint64_t lost_updates; /* facts lost for want of memory; the next dump mends them */
+};
+
+/** Counts are those of all VNIs, or of @p vni alone if it is not 0. */
+void evpn_table_get_stats(const struct evpn_table *t, uint32_t vni, struct evpn_table_stats *out);
+
+#endif
