@@ -319,6 +319,23 @@ nl_send(struct nl *nl, const struct nlmsghdr *h, const struct nl_answer *a)
 	return 0;
 }
 
+static void
+forget_in(struct requests *list, const void *arg)
+{
+	struct request *r;
+
+	TAILQ_FOREACH (r, list, entry)
+		if (r->answer.arg == arg)
+			r->answer = (struct nl_answer){0};
+}
+
+void
+nl_forget(struct nl *nl, const void *arg)
+{
+	forget_in(&nl->waiting, arg);
+	forget_in(&nl->sent, arg);
+}
+
 uint32_t
 nl_pending(const struct nl *nl)
 {

@@ -72,6 +72,9 @@ void nl_close(struct nl *nl);
  */
 int nl_send(struct nl *nl, const struct nlmsghdr *h, const struct nl_answer *a);
 
+/** Answers with this arg are not called any more; what was asked is still carried out. */
+void nl_forget(struct nl *nl, const void *arg);
+
 /** Requests that were not answered so far. */
 uint32_t nl_pending(const struct nl *nl);
 

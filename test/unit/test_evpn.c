@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * EVPN's control half against the kernel, in a network namespace of the test's own: the test writes
+ * to the kernel's tables what a routing daemon writes.
+ */
+#include <errno.h>
+#include <net/if.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <libmnl/libmnl.h>
+#include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
+
+#include "base/ev.h"
+#include "evpn/evpn.h"
+#include "nl/nl.h"
+
+#define SKIPPED 77
+#define VNI 100
+#define MANY 3000 /* addresses, more than the kernel's neighbour table keeps if it may forget */
+
+static const struct rte_ether_addr mac_a = {{0x52, 0x54, 0, 0, 0, 0xa}};
+
+struct test {
+	struct ev_loop *loop;
+	struct evpn *e;
+	struct nl *daemon; /* the routing daemon's requests */
+	struct evpn_ip local, vtep;
+	uint32_t remotes, floods, neighs, settled;
+	struct evpn_ip last_vtep;
+	struct rte_ether_addr last_mac;
+	bool last_on;
+	struct evpn_hop hop;
+};
+
+static void
+on_remote(void *ctx, uint32_t vni, const struct rte_ether_addr *mac, const struct evpn_ip *vtep)
+{
+	struct test *t = ctx;
+
+	t->remotes++;
+	t->last_mac = *mac;
+	t->last_vtep = *vtep;
+}
+
+static void
+on_flood(void *ctx, uint32_t vni, const struct evpn_ip *vtep, bool on)
+{
+	struct test *t = ctx;
+
+	t->floods++;
+	t->last_vtep = *vtep;
+	t->last_on = on;
+}
+
+static void
+on_neigh(void *ctx, uint32_t vni, const struct evpn_ip *ip, const struct rte_ether_addr *mac)
+{
+	struct test *t = ctx;
+
+	t->neighs++;
+	t->last_on = mac != NULL;
+}
+
+static void
+on_hop(void *ctx, const struct evpn_ip *vtep, const struct evpn_hop *hop)
+{
+	struct test *t = ctx;
+
+	t->hop = *hop;
+}
+
+static void
+on_settled(void *ctx)
+{
+	struct test *t = ctx;
+
+	t->settled++;
+}
+
+static const struct evpn_ops ops = {.remote = on_remote,
+				    .flood = on_flood,
+				    .neigh = on_neigh,
+				    .hop = on_hop,
+				    .settled = on_settled};
+
+/* Run the loop until @p cond holds. A test that never gets there ends by its time limit. */
+#define WAIT(t, cond)                              \
+	do {                                       \
+		while (!(cond))                    \
+			ev_run_once((t)->loop, 1); \
+	} while (0)
+
+static void
+run(const char *command)
+{
+	assert_int_equal(system(command), 0);
+}
+
+static void
+get_stats(struct test *t, struct evpn_table_stats *st)
+{
+	evpn_table_get_stats(evpn_tables(t->e), VNI, st);
+}
+
+static bool
+devices_are_up(struct test *t)
+{
+	char buf[128];
+
+	return evpn_why(t->e, VNI, buf, sizeof(buf)) == NULL;
+}
+
+static int
+setup(void **state)
+{
+	static struct test t;
+
+	t = (struct test){.loop = ev_loop_new()};
+	assert_int_equal(unshare(CLONE_NEWNET), 0);
+	run("ip link set lo up; ip link add und0 type veth peer name far0;"
+	    "ip address add 10.99.0.1/24 dev und0; ip link set und0 up; ip link set far0 up");
+	assert_true(evpn_ip_parse(&t.local, "10.99.0.1"));
+	assert_true(evpn_ip_parse(&t.vtep, "10.99.0.2"));
+	t.e = evpn_new(t.loop, &ops, &t);
+	t.daemon = nl_open(
+		&(struct nl_config){.loop = t.loop, .tag = "daemon", .protocol = NETLINK_ROUTE});
+	assert_non_null(t.e);
+	assert_non_null(t.daemon);
+	assert_int_equal(evpn_add_vni(t.e, VNI, &t.local, SHADOW_PORT), 0);
+	WAIT(&t, devices_are_up(&t));
+	*state = &t;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct test *t = *state;
+
+	evpn_free(t->e);
+	nl_close(t->daemon);
+	ev_loop_free(t->loop);
+	return 0;
+}
+
+/* One entry of a table, as a routing daemon writes it. */
+static void
+write_entry(struct test *t, uint16_t type, const struct ndmsg *nd, const struct rte_ether_addr *mac,
+	    const struct evpn_ip *dst)
+{
+	char buf[256] __attribute__((aligned(8)));
+	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
+
+	h->nlmsg_type = type;
+	h->nlmsg_flags = type == RTM_NEWNEIGH ? NLM_F_CREATE | NLM_F_APPEND : 0;
+	memcpy(mnl_nlmsg_put_extra_header(h, sizeof(*nd)), nd, sizeof(*nd));
+	if (mac != NULL)
+		mnl_attr_put(h, NDA_LLADDR, RTE_ETHER_ADDR_LEN, mac);
+	if (dst != NULL)
+		mnl_attr_put(h, NDA_DST, dst->len, dst->addr);
+	assert_int_equal(nl_send(t->daemon, h, NULL), 0);
+}
+
+static struct ndmsg
+fdb_entry(uint8_t flags, uint16_t state)
+{
+	return (struct ndmsg){.ndm_family = AF_BRIDGE,
+			      .ndm_ifindex = (int)if_nametoindex("vqx100"),
+			      .ndm_state = state,
+			      .ndm_flags = flags};
+}
+
+static void
+write_remote(struct test *t, uint16_t type, const struct rte_ether_addr *mac)
+{
+	struct ndmsg nd = fdb_entry(NTF_SELF | NTF_MASTER | NTF_EXT_LEARNED, NUD_REACHABLE);
+
+	write_entry(t, type, &nd, mac, &t->vtep);
+}
+
+static void
+address_comes_and_goes(void **state)
+{
+	struct test *t = *state;
+
+	write_remote(t, RTM_NEWNEIGH, &mac_a);
+	WAIT(t, t->remotes == 1);
+	assert_true(evpn_ip_equal(&t->last_vtep, &t->vtep));
+	assert_true(rte_is_same_ether_addr(&t->last_mac, &mac_a));
+	assert_true(t->settled >= 1);
+	write_remote(t, RTM_DELNEIGH, &mac_a);
+	WAIT(t, t->remotes == 2);
+	assert_false(evpn_ip_is_set(&t->last_vtep));
+}
+
+static void
+flood_list_and_neighbours(void **state)
+{
+	static const struct rte_ether_addr zero;
+	struct test *t = *state;
+	struct ndmsg nd = fdb_entry(NTF_SELF, NUD_NOARP | NUD_PERMANENT);
+	struct evpn_ip ip;
+
+	write_entry(t, RTM_NEWNEIGH, &nd, &zero, &t->vtep);
+	WAIT(t, t->floods == 1);
+	assert_true(t->last_on);
+	write_entry(t, RTM_DELNEIGH, &nd, &zero, &t->vtep);
+	WAIT(t, t->floods == 2);
+	assert_false(t->last_on);
+	assert_true(evpn_ip_parse(&ip, "192.0.2.7"));
+	nd = (struct ndmsg){.ndm_family = AF_INET,
+			    .ndm_ifindex = (int)if_nametoindex("vqb100"),
+			    .ndm_state = NUD_NOARP,
+			    .ndm_flags = NTF_EXT_LEARNED};
+	write_entry(t, RTM_NEWNEIGH, &nd, &mac_a, &ip);
+	WAIT(t, t->neighs == 1);
+	assert_true(t->last_on);
+	write_entry(t, RTM_DELNEIGH, &nd, NULL, &ip);
+	WAIT(t, t->neighs == 2);
+	assert_false(t->last_on);
+}
+
+static bool
+is_here(struct test *t, uint32_t n)
+{
+	struct evpn_table_stats st;
+
+	get_stats(t, &st);
+	return st.here == n && st.unknown == 0;
+}
+
+static void
+address_of_ours_moves_here_and_away(void **state)
+{
+	struct test *t = *state;
+
+	write_remote(t, RTM_NEWNEIGH, &mac_a);
+	WAIT(t, t->remotes == 1);
+	assert_int_equal(evpn_have_mac(t->e, VNI, &mac_a), 0);
+	WAIT(t, is_here(t, 1));
+	assert_false(evpn_ip_is_set(&t->last_vtep));
+	/* what is left of the former place is removed from the VXLAN device's table */
+	while (system("bridge fdb show dev vqx100 | grep -q 52:54:00:00:00:0a") == 0)
+		ev_run_once(t->loop, 1);
+	run("bridge fdb show dev vqt100 | grep -q '52:54:00:00:00:0a.*master vqb100'");
+	t->remotes = 0;
+	write_remote(t, RTM_NEWNEIGH, &mac_a);
+	WAIT(t, t->remotes == 1);
+	assert_true(evpn_ip_is_set(&t->last_vtep));
+	evpn_lost_mac(t->e, VNI, &mac_a);
+	WAIT(t, is_here(t, 0));
+	run("bridge fdb show dev vqx100 | grep -q 52:54:00:00:00:0a");
+}
+
+static struct rte_ether_addr
+mac_number(uint32_t i)
+{
+	return (struct rte_ether_addr){
+		{0x52, 0x54, 1, (uint8_t)(i >> 16), (uint8_t)(i >> 8), (uint8_t)i}};
+}
+
+/* More than fit into the receive buffer at once, or into the kernel's neighbour table. */
+static void
+many_addresses(void **state)
+{
+	struct test *t = *state;
+	struct evpn_table_stats st = {0};
+	struct rte_ether_addr mac;
+	struct evpn_ip ip;
+	char text[32];
+
+	for (uint32_t i = 0; i < MANY; i++) {
+		mac = mac_number(i);
+		write_remote(t, RTM_NEWNEIGH, &mac);
+		snprintf(text, sizeof(text), "10.1.%u.%u", i >> 8, i & 0xff);
+		assert_true(evpn_ip_parse(&ip, text));
+		assert_int_equal(evpn_have_ip(t->e, VNI, &ip, &mac_a), 0);
+	}
+	while (st.remote != MANY || st.ip_here != MANY) {
+		ev_run_once(t->loop, 1);
+		get_stats(t, &st);
+	}
+	run("test $(ip neighbour show dev vqb100 nud permanent | wc -l) -eq 3000");
+}
+
+/* The bridge forgets what is not used, and everything when somebody flushes it. */
+static void
+kernel_that_forgets_is_told_again(void **state)
+{
+	struct test *t = *state;
+
+	assert_int_equal(evpn_have_mac(t->e, VNI, &mac_a), 0);
+	WAIT(t, is_here(t, 1));
+	run("bridge fdb del 52:54:00:00:00:0a dev vqt100 master");
+	while (system("bridge fdb show dev vqt100 | grep -q 52:54:00:00:00:0a") != 0)
+		ev_run_once(t->loop, 1);
+}
+
+static void
+successor_adopts_devices(void **state)
+{
+	struct test *t = *state;
+	unsigned int vxlan = if_nametoindex("vqx100");
+
+	write_remote(t, RTM_NEWNEIGH, &mac_a);
+	WAIT(t, t->remotes == 1);
+	evpn_free(t->e);
+	t->remotes = 0;
+	t->e = evpn_new(t->loop, &ops, t);
+	assert_non_null(t->e);
+	assert_int_equal(evpn_add_vni(t->e, VNI, &t->local, SHADOW_PORT), 0);
+	WAIT(t, t->remotes == 1); /* read from the tables that stayed */
+	assert_int_equal(if_nametoindex("vqx100"), vxlan);
+	/* with another address it is made anew, and nothing is left at the end */
+	assert_int_equal(evpn_del_vni(t->e, VNI), 0);
+	WAIT(t, if_nametoindex("vqx100") == 0 && if_nametoindex("vqb100") == 0);
+	assert_int_equal(if_nametoindex("vqt100"), 0);
+	WAIT(t, t->remotes == 2);
+	run("ip link add vqx100 type vxlan id 100 local 10.99.0.9 dstport 4789 nolearning");
+	vxlan = if_nametoindex("vqx100");
+	assert_int_equal(evpn_add_vni(t->e, VNI, &t->local, SHADOW_PORT), 0);
+	WAIT(t, devices_are_up(t));
+	assert_int_not_equal(if_nametoindex("vqx100"), vxlan);
+	run("ip -d link show vqx100 | grep -q 'local 10.99.0.1'");
+}
+
+static void
+ports_are_isolated(void **state)
+{
+	run("for p in vqx100 vqt100; do for w in 'isolated on' ' flood off' 'mcast_flood off'"
+	    " 'bcast_flood off'; do bridge -d link show dev $p | grep -q -- \"$w\" || exit 1;"
+	    " done; done");
+	run("bridge -d link show dev vqx100 | grep -q 'learning off'");
+	run("for d in vqb100 vqx100 vqt100; do"
+	    " test -z \"$(ip -6 address show dev $d)\" || exit 1; done");
+}
+
+static void
+next_hop_follows_routes(void **state)
+{
+	struct test *t = *state;
+
+	assert_int_equal(evpn_use_vtep(t->e, &t->vtep), 0);
+	run("ip neighbour replace 10.99.0.2 lladdr 02:00:00:00:00:02 dev und0 nud permanent");
+	WAIT(t, t->hop.why == NULL && t->hop.ifindex != 0 && t->hop.dst.addr_bytes[5] == 2);
+	assert_int_equal(t->hop.ifindex, if_nametoindex("und0"));
+	assert_int_equal(t->hop.mtu, 1500);
+	/* by a gateway, of a smaller MTU */
+	run("ip neighbour replace 10.99.0.254 lladdr 02:00:00:00:00:fe dev und0 nud permanent;"
+	    "ip route add 10.99.0.2/32 via 10.99.0.254 mtu 1400");
+	WAIT(t, t->hop.why == NULL && t->hop.dst.addr_bytes[5] == 0xfe);
+	assert_int_equal(t->hop.mtu, 1400);
+	run("ip route replace blackhole 10.99.0.2/32");
+	WAIT(t, t->hop.why != NULL);
+	run("ip route del blackhole 10.99.0.2/32; ip link set far0 down");
+	WAIT(t, t->hop.why != NULL && strstr(t->hop.why, "carrier") != NULL);
+	run("ip link set far0 up");
+	WAIT(t, t->hop.why == NULL && t->hop.dst.addr_bytes[5] == 2);
+	evpn_drop_vtep(t->e, &t->vtep);
+	assert_null(evpn_hop(t->e, &t->vtep));
+}
+
+static void
+refusals(void **state)
+{
+	struct test *t = *state;
+	struct evpn_ip none = {0};
+
+	assert_int_equal(evpn_add_vni(t->e, VNI, &t->local, SHADOW_PORT), -EEXIST);
+	assert_int_equal(evpn_add_vni(t->e, 0, &t->local, SHADOW_PORT), -EINVAL);
+	assert_int_equal(evpn_add_vni(t->e, SHADOW_VNI_MAX + 1, &t->local, SHADOW_PORT), -EINVAL);
+	assert_int_equal(evpn_add_vni(t->e, 200, &none, SHADOW_PORT), -EINVAL);
+	assert_int_equal(evpn_del_vni(t->e, 200), -ENOENT);
+	assert_int_equal(evpn_have_mac(t->e, 200, &mac_a), -ENOENT);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(address_comes_and_goes, setup, teardown),
+		cmocka_unit_test_setup_teardown(flood_list_and_neighbours, setup, teardown),
+		cmocka_unit_test_setup_teardown(address_of_ours_moves_here_and_away, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(many_addresses, setup, teardown),
+		cmocka_unit_test_setup_teardown(kernel_that_forgets_is_told_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(successor_adopts_devices, setup, teardown),
+		cmocka_unit_test_setup_teardown(ports_are_isolated, setup, teardown),
+		cmocka_unit_test_setup_teardown(next_hop_follows_routes, setup, teardown),
+		cmocka_unit_test_setup_teardown(refusals, setup, teardown),
+	};
+
+	if (access("/dev/net/tun", R_OK | W_OK) != 0 || unshare(CLONE_NEWNET) != 0 ||
+	    system("ip link add vx0 type vxlan id 1 dstport 4789") != 0) {
+		printf("no network namespace with taps and VXLAN devices can be made\n");
+		return SKIPPED;
+	}
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
