@@ -74,13 +74,13 @@ ask_link(const struct vtep *v, void *buf)
 static struct nlmsghdr *
 neighbour(const struct vtep *v, void *buf, uint16_t type, const struct ndmsg *how)
 {
-	struct ndmsg nd = *how;
+	struct ndmsg ndm = *how;
 	struct nlmsghdr *h;
 
-	nd.ndm_family = (uint8_t)evpn_ip_family(&v->next.via);
-	nd.ndm_ifindex = v->next.ifindex;
-	h = begin(buf, type, type == RTM_NEWNEIGH ? NLM_F_CREATE | NLM_F_REPLACE : 0, &nd,
-		  sizeof(nd));
+	ndm.ndm_family = (uint8_t)evpn_ip_family(&v->next.via);
+	ndm.ndm_ifindex = v->next.ifindex;
+	h = begin(buf, type, type == RTM_NEWNEIGH ? NLM_F_CREATE | NLM_F_REPLACE : 0, &ndm,
+		  sizeof(ndm));
 	mnl_attr_put(h, NDA_DST, v->next.via.len, v->next.via.addr);
 	return h;
 }
@@ -218,12 +218,12 @@ read_link(struct vtep *v, const struct nlmsghdr *h)
 static void
 read_neighbour(struct vtep *v, const struct nlmsghdr *h)
 {
-	const struct ndmsg *nd = mnl_nlmsg_get_payload(h);
+	const struct ndmsg *ndm = mnl_nlmsg_get_payload(h);
 
-	if (mnl_nlmsg_get_payload_len(h) < sizeof(*nd) || !(nd->ndm_state & NUD_USABLE))
+	if (mnl_nlmsg_get_payload_len(h) < sizeof(*ndm) || !(ndm->ndm_state & NUD_USABLE))
 		return;
-	v->fixed = (nd->ndm_state & (NUD_PERMANENT | NUD_NOARP)) != 0;
-	(void)mnl_attr_parse(h, sizeof(*nd), note_neighbour, v);
+	v->fixed = (ndm->ndm_state & (NUD_PERMANENT | NUD_NOARP)) != 0;
+	(void)mnl_attr_parse(h, sizeof(*ndm), note_neighbour, v);
 }
 
 /* --- steps --- */
@@ -345,15 +345,15 @@ note_dst(const struct nlattr *a, void *data)
 static void
 neighbour_changed(struct evpn_hops *h, const struct nlmsghdr *m)
 {
-	const struct ndmsg *nd = mnl_nlmsg_get_payload(m);
+	const struct ndmsg *ndm = mnl_nlmsg_get_payload(m);
 	struct evpn_ip ip = {0};
 	struct vtep *v;
 
-	if (mnl_nlmsg_get_payload_len(m) < sizeof(*nd) || nd->ndm_family == AF_BRIDGE ||
-	    mnl_attr_parse(m, sizeof(*nd), note_dst, &ip) < 0)
+	if (mnl_nlmsg_get_payload_len(m) < sizeof(*ndm) || ndm->ndm_family == AF_BRIDGE ||
+	    mnl_attr_parse(m, sizeof(*ndm), note_dst, &ip) < 0)
 		return;
 	LIST_FOREACH (v, &h->all, entry)
-		if (v->next.ifindex == nd->ndm_ifindex && evpn_ip_equal(&v->next.via, &ip))
+		if (v->next.ifindex == ndm->ndm_ifindex && evpn_ip_equal(&v->next.via, &ip))
 			v->changed = true;
 }
 

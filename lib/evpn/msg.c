@@ -68,27 +68,27 @@ read_vxlan(const struct attrs *as, struct evpn_nb *nb)
 }
 
 static enum evpn_nb_table
-read_bridge(const struct ndmsg *nd, const struct attrs *as, struct evpn_nb *nb)
+read_bridge(const struct ndmsg *ndm, const struct attrs *as, struct evpn_nb *nb)
 {
-	if (nd->ndm_flags & NTF_SELF)
+	if (ndm->ndm_flags & NTF_SELF)
 		return read_vxlan(as, nb);
 	/* a port's own address is permanent */
-	if (as->master == NULL || (nd->ndm_state & NUD_PERMANENT) ||
+	if (as->master == NULL || (ndm->ndm_state & NUD_PERMANENT) ||
 	    !read_mac(as->lladdr, &nb->mac))
 		return EVPN_NB_OTHER;
 	return EVPN_NB_BRIDGE;
 }
 
 static enum evpn_nb_table
-read_neighbour(const struct ndmsg *nd, const struct attrs *as, struct evpn_nb *nb)
+read_neighbour(const struct ndmsg *ndm, const struct attrs *as, struct evpn_nb *nb)
 {
 	if (!read_ip(as->dst, &nb->dst))
 		return EVPN_NB_OTHER;
-	nb->gone |= (nd->ndm_state & NUD_FAILED) != 0 || !read_mac(as->lladdr, &nb->mac);
-	if (nd->ndm_flags & NTF_EXT_LEARNED)
+	nb->gone |= (ndm->ndm_state & NUD_FAILED) != 0 || !read_mac(as->lladdr, &nb->mac);
+	if (ndm->ndm_flags & NTF_EXT_LEARNED)
 		return EVPN_NB_REMOTE;
 	/* a deleted entry's state may have changed on the way; others' entries are no loss */
-	if ((nd->ndm_state & NUD_PERMANENT) || nb->gone)
+	if ((ndm->ndm_state & NUD_PERMANENT) || nb->gone)
 		return EVPN_NB_LOCAL;
 	return EVPN_NB_OTHER;
 }
@@ -96,31 +96,31 @@ read_neighbour(const struct ndmsg *nd, const struct attrs *as, struct evpn_nb *n
 void
 evpn_msg_read(const struct nlmsghdr *h, struct evpn_nb *nb)
 {
-	const struct ndmsg *nd = mnl_nlmsg_get_payload(h);
+	const struct ndmsg *ndm = mnl_nlmsg_get_payload(h);
 	struct attrs as = {0};
 
 	*nb = (struct evpn_nb){.table = EVPN_NB_OTHER, .gone = h->nlmsg_type == RTM_DELNEIGH};
 	if ((h->nlmsg_type != RTM_NEWNEIGH && h->nlmsg_type != RTM_DELNEIGH) ||
-	    mnl_nlmsg_get_payload_len(h) < sizeof(*nd) ||
-	    mnl_attr_parse(h, sizeof(*nd), note_attr, &as) < 0)
+	    mnl_nlmsg_get_payload_len(h) < sizeof(*ndm) ||
+	    mnl_attr_parse(h, sizeof(*ndm), note_attr, &as) < 0)
 		return;
-	nb->ifindex = nd->ndm_ifindex;
-	if (nd->ndm_family == AF_BRIDGE)
-		nb->table = read_bridge(nd, &as, nb);
-	else if (nd->ndm_family == AF_INET || nd->ndm_family == AF_INET6)
-		nb->table = read_neighbour(nd, &as, nb);
+	nb->ifindex = ndm->ndm_ifindex;
+	if (ndm->ndm_family == AF_BRIDGE)
+		nb->table = read_bridge(ndm, &as, nb);
+	else if (ndm->ndm_family == AF_INET || ndm->ndm_family == AF_INET6)
+		nb->table = read_neighbour(ndm, &as, nb);
 }
 
 /* --- requests --- */
 
 static struct nlmsghdr *
-begin(void *buf, uint16_t type, uint16_t flags, const struct ndmsg *nd)
+begin(void *buf, uint16_t type, uint16_t flags, const struct ndmsg *ndm)
 {
 	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
 
 	h->nlmsg_type = type;
 	h->nlmsg_flags = flags;
-	memcpy(mnl_nlmsg_put_extra_header(h, sizeof(*nd)), nd, sizeof(*nd));
+	memcpy(mnl_nlmsg_put_extra_header(h, sizeof(*ndm)), ndm, sizeof(*ndm));
 	return h;
 }
 
@@ -179,12 +179,12 @@ evpn_msg_stale(void *buf, int vxlan, const struct rte_ether_addr *mac, const str
 struct nlmsghdr *
 evpn_msg_pin(void *buf, int bridge, const struct evpn_ip *ip, const struct rte_ether_addr *mac)
 {
-	struct ndmsg nd = {.ndm_family = (uint8_t)evpn_ip_family(ip), .ndm_ifindex = bridge};
+	struct ndmsg ndm = {.ndm_family = (uint8_t)evpn_ip_family(ip), .ndm_ifindex = bridge};
 	struct nlmsghdr *h;
 
 	if (mac != NULL)
-		nd.ndm_state = NUD_PERMANENT;
-	h = begin(buf, mac != NULL ? RTM_NEWNEIGH : RTM_DELNEIGH, mac != NULL ? REPLACE : 0, &nd);
+		ndm.ndm_state = NUD_PERMANENT;
+	h = begin(buf, mac != NULL ? RTM_NEWNEIGH : RTM_DELNEIGH, mac != NULL ? REPLACE : 0, &ndm);
 	put_ip(h, ip);
 	if (mac != NULL)
 		put_mac(h, mac);

@@ -156,15 +156,15 @@ teardown(void **state)
 
 /* One entry of a table, as a routing daemon writes it. */
 static void
-write_entry(struct test *t, uint16_t type, const struct ndmsg *nd, const struct rte_ether_addr *mac,
-	    const struct evpn_ip *dst)
+write_entry(struct test *t, uint16_t type, const struct ndmsg *ndm,
+	    const struct rte_ether_addr *mac, const struct evpn_ip *dst)
 {
 	char buf[256] __attribute__((aligned(8)));
 	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
 
 	h->nlmsg_type = type;
 	h->nlmsg_flags = type == RTM_NEWNEIGH ? NLM_F_CREATE | NLM_F_APPEND : 0;
-	memcpy(mnl_nlmsg_put_extra_header(h, sizeof(*nd)), nd, sizeof(*nd));
+	memcpy(mnl_nlmsg_put_extra_header(h, sizeof(*ndm)), ndm, sizeof(*ndm));
 	if (mac != NULL)
 		mnl_attr_put(h, NDA_LLADDR, RTE_ETHER_ADDR_LEN, mac);
 	if (dst != NULL)
@@ -184,9 +184,9 @@ fdb_entry(uint8_t flags, uint16_t state)
 static void
 write_remote(struct test *t, uint16_t type, const struct rte_ether_addr *mac)
 {
-	struct ndmsg nd = fdb_entry(NTF_SELF | NTF_MASTER | NTF_EXT_LEARNED, NUD_REACHABLE);
+	struct ndmsg ndm = fdb_entry(NTF_SELF | NTF_MASTER | NTF_EXT_LEARNED, NUD_REACHABLE);
 
-	write_entry(t, type, &nd, mac, &t->vtep);
+	write_entry(t, type, &ndm, mac, &t->vtep);
 }
 
 static void
@@ -209,24 +209,24 @@ flood_list_and_neighbours(void **state)
 {
 	static const struct rte_ether_addr zero;
 	struct test *t = *state;
-	struct ndmsg nd = fdb_entry(NTF_SELF, NUD_NOARP | NUD_PERMANENT);
+	struct ndmsg ndm = fdb_entry(NTF_SELF, NUD_NOARP | NUD_PERMANENT);
 	struct evpn_ip ip;
 
-	write_entry(t, RTM_NEWNEIGH, &nd, &zero, &t->vtep);
+	write_entry(t, RTM_NEWNEIGH, &ndm, &zero, &t->vtep);
 	WAIT(t, t->floods == 1);
 	assert_true(t->last_on);
-	write_entry(t, RTM_DELNEIGH, &nd, &zero, &t->vtep);
+	write_entry(t, RTM_DELNEIGH, &ndm, &zero, &t->vtep);
 	WAIT(t, t->floods == 2);
 	assert_false(t->last_on);
 	assert_true(evpn_ip_parse(&ip, "192.0.2.7"));
-	nd = (struct ndmsg){.ndm_family = AF_INET,
-			    .ndm_ifindex = (int)if_nametoindex("vqb100"),
-			    .ndm_state = NUD_NOARP,
-			    .ndm_flags = NTF_EXT_LEARNED};
-	write_entry(t, RTM_NEWNEIGH, &nd, &mac_a, &ip);
+	ndm = (struct ndmsg){.ndm_family = AF_INET,
+			     .ndm_ifindex = (int)if_nametoindex("vqb100"),
+			     .ndm_state = NUD_NOARP,
+			     .ndm_flags = NTF_EXT_LEARNED};
+	write_entry(t, RTM_NEWNEIGH, &ndm, &mac_a, &ip);
 	WAIT(t, t->neighs == 1);
 	assert_true(t->last_on);
-	write_entry(t, RTM_DELNEIGH, &nd, NULL, &ip);
+	write_entry(t, RTM_DELNEIGH, &ndm, NULL, &ip);
 	WAIT(t, t->neighs == 2);
 	assert_false(t->last_on);
 }

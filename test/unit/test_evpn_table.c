@@ -146,14 +146,14 @@ build(void *buf, const struct kernel_msg *m)
 {
 	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
 	struct evpn_ip ip;
-	struct ndmsg *nd;
+	struct ndmsg *ndm;
 
 	h->nlmsg_type = m->type;
-	nd = mnl_nlmsg_put_extra_header(h, sizeof(*nd));
-	*nd = (struct ndmsg){.ndm_family = m->family,
-			     .ndm_ifindex = m->ifindex,
-			     .ndm_state = m->state,
-			     .ndm_flags = m->flags};
+	ndm = mnl_nlmsg_put_extra_header(h, sizeof(*ndm));
+	*ndm = (struct ndmsg){.ndm_family = m->family,
+			      .ndm_ifindex = m->ifindex,
+			      .ndm_state = m->state,
+			      .ndm_flags = m->flags};
 	if (m->mac != NULL)
 		mnl_attr_put(h, NDA_LLADDR, RTE_ETHER_ADDR_LEN, m->mac);
 	if (m->dst != NULL && evpn_ip_parse(&ip, m->dst))
