@@ -34,11 +34,11 @@ struct input {
 	size_t left;
 };
 
-/* Where indirect tables are, and their descriptors in all. */
+/* Addresses of indirect tables, and their descriptors in all. */
 #define AT_TABLE 0x1000u
 #define TABLE_DESCS 64u
 
-/** What a run works on. The ring is in the first region, with its end right before a redzone. */
+/** State of a run. The ring is in the first region, with its end right before a redzone. */
 struct run {
 	uint8_t *region[2];
 	struct gmem *gmem;
