@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the lint scripts written in Python share."""
+"""Common parts of the lint scripts written in Python."""
 import os
 import subprocess
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the functional tests are made of: guests, the switch, other peers."""
+"""Parts of the functional tests: guests, the switch, other peers."""

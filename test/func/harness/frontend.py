@@ -23,7 +23,7 @@ AREA = 0x4000
 
 
 class Frontend:
-    """One connection. Sends what it is told, whatever it means."""
+    """One connection. Sends what it is told, right or wrong."""
 
     def __init__(self, path):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -17,7 +17,7 @@ def lcores(count):
 
 
 def eal(prefix, cores, memory):
-    """EAL arguments that need no huge pages and meet nobody else."""
+    """EAL arguments that need no huge pages and share nothing with other processes."""
     return ["--lcores", lcores(cores), "--no-huge", "-m", memory, "--no-pci", "--no-telemetry",
             f"--file-prefix={prefix}"]
 
@@ -49,7 +49,7 @@ class EthdevPort:
 
 
 class VhostBackend(PromptProgram):
-    """What the switch and testpmd have in common: a command line and commands."""
+    """Common parts of the switch and testpmd: a command line and commands."""
 
     program = prompt = None
     arguments = []

@@ -21,7 +21,7 @@ def patience():
 
 
 class Failure(Exception):
-    """What was expected did not happen."""
+    """An expectation was not met."""
 
 
 class Skip(Exception):

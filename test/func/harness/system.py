@@ -44,7 +44,7 @@ class Channel:
 
 
 class System(Process):
-    """What runs an agent. A card is anything with the attribute mac."""
+    """A machine or namespace that runs an agent. A card is anything with the attribute mac."""
 
     def __init__(self, name, argv, workdir):
         super().__init__(name, argv, workdir)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What scenarios share: the life of their processes, and traffic with proof that it was right."""
+"""Common parts of scenarios: the life of their processes, and traffic with proof that it was right."""
 
 import itertools
 from typing import Callable, NamedTuple
@@ -77,7 +77,7 @@ class Scenario:
         return not self.spoiled and all(p.alive() for p in self.processes)
 
     def autopsy(self):
-        """What has ended without being asked to, for the report of a failed check."""
+        """Processes that ended without being asked to, for the report of a failed check."""
         return "".join(f"; {p.name} has ended: {p.log_tail()}"
                        for p in self.processes if not p.alive())
 
@@ -97,7 +97,7 @@ class Scenario:
         return self.switch
 
     def address_pair(self):
-        """Two addresses of a network nobody used before."""
+        """Two addresses of a network that is not in use."""
         net = next(self.subnets)
         return f"10.{net >> 8}.{net & 255}.1", f"10.{net >> 8}.{net & 255}.2"
 

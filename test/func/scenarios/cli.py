@@ -188,7 +188,7 @@ class Cli(Scenario):
 
     @check("cli.typeahead")
     def check_typeahead(self):
-        """What was typed before the first prompt is obeyed, not flushed."""
+        """Input typed before the first prompt is obeyed, not flushed."""
         shell = self.shell(dts.Terminal)
         shell.type(" ".join(f"'{w}'" for w in self.argv("-i"))
                    + "\nshow port summary all\nquit\n")
@@ -496,7 +496,7 @@ class Cli(Scenario):
 
     @staticmethod
     def read_until(program, end, times=1, seconds=30):
-        """What a program at a terminal prints up to where that text comes the n-th time."""
+        """Output of a program at a terminal up to where that text comes the n-th time."""
         got, deadline = b"", Deadline(seconds)
         while not got.endswith(end) or got.count(end) < times:
             if not select.select([program.master], [], [], deadline.left())[0]:
@@ -586,7 +586,7 @@ class Cli(Scenario):
 
     @check("cli.settings")
     def check_settings(self):
-        """What is set can be seen; lists are checked."""
+        """Settings can be seen; lists are checked."""
         argv = self.argv("-i", "--coremask=0x2", program=Switch.program)
         argv[argv.index("--lcores") + 1] = "(0-2)@0"
         program = self.own(PromptProgram("settings", argv, self.workdir, "vqswitch> ")).start()
@@ -637,7 +637,7 @@ class Cli(Scenario):
 
     @check("cli.offloads")
     def check_offloads(self):
-        """What mode csum is told, and when."""
+        """Settings of mode csum, and when they may be made."""
         program = self.program()
         for line in self.OFFLOADS.strip().splitlines():
             command, expected = line.strip().split("|")

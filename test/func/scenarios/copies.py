@@ -23,7 +23,7 @@ def to_and_fro():
 
 
 class Copies(Wires):
-    """A at port 0, B at port 1; port 2 is somebody else, port 3 looks on."""
+    """A at port 0, B at port 1; port 2 is a third host, port 3 looks on."""
 
     cpus, seconds = 0.5, 20
 
@@ -138,7 +138,7 @@ class Copies(Wires):
 
     @check("mirror.port")
     def mirror_port(self):
-        """What port 1 sends and is sent, before anything is decided about it, until it is undone."""
+        """Frames from and to port 1, before anything is decided about it, until it is undone."""
         self.introduce()
         self.say("mirror add 1 to 3", f"set port 1 source-lock {B}")
         there = [d for p, d in to_and_fro() if p == 0]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What `run --demo` shows."""
+"""The demonstration of `run --demo`."""
 
 import pathlib
 import subprocess

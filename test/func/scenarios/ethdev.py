@@ -120,7 +120,7 @@ class Ethdev(Scenario):
 
     @check("ethdev.ring")
     def ring(self):
-        """What is sent to a ring is received from it."""
+        """Frames sent to a ring are received from it."""
         program = self.switch_of("ring", [self.source, "net_ring0", self.sink],
                                  "--port-topology=chained")
         program.command("start")
@@ -187,7 +187,7 @@ class Ethdev(Scenario):
 
     @check("ethdev.settings")
     def settings(self):
-        """What is set for a port is set for its device: as the kernel sees it, a tap."""
+        """A port's settings are set for its device: as the kernel sees it, a tap."""
         namespace.require()
         device = f"vqs{os.getpid()}"
         sys = pathlib.Path("/sys/class/net") / device

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A frontend that means harm: its own port pays, nobody else notices."""
+"""A hostile front-end: its own port pays, other ports notice nothing."""
 
 import os
 import struct

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What ports may send: rates, storms, addresses. Times are bounds only: machines are slow."""
+"""Limits on what ports send: rates, storms, addresses. Times are bounds only: machines are slow."""
 
 import time
 
@@ -62,7 +62,7 @@ class Limits(Wires):
 
     @check("limits.storm")
     def storm(self):
-        """Broadcasts and multicasts are held back, frames to somebody are not."""
+        """Broadcasts and multicasts are held back, frames to one host are not."""
         self.introduce()
         self.say("set port 0 storm pps 1")
         to_all = [frame(A, dst, text=f"{i}") for i in range(COUNT // 2)

@@ -14,7 +14,7 @@ from harness.process import Failure
 from .base import PING_SIZES, Link, Scenario, check
 from .pair import CSUM, GUEST_TSO4, HOST_TSO4, MODERN
 
-# device names on the host are seen by everybody on it
+# device names on the host are seen by all processes on it
 _serial = itertools.count()
 
 

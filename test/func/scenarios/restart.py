@@ -13,7 +13,7 @@ MB = 1 << 20
 
 
 class Restart(Scenario):
-    """Either side may be the socket's server; nobody may need a nudge, no byte may be lost."""
+    """Either side may be the socket's server; no guest may need a nudge, no byte may be lost."""
 
     seconds = 110
     KINDS = (("server", "split"), ("server", "packed"), ("server", "split.mq"),

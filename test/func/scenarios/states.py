@@ -47,7 +47,7 @@ class States(Scenario):
             self.peer.command(command)
 
     def said(self, *texts, port=0):
-        """What "why" says of a port."""
+        """The answer of "why" about a port."""
         expect(self.switch.command(f"why port {port}"), *texts)
 
     def connected(self):
@@ -58,7 +58,7 @@ class States(Scenario):
 
     @check("states.why")
     def why(self):
-        """From nobody there to frames that pass, one reason after another."""
+        """From no peer at all to frames that pass, one reason after another."""
         self.said("Port 0 (net_vhost0): no frontend is connected to", str(self.hand))
         front = self.connected()
         self.said("has said nothing about its queues yet")
@@ -134,7 +134,7 @@ class States(Scenario):
 
     @check("states.refused")
     def refused(self):
-        """What cannot be: another kind of port, no port, a state nobody can be driven to."""
+        """Refusals: another kind of port, no port, a state no port can be driven to."""
         for command, answer in (
                 ("port quiesce 7", "Port 7 is not a vhost port"),
                 ("port quiesce vm=nosuch", "'vm=nosuch' names no vhost port"),
@@ -146,7 +146,7 @@ class States(Scenario):
 
     @check("states.negotiation")
     def negotiation(self):
-        """What a real frontend agreed on, and what became of the rest."""
+        """The agreement with a real front-end, and what became of the rest."""
         out = self.switch.command("show port 1 negotiation")
         expect(out, "Port 1 (net_vhost1): nothing", f"socket {self.busy} (server), connected",
                "state running, the operator wants running", "DRIVER_OK",

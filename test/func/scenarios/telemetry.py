@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What monitoring reads: rte_telemetry endpoints, OpenMetrics text, readiness, the dashboard."""
+"""Sources of monitoring: rte_telemetry endpoints, OpenMetrics text, readiness, the dashboard."""
 
 import contextlib
 import json
@@ -23,7 +23,7 @@ def expect(condition, what):
 
 
 def runtime_dir():
-    """Where EAL keeps its sockets."""
+    """The folder of EAL's sockets."""
     if os.geteuid() == 0:
         return pathlib.Path("/var/run/dpdk")
     return pathlib.Path(os.environ.get("XDG_RUNTIME_DIR", "/tmp")) / "dpdk"
@@ -144,7 +144,7 @@ class Telemetry(Scenario):
 
     @check("telemetry.http")
     def http(self):
-        """Wrong requests are refused, and a client that says nothing holds up nobody."""
+        """Wrong requests are refused, and a client that says nothing holds up no other client."""
         for text, status in ((b"GET /other HTTP/1.0\r\n\r\n", "404"),
                              (b"POST /metrics HTTP/1.0\r\n\r\n", "405"),
                              (b"\r\n\r\n", "405"), (b"GET /metrics HTTP/1.0\n\n", "200")):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Who runs the switch, and whom its sockets belong to."""
+"""Users: the one that runs the switch, and the owners of its sockets."""
 
 import grp
 import os
@@ -19,7 +19,7 @@ USER, GROUP = "nobody", "nogroup"
 
 
 def require_root():
-    """Only root can become somebody else."""
+    """Only root can become another user."""
     if os.geteuid() != 0:
         raise Skip("needs root")
 

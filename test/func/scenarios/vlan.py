@@ -32,7 +32,7 @@ class Vlans(Wires):
 
     @check("vlan.tags")
     def tags(self):
-        """Where a broadcast goes, with which tag, or why it goes nowhere."""
+        """The ports a broadcast goes to, with which tag, or why it goes nowhere."""
         self.configure()
         for port, tags, expected, drops in (
                 (0, [], {2: [10]}, []),
@@ -72,7 +72,7 @@ class Vlans(Wires):
 
     @check("vlan.why")
     def why(self):
-        """A port is told when nobody shares its VLAN."""
+        """A port is told when no other port shares its VLAN."""
         self.configure()
         for command, said in (("set port 2 vlan trunk 10", "in one of its VLANs"),
                               ("set port 1 vlan off", "nothing keeps it"),

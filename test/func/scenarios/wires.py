@@ -50,7 +50,7 @@ class Wires(Scenario):
                 raise Failure(f"{command}: {answer}")
 
     def reset(self):
-        """Ports without any settings that know nobody."""
+        """Ports without any settings, and no learned address."""
         for port in range(self.PORTS):
             self.say(*(f"set port {port} {words}" for words in (
                 "domain 0", "vlan off", "rate pps off", "rate bps off", "storm off",
@@ -91,7 +91,7 @@ class Wires(Scenario):
         return self.arrived(after[1] - before[1]), after[2] - before[2]
 
     def arrived(self, handed):
-        """What was handed out is there, or will be in a moment."""
+        """Frames handed out are there, or will be in a moment."""
         got = [[] for _ in self.wires]
 
         def complete():
