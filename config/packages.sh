@@ -1,6 +1,27 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: BSD-3-Clause
-# The one list of Debian 12 packages the project needs. Sourced by ./run and ./check.
+# The one list of Debian packages the project needs. Sourced by ./run, ./check and test/debian.
+#
+# The Debian releases it is built for, oldest first, and what differs between them, are in the
+# table below; nothing else names a release. PACKAGES_RELEASE chooses another one than the host's.
+
+# number: codename, LLVM, package of qemu-system-s390x
+declare -A DEBIAN_RELEASES=(
+    [12]='bookworm 14 qemu-system-misc'
+    [13]='trixie 19 qemu-system-s390x'
+)
+
+# The release of this system; one that is not in the table is treated as the newest.
+packages_release() {
+    local id
+    # shellcheck source=/dev/null
+    id=${PACKAGES_RELEASE:-$(. /etc/os-release && echo "${VERSION_ID:-}")}
+    [ -n "${DEBIAN_RELEASES[${id:-0}]:-}" ] ||
+        id=$(printf '%s\n' "${!DEBIAN_RELEASES[@]}" | sort -n | tail -n 1)
+    echo "$id"
+}
+# shellcheck disable=SC2034 # some are for those who source this file
+read -r DEBIAN_CODENAME LLVM QEMU_S390X <<<"${DEBIAN_RELEASES[$(packages_release)]}"
 
 # shellcheck disable=SC2034 # used by those who source this file
 PACKAGES_BUILD=(
@@ -17,13 +38,20 @@ PACKAGES_GUESTS=(
 # what Open vSwitch needs, which ./check fetches but does not install
 PACKAGES_OVS=(libunbound8 libxdp1 libbpf1 libcap-ng0)
 
-# everything ./check runs: unit, functional, fuzz and lint
+# what ./check quick runs
+# shellcheck disable=SC2034
+PACKAGES_QUICK=(
+    libcmocka-dev
+    dpdk-dev "$QEMU_S390X" python3-scapy iproute2 python3-prometheus-client
+    codespell shellcheck universal-ctags pylint
+)
+
+# and what ./check runs besides
 # shellcheck disable=SC2034
 PACKAGES_CHECK=(
-    libcmocka-dev
-    dpdk-dev qemu-system-misc python3-scapy iproute2 python3-prometheus-client
-    clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev
-    cppcheck codespell shellcheck universal-ctags pylint
+    "clang-$LLVM" "clang-format-$LLVM" "clang-tidy-$LLVM" "libclang-rt-$LLVM-dev"
+    cppcheck
+    mmdebstrap # an unpacked Debian of another release
     "${PACKAGES_OVS[@]}"
 )
 

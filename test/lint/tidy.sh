@@ -9,6 +9,7 @@
 build=$(cd "$1" && pwd)
 shift
 . "$(dirname "$0")/common.sh"
+# other versions find other things
 need clang-tidy-14
 need python3
 

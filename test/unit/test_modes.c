@@ -15,6 +15,7 @@
 
 #include <linux/virtio_net.h>
 
+#include "eal.h"
 #include "frame.h"
 #include "pkt/copy.h"
 #include "pkt/offload.h"
@@ -470,6 +471,8 @@ static int
 group_setup(void **state)
 {
 	srandom(1);
+	if (eal_start("0", 64) < 0) /* random numbers need it */
+		return -1;
 	worker = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*worker));
 	memset(worker, 0, sizeof(*worker));
 	for (uint16_t i = 0; i < 2; i++) {

@@ -3,7 +3,7 @@
 
 They come through apt with a state directory of its own, so that a foreign
 architecture can be fetched without telling the host's dpkg about it, and a
-daemon without having it started. What was fetched is kept; a second run needs
+daemon without having it started. Packages that were fetched are kept; a second run needs
 no network.
 """
 
@@ -14,7 +14,6 @@ import pathlib
 import shutil
 import subprocess
 
-RELEASE = "bookworm"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
@@ -22,15 +21,23 @@ class DebError(Exception):
     """Not to be had: why."""
 
 
+def release():
+    """Codename of the Debian whose packages are fetched: this system's."""
+    with open("/etc/os-release", encoding="utf-8") as f:
+        values = dict(line.rstrip().split("=", 1) for line in f if "=" in line)
+    name = os.environ.get("VQS_TEST_RELEASE") or values.get("VERSION_CODENAME", "").strip('"')
+    if not name:
+        raise DebError("this system does not say which Debian it is (VQS_TEST_RELEASE)")
+    return name
+
+
 def cache_dir():
-    """Where fetched packages and images are kept, outside the repository."""
-    named = os.environ.get("VQS_TEST_CACHE")
-    if named:
-        return pathlib.Path(named)
-    if os.geteuid() == 0:
-        return pathlib.Path("/var/cache/vqswitch-test")
+    """Folder of fetched packages and images, outside the repository."""
     base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-    return pathlib.Path(base) / "vqswitch-test"
+    if os.geteuid() == 0:
+        base = "/var/cache"
+    named = os.environ.get("VQS_TEST_CACHE") or pathlib.Path(base) / "vqswitch-test"
+    return pathlib.Path(named) / release()
 
 
 @contextlib.contextmanager
@@ -48,13 +55,13 @@ def run(argv, **kw):
 
 
 def _mirror():
-    """Where this machine gets the release from."""
+    """The mirror this machine gets the release from."""
     for line in run(["apt-get", "indextargets", "--format", "$(RELEASE) $(COMPONENT) $(REPO_URI)",
                       "Created-By: Packages"]).splitlines():
-        release, component, uri = line.split(maxsplit=2)
-        if (release, component) == (RELEASE, "main"):
+        codename, component, uri = line.split(maxsplit=2)
+        if (codename, component) == (release(), "main"):
             return uri
-    raise DebError(f"apt has no source for Debian {RELEASE} main")
+    raise DebError(f"apt has no source for Debian {release()} main")
 
 
 def _apt_options(arch, root):
@@ -63,7 +70,7 @@ def _apt_options(arch, root):
         (state / sub).mkdir(parents=True, exist_ok=True)
     (state / "status").touch()
     sources = state / "sources.list"
-    sources.write_text(f"deb [signed-by={KEYRING}] {_mirror()} {RELEASE} main\n", "ascii")
+    sources.write_text(f"deb [signed-by={KEYRING}] {_mirror()} {release()} main\n", "ascii")
     settings = {
         "Dir::State": state / "state", "Dir::State::status": state / "status",
         "Dir::Cache": state / "cache", "Dir::Etc::sourcelist": sources,
@@ -83,7 +90,7 @@ class Apt:
         run(["apt-get", *self.options, "-q", "update"])
 
     def depends(self, package):
-        """What a package depends on."""
+        """The packages a package depends on."""
         lines = run(["apt-cache", *self.options, "depends", package]).splitlines()
         return [line.split()[1] for line in lines if "Depends: " in line]
 

@@ -43,7 +43,7 @@ class Nic:
 
 @dataclasses.dataclass
 class Machine:
-    """What differs between architectures."""
+    """Differences between architectures."""
     qemu: str
     arguments: list
     consoles: list  # device arguments: kernel messages, agent
@@ -68,7 +68,7 @@ MACHINES = {
 class Guest(System):
     """One QEMU process. start() returns once QEMU runs, wait_ready() once the agent answers."""
 
-    def __init__(self, name, workdir, nics, arch="amd64", memory=256, cpus=1, iommu=False,
+    def __init__(self, name, workdir, nics, arch="amd64", memory=384, cpus=1, iommu=False,
                  incoming=None):
         self.arch = arch
         self.nics = nics

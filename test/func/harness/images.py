@@ -2,6 +2,8 @@
 """Tiny guests out of Debian packages: a stock kernel, static busybox, our init."""
 
 import hashlib
+import itertools
+import lzma
 import pathlib
 import shutil
 import subprocess
@@ -43,8 +45,26 @@ def _fetch(arch, root):
         raise DebError(f"{meta}: depends on no kernel")
     files = root / "files"
     apt.unpack([kernel[0], "busybox-static"], files)
-    shutil.copy(next(files.glob("boot/vmlinuz-*")), root / "kernel.new")
+    shutil.copy(_one(files, "boot/vmlinuz-*"), root / "kernel.new")
     (root / "kernel.new").rename(root / "kernel")
+
+
+def _one(files, pattern):
+    """The file of that name; newer releases have everything below usr/."""
+    for found in itertools.chain(files.glob(pattern), files.glob(f"usr/{pattern}")):
+        return found
+    raise DebError(f"no {pattern} in the packages")
+
+
+def busybox(arch):
+    """Path of a static busybox."""
+    return _one(cache_dir() / arch / "files", "bin/busybox")
+
+
+def _unpacked(module):
+    """Contents of a kernel module, which may be compressed."""
+    data = module.read_bytes()
+    return lzma.decompress(data) if module.suffix == ".xz" else data
 
 
 def _make_initrd(arch, root):
@@ -52,14 +72,15 @@ def _make_initrd(arch, root):
     shutil.rmtree(tree, ignore_errors=True)
     for sub in ("bin", "modules"):
         (tree / sub).mkdir(parents=True)
-    shutil.copy(root / "files/bin/busybox", tree / "bin/busybox")
+    shutil.copy(busybox(arch), tree / "bin/busybox")
     (tree / "bin/sh").symlink_to("busybox")
     shutil.copy(INIT, tree / "init")
     order = []
     for module in ARCHS[arch][1]:
-        for found in root.glob(f"files/lib/modules/*/kernel/**/{module}.ko*"):
-            shutil.copy(found, tree / "modules" / found.name)
-            order.append(found.name)
+        for top in ("lib", "usr/lib"):
+            for found in root.glob(f"files/{top}/modules/*/kernel/**/{module}.ko*"):
+                (tree / "modules" / f"{module}.ko").write_bytes(_unpacked(found))
+                order.append(f"{module}.ko")
     (tree / "modules/order").write_text("".join(f"{name}\n" for name in order), "ascii")
     names = "\n".join(str(p.relative_to(tree)) for p in sorted(tree.rglob("*")))
     with open(root / "initrd", "wb") as out:

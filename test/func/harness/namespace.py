@@ -12,7 +12,6 @@ import struct
 import subprocess
 
 from . import images
-from .debs import cache_dir
 from .process import Failure, Skip, wait_for
 from .system import Channel, System
 
@@ -69,7 +68,7 @@ class Namespace(System):
         """Make it."""
         images.get("amd64")
         (self.root / "bin").mkdir(parents=True)
-        shutil.copy(cache_dir() / "amd64/files/bin/busybox", self.root / "bin")
+        shutil.copy(images.busybox("amd64"), self.root / "bin")
         shutil.copy(images.INIT, self.root / "init")
         self.agent = Channel()
         end = self.agent.theirs

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Where the programs of Open vSwitch with DPDK are.
+"""Paths of the programs of Open vSwitch with DPDK.
 
-Installed, its packages start daemons; so unless somebody has done that, they are
+Installed, its packages start daemons; so unless they are installed already, they are
 only unpacked. The libraries they need are installed like everything else.
 """
 
