@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The loader of a saved device state. The input is what follows the header: a header with the right
- * length and checksum is put before it, else nothing would get past the checksum; an input whose
- * length is no multiple of 8, as that of records is, is loaded as it is. A state that is taken over can be saved again.
+ * The loader of a saved device state. The input is what follows the header: a
+ * header with the right length and checksum is put before it, else nothing would
+ * get past the checksum; an input whose length is no multiple of 8, as that of
+ * records is, is loaded as it is. A state that is taken over can be saved again.
  */
 #include <stdlib.h>
 #include <string.h>
