@@ -114,7 +114,8 @@ cmd_switch_json(struct cmd *c)
 }
 
 static const struct cli_row rows[] = {
-	{"show switch json", cmd_switch_json, "What runs: version, mode, numbers of things."},
+	{"show switch json", cmd_switch_json,
+	 "The running program: version, mode, numbers of things."},
 	{"show port (info|stats|summary|xstats) (port_id|all) json", cmd_port_json,
 	 "A port, or all in an array; xstats by queue."},
 	{"show port (port_id|all) negotiation json", cmd_negotiation_json,

@@ -58,7 +58,7 @@ on_done(struct vhu_frontend *s, void *ctx, int ret, const struct vhu_msg *reply)
 		*f->reply = *reply;
 }
 
-/** What ends the operation that is about to begin; its reply goes to @p reply. */
+/** The end of the operation that is about to begin; its reply goes to @p reply. */
 static struct vhu_frontend_done
 until_done(struct vhf *f, struct vhu_msg *reply)
 {

@@ -133,7 +133,7 @@ on_attention(const struct vq_host *host, struct vq *vq)
 	g->broken += !!(atomic_load(&vq->attention) & VQ_ATTN_BROKEN);
 }
 
-/** What is given out before the areas: the device sees it where we do. */
+/** Start of the memory before the areas: the device sees it where we do. */
 static void
 queue_rings(struct model_guest *g, struct model_queue *q, struct vqd_setup *s)
 {

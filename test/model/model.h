@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A guest in this process: memory, a transmit and a receive queue, the driver
- * side of both (virtq/driver.h) and the device side (virtq/vq.h). What happens
- * is random but a function of a seed; framing is as unkind as the spec allows.
+ * side of both (virtq/driver.h) and the device side (virtq/vq.h). The course
+ * of events is random but a function of a seed; framing is as unkind as the spec allows.
  *
  * Frames are a function of their sequence number, so that a receiver can tell
  * what it should have got.
@@ -54,7 +54,7 @@ struct model_frame {
 	uint8_t b[FRAME_MAX_LEN];
 };
 
-/** What kinds of frames a sender makes. */
+/** Kinds of frames a sender makes. */
 struct frame_mix {
 	bool offload;     /* partial checksums and TSO among them */
 	uint32_t max_len; /* of frames without TSO */
@@ -145,7 +145,7 @@ uint16_t model_forward(struct model_guest *from, struct model_guest *to, uint16_
 /** drop.h: what must hold of the counters of @p from's and @p to's queues after model_forward(). */
 void model_check_counters(const struct model_guest *from, const struct model_guest *to);
 
-/** Where guest memory begins for the device, and access to it by the device's address. */
+/** Address of guest memory for the device, and access to it by the device's address. */
 uint64_t model_addr_base(const struct model_guest *g);
 void model_write(struct model_guest *g, uint64_t addr, const void *src, uint32_t len);
 void model_read(const struct model_guest *g, uint64_t addr, void *dst, uint32_t len);

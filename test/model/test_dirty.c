@@ -66,7 +66,7 @@ compare(const struct model_guest *g, const uint8_t *before)
 	return changed;
 }
 
-/** What a device may do in one go: forward, and change its mind about notifications. */
+/** Actions of a device in one go: forward, and change its mind about notifications. */
 static void
 device_turn(struct model_guest *g, struct rng *r)
 {

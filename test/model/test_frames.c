@@ -14,7 +14,7 @@
 	(F(VIRTIO_NET_F_CSUM) | F(VIRTIO_NET_F_GUEST_CSUM) | F(VIRTIO_NET_F_HOST_TSO4) | \
 	 F(VIRTIO_NET_F_GUEST_TSO4))
 
-/** What arrived at one guest from another, in order. */
+/** Frames that arrived at one guest from another, in order. */
 struct arrival {
 	uint64_t frames, next; /* lowest number that may come */
 	uint64_t digest;       /* of all of it */
@@ -73,7 +73,7 @@ offer_some(struct model_guest *to, uint32_t max)
 	vqd_publish(&to->rx.drv);
 }
 
-/** Send @p n frames from guest to guest, with everybody doing a random amount of work in turn. */
+/** Send @p n frames from guest to guest, all doing random amounts of work alternately. */
 static struct arrival
 converse(struct model_guest *from, struct model_guest *to, uint64_t n, struct rng *r)
 {

@@ -39,7 +39,7 @@ serve_miss(struct model_guest *g, struct model_queue *q)
 	e.uva = (uintptr_t)g->mem.hva + (uint64_t)g->page_of[page] * PAGE;
 	g->space.tlb = iotlb_update(old, &e);
 	assert_non_null(g->space.tlb);
-	/* nobody runs meanwhile: this is the grace period */
+	/* no worker runs meanwhile: this is the grace period */
 	iotlb_free((struct iotlb *)(uintptr_t)old);
 	assert_ptr_equal(vq_swap_mem(q->dev, same), same);
 	atomic_store(&q->dev->attention, 0);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Notifications in both directions: whoever asked is told of the next thing to
+ * Notifications in both directions: the side that asked is told of the next thing to
  * happen, and two threads that sleep whenever they may never sleep for good.
  */
 #include <setjmp.h>
@@ -264,7 +264,7 @@ litmus_device(void *arg)
 	return NULL;
 }
 
-/** One try; whether whoever asked learned of it, in one way or the other. */
+/** One try; whether the side that asked learned of it, in one way or the other. */
 static bool
 litmus_try(struct litmus *l, int call, struct rng *r)
 {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What compare measures, and what the figures have to be."""
+"""The cases compare measures, and their targets."""
 
 import dataclasses
 

@@ -17,7 +17,7 @@ def distance(build, one, other):
 
 
 def core_class(before, after):
-    """What the distances before and after a sample make of it; "mixed" is of no use."""
+    """The class of a sample by the distances before and after it; "mixed" is of no use."""
     near = [d < NEAR_NS for d in (before, after)]
     return "mixed" if near[0] != near[1] else "near" if near[0] else "far"
 

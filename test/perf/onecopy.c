@@ -344,7 +344,7 @@ ring_open(struct ring *r, struct vq *vq)
 	return true;
 }
 
-/* Between two turns: nobody uses a queue that is not in paths[] any more. */
+/* Between two iterations: no thread uses a queue that is not in paths[] any more. */
 static void
 on_publish(struct vdev *d)
 {

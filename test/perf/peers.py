@@ -162,7 +162,7 @@ class Limit(Peer):
         self.started()
 
     def busy_cycles(self):
-        """What it needed for a frame itself; told at its end."""
+        """Its own cycles for a frame; told at its end."""
         text = (self.dir / "onecopy.log").read_text(encoding="utf8")
         return float(re.search(r"busy_cycles=([\d.]+)", text)[1])
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What compare makes of its samples: tables, targets, chart."""
+"""Reports of compare's samples: tables, targets, chart."""
 
 import re
 import statistics
@@ -9,7 +9,7 @@ from cores import spread
 
 
 def value(row):
-    """What a case is about: millions of frames per second, nanoseconds or per cent."""
+    """The unit of a case: millions of frames per second, nanoseconds or per cent."""
     kind = CASES[row["case"]].kind
     if kind == "cpu":
         return row["cpu"]
@@ -66,14 +66,14 @@ def head(base):
 
 
 def where(raw):
-    """Where it was measured; the kernel's full release is nobody's business."""
+    """The machine it was measured on, without the kernel's full release."""
     return re.sub(r"(Linux \d+\.\d+)\S*", r"\1", raw["machine"])
 
 
 # --- targets ---
 
 def other_of(summary, target, cls):
-    """What it is compared with, in words and as a row of the summary; KeyError: not measured."""
+    """The figure it is compared with, in words and as a row of the summary; KeyError: not measured."""
     peers = summary[target.other or target.case, cls]
     name = target.peer or OURS
     if name == "best":
@@ -121,7 +121,7 @@ def target_rows(summary):
 
 
 def limit_notes(summary):
-    """What the limit's server needed itself: where that is less, its rate was the client's."""
+    """Cycles of the limit's server itself: where that is less, its rate was the client's."""
     return [f"{case} ({cls}) {peers['limit']['own']:.0f}" for (case, cls), peers in summary.items()
             if "limit" in peers and CASES[case].kind == "mpps"]
 
@@ -158,7 +158,7 @@ def markdown(raw, summary, base):
     notes = limit_notes(summary)
     if notes:
         lines += ["", "Cycles a frame the server of `limit` needed itself: " +
-                  ", ".join(notes) + ". Where it reached fewer frames, the client was the limit."]
+                  ", ".join(notes) + ". If it reached fewer frames, the client was the limit."]
     lines += ["", "![Mpps by case and switch](performance.svg)", "", "### Targets", ""]
     lines += markdown_table(TARGET_HEAD, target_rows(summary), 3)
     return "\n".join(lines) + "\n"

@@ -195,10 +195,10 @@ guests(void *arg)
 	return NULL;
 }
 
-/* A turn that took longer was interrupted by something else on this core: not counted. */
+/* An iteration that took longer was interrupted by something else on this core: not counted. */
 #define TURN_MAX 300000
 
-/** One turn of the switch's core. */
+/** One poll iteration of the switch's core. */
 static void
 device_turn(struct bench *b)
 {

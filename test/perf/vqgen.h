@@ -33,7 +33,7 @@
 #define FRAME_MIN 64    /* holds the tag */
 #define FRAME_MIN_TSO 80
 
-/** What is done to each frame, from nothing to everything. */
+/** Work on each frame, from nothing to everything. */
 enum mode {
 	MODE_STATIC,  /* made once, never looked at: ring work only */
 	MODE_TOUCH,   /* headers and tag written per frame, first line read back */

@@ -86,7 +86,7 @@ ip_set(struct ipv4 *ip, const struct stream *s, uint32_t len, bool tso)
 	ip->csum = rte_cpu_to_be_16((uint16_t)~fold(sum16(ip, sizeof(*ip), 0)));
 }
 
-/** The checksum the receiver, or whoever segments, starts from: that of the pseudo header. */
+/** The checksum a receiver or a segmenting device starts from: that of the pseudo header. */
 static rte_be16_t
 pseudo_csum(const struct ipv4 *ip, uint32_t l4_len)
 {

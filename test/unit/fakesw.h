@@ -52,7 +52,7 @@ struct fake_frame *fake_put(uint32_t port, const struct rte_ether_addr *src,
 			    const struct rte_ether_addr *dst, uint32_t len);
 extern const struct rte_ether_addr fake_broadcast;
 
-/** One turn of the worker, and of control. */
+/** One poll iteration of the worker, and of control. */
 void fake_turn(void);
 
 /** Forget what came out. */

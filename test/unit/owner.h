@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What a device needs around it in a test: an owner that publishes to nobody
+ * What a device needs around it in a test: an owner without workers to publish to
  * and keeps count, and a guest's memory in a memfd.
  */
 #ifndef TEST_OWNER_H
@@ -14,7 +14,7 @@
 #define OWNER_UVA 0x7f5500000000ull
 #define OWNER_MEM (4u << 20)
 
-/* Where ring i of a guest lies in its memory; buffers are behind the rings. */
+/* Address of ring i in the guest's memory; buffers are behind the rings. */
 #define RING_AT(i) ((uint64_t)(i)*0x40000)
 #define RING_DRIVER_OFF 0x10000
 #define RING_DEVICE_OFF 0x20000

@@ -9,7 +9,7 @@
 
 #include "vhost_user/wire.h"
 
-/** What a message may say. */
+/** Contents a message may have. */
 union peer_value {
 	uint64_t u64;
 	struct vhu_vring_state state;

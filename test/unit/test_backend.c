@@ -271,7 +271,7 @@ test_impossible_paths(void **state)
 	assert_non_null(strstr(err, "No such file"));
 }
 
-/* Somebody replaced our socket file: theirs stays. */
+/* Another process replaced our socket file: theirs stays. */
 static void
 test_foreign_socket_is_not_removed(void **state)
 {
@@ -348,7 +348,7 @@ test_bad_message(void **state)
 	vhu_backend_free(b);
 }
 
-/* Silent or slow, nobody keeps the others waiting, and not for ever. */
+/* Silent or slow, no client keeps the others waiting, and not for ever. */
 static void
 test_half_a_message(void **state)
 {

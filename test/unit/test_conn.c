@@ -86,7 +86,7 @@ turn(void)
 	ev_run_once(loop, 0);
 }
 
-/* What is left open beside the two ends of the connection. */
+/* Descriptors left open beside the two ends of the connection. */
 static int
 leaked(void)
 {

@@ -73,7 +73,7 @@ teardown(void **state)
 	return 0;
 }
 
-/* What the message handlers do, from pausing the ring to vdev_sync(). */
+/* The work of message handlers, from pausing the ring to vdev_sync(). */
 static void
 get_base(void)
 {
@@ -150,7 +150,7 @@ control_waits(struct control *c)
 	return false;
 }
 
-/** Bursts, as many as a worker can have in a turn and more; control gets nothing meanwhile. */
+/** More bursts than a worker can have in a poll iteration; control gets nothing meanwhile. */
 static void
 long_turn(void)
 {
@@ -185,7 +185,7 @@ test_one_turn_is_waited_for(void **state)
 	assert_int_equal(turns_waited(disable), 1);
 	assert_int_equal(turns_waited(change_call), 1);
 	assert_int_equal(turns_waited(change_memory), 1);
-	/* pausing takes all rings away, which is one turn; the others come back: one more */
+	/* pausing takes all rings away, which is one iteration; the others come back: one more */
 	assert_int_equal(turns_waited(get_base), 2);
 	assert_int_equal(turns_waited(disconnect), 1);
 }

@@ -351,14 +351,14 @@ test_tso(void **state)
 		assert_int_equal(sent[0].vnet.gso_type,
 				 ip6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4);
 		assert_int_equal(sent[0].vnet.hdr_len, f.l2 + f.l3 + f.l4);
-		txq.offloads = 0; /* somebody else has to */
+		txq.offloads = 0; /* the switch has to */
 		pass_batch(&f, 1);
 		assert_int_equal(nsent, 2);
 		txq.offloads = UINT32_MAX;
 	}
 }
 
-/* What was cut has the whole payload in order, right sums, and fits. */
+/* The segments have the whole payload in order, right sums, and fits. */
 static void
 check_cut(uint32_t max)
 {
@@ -401,7 +401,7 @@ test_gso(void **state)
 	assert_int_equal(rxq.stats.drop[DROP_RX_SOFT_OFFLOAD], 0);
 }
 
-/* The length holds for what its sender wants segmented, whoever could do that. */
+/* The length holds for frames the sender wants segmented, wherever that could be done. */
 static void
 test_gso_of_tso(void **state)
 {
@@ -511,7 +511,7 @@ check_apart(uint16_t first, uint16_t second)
 	expect_joined(1, stream + first, second, 100);
 }
 
-/* What does not go on where the one before ended, or says something else. */
+/* Segments that do not continue the one before, or have other headers. */
 static void
 test_not_joined(void **state)
 {

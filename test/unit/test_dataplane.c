@@ -571,7 +571,7 @@ test_wakes_on_publish(void **state)
 	}
 }
 
-/* Whoever still holds the eventfd of a queue that is gone cannot wake the worker with it. */
+/* A process that still holds the eventfd of a queue that is gone cannot wake the worker with it. */
 static void
 test_gone_queue_is_silent(void **state)
 {
@@ -668,7 +668,7 @@ test_arm_finds_frames(void **state)
 	assert_false(worker_arm(workers[0], dp));
 	assert_true(atomic_load(&ports[3].rx[2].armed));
 	worker_disarm(workers[0], dp);
-	/* queues that hold nothing back are none of a turn's business */
+	/* queues that hold nothing back are not looked at */
 	assert_true(dp->worker[0].nflush > 0);
 	for (uint32_t i = 0; i < dp->worker[0].nflush; i++)
 		assert_true(dp->worker[0].flush[i]->holds);
@@ -688,7 +688,7 @@ test_arm_finds_frames(void **state)
 	pthread_create(&threads[0], NULL, worker_main, workers[0]);
 }
 
-/* This thread is the worker: one turn, in which @p f gets a frame. */
+/* This thread is the worker: one poll iteration, in which @p f gets a frame. */
 static void
 turn_with(struct fakeq *f)
 {

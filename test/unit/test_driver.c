@@ -184,7 +184,7 @@ net_buffers_may_come_back_in_any_order(void **state)
 	vqd_fini(&r.d);
 }
 
-/** What the device says of a ring with one chain of BUF_LEN writable bytes, id 0. */
+/** The device's answer about a ring with one chain of BUF_LEN writable bytes, id 0. */
 static const struct lie {
 	uint32_t id, len;
 	uint16_t n;

@@ -233,7 +233,7 @@ mac_of(struct rte_ether_addr *mac, uint16_t port)
 	*mac = (struct rte_ether_addr){{2, 0, 0, 0, 0, (uint8_t)port}};
 }
 
-/** Random bytes from port @p from's station to @p to's; UINT16_MAX: to everybody. */
+/** Random bytes from port @p from's station to @p to's; UINT16_MAX: broadcast. */
 static struct frame *
 frame_from(uint16_t from, uint16_t to, uint32_t len)
 {
@@ -276,7 +276,7 @@ wire_put(struct wire *x, struct rte_mbuf *m)
 	assert_int_equal(rte_ring_enqueue(x->in[0], m), 0);
 }
 
-/** What left by @p x, from any queue; NULL: nothing. */
+/** A frame that left by @p x, from any queue; NULL: nothing. */
 static struct rte_mbuf *
 wire_get(struct wire *x)
 {
@@ -341,7 +341,7 @@ rx_drops(const struct pktq_stats *s)
 	return n;
 }
 
-/** What drop.h promises, for every port. */
+/** The account drop.h promises, for every port. */
 static void
 assert_accounts(void)
 {
@@ -444,7 +444,7 @@ flooding_shares_one_mbuf(void **state)
 	assert_accounts();
 }
 
-/* What a full device does not take is freed and counted, whoever else has the mbuf. */
+/* Frames a full device does not take are freed and counted, also if the mbuf is shared. */
 static void
 full_device_costs_no_mbuf(void **state)
 {

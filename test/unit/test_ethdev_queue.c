@@ -310,7 +310,7 @@ frames_above_the_mtu_are_dropped(void **state)
 	view_free(&v);
 }
 
-/* A rewritten address goes into the mbuf only as long as nobody else reads it. */
+/* A rewritten address goes into the mbuf only as long as it is not shared. */
 static void
 rewritten_addresses_leave_with_the_frame(void **state)
 {
@@ -433,7 +433,7 @@ foreign_requests_are_cleared(void **state)
 	rte_pktmbuf_free(m);
 }
 
-/* What arming finds is handed out by the next rx(), however small its bursts. */
+/* A frame that arming finds is handed out by the next rx(), however small its bursts. */
 static void
 arming_loses_nothing(void **state)
 {

@@ -294,7 +294,7 @@ many_addresses(void **state)
 	run("test $(ip neighbour show dev vqb100 nud permanent | wc -l) -eq 3000");
 }
 
-/* The bridge forgets what is not used, and everything when somebody flushes it. */
+/* The bridge forgets what is not used, and everything when it is flushed. */
 static void
 kernel_that_forgets_is_told_again(void **state)
 {

@@ -260,7 +260,7 @@ test_port_limit(void **state)
 	assert_int_equal(lookup(1000), 1);
 }
 
-/* What a port that is gone pushed before must not come back after the flush. */
+/* Addresses pushed by a port that is gone must not come back after the flush. */
 static void
 test_flush_takes_requests_in(void **state)
 {

@@ -35,7 +35,7 @@
 #define TSO_MSS 1000
 #define SECOND 1000000000ull
 
-/* What a frame says about itself, behind the Ethernet header. */
+/* Description of a frame, behind the Ethernet header. */
 struct tag {
 	uint32_t port, queue; /* where it came in */
 	uint32_t seq;
@@ -174,7 +174,7 @@ check_arrival(struct fakeq *f, const struct pkt *p)
 	memcpy(&tag, p->data + RTE_ETHER_HDR_LEN, sizeof(tag));
 	wrong(tag.port == f->q.port);
 	wrong(tag.dst_port != TO_ALL && tag.dst_port != f->q.port);
-	/* between two queues, whatever the flow: one ingress batch after the other */
+	/* between two queues, for any flow: one ingress batch after the other */
 	wrong(tag.seq <= f->last_seq[tag.port][tag.queue]);
 	f->last_seq[tag.port][tag.queue] = tag.seq;
 }
@@ -297,7 +297,7 @@ teardown(void **state)
 	return 0;
 }
 
-/* One turn of the only worker, and of control. */
+/* One poll iteration of the only worker, and of control. */
 static void
 turn(void)
 {
@@ -351,7 +351,7 @@ rx_dropped(enum drop_reason r)
 	return n;
 }
 
-/* Everybody sends from every address once, so that all are known. */
+/* All ports send from every address once, so that all are known. */
 static void
 introduce(void)
 {
@@ -556,7 +556,7 @@ test_no_egress(void **state)
 	for (uint32_t i = 0; i < PORTS; i++)
 		ports[i].p.started = i == 1;
 	sw_publish(&sw);
-	assert_int_equal(reached(1, 0, 4, 0), 0); /* nobody to flood to */
+	assert_int_equal(reached(1, 0, 4, 0), 0); /* no port to flood to */
 	assert_int_equal(ports[1].rx[0].q.stats.drop[DROP_RX_NO_EGRESS], 3);
 	check_accounts();
 }
@@ -618,7 +618,7 @@ test_flow_sticks_to_queue(void **state)
 	check_accounts();
 }
 
-/* Flows nobody has sent on yet use all queues, each always the same one. */
+/* Flows without a frame so far use all queues, each always the same one. */
 static void
 test_unknown_flows_spread(void **state)
 {

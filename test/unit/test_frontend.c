@@ -325,7 +325,7 @@ rings_carry_on_with_another_back_end(void **state)
 	guest_echo(&g, 100, 100);
 	for (int i = 0; i < 3; i++) {
 		echo_stop(e);
-		/* nobody is there to take these */
+		/* no back-end is there to take these */
 		guest_echo(&g, 20, 0);
 		e = echo_start(true);
 		assert_int_equal(vhf_reopen(&g.f), 0);

@@ -287,7 +287,7 @@ send_one(struct ring *r, uint32_t len)
 	return pktq_ops(&r->vq.q)->tx(&r->vq.q, list, 1);
 }
 
-/** What a successor makes of memory as it is; @p meanwhile: the guest went on before it came. */
+/** State a successor finds in memory as it is; @p meanwhile: the guest went on before it came. */
 static void
 succeed(const struct death *d, bool meanwhile)
 {

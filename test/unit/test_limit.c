@@ -33,7 +33,7 @@ seconds(double s)
 
 /* --- a bucket --- */
 
-/* Whether about @p rate units pass in a second in which everybody always wants more. */
+/* Whether about @p rate units pass in a second in which every sender always has more. */
 static void
 check_rate(uint64_t rate, const uint32_t *units, uint32_t unit)
 {
@@ -68,7 +68,7 @@ test_rate(void **state)
 	check_rate(10000000, bits, 8 * PKT_LEN_MAX);
 }
 
-/* Whatever the rate, rounding costs no frame of those that may come at once. */
+/* At any rate, rounding costs no frame of those that may come at once. */
 static void
 test_burst_is_whole(void **state)
 {
@@ -219,7 +219,7 @@ test_locked_to_the_first(void **state)
 	assert_int_equal(port_set_limits(&fake_ports[0].p, &on), 0);
 	port_get_limits(&fake_ports[0].p, &now);
 	assert_int_equal(now.nmac, 0);
-	put(1, &fake_broadcast, &peer); /* nobody's address */
+	put(1, &fake_broadcast, &peer); /* an address without a host */
 	put(1, &none, &peer);
 	put(3, &me, &peer);
 	put(2, &other, &peer);
@@ -255,7 +255,7 @@ test_locked_to_some(void **state)
 	expect(LIMIT_MACS_MAX + 1, DROP_RX_LOCKED, LIMIT_MACS_MAX + 1);
 }
 
-/* What is refused for one reason costs nothing of the next limit. */
+/* A frame refused for one reason costs nothing of the next limit. */
 static void
 test_together(void **state)
 {
@@ -278,7 +278,7 @@ test_together(void **state)
 	expect(BURST, DROP_RX_RATE, 10);
 }
 
-/* A guest's limits hold beside those that are set, and whoever was first to send stays that. */
+/* A guest's limits hold beside those that are set, and the first sender stays the first. */
 static void
 test_brought(void **state)
 {

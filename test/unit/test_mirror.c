@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Mirrors and captures: every frame of a port is seen once each way and as it
- * was, nobody else's is, and the accounts of the switch stay exact.
+ * was, no other frame is, and the accounts of the switch stay exact.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -117,7 +117,7 @@ test_mirror_ends(void **state)
 
 /* --- reading a capture --- */
 
-/** What was found in a file. */
+/** Frames found in a file. */
 struct found {
 	uint32_t npackets, ninterfaces, nstatistics;
 	uint64_t dropped; /* as its statistics say */

@@ -123,7 +123,7 @@ test_all_at_the_end(void **state)
 	ev_loop_free(loop);
 }
 
-/* What is gone is not guarded any more, though it is still mapped: its place is not taken. */
+/* A lost region is not guarded any more, though it is still mapped: its place is not taken. */
 static void
 test_new_mappings_meanwhile(void **state)
 {

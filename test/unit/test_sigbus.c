@@ -225,7 +225,7 @@ touch_guarded(void)
 	_exit(fault.dead ? 0 : 1);
 }
 
-/* Where a fault has its address, a sent signal has the sender's pid: in this range. */
+/* In the place of a fault's address, a sent signal has the sender's pid: in this range. */
 static void
 send_sigbus(void)
 {

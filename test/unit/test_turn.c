@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Which queues a worker polls in a turn: the lively ones always, of the quiet
+ * Which queues a worker polls in an iteration: the active ones always, of the idle
  * ones a few, and none is forgotten. The test is the worker.
  */
 #include <setjmp.h>
@@ -156,7 +156,7 @@ test_few_are_always_polled(void **state)
 		assert_int_equal(queues[i].polled, 10 * FORWARD_QUIET_AFTER);
 }
 
-/* Nobody is quiet before its time, and a frame in between starts it anew. */
+/* No queue is idle before its time, and a frame in between starts it anew. */
 static void
 test_goes_quiet(void **state)
 {
@@ -190,7 +190,7 @@ test_busy_turn_is_cheap(void **state)
 	assert_in_range(most - least, 0, 1);
 }
 
-/* With nothing else to do, frames of a quiet queue are found soon. */
+/* With nothing else to do, frames of an idle queue are found soon. */
 static void
 test_idle_turn_looks_around(void **state)
 {
@@ -240,7 +240,7 @@ test_all_wake(void **state)
 		assert_int_equal(queues[i].polled, 10);
 }
 
-/* Between two naps quiet queues stay armed; one that has frames is lively at once. */
+/* Between two naps idle queues stay armed; one that has frames is active at once. */
 static void
 test_sleep(void **state)
 {
@@ -280,7 +280,7 @@ test_new_snapshot(void **state)
 	assert_int_equal(queues[QUEUES - 1].polled, 0);
 }
 
-/* Every queue of a generator has something to do in each turn. */
+/* Every queue of a generator has something to do in each iteration. */
 static void
 test_generator(void **state)
 {

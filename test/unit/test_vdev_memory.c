@@ -266,7 +266,7 @@ test_iommu_miss_of_a_worker(void **state)
 	assert_false(atomic_load(&vq->q.waits));
 	assert_int_equal(o.wakes, 1);
 	translate(0x888000, 4096, 0x300000);
-	assert_int_equal(o.wakes, 1); /* nobody waited */
+	assert_int_equal(o.wakes, 1); /* no queue waited */
 	assert_int_equal(o.d->counters.iotlb_misses, 1 + 1);
 	/*
 	 * taken back by a change of translations before control came to it: look again, ask nothing
@@ -300,7 +300,7 @@ waiting(void)
 	return atomic_load(&o.d->q[1].vq->q.waits);
 }
 
-/* What is on its way is not asked for again, and only answers that matter let a queue go on. */
+/* No translation is asked for twice, and only answers that matter let a queue go on. */
 static void
 test_iommu_asks_once(void **state)
 {
@@ -319,7 +319,7 @@ test_iommu_asks_once(void **state)
 	miss(m, 2, 1);
 	assert_int_equal(o.misses, before + 4);
 	translate(0x777000, 4096, 0x300000);
-	translate(0x888000, 4096, 0x300000); /* nobody waits for that */
+	translate(0x888000, 4096, 0x300000); /* no queue waits for that */
 	translate(0x778000, 4096, 0x301000);
 	assert_true(waiting());
 	assert_int_equal(o.wakes, 0);

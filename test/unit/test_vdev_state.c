@@ -195,7 +195,7 @@ test_quiesce_while_logging(void **state)
 	assert_int_equal(vdev_state(o.d), VDEV_STATE_RUNNING);
 }
 
-/* The frontend stops rings, and while it moves state nobody else may steer. */
+/* The frontend stops rings, and while it moves state no other side may steer. */
 static void
 test_frontend_stops(void **state)
 {

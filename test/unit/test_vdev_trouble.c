@@ -230,7 +230,7 @@ test_journal(void **state)
 	}
 	vq_journal_stop(vq_journal_get(o.d->journal, 0));
 	owner_start(&o, PACKED, SIZE);
-	assert_true(signalled(call[1]));  /* its guest may wait for what nobody told it of */
+	assert_true(signalled(call[1]));  /* its guest may wait for an interrupt it was not sent */
 	assert_false(signalled(call[0])); /* a ring that begins here has nothing to tell */
 	for (i = 0; i < 5; i++)
 		assert_int_equal(owner_transmit(&o, 0, &drv), 1);

@@ -243,7 +243,7 @@ save(void)
 	assert_true(len > HEADER);
 }
 
-/* What CHECK_DEVICE_STATE says after the state was brought to the target, who is still there. */
+/* CHECK_DEVICE_STATE after the state was moved to the target, which is still there. */
 static uint64_t
 load(void)
 {
@@ -373,7 +373,7 @@ fid(uint16_t domain, uint16_t vlan)
 	return f;
 }
 
-/* What moves is an address with the guest's tag; the VLAN behind no tag is the target's. */
+/* An address moves with the guest's tag; the VLAN behind no tag is the target's. */
 static void
 test_vlans(void **ctx)
 {
@@ -467,7 +467,7 @@ test_made_up(void **ctx)
 	assert_int_equal(fdb_port_count(sw.fdb, TARGET), 1);
 }
 
-/* Nobody is offered what an option has to ask for. */
+/* A feature that an option has to ask for is not offered without it. */
 static void
 test_only_by_option(void **ctx)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Every message said wrongly: refused, nothing changed, nothing leaked, and the
- * session survives or ends as it should. What is right is written down here
+ * session survives or ends as it should. The right outcome is written down here
  * once more, so that the table is not its own judge.
  */
 #include <errno.h>

@@ -190,7 +190,7 @@ test_qemu_7_2(void **state)
 	assert_null(w.o.rx[0]);
 	assert_int_equal(get_base(0), 0);
 	assert_int_equal(get_base(1), 5);
-	/* a reboot: nobody says so, everything comes again */
+	/* a reboot: no message says so, everything comes again */
 	memset(w.o.mem, 0, OWNER_MEM);
 	qemu_start(QEMU_FEATURES, 0);
 	assert_true(vdev_link_up(w.o.d));
@@ -472,7 +472,7 @@ test_config_change(void **state)
 	assert_int_equal(wire_ask_u64(&w, VHU_SET_PROTOCOL_FEATURES,
 				      QEMU_PROTOCOL | VHU_PF(CONFIG)),
 			 0);
-	vdev_config_set_mtu(w.o.d, 1400); /* nobody to tell yet */
+	vdev_config_set_mtu(w.o.d, 1400); /* no peer to tell yet */
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv), 0);
 	say(VHU_SET_BACKEND_REQ_FD, NULL, 0, &sv[1]);
 	close(sv[1]);

@@ -266,7 +266,7 @@ test_domains(void **state)
 	expect_counts(0, 0, 0, 2);
 }
 
-/* What the virtio-net header points to moves with the tag. */
+/* The offsets in the virtio-net header move with the tag. */
 static void
 test_offload(void **state)
 {

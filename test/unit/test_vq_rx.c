@@ -693,7 +693,7 @@ one_burst_is_one_lap(void **state)
 	ring_fini(&r);
 }
 
-/** What was computed of the frame before in the same place is not left behind. */
+/** Results for the frame before in the same place are not left behind. */
 static void
 flow_hash_is_reset(void **state)
 {

@@ -85,7 +85,7 @@ teardown(void **state)
 	return 0;
 }
 
-/* What is said of port 0 once everybody knows. */
+/* The answer for port 0 once all have been told. */
 static const char *
 why(void)
 {

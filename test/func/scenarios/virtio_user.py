@@ -82,11 +82,10 @@ class ThereAndBack(Scenario):
 
     def peers(self, path, size):
         """Both testpmds, running."""
-        for index, name in enumerate(("here", "there")):
-            peer = VirtioUser(f"{name}-{path}-{size}", self.workdir, self.sockets[index],
-                              VirtioUser.PATHS[path], MACS[index],
-                              [f"--eth-peer=0,{MACS[1 - index]}"])
-            yield self.own(peer).start()
+        return [self.own(VirtioUser(f"{name}-{path}-{size}", self.workdir, self.sockets[index],
+                                    VirtioUser.PATHS[path], MACS[index],
+                                    [f"--eth-peer=0,{MACS[1 - index]}"])).start()
+                for index, name in enumerate(("here", "there"))]
 
 
 class Loopback(Scenario):
