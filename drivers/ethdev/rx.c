@@ -56,16 +56,19 @@ set_merged(struct pkt *p, const struct pkt_hdrs *h)
 	bool v4 = h->ether_type == RTE_ETHER_TYPE_IPV4;
 	uint32_t l4 = (uint32_t)h->l2_len + h->l3_len;
 	struct rte_tcp_hdr *tcp = rte_pktmbuf_mtod_offset(p->mbuf, struct rte_tcp_hdr *, l4);
+	uint16_t sum;
 
 	if (h->proto != IPPROTO_TCP || h->l4_len == 0 || l4 + h->l4_len > p->data_len ||
 	    p->mbuf->tso_segsz == 0 || rte_mbuf_refcnt_read(p->mbuf) != 1)
 		return false;
+	if (!pkt_hdrs_pseudo_sum(h, p->len - l4, &sum))
+		return false;
+	tcp->cksum = sum;
 	set_partial(p, h);
-	tcp->cksum = pkt_hdrs_pseudo_sum(h, p->len - l4);
 	p->vnet.gso_type = v4 ? VIRTIO_NET_HDR_GSO_TCPV4 : VIRTIO_NET_HDR_GSO_TCPV6;
 	p->vnet.gso_size = p->mbuf->tso_segsz;
 	p->vnet.hdr_len = (uint16_t)(l4 + h->l4_len);
-	p->need |= v4 ? PKT_NEED_TSO4 : PKT_NEED_TSO6;
+	p->need |= (v4 ? PKT_NEED_TSO4 : PKT_NEED_TSO6) | (h->plain ? 0 : PKT_NEED_EXT);
 	return true;
 }
 
@@ -82,7 +85,7 @@ read_offload(struct pkt *p)
 			p->vnet.flags = VIRTIO_NET_HDR_F_DATA_VALID;
 		return true;
 	}
-	pkt_hdrs_read(&h, p, PKT_HDRS_MAX);
+	pkt_hdrs_read(&h, p, PKT_HDRS_MOST);
 	if (flags & RTE_MBUF_F_RX_LRO)
 		return set_merged(p, &h);
 	if (h.l4_len != 0)

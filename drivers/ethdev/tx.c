@@ -51,17 +51,21 @@ read_headers(struct pkt_hdrs *h, const struct rte_mbuf *m)
 	};
 
 	memcpy(v.eth_bytes, v.data, RTE_ETHER_HDR_LEN);
-	pkt_hdrs_read(h, &v, PKT_HDRS_MAX);
+	pkt_hdrs_read(h, &v, PKT_HDRS_MOST);
 }
 
-/* Whether the checksum is the one a device finds by itself: TCP or UDP behind one IP header. */
+/*
+ * Whether the checksum is the one a device finds by itself: TCP or UDP behind one IP header, whose
+ * addresses are those of the pseudo header. Devices and drivers take the protocol, the length and
+ * the addresses from the fixed IPv6 header, whatever follows it.
+ */
 static bool
 plain_l4(const struct pkt *p, const struct pkt_hdrs *h)
 {
 	uint16_t off = h->proto == IPPROTO_TCP ? offsetof(struct rte_tcp_hdr, cksum)
 					       : offsetof(struct rte_udp_hdr, dgram_cksum);
 
-	return h->l4_len != 0 && p->vnet.csum_start == h->l2_len + h->l3_len &&
+	return h->plain && h->l4_len != 0 && p->vnet.csum_start == h->l2_len + h->l3_len &&
 	       p->vnet.csum_offset == off;
 }
 
@@ -83,11 +87,13 @@ ask_tso(struct rte_mbuf *m, const struct pkt *p, const struct pkt_hdrs *h)
 	uint32_t l4 = (uint32_t)h->l2_len + h->l3_len;
 	struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod_offset(m, struct rte_ipv4_hdr *, h->l2_len);
 	struct rte_tcp_hdr *tcp = rte_pktmbuf_mtod_offset(m, struct rte_tcp_hdr *, l4);
+	uint16_t sum;
 
 	ask_csum(m, h);
 	m->tso_segsz = p->vnet.gso_size;
 	m->ol_flags |= RTE_MBUF_F_TX_TCP_SEG;
-	tcp->cksum = pkt_hdrs_pseudo_sum(h, 0);
+	pkt_hdrs_pseudo_sum(h, 0, &sum);
+	tcp->cksum = sum;
 	if (h->ether_type == RTE_ETHER_TYPE_IPV4) {
 		m->ol_flags |= RTE_MBUF_F_TX_IP_CKSUM;
 		ip->hdr_checksum = 0;

@@ -33,3 +33,22 @@ pkt_copy_next(struct pkt_cursor *c, uint8_t *dst, uint32_t len)
 	if (from < RTE_ETHER_HDR_LEN)
 		memcpy(dst, c->p->eth_bytes + from, RTE_MIN(len, RTE_ETHER_HDR_LEN - from));
 }
+
+void
+pkt_cursor_skip(struct pkt_cursor *c, uint32_t len)
+{
+	const struct pkt *p = c->p;
+
+	c->done += len;
+	while (len > 0 && c->seg < p->nsegs) {
+		uint32_t left = (c->seg == 0 ? p->data_len : p->segs[c->seg - 1].len) - c->seg_off;
+
+		if (len < left) {
+			c->seg_off += len;
+			return;
+		}
+		len -= left;
+		c->seg++;
+		c->seg_off = 0;
+	}
+}

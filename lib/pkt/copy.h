@@ -31,6 +31,9 @@ pkt_cursor_init(struct pkt_cursor *c, const struct pkt *p)
 /** Copy the next @p len bytes of the frame to @p dst; the caller keeps done + len <= p->len. */
 void pkt_copy_next(struct pkt_cursor *c, uint8_t *dst, uint32_t len);
 
+/** Go on without copying, with the same condition. */
+void pkt_cursor_skip(struct pkt_cursor *c, uint32_t len);
+
 /* So many bytes as one value: one register or several, whatever the machine has. */
 #define PKT_BLOCK 64
 typedef uint8_t pkt_block __attribute__((vector_size(PKT_BLOCK), aligned(1), may_alias));

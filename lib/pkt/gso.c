@@ -33,6 +33,7 @@ struct gso_job {
 	uint32_t off;        /* payload before the current segment */
 	uint32_t len;        /* payload of the current segment */
 	uint16_t index;      /* of the current segment */
+	uint16_t pseudo;     /* sum of the pseudo header without a length */
 };
 
 /** What is special about a kind of segmentation. */
@@ -144,6 +145,15 @@ fail:
 	return NULL;
 }
 
+/* @p sum with the length of a pseudo header, L4 and payload, added to it. */
+static uint16_t
+add_len(uint32_t sum, uint32_t len)
+{
+	sum += rte_cpu_to_be_16((uint16_t)(len >> 16));
+	sum += rte_cpu_to_be_16((uint16_t)len);
+	return __rte_raw_cksum_reduce(sum);
+}
+
 /* The L4 checksum: complete, or left to a receiver that takes it partial. */
 static bool
 set_csum(const struct gso_job *j, struct gso_out *o, struct rte_mbuf *m, struct pkt_vnet *vnet)
@@ -154,7 +164,7 @@ set_csum(const struct gso_job *j, struct gso_out *o, struct rte_mbuf *m, struct 
 
 	if (j->kind->csum_offset == 0)
 		return true;
-	sum = pkt_hdrs_pseudo_sum(&j->h, j->hdr_len - start + j->len);
+	sum = add_len(j->pseudo, j->hdr_len - start + j->len);
 	memcpy(rte_pktmbuf_mtod_offset(m, uint8_t *, field), &sum, sizeof(sum));
 	if (!o->partial)
 		return pkt_mbuf_finish_csum(m, start, field);
@@ -207,25 +217,45 @@ insert_ipv6_fragment_hdr(struct gso_job *j)
 	j->hdr_len += sizeof(frag);
 }
 
+/*
+ * The pseudo header's sum, from the headers if they name the final destination, else from what the
+ * sender left in the checksum's field for all of its payload.
+ */
+static void
+read_pseudo(struct gso_job *j, const struct pkt *p)
+{
+	uint32_t start = (uint32_t)j->h.l2_len + j->h.l3_len;
+	uint16_t sum;
+
+	if (!pkt_hdrs_pseudo_sum(&j->h, 0, &j->pseudo)) {
+		memcpy(&sum, j->h.b + start + j->kind->csum_offset, sizeof(sum));
+		j->pseudo = add_len((uint32_t)sum + UINT16_MAX - add_len(0, p->len - start), 0);
+	}
+}
+
 /* Read the headers and decide on the cuts; false when the frame is not what it claims to be. */
 static bool
 plan(struct gso_job *j, const struct pkt *p)
 {
-	uint8_t skipped[PKT_HDRS_MAX];
+	bool ip6_fragments;
 
-	pkt_hdrs_read(&j->h, p, PKT_HDRS_MAX - sizeof(struct rte_ipv6_fragment_ext));
-	if (j->h.l3_len == 0 || j->h.l4_len == 0)
+	pkt_hdrs_read(&j->h, p, PKT_HDRS_MOST);
+	ip6_fragments = j->kind->csum_offset == 0 && j->h.ether_type == RTE_ETHER_TYPE_IPV6;
+	/* what is a fragment already has its place in another datagram */
+	if (j->h.l3_len == 0 || j->h.l4_len == 0 || (ip6_fragments && j->h.frag_hdr))
 		return false;
 	j->hdr_len = j->h.l2_len + j->h.l3_len;
 	j->size = p->vnet.gso_size;
-	if (j->kind->csum_offset != 0)
+	if (j->kind->csum_offset != 0) {
 		j->hdr_len += j->h.l4_len;
-	else
+		read_pseudo(j, p);
+	} else {
 		j->size = RTE_ALIGN_FLOOR(j->size, FRAG_UNIT);
+	}
 	j->payload = p->len - j->hdr_len;
 	pkt_cursor_init(&j->c, p);
-	pkt_copy_next(&j->c, skipped, j->hdr_len);
-	if (j->kind->csum_offset == 0 && j->h.ether_type == RTE_ETHER_TYPE_IPV6)
+	pkt_cursor_skip(&j->c, j->hdr_len);
+	if (ip6_fragments)
 		insert_ipv6_fragment_hdr(j);
 	return j->size != 0 && j->hdr_len - j->h.l2_len + j->size <= UINT16_MAX;
 }

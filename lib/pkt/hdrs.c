@@ -13,6 +13,9 @@
 #include "pkt/copy.h"
 
 #define VLAN_TAGS_MAX 2
+#define EXT_MIN 8          /* bytes of the smallest extension header */
+#define FRAG_OFFSET 0xfff8 /* in an IPv6 fragment header's third and fourth byte */
+#define FRAG_MORE 0x0001
 
 static uint16_t
 get_be16(const uint8_t *b)
@@ -49,32 +52,62 @@ find_ipv4(struct pkt_hdrs *h)
 	h->proto = ip->next_proto_id;
 	h->fragment = (ip->fragment_offset &
 		       RTE_BE16(RTE_IPV4_HDR_MF_FLAG | RTE_IPV4_HDR_OFFSET_MASK)) != 0;
+	h->later = (ip->fragment_offset & RTE_BE16(RTE_IPV4_HDR_OFFSET_MASK)) != 0;
+	h->plain = h->l3_len == sizeof(*ip) ||
+		   pkt_ipv4_source_route((const uint8_t *)ip, h->l3_len) == NULL;
+}
+
+bool
+pkt_ext_read(const uint8_t *ext, uint8_t proto, uint8_t *next, uint32_t *len)
+{
+	size_t ext_len = 0;
+	int n = rte_ipv6_get_next_ext(ext, proto, &ext_len);
+
+	if (n < 0)
+		return false;
+	*next = (uint8_t)n;
+	*len = (uint32_t)ext_len;
+	return true;
+}
+
+/* A datagram in one fragment is whole (RFC 6946). */
+static void
+find_fragment(struct pkt_hdrs *h, const uint8_t *ext)
+{
+	const struct rte_ipv6_fragment_ext *frag = (const struct rte_ipv6_fragment_ext *)ext;
+
+	h->fragment = (frag->frag_data & RTE_BE16(FRAG_MORE | FRAG_OFFSET)) != 0;
+	h->later = (frag->frag_data & RTE_BE16(FRAG_OFFSET)) != 0;
+	h->frag_hdr = true;
 }
 
 static void
 find_ipv6(struct pkt_hdrs *h)
 {
 	const struct rte_ipv6_hdr *ip = pkt_hdrs_l3(h);
-	uint32_t off = h->l2_len + sizeof(*ip);
-	size_t ext_len = 0;
-	int proto, next;
+	uint32_t off = h->l2_len + sizeof(*ip), len;
+	uint8_t proto = ip->proto, next;
 
 	if (off > h->n || (ip->vtc_flow & RTE_BE32(0xf0000000)) != RTE_BE32(0x60000000))
 		return;
 	h->next_off = (uint16_t)(h->l2_len + offsetof(struct rte_ipv6_hdr, proto));
-	/* every extension begins with its successor's number and, except for fragments, a length */
-	for (proto = ip->proto; off + 2 <= h->n; proto = next) {
-		next = rte_ipv6_get_next_ext(h->b + off, proto, &ext_len);
-		if (next < 0)
-			break;
-		h->fragment |= proto == IPPROTO_FRAGMENT;
+	/*
+	 * Every extension begins with its successor's number and, except for fragments, a length.
+	 * Behind a fragment header that is one, there need not be a header.
+	 */
+	while (!h->fragment && off + EXT_MIN <= h->n &&
+	       pkt_ext_read(h->b + off, proto, &next, &len)) {
+		if (proto == IPPROTO_FRAGMENT)
+			find_fragment(h, h->b + off);
 		h->next_off = (uint16_t)off;
-		off += (uint32_t)ext_len;
+		off += len;
+		proto = next;
+		h->plain = false;
 	}
 	if (off > h->n)
 		return;
 	h->l3_len = (uint16_t)(off - h->l2_len);
-	h->proto = (uint8_t)proto;
+	h->proto = proto;
 }
 
 static void
@@ -104,6 +137,9 @@ find_ip(struct pkt_hdrs *h)
 	h->next_off = 0;
 	h->proto = 0;
 	h->fragment = false;
+	h->later = false;
+	h->frag_hdr = false;
+	h->plain = true;
 	if (h->ether_type == RTE_ETHER_TYPE_IPV4)
 		find_ipv4(h);
 	else if (h->ether_type == RTE_ETHER_TYPE_IPV6)
@@ -112,8 +148,8 @@ find_ip(struct pkt_hdrs *h)
 		find_l4(h);
 }
 
-void
-pkt_hdrs_read(struct pkt_hdrs *h, const struct pkt *p, uint32_t max)
+static void
+copy_and_find(struct pkt_hdrs *h, const struct pkt *p, uint32_t max)
 {
 	struct pkt_cursor c;
 
@@ -122,6 +158,21 @@ pkt_hdrs_read(struct pkt_hdrs *h, const struct pkt *p, uint32_t max)
 	pkt_copy_next(&c, h->b, h->n);
 	find_l2(h, 0);
 	find_ip(h);
+}
+
+/* Whether there may be a TCP or UDP header behind the end of the copy. */
+static bool
+goes_on(const struct pkt_hdrs *h)
+{
+	return h->ether_type == RTE_ETHER_TYPE_IPV6 && !h->plain && !h->fragment && h->l4_len == 0;
+}
+
+void
+pkt_hdrs_read(struct pkt_hdrs *h, const struct pkt *p, uint32_t max)
+{
+	copy_and_find(h, p, max);
+	if (unlikely(goes_on(h)) && max == PKT_HDRS_MOST && p->len > max)
+		copy_and_find(h, p, PKT_HDRS_MAX);
 }
 
 /* --- tunnels --- */
@@ -229,25 +280,6 @@ pkt_hdrs_enter(struct pkt_hdrs *h)
 		return true;
 	memcpy(h, outer, sizeof(outer));
 	return false;
-}
-
-uint16_t
-pkt_hdrs_pseudo_sum(const struct pkt_hdrs *h, uint32_t l4_len)
-{
-	const uint8_t *ip = h->b + h->l2_len;
-	uint32_t sum;
-
-	/*
-	 * __rte_raw_cksum() takes and returns a 32-bit partial sum of words as they are in memory
-	 */
-	if (h->ether_type == RTE_ETHER_TYPE_IPV4)
-		sum = __rte_raw_cksum(ip + offsetof(struct rte_ipv4_hdr, src_addr), 8, 0);
-	else
-		sum = __rte_raw_cksum(ip + offsetof(struct rte_ipv6_hdr, src_addr), 32, 0);
-	sum += rte_cpu_to_be_16(h->proto);
-	sum += rte_cpu_to_be_16((uint16_t)(l4_len >> 16));
-	sum += rte_cpu_to_be_16((uint16_t)l4_len);
-	return __rte_raw_cksum_reduce(sum);
 }
 
 /* Fragment @p i of a frame. */

@@ -14,22 +14,30 @@
 
 #include "pkt/pkt.h"
 
-#define PKT_HDRS_MAX 256 /* Ethernet, two VLAN tags, IP with extensions, TCP with options */
-#define PKT_HDRS_L4 96   /* enough for the ports behind all but long IPv6 extension chains */
+#define PKT_HDRS_MAX 1024 /* the longest headers anything is done with */
+#define PKT_HDRS_MOST 256 /* what is copied unless IPv6 extensions go on behind it */
+#define PKT_HDRS_L4 96    /* enough for the ports behind all but long IPv6 extension chains */
+#define PKT_HDRS_MORE 8   /* room behind the copy: headers may grow by a fragment header */
 
 struct pkt_hdrs {
 	uint16_t n;      /* bytes copied, <= len of the frame */
 	uint16_t l2_len; /* Ethernet and VLAN tags */
 	uint16_t l3_len; /* IP with options or extensions; 0: not IP, or does not fit the copy */
-	uint16_t l4_len; /* TCP or UDP; 0: neither, a later fragment, or does not fit */
+	uint16_t l4_len; /* TCP or UDP; 0: neither, a fragment, or does not fit */
 	uint16_t ether_type; /* behind the VLAN tags, host order */
 	uint16_t next_off;   /* IPv6: where the number of the L4 protocol is */
 	uint8_t proto;       /* behind the IP header, valid when l3_len is not 0 */
-	bool fragment;       /* part of a fragmented IP datagram */
-	uint8_t b[PKT_HDRS_MAX];
+	bool fragment;       /* part of a fragmented IP datagram: not all of it, that is */
+	bool later;          /* and not the first part */
+	bool frag_hdr;       /* IPv6: has a fragment header */
+	bool plain;          /* no IPv6 extension header, no source route left to go */
+	uint8_t b[PKT_HDRS_MAX + PKT_HDRS_MORE];
 };
 
-/** Copy the first @p max (<= PKT_HDRS_MAX) bytes of @p p and find the headers in them. Worker. */
+/**
+ * Copy the first @p max bytes of @p p, PKT_HDRS_L4 or PKT_HDRS_MOST, and find the headers in them.
+ * With the latter more is copied, up to PKT_HDRS_MAX, when IPv6 extensions reach beyond it. Worker.
+ */
 void pkt_hdrs_read(struct pkt_hdrs *h, const struct pkt *p, uint32_t max);
 
 /**
@@ -40,10 +48,27 @@ void pkt_hdrs_read(struct pkt_hdrs *h, const struct pkt *p, uint32_t max);
 bool pkt_hdrs_enter(struct pkt_hdrs *h);
 
 /**
- * Ones' complement sum, not inverted, of the TCP/UDP pseudo header for @p l4_len bytes; needs
- * l3_len.
+ * Ones' complement sum, not inverted, of the pseudo header (RFC 8200 8.1) for @p l4_len bytes of
+ * proto; needs l3_len. Its addresses are those of the ends: routing headers, source routes and home
+ * addresses are looked at. False: the final destination is not in the frame or the route is
+ * malformed; the sum then lacks it. Worker.
  */
-uint16_t pkt_hdrs_pseudo_sum(const struct pkt_hdrs *h, uint32_t l4_len);
+bool pkt_hdrs_pseudo_sum(const struct pkt_hdrs *h, uint32_t l4_len, uint16_t *sum);
+
+/** The sum of the two addresses in it, an unknown one being 0. Worker. */
+uint16_t pkt_hdrs_ends_sum(const struct pkt_hdrs *h);
+
+/**
+ * The IPv6 extension header of number @p proto at @p ext, 8 bytes of which can be read: its
+ * length and what follows. False: @p proto is no extension header. For lib/pkt.
+ */
+bool pkt_ext_read(const uint8_t *ext, uint8_t proto, uint8_t *next, uint32_t *len);
+
+/**
+ * The source route option (RFC 791) of an IPv4 header of @p len bytes if the route has not come to
+ * its end, or NULL. For lib/pkt.
+ */
+const uint8_t *pkt_ipv4_source_route(const uint8_t *ip, uint32_t len);
 
 /**
  * Let @p p begin with @p h->b instead of its owner's memory, so that headers can

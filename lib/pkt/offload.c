@@ -62,7 +62,7 @@ check_gso(struct pkt *p)
 	/* the spec has a sender leave the checksum undone whenever it leaves segmentation undone */
 	if (v->gso_size == 0 || p->need == 0)
 		return false;
-	pkt_hdrs_read(&h, p, PKT_HDRS_MAX);
+	pkt_hdrs_read(&h, p, PKT_HDRS_MOST);
 	need = gso_need(type, &h);
 	if (need == 0 || h.l4_len == 0 || v->csum_start != h.l2_len + h.l3_len)
 		return false;
@@ -75,7 +75,7 @@ check_gso(struct pkt *p)
 			return false;
 		need |= PKT_NEED_ECN;
 	}
-	p->need |= need;
+	p->need |= need | (h.plain ? 0 : PKT_NEED_EXT);
 	return true;
 }
 
@@ -246,7 +246,7 @@ offload_finish(struct rte_mempool *mp, const struct pkt *p, uint32_t accept, str
 	o.partial = (accept & PKT_NEED_CSUM) != 0;
 	if (!o.partial)
 		accept = 0; /* segmentation offloads are nothing without it */
-	if ((p->need & (PKT_NEED_GSO | PKT_NEED_ECN) & ~accept) == 0)
+	if ((p->need & (PKT_NEED_GSO | PKT_NEED_ECN | PKT_NEED_EXT) & ~accept) == 0)
 		return finish_csum(mp, p, out, segs, nsegs);
 	done = (p->need & PKT_NEED_UFO) != 0 ? fragment(&o, p) : gso_segment(&o, p);
 	return done ? o.n : 0;

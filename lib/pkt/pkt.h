@@ -49,6 +49,7 @@ struct pkt_vnet {
 #define PKT_NEED_UFO 0x0010u
 #define PKT_NEED_USO4 0x0020u
 #define PKT_NEED_USO6 0x0040u
+#define PKT_NEED_EXT 0x0080u /* with one of the next: headers are not plain, see pkt_hdrs.plain */
 #define PKT_NEED_GSO (PKT_NEED_TSO4 | PKT_NEED_TSO6 | PKT_NEED_UFO | PKT_NEED_USO4 | PKT_NEED_USO6)
 
 /** One cache line. */

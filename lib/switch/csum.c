@@ -45,6 +45,7 @@ struct csum_frame {
 	bool inner;            /* h tells of what is in a tunnel */
 	uint16_t *field;
 	uint16_t field_off;      /* from where L4 begins */
+	uint16_t pseudo;         /* sum of the pseudo header */
 	uint32_t l4_off, l4_len; /* payload included */
 };
 
@@ -141,6 +142,25 @@ fix_sctp(struct csum_pass *c, const struct csum_frame *f)
 
 /* --- TCP and UDP --- */
 
+/* Whether it is the checksum found here that the sender left to others. */
+static bool
+is_partial(const struct csum_frame *f)
+{
+	const struct pkt_vnet *v = &f->p->vnet;
+
+	return f->p->need != 0 && v->csum_start == f->l4_off && v->csum_offset == f->field_off;
+}
+
+/* The sum of the pseudo header: where the final destination is not in the frame, the sender's. */
+static bool
+find_pseudo(struct csum_frame *f)
+{
+	if (pkt_hdrs_pseudo_sum(f->h, f->l4_len, &f->pseudo))
+		return true;
+	f->pseudo = *f->field;
+	return is_partial(f);
+}
+
 static bool
 find_field(struct csum_frame *f)
 {
@@ -153,20 +173,17 @@ find_field(struct csum_frame *f)
 	f->field = (uint16_t *)((uint8_t *)pkt_hdrs_l4(h) + f->field_off);
 	f->l4_off = (uint32_t)h->l2_len + h->l3_len;
 	f->l4_len = l4_bytes(h, f->p, h->l4_len);
-	return f->l4_len != 0;
+	return f->l4_len != 0 && find_pseudo(f);
 }
 
 /* Whether there is a checksum here for us to look at. */
 static bool
 is_ours(const struct csum_frame *f)
 {
-	const struct pkt_vnet *v = &f->p->vnet;
-
 	if (f->p->need == 0) /* UDP may be without one */
 		return f->h->proto != IPPROTO_UDP || *f->field != 0;
 	/* what is still to be segmented gets its sums then */
-	return f->p->need == PKT_NEED_CSUM && v->csum_start == f->l4_off &&
-	       v->csum_offset == f->field_off;
+	return f->p->need == PKT_NEED_CSUM && is_partial(f);
 }
 
 /* Write the right checksum. False, and counted: there was a wrong one. */
@@ -174,8 +191,7 @@ static bool
 complete(struct csum_pass *c, const struct csum_frame *f)
 {
 	bool partial = f->p->need != 0;
-	uint32_t sum = (uint32_t)pkt_sum(f->p, f->l4_off, f->l4_len) +
-		       pkt_hdrs_pseudo_sum(f->h, f->l4_len);
+	uint32_t sum = (uint32_t)pkt_sum(f->p, f->l4_off, f->l4_len) + f->pseudo;
 
 	sum = (sum & 0xffff) + (sum >> 16);
 	f->p->need = 0;
@@ -194,7 +210,7 @@ complete(struct csum_pass *c, const struct csum_frame *f)
 static void
 leave(const struct csum_frame *f)
 {
-	*f->field = pkt_hdrs_pseudo_sum(f->h, f->l4_len);
+	*f->field = f->pseudo;
 	f->p->need |= PKT_NEED_CSUM;
 	f->p->vnet.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
 	f->p->vnet.csum_start = (uint16_t)f->l4_off;
@@ -278,7 +294,7 @@ ask_tcp(struct pkt *p, const struct csum_frame *f, uint32_t size)
 		return false;
 	if ((p->need & PKT_NEED_GSO) == 0) {
 		leave(f);
-		p->need |= ip4 ? PKT_NEED_TSO4 : PKT_NEED_TSO6;
+		p->need |= (ip4 ? PKT_NEED_TSO4 : PKT_NEED_TSO6) | (f->h->plain ? 0 : PKT_NEED_EXT);
 		p->vnet.gso_type = ip4 ? VIRTIO_NET_HDR_GSO_TCPV4 : VIRTIO_NET_HDR_GSO_TCPV6;
 		p->vnet.hdr_len = (uint16_t)hdr_len;
 	}
@@ -295,7 +311,7 @@ ask_udp(struct pkt *p, const struct csum_frame *f, uint32_t size)
 
 	if ((p->need & PKT_NEED_GSO) != 0)
 		return true;
-	if (size < FRAGMENT_MIN + more)
+	if (size < FRAGMENT_MIN + more || f->h->frag_hdr)
 		return false;
 	size -= more;
 	leave(f);
@@ -314,7 +330,7 @@ segment(const struct csum_pass *c, struct pkt *p, struct pkt_hdrs *h, uint16_t i
 	bool tcp = h->proto == IPPROTO_TCP;
 
 	if ((c->set->tso_segsz | max) == 0 || (c->tunnel >> i & 1) != 0 || h->l3_len == 0 ||
-	    !find_field(&f) || f.l4_off + f.l4_len != p->len)
+	    !find_field(&f) || f.l4_off + f.l4_len != p->len || (p->need != 0 && !is_partial(&f)))
 		return false;
 	if (tcp && c->set->tso_segsz != 0)
 		ask_tcp(p, &f, c->set->tso_segsz);
@@ -367,7 +383,7 @@ forward_csum(struct worker *w, const struct dataplane *dp, const struct dp_port 
 
 		if (!c.set->keep_macs)
 			wire_set_macs(&p->eth, to);
-		pkt_hdrs_read(h, p, PKT_HDRS_MAX);
+		pkt_hdrs_read(h, p, PKT_HDRS_MOST);
 		if (h->l3_len != 0) {
 			/* first, so that what is summed is what is sent */
 			if (!pkt_hdrs_attach(h, p, batch)) {

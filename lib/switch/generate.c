@@ -67,7 +67,7 @@ static void
 make_view(struct pkt *p, struct pkt_hdrs *h, struct pkt_seg *payload, uint32_t len)
 {
 	*p = (struct pkt){.data = h->b, .len = len, .data_len = len, .segs = payload, .nsegs = 1};
-	if (len <= PKT_HDRS_MAX) {
+	if (len <= PKT_HDRS_MOST) {
 		memset(h->b + sizeof(struct gen_hdrs), 0, len - sizeof(struct gen_hdrs));
 	} else {
 		p->data_len = sizeof(struct gen_hdrs);

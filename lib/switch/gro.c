@@ -172,12 +172,13 @@ set_headers(struct gro_run *r)
 {
 	struct rte_ipv4_hdr *ip = pkt_hdrs_l3(r->h);
 	struct rte_tcp_hdr *tcp = pkt_hdrs_l4(r->h);
-	uint16_t l4_off = (uint16_t)(r->h->l2_len + r->h->l3_len);
+	uint16_t l4_off = (uint16_t)(r->h->l2_len + r->h->l3_len), sum;
 
 	ip->total_length = rte_cpu_to_be_16((uint16_t)(r->p->len - r->h->l2_len));
 	ip->hdr_checksum = 0;
 	ip->hdr_checksum = (uint16_t)~rte_raw_cksum(ip, r->h->l3_len);
-	tcp->cksum = pkt_hdrs_pseudo_sum(r->h, r->p->len - l4_off);
+	pkt_hdrs_pseudo_sum(r->h, r->p->len - l4_off, &sum); /* without options: known */
+	tcp->cksum = sum;
 	r->p->need = PKT_NEED_CSUM | PKT_NEED_TSO4;
 	r->p->vnet = (struct pkt_vnet){
 		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,

@@ -68,7 +68,7 @@ answer_echo(struct pkt_hdrs *h, struct rte_ether_hdr *eth)
 static bool
 answer(struct pkt_hdrs *h, struct pkt *p, const struct dp_port *in)
 {
-	pkt_hdrs_read(h, p, PKT_HDRS_MAX);
+	pkt_hdrs_read(h, p, PKT_HDRS_MOST);
 	if (h->ether_type == RTE_ETHER_TYPE_ARP)
 		return answer_arp(h, &p->eth, in);
 	return answer_echo(h, &p->eth);

@@ -18,6 +18,12 @@ struct frame {
 	uint32_t l2, l3, l4; /* header lengths */
 	uint32_t next_off;   /* IPv6: where the L4 protocol's number is */
 	bool ip6, tcp;
+	bool routed;              /* the ends' addresses need not be those of the IP header */
+	bool frag_hdr;            /* IPv6: says that it is a fragment, the only one */
+	bool hops;                /* IPv4: there is a source route that goes on */
+	bool home;                /* the source is not the header's */
+	uint32_t prefix;          /* bytes of the destination that are the header's */
+	uint8_t src[16], dst[16]; /* of the pseudo header; IPv4: the first four bytes */
 	struct pkt_vnet vnet;
 };
 
@@ -42,6 +48,11 @@ uint32_t frame_pseudo_sum(const struct frame *f, const uint8_t *b, uint32_t l4_l
 
 /** A frame with @p payload bytes behind its headers; bits that may be anything are random. */
 void frame_build(struct frame *f, bool ip6, bool tcp, uint32_t payload);
+
+/**
+ * The same with IPv6 routing headers, home addresses and other extensions, or an IPv4 source route.
+ */
+void frame_build_routed(struct frame *f, bool ip6, bool tcp, uint32_t payload);
 
 /** A view on a copy of @p f in one to five fragments, each exactly as large as its memory. */
 void view_make(struct view *v, const struct frame *f);

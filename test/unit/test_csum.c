@@ -127,14 +127,33 @@ set_ip_sum(uint8_t *ip, uint32_t l3)
 
 /* A frame as a guest leaves it, right but for its checksum, which is partial. */
 static void
-partial_frame(struct frame *f, bool ip6, bool tcp, uint32_t payload)
+finish_frame(struct frame *f)
 {
-	frame_build(f, ip6, tcp, payload);
 	memcpy(f->b, &port[1].eth_peer, 6);
 	memcpy(f->b + 6, &port[1].mac, 6);
 	f->vnet.hdr_len = 0;
-	if (!ip6)
+	if (!f->ip6)
 		set_ip_sum(f->b + f->l2, f->l3);
+}
+
+static void
+partial_frame(struct frame *f, bool ip6, bool tcp, uint32_t payload)
+{
+	frame_build(f, ip6, tcp, payload);
+	finish_frame(f);
+}
+
+/* Now and then with a route. */
+static void
+partial_any(struct frame *f, uint32_t payload)
+{
+	bool ip6 = frame_rnd(2), tcp = frame_rnd(2);
+
+	if (frame_rnd(2) != 0)
+		frame_build(f, ip6, tcp, payload);
+	else
+		frame_build_routed(f, ip6, tcp, payload);
+	finish_frame(f);
 }
 
 static void
@@ -165,7 +184,7 @@ static void
 test_software(void **state)
 {
 	for (uint32_t i = 0; i < ROUNDS; i++) {
-		partial_frame(&f, frame_rnd(2), frame_rnd(2), frame_rnd(2000));
+		partial_any(&f, frame_rnd(2000));
 		want = f;
 		complete(&want);
 		pass(&f);
@@ -179,7 +198,7 @@ test_receiver(void **state)
 {
 	port[1].csum.hw = ALL_HW;
 	for (uint32_t i = 0; i < ROUNDS; i++) {
-		partial_frame(&want, frame_rnd(2), frame_rnd(2), frame_rnd(2000));
+		partial_any(&want, frame_rnd(2000));
 		f = want;
 		if (frame_rnd(2))
 			complete(&f);
@@ -215,7 +234,7 @@ test_padding(void **state)
 {
 	port[1].csum.hw = ALL_HW;
 	for (uint32_t i = 0; i < 100; i++) {
-		partial_frame(&f, frame_rnd(2), frame_rnd(2), frame_rnd(20));
+		partial_any(&f, frame_rnd(20));
 		complete(&f);
 		for (uint32_t pad = 1 + frame_rnd(20); pad > 0; pad--)
 			f.b[f.len++] = (uint8_t)random();
@@ -345,8 +364,9 @@ test_tso(void **state)
 			continue;
 		}
 		assert_memory_equal(sent[0].b, want.b, f.len);
-		assert_int_equal(sent[0].need,
-				 PKT_NEED_CSUM | (ip6 ? PKT_NEED_TSO6 : PKT_NEED_TSO4));
+		assert_int_equal(sent[0].need, PKT_NEED_CSUM |
+						       (ip6 ? PKT_NEED_TSO6 : PKT_NEED_TSO4) |
+						       (ip6 && f.l3 != 40 ? PKT_NEED_EXT : 0));
 		assert_int_equal(sent[0].vnet.gso_size, 500);
 		assert_int_equal(sent[0].vnet.gso_type,
 				 ip6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4);

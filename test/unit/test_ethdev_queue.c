@@ -23,6 +23,7 @@
 #include "eal.h"
 #include "ethdev/queue.h"
 #include "frame.h"
+#include "pkt/offload.h"
 
 #define ROUNDS 400
 #define ALL_OFFLOADS                                                    \
@@ -177,6 +178,24 @@ accepted_offloads_follow_the_device(void **state)
 			 PKT_NEED_CSUM | PKT_NEED_TSO4 | PKT_NEED_TSO6);
 }
 
+/* Whether a device knows where the ends' addresses and L4 are. */
+static bool
+is_plain(const struct frame *f)
+{
+	return f->ip6 ? f->l3 == 40 : !f->hops;
+}
+
+static void
+build_some(struct frame *f, bool ip6, bool tcp, uint32_t payload, bool plain)
+{
+	do {
+		if (plain || frame_rnd(2) != 0)
+			frame_build(f, ip6, tcp, payload);
+		else
+			frame_build_routed(f, ip6, tcp, payload);
+	} while (is_plain(f) != plain);
+}
+
 static void
 checksum_is_asked_of_the_device(void **state)
 {
@@ -185,7 +204,7 @@ checksum_is_asked_of_the_device(void **state)
 	struct view v;
 
 	for (int i = 0; i < ROUNDS; i++) {
-		frame_build(&frame, i & 1, i & 2, frame_rnd(1400));
+		build_some(&frame, i & 1, i & 2, frame_rnd(1400), true);
 		view_make(&v, &frame);
 		v.p.need = PKT_NEED_CSUM;
 		assert_int_equal(send_one(&v.p), 1);
@@ -197,6 +216,54 @@ checksum_is_asked_of_the_device(void **state)
 		view_free(&v);
 	}
 	assert_int_equal(txq.q.stats.frames, ROUNDS);
+}
+
+/* Devices take what they sum from the fixed header; so extensions and routes are finished here. */
+static void
+checksum_behind_extensions_is_finished(void **state)
+{
+	uint8_t flat[PKT_LEN_MAX];
+	struct rte_mbuf *m;
+	struct view v;
+
+	for (int i = 0; i < ROUNDS; i++) {
+		uint32_t l4, sum;
+
+		build_some(&frame, i & 1, i & 2, frame_rnd(1400), false);
+		view_make(&v, &frame);
+		v.p.need = PKT_NEED_CSUM;
+		assert_int_equal(send_one(&v.p), 1);
+		m = sent();
+		assert_int_equal(m->ol_flags & RTE_MBUF_F_TX_OFFLOAD_MASK, 0);
+		l4 = frame.l2 + frame.l3;
+		sum = frame_sum(frame.b + l4, frame.len - l4, 0);
+		frame_put16(frame.b + csum_at(&frame), sum == 0xffff ? sum : ~sum);
+		assert_memory_equal(rte_pktmbuf_read(m, 0, frame.len, flat), frame.b, frame.len);
+		rte_pktmbuf_free(m);
+		view_free(&v);
+	}
+}
+
+/* The switch cuts those frames itself; one that becomes like that behind its back is dropped. */
+static void
+segmentation_behind_extensions_is_not_asked(void **state)
+{
+	struct view v;
+
+	assert_int_equal(ethdev_tx_accepts(UINT64_MAX) & PKT_NEED_EXT, 0);
+	for (int i = 0; i < ROUNDS; i++) {
+		build_some(&frame, i & 1, true, 3000, false);
+		frame.vnet.gso_type =
+			frame.ip6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4;
+		frame.vnet.gso_size = 1000;
+		view_make(&v, &frame);
+		assert_true(offload_check(&v.p));
+		assert_true((v.p.need & PKT_NEED_EXT) != 0);
+		assert_int_equal(send_one(&v.p), 0);
+		assert_null(sent());
+		view_free(&v);
+	}
+	assert_int_equal(txq.q.stats.drop[DROP_TX_OFFLOAD], ROUNDS);
 }
 
 /* A checksum no device knows of is finished in the copy. */
@@ -253,7 +320,7 @@ segmentation_is_asked_of_the_device(void **state)
 	struct view v;
 
 	for (int i = 0; i < ROUNDS; i++) {
-		frame_build(&frame, i & 1, true, 1500 + frame_rnd(60000));
+		build_some(&frame, i & 1, true, 1500 + frame_rnd(60000), true);
 		view_make(&v, &frame);
 		v.p.need = PKT_NEED_CSUM | (frame.ip6 ? PKT_NEED_TSO6 : PKT_NEED_TSO4);
 		v.p.vnet.gso_size = (uint16_t)(500 + frame_rnd(900));
@@ -378,7 +445,7 @@ merged_segments_become_gso(void **state)
 	for (int i = 0; i < ROUNDS; i++) {
 		const struct pkt *p = &batch.pkt[0];
 
-		frame_build(&frame, i & 1, true, 1500 + frame_rnd(60000));
+		build_some(&frame, i & 1, true, 1500 + frame_rnd(60000), true);
 		/* a device that merges verified the checksums and left the first one */
 		frame_put16(frame.b + csum_at(&frame), frame_rnd(65536));
 		m = received(&frame, RTE_MBUF_F_RX_LRO | RTE_MBUF_F_RX_L4_CKSUM_GOOD);
@@ -501,6 +568,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(accepted_offloads_follow_the_device),
 		T(checksum_is_asked_of_the_device),
+		T(checksum_behind_extensions_is_finished),
+		T(segmentation_behind_extensions_is_not_asked),
 		T(odd_checksum_is_finished),
 		T(segmentation_is_asked_of_the_device),
 		T(changed_headers_are_dropped),

@@ -191,23 +191,43 @@ static const struct gso_case {
 	{VIRTIO_NET_HDR_GSO_UDP, true, false, PKT_NEED_UFO},
 };
 
+/* IP fragments of what says that it is a fragment already are not made. */
 static void
-one_gso(const struct gso_case *c)
+build_for(struct frame *f, const struct gso_case *c, bool routed, uint32_t payload)
+{
+	do {
+		if (routed)
+			frame_build_routed(f, c->ip6, c->tcp, payload);
+		else
+			frame_build(f, c->ip6, c->tcp, payload);
+	} while (f->frag_hdr && (c->need & PKT_NEED_UFO) != 0);
+}
+
+static uint16_t
+need_of(const struct frame *f, const struct gso_case *c)
+{
+	bool plain = f->ip6 ? f->l3 == 40 : !f->hops;
+
+	return (uint16_t)(c->need | PKT_NEED_CSUM | (plain ? 0 : PKT_NEED_EXT));
+}
+
+static void
+one_gso(const struct gso_case *c, bool routed)
 {
 	static struct frame f;
 	uint32_t before = rte_mempool_avail_count(pool);
 	uint32_t accept = frame_rnd(3) == 0 ? PKT_NEED_CSUM : 0;
 	uint32_t size = 8 + frame_rnd(frame_rnd(8) == 0 ? 9000 : 1500);
-	uint32_t payload = 1 + frame_rnd(RTE_MIN(65000u, (size & ~7u) * (OUT_MAX - 2)));
+	uint32_t payload = 1 + frame_rnd(RTE_MIN(64000u, (size & ~7u) * (OUT_MAX - 2)));
 	struct view v;
 	uint16_t n;
 
-	frame_build(&f, c->ip6, c->tcp, payload);
+	build_for(&f, c, routed, payload);
 	f.vnet.gso_type = c->type;
 	f.vnet.gso_size = (uint16_t)size;
 	view_make(&v, &f);
 	assert_true(offload_check(&v.p));
-	assert_int_equal(v.p.need, c->need | PKT_NEED_CSUM);
+	assert_int_equal(v.p.need, need_of(&f, c));
 	n = offload_finish(pool, &v.p, accept, out, OUT_MAX, out_segs, RTE_DIM(out_segs));
 	assert_true(n > 0);
 	if ((c->need & PKT_NEED_UFO) != 0)
@@ -223,7 +243,52 @@ static void
 test_gso(void **state)
 {
 	for (uint32_t i = 0; i < ROUNDS; i++)
-		one_gso(&gso_cases[i % RTE_DIM(gso_cases)]);
+		one_gso(&gso_cases[i % RTE_DIM(gso_cases)], false);
+}
+
+/* The final destination is behind the next hop, the home behind a care-of address. */
+static void
+test_gso_routed(void **state)
+{
+	for (uint32_t i = 0; i < ROUNDS; i++)
+		one_gso(&gso_cases[i % RTE_DIM(gso_cases)], true);
+}
+
+/* A route nobody but its sender knows: the sums are made from the one it left. */
+static void
+test_gso_unknown_route(void **state)
+{
+	static const uint8_t types[] = {1, 5, 6, 253, 0, 2, 3, 4};
+	static struct frame f;
+	struct view v;
+
+	for (uint32_t i = 0; i < RTE_DIM(types); i++) {
+		uint8_t *ip;
+
+		do {
+			frame_build(&f, true, true, 10000);
+		} while (f.l3 != 48);
+		ip = f.b + f.l2;
+		ip[6] = 43; /* its extension of 8 bytes becomes a route */
+		ip[41] = 0;
+		ip[42] = types[i];
+		ip[43] = 1;
+		f.routed = true;
+		f.vnet.gso_type = VIRTIO_NET_HDR_GSO_TCPV6;
+		f.vnet.gso_size = 1000;
+		memcpy(f.src, ip + 8, 16);
+		for (uint32_t k = 0; k < 16; k++)
+			f.dst[k] = (uint8_t)random();
+		frame_put16(ip + 48 + 16, frame_pseudo_sum(&f, f.b, f.len - f.l2 - f.l3));
+		view_make(&v, &f);
+		assert_true(offload_check(&v.p));
+		assert_int_equal(offload_finish(pool, &v.p, 0, out, OUT_MAX, out_segs,
+						RTE_DIM(out_segs)),
+				 10);
+		check_segments(&f, 10, false);
+		offload_free(out, 10);
+		view_free(&v);
+	}
 }
 
 static void
@@ -503,6 +568,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_gso),
+		cmocka_unit_test(test_gso_routed),
+		cmocka_unit_test(test_gso_unknown_route),
 		cmocka_unit_test(test_csum),
 		cmocka_unit_test(test_accept),
 		cmocka_unit_test(test_check_csum),

@@ -98,7 +98,8 @@ features_become_properties(void **state)
 	ring_prepare(&r, VQ_SPLIT, 8, f, true);
 	r.setup.mtu = 1500;
 	assert_int_equal(vq_start(&r.vq, &r.setup), 0);
-	assert_int_equal(r.vq.q.offloads, PKT_NEED_CSUM | PKT_NEED_TSO6 | PKT_NEED_USO4);
+	assert_int_equal(r.vq.q.offloads,
+			 PKT_NEED_CSUM | PKT_NEED_EXT | PKT_NEED_TSO6 | PKT_NEED_USO4);
 	assert_int_equal(r.vq.q.max_len, 1518);
 	assert_int_equal(r.vq.hdr_len, 10);
 	ring_fini(&r);
