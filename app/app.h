@@ -22,6 +22,8 @@
 #include "switch/port.h"
 #include "virtio/port.h"
 
+#define APP_ERR_MAX 1024 /* for a sentence about what is wrong */
+
 struct cli;
 struct control_socket;
 struct ctl;

@@ -209,7 +209,7 @@ control_socket_new(struct app *app, const char *path, mode_t mode, char *err, si
 	}
 	fd = listen_unix(path, mode, CLIENTS_MAX);
 	if (fd < 0) {
-		snprintf(err, errlen, "control socket '%s': %s", path, strerror(-fd));
+		snprintf(err, errlen, "control socket '%.512s': %s", path, strerror(-fd));
 		free(cs);
 		return NULL;
 	}
@@ -218,7 +218,7 @@ control_socket_new(struct app *app, const char *path, mode_t mode, char *err, si
 	LIST_INIT(&cs->clients);
 	cs->listener = (struct ev_source){.fd = fd, .cb = on_listener};
 	if (ev_add(app->loop, &cs->listener, EPOLLIN) < 0) {
-		snprintf(err, errlen, "control socket '%s' cannot be watched", path);
+		snprintf(err, errlen, "control socket '%.512s' cannot be watched", path);
 		control_socket_free(cs);
 		return NULL;
 	}

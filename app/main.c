@@ -29,6 +29,7 @@
 #include "gmem/reaper.h"
 #include "gmem/sigbus.h"
 #include "telemetry.h"
+#include "testpmd/enter.h"
 #include "virtq/isa.h"
 #include "base/notify.h"
 #include "worker.h"
@@ -63,7 +64,7 @@ testpmd_defaults(struct options *o)
 static int
 parse_command_line(struct app *app, int argc, char **argv)
 {
-	char err[256];
+	char err[APP_ERR_MAX];
 
 	if (argv_split(argc, argv, &app->args) < 0)
 		return fail(app, "out of memory");
@@ -189,7 +190,7 @@ make_switch(struct app *app)
 static int
 make_ports(struct app *app)
 {
-	char err[256];
+	char err[APP_ERR_MAX];
 
 	if (devices_make(app, err, sizeof(err)) < 0 || fwd_init(app, err, sizeof(err)) < 0)
 		return fail(app, "%s", err);
@@ -242,7 +243,7 @@ make_control_socket(struct app *app)
 static int
 make_telemetry(struct app *app)
 {
-	char err[256];
+	char err[APP_ERR_MAX];
 
 	telemetry_init(app);
 	if (app->opt.metrics == NULL)
@@ -313,11 +314,12 @@ run(struct app *app)
 		printf("Read CLI commands from %s\n", o->cmdline_file);
 	start_forwarding(app);
 	fflush(stdout);
-	if (o->interactive) {
+	if (o->interactive)
 		ret = cli_prompt(app->cli);
-		if (ret < 0)
-			return fail(app, "standard input: %s", strerror(-ret));
-	}
+	else if (app->testpmd && o->stats_period == 0)
+		ret = enter_watch(app);
+	if (ret < 0)
+		return fail(app, "standard input: %s", strerror(-ret));
 	notify_ready(&app->notify, app->loop);
 	ev_run(app->loop);
 	notify_stopping(&app->notify);
@@ -366,6 +368,7 @@ finish(struct app *app)
 	control_socket_free(app->control);
 	if (app->cli != NULL)
 		cli_free(app->cli);
+	enter_unwatch();
 	ctl_fini(app);
 	if (app->vhost.sw != NULL) {
 		if (app->sw.forwarding)

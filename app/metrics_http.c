@@ -234,7 +234,7 @@ metrics_http_new(struct app *app, const char *where, char *err, size_t errlen)
 	}
 	fd = listen_at(h, where);
 	if (fd < 0) {
-		snprintf(err, errlen, "--metrics %s: %s", where, reason(fd));
+		snprintf(err, errlen, "--metrics %.512s: %s", where, reason(fd));
 		free(h);
 		return NULL;
 	}
@@ -242,7 +242,7 @@ metrics_http_new(struct app *app, const char *where, char *err, size_t errlen)
 	LIST_INIT(&h->clients);
 	h->listener = (struct ev_source){.fd = fd, .cb = on_listener};
 	if (ev_add(app->loop, &h->listener, EPOLLIN) < 0) {
-		snprintf(err, errlen, "--metrics %s: cannot be watched", where);
+		snprintf(err, errlen, "--metrics %.512s: cannot be watched", where);
 		metrics_http_free(h);
 		return NULL;
 	}

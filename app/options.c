@@ -12,10 +12,9 @@
 #include <rte_common.h>
 #include <rte_mbuf.h>
 
+#include "base/parse.h"
 #include "switch/fdb.h"
 #include "virtio/devargs.h"
-
-#define BURST_MAX 512 /* testpmd's */
 
 enum opt_kind {
 	OPT_FLAG,    /* sets a bool */
@@ -43,12 +42,11 @@ int
 options_parse_list(const char *text, uint32_t *list, uint32_t max)
 {
 	uint32_t n = 0;
-	char *end;
+	const char *end;
+	uint64_t v;
 
 	for (;; text = end + 1) {
-		unsigned long v = strtoul(text, &end, 10);
-
-		if (end == text || *text == '-' || v > UINT32_MAX || n == max)
+		if (n == max || !parse_number(text, 10, UINT32_MAX, &v, &end))
 			return -EINVAL;
 		list[n++] = (uint32_t)v;
 		if (*end == '\0')
@@ -100,19 +98,27 @@ call_topology(struct options *o, const char *value)
 }
 
 static int
-call_eth_peer(struct options *o, const char *value)
+add_peer(struct options *o, uint64_t port, const char *mac)
 {
 	struct opt_peer *p = &o->peer[o->npeers];
-	unsigned long port;
-	char *end;
 
-	port = strtoul(value, &end, 10);
-	if (o->npeers == OPT_PEERS_MAX || end == value || *end != ',' || *value == '-' ||
-	    port > UINT16_MAX || rte_ether_unformat_addr(end + 1, &p->mac) != 0)
+	if (o->npeers == OPT_PEERS_MAX || port >= DP_PORTS_MAX ||
+	    rte_ether_unformat_addr(mac, &p->mac) != 0)
 		return -EINVAL;
 	p->port = (uint16_t)port;
 	o->npeers++;
 	return 0;
+}
+
+static int
+call_eth_peer(struct options *o, const char *value)
+{
+	const char *end;
+	uint64_t port;
+
+	if (!parse_number(value, 10, UINT16_MAX, &port, &end) || *end != ',')
+		return -EINVAL;
+	return add_peer(o, port, end + 1);
 }
 
 /* One address a line, for port 0 and the following ones. */
@@ -126,14 +132,11 @@ call_eth_peers(struct options *o, const char *path)
 	if (f == NULL)
 		return -EINVAL;
 	for (uint16_t port = 0; ret == 0 && fgets(line, sizeof(line), f) != NULL; port++) {
-		struct opt_peer *p = &o->peer[o->npeers];
-
 		line[strcspn(line, "\r\n")] = '\0';
-		if (o->npeers == OPT_PEERS_MAX || rte_ether_unformat_addr(line, &p->mac) != 0)
-			ret = -EINVAL;
-		p->port = port;
-		o->npeers += ret == 0;
+		ret = add_peer(o, port, line);
 	}
+	if (ferror(f)) /* a directory */
+		ret = -EINVAL;
 	fclose(f);
 	return ret;
 }
@@ -218,7 +221,7 @@ call_socket_group(struct options *o, const char *value)
 #define AT(field) offsetof(struct options, field)
 #define FLAG(name, field, help) {name, OPT_FLAG, AT(field), 0, 0, NULL, NULL, help}
 #define NUM(name, field, min, max, help) {name, OPT_U32, AT(field), min, max, NULL, "N", help}
-#define HEX(name, field, help) {name, OPT_HEX, AT(field), 0, 0, NULL, "MASK", help}
+#define HEX(name, field, min, help) {name, OPT_HEX, AT(field), min, 0, NULL, "MASK", help}
 #define STR(name, field, arg, help) {name, OPT_STRING, AT(field), 0, 0, NULL, arg, help}
 #define CALL(name, fn, arg, help) {name, OPT_CALL, 0, 0, 0, fn, arg, help}
 #define NOP(name) {name, OPT_NOTHING, 0, 0, 0, NULL, NULL, NULL}
@@ -231,21 +234,21 @@ static const struct opt_row rows[] = {
 	FLAG("auto-start", auto_start, "start forwarding at once, also with a prompt (-a)"),
 	FLAG("tx-first", tx_first, "start by sending a burst from every port"),
 	STR("cmdline-file", cmdline_file, "FILE", "run the commands in FILE first"),
-	NUM("stats-period", stats_period, 0, UINT32_MAX,
+	NUM("stats-period", stats_period, 0, UINT32_MAX / 1000,
 	    "show statistics every N seconds (without a prompt)"),
 	STR("forward-mode", forward_mode, "MODE", "forwarding mode"),
 	CALL("port-topology", call_topology, "T",
 	    "paired, chained or loop, for modes that forward between pairs"),
 	NUM("nb-cores", nb_cores, 1, UINT32_MAX, "workers that forward; default all"),
 	NUM("nb-ports", nb_ports, 1, UINT32_MAX, "ports that take part; default all"),
-	HEX("coremask", coremask, "lcores that forward"),
-	HEX("portmask", portmask, "ports that take part"),
+	HEX("coremask", coremask, 1, "lcores that forward"),
+	HEX("portmask", portmask, 1, "ports that take part"),
 	STR("portlist", portlist, "LIST", "ports that take part, in this order"),
-	NUM("burst", burst, 1, BURST_MAX, "frames per burst"),
-	NUM("rxq", rxq, 0, 1024, "RX queues of a port; default what it has"),
-	NUM("txq", txq, 0, 1024, "TX queues of a port; default what it has"),
-	NUM("rxd", rxd, 1, UINT32_MAX, "descriptors of an RX ring (a guest decides this itself)"),
-	NUM("txd", txd, 1, UINT32_MAX, "descriptors of a TX ring"),
+	NUM("burst", burst, 1, OPT_BURST_MAX, "frames per burst"),
+	NUM("rxq", rxq, 0, OPT_QUEUES_MAX, "RX queues of a port; default what it has"),
+	NUM("txq", txq, 0, OPT_QUEUES_MAX, "TX queues of a port; default what it has"),
+	NUM("rxd", rxd, 1, UINT16_MAX, "descriptors of an RX ring (a guest decides this itself)"),
+	NUM("txd", txd, 1, UINT16_MAX, "descriptors of a TX ring"),
 	NUM("rxfreet", rxfreet, 0, UINT16_MAX, "RX free threshold"),
 	NUM("txfreet", txfreet, 0, UINT16_MAX, "TX free threshold"),
 	NUM("txrst", txrst, 0, UINT16_MAX, "TX RS bit threshold"),
@@ -257,9 +260,9 @@ static const struct opt_row rows[] = {
 	CALL("tx-udp", call_tx_udp, "SRC[,DST]", "UDP ports of frames of mode txonly"),
 	FLAG("txonly-multi-flow", txonly_multi_flow, "count up their source address"),
 	NUM("flowgen-flows", flowgen_flows, 1, UINT32_MAX, "flows mode flowgen makes"),
-	NUM("max-pkt-len", max_pkt_len, 65, 65600, "longest frame"),
-	HEX("rx-offloads", rx_offloads, "RX offloads to report as configured"),
-	HEX("tx-offloads", tx_offloads, "TX offloads to report as configured"),
+	NUM("max-pkt-len", max_pkt_len, OPT_LEN_MIN, OPT_LEN_MAX, "longest frame"),
+	HEX("rx-offloads", rx_offloads, 0, "RX offloads to report as configured"),
+	HEX("tx-offloads", tx_offloads, 0, "TX offloads to report as configured"),
 	NUM("total-num-mbufs", total_num_mbufs, 1025, UINT32_MAX,
 	    "mbufs, for what a borrowed view cannot do"),
 	CALL("mbuf-size", call_mbuf_size, "N", "data room of an mbuf"),
@@ -276,10 +279,10 @@ static const struct opt_row rows[] = {
 	FLAG("poll", poll, "workers never sleep"),
 	NUM("idle-us", idle_us, 0, 1000000,
 	    "microseconds a worker polls idle queues before it sleeps"),
-	NUM("fdb-limit", fdb_limit, 1, 16777216, "addresses learned in total"),
-	NUM("fdb-port-limit", fdb_port_limit, 0, 16777216,
+	NUM("fdb-limit", fdb_limit, 1, OPT_FDB_MAX, "addresses learned in total"),
+	NUM("fdb-port-limit", fdb_port_limit, 0, OPT_FDB_MAX,
 	    "addresses learned per port, 0: no limit"),
-	NUM("fdb-age", fdb_age, 0, 1000000,
+	NUM("fdb-age", fdb_age, 0, OPT_AGE_MAX,
 	    "seconds until an unused address is forgotten, 0: never"),
 	STR("state-dir", state_dir, "DIR",
 	    "where ring state survives a crash; default /run/vqswitch"),
@@ -326,17 +329,9 @@ takes_argument(enum opt_kind kind)
 }
 
 static int
-parse_number(const char *text, int base, uint64_t min, uint64_t max, uint64_t *out)
+parse_option(const char *text, int base, uint64_t min, uint64_t max, uint64_t *out)
 {
-	unsigned long long v;
-	char *end;
-
-	errno = 0;
-	v = strtoull(text, &end, base);
-	if (errno != 0 || end == text || *end != '\0' || *text == '-' || v < min || v > max)
-		return -EINVAL;
-	*out = v;
-	return 0;
+	return parse_whole(text, base, min, max, out) ? 0 : -EINVAL;
 }
 
 static int
@@ -350,12 +345,12 @@ apply(struct options *o, const struct opt_row *r, const char *value)
 		*(bool *)where = true;
 		return 0;
 	case OPT_U32:
-		if (parse_number(value, 10, r->min, r->max, &v) < 0)
+		if (parse_option(value, 10, r->min, r->max, &v) < 0)
 			return -EINVAL;
 		*(uint32_t *)(void *)where = (uint32_t)v;
 		return 0;
 	case OPT_HEX:
-		return parse_number(value, 16, 0, UINT64_MAX, (uint64_t *)(void *)where);
+		return parse_option(value, 16, r->min, UINT64_MAX, (uint64_t *)(void *)where);
 	case OPT_STRING:
 		*(const char **)(void *)where = value;
 		return 0;
@@ -374,13 +369,13 @@ static void
 bad_value(const struct opt_row *r, const char *value, char *err, size_t errlen)
 {
 	if (r->kind == OPT_U32 && r->max != UINT32_MAX)
-		snprintf(err, errlen, "--%s=%s: must be between %u and %u", r->name, value, r->min,
-			 r->max);
+		snprintf(err, errlen, "--%s=%.512s: must be between %u and %u", r->name, value,
+			 r->min, r->max);
 	else if (r->kind == OPT_U32)
-		snprintf(err, errlen, "--%s=%s: must be a number, %u or more", r->name, value,
+		snprintf(err, errlen, "--%s=%.512s: must be a number, %u or more", r->name, value,
 			 r->min);
 	else
-		snprintf(err, errlen, "--%s=%s: not a valid value", r->name, value);
+		snprintf(err, errlen, "--%s=%.512s: not a valid value", r->name, value);
 }
 
 static void
@@ -411,10 +406,10 @@ parse_one(struct options *o, int c, char **argv, char *err, size_t errlen)
 		o->help = true;
 		return 0;
 	case ':':
-		snprintf(err, errlen, "option '%s' needs a value", argv[optind - 1]);
+		snprintf(err, errlen, "option '%.512s' needs a value", argv[optind - 1]);
 		return -EINVAL;
 	case '?':
-		snprintf(err, errlen, "unknown option '%s'", argv[optind - 1]);
+		snprintf(err, errlen, "unknown option '%.512s'", argv[optind - 1]);
 		return -EINVAL;
 	}
 	r = &rows[c - 256];
@@ -439,7 +434,7 @@ options_parse(struct options *o, int argc, char **argv, char *err, size_t errlen
 			return ret;
 	}
 	if (optind < argc) {
-		snprintf(err, errlen, "stray argument '%s'", argv[optind]);
+		snprintf(err, errlen, "stray argument '%.512s'", argv[optind]);
 		return -EINVAL;
 	}
 	return 0;

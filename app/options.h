@@ -19,6 +19,13 @@
 #define OPT_PEERS_MAX 64
 #define OPT_TXPKTS_MAX 8 /* segments, testpmd's limit */
 
+#define OPT_BURST_MAX 512 /* testpmd's */
+#define OPT_QUEUES_MAX 1024
+#define OPT_LEN_MIN 65 /* of the longest frame */
+#define OPT_LEN_MAX 65600
+#define OPT_FDB_MAX 16777216
+#define OPT_AGE_MAX 1000000
+
 #define OPT_UNSET UINT32_MAX
 
 enum port_topology { TOPOLOGY_PAIRED, TOPOLOGY_CHAINED, TOPOLOGY_LOOP };
@@ -46,8 +53,6 @@ struct options {
 
 	/* forwarding */
 	const char *forward_mode; /* NULL: the program's default */
-#define OPT_UNSET UINT32_MAX
-
 	enum port_topology topology;
 	uint32_t nb_cores, nb_ports; /* 0: all */
 	uint64_t coremask, portmask; /* 0: not given */

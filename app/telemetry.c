@@ -11,6 +11,7 @@
 #include <rte_version.h>
 
 #include "app.h"
+#include "base/parse.h"
 #include "ctl.h"
 #include "show/json.h"
 
@@ -98,14 +99,11 @@ fill(struct rte_tel_data *d, const json_t *value)
 static bool
 take_number(const char **params, uint32_t max, uint32_t *value)
 {
-	unsigned long n;
-	char *end;
+	const char *end;
+	uint64_t n;
 
-	if (*params == NULL || **params < '0' || **params > '9')
-		return false;
-	errno = 0;
-	n = strtoul(*params, &end, 10);
-	if (errno != 0 || n > max || (*end != ',' && *end != '\0'))
+	if (*params == NULL || !parse_number(*params, 10, max, &n, &end) ||
+	    (*end != ',' && *end != '\0'))
 		return false;
 	*value = (uint32_t)n;
 	*params = *end == ',' ? end + 1 : end;

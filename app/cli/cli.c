@@ -10,6 +10,8 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include <bsd/string.h>
+
 #include <cmdline.h>
 #include <cmdline_rdline.h>
 
@@ -145,9 +147,10 @@ find_word(const char *syntax, const char *word)
 void
 cmd_reply(struct cmd *c)
 {
-	int word = find_word(c->row->syntax, "(port_id)");
+	int word = find_word(c->row->syntax, "(port_id");
 
-	if (word >= 0 && cmd_port(c, (unsigned int)word) == NULL)
+	if (word >= 0 && cmd_num(c, (unsigned int)word) != CLI_PORT_ALL &&
+	    cmd_port(c, (unsigned int)word) == NULL)
 		return;
 	for (const char *s = c->row->reply; *s != '\0'; s++) {
 		if (*s == '$')
@@ -400,6 +403,25 @@ cli_run_line(struct cli *cli, const char *line, FILE *out)
 	return cli_run_waiting(cli, line, out, NULL);
 }
 
+/*
+ * A line without its end. One that is too long, or has a NUL in it, is cut where nothing can be
+ * made of it: it is refused as a whole, and so are no parts of it executed.
+ */
+static bool
+read_line(FILE *f, char *line, size_t size)
+{
+	char *text = NULL;
+	size_t room = 0;
+	ssize_t n = getline(&text, &room, f);
+
+	if (n > 0 && text[n - 1] == '\n')
+		text[--n] = '\0';
+	if (n >= 0 && (strlen(text) != (size_t)n || strlcpy(line, text, size) >= size))
+		strlcpy(line, "(a line that is too long or not text)", size);
+	free(text);
+	return n >= 0;
+}
+
 int
 cli_run_file(struct cli *cli, const char *path, FILE *out)
 {
@@ -414,11 +436,15 @@ cli_run_file(struct cli *cli, const char *path, FILE *out)
 		return -err;
 	}
 	cli->depth++;
-	for (unsigned int n = 1; fgets(line, sizeof(line), f) != NULL; n++) {
+	for (unsigned int n = 1; read_line(f, line, sizeof(line)); n++) {
 		if (cli_run_line(cli, line, out))
 			continue;
 		log_err(NULL, "%s:%u: failed: %s", path, n, line);
 		ret = -EINVAL;
+	}
+	if (ferror(f)) { /* a directory, a disk that fails */
+		ret = -errno;
+		fprintf(out, "%s cannot be read: %s\n", path, strerror(errno));
 	}
 	cli->depth--;
 	fclose(f);
@@ -469,7 +495,10 @@ cli_print_reference(FILE *out)
 {
 	fputs("# Commands\n\n"
 	      "At the prompt, in a command file (`--cmdline-file`, `load`) and through `vqsctl`.\n"
-	      "Printed by `vqswitch -- --print-commands` from the tables in `app/*/cmd_*.c`.\n",
+	      "Printed by `vqswitch -- --print-commands` from the tables in `app/*/cmd_*.c`.\n\n"
+	      "A line ends at `#`, and blanks separate words. In a name, a path or a device "
+	      "argument `\\xHH` stands for the byte with that number (`\\x23` for `#`, `\\x20` for "
+	      "a blank) and `\\\\` for a backslash; `show config` prints them like that.\n",
 	      out);
 	for (size_t s = 0; s < RTE_DIM(sections); s++) {
 		const struct cli_section *sec = sections[s];

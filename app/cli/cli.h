@@ -33,7 +33,7 @@ struct port;
 struct wait;
 
 #define CLI_WORDS_MAX 24
-#define CLI_PORT_ALL UINT16_MAX
+#define CLI_PORT_ALL UINT64_MAX /* no number a port can have */
 
 /** One word of a command line as parsed. */
 union cli_word {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Starting, stopping and leaving. */
+#include <inttypes.h>
 #include <string.h>
 
 #include "app.h"
@@ -73,8 +74,8 @@ say_link(const struct wait *w, enum wait_end end)
 	if (end == WAIT_GONE)
 		fprintf(w->out, "Port %u is gone\n", w->on.link.id);
 	else if (end == WAIT_LATE)
-		fprintf(w->out, "Port %u is %s after %u s\n", w->on.link.id, link_name(!up),
-			w->seconds);
+		fprintf(w->out, "Port %u is %s after %" PRIu64 " s\n", w->on.link.id,
+			link_name(!up), w->seconds);
 	else
 		fprintf(w->out, "Port %u is %s\n", w->on.link.id, link_name(up));
 }
@@ -82,7 +83,7 @@ say_link(const struct wait *w, enum wait_end end)
 static const struct wait_kind wait_link = {.look = look_link, .say = say_link};
 
 static void
-wait_port(struct cmd *c, uint32_t seconds)
+wait_port(struct cmd *c, uint64_t seconds)
 {
 	const struct port *p = cmd_port(c, 2);
 	struct wait *w = p != NULL ? cmd_wait(c) : NULL;
@@ -98,13 +99,13 @@ wait_port(struct cmd *c, uint32_t seconds)
 static void
 cmd_wait_port(struct cmd *c)
 {
-	wait_port(c, 0);
+	wait_port(c, WAIT_FOREVER);
 }
 
 static void
 cmd_wait_port_for(struct cmd *c)
 {
-	wait_port(c, (uint32_t)cmd_num(c, 4));
+	wait_port(c, cmd_num(c, 4));
 }
 
 /* --- the rest --- */
@@ -132,12 +133,13 @@ static const struct cli_row rows[] = {
 	{"start", cmd_start, "Start packet forwarding with current configuration."},
 	{"start tx_first", cmd_start_tx_first,
 	 "Start packet forwarding with current config after sending one burst of packets."},
-	{"start tx_first (num)", cmd_start_tx_first_n,
-	 "Start packet forwarding after sending num bursts of packets."},
+	{"start tx_first (bursts)", cmd_start_tx_first_n,
+	 "Start packet forwarding after sending that many bursts of packets, 10000 at most."},
 	{"stop", cmd_stop, "Stop packet forwarding, and display accumulated statistics."},
 	{"wait port (port_id) (up|down)", cmd_wait_port,
 	 "Wait until a port has a peer, or has none; ^C ends it."},
-	{"wait port (port_id) (up|down) (seconds)", cmd_wait_port_for, "Wait no longer than that."},
+	{"wait port (port_id) (up|down) (seconds)", cmd_wait_port_for,
+	 "Wait no longer than that; 0: look once."},
 	{"load (path)", cmd_load, "Execute the commands in a file."},
 	{"quit", cmd_quit, "Quit to prompt."},
 	{"help", cmd_help, "List the sections of the help."},

@@ -159,7 +159,7 @@ start(struct cmd *c, uint32_t snaplen, uint64_t count)
 	if (w == NULL || c->failed)
 		return;
 	w->on.capture = c->app->sw.captured.serial;
-	wait_start(w, c->app, &wait_capture, 0);
+	wait_start(w, c->app, &wait_capture, WAIT_FOREVER);
 }
 
 static void
@@ -218,12 +218,12 @@ static const struct cli_row rows[] = {
 	 "Write all frames that a port, or any, sends and is sent to a pcapng file. start: until "
 	 "\"capture stop\". run: until ^C, or until vqsctl ends, and show meanwhile how many there "
 	 "are."},
-	{"capture (start|run) (port_id|all) (file) snaplen (num)", cmd_capture_snaplen,
-	 "The same, but no more than the first num bytes of each frame."},
-	{"capture (start|run) (port_id|all) (file) count (num)", cmd_capture_count,
-	 "The same, but end after num frames."},
-	{"capture (start|run) (port_id|all) (file) snaplen (num) count (num)", cmd_capture_both,
-	 "The same with both limits."},
+	{"capture (start|run) (port_id|all) (file) snaplen (bytes)", cmd_capture_snaplen,
+	 "The same, but no more than the first bytes of each frame."},
+	{"capture (start|run) (port_id|all) (file) count (frames)", cmd_capture_count,
+	 "The same, but end after that many frames."},
+	{"capture (start|run) (port_id|all) (file) snaplen (bytes) count (frames)",
+	 cmd_capture_both, "The same with both limits."},
 	{"capture stop", cmd_capture_stop, "End the capture: the file is complete then."},
 	{"show capture", cmd_show_capture,
 	 "Show how many frames were written, and how many were lost because the file could not "

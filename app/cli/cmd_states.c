@@ -150,7 +150,7 @@ say_states(const struct wait *w, enum wait_end end)
 		return;
 	}
 	if (end == WAIT_LATE)
-		fprintf(w->out, "After %u s:\n", w->seconds);
+		fprintf(w->out, "After %" PRIu64 " s:\n", w->seconds);
 	show_states(w->out, &g);
 }
 
@@ -173,7 +173,7 @@ static const struct wait_kind wait_states = {
 };
 
 static void
-wait_state(struct cmd *c, uint32_t seconds)
+wait_state(struct cmd *c, uint64_t seconds)
 {
 	struct group g;
 	struct wait *w = group_named(c, 2, &g) ? cmd_wait(c) : NULL;
@@ -190,13 +190,13 @@ wait_state(struct cmd *c, uint32_t seconds)
 static void
 cmd_wait_state(struct cmd *c)
 {
-	wait_state(c, 0);
+	wait_state(c, WAIT_FOREVER);
 }
 
 static void
 cmd_wait_state_for(struct cmd *c)
 {
-	wait_state(c, (uint32_t)cmd_num(c, 4));
+	wait_state(c, cmd_num(c, 4));
 }
 
 static void
@@ -273,7 +273,7 @@ static const struct cli_row rows[] = {
 	 "Wait until ports are in a state, as in the course of a migration, and show meanwhile "
 	 "which one is not yet; ^C ends it."},
 	{"wait state (x[,y]*|all|vm=NAME) " WAIT_STATES " (seconds)", cmd_wait_state_for,
-	 "Wait no longer than that."},
+	 "Wait no longer than that; 0: look once."},
 	{"why port (port_id|all)", cmd_why,
 	 "Say in one sentence what keeps a port from passing traffic."},
 };

@@ -170,10 +170,11 @@ cmd_set_fdb(struct cmd *c)
 	const struct {
 		const char *what;
 		uint32_t *where;
+		uint32_t min, max; /* as of the option */
 	} table[] = {
-		{"limit", &o->fdb_limit},
-		{"port-limit", &o->fdb_port_limit},
-		{"age", &o->fdb_age},
+		{"limit", &o->fdb_limit, 1, OPT_FDB_MAX},
+		{"port-limit", &o->fdb_port_limit, 0, OPT_FDB_MAX},
+		{"age", &o->fdb_age, 0, OPT_AGE_MAX},
 	};
 	uint32_t before;
 	size_t i = 0;
@@ -182,6 +183,12 @@ cmd_set_fdb(struct cmd *c)
 	/* the grammar lets only these words through */
 	while (i < RTE_DIM(table) - 1 && strcmp(table[i].what, cmd_str(c, 2)) != 0)
 		i++;
+	if (cmd_num(c, 3) < table[i].min || cmd_num(c, 3) > table[i].max) {
+		cmd_print(c, "fdb %s %" PRIu64 ": must be between %u and %u\n", table[i].what,
+			  cmd_num(c, 3), table[i].min, table[i].max);
+		c->failed = true;
+		return;
+	}
 	before = *table[i].where;
 	*table[i].where = (uint32_t)cmd_num(c, 3);
 	ret = fdb_set_limits(c->app->sw.fdb, o->fdb_limit, o->fdb_port_limit, o->fdb_age);
@@ -194,11 +201,16 @@ static void
 cmd_port_fdb_limit(struct cmd *c)
 {
 	const struct port *p = cmd_port(c, 2);
+	uint32_t limit = (uint32_t)cmd_num(c, 4);
 
 	if (p == NULL)
 		return;
-	fdb_set_guest_limit(c->app->sw.fdb, p->id, 0);
-	report(c, fdb_set_port_limit(c->app->sw.fdb, p->id, (uint32_t)cmd_num(c, 4)));
+	report(c, fdb_set_port_limit(c->app->sw.fdb, p->id, limit));
+	if (limit != 0 && fdb_port_limit(c->app->sw.fdb, p->id) < limit)
+		cmd_print(c,
+			  "The guest has brought a limit of %u along, which holds while it is "
+			  "there\n",
+			  fdb_port_limit(c->app->sw.fdb, p->id));
 }
 
 static void
@@ -318,7 +330,8 @@ static const struct cli_row rows[] = {
 	 "Set how many addresses are learned in total, per port (0: any number), or after how "
 	 "many seconds an unused one is forgotten (0: never)."},
 	{"set port (port_id) fdb-limit (num)", cmd_port_fdb_limit,
-	 "Set how many addresses are learned behind port_id, 0: as for all."},
+	 "Set how many addresses are learned behind port_id, 0: as for all. A lower limit that a "
+	 "migrated guest has brought along holds as long as the guest is there."},
 	{"set port (port_id) domain (domain)", cmd_port_domain,
 	 "Move a port to another bridge: frames stay within equal domains."},
 	{"set port (port_id) isolated (on|off)", cmd_port_isolated,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "app.h"
+#include "base/parse.h"
 #include "cli.h"
 #include "show/running_config.h"
 
@@ -21,23 +22,13 @@ set(struct cmd *c, struct port *p, const struct vlan_config *v)
 /* --- lists of VLANs: "1,5,10-20" --- */
 
 static bool
-parse_id(const char *text, char **end, unsigned long *id)
-{
-	*id = strtoul(text, end, 10);
-	return *end != text && *text != '-' && *id >= 1 && *id <= VLAN_ID_MAX;
-}
-
-static bool
 parse_ids(const char *text, struct vlan_config *v)
 {
-	unsigned long first, last;
-	char *end;
+	uint64_t first, last;
+	const char *end;
 
 	for (;; text = end + 1) {
-		if (!parse_id(text, &end, &first))
-			return false;
-		last = first;
-		if (*end == '-' && (!parse_id(end + 1, &end, &last) || last < first))
+		if (!parse_range(text, 1, VLAN_ID_MAX, &first, &last, &end))
 			return false;
 		for (; first <= last; first++)
 			vlan_allow(v, (uint16_t)first);
@@ -245,22 +236,22 @@ vlans_running(const struct app *app, FILE *out)
 }
 
 static const struct cli_row rows[] = {
-	{"set port (port_id) vlan access (vlan_id)", cmd_access,
+	{"set port (port_id) vlan access (vlan)", cmd_access,
 	 "Make a port an access port: it sends and receives without tags and is in this VLAN of "
 	 "its domain; frames with a tag are dropped (rx_vlan)."},
 	{"set port (port_id) vlan trunk (x[,y]*)", cmd_trunk,
 	 "Make a port a trunk of these VLANs, with tags: 1,5,10-20. Frames of others, and frames "
 	 "with two tags, are dropped (rx_vlan)."},
-	{"set port (port_id) vlan native (vlan_id)", cmd_native,
+	{"set port (port_id) vlan native (vlan)", cmd_native,
 	 "Have a trunk send and receive the frames of a VLAN without a tag."},
 	{"set port (port_id) vlan native off", cmd_native_off,
 	 "Have a trunk drop frames without a tag."},
 	{"set port (port_id) vlan off", cmd_off,
 	 "Remove a port's VLAN settings. It exchanges frames, whatever their tags, with the ports "
 	 "of its domain that have none either."},
-	{"fdb add (XX:XX:XX:XX:XX:XX) (domain) (port_id) vlan (vlan_id)", cmd_fdb_add,
+	{"fdb add (XX:XX:XX:XX:XX:XX) (domain) (port_id) vlan (vlan)", cmd_fdb_add,
 	 "Pin an address to a port in a VLAN."},
-	{"fdb del (XX:XX:XX:XX:XX:XX) (domain) vlan (vlan_id)", cmd_fdb_del,
+	{"fdb del (XX:XX:XX:XX:XX:XX) (domain) vlan (vlan)", cmd_fdb_del,
 	 "Forget an address in a VLAN."},
 	{"show vlan", cmd_show_vlan, "Show the ports that have VLANs."},
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "syntax.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,41 +9,58 @@
 #include <cmdline_parse_etheraddr.h>
 #include <cmdline_parse_num.h>
 #include <rte_debug.h>
+#include <rte_log.h>
 
+#include "escape.h"
 #include "switch/forward.h"
 
+#define CLI_BURSTS_MAX 10000 /* control sends them itself, and does nothing else meanwhile */
+
 /** What an argument in parentheses stands for. */
-enum arg_kind { ARG_NUM, ARG_PORT_OR_ALL, ARG_MAC, ARG_MODE, ARG_SECTION, ARG_STRING, ARG_REST };
+enum arg_kind {
+	ARG_NUM,
+	ARG_PORT_OR_ALL,
+	ARG_LEVEL,
+	ARG_MAC,
+	ARG_MODE,
+	ARG_SECTION,
+	ARG_STRING,
+	ARG_REST
+};
 
 static const struct arg {
 	const char *name;
 	enum arg_kind kind;
-	uint64_t max;
+	uint64_t min, max; /* of ARG_NUM; an end that means something of its own is not in it */
 } args[] = {
-	{"port_id", ARG_NUM, UINT16_MAX},
-	{"port_id|all", ARG_PORT_OR_ALL, UINT16_MAX},
-	{"queue_id", ARG_NUM, UINT16_MAX},
-	{"desc_id", ARG_NUM, UINT16_MAX},
-	{"size", ARG_NUM, UINT16_MAX},
-	{"level", ARG_NUM, UINT32_MAX},
-	{"num", ARG_NUM, UINT32_MAX},
-	{"value", ARG_NUM, UINT32_MAX},
-	{"rate", ARG_NUM, UINT64_MAX},
-	{"length", ARG_NUM, UINT16_MAX},
-	{"seconds", ARG_NUM, UINT32_MAX},
-	{"vlan_id", ARG_NUM, UINT16_MAX},
-	{"domain", ARG_NUM, VLAN_DOMAINS - 1},
-	{"mask", ARG_NUM, UINT64_MAX},
-	{"XX:XX:XX:XX:XX:XX", ARG_MAC, 0},
-	{"mode", ARG_MODE, 0},
-	{"section|all", ARG_SECTION, 0},
-	{"name", ARG_STRING, 0},
-	{"file", ARG_STRING, 0},
-	{"x[,y]*", ARG_STRING, 0},
-	{"x[,y]*|all|vm=NAME", ARG_STRING, 0},
-	{"ident", ARG_REST, 0},
-	{"path", ARG_REST, 0},
-	{"a[,b-c]*", ARG_REST, 0},
+	{"port_id", ARG_NUM, 0, UINT16_MAX},
+	{"port_id|all", ARG_PORT_OR_ALL, 0, UINT16_MAX},
+	{"queue_id", ARG_NUM, 0, UINT16_MAX},
+	{"desc_id", ARG_NUM, 0, UINT16_MAX},
+	{"size", ARG_NUM, 0, UINT16_MAX},
+	{"num", ARG_NUM, 0, UINT32_MAX},
+	{"bursts", ARG_NUM, 0, CLI_BURSTS_MAX},
+	{"value", ARG_NUM, 0, UINT32_MAX},
+	{"rate", ARG_NUM, 1, UINT64_MAX},
+	{"length", ARG_NUM, 0, UINT16_MAX},
+	{"bytes", ARG_NUM, 1, UINT16_MAX},
+	{"frames", ARG_NUM, 1, UINT64_MAX},
+	{"seconds", ARG_NUM, 0, UINT32_MAX},
+	{"vlan_id", ARG_NUM, 0, UINT16_MAX},
+	{"vlan", ARG_NUM, 1, VLAN_ID_MAX},
+	{"domain", ARG_NUM, 0, VLAN_DOMAINS - 1},
+	{"mask", ARG_NUM, 0, UINT64_MAX},
+	{"level", ARG_LEVEL, 0, RTE_LOG_MAX},
+	{"XX:XX:XX:XX:XX:XX", ARG_MAC},
+	{"mode", ARG_MODE},
+	{"section|all", ARG_SECTION},
+	{"name", ARG_STRING},
+	{"file", ARG_STRING},
+	{"x[,y]*", ARG_STRING},
+	{"x[,y]*|all|vm=NAME", ARG_STRING},
+	{"ident", ARG_REST},
+	{"path", ARG_REST},
+	{"a[,b-c]*", ARG_REST},
 };
 
 /** A token and what its operations need. */
@@ -81,7 +99,7 @@ parse_num(cmdline_parse_token_hdr_t *hdr, const char *text, void *out, unsigned 
 	uint64_t v = 0;
 	int n = cmdline_parse_num(&tk.hdr, text, &v, sizeof(v));
 
-	if (n <= 0 || v > token_arg(hdr)->max)
+	if (n <= 0 || v < token_arg(hdr)->min || v > token_arg(hdr)->max)
 		return -1;
 	if (out != NULL && room >= sizeof(v))
 		memcpy(out, &v, sizeof(v));
@@ -91,7 +109,9 @@ parse_num(cmdline_parse_token_hdr_t *hdr, const char *text, void *out, unsigned 
 static int
 help_num(cmdline_parse_token_hdr_t *hdr, char *out, unsigned int size)
 {
-	snprintf(out, size, "%s: number", token_arg(hdr)->name);
+	const struct arg *a = token_arg(hdr);
+
+	snprintf(out, size, "%s: number from %" PRIu64 " to %" PRIu64, a->name, a->min, a->max);
 	return 0;
 }
 
@@ -136,6 +156,96 @@ static struct cmdline_token_ops port_ops = {
 	.complete_get_nb = complete_port_count,
 	.complete_get_elt = complete_port,
 	.get_help = help_port,
+};
+
+/* --- log levels: numbers, or the names DPDK gives them --- */
+
+static const char *const levels[RTE_LOG_MAX + 1] = {
+	[0] = "disabled",
+	[RTE_LOG_EMERG] = "emergency",
+	[RTE_LOG_ALERT] = "alert",
+	[RTE_LOG_CRIT] = "critical",
+	[RTE_LOG_ERR] = "error",
+	[RTE_LOG_WARNING] = "warning",
+	[RTE_LOG_NOTICE] = "notice",
+	[RTE_LOG_INFO] = "info",
+	[RTE_LOG_DEBUG] = "debug",
+};
+
+/* RTE_DIM(levels): no such name. */
+static uint64_t
+level_named(const char *text, size_t len)
+{
+	uint64_t i = 0;
+
+	while (i < RTE_DIM(levels) &&
+	       (strlen(levels[i]) != len || strncmp(levels[i], text, len) != 0))
+		i++;
+	return i;
+}
+
+static int
+parse_level(cmdline_parse_token_hdr_t *hdr, const char *text, void *out, unsigned int room)
+{
+	uint64_t level;
+	int n = 0;
+
+	while (!cmdline_isendoftoken(text[n]))
+		n++;
+	level = level_named(text, (size_t)n);
+	if (level == RTE_DIM(levels))
+		return parse_num(hdr, text, out, room);
+	if (out != NULL && room >= sizeof(level))
+		memcpy(out, &level, sizeof(level));
+	return n;
+}
+
+static int
+complete_level_count(cmdline_parse_token_hdr_t *hdr)
+{
+	return RTE_DIM(levels);
+}
+
+static int
+complete_level(cmdline_parse_token_hdr_t *hdr, int i, char *out, unsigned int size)
+{
+	return strlcpy(out, levels[i], size) < size ? 0 : -1;
+}
+
+static int
+help_level(cmdline_parse_token_hdr_t *hdr, char *out, unsigned int size)
+{
+	snprintf(out, size, "level: number from 0 to %u, or its name", RTE_LOG_MAX);
+	return 0;
+}
+
+static struct cmdline_token_ops level_ops = {
+	.parse = parse_level,
+	.complete_get_nb = complete_level_count,
+	.complete_get_elt = complete_level,
+	.get_help = help_level,
+};
+
+/* --- texts --- */
+
+static int
+parse_text(cmdline_parse_token_hdr_t *hdr, const char *text, void *out, unsigned int room)
+{
+	int n = cmdline_parse_string(hdr, text, out, room);
+
+	return n > 0 && out != NULL && !cli_unescape(out) ? -1 : n;
+}
+
+static int
+help_text(cmdline_parse_token_hdr_t *hdr, char *out, unsigned int size)
+{
+	snprintf(out, size, "%s: text", token_arg(hdr)->name);
+	return 0;
+}
+
+static struct cmdline_token_ops text_ops = {
+	.parse = parse_text,
+	.get_help = help_text,
 };
 
 /* --- compilation --- */
@@ -202,6 +312,9 @@ make_arg(struct token *t, const struct arg *a)
 	case ARG_PORT_OR_ALL:
 		t->hdr.ops = &port_ops;
 		break;
+	case ARG_LEVEL:
+		t->hdr.ops = &level_ops;
+		break;
 	case ARG_MAC:
 		t->hdr.ops = &cmdline_token_etheraddr_ops;
 		break;
@@ -212,11 +325,11 @@ make_arg(struct token *t, const struct arg *a)
 		make_sections(t);
 		break;
 	case ARG_STRING:
-		t->hdr.ops = &cmdline_token_string_ops;
+		t->hdr.ops = &text_ops;
 		t->str.str = NULL;
 		break;
 	case ARG_REST:
-		t->hdr.ops = &cmdline_token_string_ops;
+		t->hdr.ops = &text_ops;
 		t->hdr.offset = offsetof(struct cli_words, rest);
 		t->str.str = TOKEN_STRING_MULTI;
 		break;

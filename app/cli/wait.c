@@ -67,7 +67,7 @@ look(struct ev_timer *t)
 	struct wait *w = container_of(t, struct wait, timer);
 	enum wait_end end = w->kind->look(w);
 
-	if (end == WAIT_ON && w->seconds != 0 && wait_seconds(w) >= w->seconds)
+	if (end == WAIT_ON && wait_seconds(w) >= w->seconds)
 		end = WAIT_LATE;
 	if (end != WAIT_ON) {
 		conclude(w, end);
@@ -78,7 +78,7 @@ look(struct ev_timer *t)
 }
 
 void
-wait_start(struct wait *w, struct app *app, const struct wait_kind *kind, uint32_t seconds)
+wait_start(struct wait *w, struct app *app, const struct wait_kind *kind, uint64_t seconds)
 {
 	w->app = app;
 	w->kind = kind;

@@ -67,7 +67,7 @@ struct wait {
 	/* wait_start() */
 	const struct wait_kind *kind;
 	struct app *app;  /* NULL: not waiting */
-	uint32_t seconds; /* 0: for ever */
+	uint64_t seconds; /* or WAIT_FOREVER */
 	uint64_t start_ns, shown_ns;
 	int width; /* of the longest line shown */
 };
@@ -81,8 +81,10 @@ wait_active(const struct wait *w)
 /** Whole seconds since wait_start(). */
 uint64_t wait_seconds(const struct wait *w);
 
-/** For what w->on says, @p seconds at most (0: for ever). */
-void wait_start(struct wait *w, struct app *app, const struct wait_kind *kind, uint32_t seconds);
+#define WAIT_FOREVER UINT64_MAX
+
+/** For what w->on says, @p seconds at most; 0: look once. */
+void wait_start(struct wait *w, struct app *app, const struct wait_kind *kind, uint64_t seconds);
 
 /** End it; unless it is of a kind that ends like that, it has failed. */
 void wait_cancel(struct wait *w);

@@ -8,9 +8,9 @@
 #include "cli/cli.h"
 #include "fwd.h"
 #include "base/log.h"
+#include "base/parse.h"
 #include "show/running_config.h"
 
-#define BURST_MAX 512
 #define LIST_MAX DP_PORTS_MAX
 #define TXPKT_MIN 42 /* Ethernet, IPv4 and UDP headers */
 
@@ -76,6 +76,7 @@ set_nbport(struct cmd *c, uint32_t n)
 	if (n > have) {
 		cmd_print(c, "nb fwd ports %u > %u (number of configured ports) - ignored\n", n,
 			  have);
+		c->failed = true;
 		return;
 	}
 	sw_list_ports(&c->app->sw, list, (uint16_t)n);
@@ -92,6 +93,12 @@ set_nbcore(struct cmd *c, uint32_t n)
 	if (n > c->app->fwd->ncores) {
 		cmd_print(c, "nb fwd cores %u > %u (max. number of configured lcores) - ignored\n",
 			  n, c->app->fwd->ncores);
+		c->failed = true;
+		return;
+	}
+	if (n == 0) { /* for the switch that is all of them */
+		cmd_print(c, "nb fwd cores 0 < 1 - ignored\n");
+		c->failed = true;
 		return;
 	}
 	fwd_set_cores(c->app, n);
@@ -101,9 +108,10 @@ set_nbcore(struct cmd *c, uint32_t n)
 static void
 set_burst(struct cmd *c, uint32_t n)
 {
-	if (n > BURST_MAX) {
+	if (n > OPT_BURST_MAX) {
 		cmd_print(c, "nb pkt per burst: %u > %u (maximum packet per burst)  ignored\n", n,
-			  BURST_MAX);
+			  OPT_BURST_MAX);
+		c->failed = true;
 		return;
 	}
 	fwd_set_burst(c->app, n);
@@ -154,25 +162,17 @@ parse_ranges(const char *text, uint32_t *list)
 	uint32_t n = 0;
 
 	while (*text != '\0') {
-		unsigned long first, last;
-		char *end;
+		uint64_t first, last;
+		const char *end;
 
-		first = last = strtoul(text, &end, 10);
-		if (end == text || *text == '-')
-			return -EINVAL;
-		if (*end == '-') {
-			text = end + 1;
-			last = strtoul(text, &end, 10);
-			if (end == text || *text == '-')
-				return -EINVAL;
-		}
-		if (last < first || last > UINT16_MAX || last - first >= LIST_MAX - n)
+		if (!parse_range(text, 0, UINT16_MAX, &first, &last, &end) ||
+		    last - first >= LIST_MAX - n)
 			return -EINVAL;
 		while (first <= last)
 			list[n++] = (uint32_t)first++;
 		text = end + strspn(end, " \t");
 		if (*text == ',' && text[1] != '\0')
-			text++;
+			text += 1 + strspn(text + 1, " \t");
 		else if (*text != '\0')
 			return -EINVAL;
 	}
@@ -261,7 +261,10 @@ cmd_set_mask(struct cmd *c)
 	if (n == 0)
 		cmd_print(c, "Invalid NULL mask of %s\n",
 			  strcmp(cmd_str(c, 1), "portmask") == 0 ? "ports" : "cores");
-	else if (strcmp(cmd_str(c, 1), "portmask") == 0)
+	c->failed = n == 0;
+	if (n == 0)
+		return;
+	if (strcmp(cmd_str(c, 1), "portmask") == 0)
 		use_ports(c, ids, n);
 	else
 		use_cores(c, ids, n);
@@ -276,6 +279,7 @@ cmd_set_txpkts(struct cmd *c)
 	uint32_t list[OPT_TXPKTS_MAX], total = 0;
 	int n = options_parse_list(cmd_str(c, 2), list, OPT_TXPKTS_MAX);
 
+	c->failed = true;
 	for (int i = 0; i < n; i++) {
 		if (list[i] > o->mbuf_size) {
 			cmd_print(c, "length[%d]=%u > mbuf_data_size=%u - give up\n", i, list[i],
@@ -293,6 +297,7 @@ cmd_set_txpkts(struct cmd *c)
 		return;
 	}
 	fwd_set_frame(c->app, list, (uint32_t)n);
+	c->failed = false;
 }
 
 static void
@@ -312,10 +317,11 @@ cmd_set_txtimes(struct cmd *c)
 {
 	uint32_t list[2];
 
-	if (options_parse_list(cmd_str(c, 2), list, 2) == 2)
-		memcpy(c->app->fwd->txtimes, list, sizeof(list));
-	else
+	c->failed = options_parse_list(cmd_str(c, 2), list, 2) != 2;
+	if (c->failed)
 		cmd_print(c, "Bad arguments\n");
+	else
+		memcpy(c->app->fwd->txtimes, list, sizeof(list));
 }
 
 /* --- ports --- */
@@ -437,10 +443,12 @@ cmd_set_log(struct cmd *c)
 	const char *type = cmd_str(c, 2);
 	uint32_t level = (uint32_t)cmd_num(c, 3);
 
-	if (strcmp(type, "global") == 0)
+	if (strcmp(type, "global") == 0) {
 		rte_log_set_global_level(level);
-	else
-		rte_log_set_level_pattern(type, level);
+	} else if (rte_log_set_level_pattern(type, level) < 0) {
+		cmd_print(c, "Set log %s %u failed\n", type, level);
+		c->failed = true;
+	}
 }
 
 static void
@@ -584,7 +592,10 @@ static const struct cli_row rows[] = {
 	 "Set the option to hide the zero values for xstats display."},
 	{"set flush_rx (on|off)", cmd_reply,
 	 "Flush or don't flush RX streams before forwarding; guests keep their frames.", ""},
-	{"set log (name) (level)", cmd_set_log, "Set the log level: of a type, or global."},
+	{"set log (name) (level)", cmd_set_log,
+	 "Set the log level, 0 to 8 or by name (debug, info, notice, warning, error...): of a "
+	 "type, or "
+	 "global."},
 };
 
 const struct cli_section cli_config = {

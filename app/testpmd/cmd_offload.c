@@ -137,7 +137,7 @@ static void
 cmd_tso_set(struct cmd *c)
 {
 	struct port *p = stopped_port(c, 3);
-	uint16_t size = (uint16_t)RTE_MIN(cmd_num(c, 2), (uint64_t)UINT16_MAX);
+	uint16_t size = (uint16_t)cmd_num(c, 2);
 
 	if (p == NULL)
 		return;
@@ -394,10 +394,10 @@ static const struct cli_row rows[] = {
 	 "Whether the csum forward engine looks into tunnels."},
 	{"csum mac-swap (on|off) (port_id)", cmd_csum_macs,
 	 "Whether the csum forward engine writes the addresses of what it sends to a port."},
-	{"tso set (num) (port_id)", cmd_tso_set,
+	{"tso set (length) (port_id)", cmd_tso_set,
 	 "Set the segment size for TCP Segmentation Offload in csum forward engine."},
 	{"tso show (port_id)", cmd_tso_show, "Display the status of TCP Segmentation Offload."},
-	{"tunnel_tso set (num) (port_id)", cmd_tunnel_tso,
+	{"tunnel_tso set (length) (port_id)", cmd_tunnel_tso,
 	 "Set the segment size of packets in tunnels, which no port cuts."},
 	{"tunnel_tso show (port_id)", cmd_tunnel_tso,
 	 "Display the status of segmentation of packets in tunnels."},

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Ports come, go, start, stop and are configured. */
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "app.h"
 #include "device.h"
 #include "cli/cli.h"
+#include "cli/escape.h"
 #include "fwd.h"
 #include "base/log.h"
 #include "ethdev/ethdev.h"
@@ -176,7 +178,7 @@ static void
 cmd_attach(struct cmd *c)
 {
 	struct port *p;
-	char err[256];
+	char err[APP_ERR_MAX];
 
 	cmd_print(c, "Attaching a new port...\n");
 	p = app_attach(c->app, c->words->rest, err, sizeof(err));
@@ -208,7 +210,7 @@ static void
 cmd_port_add(struct cmd *c)
 {
 	struct port *p = app_port(c->app, cmd_num(c, 2));
-	char err[256];
+	char err[APP_ERR_MAX];
 
 	if (p != NULL && is_device(c->app, p, c->words->rest))
 		return;
@@ -306,16 +308,28 @@ configure_ethdevs(struct cmd *c)
 static const struct {
 	const char *what;
 	size_t offset;
-	uint32_t unset; /* what it is while nobody said anything */
+	uint32_t unset;    /* what it is while nobody said anything */
+	uint32_t min, max; /* as of the option */
 } config_words[] = {
-	{"rxq", offsetof(struct options, rxq), OPT_UNSET},
-	{"txq", offsetof(struct options, txq), OPT_UNSET},
-	{"rxd", offsetof(struct options, rxd), 0},
-	{"txd", offsetof(struct options, txd), 0},
-	{"rxfreet", offsetof(struct options, rxfreet), 0},
-	{"txfreet", offsetof(struct options, txfreet), 0},
-	{"txrst", offsetof(struct options, txrst), 0},
+	{"rxq", offsetof(struct options, rxq), OPT_UNSET, 0, OPT_QUEUES_MAX},
+	{"txq", offsetof(struct options, txq), OPT_UNSET, 0, OPT_QUEUES_MAX},
+	{"rxd", offsetof(struct options, rxd), 0, 1, UINT16_MAX},
+	{"txd", offsetof(struct options, txd), 0, 1, UINT16_MAX},
+	{"rxfreet", offsetof(struct options, rxfreet), 0, 0, UINT16_MAX},
+	{"txfreet", offsetof(struct options, txfreet), 0, 0, UINT16_MAX},
+	{"txrst", offsetof(struct options, txrst), 0, 0, UINT16_MAX},
 };
+
+static bool
+within(struct cmd *c, const char *what, uint64_t value, uint64_t min, uint64_t max)
+{
+	if (value >= min && value <= max)
+		return true;
+	cmd_print(c, "%s %" PRIu64 ": must be between %" PRIu64 " and %" PRIu64 "\n", what, value,
+		  min, max);
+	c->failed = true;
+	return false;
+}
 
 static uint32_t *
 config_option(const struct app *app, size_t i)
@@ -334,6 +348,8 @@ cmd_config_all(struct cmd *c)
 	while (i < RTE_DIM(config_words) - 1 && strcmp(config_words[i].what, what) != 0)
 		i++;
 	option = config_option(c->app, i);
+	if (!within(c, what, n, config_words[i].min, config_words[i].max))
+		return;
 	if ((!c->app->testpmd && *option == n) || !all_stopped(c))
 		return;
 	if (what[2] == 'q' && !enough_queues(c, what[0] == 't', n))
@@ -346,7 +362,7 @@ cmd_config_all(struct cmd *c)
 static void
 cmd_config_burst(struct cmd *c)
 {
-	if (all_stopped(c))
+	if (all_stopped(c) && within(c, "burst", cmd_num(c, 4), 1, OPT_BURST_MAX))
 		fwd_set_burst(c->app, (uint32_t)cmd_num(c, 4));
 }
 
@@ -364,7 +380,7 @@ cmd_config_max_len(struct cmd *c)
 	uint32_t len = (uint32_t)cmd_num(c, 4);
 	uint32_t mtu = len - (RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN);
 
-	if (!all_stopped(c))
+	if (!all_stopped(c) || !within(c, "max-pkt-len", cmd_num(c, 4), OPT_LEN_MIN, OPT_LEN_MAX))
 		return;
 	c->app->opt.max_pkt_len = len;
 	for (uint16_t id = 0; id < c->app->sw.nports; id++)
@@ -440,7 +456,9 @@ port_running(const struct app *app, const struct port *p, FILE *out)
 	char text[VIRTIO_DEVARGS_MAX + 256];
 
 	device_argument(app, p, text, sizeof(text));
-	fprintf(out, "port add %u %s\n", p->id, text);
+	fprintf(out, "port add %u ", p->id);
+	cli_escape(out, text);
+	fputc('\n', out);
 	if (p->ops == &ethdev_port_ops)
 		device_running(app, p, out);
 	else if (virtio_port_vdev(p)->cfg.mtu != virtio_port_devargs(p)->mtu)

@@ -182,11 +182,12 @@ fwd_set_watch(struct app *app)
 void
 fwd_set_burst(struct app *app, uint32_t burst)
 {
+	/* testpmd takes 0, too; nothing would ever be received */
+	uint16_t size = burst == 0 ? 1 : (uint16_t)RTE_MIN(burst, (uint32_t)PKT_BATCH_MAX);
+
 	app->fwd->burst = burst;
 	for (uint32_t i = 0; i < app->nworkers; i++)
-		__atomic_store_n(&app->worker[i]->burst,
-				 (uint16_t)RTE_MIN(burst, (uint32_t)PKT_BATCH_MAX),
-				 __ATOMIC_RELAXED);
+		__atomic_store_n(&app->worker[i]->burst, size, __ATOMIC_RELAXED);
 }
 
 void
@@ -457,14 +458,21 @@ list_from_option(struct app *app, uint16_t *list, char *err, size_t errlen)
 
 	for (int i = 0; i < n; i++) {
 		if (app_port(app, ids[i]) == NULL) {
-			snprintf(err, errlen, "--portlist=%s: invalid port %u", app->opt.portlist,
-				 ids[i]);
+			snprintf(err, errlen, "--portlist=%.512s: invalid port %u",
+				 app->opt.portlist, ids[i]);
 			return -EINVAL;
 		}
 		list[i] = (uint16_t)ids[i];
+		for (int j = 0; j < i; j++) {
+			if (list[j] == list[i]) {
+				snprintf(err, errlen, "--portlist=%.512s: port %u twice",
+					 app->opt.portlist, ids[i]);
+				return -EINVAL;
+			}
+		}
 	}
 	if (n < 0)
-		snprintf(err, errlen, "--portlist=%s: not a list of ports", app->opt.portlist);
+		snprintf(err, errlen, "--portlist=%.512s: not a list of ports", app->opt.portlist);
 	return n;
 }
 
@@ -528,7 +536,7 @@ init_mode(struct app *app, char *err, size_t errlen)
 	if (app->testpmd && fwd_mode_by_name("io") != NULL)
 		app->fwd->mode = fwd_mode_by_name("io");
 	if (name != NULL && fwd_mode_by_name(name) == NULL) {
-		snprintf(err, errlen, "--forward-mode=%s: no such mode", name);
+		snprintf(err, errlen, "--forward-mode=%.512s: no such mode", name);
 		return -EINVAL;
 	}
 	if (name != NULL)

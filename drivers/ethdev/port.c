@@ -396,10 +396,11 @@ ethdev_port_attach(struct sw *sw, const char *devargs, const struct ethdev_confi
 	int ret = rte_dev_probe(devargs);
 
 	if (ret < 0) {
-		snprintf(err, errlen, "%s: %s", devargs, strerror(-ret));
+		snprintf(err, errlen, "%.512s: %s", devargs,
+			 ret == -EFAULT ? "no such device, or no driver for it" : strerror(-ret));
 		return NULL;
 	}
-	snprintf(err, errlen, "%s: no port appeared", devargs);
+	snprintf(err, errlen, "%.512s: no port appeared", devargs);
 	RTE_ETH_FOREACH_MATCHING_DEV(dev, devargs, &it)
 	{
 		if (find_port(sw, dev) != NULL)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "virtio/devargs.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <grp.h>
 #include <limits.h>
@@ -15,6 +16,7 @@
 #include <bsd/string.h>
 #include <rte_kvargs.h>
 
+#include "base/parse.h"
 #include "vdev/vdev.h"
 #include "vhost_user/backend.h"
 
@@ -27,12 +29,9 @@ typedef int (*key_fn)(struct virtio_devargs *a, const char *value);
 static int
 parse_u32(const char *text, uint32_t max, uint32_t *out)
 {
-	unsigned long v;
-	char *end;
+	uint64_t v;
 
-	errno = 0;
-	v = strtoul(text, &end, 0);
-	if (errno != 0 || end == text || *end != '\0' || *text == '-' || v > max)
+	if (!parse_whole(text, 0, 0, max, &v))
 		return -EINVAL;
 	*out = (uint32_t)v;
 	return 0;
@@ -52,11 +51,9 @@ parse_bool(const char *text, bool *out)
 int
 virtio_parse_mode(const char *text, mode_t *mode)
 {
-	unsigned long v;
-	char *end;
+	uint64_t v;
 
-	v = strtoul(text, &end, 8);
-	if (end == text || *end != '\0' || *text == '-' || v == 0 || v > 0777)
+	if (!parse_whole(text, 8, 1, 0777, &v))
 		return -EINVAL;
 	*mode = (mode_t)v;
 	return 0;
@@ -303,16 +300,26 @@ apply_key(struct virtio_devargs *a, const char *name, const char *value, char *e
 			continue;
 		if (value != NULL && keys[i].fn(a, value) == 0)
 			return 0;
-		return fail(err, errlen, "%s: %s=%s: expected %s", a->name, name,
+		return fail(err, errlen, "%s: %.64s=%.512s: expected %s", a->name, name,
 			    value == NULL ? "" : value, keys[i].expects);
 	}
-	return fail(err, errlen, "%s: unknown key '%s'", a->name, name);
+	return fail(err, errlen, "%s: unknown key '%.512s'", a->name, name);
 }
 
 bool
 virtio_devargs_ours(const char *devargs)
 {
 	return strncmp(devargs, "net_vhost", 9) == 0 || strncmp(devargs, "eth_vhost", 9) == 0;
+}
+
+/* A name stands in lines and tables, where a blank would end it. */
+static bool
+is_printable(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (!isgraph((unsigned char)text[i]))
+			return false;
+	return true;
 }
 
 void
@@ -329,15 +336,15 @@ virtio_devargs_parse(const char *devargs, struct virtio_devargs *a, char *err, s
 	struct rte_kvargs *kv;
 	int ret = 0;
 
-	if (!virtio_devargs_ours(devargs) || len >= sizeof(a->name))
-		return fail(err, errlen, "'%s' is not a device name like net_vhost0", devargs);
+	if (!virtio_devargs_ours(devargs) || len >= sizeof(a->name) || !is_printable(devargs, len))
+		return fail(err, errlen, "'%.512s' is not a device name like net_vhost0", devargs);
 	memcpy(a->name, devargs, len);
 	a->name[len] = '\0';
 	if (strlcpy(a->text, text, sizeof(a->text)) >= sizeof(a->text))
 		return fail(err, errlen, "%s: device arguments are too long", a->name);
 	kv = rte_kvargs_parse(text, NULL);
 	if (kv == NULL)
-		return fail(err, errlen, "%s: '%s' is not a list of key=value", a->name, text);
+		return fail(err, errlen, "%s: '%.512s' is not a list of key=value", a->name, text);
 	for (unsigned int i = 0; i < kv->count && ret == 0; i++)
 		ret = apply_key(a, kv->pairs[i].key, kv->pairs[i].value, err, errlen);
 	rte_kvargs_free(kv);

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Numbers as people write them: digits only. strtoul() alone takes blanks, signs and
+ * what wraps around, too. Any thread.
+ */
+#ifndef BASE_PARSE_H
+#define BASE_PARSE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/**
+ * The number at the beginning of @p text, at most @p max; *@p end is what follows it.
+ * @p base as of strtoul(). False: no digit is there, or the number is larger.
+ */
+bool parse_number(const char *text, int base, uint64_t max, uint64_t *value, const char **end);
+
+/** The same for a text that is nothing but a number from @p min to @p max. */
+bool parse_whole(const char *text, int base, uint64_t min, uint64_t max, uint64_t *value);
+
+/** A range "5" or "5-7" of numbers from @p min to @p max; *@p end is what follows it. */
+bool parse_range(const char *text, uint64_t min, uint64_t max, uint64_t *first, uint64_t *last,
+		 const char **end);
+
+#endif

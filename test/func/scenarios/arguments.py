@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Arguments of commands and options: both ends of each, and texts of any kind."""
+
+import os
+import random
+import re
+import subprocess
+
+from harness import dts
+from harness.control import Control
+from harness.peers import Switch, eal
+from harness.process import Failure, Process, wait_for
+
+from .base import Scenario, check
+
+# a value that is fine, and the ends of the type; None: text
+ARGUMENTS = {
+    "port_id": ("0", 0, 65535), "port_id|all": ("0", 0, 65535), "queue_id": ("0", 0, 65535),
+    "desc_id": ("0", 0, 65535), "size": ("64", 0, 65535), "num": ("3", 0, 2**32 - 1),
+    "bursts": ("1", 0, 10000), "value": ("2", 0, 2**32 - 1), "rate": ("1000", 1, 2**64 - 1),
+    "length": ("200", 0, 65535), "bytes": ("100", 1, 65535), "frames": ("9", 1, 2**64 - 1),
+    "seconds": ("0", 0, 2**32 - 1), "vlan_id": ("5", 0, 65535), "vlan": ("5", 1, 4094),
+    "domain": ("0", 0, 4095), "mask": ("0x1", 0, 2**64 - 1), "level": ("5", 0, 8),
+    "x[,y]*": ("64", None, None), "x[,y]*|all|vm=NAME": ("0", None, None),
+    "a[,b-c]*": ("0", None, None), "XX:XX:XX:XX:XX:XX": ("52:54:00:00:00:01", None, None),
+    "mode": ("switch", None, None), "section|all": ("all", None, None),
+    "name": ("x", None, None), "file": ("/nosuch/file", None, None),
+    "ident": ("net_vhost9", None, None), "path": ("/nosuch/file", None, None),
+}
+GARBAGE = ("-1", "1x", "1.5", "0x", "+1", str(2**64), str(10**30), "''", "1,2")
+# that act on what the next ones need, or end the program
+NOT_TRIED = ("quit", "port detach (port_id)", "port close (port_id|all)")
+# lists and texts: none is one number that testpmd takes as nothing
+LISTS = ("set txpkts", "set txtimes", "set portlist", "set corelist", "vlan set stripq",
+         "set port 0 vlan trunk")
+BAD_LISTS = ("", ",", "1,", ",1", "-1", "1-", "3-1", "1--2", "+1", "4294967296", str(2**64),
+             str(10**30), "1,x", " -18446744073709551615", "0, -18446744073709551615")
+
+
+def expect(condition, what):
+    """A check within a check."""
+    if not condition:
+        raise Failure(what)
+
+
+class Arguments(Scenario):
+    """Each check starts the program it needs."""
+
+    cpus, seconds = 0.5, 60
+
+    def setup(self):
+        self.runs = 0
+        self.testpmd = self.workdir / "dpdk-testpmd"
+        if not self.testpmd.exists():
+            self.testpmd.symlink_to(Switch.program)
+
+    def argv(self, *options, program=None, ports=0):
+        """A command line with idle ports, given as their number or as --vdev arguments."""
+        self.runs += 1
+        if isinstance(ports, int):
+            ports = [f"net_vhost{i},iface={self.workdir}/{self.runs}.{i}.sock,queues=1" for i in range(ports)]
+        return [str(program or Switch.program), *eal(f"arg{os.getpid()}.{self.runs}", 2, "128"),
+                *(word for port in ports for word in ("--vdev", port)), "--", *options]
+
+    def controlled(self, *options, **kw):
+        """(process, client of its control socket)"""
+        argv = self.argv(*options, **kw)
+        path = self.workdir / f"control{self.runs}"
+        process = self.own(Process(f"switch{self.runs}", [*argv, f"--control={path}"], self.workdir))
+        process.spawn()
+        found = []
+
+        def connected():
+            try:
+                found.append(Control(path))
+            except OSError:  # the file is there before somebody listens
+                return False
+            return True
+
+        wait_for("control socket", connected, 60, alive=[process])
+        return process, found[0]
+
+    def ended(self, *options, **kw):
+        """Run to its end: (status, output)."""
+        result = subprocess.run(self.argv("--no-control", *options, **kw), stdin=subprocess.DEVNULL,
+                                timeout=60, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        return result.returncode, result.stdout.decode("utf-8", "replace")
+
+    # --- numbers ---
+
+    @staticmethod
+    def lines():
+        """(syntax, words, i, name) for each argument i of each command; words are fine but for it."""
+        said = subprocess.run([Switch.program, "--", "--print-commands"], check=True, timeout=60,
+                              stdout=subprocess.PIPE).stdout.decode()
+        for syntax in re.findall(r"^- `(.*)`$", said, re.M):
+            if syntax in NOT_TRIED:
+                continue
+            names = [w[1:-1] if w.startswith("(") else "" for w in syntax.split()]
+            words = [w if not name else ARGUMENTS[name][0] if name in ARGUMENTS else name.split("|")[0]
+                     for w, name in zip(syntax.split(), names)]
+            for i, name in enumerate(names):
+                if name in ARGUMENTS:
+                    yield syntax, words, i, name
+
+    @check("arguments.numbers")
+    def check_numbers(self):
+        """Both ends of each number of each command are answered, what lies outside is refused."""
+        _, control = self.controlled("--forward-mode=switch", ports=2)
+        wrong, tried = [], 0
+        for syntax, words, i, name in self.lines():
+            first, last = ARGUMENTS[name][1:]
+            if first is None:
+                continue
+            # waiting is for what is there: it would take its time
+            ends = [first] if name == "seconds" else [first, last]
+            outside = [str(last + 1), *GARBAGE] + ([str(first - 1)] if first > 0 else [])
+            for value, fine in [(str(v), True) for v in ends] + [(v, False) for v in outside]:
+                if not fine and syntax.startswith("port (port_id)") and name == "queue_id":
+                    continue
+                line = " ".join(value if j == i else word for j, word in enumerate(words))
+                if line.startswith("wait ") and name != "seconds" and "(seconds)" not in syntax:
+                    continue
+                done, said = control.ask(line)
+                tried += 1
+                if not fine and (done or not said):
+                    wrong.append(f"{line!r} is taken: {said!r}")
+                if fine and not done and not said:
+                    wrong.append(f"{line!r} is refused without a word")
+        expect(tried > 1000, f"only {tried} lines were tried")
+        expect(not wrong, f"{len(wrong)} of {tried}: {wrong[:8]}")
+        done, said = control.ask("show port summary all")
+        expect(done and "Number of available ports: 2" in said, f"afterwards: {said}")
+
+    @check("arguments.last_port")
+    def check_last_port(self):
+        """The last number a port can have is not all ports."""
+        _, control = self.controlled(ports=2)
+        for line in ("port stop 65535", "port start 65535", "port close 65535", "port reset 65535",
+                     "show port stats 65535", "show port info 65535 json", "show drops 65535",
+                     "show drops 65535 json", "clear port stats 65535", "clear port xstats 65535",
+                     "set promisc 65535 on", "set allmulti 65535 on", "why port 65535",
+                     "show limits 65535", "port config 65535 rss x", "port detach 65535",
+                     f"capture start 65535 {self.workdir}/none", "wait port 65535 down",
+                     "port config 65535 speed 1000 duplex full"):
+            done, said = control.ask(line)
+            expect(not done and "65535" in said, f"{line}: {said!r}")
+        done, said = control.ask("show port summary all")
+        expect("Number of available ports: 2" in said and not (self.workdir / "none").exists(), said)
+
+    @check("arguments.zero")
+    def check_zero(self):
+        """0 is a number like others where it means nothing of its own."""
+        _, control = self.controlled(ports=2)
+        done, said = control.ask("wait port 0 up 0", 10)
+        expect((done, said) == (False, "Port 0 is down after 0 s\n"), f"wait: {said!r}")
+        expect(control.ask("wait port 0 down 0") == (True, "Port 0 is down\n"), "wait down")
+        done, said = control.ask("wait state 0 running 0", 10)
+        expect((done, said) == (False, "After 0 s:\nPort 0: stop\n"), f"wait state: {said!r}")
+        for line in (f"capture start 0 {self.workdir}/none count 0",
+                     f"capture start 0 {self.workdir}/none snaplen 0", "set port 0 rate pps 0",
+                     "set port 0 storm pps 0", "set port 0 vlan access 0", "set fdb limit 0",
+                     "set nbcore 0", "set portmask 0", "set coremask 0", "port config all rxd 0"):
+            done, said = control.ask(line)
+            expect(not done and said, f"{line}: {said!r}")
+        expect(control.ask("set port 0 vlan trunk 3")[0], "trunk")
+        expect(not control.ask("set port 0 vlan native 0")[0], "native 0")
+
+    @check("arguments.lists")
+    def check_lists(self):
+        """Lists of numbers that are none are refused."""
+        _, control = self.controlled(ports=2)
+        before = control.ask("show config")
+        for command in LISTS:
+            for value in BAD_LISTS:
+                done, said = control.ask(f"{command} {value}")
+                expect(not done and said, f"{command} {value!r}: {said!r}")
+        expect(control.ask("show config") == before, "something has changed")
+
+    # --- texts ---
+
+    CHARACTERS = ("abc.-_" "# \t\n\r\\\"'`$;&|<>()*?!~^%@:+" "\x01\x07\x1b\x7f" "\\x23" "\u00e9")
+
+    def legal_port(self, rng, index):
+        """A --vdev argument with a path and the name of a VM of any characters kvargs takes."""
+        def text(n):
+            return "".join(rng.choice(self.CHARACTERS) for _ in range(n))
+        # a path keeps within its 107 bytes
+        path = f"{self.workdir}/{self.runs}.{index}{text(6)}"
+        return f"net_vhost{index},iface={path},vm=v{text(20)},queues=1"
+
+    @check("arguments.replay")
+    def check_replay(self):
+        """What "show config" prints makes the same switch, whatever is in its texts."""
+        rng = random.Random(20)
+        for _ in range(3):
+            ports = [self.legal_port(rng, i) for i in range(8)]
+            process, control = self.controlled(ports=ports)
+            done, config = control.ask("show config")
+            expect(done and config.isascii(), f"{config!r}")
+            saved = self.workdir / "saved"
+            saved.write_text(config, "ascii")
+            done, said = control.ask(f"load {saved}")
+            expect(done, f"loaded where it came from: {said}")
+            expect(control.ask("show config")[1] == config, "it has changed something")
+            process.kill()
+            self.disown(process)
+            process, control = self.controlled(f"--cmdline-file={saved}")
+            wait_for("file", lambda p=process: "Read CLI commands" in p.log(), 30, alive=[process])
+            again = control.ask("show config")[1]
+            expect(again == config, f"{config}\n---\n{again}")
+            for port in ports:
+                path = port.split(",iface=")[1].split(",vm=")[0]
+                expect(os.path.exists(path), f"no socket {path!r}")
+            process.kill()
+            self.disown(process)
+
+    @check("arguments.names")
+    def check_names(self):
+        """A name of a port that would break lines and tables is refused."""
+        for name in ("net_vhost0 x", "net_vhost0\nx", "net_vhost\x1b0"):
+            status, out = self.ended(ports=[f"{name},iface={self.workdir}/n.sock"])
+            expect(status == 1 and "not a device name" in out, f"{name!r}: {out}")
+
+    @check("arguments.long_texts")
+    def check_long_texts(self):
+        """The reason stands on the line however long the text is that is refused."""
+        _, control = self.controlled()
+        for n in (200, 300, 900, 3000):
+            for text, reason in (
+                    (f"net_vhost0,iface=x,nosuchkey{'k' * n}=1", "unknown key"),
+                    (f"net_vhost0,iface=x,mtu={'9' * n}", "expected 68 to 65535"),
+                    (f"net_vhost0,iface=/{'p' * n}", "expected the path of a socket"),
+                    (f"net_vhost0,vm=x,queues=1,{'k' * n}", "unknown key"),
+                    (f"net_nosuch0,x={'y' * n}", "no such device"),
+                    (f"net_vhost{'0' * n}", "is not a device name")):
+                for command in ("port attach", "port add 7"):
+                    done, said = control.ask(f"{command} {text}")
+                    expect(not done and re.search(f"{reason}|too long", said), f"{command} {text}: {said}")
+        for option in ("--forward-mode", "--portlist", "--burst", "--socket-owner", "--metrics"):
+            status, out = self.ended(f"{option}={'x' * 900}", ports=1)
+            said = [line for line in out.splitlines() if line.startswith("vqswitch: " + option)]
+            expect(status == 1 and len(said) == 1 and not said[0].endswith("xxx"), f"{option}: {out}")
+
+    # --- files ---
+
+    @check("arguments.files")
+    def check_files(self):
+        """A directory, a line that is too long or not text: an error, and the rest is obeyed."""
+        _, control = self.controlled()
+        done, said = control.ask(f"load {self.workdir}")
+        expect(not done and "Is a directory" in said, f"a directory: {said!r}")
+        path = self.workdir / "lines"
+        path.write_bytes(b"set burst 7\n" + b"set burst 8".ljust(8200, b" ")
+                         + b"\nset bur\0st 9\nset verbose 1")
+        done, said = control.ask(f"load {path}")
+        expect(not done and "set to 7" in said and "set to 8" not in said, said)
+        expect("Change verbose level from 0 to 1" in said, f"the last line: {said}")
+        expect("set burst 7\n" in control.ask("show config")[1], "burst")
+
+    @check("arguments.peers_file")
+    def check_peers_file(self):
+        """--eth-peers-configfile: as many lines as there is room for, and no more."""
+        path = self.workdir / "peers"
+        for lines, good in ((64, True), (65, False), (1000, False)):
+            path.write_text("".join(f"02:00:00:00:00:{i % 256:02x}\n" for i in range(lines)), "ascii")
+            status, out = self.ended("-i", f"--eth-peers-configfile={path}")
+            expect((status == 0) == good, f"{lines} lines: {status} {out}")
+        path.write_text("02:00:00:00:00:01" + " " * 100 + "\n", "ascii")
+        for bad in (path, self.workdir):
+            status, out = self.ended("-i", f"--eth-peers-configfile={bad}")
+            expect(status == 1 and "not a valid value" in out, f"{bad}: {status} {out}")
+        status, out = self.ended("-i", *(65 * ["--eth-peer=1,02:00:00:00:00:01"]))
+        expect(status == 1, f"65 times --eth-peer: {out}")
+
+    OPTIONS = ("--burst", "--rxq", "--txq", "--rxd", "--txd", "--rxfreet", "--nb-cores", "--nb-ports",
+               "--coremask", "--portmask", "--mbcache", "--max-pkt-len", "--fdb-limit", "--fdb-age",
+               "--fdb-port-limit", "--idle-us", "--stats-period", "--total-num-mbufs",
+               "--flowgen-flows", "--portlist", "--txpkts")
+
+    @check("arguments.options")
+    def check_options(self):
+        """Options take numbers, and nothing that strtoul() would make one of."""
+        for option in self.OPTIONS:
+            for value in ("", "-1", " 1", "1x", str(2**64), " -18446744073709551615"):
+                status, out = self.ended(f"{option}={value}", ports=2)
+                said = [line for line in out.splitlines() if line.startswith("vqswitch: " + option)]
+                expect(status == 1 and len(said) == 1, f"{option}={value!r}: {status} {out}")
+        for option in ("--coremask=0", "--portmask=0", "--rxd=65536", "--txd=65536",
+                       "--stats-period=4294968", "--portlist=0,0"):
+            status, out = self.ended(option, ports=2)
+            expect(status == 1, f"{option}: {status} {out}")
+
+    # --- without a prompt ---
+
+    @check("arguments.enter")
+    def check_enter(self):
+        """Under testpmd's name, without -i and with a terminal, Enter ends it."""
+        shell = self.own(dts.Terminal(f"enter{self.runs}", self.workdir)).start()
+        shell.type(" ".join(f"'{w}'" for w in self.argv("--no-control", program=self.testpmd, ports=1))
+                   + "\n")
+        shell.read_until("Press enter to exit\r\n", 60, step=1)
+        shell.type("\n")
+        shell.read_until("Bye...\r\n" + dts.SHELL_PROMPT + " ", 30)
