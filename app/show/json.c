@@ -147,7 +147,7 @@ static void
 add_vhost(json_t *d, const struct port *p)
 {
 	json_t *v = json_object();
-	struct vhu_info info;
+	struct transport_info info;
 
 	virtio_port_info(p, &info);
 	add_text(v, "socket", virtio_port_devargs(p)->path);

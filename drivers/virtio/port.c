@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "virtio/save.h"
 #include "virtio/state.h"
+#include "virtio/transports.h"
 #include "vdev/netcfg.h"
 #include "vdev/vdev.h"
 
@@ -20,7 +21,7 @@ struct virtio_port {
 	struct port port; /* first member */
 	struct virtio_devargs args;
 	struct vdev *dev;
-	struct vhu_backend *backend;
+	struct transport *transport;
 	bool was_up; /* what was logged */
 	bool was_connected;
 };
@@ -82,7 +83,7 @@ dev_changed(struct vdev *d)
 	log_info(v->port.name, "link %s", up ? "up" : "down");
 }
 
-/* VHOST_USER_SEND_RARP: tell every other port, and our own table, where the guest is now. */
+/* The guest moved here: tell every other port, and our own table, where the guest is now. */
 static void
 dev_rarp(struct vdev *d, const uint8_t mac[6])
 {
@@ -174,10 +175,10 @@ virtio_link_up(const struct port *p)
 }
 
 static const char *
-why_no_peer(const struct virtio_port *v, const struct vhu_info *info, char *buf, size_t len)
+why_no_peer(const struct virtio_port *v, const struct transport_info *info, char *buf, size_t len)
 {
 	snprintf(buf, len, "%s %s%s%s",
-		 v->args.client ? "nobody answers at" : "no frontend is connected to", v->args.path,
+		 v->args.client ? "nobody answers at" : "no frontend is connected to", info->where,
 		 info->last_error != NULL ? "; the last connection ended: " : "",
 		 info->last_error != NULL ? info->last_error : "");
 	return buf;
@@ -187,11 +188,11 @@ static const char *
 virtio_why(const struct port *p, char *buf, size_t len)
 {
 	const struct virtio_port *v = to_virtio(p);
-	struct vhu_info info;
+	struct transport_info info;
 
 	if (vdev_link_up(v->dev))
 		return NULL;
-	vhu_backend_info(v->backend, &info);
+	v->transport->ops->info(v->transport, &info);
 	if (info.connected || v->dev->wanted != VDEV_STATE_RUNNING)
 		return vdev_why(v->dev, buf, len);
 	return why_no_peer(v, &info, buf, len);
@@ -201,10 +202,10 @@ static void
 virtio_show(const struct port *p, FILE *out)
 {
 	const struct virtio_port *v = to_virtio(p);
-	struct vhu_info info;
+	struct transport_info info;
 
-	vhu_backend_info(v->backend, &info);
-	fprintf(out, "Socket: %s (%s, %s)\n", v->args.path, v->args.client ? "client" : "server",
+	v->transport->ops->info(v->transport, &info);
+	fprintf(out, "%s: %s (%s, %s)\n", info.kind, info.where, info.role,
 		info.connected ? "connected" : "no peer");
 	fprintf(out, "Features: 0x%" PRIx64 ", protocol features: 0x%" PRIx64 "\n",
 		v->dev->features, info.protocol_features);
@@ -233,11 +234,11 @@ static void
 virtio_close(struct port *p)
 {
 	struct virtio_port *v = to_virtio(p);
-	struct vhu_info info = {0};
+	struct transport_info info = {0};
 
-	if (v->backend != NULL) {
-		vhu_backend_info(v->backend, &info);
-		vhu_backend_free(v->backend);
+	if (v->transport != NULL) {
+		v->transport->ops->info(v->transport, &info);
+		v->transport->ops->free(v->transport);
 	}
 	vdev_free(v->dev, info.connected);
 	free(v);
@@ -302,23 +303,6 @@ set_mac(struct virtio_port *v)
 	v->port.mac.addr_bytes[5] = (uint8_t)v->port.id;
 }
 
-static struct vhu_backend *
-new_backend(struct virtio_port *v, char *err, size_t errlen)
-{
-	struct vhu_config cfg = {
-		.path = v->args.path,
-		.client = v->args.client,
-		.mode = v->args.mode,
-		.owner = v->args.owner,
-		.group = v->args.group,
-		.options = v->args.options,
-		.loop = v->port.sw->loop,
-		.dev = v->dev,
-	};
-
-	return vhu_backend_new(&cfg, err, errlen);
-}
-
 static struct virtio_port *
 alloc_port(const struct virtio_env *env, const struct virtio_devargs *a)
 {
@@ -359,8 +343,8 @@ virtio_port_new(const struct virtio_env *env, const struct virtio_devargs *a, ch
 		return NULL;
 	}
 	set_mac(v);
-	v->backend = new_backend(v, err, errlen);
-	if (v->backend == NULL) {
+	v->transport = virtio_vhost_user_new(a, v->dev, env->sw->loop, err, errlen);
+	if (v->transport == NULL) {
 		sw_port_remove(env->sw, &v->port);
 		return NULL;
 	}
@@ -386,9 +370,11 @@ virtio_port_device(struct port *p)
 }
 
 void
-virtio_port_info(const struct port *p, struct vhu_info *out)
+virtio_port_info(const struct port *p, struct transport_info *out)
 {
-	vhu_backend_info(to_virtio(p)->backend, out);
+	const struct virtio_port *v = to_virtio(p);
+
+	v->transport->ops->info(v->transport, out);
 }
 
 void
@@ -401,7 +387,8 @@ virtio_port_negotiation(const struct port *p, FILE *out)
 	if (why == NULL)
 		why = vdev_why(v->dev, buf, sizeof(buf));
 	fprintf(out, "Port %u (%s): %s\n", p->id, p->name, why);
-	vhu_backend_show(v->backend, out);
+	vdev_show(v->dev, out);
+	v->transport->ops->show(v->transport, out);
 }
 
 void

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A port whose peer is a virtio-net driver behind a vhost-user socket.
+ * A port whose peer is a virtio-net driver.
  *
- * Owns the device (lib/vdev) and its transport (lib/vhost_user) and joins them
- * to the switch: a change of the running queues is sw_publish(), the device's
- * grace period the dataplane's. Control thread only, except the attention
- * callback, through which a worker has its port looked at.
+ * Owns the device (lib/vdev) and the transport the driver reaches it by (struct
+ * transport) and joins them to the switch: a change of the running queues is
+ * sw_publish(), the device's grace period the dataplane's. Control thread only,
+ * except the attention callback, through which a worker has its port looked at.
  */
 #ifndef VIRTIO_PORT_H
 #define VIRTIO_PORT_H
@@ -14,16 +14,17 @@
 
 #include "virtio/devargs.h"
 #include "switch/port.h"
-#include "vhost_user/backend.h"
+#include "vdev/transport.h"
+#include "vdev/vdev.h"
 
-/** What all vhost ports of a switch share. Outlives them. */
+/** What all ports of this kind of a switch share. Outlives them. */
 struct virtio_env {
 	struct sw *sw;
 	const char *state_dir; /* for ring journals; NULL: a restart does not carry on */
 };
 
 /**
- * Make a port, add it to the switch and start serving its socket.
+ * Make a port, add it to the switch and start serving its transport.
  * NULL with a sentence in @p err. sw_port_remove() ends it.
  */
 struct port *virtio_port_new(const struct virtio_env *env, const struct virtio_devargs *a,
@@ -34,12 +35,12 @@ extern const struct port_ops virtio_port_ops;
 /* For display; @p p has virtio_port_ops. */
 const struct virtio_devargs *virtio_port_devargs(const struct port *p);
 const struct vdev *virtio_port_vdev(const struct port *p);
-void virtio_port_info(const struct port *p, struct vhu_info *out);
+void virtio_port_info(const struct port *p, struct transport_info *out);
 
 /** The same, to drive the states of the ports of a VM together (vdev_state_set()). */
 struct vdev *virtio_port_device(struct port *p);
 
-/** What was agreed on the socket, and what keeps traffic from flowing, if anything does. */
+/** What was agreed with the peer, and what keeps traffic from flowing, if anything does. */
 void virtio_port_negotiation(const struct port *p, FILE *out);
 
 /** Which data formats the port serves from now on; rings of another stop. */

@@ -13,10 +13,11 @@
 
 #include "vdev/ring.h"
 
-static bool
-with_iommu(const struct vdev *d)
+bool
+space_translated(const struct vdev *d)
 {
-	return d->features & VDEV_F(ACCESS_PLATFORM);
+	return d->transport != NULL &&
+	       d->transport->ops->space(d->transport, d->features) == VDEV_SPACE_IOVA;
 }
 
 static struct vq_mem *
@@ -27,7 +28,7 @@ bundle_new(const struct vdev *d, struct gmem *m, const struct iotlb *t, const st
 	if (b != NULL)
 		*b = (struct vq_mem){
 			.gmem = m,
-			.tlb = with_iommu(d) ? t : NULL,
+			.tlb = space_translated(d) ? t : NULL,
 			.log = (d->features & VDEV_F(LOG_ALL)) ? log : NULL,
 		};
 	return b;
@@ -124,7 +125,7 @@ vdev_iotlb_update(struct vdev *d, const struct iotlb_entry *e)
 	struct iotlb *t;
 	int ret;
 
-	if (!with_iommu(d))
+	if (!space_translated(d))
 		return -ENOTSUP;
 	t = iotlb_update(d->tlb, e);
 	if (t == NULL)
@@ -140,7 +141,7 @@ vdev_iotlb_invalidate(struct vdev *d, uint64_t iova, uint64_t size)
 {
 	struct iotlb *t;
 
-	if (!with_iommu(d))
+	if (!space_translated(d))
 		return -ENOTSUP;
 	if (size == 0 || iova + (size - 1) < iova)
 		return -EINVAL;
@@ -182,7 +183,7 @@ space_area(const struct vdev *d, uint64_t addr, uint64_t len, uint32_t perm, voi
 {
 	if (d->gmem == NULL || addr + (len - 1) < addr)
 		return -EFAULT;
-	if (with_iommu(d))
+	if (space_translated(d))
 		return area_translated(d, addr, len, perm, hva, gpa, miss);
 	*hva = gmem_uva_to_hva(d->gmem, addr, len, gpa);
 	return *hva == NULL ? -EFAULT : 0;

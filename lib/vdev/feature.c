@@ -9,7 +9,7 @@
 #include <linux/virtio_ring.h>
 #include <rte_common.h>
 
-#include "vdev/vdev.h"
+#include "vdev/ring.h"
 #include "virtq/fmt.h"
 
 /* Why the software datapath does not offer a bit. */
@@ -166,7 +166,7 @@ idle(const struct vdev *d, unsigned int bit)
 	size_t i;
 
 	if (bit == VDEV_BIT_LOG_ALL && d->log == NULL)
-		return "there is no log (SET_LOG_BASE)";
+		return vdev_lack_text(d, VDEV_LACK_LOG);
 	for (i = 0; i < RTE_DIM(effect); i++)
 		if (effect[i].bit == bit &&
 		    ((effect[i].needs != 0 && !(d->features & effect[i].needs)) ||

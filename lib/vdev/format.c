@@ -99,7 +99,8 @@ derive(const struct vdev_format_facts *f)
 						    NULL};
 	if (f->endian_set)
 		return (struct vdev_format_verdict){f->big_endian ? VDEV_LEGACY_BE : VDEV_LEGACY_LE,
-						    "no VERSION_1, byte order by SET_VRING_ENDIAN",
+						    "no VERSION_1, byte order stated by the "
+						    "frontend",
 						    NULL};
 	if (needed == VDEV_LEGACY_LE || needed == VDEV_LEGACY_BE)
 		return (struct vdev_format_verdict){needed, "the frontend acked its format bit",

@@ -6,7 +6,7 @@
  * earlier, from what was said until then. The rules in their order:
  *
  *   1. VIRTIO_F_VERSION_1 acked: modern, whatever else was said about byte order.
- *   2. SET_VRING_ENDIAN: legacy of that order.
+ *   2. A byte order stated for the ring (SET_VRING_ENDIAN): legacy of that order.
  *   3. A format bit (private protocol features 61-63) or the port's policy.
  *   4. The order of this host, as QEMU means it when it says nothing.
  *
@@ -48,7 +48,7 @@ enum vdev_policy {
 struct vdev_format_facts {
 	uint64_t features; /* acked virtio features */
 	uint32_t needed;   /* formats acked with the format bits: one, or 0 when none was */
-	bool endian_set;   /* SET_VRING_ENDIAN was sent ... */
+	bool endian_set;   /* stated for this ring ... */
 	bool big_endian;   /* ... with this value */
 	enum vdev_policy policy;
 };

@@ -29,9 +29,11 @@ asked(const struct vdev *d, uint64_t iova, uint32_t perm)
 static void
 ask(struct vdev *d, uint64_t iova, uint32_t perm)
 {
-	if (d->transport == NULL || d->transport->iotlb_miss == NULL || asked(d, iova, perm))
+	struct transport *t = d->transport;
+
+	if (t == NULL || t->ops->translate == NULL || asked(d, iova, perm))
 		return;
-	if (d->nasks == VDEV_ASKS_MAX || !d->transport->iotlb_miss(d, iova, perm)) {
+	if (d->nasks == VDEV_ASKS_MAX || !t->ops->translate(t, iova, perm)) {
 		d->asks_put_off = true;
 		return;
 	}

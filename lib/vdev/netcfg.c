@@ -7,6 +7,7 @@
 #include <rte_byteorder.h>
 
 #include "vdev/netcfg.h"
+#include "vdev/transport.h"
 #include "vdev/vdev.h"
 
 #define SPEED_UNKNOWN 0xffffffffu
@@ -72,6 +73,6 @@ vdev_config_set_mtu(struct vdev *d, uint16_t mtu)
 
 	d->cfg.mtu = mtu;
 	d->cfg.features |= VDEV_F(NET_MTU);
-	if (differs && d->transport != NULL && d->transport->config_changed != NULL)
-		d->transport->config_changed(d);
+	if (differs && d->transport != NULL && d->transport->ops->config_changed != NULL)
+		d->transport->ops->config_changed(d->transport);
 }

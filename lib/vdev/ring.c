@@ -8,8 +8,6 @@
 #include "vdev/ring.h"
 #include "base/notify.h"
 
-#define PACKED_BASE_FRESH 0x80008000u /* both wrap counters 1, both indices 0 */
-
 enum vq_layout
 ring_layout(const struct vdev *d, enum vdev_format format)
 {
@@ -30,13 +28,13 @@ ring_blocked(const struct vdev *d, const struct vdev_queue *q)
 	if (q->broken)
 		return q->why != NULL ? q->why : "the guest broke the ring";
 	if (d->gmem == NULL)
-		return "no guest memory yet (SET_MEM_TABLE)";
+		return vdev_lack_text(d, VDEV_LACK_MEMORY);
 	if (q->size == 0)
-		return "ring size not set (SET_VRING_NUM)";
+		return vdev_lack_text(d, VDEV_LACK_SIZE);
 	if (!q->addr_set)
-		return "ring addresses not set (SET_VRING_ADDR)";
-	if (!q->kick_set)
-		return "ring not started by the frontend (SET_VRING_KICK)";
+		return vdev_lack_text(d, VDEV_LACK_ADDRESSES);
+	if (!q->ready)
+		return vdev_lack_text(d, VDEV_LACK_READY);
 	return NULL;
 }
 
@@ -79,24 +77,31 @@ ring_moved(struct vdev *d, const struct vdev_queue *q)
 	       now.driver != q->map.driver || now.device != q->map.device;
 }
 
+struct vq_state
+ring_fresh(const struct vdev *d)
+{
+	bool packed = d->features & VDEV_F(RING_PACKED);
+
+	return (struct vq_state){.avail_wrap = packed, .used_wrap = packed};
+}
+
 /**
- * Where the ring stands by what the frontend said. A split base that differs
+ * Where the ring stands by what the frontend said. A split state that differs
  * from the used index means requests nobody completed, or a frontend that does
  * not know: with in-order processing both start again from the used index.
  */
 static struct vq_state
-state_said(const struct vdev_queue *q, const struct vq_setup *s)
+state_said(const struct vdev *d, const struct vdev_queue *q, const struct vq_setup *s)
 {
-	uint32_t fresh = s->layout == VQ_PACKED ? PACKED_BASE_FRESH : 0;
-	struct vq_state st = vq_state_from_base(s->layout, q->base_set ? q->base : fresh);
+	struct vq_state st = q->state_set ? q->state : ring_fresh(d);
 
-	if (s->layout != VQ_PACKED && !q->base_ours)
+	if (s->layout != VQ_PACKED && !q->state_ours)
 		st.avail = st.used = vq_split_used_idx(s->layout, s->device);
 	return st;
 }
 
 static struct vq_journal_key
-ring_key(const struct vdev *d, const struct vdev_queue *q)
+ring_key(const struct vdev *d, const struct vdev_queue *q, enum vq_layout layout)
 {
 	return (struct vq_journal_key){
 		.desc_uva = q->desc_uva,
@@ -104,7 +109,7 @@ ring_key(const struct vdev *d, const struct vdev_queue *q)
 		.device_uva = q->device_uva,
 		.features = d->features & ~(VDEV_F(LOG_ALL) | VDEV_F(PROTOCOL_FEATURES)),
 		.size = q->size,
-		.base = q->base_said,
+		.base = vq_state_to_word(layout, &q->said),
 	};
 }
 
@@ -124,8 +129,7 @@ ring_setup(struct vdev *d, const struct vdev_queue *q, enum vq_layout layout, st
 		.desc_gpa = q->map.desc_gpa,
 		.device_gpa = q->map.device_gpa,
 		/* with an IOMMU the frontend can only say an IOVA */
-		.log_used_gpa =
-			(d->features & VDEV_F(ACCESS_PLATFORM)) ? q->map.device_gpa : q->log_gpa,
+		.log_used_gpa = space_translated(d) ? q->map.device_gpa : q->log_gpa,
 		.log_ring = q->addr_flags & VDEV_ADDR_F_LOG,
 		.kick_fd = q->kick_fd,
 		.call_fd = q->call_fd,
@@ -197,14 +201,14 @@ ring_place(struct vdev *d, struct vdev_queue *q, enum vq_layout layout)
 static bool
 ring_launch(struct vdev *d, struct vdev_queue *q, enum vq_layout layout)
 {
-	struct vq_journal_key key = ring_key(d, q);
+	struct vq_journal_key key = ring_key(d, q, layout);
 	struct vq_setup s;
 	bool recovered;
 
 	ring_setup(d, q, layout, &s);
-	recovered = !q->base_ours && s.journal != NULL && vq_journal_recover(s.journal, &key, &s);
+	recovered = !q->state_ours && s.journal != NULL && vq_journal_recover(s.journal, &key, &s);
 	if (!recovered)
-		s.state = state_said(q, &s);
+		s.state = state_said(d, q, &s);
 	if (layout == VQ_PACKED && (s.state.avail >= q->size || s.state.used >= q->size))
 		return refuse(q, "ring base is outside the ring");
 	if (ring_vq(q) == NULL || vq_start(q->vq, &s) != 0)
@@ -212,7 +216,7 @@ ring_launch(struct vdev *d, struct vdev_queue *q, enum vq_layout layout)
 	if (s.journal != NULL)
 		vq_journal_start(s.journal, &key, &s.state);
 	/* who served it before may have published frames, or left them to us, and not said so */
-	if (recovered || (!q->base_ours && s.state.used != 0))
+	if (recovered || (!q->state_ours && s.state.used != 0))
 		notify_peer(q->call_fd);
 	return true;
 }
@@ -240,13 +244,10 @@ ring_start(struct vdev *d, struct vdev_queue *q)
 void
 ring_halt(struct vdev *d, struct vdev_queue *q)
 {
-	struct vq_state s;
-
 	if (!q->running)
 		return;
-	s = vq_stop(q->vq);
-	q->base = vq_state_to_base(q->vq->layout, &s);
-	q->base_set = q->base_ours = true;
+	q->state = vq_stop(q->vq);
+	q->state_set = q->state_ours = true;
 	q->running = false;
 }
 
@@ -256,8 +257,8 @@ ring_close(struct vdev *d, struct vdev_queue *q)
 	ring_halt(d, q);
 	if (d->journal != NULL)
 		vq_journal_stop(vq_journal_get(d->journal, ring_index(d, q)));
-	q->base_said = q->base;
-	q->kick_set = q->broken = q->refused = false;
+	q->said = q->state;
+	q->ready = q->broken = q->refused = false;
 	q->endian_set = false; /* said once per start, see doc/format-bits.md */
 	q->why = NULL;
 }

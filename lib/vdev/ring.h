@@ -7,6 +7,7 @@
 #ifndef VDEV_RING_H
 #define VDEV_RING_H
 
+#include "vdev/transport.h"
 #include "vdev/vdev.h"
 
 static inline uint32_t
@@ -14,6 +15,12 @@ ring_index(const struct vdev *d, const struct vdev_queue *q)
 {
 	return (uint32_t)(q - d->q);
 }
+
+/** What @p d waits for, in the words of its transport. Static text. */
+const char *vdev_lack_text(const struct vdev *d, enum vdev_lack lack);
+
+/** Where a ring that was never said to stand anywhere does. */
+struct vq_state ring_fresh(const struct vdev *d);
 
 /** Whether any ring of @p d runs, quiesced or not. */
 bool ring_any_runs(const struct vdev *d);
@@ -40,7 +47,7 @@ void ring_start(struct vdev *d, struct vdev_queue *q);
 void ring_halt(struct vdev *d, struct vdev_queue *q);
 
 /**
- * ring_halt(), and the frontend knows: nothing to recover, no start before the next SET_VRING_KICK.
+ * ring_halt(), and the peer knows: nothing to recover, no start before the ring is ready again.
  */
 void ring_close(struct vdev *d, struct vdev_queue *q);
 
@@ -51,7 +58,10 @@ void ring_close_fds(struct vdev_queue *q);
 /** Whether a running ring's areas are no longer where they were when it was started. */
 bool ring_moved(struct vdev *d, const struct vdev_queue *q);
 
-/* --- space.c: what guest addresses mean --- */
+/* --- addr_space.c: what guest addresses mean --- */
+
+/** Whether addresses are IOVAs. */
+bool space_translated(const struct vdev *d);
 
 /**
  * Replace memory map, translations and log by these (each may be the present
@@ -70,7 +80,7 @@ int space_refresh(struct vdev *d);
 int space_area(const struct vdev *d, uint64_t addr, uint64_t len, uint32_t perm, void **hva,
 	       uint64_t *gpa, uint64_t *miss);
 
-/* --- ask.c: translations the frontend is asked for --- */
+/* --- iotlb_miss.c: translations the frontend is asked for --- */
 
 /**
  * Ask for what is missing of [iova, iova + len), each page once until it is answered or forgotten.

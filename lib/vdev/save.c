@@ -40,7 +40,7 @@ struct device_data {
 struct queue_data {
 	uint32_t index;
 	uint32_t size;
-	uint32_t base;
+	uint32_t base;   /* vq_state_to_word() by the device's features */
 	uint32_t format; /* enum vdev_format */
 };
 
@@ -130,6 +130,13 @@ counter_shape(void)
 	return crc;
 }
 
+/** By which a record's base is read: the byte order makes no difference to it. */
+static enum vq_layout
+saved_layout(uint64_t features)
+{
+	return (features & VDEV_F(RING_PACKED)) ? VQ_PACKED : VQ_SPLIT;
+}
+
 static void
 save_queue(const struct vdev *d, uint32_t i, struct vdev_blob *b)
 {
@@ -137,13 +144,13 @@ save_queue(const struct vdev *d, uint32_t i, struct vdev_blob *b)
 	const struct queue_data data = {
 		.index = rte_cpu_to_le_32(i),
 		.size = rte_cpu_to_le_32(q->size),
-		.base = rte_cpu_to_le_32(q->base),
+		.base = rte_cpu_to_le_32(vq_state_to_word(saved_layout(d->features), &q->state)),
 		.format = rte_cpu_to_le_32(q->format),
 	};
 	struct counter_data c = {rte_cpu_to_le_32(i), rte_cpu_to_le_32(counter_shape()), {0}};
 	size_t k;
 
-	if (q->base_set)
+	if (q->state_set)
 		put_record(b, TYPE_QUEUE, MUST_KNOW, &data, sizeof(data));
 	if (q->vq == NULL)
 		return;
@@ -180,9 +187,15 @@ vdev_save(struct vdev *d, struct vdev_blob *b)
 
 /* --- reading: each type is checked in a first pass and applied in a second --- */
 
+struct loading {
+	struct vdev *d;
+	uint64_t features; /* of the device whose state it is */
+};
+
 static const char *
-check_device(const struct vdev *d, const void *data)
+check_device(const struct loading *l, const void *data)
 {
+	const struct vdev *d = l->d;
 	struct device_data x;
 
 	memcpy(&x, data, sizeof(x));
@@ -194,17 +207,19 @@ check_device(const struct vdev *d, const void *data)
 }
 
 static void
-apply_device(struct vdev *d, const void *data)
+apply_device(struct loading *l, const void *data)
 {
 	struct device_data x;
 
 	memcpy(&x, data, sizeof(x));
-	memcpy(d->cfg.mac, x.mac, sizeof(x.mac));
+	memcpy(l->d->cfg.mac, x.mac, sizeof(x.mac));
+	l->features = rte_le_to_cpu_64(x.features);
 }
 
 static const char *
-check_queue(const struct vdev *d, const void *data)
+check_queue(const struct loading *l, const void *data)
 {
+	const struct vdev *d = l->d;
 	struct queue_data x;
 
 	memcpy(&x, data, sizeof(x));
@@ -219,30 +234,31 @@ check_queue(const struct vdev *d, const void *data)
 }
 
 static void
-apply_queue(struct vdev *d, const void *data)
+apply_queue(struct loading *l, const void *data)
 {
 	struct vdev_queue *q;
 	struct queue_data x;
 
 	memcpy(&x, data, sizeof(x));
-	q = ring_get(d, rte_le_to_cpu_32(x.index));
-	q->base = q->base_said = rte_le_to_cpu_32(x.base);
-	q->base_set = q->base_ours = true;
+	q = ring_get(l->d, rte_le_to_cpu_32(x.index));
+	q->state = q->said =
+		vq_state_from_word(saved_layout(l->features), rte_le_to_cpu_32(x.base));
+	q->state_set = q->state_ours = true;
 }
 
 static const char *
-check_counters(const struct vdev *d, const void *data)
+check_counters(const struct loading *l, const void *data)
 {
 	struct counter_data x;
 
 	memcpy(&x, data, sizeof(x));
-	return rte_le_to_cpu_32(x.index) < 2 * d->cfg.queue_pairs
+	return rte_le_to_cpu_32(x.index) < 2 * l->d->cfg.queue_pairs
 		       ? NULL
 		       : "the state counts a queue this device does not have";
 }
 
 static void
-apply_counters(struct vdev *d, const void *data)
+apply_counters(struct loading *l, const void *data)
 {
 	struct vdev_queue *q;
 	struct counter_data x;
@@ -250,7 +266,7 @@ apply_counters(struct vdev *d, const void *data)
 	size_t k;
 
 	memcpy(&x, data, sizeof(x));
-	q = ring_get(d, rte_le_to_cpu_32(x.index));
+	q = ring_get(l->d, rte_le_to_cpu_32(x.index));
 	if (rte_le_to_cpu_32(x.shape) != counter_shape() || ring_vq(q) == NULL)
 		return;
 	value = (uint64_t *)&q->vq->q.stats;
@@ -259,8 +275,8 @@ apply_counters(struct vdev *d, const void *data)
 }
 
 static const struct {
-	const char *(*check)(const struct vdev *d, const void *data);
-	void (*apply)(struct vdev *d, const void *data);
+	const char *(*check)(const struct loading *l, const void *data);
+	void (*apply)(struct loading *l, const void *data);
 	uint32_t len;
 	bool exact; /* a later version may have appended something; not to counters */
 } known[] = {
@@ -320,21 +336,23 @@ check_header(const uint8_t *p, size_t len)
 }
 
 static const char *
-check_record(const struct vdev *d, const struct record *r, const uint8_t *data)
+check_record(const struct loading *l, const struct record *r, const uint8_t *data)
 {
 	if (!is_known(r->type))
 		return (r->flags & MUST_KNOW) ? "the state has a part that is not known here"
 					      : NULL;
 	if (!is_readable(r))
 		return (r->flags & MUST_KNOW) ? "the state has a part that is too short" : NULL;
-	return known[r->type].check(d, data);
+	return known[r->type].check(l, data);
 }
 
 static void
-apply_record(struct vdev *d, const struct record *r, const uint8_t *data)
+apply_record(struct loading *l, const struct record *r, const uint8_t *data)
 {
+	struct vdev *d = l->d;
+
 	if (is_known(r->type) && is_readable(r))
-		known[r->type].apply(d, data);
+		known[r->type].apply(l, data);
 	else if (r->type >= VDEV_SAVE_OWNER && d->cfg.ops->load != NULL)
 		d->cfg.ops->load(d, r->type, data, r->len);
 }
@@ -342,6 +360,7 @@ apply_record(struct vdev *d, const struct record *r, const uint8_t *data)
 int
 vdev_load(struct vdev *d, const void *data, size_t len, const char **why)
 {
+	struct loading l = {.d = d};
 	const uint8_t *p = data, *at;
 	struct record r;
 	size_t pos;
@@ -349,13 +368,13 @@ vdev_load(struct vdev *d, const void *data, size_t len, const char **why)
 	*why = check_header(p, len);
 	for (pos = sizeof(struct header); *why == NULL && pos < len;) {
 		at = next_record(p, len, &pos, &r);
-		*why = at != NULL ? check_record(d, &r, at) : "the state is damaged";
+		*why = at != NULL ? check_record(&l, &r, at) : "the state is damaged";
 	}
 	if (*why != NULL)
 		return -EINVAL;
 	for (pos = sizeof(struct header); pos < len;) {
 		at = next_record(p, len, &pos, &r);
-		apply_record(d, &r, at);
+		apply_record(&l, &r, at);
 	}
 	return 0;
 }

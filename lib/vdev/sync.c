@@ -65,7 +65,7 @@ quiesced(const struct vdev *d)
 static bool
 effective_enable(const struct vdev *d, const struct vdev_queue *q)
 {
-	return q->enabled || !(d->features & VDEV_F(PROTOCOL_FEATURES));
+	return q->enabled || !d->enable_used;
 }
 
 /** Note what is about to be published of @p q; whether it differs from what was. */
@@ -109,7 +109,7 @@ vdev_reset(struct vdev *d)
 		ring_forget(&d->q[i]);
 	}
 	d->features = 0;
-	d->features_set = false;
+	d->features_set = d->enable_used = false;
 	d->status = 0;
 	d->status_why = NULL;
 	d->mtu = 0;
@@ -143,8 +143,8 @@ ring_broke(struct vdev *d, struct vdev_queue *q)
 	log_peer(&d->log_limit, d->name, "queue %u is broken and stopped: %s", ring_index(d, q),
 		 q->why);
 	notify_peer(q->err_fd);
-	if (d->transport != NULL && d->transport->ring_error != NULL)
-		d->transport->ring_error(d, ring_index(d, q));
+	if (d->transport != NULL && d->transport->ops->ring_error != NULL)
+		d->transport->ops->ring_error(d->transport, ring_index(d, q));
 }
 
 static void

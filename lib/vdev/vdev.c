@@ -155,10 +155,9 @@ watch_run(struct ev_timer *t)
 }
 
 void
-vdev_connect(struct vdev *d, const struct vdev_transport *t, void *ctx)
+vdev_connect(struct vdev *d, struct transport *t)
 {
 	d->transport = t;
-	d->transport_ctx = ctx;
 	d->watch.cb = watch_run;
 	if (d->cfg.loop != NULL)
 		ev_timer_arm(d->cfg.loop, &d->watch, WATCH_MS);
@@ -180,7 +179,7 @@ forget_session(struct vdev *d)
 	/* without memory there is no bundle to allocate: this cannot fail */
 	space_change(d, NULL, empty != NULL ? empty : d->tlb, NULL);
 	d->features = 0;
-	d->features_set = false;
+	d->features_set = d->enable_used = false;
 	d->formats_needed = 0;
 	d->status = 0;
 	d->status_why = NULL;
@@ -198,7 +197,6 @@ vdev_disconnect(struct vdev *d)
 	vdev_pause(d);
 	forget_session(d);
 	d->transport = NULL;
-	d->transport_ctx = NULL;
 	vdev_sync(d);
 	d->nqueues = 0;
 	if (d->cfg.ops->changed != NULL)
@@ -227,6 +225,12 @@ vdev_set_features(struct vdev *d, uint64_t features)
 	return 0;
 }
 
+void
+vdev_use_enable(struct vdev *d, bool used)
+{
+	d->enable_used = used;
+}
+
 int
 vdev_set_formats(struct vdev *d, uint32_t needed)
 {
@@ -253,7 +257,7 @@ features_refused(const struct vdev *d)
 	const char *why = vdev_features_check(d->features);
 	struct vdev_format_verdict v = vdev_format_decide(&facts);
 
-	/* SET_VRING_ENDIAN may still make a legacy guest fit */
+	/* a byte order stated for its rings may still make a legacy guest fit */
 	if (why == NULL && v.refused != NULL &&
 	    (v.format == VDEV_MODERN ||
 	     !(vdev_policy_formats(d->cfg.policy) & ~(1u << VDEV_MODERN))))

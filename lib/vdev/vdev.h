@@ -11,11 +11,11 @@
  * what cannot, and publishes only when something changed.
  *
  * A queue can run when: its size and the three addresses are known and the
- * ring's whole extent is mapped (translated, with an IOMMU), SET_VRING_KICK was
- * seen (legacy devices run before DRIVER_OK), its format is not contradictory,
- * it is not broken, and the device is neither stopped nor dead (see state.h). A queue that
- * runs but is not enabled receives nothing and what it transmits is discarded
- * (vhost-user spec, "Ring states").
+ * ring's whole extent is mapped (translated, with an IOMMU), the transport has said
+ * that it is ready (legacy devices run before DRIVER_OK), its format is not
+ * contradictory, it is not broken, and the device is neither stopped nor dead
+ * (see state.h). A queue that runs but is not enabled receives nothing and what it
+ * transmits is discarded (vhost-user spec, "Ring states").
  *
  * Life cycle: vdev_new(), then any number of sessions (facts until
  * vdev_disconnect()), vdev_free(). Queues (struct vq) and their counters live
@@ -26,6 +26,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/queue.h>
 
 #include "base/ev.h"
@@ -45,6 +46,7 @@
 #define VDEV_ADDR_F_LOG 1u /* flag of vdev_vq_set_addr(): VHOST_VRING_F_LOG */
 
 struct vdev;
+struct transport;
 struct vdev_attn;
 struct vdev_blob;
 
@@ -76,14 +78,6 @@ struct vdev_ops {
 	void (*rarp)(struct vdev *d, const uint8_t mac[6]);
 };
 
-/** What only the transport can do for the device. Control thread; any may be NULL. */
-struct vdev_transport {
-	/* false: not now, the frontend has not read what was asked before */
-	bool (*iotlb_miss)(struct vdev *d, uint64_t iova, uint32_t perm);
-	void (*config_changed)(struct vdev *d); /* the config space reads differently now */
-	void (*ring_error)(struct vdev *d, uint32_t queue); /* after the err eventfd was written */
-};
-
 /** A device's fixed properties. */
 struct vdev_config {
 	const char *name;        /* log tag, copied */
@@ -112,14 +106,14 @@ struct vdev_queue {
 	uint64_t desc_uva, driver_uva, device_uva, log_gpa;
 	uint32_t addr_flags; /* VDEV_ADDR_F_LOG */
 	bool addr_set;
-	uint32_t base;      /* where the ring stands: as said, or as found when it was stopped */
-	uint32_t base_said; /* as said last; names the ring in the journal */
-	bool base_set;      /* one of the two is known */
-	bool base_ours;     /* base is what we found: better than any journal */
+	struct vq_state state; /* where the ring stands: as said, or as found when it was stopped */
+	struct vq_state said;  /* as said last; names the ring in the journal */
+	bool state_set;        /* one of the two is known */
+	bool state_ours;       /* state is what we found: better than any journal */
 	int kick_fd, call_fd, err_fd; /* owned; -1: none */
-	bool kick_set;                /* SET_VRING_KICK seen (with or without an fd): start */
+	bool ready;                   /* the transport has said all: it is to start */
 	bool enabled;
-	bool endian_set, big_endian; /* SET_VRING_ENDIAN */
+	bool endian_set, big_endian; /* byte order as stated for this ring */
 	bool broken;
 	bool refused;    /* it was asked to start and never will as it is: why says the reason */
 	const char *why; /* why it does not run, static text; NULL while it runs */
@@ -153,6 +147,7 @@ struct vdev {
 	/* facts */
 	uint64_t features; /* acked, 0 after a reset */
 	bool features_set;
+	bool enable_used;        /* rings are enabled one by one; else all are */
 	uint32_t formats_needed; /* acked format bits, see struct vdev_format_facts */
 	uint8_t status;          /* virtio device status as last set, NEEDS_RESET added by us */
 	bool status_used;        /* the frontend speaks SET_STATUS */
@@ -178,8 +173,7 @@ struct vdev {
 	struct vq_journal_file *journal;
 	struct log_limit log_limit;
 	struct vdev_counters counters;
-	const struct vdev_transport *transport; /* NULL: not connected */
-	void *transport_ctx;
+	struct transport *transport; /* NULL: not connected */
 };
 
 /* --- features (feature.c) --- */
@@ -188,7 +182,7 @@ struct vdev {
 #define VDEV_BIT_NET_MTU 3
 #define VDEV_BIT_NET_MQ 22
 #define VDEV_BIT_LOG_ALL 26
-#define VDEV_BIT_PROTOCOL_FEATURES 30
+#define VDEV_BIT_PROTOCOL_FEATURES 30 /* of vhost-user; means nothing to the device */
 #define VDEV_BIT_VERSION_1 32
 #define VDEV_BIT_ACCESS_PLATFORM 33
 #define VDEV_BIT_RING_PACKED 34
@@ -238,6 +232,8 @@ void vdev_free(struct vdev *d, bool keep_state);
 int vdev_set_features(struct vdev *d, uint64_t features);
 /** The format bits that were acked: at most one (-EINVAL). */
 int vdev_set_formats(struct vdev *d, uint32_t needed);
+/** Whether rings are enabled one by one (vdev_vq_set_enable()); if not, all are. */
+void vdev_use_enable(struct vdev *d, bool used);
 /**
  * FEATURES_OK is not kept for a combination that cannot be served; 0 stops all rings and keeps
  * their indices.
@@ -255,7 +251,7 @@ int vdev_set_mem(struct vdev *d, struct gmem *m);
  */
 int vdev_set_log(struct vdev *d, struct dirty *log);
 int vdev_set_mtu(struct vdev *d, uint16_t mtu);
-/** An IOTLB entry. -ENOTSUP without ACCESS_PLATFORM. */
+/** An IOTLB entry. -ENOTSUP unless addresses are IOVAs (enum vdev_space). */
 int vdev_iotlb_update(struct vdev *d, const struct iotlb_entry *e);
 /** Forget translations. When it returns no worker uses them any more. */
 int vdev_iotlb_invalidate(struct vdev *d, uint64_t iova, uint64_t size);
@@ -269,11 +265,13 @@ void vdev_set_policy(struct vdev *d, enum vdev_policy policy);
 int vdev_vq_set_num(struct vdev *d, uint32_t i, uint32_t size);
 int vdev_vq_set_addr(struct vdev *d, uint32_t i, uint64_t desc_uva, uint64_t driver_uva,
 		     uint64_t device_uva, uint64_t log_gpa, uint32_t flags);
-int vdev_vq_set_base(struct vdev *d, uint32_t i, uint32_t base);
-int vdev_vq_get_base(struct vdev *d, uint32_t i,
-		     uint32_t *base); /* stops that ring only, until its next kick fd */
+/** Where the ring stands: split, avail and used alike; packed, index and wrap counter of both. */
+int vdev_vq_set_state(struct vdev *d, uint32_t i, const struct vq_state *s);
+/** Stop that ring only, until vdev_vq_set_ready(); where it stands. Its kick eventfd is closed. */
+int vdev_vq_stop(struct vdev *d, uint32_t i, struct vq_state *s);
 int vdev_vq_set_kick(struct vdev *d, uint32_t i,
-		     int fd); /* -1: none, poll; takes fd when it returns 0 */
+		     int fd);                      /* -1: none, poll; takes fd when it returns 0 */
+int vdev_vq_set_ready(struct vdev *d, uint32_t i); /* all is said, it may start */
 int vdev_vq_set_call(struct vdev *d, uint32_t i,
 		     int fd); /* likewise; may be used on a running ring */
 int vdev_vq_set_err(struct vdev *d, uint32_t i, int fd); /* likewise */
@@ -301,8 +299,8 @@ void vdev_reset(struct vdev *d);
 /** RESET_OWNER: every ring is disabled. */
 void vdev_disable(struct vdev *d);
 
-/** A frontend is there. */
-void vdev_connect(struct vdev *d, const struct vdev_transport *t, void *ctx);
+/** A peer is there: @p t serves it until vdev_disconnect(). */
+void vdev_connect(struct vdev *d, struct transport *t);
 
 /**
  * End of a session: everything the frontend said is forgotten, fds closed, memory put. Counters
@@ -345,6 +343,9 @@ int vdev_transfer_begin(struct vdev *d, enum vdev_state how);
 void vdev_transfer_end(struct vdev *d);
 
 /* --- explaining --- */
+
+/** State, features, formats and rings, in lines: the device's part of "show port N negotiation". */
+void vdev_show(const struct vdev *d, FILE *out);
 
 /**
  * One sentence: what keeps the device from passing traffic, or that nothing does. Static or in @p

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Facts about one ring, one setter for each vhost-user vring message. */
+/* Facts about one ring. */
 #include <errno.h>
 #include <unistd.h>
 
@@ -67,21 +67,21 @@ vdev_vq_set_addr(struct vdev *d, uint32_t i, uint64_t desc_uva, uint64_t driver_
 }
 
 int
-vdev_vq_set_base(struct vdev *d, uint32_t i, uint32_t base)
+vdev_vq_set_state(struct vdev *d, uint32_t i, const struct vq_state *s)
 {
 	struct vdev_queue *q;
 	int ret = ring_edit(d, i, &q);
 
 	if (ret != 0)
 		return ret;
-	q->base = q->base_said = base;
-	q->base_set = true;
-	q->base_ours = false;
+	q->state = q->said = *s;
+	q->state_set = true;
+	q->state_ours = false;
 	return 0;
 }
 
 int
-vdev_vq_get_base(struct vdev *d, uint32_t i, uint32_t *base)
+vdev_vq_stop(struct vdev *d, uint32_t i, struct vq_state *s)
 {
 	struct vdev_queue *q;
 	int ret = ring_edit(d, i, &q);
@@ -92,7 +92,7 @@ vdev_vq_get_base(struct vdev *d, uint32_t i, uint32_t *base)
 	if (q->kick_fd >= 0)
 		close(q->kick_fd);
 	q->kick_fd = -1;
-	*base = q->base;
+	*s = q->state_set ? q->state : ring_fresh(d);
 	return 0;
 }
 
@@ -107,8 +107,18 @@ vdev_vq_set_kick(struct vdev *d, uint32_t i, int fd)
 	if (q->kick_fd >= 0)
 		close(q->kick_fd);
 	q->kick_fd = fd;
-	q->kick_set = true;
 	return 0;
+}
+
+int
+vdev_vq_set_ready(struct vdev *d, uint32_t i)
+{
+	struct vdev_queue *q;
+	int ret = ring_edit(d, i, &q);
+
+	if (ret == 0)
+		q->ready = true;
+	return ret;
 }
 
 int

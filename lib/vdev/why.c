@@ -2,7 +2,26 @@
 /* Why does a device pass no traffic: one sentence from the facts. */
 #include <stdio.h>
 
+#include <assert.h>
+
+#include <rte_common.h>
+
 #include "vdev/ring.h"
+
+static const char *const lack_text[] = {
+#define X(sym, text) [VDEV_LACK_##sym] = (text),
+	VDEV_LACKS(X)
+#undef X
+};
+static_assert(RTE_DIM(lack_text) == VDEV_LACK_NUM, "every lack has its text");
+
+const char *
+vdev_lack_text(const struct vdev *d, enum vdev_lack lack)
+{
+	const char *const *own = d->transport != NULL ? d->transport->ops->lack : NULL;
+
+	return own != NULL && own[lack] != NULL ? own[lack] : lack_text[lack];
+}
 
 /**
  * The first queue of a pair that keeps the link down, seen by someone who asks why: the reason
@@ -17,7 +36,7 @@ why_queue(const struct vdev *d, uint32_t i, char *buf, size_t len)
 	if (!q->running)
 		snprintf(buf, len, "queue %u: %s", i, why != NULL ? why : "not started yet");
 	else
-		snprintf(buf, len, "queue %u is disabled by the frontend (SET_VRING_ENABLE 0)", i);
+		snprintf(buf, len, "queue %u is %s", i, vdev_lack_text(d, VDEV_LACK_ENABLE));
 	return buf;
 }
 
@@ -43,7 +62,7 @@ any_described(const struct vdev *d)
 	uint32_t i;
 
 	for (i = 0; i < d->nqueues; i++)
-		if (d->q[i].size != 0 || d->q[i].addr_set || d->q[i].kick_set)
+		if (d->q[i].size != 0 || d->q[i].addr_set || d->q[i].ready)
 			return true;
 	return false;
 }
@@ -63,7 +82,7 @@ why_session(const struct vdev *d, char *buf, size_t len)
 	if (d->nqueues == 0)
 		return "the frontend is connected but has said nothing about its queues yet";
 	if (!d->features_set && !any_described(d))
-		return "the guest's driver has not started: no features were acked (SET_FEATURES)";
+		return vdev_lack_text(d, VDEV_LACK_FEATURES);
 	return NULL;
 }
 

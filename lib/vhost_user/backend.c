@@ -21,7 +21,7 @@
 #define MODE_DEFAULT 0600
 
 struct vhu_backend {
-	struct vhu_session session; /* its connection leads back here */
+	struct vhu_session session; /* first member; its connection leads back here */
 	bool client;
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	struct ev_source listener; /* fd -1 in the client role */
@@ -31,6 +31,12 @@ struct vhu_backend {
 	uint64_t connects;
 	const char *last_error;
 };
+
+static struct vhu_backend *
+backend_of(const struct transport *t)
+{
+	return (struct vhu_backend *)(uintptr_t)t;
+}
 
 static const struct {
 	uint32_t option;
@@ -86,9 +92,18 @@ begin(struct vhu_backend *b, int fd)
 		return ret;
 	b->connects++;
 	b->retry_ms = RETRY_MIN_MS;
-	vdev_connect(s->dev, &vhu_transport, s);
+	vdev_connect(s->dev, &s->transport);
 	log_info(s->dev->name, "frontend connected at %s", b->path);
 	return 0;
+}
+
+static void
+backend_drop(struct vhu_backend *b, const char *why)
+{
+	if (!vhu_conn_is_open(&b->session.conn))
+		return;
+	vhu_conn_close(&b->session.conn);
+	on_closed(&b->session.conn, why);
 }
 
 static void
@@ -102,7 +117,7 @@ on_accept(struct ev_source *src, uint32_t events)
 		return;
 	/* a successor may be here before we have heard of the end of its predecessor */
 	if (vhu_conn_left(&b->session.conn))
-		vhu_backend_drop(b, "the peer closed the connection");
+		backend_drop(b, "the peer closed the connection");
 	if (vhu_conn_is_open(&b->session.conn)) {
 		/* one owner: whoever comes second learns it now and not from a hanging read */
 		close(fd);
@@ -144,6 +159,34 @@ listen_at(struct vhu_backend *b, const struct vhu_config *cfg, char *err, size_t
 	return false;
 }
 
+static void
+remove_socket(const struct vhu_backend *b)
+{
+	struct stat st;
+
+	if (lstat(b->path, &st) == 0 && st.st_ino == b->socket.st_ino &&
+	    st.st_dev == b->socket.st_dev)
+		unlink(b->path);
+}
+
+static void
+backend_free(struct transport *t)
+{
+	struct vhu_backend *b = backend_of(t);
+
+	ev_timer_cancel(&b->retry);
+	if (b->listener.fd >= 0) {
+		ev_del(&b->listener);
+		remove_socket(b);
+		close(b->listener.fd);
+	}
+	if (vhu_conn_is_open(&b->session.conn)) {
+		vhu_session_reset(&b->session);
+		vdev_disconnect(b->session.dev);
+	}
+	free(b);
+}
+
 static uint64_t
 optional_bits(uint32_t options)
 {
@@ -156,7 +199,7 @@ optional_bits(uint32_t options)
 	return bits;
 }
 
-struct vhu_backend *
+struct transport *
 vhu_backend_new(const struct vhu_config *cfg, char *err, size_t errlen)
 {
 	struct vhu_backend *b = calloc(1, sizeof(*b));
@@ -165,6 +208,7 @@ vhu_backend_new(const struct vhu_config *cfg, char *err, size_t errlen)
 		snprintf(err, errlen, "out of memory");
 		return NULL;
 	}
+	b->session.transport.ops = &vhu_transport_ops;
 	b->session.dev = cfg->dev;
 	b->session.loop = cfg->loop;
 	b->session.extra = optional_bits(cfg->options);
@@ -180,55 +224,22 @@ vhu_backend_new(const struct vhu_config *cfg, char *err, size_t errlen)
 	if (b->client) {
 		on_retry(&b->retry);
 	} else if (!listen_at(b, cfg, err, errlen)) {
-		vhu_backend_free(b);
+		backend_free(&b->session.transport);
 		return NULL;
 	}
-	return b;
+	return &b->session.transport;
 }
 
 static void
-remove_socket(const struct vhu_backend *b)
+backend_info(const struct transport *t, struct transport_info *out)
 {
-	struct stat st;
-
-	if (lstat(b->path, &st) == 0 && st.st_ino == b->socket.st_ino &&
-	    st.st_dev == b->socket.st_dev)
-		unlink(b->path);
-}
-
-void
-vhu_backend_free(struct vhu_backend *b)
-{
-	if (b == NULL)
-		return;
-	ev_timer_cancel(&b->retry);
-	if (b->listener.fd >= 0) {
-		ev_del(&b->listener);
-		remove_socket(b);
-		close(b->listener.fd);
-	}
-	if (vhu_conn_is_open(&b->session.conn)) {
-		vhu_session_reset(&b->session);
-		vdev_disconnect(b->session.dev);
-	}
-	free(b);
-}
-
-void
-vhu_backend_drop(struct vhu_backend *b, const char *why)
-{
-	if (!vhu_conn_is_open(&b->session.conn))
-		return;
-	vhu_conn_close(&b->session.conn);
-	on_closed(&b->session.conn, why);
-}
-
-void
-vhu_backend_info(const struct vhu_backend *b, struct vhu_info *out)
-{
+	const struct vhu_backend *b = backend_of(t);
 	const struct vhu_session *s = &b->session;
 
-	*out = (struct vhu_info){
+	*out = (struct transport_info){
+		.kind = "Socket",
+		.where = b->path,
+		.role = b->client ? "client" : "server",
 		.connected = vhu_conn_is_open(&s->conn),
 		.connects = b->connects,
 		.messages = s->count.messages,
@@ -239,9 +250,11 @@ vhu_backend_info(const struct vhu_backend *b, struct vhu_info *out)
 	};
 }
 
-void
-vhu_backend_show(const struct vhu_backend *b, FILE *out)
+static void
+backend_show(const struct transport *t, FILE *out)
 {
+	const struct vhu_backend *b = backend_of(t);
+
 	fprintf(out, "  socket %s (%s), %s, %" PRIu64 " connections", b->path,
 		b->client ? "client" : "server",
 		vhu_conn_is_open(&b->session.conn) ? "connected" : "not connected", b->connects);
@@ -250,3 +263,33 @@ vhu_backend_show(const struct vhu_backend *b, FILE *out)
 	fputc('\n', out);
 	vhu_session_show(&b->session, out);
 }
+
+/** Ring addresses are virtual ones of the front-end's, unless it has an IOMMU. */
+static enum vdev_space
+backend_space(const struct transport *t, uint64_t features)
+{
+	return (features & VDEV_F(ACCESS_PLATFORM)) ? VDEV_SPACE_IOVA : VDEV_SPACE_FRONTEND;
+}
+
+static const char *const lack[] = {
+	[VDEV_LACK_MEMORY] = "no guest memory yet (SET_MEM_TABLE)",
+	[VDEV_LACK_SIZE] = "ring size not set (SET_VRING_NUM)",
+	[VDEV_LACK_ADDRESSES] = "ring addresses not set (SET_VRING_ADDR)",
+	[VDEV_LACK_READY] = "ring not started by the frontend (SET_VRING_KICK)",
+	[VDEV_LACK_ENABLE] = "disabled by the frontend (SET_VRING_ENABLE 0)",
+	[VDEV_LACK_FEATURES] =
+		"the guest's driver has not started: no features were acked (SET_FEATURES)",
+	[VDEV_LACK_LOG] = "there is no log (SET_LOG_BASE)",
+};
+static_assert(RTE_DIM(lack) == VDEV_LACK_NUM, "lack[] is incomplete");
+
+const struct transport_ops vhu_transport_ops = {
+	.name = "vhost-user",
+	.lack = lack,
+	.space = backend_space,
+	.translate = vhu_send_miss,
+	.config_changed = vhu_send_config_change,
+	.info = backend_info,
+	.show = backend_show,
+	.free = backend_free,
+};

@@ -20,9 +20,8 @@
 #include <sys/types.h>
 
 #include "base/ev.h"
+#include "vdev/transport.h"
 #include "vdev/vdev.h"
-
-struct vhu_backend;
 
 /*
  * Protocol features that are offered only by option: QEMU warns about CONFIG for
@@ -45,31 +44,14 @@ struct vhu_config {
 	struct vdev *dev;
 };
 
-/** Counters and facts for display. [ctl] */
-struct vhu_info {
-	bool connected;
-	uint64_t connects;
-	uint64_t messages, refused, unknown;
-	uint64_t protocol_features;
-	const char *last_error; /* static text, NULL: none */
-};
-
 /**
  * Start serving. A stale socket file of a dead process is replaced; one that
  * somebody listens on, or a file of another kind, is an error.
- * NULL on failure with a sentence in @p err.
+ * NULL on failure with a sentence in @p err. Its end removes our socket file.
  */
-struct vhu_backend *vhu_backend_new(const struct vhu_config *cfg, char *err, size_t errlen);
+struct transport *vhu_backend_new(const struct vhu_config *cfg, char *err, size_t errlen);
 
-/** Disconnect, remove our socket file, free. The vdev stays. */
-void vhu_backend_free(struct vhu_backend *b);
-
-/** End the connection, if there is one, because of @p why (static text); as if the peer had. */
-void vhu_backend_drop(struct vhu_backend *b, const char *why);
-
-void vhu_backend_info(const struct vhu_backend *b, struct vhu_info *out);
-
-/** Socket, negotiation and the last messages with their verdicts: "show port N negotiation". */
-void vhu_backend_show(const struct vhu_backend *b, FILE *out);
+/** What it does for the device and the port. */
+extern const struct transport_ops vhu_transport_ops;
 
 #endif

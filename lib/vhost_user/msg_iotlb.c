@@ -48,20 +48,20 @@ vhu_set_backend_req_fd(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds 
 	return ret;
 }
 
-static void
-send_config_change(struct vdev *d)
+void
+vhu_send_config_change(struct transport *t)
 {
-	struct vhu_session *s = d->transport_ctx;
+	struct vhu_session *s = vhu_session_of(t);
 	const struct vhu_header h = {VHU_BACKEND_CONFIG_CHANGE, VHU_VERSION, 0};
 
 	if (s->protocol_features & VHU_PF(CONFIG))
 		(void)vhu_conn_send(&s->req, &h, NULL, -1);
 }
 
-static bool
-send_miss(struct vdev *d, uint64_t iova, uint32_t perm)
+bool
+vhu_send_miss(struct transport *t, uint64_t iova, uint32_t perm)
 {
-	struct vhu_session *s = d->transport_ctx;
+	struct vhu_session *s = vhu_session_of(t);
 	const struct vhu_iotlb miss = {
 		.iova = iova,
 		.perm = (uint8_t)perm,
@@ -74,11 +74,6 @@ send_miss(struct vdev *d, uint64_t iova, uint32_t perm)
 	s->count.misses++;
 	return true;
 }
-
-const struct vdev_transport vhu_transport = {
-	.iotlb_miss = send_miss,
-	.config_changed = send_config_change,
-};
 
 int
 vhu_iotlb_msg(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)

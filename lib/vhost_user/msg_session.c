@@ -44,8 +44,13 @@ vhu_get_features(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
 int
 vhu_set_features(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
 {
+	uint64_t before = s->dev->features;
 	int ret = vdev_set_features(s->dev, m->payload.u64);
 
+	if (ret == 0)
+		vdev_use_enable(s->dev, m->payload.u64 & VDEV_F(PROTOCOL_FEATURES));
+	if (ret == 0 && ((before ^ m->payload.u64) & VDEV_F(RING_PACKED)))
+		vhu_bases_again(s);
 	if (ret == -EINVAL)
 		s->why = "feature bits that were not offered";
 	else if (ret == -EBUSY)

@@ -26,18 +26,47 @@ vhu_set_vring_addr(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds
 	return vdev_vq_set_addr(s->dev, a->index, a->desc, a->avail, a->used, a->log, a->flags);
 }
 
+/** A vring base depends on the kind of ring only. */
+static enum vq_layout
+base_layout(const struct vdev *d)
+{
+	return (d->features & VDEV_F(RING_PACKED)) ? VQ_PACKED : VQ_SPLIT;
+}
+
+static int
+set_base(struct vhu_session *s, uint32_t i)
+{
+	const struct vq_state state = vq_state_from_word(base_layout(s->dev), s->base[i]);
+
+	return vdev_vq_set_state(s->dev, i, &state);
+}
+
 int
 vhu_set_vring_base(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
 {
-	return vdev_vq_set_base(s->dev, m->payload.state.index, m->payload.state.num);
+	s->base[m->payload.state.index] = m->payload.state.num;
+	return set_base(s, m->payload.state.index);
+}
+
+void
+vhu_bases_again(struct vhu_session *s)
+{
+	uint32_t i;
+
+	for (i = 0; i < s->dev->nqueues; i++)
+		if (s->dev->q[i].state_set && !s->dev->q[i].state_ours)
+			(void)set_base(s, i);
 }
 
 int
 vhu_get_vring_base(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
 {
 	struct vhu_vring_state *v = &m->payload.state;
+	struct vq_state state;
+	int ret = vdev_vq_stop(s->dev, v->index, &state);
 
-	return vdev_vq_get_base(s->dev, v->index, &v->num);
+	v->num = vq_state_to_word(base_layout(s->dev), &state);
+	return ret;
 }
 
 /** Make the message's descriptor @p out, -1 when it says there is none. 0 or refused. */
@@ -81,7 +110,11 @@ set_fd(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds,
 int
 vhu_set_vring_kick(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
 {
-	return set_fd(s, m, fds, vdev_vq_set_kick);
+	int ret = set_fd(s, m, fds, vdev_vq_set_kick);
+
+	if (ret == 0)
+		ret = vdev_vq_set_ready(s->dev, (uint32_t)(m->payload.u64 & VHU_VRING_INDEX_MASK));
+	return ret;
 }
 
 int

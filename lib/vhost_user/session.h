@@ -14,6 +14,7 @@
 #include <stdio.h>
 
 #include "vdev/save.h"
+#include "vdev/transport.h"
 #include "vdev/vdev.h"
 #include "vhost_user/conn.h"
 #include "vhost_user/wire.h"
@@ -55,16 +56,19 @@ struct vhu_counters {
 };
 
 /**
- * [ctl] Zero-initialised apart from dev, loop and extra is a valid session without a connection.
+ * [ctl] Zero-initialised apart from transport.ops, dev, loop and extra is a valid session without a
+ * connection.
  */
 struct vhu_session {
+	struct transport transport; /* first member */
 	struct vdev *dev;
 	struct ev_loop *loop;
 	uint64_t extra; /* protocol features offered by option, VHU_PF_OPTIONAL */
 	struct vhu_conn conn;
 	struct vhu_conn req; /* the channel for our own requests */
 	uint64_t protocol_features;
-	bool owned; /* SET_OWNER seen */
+	uint32_t base[VDEV_QUEUES_MAX]; /* as said last, see vhu_bases_again() */
+	bool owned;                     /* SET_OWNER seen */
 	struct vhu_transfer transfer;
 	const char *why; /* a handler's reason for a refusal, static */
 	int reply_fd;    /* a handler's descriptor for its answer, -1: none */
@@ -73,6 +77,12 @@ struct vhu_session {
 	struct vhu_event history[VHU_HISTORY];
 	uint64_t events; /* ever recorded; the last VHU_HISTORY are kept */
 };
+
+static inline struct vhu_session *
+vhu_session_of(const struct transport *t)
+{
+	return (struct vhu_session *)(uintptr_t)t;
+}
 
 /** Offered to every frontend. */
 #define VHU_PF_ALWAYS                                                                          \
@@ -142,11 +152,18 @@ const char *vhu_dispatch(struct vhu_session *s, struct vhu_msg *m, struct vhu_fd
 /** Forget what was negotiated and close both channels. History and counters stay. */
 void vhu_session_reset(struct vhu_session *s);
 
-/** Negotiation and the last messages, for "show port N negotiation". */
+/** Protocol features and the last messages, for "show port N negotiation". */
 void vhu_session_show(const struct vhu_session *s, FILE *out);
 
-/** The device's transport: what it asks and tells the frontend goes out over s->req. */
-extern const struct vdev_transport vhu_transport;
+/* What the device asks and tells the frontend, over s->req: see struct transport_ops. */
+bool vhu_send_miss(struct transport *t, uint64_t iova, uint32_t perm);
+void vhu_send_config_change(struct transport *t);
+
+/**
+ * Other features were negotiated: read the bases the frontend said once more, since they mean one
+ * thing for a split and another for a packed ring.
+ */
+void vhu_bases_again(struct vhu_session *s);
 
 /** Refuse with a reason: return vhu_refuse(s, EINVAL, "..."). */
 static inline int

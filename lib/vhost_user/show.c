@@ -1,71 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* "show port N negotiation": what was said, by whom, and what came of it. */
+/* The transport's part of "show port N negotiation": protocol features and messages. */
 #include <inttypes.h>
 #include <stdio.h>
 
 #include <rte_common.h>
 
 #include "vhost_user/session.h"
-
-/* --- the device as a whole --- */
-
-static const struct {
-	uint8_t bit;
-	const char *name;
-} status_name[] = {
-	{0x01, "ACKNOWLEDGE"}, {0x02, "DRIVER"},      {0x08, "FEATURES_OK"},
-	{0x04, "DRIVER_OK"},   {0x40, "NEEDS_RESET"}, {0x80, "FAILED"},
-};
-
-static void
-show_status(FILE *out, const struct vdev *d)
-{
-	size_t i;
-
-	fprintf(out, "  device status 0x%02x", vdev_get_status(d));
-	for (i = 0; i < RTE_DIM(status_name); i++)
-		if (vdev_get_status(d) & status_name[i].bit)
-			fprintf(out, " %s", status_name[i].name);
-	if (!d->status_used)
-		fputs(", the frontend does not tell it", out);
-	if (d->status_why != NULL)
-		fprintf(out, "; FEATURES_OK was refused: %s", d->status_why);
-	fputc('\n', out);
-}
-
-static void
-show_state(FILE *out, const struct vdev *d)
-{
-	const struct vdev_counters *c = &d->counters;
-
-	fprintf(out, "  state %s, the operator wants %s\n", vdev_state_name(vdev_state(d)),
-		vdev_state_name(d->wanted));
-	show_status(out, d);
-	fprintf(out,
-		"  ring starts %" PRIu64 ", ring errors %" PRIu64 ", features refused %" PRIu64
-		", memory faults %" PRIu64 "\n",
-		c->ring_starts, c->ring_errors, c->features_refused, c->faults);
-}
-
-/* --- features --- */
-
-static void
-show_features(FILE *out, const struct vdev *d)
-{
-	const char *fate;
-	unsigned int bit;
-	char buf[128];
-
-	fprintf(out,
-		"  features: offered 0x%016" PRIx64 ", acked 0x%016" PRIx64
-		", effective 0x%016" PRIx64 "\n",
-		vdev_features_offered(d), d->features, vdev_features_effective(d));
-	for (bit = 0; bit < 64; bit++) {
-		fate = vdev_feature_fate(d, bit, buf, sizeof(buf));
-		if (fate != NULL)
-			fprintf(out, "    %2u %-35s %s\n", bit, vdev_feature_name(bit), fate);
-	}
-}
 
 static const char *
 protocol_fate(const struct vhu_session *s, unsigned int bit)
@@ -96,54 +36,6 @@ show_protocol_features(FILE *out, const struct vhu_session *s)
 				protocol_fate(s, bit));
 }
 
-/* --- rings --- */
-
-static void
-show_format(FILE *out, const struct vdev *d, uint32_t i)
-{
-	const struct vdev_queue *q = &d->q[i];
-	struct vdev_format_verdict v = vdev_vq_format(d, i);
-
-	if (q->running)
-		fprintf(out, "    format %s: %s\n", vdev_format_name(q->format), q->how);
-	else if (v.refused != NULL)
-		fprintf(out, "    format refused: %s\n", v.refused);
-	else
-		fprintf(out, "    format would be %s: %s\n", vdev_format_name(v.format), v.how);
-}
-
-static void
-show_ring(FILE *out, const struct vdev *d, uint32_t i)
-{
-	const struct vdev_queue *q = &d->q[i];
-
-	fprintf(out, "  queue %u (the guest %s): %s%s, size %u, base %u\n", i,
-		i % 2 == 0 ? "receives" : "transmits", q->running ? "running" : "stopped",
-		q->enabled ? ", enabled" : "", q->size, q->base);
-	fprintf(out, "    desc 0x%" PRIx64 " driver 0x%" PRIx64 " device 0x%" PRIx64, q->desc_uva,
-		q->driver_uva, q->device_uva);
-	if (q->addr_flags & VDEV_ADDR_F_LOG)
-		fprintf(out, " logged at 0x%" PRIx64, q->log_gpa);
-	fprintf(out, ", %s, %s\n", q->kick_fd >= 0 ? "kicked" : "polled",
-		q->call_fd >= 0 ? "interrupts" : "no interrupts");
-	show_format(out, d, i);
-	if (!q->running && q->why != NULL)
-		fprintf(out, "    does not run: %s\n", q->why);
-}
-
-/** What all rings' formats are derived from, besides SET_VRING_ENDIAN. */
-static void
-show_format_facts(FILE *out, const struct vdev *d)
-{
-	enum vdev_format f;
-
-	fprintf(out, "  format policy %s, format bit acked:", vdev_policy_name(d->cfg.policy));
-	for (f = 0; f < VDEV_FORMAT_NUM; f++)
-		if (d->formats_needed & (1u << f))
-			fprintf(out, " %s", vdev_format_name(f));
-	fprintf(out, "%s\n", d->formats_needed == 0 ? " none" : "");
-}
-
 /* --- messages --- */
 
 static void
@@ -171,14 +63,6 @@ show_messages(FILE *out, const struct vhu_session *s)
 void
 vhu_session_show(const struct vhu_session *s, FILE *out)
 {
-	const struct vdev *d = s->dev;
-	uint32_t i;
-
-	show_state(out, d);
-	show_features(out, d);
 	show_protocol_features(out, s);
-	show_format_facts(out, d);
-	for (i = 0; i < d->nqueues; i++)
-		show_ring(out, d, i);
 	show_messages(out, s);
 }

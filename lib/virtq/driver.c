@@ -109,7 +109,7 @@ vqd_resume_base(const struct vqd *d)
 		.used_wrap = d->used_wrap,
 	};
 
-	return vq_state_to_base(d->layout, &s);
+	return vq_state_to_word(d->layout, &s);
 }
 
 void

@@ -76,7 +76,7 @@ vq_alignment(enum vq_layout layout)
 }
 
 uint32_t
-vq_state_to_base(enum vq_layout layout, const struct vq_state *s)
+vq_state_to_word(enum vq_layout layout, const struct vq_state *s)
 {
 	uint32_t avail = s->avail | (s->avail_wrap ? PACKED_WRAP : 0);
 	uint32_t used = s->used | (s->used_wrap ? PACKED_WRAP : 0);
@@ -85,23 +85,23 @@ vq_state_to_base(enum vq_layout layout, const struct vq_state *s)
 }
 
 struct vq_state
-vq_state_from_base(enum vq_layout layout, uint32_t base)
+vq_state_from_word(enum vq_layout layout, uint32_t word)
 {
-	uint32_t used = base >> 16;
+	uint32_t used = word >> 16;
 
 	if (layout != VQ_PACKED)
-		return (struct vq_state){.avail = base, .used = base};
+		return (struct vq_state){.avail = word, .used = word};
 	/*
 	 * Some frontends know the lower half only. A used position of 0 with wrap
 	 * counter 0 is either the same as the available one, or a whole ring behind
 	 * it, which no ring at rest is.
 	 */
 	if (used == 0)
-		used = base;
+		used = word;
 	return (struct vq_state){
-		.avail = base & (PACKED_WRAP - 1),
+		.avail = word & (PACKED_WRAP - 1),
 		.used = used & (PACKED_WRAP - 1),
-		.avail_wrap = base & PACKED_WRAP,
+		.avail_wrap = word & PACKED_WRAP,
 		.used_wrap = used & PACKED_WRAP,
 	};
 }

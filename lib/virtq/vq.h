@@ -201,11 +201,11 @@ int vq_swap_call(struct vq *vq, int fd);
 void vq_signal(struct vq *vq);
 
 /*
- * vhost-user vring base <-> state: split avail index, packed avail:15 wrap:1 used:15 wrap:1 (all 32
- * bits).
+ * The state as one word, as vhost-user's vring base, the journal and saved state have it: split:
+ * the available index; packed: avail:15 wrap:1 used:15 wrap:1.
  */
-uint32_t vq_state_to_base(enum vq_layout layout, const struct vq_state *s);
-struct vq_state vq_state_from_base(enum vq_layout layout, uint32_t base);
+uint32_t vq_state_to_word(enum vq_layout layout, const struct vq_state *s);
+struct vq_state vq_state_from_word(enum vq_layout layout, uint32_t word);
 
 /**
  * Read used->idx of a split ring in guest order: with in-order processing, where an unclean stop

@@ -18,6 +18,7 @@
 
 #include "base/log.h"
 #include "gmem/sigbus.h"
+#include "vhost_user/backend.h"
 #include "vhost_user/session.h"
 
 #define MEM (1u << 20)
@@ -149,10 +150,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct vhu_fds fds;
 	struct vhu_msg m;
 
-	s = (struct vhu_session){.dev = dev, .loop = loop, .extra = VHU_PF_OPTIONAL};
+	s = (struct vhu_session){.transport.ops = &vhu_transport_ops,
+				 .dev = dev,
+				 .loop = loop,
+				 .extra = VHU_PF_OPTIONAL};
 	/* negotiated from the beginning: the fuzzer can still take it back */
 	s.protocol_features = vhu_offered(&s) & ~VHU_PF_FORMATS;
-	vdev_connect(dev, &vhu_transport, &s);
+	vdev_connect(dev, &s.transport);
 	while (next_message(&data, &size, &m, &fds)) {
 		uint64_t refused = s.count.refused;
 

@@ -159,7 +159,7 @@ start(struct run *r, struct input *in)
 		.log_ring = true,
 		.kick_fd = -1,
 		.call_fd = -1,
-		.state = vq_state_from_base(layout, take16(in)),
+		.state = vq_state_from_word(layout, take16(in)),
 		.mem = &r->mem,
 		.fault = &r->fault,
 		.host = &r->host,

@@ -66,7 +66,7 @@ struct path {
 
 struct guest {
 	struct vdev *dev;
-	struct vhu_backend *backend;
+	struct transport *transport;
 };
 
 static struct guest guests[GUESTS];
@@ -389,8 +389,8 @@ guest_open(struct guest *g, const char *path)
 	if (g->dev == NULL)
 		err(1, "%s", path);
 	server.dev = g->dev;
-	g->backend = vhu_backend_new(&server, why, sizeof(why));
-	if (g->backend == NULL)
+	g->transport = vhu_backend_new(&server, why, sizeof(why));
+	if (g->transport == NULL)
 		errx(1, "%s", why);
 }
 
@@ -444,7 +444,7 @@ main(int argc, char **argv)
 	printf("result frames=%lu busy_cycles=%.2f\n", frames,
 	       frames != 0 ? (double)busy_cycles / (double)frames : 0);
 	for (int i = 0; i < GUESTS; i++)
-		vhu_backend_free(guests[i].backend);
+		guests[i].transport->ops->free(guests[i].transport);
 	for (int i = 0; i < GUESTS; i++)
 		vdev_free(guests[i].dev, false);
 	ev_loop_free(loop);

@@ -47,9 +47,9 @@ on_rarp(struct vdev *d, const uint8_t mac[6])
 }
 
 static bool
-on_miss(struct vdev *d, uint64_t iova, uint32_t perm)
+on_miss(struct transport *t, uint64_t iova, uint32_t perm)
 {
-	struct owner *o = d->cfg.ctx;
+	struct owner *o = container_of(t, struct owner, transport);
 
 	if (o->deaf)
 		return false;
@@ -65,7 +65,25 @@ const struct vdev_ops owner_ops = {
 	.wake = on_wake,
 	.rarp = on_rarp,
 };
-const struct vdev_transport owner_transport = {.iotlb_miss = on_miss};
+
+static enum vdev_space
+space(const struct transport *t, uint64_t features)
+{
+	return (features & F(ACCESS_PLATFORM)) ? VDEV_SPACE_IOVA : VDEV_SPACE_FRONTEND;
+}
+
+static const struct transport_ops owner_transport = {
+	.name = "test",
+	.space = space,
+	.translate = on_miss,
+};
+
+void
+owner_connect(struct owner *o)
+{
+	o->transport.ops = &owner_transport;
+	vdev_connect(o->d, &o->transport);
+}
 
 static void
 new_device(struct owner *o, const char *state_path)
@@ -82,7 +100,7 @@ new_device(struct owner *o, const char *state_path)
 
 	o->d = vdev_new(&cfg);
 	assert(o->d != NULL);
-	vdev_connect(o->d, &owner_transport, NULL);
+	owner_connect(o);
 }
 
 void
@@ -142,6 +160,38 @@ owner_give_memory(struct owner *o)
 	vdev_sync(o->d);
 }
 
+static enum vq_layout
+layout(const struct owner *o)
+{
+	return (o->d->features & F(RING_PACKED)) ? VQ_PACKED : VQ_SPLIT;
+}
+
+int
+owner_set_base(struct owner *o, uint32_t i, uint32_t word)
+{
+	const struct vq_state state = vq_state_from_word(layout(o), word);
+
+	return vdev_vq_set_state(o->d, i, &state);
+}
+
+int
+owner_stop(struct owner *o, uint32_t i, uint32_t *word)
+{
+	struct vq_state state = {0};
+	int ret = vdev_vq_stop(o->d, i, &state);
+
+	*word = vq_state_to_word(layout(o), &state);
+	return ret;
+}
+
+int
+owner_kick(struct owner *o, uint32_t i, int fd)
+{
+	int ret = vdev_vq_set_kick(o->d, i, fd);
+
+	return ret == 0 ? vdev_vq_set_ready(o->d, i) : ret;
+}
+
 void
 owner_start_ring(struct owner *o, uint32_t i, uint32_t size, uint32_t base)
 {
@@ -149,9 +199,9 @@ owner_start_ring(struct owner *o, uint32_t i, uint32_t size, uint32_t base)
 
 	vdev_pause(o->d);
 	vdev_vq_set_num(o->d, i, size);
-	vdev_vq_set_base(o->d, i, base);
+	owner_set_base(o, i, base);
 	vdev_vq_set_addr(o->d, i, at, at + RING_DRIVER_OFF, at + RING_DEVICE_OFF, 0, 0);
-	vdev_vq_set_kick(o->d, i, -1);
+	owner_kick(o, i, -1);
 	vdev_vq_set_enable(o->d, i, true);
 	vdev_sync(o->d);
 }
@@ -163,6 +213,7 @@ owner_start(struct owner *o, uint64_t features, uint32_t size)
 
 	if (vdev_set_features(o->d, features) != 0)
 		abort();
+	vdev_use_enable(o->d, features & F(PROTOCOL_FEATURES));
 	owner_give_memory(o);
 	owner_start_ring(o, 0, size, base);
 	owner_start_ring(o, 1, size, base);

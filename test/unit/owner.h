@@ -6,6 +6,7 @@
 #ifndef TEST_OWNER_H
 #define TEST_OWNER_H
 
+#include "vdev/transport.h"
 #include "vdev/vdev.h"
 #include "virtq/driver.h"
 
@@ -23,6 +24,7 @@
 #define F(name) (1ull << VDEV_BIT_##name)
 
 struct owner {
+	struct transport transport;
 	struct ev_loop *loop;
 	struct vdev *d;
 	int memfd;
@@ -38,7 +40,6 @@ struct owner {
 };
 
 extern const struct vdev_ops owner_ops;
-extern const struct vdev_transport owner_transport;
 
 /** A device of OWNER_PAIRS pairs that offers everything, and memory. @p state_path may be NULL. */
 void owner_init(struct owner *o, const char *state_path);
@@ -46,6 +47,14 @@ void owner_fini(struct owner *o);
 
 /** The device alone anew, as if the switch had been killed; the guest's memory stays. */
 void owner_restart(struct owner *o, const char *state_path);
+
+/** A peer is there, with a transport of the test's. */
+void owner_connect(struct owner *o);
+
+/* The facts about ring @p i in the words of a front-end: vring base, kick eventfd as start. */
+int owner_set_base(struct owner *o, uint32_t i, uint32_t word);
+int owner_stop(struct owner *o, uint32_t i, uint32_t *word);
+int owner_kick(struct owner *o, uint32_t i, int fd);
 
 /** A region of the guest's memory, as a frontend describes it. */
 struct gmem_desc owner_region(uint64_t offset, uint64_t size);

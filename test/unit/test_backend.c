@@ -73,7 +73,7 @@ config(bool client)
 	};
 }
 
-static struct vhu_backend *
+static struct transport *
 backend(bool client)
 {
 	const struct vhu_config cfg = config(client);
@@ -134,18 +134,18 @@ answers(int fd)
 }
 
 static bool
-connected(const struct vhu_backend *b)
+connected(const struct transport *b)
 {
-	struct vhu_info info;
+	struct transport_info info;
 
-	vhu_backend_info(b, &info);
+	b->ops->info(b, &info);
 	return info.connected;
 }
 
 static void
 test_server(void **state)
 {
-	struct vhu_backend *b = backend(false);
+	struct transport *b = backend(false);
 	struct stat st;
 	int i, fd;
 
@@ -162,14 +162,14 @@ test_server(void **state)
 		assert_false(connected(b));
 		assert_null(o.d->transport);
 	}
-	vhu_backend_free(b);
+	b->ops->free(b);
 	assert_int_equal(access(path, F_OK), -1);
 }
 
 static void
 test_second_frontend_is_refused(void **state)
 {
-	struct vhu_backend *b = backend(false);
+	struct transport *b = backend(false);
 	int first = dial(), second;
 
 	assert_true(answers(first));
@@ -179,14 +179,14 @@ test_second_frontend_is_refused(void **state)
 	assert_true(answers(first));
 	close(first);
 	close(second);
-	vhu_backend_free(b);
+	b->ops->free(b);
 }
 
 /* QEMU killed and started again, before the loop heard of the first one's end. */
 static void
 test_successor_is_not_refused(void **state)
 {
-	struct vhu_backend *b = backend(false);
+	struct transport *b = backend(false);
 	int first = dial(), second;
 
 	turns(2, 0);
@@ -198,14 +198,14 @@ test_successor_is_not_refused(void **state)
 	close(second);
 	turns(2, 0);
 	assert_false(connected(b));
-	vhu_backend_free(b);
+	b->ops->free(b);
 }
 
 static void
 test_mode_and_group(void **state)
 {
 	struct vhu_config cfg = config(false);
-	struct vhu_backend *b;
+	struct transport *b;
 	struct stat st;
 
 	cfg.mode = 0660;
@@ -215,13 +215,13 @@ test_mode_and_group(void **state)
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0660);
 	assert_int_equal(st.st_gid, getegid());
-	vhu_backend_free(b);
+	b->ops->free(b);
 }
 
 static void
 test_stale_socket_is_replaced(void **state)
 {
-	struct vhu_backend *b;
+	struct transport *b;
 	int fd = serve();
 
 	close(fd); /* its process died: the file stays */
@@ -230,7 +230,7 @@ test_stale_socket_is_replaced(void **state)
 	fd = dial();
 	assert_true(answers(fd));
 	close(fd);
-	vhu_backend_free(b);
+	b->ops->free(b);
 }
 
 static void
@@ -275,12 +275,12 @@ test_impossible_paths(void **state)
 static void
 test_foreign_socket_is_not_removed(void **state)
 {
-	struct vhu_backend *b = backend(false);
+	struct transport *b = backend(false);
 	int fd;
 
 	unlink(path);
 	fd = serve();
-	vhu_backend_free(b);
+	b->ops->free(b);
 	assert_int_equal(access(path, F_OK), 0);
 	close(fd);
 }
@@ -289,7 +289,7 @@ test_foreign_socket_is_not_removed(void **state)
 static void
 test_client(void **state)
 {
-	struct vhu_backend *b = backend(true);
+	struct transport *b = backend(true);
 	int listener, fd, i;
 
 	assert_non_null(b);
@@ -308,19 +308,19 @@ test_client(void **state)
 		turns(2, 0);
 		assert_false(connected(b));
 	}
-	vhu_backend_free(b);
+	b->ops->free(b);
 }
 
 static void
 test_client_finds_a_waiting_frontend(void **state)
 {
 	int listener = serve(), fd;
-	struct vhu_backend *b = backend(true);
+	struct transport *b = backend(true);
 
 	assert_true(connected(b));
 	fd = accept(listener, NULL, NULL);
 	assert_true(answers(fd));
-	vhu_backend_free(b);
+	b->ops->free(b);
 	assert_true(peer_closed(fd));
 	close(fd);
 	close(listener);
@@ -331,28 +331,28 @@ test_client_finds_a_waiting_frontend(void **state)
 static void
 test_bad_message(void **state)
 {
-	struct vhu_backend *b = backend(false);
+	struct transport *b = backend(false);
 	const uint64_t junk[4] = {UINT64_MAX, UINT64_MAX, 0, 1};
-	struct vhu_info info;
+	struct transport_info info;
 	int fd = dial();
 
 	peer_write(fd, junk, sizeof(junk), NULL, 0);
 	turns(3, 0);
 	assert_true(peer_closed(fd));
-	vhu_backend_info(b, &info);
+	b->ops->info(b, &info);
 	assert_non_null(info.last_error);
 	close(fd);
 	fd = dial();
 	assert_true(answers(fd));
 	close(fd);
-	vhu_backend_free(b);
+	b->ops->free(b);
 }
 
 /* Silent or slow, no client keeps the others waiting, and not for ever. */
 static void
 test_half_a_message(void **state)
 {
-	struct vhu_backend *b = backend(false);
+	struct transport *b = backend(false);
 	int fd = dial(), i;
 
 	peer_write(fd, "\1\0\0", 3, NULL, 0);
@@ -360,14 +360,14 @@ test_half_a_message(void **state)
 		turns(1, 100);
 	assert_in_range(i, 10, 29);
 	close(fd);
-	vhu_backend_free(b);
+	b->ops->free(b);
 }
 
 static void
 test_optional_features(void **state)
 {
 	struct vhu_config cfg = config(false);
-	struct vhu_backend *b;
+	struct transport *b;
 	struct vhu_msg m;
 	int fd, got;
 
@@ -384,13 +384,13 @@ test_optional_features(void **state)
 	assert_false(m.payload.u64 & VHU_PF(PAGEFAULT));
 	assert_false(m.payload.u64 & VHU_PF(INBAND_NOTIFICATIONS));
 	close(fd);
-	vhu_backend_free(b);
+	b->ops->free(b);
 }
 
 static void
 test_show(void **state)
 {
-	struct vhu_backend *b = backend(false);
+	struct transport *b = backend(false);
 	char *text = NULL;
 	size_t len = 0;
 	FILE *out;
@@ -398,13 +398,13 @@ test_show(void **state)
 
 	assert_true(answers(fd));
 	out = open_memstream(&text, &len);
-	vhu_backend_show(b, out);
+	b->ops->show(b, out);
 	fclose(out);
 	assert_non_null(strstr(text, path));
 	assert_non_null(strstr(text, "GET_FEATURES"));
 	free(text);
 	close(fd);
-	vhu_backend_free(b);
+	b->ops->free(b);
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)

@@ -80,7 +80,7 @@ get_base(void)
 	uint32_t base;
 
 	vdev_pause(o.d);
-	assert_int_equal(vdev_vq_get_base(o.d, 1, &base), 0);
+	assert_int_equal(owner_stop(&o, 1, &base), 0);
 	vdev_sync(o.d);
 }
 
@@ -200,8 +200,8 @@ test_most_messages_wait_for_nobody(void **state)
 	assert_int_equal(turns_waited(disable), 0);
 	assert_int_equal(turns_waited(get_base), 2);
 	assert_int_equal(vdev_vq_set_num(o.d, 1, SIZE), 0);
-	assert_int_equal(vdev_vq_set_base(o.d, 1, 5), 0);
-	assert_int_equal(vdev_vq_get_base(o.d, 1, &base), 0);
+	assert_int_equal(owner_set_base(&o, 1, 5), 0);
+	assert_int_equal(owner_stop(&o, 1, &base), 0);
 	assert_int_equal(base, 5);
 	vdev_sync(o.d);
 	assert_false(atomic_load(&ctl.waiting));

@@ -55,7 +55,7 @@ group_teardown(void **state)
 
 struct echo {
 	struct owner o;
-	struct vhu_backend *b;
+	struct transport *b;
 	pthread_t thread;
 	atomic_bool stop;
 	struct pkt_batch batch;
@@ -120,7 +120,7 @@ echo_stop(struct echo *e)
 {
 	atomic_store(&e->stop, true);
 	pthread_join(e->thread, NULL);
-	vhu_backend_free(e->b);
+	e->b->ops->free(e->b);
 	owner_fini(&e->o);
 	free(e);
 }

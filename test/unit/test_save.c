@@ -104,8 +104,8 @@ test_there_and_back(void **state)
 	memset(w.o.d->cfg.mac, 0, 6);
 	memset(&w.o.d->q[1].vq->q.stats, 0, sizeof(w.o.d->q[1].vq->q.stats));
 	assert_int_equal(vdev_load(w.o.d, b.data, b.len, &why), 0);
-	assert_int_equal(w.o.d->q[1].base, 0x80058005);
-	assert_int_equal(w.o.d->q[0].base, 0x80008000);
+	assert_int_equal(vq_state_to_word(VQ_PACKED, &w.o.d->q[1].state), 0x80058005);
+	assert_int_equal(vq_state_to_word(VQ_PACKED, &w.o.d->q[0].state), 0x80008000);
 	assert_memory_equal(w.o.d->cfg.mac, "\x52\x54\0\1\2\3", 6);
 	assert_int_equal(w.o.d->q[1].vq->q.stats.frames, 5);
 	assert_string_equal(owners, "seven b");
@@ -277,14 +277,14 @@ test_over_the_wire(void **state)
 	assert_true(len > HEADER);
 	wire_reconnect(&w, WIRE_ALL);
 	assert_int_equal(load_over_wire(buf, len, 100), 0);
-	assert_int_equal(w.o.d->q[1].base, 0x80058005);
+	assert_int_equal(vq_state_to_word(VQ_PACKED, &w.o.d->q[1].state), 0x80058005);
 	wire_reconnect(&w, WIRE_ALL);
 	assert_int_equal(load_over_wire(buf, len, len), 0);
 	wire_reconnect(&w, WIRE_ALL);
 	assert_int_equal(load_over_wire(buf, len - 1, 1000), EINVAL);
 	assert_non_null(strstr(wire_why(&w), "damaged"));
 	assert_int_equal(vdev_state(w.o.d), VDEV_STATE_STOP);
-	assert_false(w.o.d->q[1].base_set);
+	assert_false(w.o.d->q[1].state_set);
 	/* rings start as if nothing had been tried */
 	wire_start(&w, MODERN);
 	assert_non_null(w.o.rx[0]);

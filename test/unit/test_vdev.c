@@ -89,7 +89,7 @@ fact_addr(void)
 static void
 fact_kick(void)
 {
-	assert_int_equal(vdev_vq_set_kick(o.d, 1, -1), 0);
+	assert_int_equal(owner_kick(&o, 1, -1), 0);
 }
 
 static void (*const fact[])(void) = {fact_mem, fact_num, fact_addr, fact_kick};
@@ -116,14 +116,14 @@ test_any_order(void **state)
 		assert_true(o.rx_enabled[0]);
 		vdev_disconnect(o.d);
 		assert_null(o.rx[0]);
-		vdev_connect(o.d, &owner_transport, NULL);
+		owner_connect(&o);
 	}
 }
 
 static void
 test_why_names_what_is_missing(void **state)
 {
-	static const char *const text[] = {"memory", "size", "addresses", "SET_VRING_KICK"};
+	static const char *const text[] = {"memory", "size", "addresses", "not started"};
 	unsigned int i;
 
 	assert_non_null(strstr(why(), "said nothing"));
@@ -180,7 +180,7 @@ test_most_pairs(void **state)
 
 	o.d = vdev_new(&cfg);
 	assert_non_null(o.d);
-	vdev_connect(o.d, &owner_transport, NULL);
+	owner_connect(&o);
 	assert_int_equal(vdev_set_features(o.d, MODERN | F(NET_MQ)), 0);
 	owner_give_memory(&o);
 	for (i = 0; i < VDEV_QUEUES_MAX; i++) {
@@ -189,13 +189,13 @@ test_most_pairs(void **state)
 		assert_int_equal(vdev_vq_set_num(o.d, i, 64), 0);
 		assert_int_equal(vdev_vq_set_addr(o.d, i, at, at + 1024, at + 2048, 0, 0), 0);
 		assert_int_equal(vdev_vq_set_enable(o.d, i, true), 0);
-		assert_int_equal(vdev_vq_set_kick(o.d, i, -1), 0);
+		assert_int_equal(owner_kick(&o, i, -1), 0);
 		vdev_sync(o.d);
 		assert_int_equal(at_work, i + 1);
 	}
 	assert_int_equal(vdev_vq_set_num(o.d, i, 64), -EINVAL);
 	vdev_pause(o.d);
-	assert_int_equal(vdev_vq_get_base(o.d, VDEV_QUEUES_MAX - 1, &base), 0);
+	assert_int_equal(owner_stop(&o, VDEV_QUEUES_MAX - 1, &base), 0);
 	vdev_sync(o.d);
 	assert_int_equal(at_work, VDEV_QUEUES_MAX - 1);
 	vdev_free(o.d, false);
@@ -210,9 +210,9 @@ test_no_such_queue(void **state)
 	for (i = 0; i < RTE_DIM(beyond); i++) {
 		assert_int_equal(vdev_vq_set_num(o.d, beyond[i], 1), -EINVAL);
 		assert_int_equal(vdev_vq_set_addr(o.d, beyond[i], 0, 0, 0, 0, 0), -EINVAL);
-		assert_int_equal(vdev_vq_set_base(o.d, beyond[i], 0), -EINVAL);
-		assert_int_equal(vdev_vq_get_base(o.d, beyond[i], &base), -EINVAL);
-		assert_int_equal(vdev_vq_set_kick(o.d, beyond[i], -1), -EINVAL);
+		assert_int_equal(owner_set_base(&o, beyond[i], 0), -EINVAL);
+		assert_int_equal(owner_stop(&o, beyond[i], &base), -EINVAL);
+		assert_int_equal(owner_kick(&o, beyond[i], -1), -EINVAL);
 		assert_int_equal(vdev_vq_set_call(o.d, beyond[i], -1), -EINVAL);
 		assert_int_equal(vdev_vq_set_err(o.d, beyond[i], -1), -EINVAL);
 		assert_int_equal(vdev_vq_set_enable(o.d, beyond[i], true), -EINVAL);
@@ -259,7 +259,7 @@ test_bad_rings(void **state)
 		assert_int_equal(vdev_vq_set_addr(o.d, 1, bad[i].desc, bad[i].driver, bad[i].device,
 						  0, 0),
 				 0);
-		assert_int_equal(vdev_vq_set_base(o.d, 1, bad[i].base), 0);
+		assert_int_equal(owner_set_base(&o, 1, bad[i].base), 0);
 		vdev_sync(o.d);
 		assert_null(o.rx[0]);
 		assert_true(o.d->q[1].refused);
@@ -281,7 +281,7 @@ test_ring_at_the_end(void **state)
 	assert_int_equal(vdev_vq_set_num(o.d, 1, 256), 0);
 	assert_int_equal(vdev_vq_set_addr(o.d, 1, OWNER_UVA, end - 8192, end - 4 - 8 * 256, 0, 0),
 			 0);
-	assert_int_equal(vdev_vq_set_kick(o.d, 1, -1), 0);
+	assert_int_equal(owner_kick(&o, 1, -1), 0);
 	vdev_sync(o.d);
 	assert_non_null(o.rx[0]);
 }
@@ -351,9 +351,9 @@ test_live_setters_need_a_pause(void **state)
 	assert_int_equal(owner_transmit(&o, 0, &drv), 1);
 	assert_int_equal(vdev_vq_set_num(o.d, 1, 128), -EBUSY);
 	assert_int_equal(vdev_vq_set_addr(o.d, 1, 0, 0, 0, 0, 0), -EBUSY);
-	assert_int_equal(vdev_vq_set_base(o.d, 1, 7), -EBUSY);
-	assert_int_equal(vdev_vq_get_base(o.d, 1, &base), -EBUSY);
-	assert_int_equal(vdev_vq_set_kick(o.d, 1, -1), -EBUSY);
+	assert_int_equal(owner_set_base(&o, 1, 7), -EBUSY);
+	assert_int_equal(owner_stop(&o, 1, &base), -EBUSY);
+	assert_int_equal(owner_kick(&o, 1, -1), -EBUSY);
 	assert_int_equal(vdev_set_mtu(o.d, 1500), -EBUSY);
 	vdev_sync(o.d);
 	assert_non_null(o.rx[0]);
@@ -403,14 +403,14 @@ test_get_base_stops_one_ring(void **state)
 		for (n = 0; n < 3; n++)
 			assert_int_equal(owner_transmit(&o, 0, &drv), 1);
 		vdev_pause(o.d);
-		assert_int_equal(vdev_vq_get_base(o.d, 1, &base), 0);
+		assert_int_equal(owner_stop(&o, 1, &base), 0);
 		vdev_sync(o.d);
 		assert_int_equal(base, after[i]);
 		assert_null(o.rx[0]);
 		assert_non_null(o.tx[0]);
-		assert_int_equal(vdev_vq_get_base(o.d, 1, &base), 0);
+		assert_int_equal(owner_stop(&o, 1, &base), 0);
 		assert_int_equal(base, after[i]);
-		assert_int_equal(vdev_vq_set_base(o.d, 1, base), 0);
+		assert_int_equal(owner_set_base(&o, 1, base), 0);
 		vdev_sync(o.d);
 		assert_null(o.rx[0]);
 		fact_kick();
@@ -433,7 +433,7 @@ test_split_resumes_at_the_used_index(void **state)
 	assert_int_equal(owner_transmit(&o, 0, &drv), 1);
 	assert_int_equal(owner_transmit(&o, 0, &drv), 1);
 	vdev_disconnect(o.d);
-	vdev_connect(o.d, &owner_transport, NULL);
+	owner_connect(&o);
 	call = eventfd(0, EFD_NONBLOCK);
 	assert_int_equal(vdev_vq_set_call(o.d, 1, call), 0);
 	owner_start(&o, MODERN, SIZE);
@@ -502,7 +502,7 @@ test_status(void **state)
 	vdev_set_status(o.d, 0);
 	vdev_sync(o.d);
 	assert_null(o.rx[0]);
-	assert_int_equal(vdev_vq_get_base(o.d, 1, &base), 0);
+	assert_int_equal(owner_stop(&o, 1, &base), 0);
 	assert_int_equal(base, 1);
 	assert_int_equal(vdev_set_features(o.d, F(RING_PACKED)), 0);
 	vdev_set_status(o.d, 0x0b);

@@ -168,7 +168,7 @@ start_iommu_ring(void)
 	owner_give_memory(&o);
 	assert_int_equal(vdev_vq_set_num(o.d, 1, SIZE), 0);
 	assert_int_equal(vdev_vq_set_addr(o.d, 1, IOVA, IOVA + 0x10000, IOVA + 0x20000, 0, 0), 0);
-	assert_int_equal(vdev_vq_set_kick(o.d, 1, -1), 0);
+	assert_int_equal(owner_kick(&o, 1, -1), 0);
 	vdev_sync(o.d);
 }
 

@@ -61,7 +61,7 @@ end(void)
 {
 	o.d->wanted = VDEV_STATE_RUNNING;
 	vdev_disconnect(o.d);
-	vdev_connect(o.d, &owner_transport, NULL);
+	owner_connect(&o);
 }
 
 static bool
@@ -176,7 +176,7 @@ test_frontend_while_quiesced(void **state)
 	owner_start_ring(&o, 3, SIZE, 0);
 	assert_null(o.rx[1]);
 	vdev_pause(o.d);
-	assert_int_equal(vdev_vq_get_base(o.d, 1, &base), 0);
+	assert_int_equal(owner_stop(&o, 1, &base), 0);
 	vdev_sync(o.d);
 	assert_int_equal(vdev_resume(&o.d, 1), 0);
 	assert_non_null(o.rx[1]);
@@ -205,7 +205,7 @@ test_frontend_stops(void **state)
 	assert_int_equal(vdev_transfer_begin(o.d, VDEV_STATE_STOP_COPY), -EINVAL);
 	vdev_pause(o.d);
 	for (i = 0; i < 2; i++)
-		assert_int_equal(vdev_vq_get_base(o.d, i, &base), 0);
+		assert_int_equal(owner_stop(&o, i, &base), 0);
 	vdev_sync(o.d);
 	assert_int_equal(vdev_state(o.d), VDEV_STATE_STOP);
 	assert_int_equal(vdev_transfer_begin(o.d, VDEV_STATE_RESUMING), 0);

@@ -59,7 +59,7 @@ signalled(int fd)
 static void
 kick(void)
 {
-	assert_int_equal(vdev_vq_set_kick(o.d, 1, -1), 0);
+	assert_int_equal(owner_kick(&o, 1, -1), 0);
 }
 
 static void
@@ -107,7 +107,7 @@ test_broken_ring(void **state)
 	assert_int_equal(vdev_vq_set_num(o.d, 1, SIZE), 0);
 	vdev_sync(o.d);
 	assert_null(o.rx[0]);
-	assert_int_equal(vdev_vq_get_base(o.d, 1, &base), 0);
+	assert_int_equal(owner_stop(&o, 1, &base), 0);
 	owner_driver(&o, 1, SIZE, &drv);
 	kick();
 	vdev_sync(o.d);
@@ -139,7 +139,7 @@ test_truncated_memory(void **state)
 	vdev_sync(o.d);
 	assert_null(o.rx[0]);
 	vdev_disconnect(o.d);
-	vdev_connect(o.d, &owner_transport, NULL);
+	owner_connect(&o);
 	owner_start(&o, MODERN, SIZE);
 	assert_non_null(o.rx[0]);
 }
@@ -164,7 +164,7 @@ test_reset_keeps_memory(void **state)
 	assert_int_equal(vdev_get_status(o.d), 0);
 	assert_int_equal(o.d->q[1].call_fd, call);
 	assert_int_equal(o.d->q[1].err_fd, err);
-	assert_int_equal(vdev_vq_get_base(o.d, 1, &base), 0);
+	assert_int_equal(owner_stop(&o, 1, &base), 0);
 	assert_int_equal(base, 0);
 	assert_int_equal(o.d->q[1].size, 0);
 }
@@ -177,8 +177,8 @@ test_disconnect_leaves_nothing(void **state)
 	for (i = 0; i < 10; i++) {
 		owner_start(&o, MODERN, SIZE);
 		vdev_pause(o.d);
-		vdev_vq_set_kick(o.d, 0, eventfd(0, EFD_NONBLOCK));
-		vdev_vq_set_kick(o.d, 1, eventfd(0, EFD_NONBLOCK));
+		owner_kick(&o, 0, eventfd(0, EFD_NONBLOCK));
+		owner_kick(&o, 1, eventfd(0, EFD_NONBLOCK));
 		vdev_vq_set_call(o.d, 1, eventfd(0, EFD_NONBLOCK));
 		vdev_vq_set_call(o.d, 1, eventfd(0, EFD_NONBLOCK));
 		vdev_vq_set_err(o.d, 2, eventfd(0, EFD_NONBLOCK));
@@ -189,7 +189,7 @@ test_disconnect_leaves_nothing(void **state)
 		assert_null(o.d->gmem);
 		assert_false(o.d->q[3].endian_set);
 		assert_int_equal(open_fds(), before);
-		vdev_connect(o.d, &owner_transport, NULL);
+		owner_connect(&o);
 	}
 }
 

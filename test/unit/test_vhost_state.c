@@ -155,7 +155,7 @@ teardown(void **ctx)
 static void
 gone(uint32_t i)
 {
-	struct vhu_info info;
+	struct transport_info info;
 
 	do {
 		ev_run_once(sw.loop, 10);

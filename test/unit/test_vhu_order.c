@@ -284,7 +284,7 @@ check_rings(void)
 			continue;
 		n++;
 		assert_non_null(d->gmem);
-		assert_true(q->size > 0 && q->addr_set && q->kick_set && !q->broken);
+		assert_true(q->size > 0 && q->addr_set && q->ready && !q->broken);
 		assert_ptr_equal(q->vq->fault, &d->fault);
 		if (!(d->features & F(ACCESS_PLATFORM)))
 			assert_ptr_equal(gmem_uva_to_hva(d->gmem, q->device_uva, 4, NULL),

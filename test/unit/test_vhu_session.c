@@ -542,6 +542,7 @@ shown(void)
 	static char text[16384];
 	FILE *out = fmemopen(text, sizeof(text), "w");
 
+	vdev_show(w.o.d, out);
 	vhu_session_show(&w.s, out);
 	fclose(out);
 	return text;

@@ -56,8 +56,8 @@ static void
 base_keeps_all_32_bits_of_a_packed_ring(void **state)
 {
 	const struct vq_state s = {.avail = 5, .used = 3, .avail_wrap = false, .used_wrap = true};
-	uint32_t base = vq_state_to_base(VQ_PACKED, &s);
-	struct vq_state t = vq_state_from_base(VQ_PACKED, base);
+	uint32_t base = vq_state_to_word(VQ_PACKED, &s);
+	struct vq_state t = vq_state_from_word(VQ_PACKED, base);
 
 	assert_int_equal(base, 0x80030005);
 	assert_int_equal(t.avail, 5);
@@ -65,13 +65,13 @@ base_keeps_all_32_bits_of_a_packed_ring(void **state)
 	assert_false(t.avail_wrap);
 	assert_true(t.used_wrap);
 	/* a frontend that knows the lower half only */
-	t = vq_state_from_base(VQ_PACKED, 0x8000);
+	t = vq_state_from_word(VQ_PACKED, 0x8000);
 	assert_int_equal(t.used, 0);
 	assert_true(t.avail_wrap);
 	assert_true(t.used_wrap);
-	t = vq_state_from_base(VQ_SPLIT, 0xfff0);
+	t = vq_state_from_word(VQ_SPLIT, 0xfff0);
 	assert_int_equal(t.avail, 0xfff0);
-	assert_int_equal(vq_state_to_base(VQ_SPLIT, &t), 0xfff0);
+	assert_int_equal(vq_state_to_word(VQ_SPLIT, &t), 0xfff0);
 }
 
 static void

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "vhost_user/backend.h"
 #include "wire.h"
 
 #define RING_SIZE 256
@@ -39,7 +40,8 @@ connect_pair(struct wire *w, uint64_t protocol_features)
 	    vhu_conn_open(&w->s.conn, w->o.loop, sv[0], &conn_ops, w) != 0)
 		abort();
 	w->peer = sv[1];
-	vdev_connect(w->o.d, &vhu_transport, &w->s);
+	w->s.transport.ops = &vhu_transport_ops;
+	vdev_connect(w->o.d, &w->s.transport);
 	if (protocol_features != 0 &&
 	    wire_ask_u64(w, VHU_SET_PROTOCOL_FEATURES, protocol_features) != 0)
 		abort();

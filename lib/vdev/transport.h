@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * How a guest's driver reaches the device: vhost-user, VDUSE.
+ *
+ * A transport receives messages, records facts in a struct vdev and answers. The
+ * device knows it through these functions only, and so does the port that owns
+ * both (drivers/virtio/port.c). Control thread only.
+ *
+ * Life cycle: made by its own constructor with the device it serves; while a
+ * peer is there it is the device's (vdev_connect() to vdev_disconnect());
+ * ops->free() ends both.
+ */
+#ifndef VDEV_TRANSPORT_H
+#define VDEV_TRANSPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct transport;
+
+/** The address space ring addresses are in. Buffer addresses are guest-physical or IOVAs. */
+enum vdev_space {
+	VDEV_SPACE_FRONTEND, /* the front-end's own, as it announced memory regions */
+	VDEV_SPACE_IOVA,     /* an IOMMU's, like those of buffers: the device's IOTLB translates */
+};
+
+/**
+ * Facts a device waits for: X(symbol, what is said where the transport has no words of its own).
+ */
+#define VDEV_LACKS(X)                                                             \
+	X(MEMORY, "no guest memory yet")                                          \
+	X(SIZE, "ring size not set")                                              \
+	X(ADDRESSES, "ring addresses not set")                                    \
+	X(READY, "ring not started by the frontend")                              \
+	X(ENABLE, "disabled by the frontend")                                     \
+	X(FEATURES, "the guest's driver has not started: no features were acked") \
+	X(LOG, "there is no log")
+
+enum vdev_lack {
+#define X(sym, text) VDEV_LACK_##sym,
+	VDEV_LACKS(X)
+#undef X
+		VDEV_LACK_NUM
+};
+
+/** Counters and facts for display. */
+struct transport_info {
+	bool connected;
+	const char *kind;  /* of @c where: "Socket"; static text */
+	const char *where; /* valid as long as the transport */
+	const char *role;  /* "server", "client"; static text */
+	uint64_t connects;
+	uint64_t messages, refused, unknown;
+	uint64_t protocol_features; /* negotiated beside the device's features; 0: none */
+	const char *last_error;     /* static text, NULL: none */
+};
+
+/** What a transport does for the device and its owner. Only the marked ones may be NULL. */
+struct transport_ops {
+	const char *name; /* "vhost-user" */
+	/** By enum vdev_lack, naming the message that is missing; static texts, NULL: none. */
+	const char *const *lack;
+	/** Where ring addresses are with these negotiated features. */
+	enum vdev_space (*space)(const struct transport *t, uint64_t features);
+	/**
+	 * Ask for the translation of @p iova for an access @p perm (IOTLB_*). It arrives through
+	 * vdev_iotlb_update(), after this has returned. False: not now, try again. May be NULL.
+	 */
+	bool (*translate)(struct transport *t, uint64_t iova, uint32_t perm);
+	/** The config space reads differently from now on. May be NULL. */
+	void (*config_changed)(struct transport *t);
+	/** A ring broke; its err eventfd has been written. May be NULL. */
+	void (*ring_error)(struct transport *t, uint32_t queue);
+	void (*info)(const struct transport *t, struct transport_info *out);
+	/** Peer, negotiation of its own, last messages with their verdicts, in lines. */
+	void (*show)(const struct transport *t, FILE *out);
+	/** End the session, stop serving, free. The device stays. */
+	void (*free)(struct transport *t);
+};
+
+/** First member of every transport. */
+struct transport {
+	const struct transport_ops *ops;
+};
+
+#endif
