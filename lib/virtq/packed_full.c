@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* packed.c behind an IOMMU or with a dirty log. */
+/* packed_plain.c behind an IOMMU or with a dirty log. */
 #include "virtq/fmt.h"
 
 static const struct vq_fmt FMT = {.packed = true, .swap = VQ_SWAP_LE, .full = true};
