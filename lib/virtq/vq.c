@@ -7,7 +7,6 @@
 
 #include "virtq/fmt.h"
 #include "virtq/internal.h"
-#include "virtq/journal.h"
 #include "base/notify.h"
 #include "pkt/offload.h"
 

@@ -49,7 +49,6 @@ EXCEPTIONS = [
 PAIRS = 2  # inside one folder
 # circles larger than a pair that are still to be broken; they may only shrink
 KNOWN = [
-    {"lib/virtq/internal", "lib/virtq/journal", "lib/virtq/vq"},
     {"lib/vdev/format", "lib/vdev/ring", "lib/vdev/vdev"},
     {"lib/switch/dataplane", "lib/switch/fdb", "lib/switch/forward", "lib/switch/modes",
      "lib/switch/vlan", "lib/switch/watch"},

@@ -194,16 +194,15 @@ split_turn(const struct path *p)
 	struct burst src, dst;
 	uint32_t n = RTE_MIN(split_waiting(from), BURST);
 
+	if (n != 0)
+		n = RTE_MIN(n, split_waiting(to));
 	if (n == 0)
 		return 0;
-	n = RTE_MIN(n, split_waiting(to));
 	split_look(&p->from, &src, n);
 	split_look(&p->to, &dst, n);
 	copy_burst(&dst, &src, n);
-	if (n != 0) {
-		split_give(to, &dst, src.len, n);
-		split_give(from, &src, NULL, n);
-	}
+	split_give(to, &dst, src.len, n);
+	split_give(from, &src, NULL, n);
 	return n;
 }
 

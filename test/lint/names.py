@@ -1,0 +1,62 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""usage: names.py
+
+Names that documents give in backticks exist: `function()` is defined or declared in C files of
+ours, `struct name` too, and a path below one of our folders is there.
+"""
+import glob
+import re
+import sys
+
+from tree import own_files, report
+
+DOCUMENTS = ("*.md",)
+QUOTED = re.compile(r"`([^`\n]+)`")
+FUNCTION = re.compile(r"\b([a-z]\w+)\(\)")
+STRUCT = re.compile(r"\b(?:struct|enum) (\w+)")
+PATH = re.compile(r"^(?:\./)?((?:lib|drivers|app|test|doc|config)/[\w./*\[\]-]*[\w\]*])")
+# names of other projects, and of the system
+FOREIGN = re.compile(r"^(rte_|eventfd|main$|open|poll|read|write|recv|send|mmap|munmap|epoll)")
+
+
+def known_names():
+    text = []
+    for name in own_files("*.[ch]"):
+        with open(name, encoding="utf-8") as f:
+            text.append(f.read())
+    text = "\n".join(text)
+    return (set(re.findall(r"\b([a-z]\w+)\(", text)),
+            set(re.findall(r"\b(?:struct|enum) (\w+) \{", text)))
+
+
+def fault(quoted, functions, structs):
+    for name in FUNCTION.findall(quoted):
+        if name not in functions and not FOREIGN.match(name):
+            return f"there is no function {name}()"
+    for name in STRUCT.findall(quoted):
+        if name not in structs and not FOREIGN.match(name) and not name.startswith(("virtio", "vhost")):
+            return f"there is no struct or enum {name}"
+    path = PATH.match(quoted)
+    # one in capitals stands for many; a program has the name of its source
+    if path and not re.search("[A-Z]{2}", path.group(1)) and not glob.glob(path.group(1) + "*"):
+        return f"there is no {path.group(1)}"
+    return None
+
+
+def main():
+    documents, found, n = own_files(*DOCUMENTS), [], 0
+    functions, structs = known_names()
+    for name in documents:
+        with open(name, encoding="utf-8") as f:
+            for line_no, line in enumerate(f, 1):
+                for quoted in QUOTED.findall(line):
+                    n += 1
+                    what = fault(quoted, functions, structs)
+                    if what:
+                        found.append(f"{name}:{line_no}: {what}")
+    return report(found, f"{n} quoted names in {len(documents)} documents")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
