@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* vIOMMU translations, and the channel over which we ask for them. */
 #include <errno.h>
+#include <stddef.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include "vhost_user/session.h"
 
@@ -35,6 +37,25 @@ is_unix_stream(int fd)
 	       getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM;
 }
 
+/** Whether @p fd has a name or its peer has one; also when it has no peer. */
+static bool
+is_named(int fd)
+{
+	struct sockaddr_un own, peer;
+	socklen_t own_len = sizeof(own), peer_len = sizeof(peer);
+
+	return getsockname(fd, (struct sockaddr *)&own, &own_len) != 0 ||
+	       getpeername(fd, (struct sockaddr *)&peer, &peer_len) != 0 ||
+	       own_len > offsetof(struct sockaddr_un, sun_path) ||
+	       peer_len > offsetof(struct sockaddr_un, sun_path);
+}
+
+/*
+ * The channel is one end of a socket pair. A front-end's end of a connection to one of our sockets,
+ * this session's or another's, must not be it: as long as we hold it, that connection does not end
+ * and its port is taken. Such an end has a name on one side, that of the socket where the
+ * connection was accepted, and cannot get rid of it; an end of a pair has none.
+ */
 int
 vhu_set_backend_req_fd(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
 {
@@ -42,6 +63,8 @@ vhu_set_backend_req_fd(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds 
 
 	if (!is_unix_stream(fds->fd[0]))
 		return vhu_refuse(s, EINVAL, "not a unix stream socket");
+	if (is_named(fds->fd[0]))
+		return vhu_refuse(s, EINVAL, "not an end of a socket pair");
 	vhu_conn_close(&s->req);
 	ret = vhu_conn_open(&s->req, s->loop, vhu_fds_take(fds, 0), &req_ops, s);
 	s->req.patient = true;

@@ -407,6 +407,80 @@ test_show(void **state)
 	b->ops->free(b);
 }
 
+/* The u64 of the answer to SET_BACKEND_REQ_FD with @p channel, on connection @p fd. */
+static uint64_t
+offer(int fd, int channel)
+{
+	const uint64_t features = VHU_PF(BACKEND_REQ) | VHU_PF(REPLY_ACK);
+	struct vhu_msg m;
+	int got;
+
+	peer_send(fd, VHU_SET_PROTOCOL_FEATURES, VHU_VERSION, &features, sizeof(features), NULL, 0);
+	peer_send(fd, VHU_SET_BACKEND_REQ_FD, VHU_VERSION | VHU_NEED_REPLY, NULL, 0, &channel, 1);
+	turns(4, 0);
+	return peer_recv(fd, &m, &got) ? m.payload.u64 : UINT64_MAX;
+}
+
+/* A session ends with its connection, whatever its front-end made us hold. */
+static void
+test_own_end_as_channel(void **state)
+{
+	const uint64_t features = VHU_PF(BACKEND_REQ);
+	struct transport *b = backend(false);
+	int fd, other, sv[2], lone;
+
+	fd = dial();
+	assert_int_equal(offer(fd, fd), EINVAL);
+	close(fd);
+	turns(3, 0);
+	assert_false(connected(b));
+	/* without asking for an answer */
+	fd = dial();
+	peer_send(fd, VHU_SET_PROTOCOL_FEATURES, VHU_VERSION, &features, sizeof(features), NULL, 0);
+	peer_send(fd, VHU_SET_BACKEND_REQ_FD, VHU_VERSION, NULL, 0, &fd, 1);
+	turns(4, 0);
+	assert_false(connected(b));
+	close(fd);
+	/* a connection that waits to be refused, and sockets that lead nowhere */
+	fd = dial();
+	assert_true(answers(fd));
+	other = dial();
+	assert_int_equal(offer(fd, other), EINVAL);
+	close(other);
+	lone = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(offer(fd, lone), EINVAL);
+	close(lone);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv), 0);
+	assert_int_equal(offer(fd, sv[0]), 0);
+	close(sv[0]);
+	close(sv[1]);
+	close(fd);
+	turns(3, 0);
+	assert_false(connected(b));
+	fd = dial();
+	assert_true(answers(fd));
+	close(fd);
+	b->ops->free(b);
+}
+
+/* The same with a front-end that listens: its end has the socket's name. */
+static void
+test_own_end_as_channel_of_a_client(void **state)
+{
+	int listener = serve(), fd;
+	struct transport *b = backend(true);
+
+	assert_non_null(b);
+	fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(offer(fd, fd), EINVAL);
+	close(fd);
+	turns(3, 0);
+	assert_false(connected(b));
+	close(listener);
+	b->ops->free(b);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 
 int
@@ -428,6 +502,8 @@ main(void)
 		T(half_a_message),
 		T(optional_features),
 		T(show),
+		T(own_end_as_channel),
+		T(own_end_as_channel_of_a_client),
 	};
 
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);
