@@ -252,13 +252,32 @@ ring_halt(struct vdev *d, struct vdev_queue *q)
 }
 
 void
+ring_mend(struct vdev *d, struct vdev_queue *q)
+{
+	uint32_t i;
+
+	if (!q->broken)
+		return;
+	q->broken = q->addr_again = q->ready_again = false;
+	q->why = NULL;
+	/* a driver that is told of the status has to reset it */
+	if (d->status_used || d->fault_seen)
+		return;
+	for (i = 0; i < d->nqueues && !d->q[i].broken; i++)
+		;
+	if (i == d->nqueues)
+		d->status &= (uint8_t)~VDEV_STATUS_NEEDS_RESET;
+}
+
+void
 ring_close(struct vdev *d, struct vdev_queue *q)
 {
 	ring_halt(d, q);
 	if (d->journal != NULL)
 		vq_journal_stop(vq_journal_get(d->journal, ring_index(d, q)));
 	q->said = q->state;
-	q->ready = q->broken = q->refused = false;
+	q->ready = q->refused = false;
+	ring_mend(d, q);
 	q->endian_set = false; /* said once per start, see doc/format-bits.md */
 	q->why = NULL;
 }

@@ -51,6 +51,16 @@ void ring_halt(struct vdev *d, struct vdev_queue *q);
  */
 void ring_close(struct vdev *d, struct vdev_queue *q);
 
+/** @p q is not broken any more; the device is not in error if that was the last one. */
+void ring_mend(struct vdev *d, struct vdev_queue *q);
+
+/** Whether @p q is enabled, by its own enable or because rings are not enabled one by one. */
+static inline bool
+ring_enabled(const struct vdev *d, const struct vdev_queue *q)
+{
+	return q->enabled || !d->enable_used;
+}
+
 /** Forget what was said about @p q, but not its descriptors. Not running. */
 void ring_forget(struct vdev_queue *q);
 void ring_close_fds(struct vdev_queue *q);

@@ -62,17 +62,11 @@ quiesced(const struct vdev *d)
 	return d->wanted != VDEV_STATE_RUNNING;
 }
 
-static bool
-effective_enable(const struct vdev *d, const struct vdev_queue *q)
-{
-	return q->enabled || !d->enable_used;
-}
-
 /** Note what is about to be published of @p q; whether it differs from what was. */
 static bool
 show(const struct vdev *d, struct vdev_queue *q)
 {
-	bool enabled = effective_enable(d, q);
+	bool enabled = ring_enabled(d, q);
 	bool running = q->running && !quiesced(d);
 	bool differs = running != q->shown_running || (running && enabled != q->shown_enabled);
 
@@ -121,8 +115,11 @@ vdev_disable(struct vdev *d)
 {
 	uint32_t i;
 
-	for (i = 0; i < d->nqueues; i++)
+	vdev_pause(d);
+	for (i = 0; i < d->nqueues; i++) {
 		d->q[i].enabled = false;
+		ring_close(d, &d->q[i]);
+	}
 }
 
 /* --- attention of the workers --- */
@@ -202,7 +199,7 @@ running_queue(const struct vdev *d, uint32_t i, bool *enabled)
 		return NULL;
 	q = &d->q[i];
 	if (enabled != NULL)
-		*enabled = effective_enable(d, q);
+		*enabled = ring_enabled(d, q);
 	return q->vq;
 }
 
@@ -225,7 +222,7 @@ vdev_link_up(const struct vdev *d)
 	uint32_t i;
 
 	for (i = 0; i < d->nqueues && !quiesced(d); i++)
-		if (d->q[i].running && effective_enable(d, &d->q[i]))
+		if (d->q[i].running && ring_enabled(d, &d->q[i]))
 			up[i % 2] = true;
 	return up[0] && up[1];
 }

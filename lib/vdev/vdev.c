@@ -203,6 +203,29 @@ vdev_disconnect(struct vdev *d)
 		d->cfg.ops->changed(d);
 }
 
+/**
+ * Rings that run and are all disabled belong to a driver that is gone: stop them until they are
+ * ready again. False: one is enabled. A ring's state means nothing to one of the other @p kind.
+ */
+static bool
+let_go(struct vdev *d, bool kind)
+{
+	uint32_t i;
+
+	for (i = 0; i < d->nqueues; i++)
+		if (d->q[i].running && ring_enabled(d, &d->q[i]))
+			return false;
+	for (i = 0; i < d->nqueues; i++) {
+		if (!d->q[i].running)
+			continue;
+		vdev_pause(d);
+		ring_close(d, &d->q[i]);
+		if (kind)
+			d->q[i].state_set = d->q[i].state_ours = false;
+	}
+	return true;
+}
+
 int
 vdev_set_features(struct vdev *d, uint64_t features)
 {
@@ -212,7 +235,7 @@ vdev_set_features(struct vdev *d, uint64_t features)
 		d->counters.features_refused++;
 		return -EINVAL;
 	}
-	if ((change & ~VDEV_F(LOG_ALL)) != 0 && ring_any_runs(d)) {
+	if ((change & ~VDEV_F(LOG_ALL)) != 0 && !let_go(d, change & VDEV_F(RING_PACKED))) {
 		d->counters.features_refused++;
 		return -EBUSY;
 	}
@@ -236,7 +259,7 @@ vdev_set_formats(struct vdev *d, uint32_t needed)
 {
 	if ((needed & ~VDEV_FORMATS_ALL) != 0 || (needed & (needed - 1)) != 0)
 		return -EINVAL;
-	if (needed != d->formats_needed && ring_any_runs(d))
+	if (needed != d->formats_needed && !let_go(d, false))
 		return -EBUSY;
 	d->formats_needed = needed;
 	return 0;

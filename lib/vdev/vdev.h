@@ -115,6 +115,7 @@ struct vdev_queue {
 	bool enabled;
 	bool endian_set, big_endian; /* byte order as stated for this ring */
 	bool broken;
+	bool addr_again, ready_again; /* said since it broke: with both it is another ring */
 	bool refused;    /* it was asked to start and never will as it is: why says the reason */
 	const char *why; /* why it does not run, static text; NULL while it runs */
 	enum vdev_format format;           /* of the last start */
@@ -226,11 +227,12 @@ void vdev_free(struct vdev *d, bool keep_state);
  */
 
 /**
- * Before start anything offered, last one wins, 0 always; while rings run only LOG_ALL may differ
- * (-EBUSY).
+ * Before start anything offered, last one wins, 0 always; while an enabled ring runs only LOG_ALL
+ * may differ (-EBUSY). Rings that run disabled are stopped until they are ready again: some
+ * front-ends reset a device by nothing else.
  */
 int vdev_set_features(struct vdev *d, uint64_t features);
-/** The format bits that were acked: at most one (-EINVAL). */
+/** The format bits that were acked: at most one (-EINVAL). Rings as for vdev_set_features(). */
 int vdev_set_formats(struct vdev *d, uint32_t needed);
 /** Whether rings are enabled one by one (vdev_vq_set_enable()); if not, all are. */
 void vdev_use_enable(struct vdev *d, bool used);
@@ -296,7 +298,7 @@ void vdev_sync(struct vdev *d);
 /** RESET_DEVICE: rings stopped and forgotten, memory, connection, call and err descriptors kept. */
 void vdev_reset(struct vdev *d);
 
-/** RESET_OWNER: every ring is disabled. */
+/** RESET_OWNER: every ring is disabled and stopped until it is ready again; its state is kept. */
 void vdev_disable(struct vdev *d);
 
 /** A peer is there: @p t serves it until vdev_disconnect(). */

@@ -45,6 +45,17 @@ vdev_vq_set_num(struct vdev *d, uint32_t i, uint32_t size)
 	return ret;
 }
 
+/**
+ * A broken ring that was described and started anew is another driver's: front-ends that reset a
+ * device by disabling its rings say nothing else in between.
+ */
+static void
+mend_replaced(struct vdev *d, struct vdev_queue *q)
+{
+	if (q->addr_again && q->ready_again)
+		ring_mend(d, q);
+}
+
 int
 vdev_vq_set_addr(struct vdev *d, uint32_t i, uint64_t desc_uva, uint64_t driver_uva,
 		 uint64_t device_uva, uint64_t log_gpa, uint32_t flags)
@@ -63,6 +74,8 @@ vdev_vq_set_addr(struct vdev *d, uint32_t i, uint64_t desc_uva, uint64_t driver_
 	q->log_gpa = log_gpa;
 	q->addr_flags = flags;
 	q->addr_set = true;
+	q->addr_again = q->broken;
+	mend_replaced(d, q);
 	return 0;
 }
 
@@ -116,9 +129,12 @@ vdev_vq_set_ready(struct vdev *d, uint32_t i)
 	struct vdev_queue *q;
 	int ret = ring_edit(d, i, &q);
 
-	if (ret == 0)
-		q->ready = true;
-	return ret;
+	if (ret != 0)
+		return ret;
+	q->ready = true;
+	q->ready_again = q->broken;
+	mend_replaced(d, q);
+	return 0;
 }
 
 int

@@ -301,9 +301,13 @@ test_enable(void **state)
 	unsigned int published;
 
 	owner_start(&o, F(VERSION_1), SIZE);
+	assert_true(o.rx_enabled[0] && o.tx_enabled[0]);
 	vdev_disable(o.d);
 	vdev_sync(o.d);
-	assert_true(o.rx_enabled[0] && o.tx_enabled[0]);
+	assert_null(o.rx[0]);
+	fact_kick();
+	vdev_sync(o.d);
+	assert_true(o.rx_enabled[0]);
 	vdev_reset(o.d);
 	owner_start(&o, MODERN, SIZE);
 	published = o.publishes;
