@@ -47,6 +47,12 @@ dev_publish(struct vdev *d)
 }
 
 static void
+dev_publish_soon(struct vdev *d)
+{
+	sw_publish_soon(dev_port(d)->port.sw);
+}
+
+static void
 dev_grace(struct vdev *d)
 {
 	dp_grace(&dev_port(d)->port.sw->dp);
@@ -114,6 +120,7 @@ dev_load(struct vdev *d, uint16_t type, const void *data, uint32_t len)
 
 static const struct vdev_ops virtio_dev_ops = {
 	.publish = dev_publish,
+	.publish_soon = dev_publish_soon,
 	.grace = dev_grace,
 	.wake = dev_wake,
 	.changed = dev_changed,
@@ -153,6 +160,7 @@ virtio_queues(struct port *p, struct port_queues *out)
 			out->tx[out->ntx++] = &vq->q;
 		}
 	}
+	vdev_published(v->dev);
 }
 
 static const struct pktq *

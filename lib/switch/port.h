@@ -17,6 +17,7 @@
 
 #include <rte_ether.h>
 
+#include "base/ev.h"
 #include "switch/capture.h"
 #include "switch/dataplane.h"
 #include "switch/fdb.h"
@@ -155,6 +156,7 @@ struct sw {
 	struct sw_capture captured;
 	struct vlan_table *vlans; /* made when first needed */
 	struct dataplane *spare;  /* an empty snapshot, should memory run out */
+	struct ev_timer soon;     /* armed: sw_publish() is due, see sw_publish_soon() */
 };
 
 /** 0 or -errno. @p fdb_cfg->qsbr and workers are filled in. */
@@ -176,6 +178,12 @@ void sw_list_ports(struct sw *s, const uint16_t *list, uint16_t n);
  * a queue that is not running any more.
  */
 void sw_publish(struct sw *s);
+
+/**
+ * sw_publish() before the control loop waits again, once however often it is asked for; at once
+ * without a loop. For changes nobody waits for: what starts, what is enabled or disabled.
+ */
+void sw_publish_soon(struct sw *s);
 
 /** Count bursts from 0 again (WATCH_BURSTS). Publishes. */
 void sw_clear_bursts(struct sw *s);

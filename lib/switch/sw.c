@@ -53,6 +53,7 @@ sw_fini(struct sw *s)
 	for (uint16_t i = 0; i < s->nports; i++)
 		if (s->port[i] != NULL)
 			sw_port_remove(s, s->port[i]);
+	ev_timer_cancel(&s->soon);
 	free(s->spare);
 	watch_log_free(s->watch.log);
 	fdb_free(s->fdb);
@@ -159,9 +160,28 @@ sw_publish(struct sw *s)
 {
 	bool again = false;
 
+	ev_timer_cancel(&s->soon);
 	publish_once(s, &again);
 	if (again)
 		publish_once(s, &again);
+}
+
+static void
+on_soon(struct ev_timer *t)
+{
+	sw_publish(container_of(t, struct sw, soon));
+}
+
+void
+sw_publish_soon(struct sw *s)
+{
+	if (s->loop == NULL) {
+		sw_publish(s);
+		return;
+	}
+	s->soon.cb = on_soon;
+	if (s->soon.loop == NULL)
+		ev_timer_arm(s->loop, &s->soon, 0);
 }
 
 void

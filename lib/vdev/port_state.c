@@ -68,6 +68,15 @@ reachable(const struct vdev *d, enum vdev_state to)
 	return s >= 0 && s != VDEV_STATE_ERROR;
 }
 
+static void
+publish_all(struct vdev *const *d, uint32_t n)
+{
+	uint32_t i;
+
+	for (i = 0; i < n; i++)
+		sync_publish(d[i]);
+}
+
 /** The same for all: @p to, or with @p adapt its variant that fits each device's logging. */
 static int
 drive(struct vdev *const *d, uint32_t n, enum vdev_state to, bool adapt)
@@ -77,11 +86,17 @@ drive(struct vdev *const *d, uint32_t n, enum vdev_state to, bool adapt)
 	for (i = 0; i < n; i++)
 		if (!reachable(d[i], adapt ? logged(d[i], to) : to))
 			return -EINVAL;
-	/* first all, then the publishing: the first publication shows every one of them */
 	for (i = 0; i < n; i++)
 		d[i]->wanted = operators_part(to);
+	/* the first publication shows all devices of one owner; vdev_published() says so */
+	if (!is_running_state(to)) {
+		for (i = 0; i < n; i++)
+			sync_pause(d[i]);
+		publish_all(d, n);
+	}
 	for (i = 0; i < n; i++)
-		vdev_sync(d[i]);
+		sync_settle(d[i]);
+	publish_all(d, n);
 	return 0;
 }
 

@@ -294,6 +294,7 @@ ring_forget(struct vdev_queue *q)
 		.vq = keep.vq,
 		.shown_running = keep.shown_running,
 		.shown_enabled = keep.shown_enabled,
+		.live = keep.live,
 	};
 }
 

@@ -68,6 +68,17 @@ void ring_close_fds(struct vdev_queue *q);
 /** Whether a running ring's areas are no longer where they were when it was started. */
 bool ring_moved(struct vdev *d, const struct vdev_queue *q);
 
+/* --- sync.c: the halves of vdev_sync() for several devices --- */
+
+/** vdev_pause() without the publication: d->unpublished says whether one is needed. */
+void sync_pause(struct vdev *d);
+
+/** Derive what runs from the facts; ends a pause. d->unpublished says whether something changed. */
+void sync_settle(struct vdev *d);
+
+/** Publish what is unpublished and tell the owner; returns after the grace period. */
+void sync_publish(struct vdev *d);
+
 /* --- addr_space.c: what guest addresses mean --- */
 
 /** Whether addresses are IOVAs. */

@@ -5,6 +5,10 @@
  * Facts may come in any order and any number of times; this file looks only at
  * what they say now. A queue handed to workers is taken back by publishing a
  * set without it, which waits for the grace period, and never otherwise.
+ *
+ * Two halves: settle derives what is to run, publish tells the workers. Only what
+ * is taken back must be published at once; what starts, is enabled or disabled
+ * is published once per round of the control loop, for all devices together.
  */
 #include <errno.h>
 #include <string.h>
@@ -12,29 +16,87 @@
 #include "vdev/ring.h"
 #include "base/notify.h"
 
+/** Rings keep their state, workers do not see them. */
+static bool
+quiesced(const struct vdev *d)
+{
+	return d->wanted != VDEV_STATE_RUNNING;
+}
+
+static struct vq *
+running_queue(const struct vdev *d, uint32_t i, bool *enabled)
+{
+	const struct vdev_queue *q;
+
+	if (i >= d->nqueues || d->paused || quiesced(d) || !d->q[i].running)
+		return NULL;
+	q = &d->q[i];
+	if (enabled != NULL)
+		*enabled = ring_enabled(d, q);
+	return q->vq;
+}
+
+void
+vdev_published(struct vdev *d)
+{
+	uint32_t i;
+
+	d->unpublished = false;
+	for (i = 0; i < d->nqueues; i++)
+		d->q[i].live = running_queue(d, i, NULL) != NULL;
+}
+
 static void
 publish(struct vdev *d)
 {
 	d->cfg.ops->publish(d);
+	vdev_published(d);
+}
+
+static void
+tell_changed(struct vdev *d)
+{
 	if (d->cfg.ops->changed != NULL)
 		d->cfg.ops->changed(d);
 }
 
 void
-vdev_pause(struct vdev *d)
+sync_publish(struct vdev *d)
 {
-	bool any = false;
+	if (d->unpublished)
+		publish(d);
+	tell_changed(d);
+}
+
+/** What was shown and never published needs no publication to be taken back. */
+void
+sync_pause(struct vdev *d)
+{
 	uint32_t i;
 
 	if (d->paused)
 		return;
 	d->paused = true;
 	for (i = 0; i < d->nqueues; i++) {
-		any |= d->q[i].shown_running;
+		d->unpublished |= d->q[i].live;
 		d->q[i].shown_running = false;
 	}
-	if (any)
-		d->cfg.ops->publish(d);
+}
+
+void
+vdev_pause(struct vdev *d)
+{
+	uint32_t i;
+
+	if (d->paused)
+		return;
+	sync_pause(d);
+	for (i = 0; i < d->nqueues; i++) {
+		if (d->q[i].live) {
+			publish(d);
+			return;
+		}
+	}
 }
 
 static void
@@ -55,13 +117,6 @@ stop_blocked(struct vdev *d)
 	}
 }
 
-/** Rings keep their state, workers do not see them. */
-static bool
-quiesced(const struct vdev *d)
-{
-	return d->wanted != VDEV_STATE_RUNNING;
-}
-
 /** Note what is about to be published of @p q; whether it differs from what was. */
 static bool
 show(const struct vdev *d, struct vdev_queue *q)
@@ -76,9 +131,8 @@ show(const struct vdev *d, struct vdev_queue *q)
 }
 
 void
-vdev_sync(struct vdev *d)
+sync_settle(struct vdev *d)
 {
-	bool differs = false;
 	uint32_t i;
 
 	stop_blocked(d);
@@ -87,9 +141,21 @@ vdev_sync(struct vdev *d)
 			ring_start(d, &d->q[i]);
 	d->paused = false;
 	for (i = 0; i < d->nqueues; i++)
-		differs |= show(d, &d->q[i]);
-	if (differs)
-		publish(d);
+		d->unpublished |= show(d, &d->q[i]);
+}
+
+void
+vdev_sync(struct vdev *d)
+{
+	sync_settle(d);
+	if (!d->unpublished)
+		return;
+	if (d->cfg.ops->publish_soon == NULL) {
+		sync_publish(d);
+		return;
+	}
+	d->cfg.ops->publish_soon(d);
+	tell_changed(d);
 }
 
 void
@@ -189,19 +255,6 @@ vdev_attention(struct vdev *d)
 }
 
 /* --- what the owner publishes --- */
-
-static struct vq *
-running_queue(const struct vdev *d, uint32_t i, bool *enabled)
-{
-	const struct vdev_queue *q;
-
-	if (i >= d->nqueues || d->paused || quiesced(d) || !d->q[i].running)
-		return NULL;
-	q = &d->q[i];
-	if (enabled != NULL)
-		*enabled = ring_enabled(d, q);
-	return q->vq;
-}
 
 struct vq *
 vdev_rx_queue(const struct vdev *d, uint32_t pair, bool *enabled)

@@ -57,6 +57,11 @@ struct vdev_ops {
 	 * uses the old set any more.
 	 */
 	void (*publish)(struct vdev *d);
+	/**
+	 * The same for a change nobody waits for, before the control loop waits again; once for any
+	 * number of devices and changes. May be NULL: publish() is called.
+	 */
+	void (*publish_soon)(struct vdev *d);
 	/** Wait until no worker uses anything it could see before the call. */
 	void (*grace)(struct vdev *d);
 	/**
@@ -122,7 +127,8 @@ struct vdev_queue {
 	const char *how;                   /* how the format was decided, static text */
 	struct vdev_ring_map map;          /* valid while running */
 	bool running;                      /* published or about to be */
-	bool shown_running, shown_enabled; /* what the last publish said */
+	bool shown_running, shown_enabled; /* to be published, or published */
+	bool live;                         /* published: a worker may be using it */
 	bool waits;                        /* for the IOMMU translation of its areas */
 	bool waits_long;                   /* a worker waited for one at the last look, too */
 	struct vq *vq; /* made on first use; counters live as long as the device */
@@ -163,6 +169,7 @@ struct vdev {
 	enum vdev_state wanted;   /* by the operator: RUNNING, RUNNING_P2P or a stopped one */
 	enum vdev_state transfer; /* STOP_COPY, RESUMING: the frontend moves state; else RUNNING */
 	bool paused;
+	bool unpublished;        /* what is shown of the queues has not been published */
 	struct gmem_fault fault; /* [atomic] set by the fault guard */
 	bool fault_seen;
 	struct vdev_queue q[VDEV_QUEUES_MAX];
@@ -292,8 +299,14 @@ bool vdev_vq_running(const struct vdev *d, uint32_t i);
 /** Take every queue away from the workers; returns when none is in use. Idempotent. */
 void vdev_pause(struct vdev *d);
 
-/** Derive what runs from the facts and publish the difference; ends a pause. */
+/** Derive what runs from the facts and have the difference published; ends a pause. */
 void vdev_sync(struct vdev *d);
+
+/**
+ * The owner takes what vdev_rx_queue() and vdev_tx_queue() say for a publication, perhaps another
+ * device's: this one needs none of its own any more.
+ */
+void vdev_published(struct vdev *d);
 
 /** RESET_DEVICE: rings stopped and forgotten, memory, connection, call and err descriptors kept. */
 void vdev_reset(struct vdev *d);

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * How often the switch is published: changes nobody waits for once per round of
+ * the control loop, what is taken back at once, and a group of ports once.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "eal.h"
+#include "owner.h"
+#include "virtio/port.h"
+
+#define PORTS 100
+#define REPEATS 10000
+#define SIZE 64
+
+static char dir[] = "/tmp/test_publication.XXXXXX";
+static struct sw sw;
+static struct vdev *dev[PORTS];
+static struct owner memory; /* the memory of all guests, and a device nobody uses */
+
+/* Publications since the last call. A queue that changes its worker takes two; none does here. */
+static uint64_t
+publications(void)
+{
+	static uint64_t last;
+	uint64_t n = sw.generation - last;
+
+	last = sw.generation;
+	return n;
+}
+
+static void
+new_port(uint32_t i)
+{
+	const struct virtio_env env = {.sw = &sw};
+	struct virtio_devargs a;
+	char text[200], err[200];
+	struct port *p;
+
+	virtio_devargs_init(&a);
+	snprintf(text, sizeof(text), "net_vhost%u,iface=%s/%u", i, dir, i);
+	assert_int_equal(virtio_devargs_parse(text, &a, err, sizeof(err)), 0);
+	p = virtio_port_new(&env, &a, err, sizeof(err));
+	assert_non_null(p);
+	dev[i] = virtio_port_device(p);
+}
+
+/* The facts a front-end says before its rings run. */
+static void
+say_all(uint32_t i)
+{
+	struct owner o = memory;
+
+	o.d = dev[i];
+	assert_int_equal(vdev_set_features(o.d, F(VERSION_1)), 0);
+	vdev_use_enable(o.d, true);
+	owner_give_memory(&o);
+	owner_start_ring(&o, 0, SIZE, 0);
+	owner_start_ring(&o, 1, SIZE, 0);
+}
+
+static int
+setup(void **state)
+{
+	const struct fdb_config cfg = {.limit = 100};
+
+	if (sw_init(&sw, 1, &cfg, NULL, ev_loop_new()) != 0)
+		return -1;
+	owner_init(&memory, NULL);
+	for (uint32_t i = 0; i < PORTS; i++)
+		new_port(i);
+	sw_start(&sw, true);
+	for (uint32_t i = 0; i < PORTS; i++)
+		say_all(i);
+	ev_run_once(sw.loop, 0);
+	(void)publications();
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct ev_loop *loop = sw.loop;
+
+	sw_fini(&sw);
+	ev_loop_free(loop);
+	owner_fini(&memory);
+	return 0;
+}
+
+static void
+test_starts(void **state)
+{
+	for (uint32_t i = 0; i < PORTS; i++)
+		vdev_reset(dev[i]);
+	(void)publications();
+	for (uint32_t i = 0; i < PORTS; i++)
+		say_all(i);
+	assert_int_equal(publications(), 0);
+	ev_run_once(sw.loop, 0);
+	assert_int_equal(publications(), 1);
+	for (uint32_t i = 0; i < PORTS; i++)
+		assert_true(dev[i]->q[0].live && dev[i]->q[1].live);
+	ev_run_once(sw.loop, 0);
+	assert_int_equal(publications(), 0);
+}
+
+static void
+test_group(void **state)
+{
+	assert_int_equal(vdev_quiesce(dev, PORTS), 0);
+	assert_int_equal(publications(), 1);
+	for (uint32_t i = 0; i < PORTS; i++)
+		assert_false(dev[i]->q[0].live || dev[i]->q[1].live);
+	assert_int_equal(vdev_resume(dev, PORTS), 0);
+	assert_int_equal(publications(), 1);
+	assert_int_equal(vdev_state_set(dev, PORTS, VDEV_STATE_STOP), 0);
+	assert_int_equal(publications(), 1);
+	for (uint32_t i = 0; i < PORTS; i++)
+		assert_false(dev[i]->q[0].running || dev[i]->q[0].live);
+	assert_int_equal(vdev_state_set(dev, PORTS, VDEV_STATE_RUNNING), 0);
+	assert_int_equal(publications(), 1);
+	assert_true(vdev_link_up(dev[PORTS - 1]));
+}
+
+/* A front-end that says the same again and again costs its neighbours one publication. */
+static void
+test_enable_in_a_loop(void **state)
+{
+	for (uint32_t n = 0; n < REPEATS; n++) {
+		assert_int_equal(vdev_vq_set_enable(dev[0], 1, n % 2), 0);
+		vdev_sync(dev[0]);
+	}
+	assert_int_equal(publications(), 0);
+	ev_run_once(sw.loop, 0);
+	assert_int_equal(publications(), 1);
+}
+
+/* What workers use is taken back at once, and but once: until the next round they do not see it. */
+static void
+test_edit_in_a_loop(void **state)
+{
+	for (uint32_t n = 0; n < REPEATS; n++) {
+		vdev_pause(dev[0]);
+		assert_false(dev[0]->q[1].live);
+		assert_int_equal(vdev_vq_set_num(dev[0], 1, SIZE), 0);
+		vdev_sync(dev[0]);
+		assert_true(dev[0]->q[1].running);
+	}
+	assert_int_equal(publications(), 1);
+	ev_run_once(sw.loop, 0);
+	assert_int_equal(publications(), 1);
+	assert_true(dev[0]->q[1].live);
+}
+
+/* A port may go while a publication is due. */
+static void
+test_end_while_due(void **state)
+{
+	assert_int_equal(vdev_vq_set_enable(dev[0], 1, false), 0);
+	vdev_sync(dev[0]);
+	sw_port_remove(&sw, sw.port[0]);
+	assert_int_equal(vdev_vq_set_enable(dev[1], 1, false), 0);
+	vdev_sync(dev[1]);
+	assert_non_null(sw.soon.loop);
+}
+
+static int
+group_setup(void **state)
+{
+	return eal_start("0", 128) == 0 && mkdtemp(dir) != NULL ? 0 : -1;
+}
+
+static int
+group_teardown(void **state)
+{
+	return rmdir(dir);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(starts), T(group), T(enable_in_a_loop), T(edit_in_a_loop), T(end_while_due),
+	};
+
+	return cmocka_run_group_tests(tests, group_setup, group_teardown);
+}
