@@ -50,10 +50,20 @@ PACKAGES_QUICK=(
 # shellcheck disable=SC2034
 PACKAGES_CHECK=(
     "clang-$LLVM" "clang-format-$LLVM" "clang-tidy-$LLVM" "libclang-rt-$LLVM-dev"
-    cppcheck
-    mmdebstrap # an unpacked Debian of another release
+    cppcheck gcovr
+    mmdebstrap # an unpacked Debian of another release, and libraries of another architecture
+    gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
     "${PACKAGES_OVS[@]}"
 )
+
+# The mirror this machine gets packages from.
+packages_mirror() {
+    local from
+    # shellcheck disable=SC2016 # apt's own variables
+    from=$(apt-get indextargets --format '$(COMPONENT) $(REPO_URI)' 'Created-By: Packages' |
+        sed -n 's/^main //p' | head -n 1)
+    echo "${from:-http://deb.debian.org/debian}"
+}
 
 # packages_missing NAME... - print those that are not installed
 packages_missing() {
