@@ -30,6 +30,7 @@
 	X(RX_RATE, "rx_rate", "over the port's rate limit")                                   \
 	X(RX_STORM, "rx_storm", "over the port's broadcast-storm limit")                      \
 	X(RX_LOCKED, "rx_locked", "source address is not the one the port is locked to")      \
+	X(RX_INJECT, "rx_inject", "announced for the guest (SEND_RARP), but too often")       \
 	X(RX_CONSUMED, "rx_consumed", "taken by a mode that only receives")                   \
 	X(RX_MERGED, "rx_merged", "delivered as part of the frame before it (GRO)")           \
 	X(RX_NO_MEMORY, "rx_no_memory", "no mbuf for a frame that needs one")                 \

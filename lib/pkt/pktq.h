@@ -109,6 +109,7 @@ struct pktq {
 	bool undecided;        /* a decision whether to notify is due */
 	bool listed;           /* the worker knows that, see switch/late.h */
 	uint16_t held;         /* frames flush() has to send */
+	uint16_t misses;       /* rx: how often in a row a worker found nothing */
 	rte_spinlock_t lock;   /* among workers only */
 	uint64_t *copy_cycles; /* tx() adds what it spent copying here; NULL: it takes no time */
 	struct pktq_stats stats __rte_cache_aligned; /* here only: copies lie anywhere */

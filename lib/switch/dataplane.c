@@ -31,6 +31,8 @@ collect_fds(const struct dataplane *dp, const struct dp_worker *dw, int *fds)
 	for (uint32_t i = 0; i < dw->n; i++)
 		if (dw->poll[i].q->event_fd >= 0)
 			fds[n++] = dw->poll[i].q->event_fd;
+	if (dw->inject.q != NULL)
+		fds[n++] = dw->inject.q->event_fd;
 	qsort(fds, n, sizeof(*fds), cmp_fd);
 	for (uint32_t i = 0; i < n; i++)
 		if (unique == 0 || fds[unique - 1] != fds[i])

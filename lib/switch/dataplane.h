@@ -36,7 +36,9 @@ struct capture;
 struct dataplane;
 struct dp_vlan;
 struct fdb;
+struct inject_port;
 struct limiter;
+struct rte_ring;
 struct worker;
 
 /**
@@ -105,14 +107,15 @@ struct dp_poll {
 	const struct dp_port *port;
 	dp_forward_fn forward; /* the mode's, or one that checks frames before (ingress.h) */
 	bool discard;          /* started but disabled: drop what it sends (DROP_RX_DISABLED) */
-	uint16_t misses;       /* [worker] in its own list: how often in a row nothing was found */
 };
 
 struct dp_worker {
 	uint32_t n;
 	bool must_poll; /* a queue that cannot wake the worker: it only naps (DP_NAP_MS) */
 	struct dp_poll *poll;
-	struct dp_poll *list; /* [worker] room for its copy of poll, in an order of its own */
+	struct dp_poll *list;  /* [worker] room for its copy of poll, in an order of its own */
+	struct dp_poll inject; /* q NULL: another worker's; see inject.h */
+	const struct rte_ring *injected; /* frames that wait there */
 	/* egress queues this worker flushes while they hold frames (pktq.held) */
 	uint32_t nflush;
 	struct pktq **flush;
@@ -163,6 +166,8 @@ struct dataplane {
 	uint16_t nports;
 	const struct dp_port **by_id; /* DP_PORTS_MAX, NULL: no such port */
 	const struct dp_port **ports; /* nports, dense: the flood list */
+	uint16_t ninject;
+	struct inject_port **inject; /* ninject, by port id, NULL: no such port */
 	uint32_t nworkers;
 	struct dp_worker worker[DP_WORKERS_MAX];
 	void *arena; /* everything above that is not inline lives here; freed with the snapshot */

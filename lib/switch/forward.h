@@ -48,9 +48,9 @@ struct worker {
 	struct rte_mempool *mp;     /* software offload, held frames; never NULL */
 	uint16_t burst;             /* frames taken from a queue at once, 0: PKT_BATCH_MAX */
 	uint64_t generation;        /* of the snapshot the last turn used */
-	uint32_t nlively;           /* of its list in that snapshot: polled every turn */
-	uint32_t next_quiet;        /* of the rest: where the next turn goes on */
-	uint32_t paid;              /* frames no quiet queue was looked at for yet */
+	uint32_t nactive;           /* of its list in that snapshot: polled every turn */
+	uint32_t next_idle;         /* of the rest: where the next turn goes on */
+	uint32_t unspent;           /* frames no idle queue was looked at for yet */
 	const struct watch *watch;  /* of that snapshot; NULL: nothing is to be watched */
 	uint32_t open_turns;        /* turns since the last quiescent state */
 	uint32_t nlate, late_polls; /* see late.h */
@@ -123,10 +123,10 @@ void forward_make_frame(struct pkt *p, struct pkt_hdrs *h, struct pkt_seg *paylo
  */
 void forward_learn_queue(const struct dp_port *in, const struct pktq *rxq, struct pkt_batch *batch);
 
-#define FORWARD_QUIET_AFTER 64 /* polls in vain after which a queue counts as quiet */
-#define FORWARD_QUIET_FROM 8   /* with no more queues than these, none does */
-#define FORWARD_QUIET_LOOK 8   /* quiet queues looked at in a turn that found nothing */
-#define FORWARD_QUIET_PAY 64   /* frames for which one quiet queue is looked at */
+#define FORWARD_IDLE_AFTER 64 /* polls in vain after which a queue counts as idle */
+#define FORWARD_IDLE_FROM 8   /* with no more queues than these, none does */
+#define FORWARD_IDLE_LOOK 8   /* idle queues looked at in a turn that found nothing */
+#define FORWARD_IDLE_SHARE 64 /* frames for which one idle queue is looked at */
 
 /**
  * Have @p w account its cycles by stage from now on, starting at 0, or not any
@@ -135,7 +135,7 @@ void forward_learn_queue(const struct dp_port *in, const struct pktq *rxq, struc
 void worker_time(struct worker *w, bool on);
 
 /**
- * One turn: poll every lively queue of the worker once, and some of the quiet ones, so that what
+ * One turn: poll every active queue of the worker once, and some of the idle ones, so that what
  * a frame costs does not depend on how many guests are silent. Returns the number of chains
  * handled; worker_end_turn() wants to know.
  */
@@ -158,7 +158,7 @@ bool worker_idle(struct worker *w, const struct dataplane *dp);
 
 /**
  * The two halves of worker_idle(). arm: true when frames arrived and the worker must not sleep.
- * disarm, also after that: the lively queues; quiet ones stay armed until they have frames.
+ * disarm, also after that: the active queues; idle ones stay armed until they have frames.
  */
 bool worker_arm(struct worker *w, const struct dataplane *dp);
 void worker_disarm(struct worker *w, const struct dataplane *dp);

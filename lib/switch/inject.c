@@ -1,138 +1,188 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * A frame of control's own, sent in the name of a port.
- *
- * Forwarding is stopped for as long as that takes - two grace periods - which
- * makes control the owner of every egress queue. Right for the rare frame that
- * tells others about a move; nothing else should come this way.
- */
-#include <rte_mbuf.h>
+#include "switch/inject.h"
 
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <rte_mbuf.h>
+#include <rte_ring.h>
+
+#include "base/ev.h"
 #include "pkt/offload.h"
 #include "switch/forward.h"
+#include "switch/ingress.h"
 #include "switch/port.h"
 
+#define RING_SIZE 1024
+
 struct inject {
-	struct pktq *rx[DP_QUEUES_MAX], *tx[DP_QUEUES_MAX];
-	bool discard[DP_QUEUES_MAX];
-	struct port_queues q;
+	struct pktq q;         /* its counters are of frames whose port is gone */
+	struct rte_ring *ring; /* SP: control, SC: a worker, or control while none polls it */
+	struct rte_mbuf *m;    /* [worker] between rx() and rx_done() */
+	uint32_t serial;       /* [ctl] of the newest port */
 };
 
-static void
-ask(struct inject *i, struct port *p)
+/* --- the queue, a worker's --- */
+
+static struct inject *
+of_queue(struct pktq *q)
 {
-	i->q = (struct port_queues){.max = DP_QUEUES_MAX,
-				    .rx = i->rx,
-				    .tx = i->tx,
-				    .discard = i->discard};
-	p->ops->queues(p, &i->q);
+	return container_of(q, struct inject, q);
 }
 
-/* The domain, or number of the VLAN, of what a port sends without a tag. 0 with VLANs: none. */
+/* One frame at a time: it may be copied to all ports. */
 static uint16_t
-fid_of(const struct port *p)
+inject_rx(struct pktq *q, struct pkt_batch *b)
 {
-	return p->vlans != NULL ? p->vlans->fid[p->vlans->native] : p->domain;
+	struct inject *i = of_queue(q);
+
+	b->n = b->ndone = b->nsegs = 0;
+	if (rte_ring_sc_dequeue(i->ring, (void **)&i->m) != 0)
+		return 0;
+	pkt_from_mbuf(&b->pkt[0], i->m, NULL, 0); /* one segment, see sw_inject() */
+	b->n = b->ndone = 1;
+	return 1;
 }
 
-static bool
-same_bridge(const struct port *from, const struct port *to)
-{
-	if (from->vlans == NULL || to->vlans == NULL)
-		return from->vlans == to->vlans && from->domain == to->domain;
-	return fid_of(from) != 0 && to->vlans->fid[from->vlans->native] == fid_of(from);
-}
-
-static bool
-reaches(const struct port *from, const struct port *to)
-{
-	return to != NULL && to != from && to->started && same_bridge(from, to) &&
-	       !(from->isolated && to->isolated);
-}
-
-/* Whether @p to wants the frames of @p from with a tag. */
-static bool
-wants_tag(const struct port *from, const struct port *to)
-{
-	return to->vlans != NULL && to->vlans->native != from->vlans->native;
-}
-
-/* A copy with the tag of the native VLAN of @p from; NULL: it has no VLANs, or no mbuf. */
-static struct rte_mbuf *
-tagged_copy(const struct port *from, struct rte_mbuf *m)
-{
-	struct rte_mbuf *copy;
-
-	if (from->vlans == NULL)
-		return NULL;
-	copy = rte_pktmbuf_copy(m, m->pool, 0, UINT32_MAX);
-	if (copy == NULL)
-		return NULL;
-	copy->vlan_tci = from->vlans->native;
-	if (rte_vlan_insert(&copy) == 0)
-		return copy;
-	rte_pktmbuf_free(copy);
-	return NULL;
-}
-
-/* Number of ports it was handed to. */
-static uint32_t
-send_all(struct sw *s, const struct port *from, struct pkt *p)
-{
-	struct rte_mbuf *copy = tagged_copy(from, p->mbuf);
-	struct pkt tagged, *one;
-	struct inject to;
-	uint32_t copies = 0;
-
-	if (copy != NULL && !pkt_from_mbuf(&tagged, copy, NULL, 0)) {
-		rte_pktmbuf_free(copy);
-		copy = NULL;
-	}
-	for (uint16_t id = 0; id < s->nports; id++) {
-		if (!reaches(from, s->port[id]))
-			continue;
-		one = wants_tag(from, s->port[id]) ? (copy != NULL ? &tagged : NULL) : p;
-		ask(&to, s->port[id]);
-		if (to.q.ntx == 0 || one == NULL)
-			continue;
-		pktq_ops(to.tx[0])->tx(to.tx[0], &one, 1);
-		pktq_decide(to.tx[0]);
-		copies++;
-	}
-	rte_pktmbuf_free(copy);
-	return copies;
-}
-
-/* The accounts of drop.h take it for a frame that came in at the port. */
 static void
-account(struct pktq *rx, const struct pkt *p, uint32_t copies)
+inject_rx_done(struct pktq *q, struct pkt_batch *b)
 {
-	pktq_count(&rx->stats, p);
-	rx->stats.offered += copies;
-	if (copies == 0)
-		pktq_drop(rx, DROP_RX_NO_EGRESS, 1);
-	else
-		rx->stats.replicated += copies - 1;
+	rte_pktmbuf_free(of_queue(q)->m);
+	b->n = b->ndone = 0;
+}
+
+static const struct pktq_ops inject_ops = {.rx = inject_rx, .rx_done = inject_rx_done};
+
+/* Forward a frame as one of the port it is sent for; that one may be gone. */
+static void
+inject_forward(struct worker *w, const struct dataplane *dp, const struct dp_port *none,
+	       struct pktq *rxq, struct pkt_batch *batch)
+{
+	const struct rte_mbuf *m = batch->pkt[0].mbuf;
+	struct inject_port *from = m->port < dp->ninject ? dp->inject[m->port] : NULL;
+	const struct dp_port *in = dp->by_id[m->port];
+
+	if (from == NULL || from->serial != m->hash.usr) {
+		pktq_count(&rxq->stats, &batch->pkt[0]);
+		pktq_drop(rxq, DROP_RX_NO_EGRESS, 1);
+		return;
+	}
+	pktq_count(&from->q.stats, &batch->pkt[0]);
+	if (in == NULL) {
+		pktq_drop(&from->q, DROP_RX_NO_EGRESS, 1);
+		return;
+	}
+	if (w->watch != NULL)
+		watch_receive(w, in, &from->q, batch);
+	ingress_forward(dp, in, false)(w, dp, in, &from->q, batch);
+}
+
+/* --- control --- */
+
+static bool
+has_rx_queue(struct port *p)
+{
+	struct pktq *rx[DP_QUEUES_MAX], *tx[DP_QUEUES_MAX];
+	bool discard[DP_QUEUES_MAX];
+	struct port_queues q = {.max = DP_QUEUES_MAX, .rx = rx, .tx = tx, .discard = discard};
+
+	p->ops->queues(p, &q);
+	return q.nrx > 0;
 }
 
 bool
 sw_inject(struct sw *s, struct port *from, struct rte_mbuf *m)
 {
-	struct inject in;
-	struct pkt p;
-	fdb_key key;
-	bool ok;
+	struct inject_port *ip = from->inject;
 
-	ask(&in, from);
-	ok = s->forwarding && in.q.nrx > 0 && pkt_from_mbuf(&p, m, NULL, 0) &&
-	     (from->vlans == NULL || fid_of(from) != 0);
-	if (ok) {
-		sw_start(s, false);
-		key = fdb_key_make(&p.eth.src_addr, fid_of(from));
-		fdb_seen(s->fdb, 0, &key, 1, from->id);
-		account(in.rx[0], &p, send_all(s, from, &p));
-		sw_start(s, true);
+	if (!s->forwarding || s->mode->forward == NULL || !from->started || m->nb_segs > 1 ||
+	    !has_rx_queue(from)) {
+		rte_pktmbuf_free(m);
+		return false;
 	}
-	rte_pktmbuf_free(m);
-	return ok;
+	m->port = from->id;
+	m->hash.usr = ip->serial;
+	if (bucket_take(&ip->bucket, bucket_now(), NULL, 1) == 0 ||
+	    rte_ring_sp_enqueue(s->inject->ring, m) != 0) {
+		ip->refused++;
+		rte_pktmbuf_free(m);
+		return false;
+	}
+	eventfd_write(s->inject->q.event_fd, 1);
+	return true;
+}
+
+void
+inject_drain(struct sw *s)
+{
+	struct rte_mbuf *m;
+
+	while (rte_ring_sc_dequeue(s->inject->ring, (void **)&m) == 0) {
+		struct port *p = s->port[m->port];
+
+		if (p != NULL && p->inject != NULL && p->inject->serial == m->hash.usr)
+			p->inject->refused++;
+		rte_pktmbuf_free(m);
+	}
+}
+
+void
+inject_poll(struct inject *i, struct dp_worker *dw)
+{
+	/* without a port there is nothing to be generated or to be watched */
+	dw->inject = (struct dp_poll){.q = &i->q, .forward = inject_forward, .discard = true};
+	dw->injected = i->ring;
+}
+
+struct inject_port *
+inject_port_new(struct inject *i, uint16_t id)
+{
+	struct inject_port *ip = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*ip));
+
+	if (ip == NULL)
+		return NULL;
+	memset(ip, 0, sizeof(*ip));
+	ip->q.port = id;
+	ip->q.event_fd = -1;
+	ip->serial = ++i->serial;
+	bucket_init(&ip->bucket, INJECT_RATE, INJECT_BURST, bucket_now());
+	return ip;
+}
+
+struct inject *
+inject_new(void)
+{
+	struct inject *i = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*i));
+	char name[RTE_RING_NAMESIZE];
+
+	if (i == NULL)
+		return NULL;
+	memset(i, 0, sizeof(*i));
+	snprintf(name, sizeof(name), "inject_%p", (void *)i);
+	i->q.port = FDB_PORT_NONE;
+	i->q.event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	atomic_init(&i->q.ops, &inject_ops);
+	i->ring = rte_ring_create(name, RING_SIZE, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+	if (i->q.event_fd < 0 || i->ring == NULL) {
+		inject_free(i);
+		return NULL;
+	}
+	return i;
+}
+
+void
+inject_free(struct inject *i)
+{
+	struct rte_mbuf *m;
+
+	if (i == NULL)
+		return;
+	while (i->ring != NULL && rte_ring_sc_dequeue(i->ring, (void **)&m) == 0)
+		rte_pktmbuf_free(m);
+	if (i->q.event_fd >= 0)
+		close(i->q.event_fd);
+	rte_ring_free(i->ring);
+	free(i);
 }

@@ -138,6 +138,9 @@ sum_queues(const struct port *p, struct port_stats *out)
 		add_queue(&out->rx, &q->stats);
 	for (uint16_t i = 0; (q = p->ops->queue(p, true, i)) != NULL; i++)
 		add_queue(&out->tx, &q->stats);
+	add_queue(&out->rx, &p->inject->q.stats);
+	out->rx.frames += p->inject->refused;
+	out->rx.drop[DROP_RX_INJECT] += p->inject->refused;
 }
 
 void

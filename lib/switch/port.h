@@ -24,6 +24,8 @@
 #include "switch/limit.h"
 #include "switch/vlan.h"
 
+struct inject;
+struct inject_port;
 struct port;
 struct sw;
 struct rte_mbuf;
@@ -83,6 +85,14 @@ struct port_ops {
 	int (*set_link)(struct port *p, bool up);
 };
 
+/** Frames of control's own sent in the name of a port (inject.h). */
+struct inject_port {
+	struct pktq q;        /* [worker] accounts only: an rx queue that is never polled */
+	uint32_t serial;      /* [fixed] no port before or after it has the same one */
+	struct bucket bucket; /* [ctl] */
+	uint64_t refused;     /* [ctl] frames no worker has seen: over the limit */
+};
+
 /** [ctl] */
 struct port {
 	const struct port_ops *ops;
@@ -103,6 +113,7 @@ struct port {
 	struct limits brought;          /* by its guest; port_bring_limits() */
 	struct limiter *limiter;        /* of both, while there are any */
 	struct watch_queues *bursts;    /* made when they are to be counted */
+	struct inject_port *inject;     /* frames sent in its name; inject.h */
 	struct port *mirror;            /* gets copies of what it sends and is sent; NULL: none */
 	struct port_stats cleared;      /* what "clear port stats" subtracts */
 	/*
@@ -154,6 +165,8 @@ struct sw {
 	uint64_t generation;
 	struct capture *capture; /* NULL: none is running */
 	struct sw_capture captured;
+	struct inject *inject;
+	uint8_t inject_owner;     /* the worker that polls it, PORT_WORKER_NONE */
 	struct vlan_table *vlans; /* made when first needed */
 	struct dataplane *spare;  /* an empty snapshot, should memory run out */
 	struct ev_timer soon;     /* armed: sw_publish() is due, see sw_publish_soon() */
@@ -192,9 +205,9 @@ void sw_clear_bursts(struct sw *s);
 void sw_start(struct sw *s, bool on);
 
 /**
- * Flood a frame as if it had come in at @p from, and learn its source there
- * (inject.c). Takes @p m, one segment without offloads. Forwarding pauses for
- * two grace periods. False: not forwarding, or @p from has no running queue or no native VLAN.
+ * Have a frame forwarded, soon, as if it had come in at @p from. Takes @p m, one segment without
+ * offloads. False: not forwarding, @p from has no running queue, or (counted as DROP_RX_INJECT) too
+ * many frames are sent in its name; see inject.h.
  */
 bool sw_inject(struct sw *s, struct port *from, struct rte_mbuf *m);
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "switch/ingress.h"
+#include "switch/inject.h"
 #include "switch/port.h"
 
 /** A snapshot in the making. */
@@ -119,12 +120,13 @@ allocate(struct build *b)
 	b->dp->arena = calloc(1, piece(DP_PORTS_MAX * ptr) + piece(b->nmembers * ptr) +
 					 piece(b->nmembers * sizeof(struct dp_port)) +
 					 piece(b->nrx * (ptr + 2 * sizeof(struct dp_poll))) +
-					 piece(b->ntx * 2 * ptr));
+					 piece(b->s->nports * ptr) + piece(b->ntx * 2 * ptr));
 	if (b->dp->arena == NULL)
 		return false;
 	b->arena_next = b->dp->arena;
 	b->dp->by_id = take(b, DP_PORTS_MAX * ptr);
 	b->dp->ports = take(b, b->nmembers * ptr);
+	b->dp->inject = take(b, b->s->nports * ptr);
 	b->dport = take(b, b->nmembers * sizeof(*b->dport));
 	return true;
 }
@@ -212,6 +214,8 @@ add_poll(struct build *b, struct port *p, const struct dp_port *dport, uint16_t 
 	struct dp_worker *dw = &b->dp->worker[worker];
 
 	set_late(q, true);
+	if (p->owner[q->index] == PORT_WORKER_NONE)
+		q->misses = 0;
 	dw->poll[dw->n++] = (struct dp_poll){
 		.q = q,
 		.port = dport,
@@ -323,6 +327,27 @@ peer_of(const struct build *b, uint16_t m)
 	return m;
 }
 
+/* Frames sent in the name of ports, those that do not forward now included. */
+static void
+fill_inject(struct build *b)
+{
+	struct dataplane *dp = b->dp;
+	struct sw *s = b->s;
+	uint8_t worker = s->inject_owner;
+
+	dp->ninject = s->nports;
+	for (uint16_t i = 0; i < s->nports; i++)
+		dp->inject[i] = s->port[i] != NULL ? s->port[i]->inject : NULL;
+	if (worker != PORT_WORKER_NONE && !is_active(s, worker)) {
+		s->inject_owner = PORT_WORKER_NONE; /* see changes_owner() */
+		b->again = true;
+		return;
+	}
+	if (worker == PORT_WORKER_NONE)
+		s->inject_owner = active_worker(s, 0);
+	inject_poll(s->inject, &dp->worker[s->inject_owner]);
+}
+
 /* What a port knows of others. */
 static void
 join_ports(struct build *b, uint16_t m)
@@ -367,6 +392,7 @@ fill(struct build *b)
 		fill_port(b, m);
 	for (uint16_t m = 0; m < b->nmembers; m++)
 		join_ports(b, m);
+	fill_inject(b);
 	disown_others(b);
 }
 

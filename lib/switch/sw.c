@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "switch/forward.h"
+#include "switch/inject.h"
 #include "switch/port.h"
 
 static struct dataplane *
@@ -38,8 +39,10 @@ sw_init(struct sw *s, uint32_t nworkers, const struct fdb_config *fdb_cfg, struc
 	cfg.qsbr = s->dp.qsbr;
 	cfg.workers = nworkers;
 	s->fdb = fdb_new(&cfg);
+	s->inject = inject_new();
+	s->inject_owner = PORT_WORKER_NONE;
 	s->spare = empty_snapshot(s);
-	if (s->fdb == NULL || s->spare == NULL) {
+	if (s->fdb == NULL || s->inject == NULL || s->spare == NULL) {
 		sw_fini(s);
 		return -ENOMEM;
 	}
@@ -56,6 +59,7 @@ sw_fini(struct sw *s)
 	ev_timer_cancel(&s->soon);
 	free(s->spare);
 	watch_log_free(s->watch.log);
+	inject_free(s->inject);
 	fdb_free(s->fdb);
 	vlan_table_free(s->vlans);
 	dp_ctl_fini(&s->dp);
@@ -82,6 +86,9 @@ sw_port_add(struct sw *s, struct port *p)
 		id++;
 	if (id >= DP_PORTS_MAX)
 		return -ENOSPC;
+	p->inject = inject_port_new(s->inject, id);
+	if (p->inject == NULL)
+		return -ENOMEM;
 	p->sw = s;
 	p->id = id;
 	p->started = true;
@@ -107,9 +114,11 @@ sw_port_remove(struct sw *s, struct port *p)
 	struct dp_flows *flows = p->flows;
 	struct dp_vlan *vlans = p->vlans;
 	struct watch_queues *bursts = p->bursts;
+	struct inject_port *inject = p->inject;
 	struct limiter *limiter;
 
 	p->started = false;
+	p->inject = NULL;
 	forget_mirrors(s, p);
 	port_bring_limits(p, NULL);
 	limiter = p->limiter;
@@ -126,6 +135,7 @@ sw_port_remove(struct sw *s, struct port *p)
 	limiter_free(limiter);
 	free(vlans);
 	free(bursts);
+	free(inject);
 }
 
 void
@@ -164,6 +174,8 @@ sw_publish(struct sw *s)
 	publish_once(s, &again);
 	if (again)
 		publish_once(s, &again);
+	if (!s->forwarding || s->mode->forward == NULL)
+		inject_drain(s);
 }
 
 static void

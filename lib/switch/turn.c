@@ -6,6 +6,7 @@
 
 #include <rte_cycles.h>
 #include <rte_prefetch.h>
+#include <rte_ring.h>
 #include <rte_spinlock.h>
 
 #include "switch/forward.h"
@@ -18,7 +19,7 @@ forward(struct worker *w, const struct dataplane *dp, const struct dp_poll *poll
 {
 	struct pkt_batch *b = &w->batch;
 
-	if (unlikely(w->watch != NULL))
+	if (unlikely(w->watch != NULL) && poll->port != NULL)
 		watch_receive(w, poll->port, poll->q, b);
 	if (likely(b->n != 0))
 		poll->forward(w, dp, poll->port, poll->q, b);
@@ -110,6 +111,13 @@ flush_one(struct worker *w, struct pktq *q)
 		late_note(w, q);
 }
 
+/* Whether there are frames of control's own. */
+static bool
+is_injected(const struct dp_worker *dw)
+{
+	return unlikely(dw->injected != NULL) && !rte_ring_empty(dw->injected);
+}
+
 static void
 disarm(struct pktq *q)
 {
@@ -119,7 +127,7 @@ disarm(struct pktq *q)
 		ops->disarm(q);
 }
 
-/* --- lively and quiet queues: list[0 .. nlively - 1] and the rest of it --- */
+/* --- active and idle queues: list[0 .. nactive - 1] and the rest of it --- */
 
 static void
 swap(struct dp_poll *list, uint32_t a, uint32_t b)
@@ -130,7 +138,17 @@ swap(struct dp_poll *list, uint32_t a, uint32_t b)
 	list[b] = tmp;
 }
 
-/* In a new snapshot all count as lively. Control or another worker may have armed some of them. */
+/*
+ * Whether @p q can be among the idle queues of @p dw at all. What cannot be armed is found by
+ * polling only, and a worker that naps does not poll often.
+ */
+static bool
+may_idle(const struct dataplane *dp, const struct dp_worker *dw, const struct pktq *q)
+{
+	return dw->n > FORWARD_IDLE_FROM && dp->mode->generate == NULL && pktq_ops(q)->arm != NULL;
+}
+
+/* The list of a new snapshot. Control or another worker may have armed some of the active ones. */
 static void
 begin(struct worker *w, const struct dataplane *dp)
 {
@@ -138,88 +156,90 @@ begin(struct worker *w, const struct dataplane *dp)
 
 	w->generation = dp->generation;
 	w->watch = dp->watch.flags != 0 ? &dp->watch : NULL;
-	w->nlively = dw->n;
-	w->next_quiet = 0;
-	for (uint32_t i = 0; i < dw->n; i++)
-		dw->list[i] = dw->poll[i];
+	w->nactive = 0;
+	for (uint32_t i = 0, idle = dw->n; i < dw->n; i++) {
+		const struct pktq *q = dw->poll[i].q;
+
+		if (q->misses >= FORWARD_IDLE_AFTER && may_idle(dp, dw, q))
+			dw->list[--idle] = dw->poll[i];
+		else
+			dw->list[w->nactive++] = dw->poll[i];
+	}
 	worker_disarm(w, dp);
 }
 
-/*
- * One poll in vain more. True: it makes list[i] quiet, another one is there now. What cannot be
- * armed is found by polling only, and a worker that naps does not poll often.
- */
+/* One poll in vain more. True: it makes list[i] idle, another one is there now. */
 static bool
-goes_quiet(struct worker *w, const struct dataplane *dp, uint32_t i)
+goes_idle(struct worker *w, const struct dataplane *dp, uint32_t i)
 {
 	const struct dp_worker *dw = &dp->worker[w->id];
 
-	if (likely(++dw->list[i].misses < FORWARD_QUIET_AFTER) || dw->n <= FORWARD_QUIET_FROM ||
-	    dp->mode->generate != NULL || pktq_ops(dw->list[i].q)->arm == NULL)
+	if (likely(++dw->list[i].q->misses < FORWARD_IDLE_AFTER) ||
+	    !may_idle(dp, dw, dw->list[i].q))
 		return false;
-	swap(dw->list, i, --w->nlively);
+	swap(dw->list, i, --w->nactive);
 	return true;
 }
 
 static void
 wake(struct worker *w, const struct dp_worker *dw, uint32_t i)
 {
-	dw->list[i].misses = 0;
+	dw->list[i].q->misses = 0;
 	disarm(dw->list[i].q);
-	swap(dw->list, i, w->nlively++);
+	swap(dw->list, i, w->nactive++);
 }
 
 static __rte_always_inline uint32_t
-poll_lively(struct worker *w, const struct dataplane *dp, bool timed)
+poll_active(struct worker *w, const struct dataplane *dp, bool timed)
 {
 	struct dp_poll *list = dp->worker[w->id].list;
 	uint32_t total = 0;
 
-	for (uint32_t i = 0; i < w->nlively;) {
+	for (uint32_t i = 0; i < w->nactive;) {
 		uint32_t n;
 
-		if (i + 1 < w->nlively)
+		if (i + 1 < w->nactive)
 			rte_prefetch0(list[i + 1].q);
 		n = poll_one(w, dp, &list[i], timed);
 		total += n;
 		if (likely(n != 0))
-			list[i].misses = 0;
-		if (likely(n != 0) || !goes_quiet(w, dp, i))
+			list[i].q->misses = 0;
+		if (likely(n != 0) || !goes_idle(w, dp, i))
 			i++;
 	}
 	return total;
 }
 
 /*
- * A turn that found @p frames among the lively queues pays for looks at the @p n others: what they
+ * A turn that found @p frames among the active queues pays for looks at the @p n others: what they
  * touch is in no cache. Without frames it should not be long either, more are on their way.
  */
 static uint32_t
-quiet_looks(struct worker *w, uint32_t n, uint32_t frames)
+idle_looks(struct worker *w, uint32_t n, uint32_t frames)
 {
-	uint32_t looks = FORWARD_QUIET_LOOK;
+	uint32_t looks = FORWARD_IDLE_LOOK;
 
 	if (frames != 0) {
-		w->paid += frames;
-		looks = w->paid / FORWARD_QUIET_PAY;
-		w->paid %= FORWARD_QUIET_PAY;
+		w->unspent += frames;
+		looks = w->unspent / FORWARD_IDLE_SHARE;
+		w->unspent %= FORWARD_IDLE_SHARE;
 	}
 	return RTE_MIN(looks, n);
 }
 
 static __rte_noinline uint32_t
-poll_quiet(struct worker *w, const struct dataplane *dp, uint32_t frames)
+poll_idle(struct worker *w, const struct dataplane *dp, uint32_t frames)
 {
 	const struct dp_worker *dw = &dp->worker[w->id];
 	uint32_t total = 0;
 
-	for (uint32_t k = quiet_looks(w, dw->n - w->nlively, frames); k > 0; k--) {
-		uint32_t n, i = w->next_quiet < dw->n ? w->next_quiet : 0;
+	for (uint32_t k = idle_looks(w, dw->n - w->nactive, frames); k > 0; k--) {
+		uint32_t n, i = w->next_idle < dw->n ? w->next_idle : 0;
 
-		i = RTE_MAX(i, w->nlively);
+		i = RTE_MAX(i, w->nactive);
 		if (i == dw->n)
 			break;
-		w->next_quiet = i + 1;
+		w->next_idle = i + 1;
 		n = poll_one(w, dp, &dw->list[i], false);
 		if (n != 0)
 			wake(w, dw, i);
@@ -230,9 +250,9 @@ poll_quiet(struct worker *w, const struct dataplane *dp, uint32_t frames)
 
 /* The instance that accounts cycles. */
 static __rte_noinline uint32_t
-poll_lively_timed(struct worker *w, const struct dataplane *dp)
+poll_active_timed(struct worker *w, const struct dataplane *dp)
 {
-	return poll_lively(w, dp, true);
+	return poll_active(w, dp, true);
 }
 
 void
@@ -258,11 +278,13 @@ worker_turn(struct worker *w, const struct dataplane *dp)
 		begin(w, dp);
 	w->batch.max = w->burst != 0 ? w->burst : PKT_BATCH_MAX;
 	if (unlikely(atomic_load_explicit(&w->timed, memory_order_relaxed)))
-		total = poll_lively_timed(w, dp);
+		total = poll_active_timed(w, dp);
 	else
-		total = poll_lively(w, dp, false);
-	if (unlikely(w->nlively < dw->n))
-		total += poll_quiet(w, dp, total);
+		total = poll_active(w, dp, false);
+	if (unlikely(w->nactive < dw->n))
+		total += poll_idle(w, dp, total);
+	if (unlikely(is_injected(dw)))
+		total += poll_one(w, dp, &dw->inject, false);
 	for (uint32_t i = 0; i < dw->nflush; i++)
 		flush_one(w, dw->flush[i]);
 	w->busy_turns += total != 0;
@@ -286,7 +308,7 @@ worker_disarm(struct worker *w, const struct dataplane *dp)
 
 	if (dp->mode == NULL)
 		return;
-	for (uint32_t i = 0; i < w->nlively; i++)
+	for (uint32_t i = 0; i < w->nactive; i++)
 		disarm(dw->list[i].q);
 }
 
@@ -294,7 +316,7 @@ worker_disarm(struct worker *w, const struct dataplane *dp)
 static bool
 is_busy(const struct dataplane *dp, const struct dp_worker *dw)
 {
-	if (dp->mode->generate != NULL)
+	if (dp->mode->generate != NULL || is_injected(dw))
 		return true;
 	for (uint32_t i = 0; i < dw->nflush; i++)
 		if (held(dw->flush[i]) != 0 && !waits(dw->flush[i]))
@@ -318,7 +340,7 @@ worker_arm(struct worker *w, const struct dataplane *dp)
 
 		if (pktq_ops(q)->arm == NULL || !pktq_ops(q)->arm(q))
 			continue;
-		if (i >= w->nlively)
+		if (i >= w->nactive)
 			wake(w, dw, i);
 		worker_disarm(w, dp);
 		return true;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A frame of control's own reaches every port that could have got it from the
- * port it is sent for, is learned there, and is accounted for.
+ * port it is sent for, is learned there, and is accounted for; and however many
+ * there are, others lose nothing by it.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,146 +12,205 @@
 
 #include <cmocka.h>
 
-#include <stdio.h>
-
 #include <rte_arp.h>
 #include <rte_mbuf.h>
 
 #include "eal.h"
-#include "switch/forward.h"
-#include "switch/port.h"
+#include "fakesw.h"
+#include "switch/inject.h"
 
-#define PORTS 4
+#define MANY 10000
 #define ELSEWHERE 3 /* a port of another domain */
 
-struct fakeport {
-	struct port p;
-	struct pktq rx, tx;
-};
-
 static struct rte_mempool *pool;
-static struct sw sw;
-static struct fakeport ports[PORTS];
 static const struct rte_ether_addr mac = {{2, 0, 0, 0, 0, 7}};
-
-static uint16_t
-fake_rx(struct pktq *q, struct pkt_batch *b)
-{
-	b->n = b->ndone = 0;
-	return 0;
-}
-
-static uint16_t
-fake_tx(struct pktq *q, struct pkt *const *pkts, uint16_t n)
-{
-	q->stats.offered += n;
-	for (uint16_t i = 0; i < n; i++) {
-		assert_memory_equal(&pkts[i]->eth.src_addr, &mac, sizeof(mac));
-		assert_true(rte_is_broadcast_ether_addr(&pkts[i]->eth.dst_addr));
-		assert_int_equal(pkts[i]->eth.ether_type, RTE_BE16(RTE_ETHER_TYPE_RARP));
-		pktq_count(&q->stats, pkts[i]);
-	}
-	return n;
-}
-
-static const struct pktq_ops fake_ops = {.rx = fake_rx, .tx = fake_tx};
-
-static void
-fake_queues(struct port *p, struct port_queues *out)
-{
-	struct fakeport *f = (struct fakeport *)p;
-
-	out->discard[0] = false;
-	out->rx[out->nrx++] = &f->rx;
-	out->tx[out->ntx++] = &f->tx;
-}
-
-static void
-fake_close(struct port *p)
-{
-}
-
-static const struct port_ops fake_port_ops = {.kind = "fake",
-					      .queues = fake_queues,
-					      .close = fake_close};
-
-static void
-fakeq_init(struct pktq *q, uint16_t port)
-{
-	memset(q, 0, sizeof(*q));
-	q->port = port;
-	q->event_fd = -1;
-	atomic_init(&q->ops, &fake_ops);
-}
 
 static int
 setup(void **state)
 {
-	const struct fdb_config cfg = {.limit = 100, .ageing_s = 300};
+	int rc = fake_setup(state);
 
-	if (sw_init(&sw, 1, &cfg, pool, NULL) != 0)
-		return -1;
-	for (uint16_t i = 0; i < PORTS; i++) {
-		memset(&ports[i], 0, sizeof(ports[i]));
-		ports[i].p.ops = &fake_port_ops;
-		ports[i].p.domain = i == ELSEWHERE;
-		snprintf(ports[i].p.name, sizeof(ports[i].p.name), "fake%u", i);
-		fakeq_init(&ports[i].rx, i);
-		fakeq_init(&ports[i].tx, i);
-		if (sw_port_add(&sw, &ports[i].p) != 0)
-			return -1;
-	}
-	sw_start(&sw, true);
-	return 0;
+	return rc != 0 ? rc : port_set_domain(&fake_ports[ELSEWHERE].p, 1);
 }
 
 static int
 teardown(void **state)
 {
-	sw_fini(&sw);
+	fake_teardown(state);
 	return rte_mempool_in_use_count(pool) == 0 ? 0 : -1;
 }
 
 static bool
 inject(uint32_t port)
 {
-	return sw_inject(&sw, &ports[port].p, rte_net_make_rarp_packet(pool, &mac));
+	return sw_inject(&fake_sw, &fake_ports[port].p, rte_net_make_rarp_packet(pool, &mac));
+}
+
+static struct pktq_stats
+rx_stats(uint32_t port)
+{
+	struct port_stats s;
+
+	port_get_stats(&fake_ports[port].p, &s);
+	return s.rx;
 }
 
 static void
 test_reaches_the_domain(void **state)
 {
 	fdb_key key = fdb_key_make(&mac, 0);
+	struct pktq_stats rx;
 	uint16_t port;
 
 	assert_true(inject(1));
-	assert_true(sw.forwarding);
-	for (uint32_t i = 0; i < PORTS; i++)
-		assert_int_equal(ports[i].tx.stats.frames, i != 1 && i != ELSEWHERE);
-	assert_int_equal(ports[1].rx.stats.frames, 1);
-	assert_int_equal(ports[1].rx.stats.offered, 2);
-	assert_int_equal(ports[1].rx.stats.replicated, 1);
-	fdb_maintain(sw.fdb, 1000);
-	fdb_lookup(sw.fdb, &key, 1, &port);
+	fake_turn();
+	for (uint32_t i = 0; i < FAKE_PORTS; i++)
+		assert_int_equal(fake_ports[i].nout, i != 1 && i != ELSEWHERE);
+	assert_memory_equal(fake_ports[0].out[0].b + 6, &mac, sizeof(mac));
+	assert_memory_equal(fake_ports[0].out[0].b, &fake_broadcast, sizeof(mac));
+	rx = rx_stats(1);
+	assert_int_equal(rx.frames, 1);
+	assert_int_equal(rx.broadcast, 1);
+	assert_int_equal(rx.offered, 2);
+	assert_int_equal(rx.replicated, 1);
+	fake_check_accounts();
+	fdb_lookup(fake_sw.fdb, &key, 1, &port);
 	assert_int_equal(port, 1);
 }
 
 static void
 test_nowhere_is_a_drop(void **state)
 {
+	struct pktq_stats rx;
+
 	assert_true(inject(ELSEWHERE));
-	assert_int_equal(ports[ELSEWHERE].rx.stats.frames, 1);
-	assert_int_equal(ports[ELSEWHERE].rx.stats.offered, 0);
-	assert_int_equal(ports[ELSEWHERE].rx.stats.drop[DROP_RX_NO_EGRESS], 1);
+	fake_turn();
+	rx = rx_stats(ELSEWHERE);
+	assert_int_equal(rx.frames, 1);
+	assert_int_equal(rx.offered, 0);
+	assert_int_equal(rx.drop[DROP_RX_NO_EGRESS], 1);
+	fake_check_accounts();
 }
 
 static void
 test_not_while_stopped(void **state)
 {
-	sw_start(&sw, false);
+	sw_start(&fake_sw, false);
 	assert_false(inject(1));
-	assert_false(sw.forwarding);
-	assert_int_equal(ports[0].tx.stats.offered, 0);
+	assert_false(fake_sw.forwarding);
+	fake_turn();
+	assert_int_equal(fake_ports[0].nout, 0);
+}
+
+/* An announcement that is old when forwarding goes on again would be wrong by then. */
+static void
+test_stop_drops(void **state)
+{
+	assert_true(inject(1));
+	sw_start(&fake_sw, false);
+	sw_start(&fake_sw, true);
+	fake_turn();
+	assert_int_equal(fake_ports[0].nout, 0);
+	assert_int_equal(rx_stats(1).drop[DROP_RX_INJECT], 1);
+	fake_check_accounts();
+}
+
+static void
+test_port_stopped_meanwhile(void **state)
+{
+	assert_true(inject(1));
+	fake_ports[1].p.started = false;
+	sw_publish(&fake_sw);
+	fake_turn();
+	assert_int_equal(fake_ports[0].nout, 0);
+	assert_int_equal(rx_stats(1).drop[DROP_RX_NO_EGRESS], 1);
+	fake_check_accounts();
+}
+
+/* The next port with its number does not speak for it. */
+static void
+test_port_gone(void **state)
+{
+	assert_true(inject(1));
+	sw_port_remove(&fake_sw, &fake_ports[1].p);
+	assert_int_equal(sw_port_add(&fake_sw, &fake_ports[1].p), 0);
+	assert_int_equal(fake_ports[1].p.id, 1);
+	sw_publish(&fake_sw);
+	fake_turn();
+	assert_int_equal(fake_ports[0].nout, 0);
+	assert_int_equal(rx_stats(1).frames, 0);
+}
+
+/* A mode that hands frames to one port does so with these, too. */
+static void
+test_other_mode(void **state)
+{
+	fake_sw.mode = fwd_mode_by_name("io");
+	sw_publish(&fake_sw);
+	assert_true(inject(1));
+	fake_turn();
+	assert_int_equal(fake_ports[0].nout, 1);
+	assert_int_equal(fake_ports[2].nout, 0);
+	fake_check_accounts();
+}
+
+static void
+test_mode_that_takes_nothing(void **state)
+{
+	fake_sw.mode = fwd_mode_by_name("txonly");
+	sw_publish(&fake_sw);
+	assert_false(inject(1));
+}
+
+/* The port's limits hold for what is sent in its name. */
+static void
+test_locked(void **state)
+{
+	const struct limits lock = {.locked = true, .nmac = 1, .mac = {fake_mac(1, 1)}};
+
+	assert_int_equal(port_set_limits(&fake_ports[1].p, &lock), 0);
+	assert_true(inject(1));
+	fake_turn();
+	assert_int_equal(fake_ports[0].nout, 0);
+	assert_int_equal(rx_stats(1).drop[DROP_RX_LOCKED], 1);
+	fake_check_accounts();
+}
+
+/*
+ * Frames without end in the name of one port: nothing is published for them, others get all they
+ * are sent in each poll iteration, and few copies besides.
+ */
+static void
+test_many(void **state)
+{
+	const struct rte_ether_addr from = fake_mac(0, 1), to = fake_mac(2, 1);
+	uint64_t generation = fake_sw.generation, start = bucket_now(), allowed;
+	uint32_t accepted = 0, sent = 0, copies = 0;
+	struct pktq_stats rx;
+
+	fake_put(2, &to, &fake_broadcast, 60);
+	fake_turn();
+	fake_clear();
+	for (uint32_t i = 0; i < MANY; i++) {
+		accepted += inject(1);
+		if (i % 16 != 0)
+			continue;
+		fake_put(0, &from, &to, 60);
+		sent++;
+		fake_turn();
+		assert_in_range(fake_ports[2].nout, 1, 2); /* its own and a copy at most */
+		copies += fake_ports[2].nout - 1;
+		fake_clear();
+	}
+	rx = rx_stats(1);
+	allowed = INJECT_BURST + 1 + (bucket_now() - start) / 16 * INJECT_RATE / rte_get_tsc_hz();
+	assert_int_equal(fake_sw.generation, generation);
+	assert_in_range(accepted, INJECT_BURST, allowed);
+	assert_int_equal(copies, accepted);
+	assert_int_equal(rx.frames, MANY);
+	assert_int_equal(rx.drop[DROP_RX_INJECT], MANY - accepted);
+	assert_int_equal(fake_ports[2].tx.stats.frames, sent + copies);
+	fake_check_accounts();
 }
 
 #define EACH(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -161,6 +221,7 @@ start_eal(void **state)
 	if (eal_start("0", 128) != 0)
 		return -1;
 	pool = rte_pktmbuf_pool_create("pool", 63, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+	fake_use_pool(pool);
 	return pool != NULL ? 0 : -1;
 }
 
@@ -171,6 +232,13 @@ main(void)
 		EACH(test_reaches_the_domain),
 		EACH(test_nowhere_is_a_drop),
 		EACH(test_not_while_stopped),
+		EACH(test_stop_drops),
+		EACH(test_port_stopped_meanwhile),
+		EACH(test_port_gone),
+		EACH(test_other_mode),
+		EACH(test_mode_that_takes_nothing),
+		EACH(test_locked),
+		EACH(test_many),
 	};
 
 	return cmocka_run_group_tests(tests, start_eal, NULL);

@@ -17,8 +17,8 @@
 
 #define QUEUES 100
 #define BURST 32u
-#define TURNS_PER_LOOK (FORWARD_QUIET_PAY / BURST)
-#define ROUND (QUEUES / FORWARD_QUIET_LOOK + 1) /* idle turns to look at all */
+#define TURNS_PER_LOOK (FORWARD_IDLE_SHARE / BURST)
+#define ROUND (QUEUES / FORWARD_IDLE_LOOK + 1) /* idle turns to look at all */
 
 struct fakeq {
 	struct pktq q;
@@ -137,39 +137,39 @@ idle_turns(uint32_t n)
 		assert_int_equal(worker_turn(w, &dp), 0);
 }
 
-/* All but queues[0] have become quiet. */
+/* All but queues[0] have become idle. */
 static void
-all_quiet(void)
+all_idle(void)
 {
-	busy_turns(FORWARD_QUIET_AFTER);
-	assert_int_equal(w->nlively, 1);
+	busy_turns(FORWARD_IDLE_AFTER);
+	assert_int_equal(w->nactive, 1);
 	forget_polls();
 }
 
 static void
 test_few_are_always_polled(void **state)
 {
-	dp.worker[0].n = FORWARD_QUIET_FROM;
-	busy_turns(10 * FORWARD_QUIET_AFTER);
-	assert_int_equal(w->frames, 10 * FORWARD_QUIET_AFTER * BURST);
-	for (uint32_t i = 0; i < FORWARD_QUIET_FROM; i++)
-		assert_int_equal(queues[i].polled, 10 * FORWARD_QUIET_AFTER);
+	dp.worker[0].n = FORWARD_IDLE_FROM;
+	busy_turns(10 * FORWARD_IDLE_AFTER);
+	assert_int_equal(w->frames, 10 * FORWARD_IDLE_AFTER * BURST);
+	for (uint32_t i = 0; i < FORWARD_IDLE_FROM; i++)
+		assert_int_equal(queues[i].polled, 10 * FORWARD_IDLE_AFTER);
 }
 
 /* No queue is idle before its time, and a frame in between starts it anew. */
 static void
-test_goes_quiet(void **state)
+test_goes_idle(void **state)
 {
-	busy_turns(FORWARD_QUIET_AFTER - 1);
-	assert_int_equal(w->nlively, QUEUES);
+	busy_turns(FORWARD_IDLE_AFTER - 1);
+	assert_int_equal(w->nactive, QUEUES);
 	queues[50].frames = 1;
 	busy_turns(1);
-	assert_int_equal(w->nlively, 2);
+	assert_int_equal(w->nactive, 2);
 	assert_int_equal(queues[50].frames, 0);
-	busy_turns(FORWARD_QUIET_AFTER - 1);
-	assert_int_equal(w->nlively, 2);
+	busy_turns(FORWARD_IDLE_AFTER - 1);
+	assert_int_equal(w->nactive, 2);
 	busy_turns(1);
-	assert_int_equal(w->nlively, 1);
+	assert_int_equal(w->nactive, 1);
 }
 
 /* A busy turn looks at few of the others, whatever their number, and at each as often. */
@@ -178,7 +178,7 @@ test_busy_turn_is_cheap(void **state)
 {
 	uint32_t looks = 0, least = UINT32_MAX, most = 0;
 
-	all_quiet();
+	all_idle();
 	busy_turns(1000);
 	assert_int_equal(queues[0].polled, 1000);
 	for (uint32_t i = 1; i < QUEUES; i++) {
@@ -196,11 +196,11 @@ test_idle_turn_looks_around(void **state)
 {
 	uint32_t looks = 0;
 
-	all_quiet();
+	all_idle();
 	idle_turns(1);
 	for (uint32_t i = 1; i < QUEUES; i++)
 		looks += queues[i].polled;
-	assert_int_equal(looks, FORWARD_QUIET_LOOK);
+	assert_int_equal(looks, FORWARD_IDLE_LOOK);
 	idle_turns(ROUND - 1);
 	for (uint32_t i = 1; i < QUEUES; i++)
 		assert_in_range(queues[i].polled, 1, 2);
@@ -209,7 +209,7 @@ test_idle_turn_looks_around(void **state)
 static void
 test_wakes(void **state)
 {
-	all_quiet();
+	all_idle();
 	queues[70].frames = 1;
 	queues[70].armed = true;
 	for (uint32_t i = 0; queues[70].frames != 0; i++) {
@@ -217,7 +217,7 @@ test_wakes(void **state)
 		busy_turns(1);
 	}
 	assert_false(queues[70].armed);
-	assert_int_equal(w->nlively, 2);
+	assert_int_equal(w->nactive, 2);
 	forget_polls();
 	busy_turns(10);
 	assert_int_equal(queues[70].polled, 10);
@@ -227,12 +227,12 @@ test_wakes(void **state)
 static void
 test_all_wake(void **state)
 {
-	all_quiet();
+	all_idle();
 	for (uint32_t i = 0; i < QUEUES; i++)
 		queues[i].frames = 1000 * BURST;
 	for (uint32_t i = 0; i < QUEUES; i++)
 		worker_turn(w, &dp);
-	assert_int_equal(w->nlively, QUEUES);
+	assert_int_equal(w->nactive, QUEUES);
 	forget_polls();
 	for (uint32_t i = 0; i < 10; i++)
 		assert_int_equal(worker_turn(w, &dp), QUEUES * BURST);
@@ -244,7 +244,7 @@ test_all_wake(void **state)
 static void
 test_sleep(void **state)
 {
-	all_quiet();
+	all_idle();
 	assert_false(worker_arm(w, &dp));
 	for (uint32_t i = 0; i < QUEUES; i++)
 		assert_true(queues[i].armed);
@@ -257,27 +257,64 @@ test_sleep(void **state)
 	assert_false(queues[0].armed);
 	assert_false(queues[99].armed);
 	assert_true(queues[1].armed);
-	assert_int_equal(w->nlively, 2);
+	assert_int_equal(w->nactive, 2);
 	assert_int_equal(worker_turn(w, &dp), 1);
 	assert_int_equal(queues[99].frames, 0);
 }
 
-/* The list belongs to a snapshot: with the next one all are lively, and disarmed. */
+/*
+ * The list belongs to a snapshot. Idle queues are idle in the next one, too, and stay armed: a peer
+ * that causes one snapshot after the other does not have all of them polled.
+ */
 static void
 test_new_snapshot(void **state)
 {
-	all_quiet();
+	uint32_t looks = 0;
+
+	all_idle();
 	assert_false(worker_arm(w, &dp));
 	worker_disarm(w, &dp);
-	dp.generation++;
 	dp.worker[0].n = QUEUES - 1; /* a queue has gone */
-	busy_turns(1);
-	assert_int_equal(w->nlively, QUEUES - 1);
-	for (uint32_t i = 0; i < QUEUES - 1; i++) {
-		assert_int_equal(queues[i].polled, 1);
-		assert_false(queues[i].armed);
+	for (uint32_t i = 0; i < 100; i++) {
+		dp.generation++;
+		busy_turns(1);
 	}
+	assert_int_equal(w->nactive, 1);
+	assert_int_equal(queues[0].polled, 100);
+	assert_false(queues[0].armed);
+	for (uint32_t i = 1; i < QUEUES - 1; i++) {
+		looks += queues[i].polled;
+		assert_true(queues[i].armed);
+	}
+	assert_int_equal(looks, 100 / TURNS_PER_LOOK);
 	assert_int_equal(queues[QUEUES - 1].polled, 0);
+}
+
+/* However often the snapshot changes, each idle queue is looked at. */
+static void
+test_new_snapshots_reach_all(void **state)
+{
+	all_idle();
+	for (uint32_t i = 0; i < QUEUES * TURNS_PER_LOOK; i++) {
+		dp.generation++;
+		busy_turns(1);
+	}
+	for (uint32_t i = 1; i < QUEUES; i++)
+		assert_in_range(queues[i].polled, 1, 2);
+}
+
+/* A queue that is new, or comes from another worker, is active and disarmed. */
+static void
+test_new_queue(void **state)
+{
+	all_idle();
+	assert_false(worker_arm(w, &dp));
+	dp.generation++;
+	queues[40].q.misses = 0;
+	busy_turns(1);
+	assert_int_equal(w->nactive, 2);
+	assert_false(queues[40].armed);
+	assert_int_equal(queues[40].polled, 1);
 }
 
 /* Every queue of a generator has something to do in each iteration. */
@@ -285,8 +322,8 @@ static void
 test_generator(void **state)
 {
 	dp.mode = &generator;
-	idle_turns(2 * FORWARD_QUIET_AFTER);
-	assert_int_equal(w->nlively, QUEUES);
+	idle_turns(2 * FORWARD_IDLE_AFTER);
+	assert_int_equal(w->nactive, QUEUES);
 }
 
 /* A queue that cannot be armed is polled as long as the worker is awake. */
@@ -294,8 +331,8 @@ static void
 test_deaf(void **state)
 {
 	atomic_store(&queues[7].q.ops, &deaf_ops);
-	busy_turns(FORWARD_QUIET_AFTER);
-	assert_int_equal(w->nlively, 2);
+	busy_turns(FORWARD_IDLE_AFTER);
+	assert_int_equal(w->nactive, 2);
 	forget_polls();
 	busy_turns(10);
 	assert_int_equal(queues[7].polled, 10);
@@ -308,13 +345,15 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_few_are_always_polled),
-		TEST(test_goes_quiet),
+		TEST(test_goes_idle),
 		TEST(test_busy_turn_is_cheap),
 		TEST(test_idle_turn_looks_around),
 		TEST(test_wakes),
 		TEST(test_all_wake),
 		TEST(test_sleep),
 		TEST(test_new_snapshot),
+		TEST(test_new_snapshots_reach_all),
+		TEST(test_new_queue),
 		TEST(test_generator),
 		TEST(test_deaf),
 	};

@@ -372,6 +372,7 @@ test_inject(void **state)
 
 	usual();
 	assert_true(sw_inject(&fake_sw, &fake_ports[0].p, m));
+	fake_turn();
 	expect_counts(0, 1, 0, 1);
 	assert_int_equal(fake_ports[1].out[0].len, len);
 	assert_int_equal(fake_ports[3].out[0].len, len + 4);
