@@ -12,13 +12,14 @@
 #include "app.h"
 #include "show/show.h"
 
-#define UPKEEP_BUSY_MS 10   /* some worker is awake: learned addresses wait */
-#define UPKEEP_IDLE_MS 1000 /* all sleep: ageing only */
+#define UPKEEP_BUSY_MS 1    /* addresses are being learned: workers need not wake us */
+#define UPKEEP_IDLE_MS 1000 /* ageing only */
 
 struct ctl {
 	struct app *app;
 	struct ev_source signals;
 	struct ev_timer upkeep; /* forwarding database */
+	struct ev_source learn; /* a worker has seen a new address */
 	struct ev_timer stats;  /* --stats-period */
 };
 
@@ -51,23 +52,37 @@ on_signal(struct ev_source *src, uint32_t events)
 		ctl_quit(c->app);
 }
 
-static bool
-all_asleep(const struct app *app)
+/*
+ * Learning is part of reception (802.1Q 8.7): the first address wakes control, and while more
+ * follow it looks again each millisecond, or as soon as others have had their turn.
+ */
+static void
+upkeep(struct ctl *c)
 {
-	for (uint32_t i = 0; i < app->nworkers; i++) {
-		if (!atomic_load(&app->sw.dp.worker[i].asleep))
-			return false;
-	}
-	return true;
+	struct fdb *fdb = c->app->sw.fdb;
+	uint32_t n = fdb_maintain(fdb, ev_now_ns());
+	uint32_t delay_ms = UPKEEP_IDLE_MS;
+
+	if (n == FDB_PORTION)
+		delay_ms = 0;
+	else if (n != 0 || !fdb_await(fdb))
+		delay_ms = UPKEEP_BUSY_MS;
+	ev_timer_arm(c->app->loop, &c->upkeep, delay_ms);
 }
 
 static void
 on_upkeep(struct ev_timer *t)
 {
-	struct app *app = container_of(t, struct ctl, upkeep)->app;
+	upkeep(container_of(t, struct ctl, upkeep));
+}
 
-	fdb_maintain(app->sw.fdb, ev_now_ns());
-	ev_timer_arm(app->loop, t, all_asleep(app) ? UPKEEP_IDLE_MS : UPKEEP_BUSY_MS);
+static void
+on_learn(struct ev_source *src, uint32_t events)
+{
+	uint64_t count;
+
+	if (read(src->fd, &count, sizeof(count)) == sizeof(count))
+		upkeep(container_of(src, struct ctl, learn));
 }
 
 static void
@@ -84,6 +99,7 @@ ctl_init(struct app *app)
 {
 	struct ctl *c = calloc(1, sizeof(*c));
 	sigset_t set;
+	int ret;
 
 	if (c == NULL)
 		return -ENOMEM;
@@ -99,7 +115,10 @@ ctl_init(struct app *app)
 	ev_timer_arm(app->loop, &c->upkeep, UPKEEP_BUSY_MS);
 	if (app->opt.stats_period != 0 && !app->opt.interactive)
 		ev_timer_arm(app->loop, &c->stats, app->opt.stats_period * 1000);
-	return ev_add(app->loop, &c->signals, EPOLLIN);
+	c->learn.fd = fdb_event_fd(app->sw.fdb);
+	c->learn.cb = on_learn;
+	ret = ev_add(app->loop, &c->learn, EPOLLIN);
+	return ret < 0 ? ret : ev_add(app->loop, &c->signals, EPOLLIN);
 }
 
 void

@@ -41,9 +41,9 @@ cmd_show_fdb(struct cmd *c)
 	fdb_walk(c->app->sw.fdb, print_entry, c);
 	cmd_print(c,
 		  "Entries: %" PRIu64 ", learned: %" PRIu64 ", aged: %" PRIu64 ", moved: %" PRIu64
-		  ", refused: %" PRIu64 " (limit) %" PRIu64 " (port limit), ring full: %" PRIu64
+		  ", evicted: %" PRIu64 ", refused: %" PRIu64 " (limit) %" PRIu64 " (port limit), ring full: %" PRIu64
 		  "\n",
-		  s.entries, s.learned, s.aged, s.moved, s.refused_limit, s.refused_port_limit,
+		  s.entries, s.learned, s.aged, s.moved, s.evicted, s.refused_limit, s.refused_port_limit,
 		  s.ring_full);
 }
 
@@ -328,7 +328,8 @@ static const struct cli_row rows[] = {
 	{"fdb del (XX:XX:XX:XX:XX:XX) (domain)", cmd_fdb_del, "Forget an address."},
 	{"set fdb (limit|port-limit|age) (num)", cmd_set_fdb,
 	 "Set how many addresses are learned in total, per port (0: any number), or after how "
-	 "many seconds an unused one is forgotten (0: never)."},
+	 "many seconds an unused one is forgotten (0: never). In a full table the port with the "
+	 "most addresses loses one that it has not used for long."},
 	{"set port (port_id) fdb-limit (num)", cmd_port_fdb_limit,
 	 "Set how many addresses are learned behind port_id, 0: as for all. A lower limit that a "
 	 "migrated guest has brought along holds as long as the guest is there."},

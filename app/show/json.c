@@ -243,6 +243,7 @@ report_fdb(const struct app *app)
 	add(d, "learned", st.learned);
 	add(d, "aged", st.aged);
 	add(d, "moved", st.moved);
+	add(d, "evicted", st.evicted);
 	add(d, "refused_limit", st.refused_limit);
 	add(d, "refused_port_limit", st.refused_port_limit);
 	add(d, "ring_full", st.ring_full);

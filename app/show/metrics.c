@@ -328,6 +328,8 @@ static const struct family families[] = {
 	FDB("vqswitch_fdb_learned", learned, "Addresses learned."),
 	FDB("vqswitch_fdb_aged", aged, "Addresses forgotten after their time."),
 	FDB("vqswitch_fdb_moved", moved, "Addresses that appeared behind another port."),
+	FDB("vqswitch_fdb_evicted", evicted,
+		"Addresses forgotten for others: the table is full, their port has the most."),
 	FDB("vqswitch_fdb_refused", refused_limit, "Addresses not learned: the table is full."),
 	FDB("vqswitch_fdb_refused_port", refused_port_limit,
 		"Addresses not learned: the port has too many."),

@@ -79,7 +79,7 @@ virtio_save(const struct port *p, struct vdev_blob *b)
 	struct collection c = {.port = p};
 
 	save_limits(p, b);
-	fdb_maintain(fdb, ev_now_ns()); /* what workers have seen and control has not */
+	fdb_take_in(fdb); /* what workers have seen and control has not */
 	fdb_walk(fdb, collect, &c);
 	vdev_blob_record(b, TYPE_ADDRESSES, c.data, c.n * (uint32_t)sizeof(c.data[0]));
 }

@@ -5,10 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
+#include <bsd/stdlib.h>
 #include <rte_cycles.h>
 #include <rte_hash.h>
-#include <rte_hash_crc.h>
 #include <rte_lcore.h>
 #include <rte_rcu_qsbr.h>
 #include <rte_ring_elem.h>
@@ -16,8 +18,12 @@
 #include "base/log.h"
 #include "switch/dataplane.h"
 
-#define RING_SIZE 2048 /* learn requests of one worker between two fdb_maintain() */
-#define RECENT 64      /* requests a worker remembers having pushed; a power of two */
+#define RING_SIZE 2048      /* learn requests of one worker between two fdb_maintain() */
+#define RECENT 64           /* requests a worker remembers having pushed; a power of two */
+#define AGE_PORTION 65536   /* entries fdb_maintain() looks at, */
+#define AGED_PORTION 512    /* and removes, at once */
+#define SECOND_CHANCES 8    /* entries in use that eviction passes over */
+#define NO_ENTRY UINT32_MAX /* end of a list */
 /*
  * Deleted slots wait in rte_hash for a grace period: room beyond the limit, so that they are not
  * missed.
@@ -35,6 +41,11 @@ struct fdb_req {
 struct fdb_learner {
 	struct rte_ring *ring; /* SP: the worker, SC: control */
 	_Atomic uint64_t full; /* requests that did not fit */
+	/* requests of each port since the ring was empty last; see is_fair() */
+	uint32_t round;
+	struct {
+		uint32_t round, n;
+	} share[DP_PORTS_MAX];
 	/*
 	 * the same address comes with every frame until control has learned it: push it once an
 	 * epoch
@@ -50,9 +61,18 @@ struct fdb_learner {
 struct fdb_entry {
 	fdb_key key;
 	uint32_t moves;
+	uint32_t prev, next; /* of a learned one in its port's list */
+	uint32_t listed_s;   /* when it was put there */
 	uint16_t port;
 	bool used;
 	bool is_static;
+};
+
+/** A port's learned entries, those that have waited longest for eviction first, and their limits. */
+struct fdb_port {
+	uint32_t count;
+	uint32_t head, tail;
+	uint32_t own_limit, guest_limit;
 };
 
 struct fdb {
@@ -65,14 +85,18 @@ struct fdb {
 	struct fdb_learner *learner;
 	uint32_t workers;
 	uint32_t capacity;
+	int event_fd;
+	atomic_bool told; /* [atomic] control knows that there are requests */
 	/* [ctl] */
 	struct fdb_entry *entry __rte_cache_aligned; /* by index */
 	uint32_t *spare;                             /* stack of unused indices */
 	uint32_t nspare;
 	uint32_t high; /* indices from here on were never used */
 	uint32_t limit, port_limit, ageing_s;
-	uint32_t own_limit[DP_PORTS_MAX], guest_limit[DP_PORTS_MAX];
-	uint32_t count[DP_PORTS_MAX]; /* learned entries */
+	uint32_t age_next;    /* where ageing goes on; high: this second's round is over */
+	uint32_t next_worker; /* whose ring is looked at first */
+	uint16_t nports;      /* ports from here on never had an entry */
+	struct fdb_port port[DP_PORTS_MAX];
 	struct fdb_stats stats;
 };
 
@@ -108,10 +132,18 @@ word_static(const void *word)
 	return ((uintptr_t)word & WORD_STATIC) != 0;
 }
 
+/*
+ * Guests choose the keys. Multiplication by a random number of 96 bits spreads any set of them that
+ * was chosen without knowing it as evenly as chance does (strongly universal hashing).
+ */
+static struct {
+	unsigned __int128 a, b;
+} secret;
+
 static uint32_t
 hash_key(const void *key, uint32_t len, uint32_t init)
 {
-	return rte_hash_crc_8byte(*(const fdb_key *)key, init);
+	return (uint32_t)((secret.a * *(const fdb_key *)key + secret.b) >> 64);
 }
 
 /* --- workers --- */
@@ -141,8 +173,37 @@ fdb_lookup(const struct fdb *f, const fdb_key *keys, uint16_t n, uint16_t *ports
 		ports[i] = (hits >> i & 1) != 0 ? word_port(words[i]) : FDB_PORT_NONE;
 }
 
+/*
+ * Whether the ring has room for one more request of @p port: at most as many as there is room for
+ * after it. So n ports that flood it leave the n + 1st part of it to others, and once it is empty
+ * they begin anew.
+ */
+static bool
+is_fair(struct fdb_learner *l, uint16_t port)
+{
+	uint32_t room = rte_ring_free_count(l->ring);
+
+	if (room == rte_ring_get_capacity(l->ring))
+		l->round++;
+	if (l->share[port].round != l->round) {
+		l->share[port].round = l->round;
+		l->share[port].n = 0;
+	}
+	return l->share[port].n < room;
+}
+
+/* Pairs with fdb_await(): either control sees the request or we see that it does not know. */
 static void
-push(const struct fdb *f, struct fdb_learner *l, fdb_key key, uint16_t port)
+tell_control(struct fdb *f)
+{
+	atomic_thread_fence(memory_order_seq_cst);
+	if (!atomic_load_explicit(&f->told, memory_order_relaxed) &&
+	    !atomic_exchange(&f->told, true))
+		eventfd_write(f->event_fd, 1);
+}
+
+static void
+push(struct fdb *f, struct fdb_learner *l, fdb_key key, uint16_t port)
 {
 	struct fdb_req req = {.key = key, .port = port};
 	uint32_t slot = hash_key(&key, sizeof(key), 0) % RECENT;
@@ -151,7 +212,7 @@ push(const struct fdb *f, struct fdb_learner *l, fdb_key key, uint16_t port)
 	if (l->recent[slot].key == key && l->recent[slot].port == port &&
 	    l->recent[slot].epoch == epoch)
 		return;
-	if (rte_ring_sp_enqueue_elem(l->ring, &req, sizeof(req)) != 0) {
+	if (!is_fair(l, port) || rte_ring_sp_enqueue_elem(l->ring, &req, sizeof(req)) != 0) {
 		atomic_store_explicit(&l->full,
 				      atomic_load_explicit(&l->full, memory_order_relaxed) + 1,
 				      memory_order_relaxed);
@@ -160,6 +221,8 @@ push(const struct fdb *f, struct fdb_learner *l, fdb_key key, uint16_t port)
 	l->recent[slot].key = key;
 	l->recent[slot].port = port;
 	l->recent[slot].epoch = epoch;
+	l->share[port].n++;
+	tell_control(f);
 }
 
 void
@@ -193,8 +256,8 @@ fdb_seen(struct fdb *f, uint32_t worker, const fdb_key *keys, uint16_t n, uint16
  * Pairs with fdb_epoch(): the change is visible to whoever sees the new epoch.
  * A worker that reads the old one may still find the old answer, for one batch.
  */
-static void
-bump_epoch(struct fdb *f)
+void
+fdb_new_epoch(struct fdb *f)
 {
 	uint32_t next = atomic_load_explicit(&f->epoch, memory_order_relaxed) + 1;
 
@@ -219,11 +282,36 @@ store(struct fdb *f, uint32_t index)
 	return rte_hash_add_key_data(f->hash, &f->entry[index].key, entry_word(f, index));
 }
 
+/* --- which entries are behind a port; static ones are in no list --- */
+
 static void
-account(struct fdb *f, const struct fdb_entry *e, int32_t change)
+list_add(struct fdb *f, uint32_t index)
 {
-	if (!e->is_static)
-		f->count[e->port] += (uint32_t)change;
+	struct fdb_entry *e = &f->entry[index];
+	struct fdb_port *p = &f->port[e->port];
+
+	if (e->is_static)
+		return;
+	e->listed_s = atomic_load_explicit(&f->now_s, memory_order_relaxed);
+	e->prev = p->tail;
+	e->next = NO_ENTRY;
+	*(p->tail != NO_ENTRY ? &f->entry[p->tail].next : &p->head) = index;
+	p->tail = index;
+	p->count++;
+	f->nports = RTE_MAX(f->nports, (uint16_t)(e->port + 1));
+}
+
+static void
+list_del(struct fdb *f, uint32_t index)
+{
+	const struct fdb_entry *e = &f->entry[index];
+	struct fdb_port *p = &f->port[e->port];
+
+	if (e->is_static)
+		return;
+	*(e->prev != NO_ENTRY ? &f->entry[e->prev].next : &p->head) = e->next;
+	*(e->next != NO_ENTRY ? &f->entry[e->next].prev : &p->tail) = e->prev;
+	p->count--;
 }
 
 static void
@@ -233,14 +321,63 @@ release(struct fdb *f, uint32_t index)
 	f->spare[f->nspare++] = index;
 }
 
+static void
+remove_entry(struct fdb *f, uint32_t index)
+{
+	rte_hash_del_key(f->hash, &f->entry[index].key);
+	list_del(f, index);
+	release(f, index);
+	f->stats.entries--;
+}
+
+/* The port with the most learned entries; of several @p port. */
+static uint16_t
+fullest(const struct fdb *f, uint16_t port)
+{
+	uint16_t most = port;
+
+	for (uint16_t i = 0; i < f->nports; i++)
+		if (f->port[i].count > f->port[most].count)
+			most = i;
+	return most;
+}
+
+/*
+ * Make room for an entry of @p port. The unit of damage is the port: the one with the most entries
+ * loses one that has not been in use for long. False: there are static ones only.
+ */
+static bool
+evict(struct fdb *f, uint16_t port)
+{
+	const struct fdb_port *p = &f->port[fullest(f, port)];
+	uint32_t index = p->head;
+
+	if (p->count == 0)
+		return false;
+	for (int i = 0; i < SECOND_CHANCES; i++) {
+		uint32_t seen = atomic_load_explicit(&f->seen_s[index], memory_order_relaxed);
+
+		if (seen == f->entry[index].listed_s)
+			break;
+		list_del(f, index);
+		list_add(f, index);
+		index = p->head;
+	}
+	remove_entry(f, index);
+	f->stats.evicted++;
+	return true;
+}
+
 static int
 insert(struct fdb *f, fdb_key key, uint16_t port, bool is_static)
 {
 	uint32_t index;
 	int rc;
 
-	if (f->stats.entries >= f->limit)
-		return -ENOSPC;
+	/* two for one while there are more than a lowered limit allows */
+	for (int i = 0; i < 2 && f->stats.entries >= f->limit; i++)
+		if (!evict(f, port))
+			return -ENOSPC;
 	index = f->nspare > 0 ? f->spare[--f->nspare] : f->high++;
 	f->entry[index] =
 		(struct fdb_entry){.key = key, .port = port, .used = true, .is_static = is_static};
@@ -252,25 +389,16 @@ insert(struct fdb *f, fdb_key key, uint16_t port, bool is_static)
 		release(f, index);
 		return rc;
 	}
-	account(f, &f->entry[index], 1);
+	list_add(f, index);
 	f->stats.entries++;
 	return 0;
-}
-
-static void
-remove_entry(struct fdb *f, uint32_t index)
-{
-	rte_hash_del_key(f->hash, &f->entry[index].key);
-	account(f, &f->entry[index], -1);
-	release(f, index);
-	f->stats.entries--;
 }
 
 uint32_t
 fdb_port_limit(const struct fdb *f, uint16_t port)
 {
-	uint32_t limit = f->own_limit[port] != 0 ? f->own_limit[port] : f->port_limit;
-	uint32_t guest = f->guest_limit[port];
+	uint32_t own = f->port[port].own_limit, guest = f->port[port].guest_limit;
+	uint32_t limit = own != 0 ? own : f->port_limit;
 
 	return guest != 0 && (limit == 0 || guest < limit) ? guest : limit;
 }
@@ -280,7 +408,7 @@ port_is_full(const struct fdb *f, uint16_t port)
 {
 	uint32_t limit = fdb_port_limit(f, port);
 
-	return limit != 0 && f->count[port] >= limit;
+	return limit != 0 && f->port[port].count >= limit;
 }
 
 /* An address appeared on another port. Returns whether the table changed. */
@@ -295,10 +423,10 @@ move(struct fdb *f, uint32_t index, uint16_t port)
 		f->stats.refused_port_limit++;
 		return false;
 	}
-	account(f, e, -1);
+	list_del(f, index);
 	e->port = port;
 	e->moves++;
-	account(f, e, 1);
+	list_add(f, index);
 	f->stats.moved++;
 	return store(f, index) == 0;
 }
@@ -323,25 +451,49 @@ learn(struct fdb *f, const struct fdb_req *r)
 	return true;
 }
 
-/* Take in what the workers pushed; at most a ring full each, however fast they push on. */
-static bool
-drain(struct fdb *f)
+/* Take in some of what a worker pushed; returns how many, and whether that changed anything. */
+static uint32_t
+drain_one(struct fdb *f, uint32_t worker, uint32_t most, bool *changed)
 {
 	struct fdb_req req[64];
-	bool changed = false;
-	uint32_t n, left;
+	uint32_t n = rte_ring_sc_dequeue_burst_elem(f->learner[worker].ring, req, sizeof(req[0]),
+						    RTE_MIN(most, RTE_DIM(req)), NULL);
 
-	for (uint32_t w = 0; w < f->workers; w++) {
+	for (uint32_t i = 0; i < n; i++)
+		*changed |= learn(f, &req[i]);
+	return n;
+}
+
+/* A portion of what all pushed. */
+static uint32_t
+drain(struct fdb *f, bool *changed)
+{
+	uint32_t n, total = 0, empty = 0;
+
+	while (total < FDB_PORTION && empty < f->workers) {
+		n = drain_one(f, f->next_worker, FDB_PORTION - total, changed);
+		empty = n == 0 ? empty + 1 : 0;
+		total += n;
+		f->next_worker = (f->next_worker + 1) % f->workers;
+	}
+	return total;
+}
+
+void
+fdb_take_in(struct fdb *f)
+{
+	bool changed = false;
+	uint32_t left, n;
+
+	/* at most a ring full each, however fast they push on */
+	for (uint32_t w = 0; w < f->workers; w++)
 		for (left = rte_ring_count(f->learner[w].ring); left > 0; left -= n) {
-			n = rte_ring_sc_dequeue_burst_elem(f->learner[w].ring, req, sizeof(req[0]),
-							   RTE_MIN(left, RTE_DIM(req)), NULL);
+			n = drain_one(f, w, left, &changed);
 			if (n == 0)
 				break;
-			for (uint32_t i = 0; i < n; i++)
-				changed |= learn(f, &req[i]);
 		}
-	}
-	return changed;
+	if (changed)
+		fdb_new_epoch(f);
 }
 
 static uint32_t
@@ -351,35 +503,66 @@ age_of(const struct fdb *f, uint32_t index)
 	       atomic_load_explicit(&f->seen_s[index], memory_order_relaxed);
 }
 
-static void
+/* Go on with this second's round. Returns whether the table changed. */
+static bool
 age(struct fdb *f)
 {
-	if (f->ageing_s == 0)
-		return;
-	for (uint32_t i = 0; i < f->high; i++) {
+	uint32_t i, aged = 0, end = RTE_MIN(f->high, f->age_next + AGE_PORTION);
+
+	for (i = f->age_next; i < end && aged < AGED_PORTION; i++) {
 		const struct fdb_entry *e = &f->entry[i];
 
 		if (e->used && !e->is_static && age_of(f, i) >= f->ageing_s) {
 			remove_entry(f, i);
-			f->stats.aged++;
+			aged++;
 		}
 	}
+	f->age_next = i;
+	f->stats.aged += aged;
+	return aged != 0;
 }
 
-void
+uint32_t
 fdb_maintain(struct fdb *f, uint64_t now_ns)
 {
-	uint32_t now = (uint32_t)(now_ns / NS_PER_S);
-	bool tick = now != atomic_load_explicit(&f->now_s, memory_order_relaxed);
-	bool changed;
+	uint32_t n, now = (uint32_t)(now_ns / NS_PER_S);
+	bool changed = now != atomic_load_explicit(&f->now_s, memory_order_relaxed);
 
+	if (changed && f->age_next >= f->high)
+		f->age_next = 0;
 	/* first, or what is learned now would be as old as the last tick */
 	atomic_store_explicit(&f->now_s, now, memory_order_relaxed);
-	changed = drain(f);
-	if (tick)
-		age(f);
-	if (changed || tick)
-		bump_epoch(f);
+	n = drain(f, &changed);
+	if (f->ageing_s != 0)
+		changed |= age(f);
+	if (changed)
+		fdb_new_epoch(f);
+	return n;
+}
+
+int
+fdb_event_fd(const struct fdb *f)
+{
+	return f->event_fd;
+}
+
+bool
+fdb_await(struct fdb *f)
+{
+	uint64_t count;
+
+	if (f->ageing_s != 0 && f->age_next < f->high)
+		return false;
+	if (read(f->event_fd, &count, sizeof(count)) < 0)
+		count = 0; /* it was not written to */
+	atomic_store(&f->told, false);
+	atomic_thread_fence(memory_order_seq_cst);
+	for (uint32_t w = 0; w < f->workers; w++)
+		if (!rte_ring_empty(f->learner[w].ring)) {
+			atomic_store(&f->told, true);
+			return false;
+		}
+	return true;
 }
 
 int
@@ -398,20 +581,20 @@ fdb_set_port_limit(struct fdb *f, uint16_t port, uint32_t limit)
 {
 	if (port >= DP_PORTS_MAX)
 		return -EINVAL;
-	f->own_limit[port] = limit;
+	f->port[port].own_limit = limit;
 	return 0;
 }
 
 void
 fdb_set_guest_limit(struct fdb *f, uint16_t port, uint32_t limit)
 {
-	f->guest_limit[port] = limit;
+	f->port[port].guest_limit = limit;
 }
 
 uint32_t
 fdb_get_port_limit(const struct fdb *f, uint16_t port)
 {
-	return f->own_limit[port];
+	return f->port[port].own_limit;
 }
 
 bool
@@ -424,7 +607,7 @@ fdb_learn(struct fdb *f, const struct rte_ether_addr *mac, uint16_t domain, uint
 		return false;
 	changed = learn(f, &r);
 	if (changed)
-		bump_epoch(f);
+		fdb_new_epoch(f);
 	return changed;
 }
 
@@ -433,7 +616,7 @@ make_static(struct fdb *f, uint32_t index, uint16_t port)
 {
 	struct fdb_entry *e = &f->entry[index];
 
-	account(f, e, -1);
+	list_del(f, index);
 	e->is_static = true;
 	e->port = port;
 	return store(f, index);
@@ -450,7 +633,7 @@ fdb_add_static(struct fdb *f, const struct rte_ether_addr *mac, uint16_t domain,
 		return -EINVAL;
 	index = find(f, key);
 	rc = index >= 0 ? make_static(f, (uint32_t)index, port) : insert(f, key, port, true);
-	bump_epoch(f);
+	fdb_new_epoch(f);
 	return rc;
 }
 
@@ -462,7 +645,7 @@ fdb_del(struct fdb *f, const struct rte_ether_addr *mac, uint16_t domain)
 	if (index < 0)
 		return -ENOENT;
 	remove_entry(f, (uint32_t)index);
-	bump_epoch(f);
+	fdb_new_epoch(f);
 	return 0;
 }
 
@@ -471,7 +654,7 @@ fdb_flush_port(struct fdb *f, uint16_t port, bool statics)
 {
 	uint32_t n = 0;
 
-	drain(f);
+	fdb_take_in(f);
 	for (uint32_t i = 0; i < f->high; i++) {
 		const struct fdb_entry *e = &f->entry[i];
 
@@ -481,7 +664,7 @@ fdb_flush_port(struct fdb *f, uint16_t port, bool statics)
 		remove_entry(f, i);
 		n++;
 	}
-	bump_epoch(f);
+	fdb_new_epoch(f);
 	return n;
 }
 
@@ -496,7 +679,7 @@ fdb_get_stats(const struct fdb *f, struct fdb_stats *out)
 uint32_t
 fdb_port_count(const struct fdb *f, uint16_t port)
 {
-	return port < DP_PORTS_MAX ? f->count[port] : 0;
+	return port < DP_PORTS_MAX ? f->port[port].count : 0;
 }
 
 void
@@ -531,9 +714,9 @@ hash_new(struct fdb *f, struct rte_rcu_qsbr *qsbr)
 		.key_len = sizeof(fdb_key),
 		.hash_func = hash_key,
 		.socket_id = (int)rte_socket_id(),
-		/* buckets that overflow are chained: the table takes all it was made for */
-		.extra_flag =
-			RTE_HASH_EXTRA_FLAGS_RW_CONCURRENCY_LF | RTE_HASH_EXTRA_FLAGS_EXT_TABLE,
+		/* no chains: a lookup compares sixteen entries at most, a key that finds no room
+		 * is not learned; with so many slots that does not happen by chance */
+		.extra_flag = RTE_HASH_EXTRA_FLAGS_RW_CONCURRENCY_LF,
 	};
 	char name[RTE_HASH_NAMESIZE];
 	struct rte_hash *h;
@@ -576,6 +759,11 @@ fdb_new(const struct fdb_config *cfg)
 	if (f == NULL)
 		return NULL;
 	memset(f, 0, sizeof(*f));
+	if (secret.a == 0)
+		arc4random_buf(&secret, sizeof(secret)); /* once: all tables share it */
+	for (uint32_t i = 0; i < DP_PORTS_MAX; i++)
+		f->port[i].head = f->port[i].tail = NO_ENTRY;
+	f->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	atomic_init(&f->epoch, 1);
 	f->workers = cfg->workers;
 	f->limit = cfg->limit;
@@ -586,8 +774,8 @@ fdb_new(const struct fdb_config *cfg)
 	f->spare = calloc(f->capacity, sizeof(*f->spare));
 	f->seen_s = calloc(f->capacity, sizeof(*f->seen_s));
 	f->hash = hash_new(f, cfg->qsbr);
-	if (f->entry == NULL || f->spare == NULL || f->seen_s == NULL || f->hash == NULL ||
-	    !learners_new(f)) {
+	if (f->event_fd < 0 || f->entry == NULL || f->spare == NULL || f->seen_s == NULL ||
+	    f->hash == NULL || !learners_new(f)) {
 		fdb_free(f);
 		return NULL;
 	}
@@ -601,6 +789,8 @@ fdb_free(struct fdb *f)
 		return;
 	for (uint32_t w = 0; f->learner != NULL && w < f->workers; w++)
 		rte_ring_free(f->learner[w].ring);
+	if (f->event_fd >= 0)
+		close(f->event_fd);
 	rte_hash_free(f->hash);
 	free(f->learner);
 	free(f->seen_s);

@@ -55,7 +55,8 @@ struct fdb_entry_info {
 };
 
 struct fdb_stats {
-	uint64_t entries, learned, aged, moved, refused_limit, refused_port_limit, ring_full;
+	uint64_t entries, learned, aged, moved, evicted;
+	uint64_t refused_limit, refused_port_limit, ring_full;
 };
 
 /**
@@ -69,7 +70,10 @@ void fdb_free(struct fdb *f);
 
 /* --- control --- */
 
-/** -ERANGE: the table was not made that large. Entries over a lowered limit stay until they age. */
+/**
+ * -ERANGE: the table was not made that large. Entries over a lowered limit stay until they age or
+ * new ones take their place: in a full table the port with the most learned entries loses one.
+ */
 int fdb_set_limits(struct fdb *f, uint32_t limit, uint32_t port_limit, uint32_t ageing_s);
 
 /** Override the global per-port limit; 0 returns to it. -EINVAL: no such port id. */
@@ -102,12 +106,30 @@ int fdb_del(struct fdb *f, const struct rte_ether_addr *mac, uint16_t domain);
  */
 uint32_t fdb_flush_port(struct fdb *f, uint16_t port, bool statics);
 
+#define FDB_PORTION 512 /* requests fdb_maintain() takes in at once: well below a millisecond */
+
 /**
- * Drain the learn rings and age entries; call every few ms while there is
- * traffic, at least once a second. @p now_ns: monotonic, never goes back.
+ * Learn a portion of what workers have seen, and age some entries. Returns the number of requests
+ * taken in. Call when fdb_event_fd() is readable, soon after a call that took in any or after which
+ * fdb_await() says so, and once a second. @p now_ns: monotonic, never goes back.
  */
-void fdb_maintain(struct fdb *f, uint64_t now_ns);
+uint32_t fdb_maintain(struct fdb *f, uint64_t now_ns);
+
+/** Learn all that workers have seen, which may take a millisecond for each of them. */
+void fdb_take_in(struct fdb *f);
+
+/** Readable when workers have something to be learned, once after fdb_await(). */
+int fdb_event_fd(const struct fdb *f);
+
+/**
+ * Have the next worker that sees something new make fdb_event_fd() readable; until then none of
+ * them makes a system call for it. False: there is something to do for fdb_maintain().
+ */
+bool fdb_await(struct fdb *f);
 void fdb_get_stats(const struct fdb *f, struct fdb_stats *out);
+
+/** What workers remember of lookups is not valid any more, for reasons outside the table. */
+void fdb_new_epoch(struct fdb *f);
 
 /** Learned entries behind @p port. */
 uint32_t fdb_port_count(const struct fdb *f, uint16_t port);

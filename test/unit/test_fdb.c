@@ -12,10 +12,15 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <unistd.h>
 
+#include <rte_cycles.h>
+#include <rte_hash_crc.h>
 #include <rte_rcu_qsbr.h>
 
 #include "eal.h"
@@ -23,7 +28,8 @@
 #include "switch/fdb.h"
 
 #define SECOND 1000000000ull
-#define RING 2047 /* usable slots of a learn ring */
+#define RING 2047              /* usable slots of a learn ring */
+#define SHARE ((RING + 1) / 2) /* of them for one port while others are silent */
 
 static struct rte_rcu_qsbr *qsbr;
 static struct fdb *fdb;
@@ -64,6 +70,14 @@ seen(uint32_t n, uint16_t port)
 	fdb_key k = key(n);
 
 	fdb_seen(fdb, 0, &k, 1, port);
+}
+
+/* Until all is learned. */
+static void
+maintain(void)
+{
+	while (fdb_maintain(fdb, now) == FDB_PORTION)
+		;
 }
 
 static void
@@ -218,25 +232,106 @@ test_ageing(void **state)
 	assert_int_equal(lookup(2), FDB_PORT_NONE);
 }
 
+/* A port alone replaces its own addresses, those it has not used for longest first. */
 static void
 test_limit(void **state)
 {
-	for (uint32_t i = 0; i < 1500; i++)
+	for (uint32_t i = 0; i < 1000; i++)
+		learn(i, 1);
+	now += SECOND;
+	maintain();
+	for (uint32_t i = 0; i < 5; i++)
+		learn(i, 1);
+	for (uint32_t i = 1000; i < 1500; i++)
 		learn(i, 1);
 	assert_int_equal(stats().entries, 1000);
-	assert_int_equal(stats().refused_limit, 500);
-	assert_int_equal(lookup(999), 1);
-	assert_int_equal(lookup(1000), FDB_PORT_NONE);
-	learn(5, 2); /* a move needs no room */
-	assert_int_equal(lookup(5), 2);
+	assert_int_equal(stats().evicted, 500);
+	assert_int_equal(stats().refused_limit, 0);
+	assert_int_equal(lookup(4), 1);
+	assert_int_equal(lookup(5), FDB_PORT_NONE);
+	assert_int_equal(lookup(504), FDB_PORT_NONE);
+	assert_int_equal(lookup(505), 1);
+	assert_int_equal(lookup(1499), 1);
+	learn(2, 2); /* a move needs no room */
+	assert_int_equal(lookup(2), 2);
+	assert_int_equal(stats().evicted, 500);
 	assert_int_equal(fdb_set_limits(fdb, FDB_LIMIT_DEFAULT + 1, 0, 0), -ERANGE);
 	assert_int_equal(fdb_set_limits(fdb, 1001, 0, 300), 0);
-	now += SECOND; /* another epoch: it may be pushed again */
-	learn(1000, 1);
-	learn(1000, 1);
-	assert_int_equal(lookup(1000), 1);
+	learn(3000, 1);
 	assert_int_equal(fdb_flush_port(fdb, FDB_PORT_NONE, false), 1001);
 	assert_int_equal(stats().entries, 0);
+}
+
+/* Addresses without end behind one port: others keep theirs and can get new ones. */
+static void
+test_full_by_one(void **state)
+{
+	struct rte_ether_addr mac = mac_of(77);
+	uint32_t forged = 100000;
+
+	assert_int_equal(fdb_add_static(fdb, &mac, 0, 9), 0);
+	for (uint32_t i = 0; i < 100; i++)
+		learn(1000 + i, 2);
+	for (uint32_t round = 0; round < 10; round++) {
+		for (uint32_t i = 0; i < 1000; i++)
+			learn(forged++, 1);
+		for (uint32_t i = 0; i < 10; i++)
+			learn(2000 + 10 * round + i, 3);
+	}
+	assert_int_equal(stats().entries, 1000);
+	for (uint32_t i = 0; i < 100; i++) {
+		assert_int_equal(lookup(1000 + i), 2);
+		assert_int_equal(lookup(2000 + i), 3);
+	}
+	assert_int_equal(lookup(77), 9);
+	assert_int_equal(fdb_port_count(fdb, 1), 1000 - 1 - 200);
+	assert_int_equal(stats().refused_limit, 0);
+}
+
+/* Two that do it share what others do not need. */
+static void
+test_full_by_two(void **state)
+{
+	for (uint32_t i = 0; i < 50; i++)
+		learn(i, 3);
+	for (uint32_t i = 0; i < 3000; i++) {
+		learn(10000 + i, 1);
+		if (i >= 1500)
+			learn(20000 + i, 2);
+	}
+	assert_int_equal(fdb_port_count(fdb, 3), 50);
+	assert_int_equal(fdb_port_count(fdb, 1), 475);
+	assert_int_equal(fdb_port_count(fdb, 2), 475);
+}
+
+/* Static entries are never in the way of each other, and no learned one displaces them. */
+static void
+test_full_of_statics(void **state)
+{
+	for (uint32_t i = 0; i < 999; i++)
+		learn(10000 + i, 1);
+	for (uint32_t i = 0; i < 1000; i++) {
+		struct rte_ether_addr mac = mac_of(i);
+
+		assert_int_equal(fdb_add_static(fdb, &mac, 0, 5), 0);
+	}
+	assert_int_equal(fdb_port_count(fdb, 1), 0);
+	learn(5000, 1);
+	assert_int_equal(lookup(5000), FDB_PORT_NONE);
+	assert_int_equal(stats().refused_limit, 1);
+	assert_int_equal(lookup(999), 5);
+}
+
+/* A lowered limit is reached as new addresses come. */
+static void
+test_lowered_limit(void **state)
+{
+	for (uint32_t i = 0; i < 100; i++)
+		learn(i, 1);
+	assert_int_equal(fdb_set_limits(fdb, 50, 0, 300), 0);
+	for (uint32_t i = 1000; i < 1100; i++)
+		learn(i, 1);
+	assert_int_equal(stats().entries, 50);
 }
 
 static void
@@ -278,18 +373,155 @@ test_ring(void **state)
 	for (uint32_t i = 0; i < 10 * RING; i++)
 		seen(1, 1);
 	assert_int_equal(stats().ring_full, 0);
-	fdb_maintain(fdb, now);
+	maintain();
 	assert_int_equal(fdb_set_limits(fdb, 10000, 0, 300), 0);
-	for (uint32_t i = 10; i < 10 + RING + 100; i++)
+	for (uint32_t i = 10; i < 10 + SHARE + 100; i++)
 		seen(i, 1);
 	assert_int_equal(stats().ring_full, 100);
-	fdb_maintain(fdb, now);
-	assert_int_equal(stats().entries, 1 + RING);
+	maintain();
+	assert_int_equal(stats().entries, 1 + SHARE);
 	/* what did not fit is tried again, not remembered as pushed */
-	for (uint32_t i = 10; i < 10 + RING + 100; i++)
+	for (uint32_t i = 10; i < 10 + SHARE + 100; i++)
 		seen(i, 1);
-	fdb_maintain(fdb, now);
-	assert_int_equal(stats().entries, 1 + RING + 100);
+	maintain();
+	assert_int_equal(stats().entries, 1 + SHARE + 100);
+}
+
+/* What ports push that flood the ring leaves room for others, time and again. */
+static void
+test_ring_is_shared(void **state)
+{
+	uint32_t forged = 100000;
+
+	assert_int_equal(fdb_set_limits(fdb, 100000, 0, 300), 0);
+	for (uint32_t round = 0; round < 20; round++) {
+		for (uint32_t i = 0; i < 2 * RING; i++)
+			for (uint16_t port = 1; port < 4; port++)
+				seen(forged++, port);
+		for (uint32_t i = 0; i < 16; i++)
+			seen(100 * round + i, 7);
+		maintain();
+		for (uint32_t i = 0; i < 16; i++)
+			assert_int_equal(lookup(100 * round + i), 7);
+	}
+}
+
+/* Control learns in portions, and what has waited in another worker's ring is not left behind. */
+static void
+test_portions(void **state)
+{
+	fdb_key other = key(50000);
+
+	for (uint32_t i = 0; i < SHARE; i++)
+		seen(1000 + i, 1);
+	fdb_seen(fdb, 1, &other, 1, 2);
+	assert_int_equal(fdb_maintain(fdb, now), FDB_PORTION);
+	assert_int_equal(lookup(50000), 2);
+	assert_true(stats().learned <= FDB_PORTION);
+	maintain();
+	assert_int_equal(stats().learned, SHARE + 1);
+}
+
+static bool
+is_told(void)
+{
+	struct pollfd p = {.fd = fdb_event_fd(fdb), .events = POLLIN};
+
+	return poll(&p, 1, 0) == 1;
+}
+
+/* The first new address wakes control, more do not until it has seen to all of them. */
+static void
+test_tells_control(void **state)
+{
+	uint64_t count;
+
+	assert_true(fdb_await(fdb));
+	assert_false(is_told());
+	seen(1, 1);
+	assert_true(is_told());
+	assert_int_equal(read(fdb_event_fd(fdb), &count, sizeof(count)), sizeof(count));
+	seen(2, 1);
+	assert_false(is_told());
+	assert_false(fdb_await(fdb));
+	seen(3, 1);
+	assert_false(is_told());
+	assert_int_equal(fdb_maintain(fdb, now), 3);
+	assert_int_equal(fdb_maintain(fdb, now), 0);
+	assert_true(fdb_await(fdb));
+	seen(1, 1); /* nothing new */
+	assert_false(is_told());
+	seen(1, 2);
+	assert_true(is_told());
+	maintain();
+	assert_true(fdb_await(fdb));
+	assert_false(is_told());
+}
+
+#define KERNEL 16 /* dimensions: keys of 48 bits, hashes of 32 */
+
+/*
+ * Keys whose CRC is 0. It is linear, so the sum of any of them is one more: found by elimination.
+ */
+static void
+crc_kernel(fdb_key kernel[KERNEL])
+{
+	uint64_t row[48], from[48];
+	uint32_t i, j, n = 0;
+
+	for (i = 0; i < 48; i++) {
+		from[i] = UINT64_C(1) << i;
+		row[i] = rte_hash_crc_8byte(from[i], 0);
+		for (j = 0; j < i; j++)
+			if (row[j] != 0 && (row[i] & -row[i] & row[j] & -row[j]) != 0) {
+				row[i] ^= row[j];
+				from[i] ^= from[j];
+				j = UINT32_MAX; /* another lowest bit: from the beginning */
+			}
+		if (row[i] == 0)
+			kernel[n++] = from[i];
+	}
+	assert_int_equal(n, KERNEL);
+}
+
+/*
+ * Addresses chosen to have one and the same CRC, whatever it is seeded with: they find room, and a
+ * lookup does not take longer.
+ */
+static void
+test_chosen_addresses(void **state)
+{
+	fdb_key kernel[KERNEL], chosen[1000];
+	uint64_t start, cycles[2];
+	uint16_t port;
+	uint32_t n = 0;
+
+	crc_kernel(kernel);
+	for (uint32_t i = 1; n < RTE_DIM(chosen); i++) {
+		fdb_key k = 0;
+
+		for (uint32_t bit = 0; bit < KERNEL; bit++)
+			k ^= (i >> bit & 1) != 0 ? kernel[bit] : 0;
+		if ((k & 1) == 0) /* not a group */
+			chosen[n++] = k;
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		assert_int_equal(rte_hash_crc_8byte(chosen[i], 7),
+				 rte_hash_crc_8byte(chosen[0], 7));
+		fdb_seen(fdb, 0, &chosen[i], 1, 1);
+		maintain();
+	}
+	assert_int_equal(stats().entries, n);
+	assert_int_equal(stats().refused_limit, 0);
+	for (uint32_t round = 0; round < 2; round++) {
+		start = rte_rdtsc();
+		for (uint32_t i = 0; i < n; i++) {
+			fdb_lookup(fdb, &chosen[i], 1, &port);
+			assert_int_equal(port, 1);
+		}
+		cycles[round] = rte_rdtsc() - start;
+	}
+	print_message("%u chosen addresses: %" PRIu64 " cycles a lookup\n", n, cycles[1] / n);
 }
 
 static void
@@ -416,9 +648,10 @@ churn(uint32_t round)
 {
 	for (uint32_t i = 0; i < 936; i++)
 		seen(1000 + round * 1000 + i, 5);
+	maintain();
 	for (uint32_t i = STABLE; i < STABLE + MOVING; i++)
 		seen(i, (uint16_t)(1 + round % 2));
-	fdb_maintain(fdb, now);
+	maintain();
 	assert_int_equal(fdb_port_count(fdb, (uint16_t)(1 + round % 2)), MOVING);
 	assert_int_equal(fdb_flush_port(fdb, 5, false), 936);
 }
@@ -466,9 +699,17 @@ main(void)
 		TEST(test_static),
 		TEST(test_ageing),
 		TEST(test_limit),
+		TEST(test_full_by_one),
+		TEST(test_full_by_two),
+		TEST(test_full_of_statics),
+		TEST(test_lowered_limit),
 		TEST(test_port_limit),
 		TEST(test_flush_takes_requests_in),
 		TEST(test_ring),
+		TEST(test_ring_is_shared),
+		TEST(test_portions),
+		TEST(test_tells_control),
+		TEST(test_chosen_addresses),
 		TEST(test_epoch),
 		TEST(test_walk),
 		TEST(test_concurrent_reader),
