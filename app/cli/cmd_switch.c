@@ -41,10 +41,10 @@ cmd_show_fdb(struct cmd *c)
 	fdb_walk(c->app->sw.fdb, print_entry, c);
 	cmd_print(c,
 		  "Entries: %" PRIu64 ", learned: %" PRIu64 ", aged: %" PRIu64 ", moved: %" PRIu64
-		  ", evicted: %" PRIu64 ", refused: %" PRIu64 " (limit) %" PRIu64 " (port limit), ring full: %" PRIu64
-		  "\n",
-		  s.entries, s.learned, s.aged, s.moved, s.evicted, s.refused_limit, s.refused_port_limit,
-		  s.ring_full);
+		  ", evicted: %" PRIu64 ", refused: %" PRIu64 " (limit) %" PRIu64
+		  " (port limit), ring full: %" PRIu64 "\n",
+		  s.entries, s.learned, s.aged, s.moved, s.evicted, s.refused_limit,
+		  s.refused_port_limit, s.ring_full);
 }
 
 static void
@@ -234,6 +234,33 @@ cmd_port_isolated(struct cmd *c)
 	sw_publish(&c->app->sw);
 }
 
+static void
+set_group_fwd(struct cmd *c, struct port *p, uint64_t mask)
+{
+	if (sw_set_group_fwd(&c->app->sw, p, mask) == 0)
+		return;
+	cmd_print(c,
+		  "Refused: mask 0x%" PRIx64 ": bits 0 and 2 to 15 stand for 01:80:c2:00:00:00 and "
+		  ":02 to :0f; bit 1, MAC control (PAUSE), is never relayed\n",
+		  mask);
+	c->failed = true;
+}
+
+static void
+cmd_group_fwd(struct cmd *c)
+{
+	set_group_fwd(c, NULL, cmd_num(c, 2));
+}
+
+static void
+cmd_port_group_fwd(struct cmd *c)
+{
+	struct port *p = cmd_port(c, 2);
+
+	if (p != NULL)
+		set_group_fwd(c, p, cmd_num(c, 4));
+}
+
 /* The vhost port at @p word, or NULL after saying why there is none. */
 static struct port *
 virtio_port(struct cmd *c, unsigned int word)
@@ -278,6 +305,8 @@ port_running(const struct app *app, const struct port *p, FILE *out)
 		fprintf(out, "set port %u domain %u\n", p->id, p->domain);
 	if (p->isolated)
 		fprintf(out, "set port %u isolated on\n", p->id);
+	if (p->group_fwd != 0)
+		fprintf(out, "set port %u group-fwd-mask 0x%x\n", p->id, p->group_fwd);
 	if (limit != 0)
 		fprintf(out, "set port %u fdb-limit %u\n", p->id, limit);
 	if (p->ops != &virtio_port_ops)
@@ -316,6 +345,8 @@ switch_running(const struct app *app, FILE *out)
 
 	fprintf(out, "set fdb limit %u\nset fdb port-limit %u\nset fdb age %u\n", o->fdb_limit,
 		o->fdb_port_limit, o->fdb_age);
+	if (app->sw.group_fwd != 0)
+		fprintf(out, "set group-fwd-mask 0x%x\n", app->sw.group_fwd);
 	running_each_port(app, out, port_running);
 	fdb_walk(app->sw.fdb, static_running, &(struct running){app, out});
 }
@@ -337,6 +368,13 @@ static const struct cli_row rows[] = {
 	 "Move a port to another bridge: frames stay within equal domains."},
 	{"set port (port_id) isolated (on|off)", cmd_port_isolated,
 	 "Keep a port from exchanging frames with other isolated ports."},
+	{"set group-fwd-mask (mask)", cmd_group_fwd,
+	 "Let the switch relay frames to reserved groups 01:80:c2:00:00:0X, by bit X, whatever "
+	 "port "
+	 "they come from: 0x4000 LLDP, 0x4 LACP. Without it they are dropped (rx_reserved), as "
+	 "802.1Q demands; PAUSE (bit 1) always."},
+	{"set port (port_id) group-fwd-mask (mask)", cmd_port_group_fwd,
+	 "The same for what comes from one port, in addition to what is set for all."},
 	{"set port (port_id) format (any|modern-only|legacy-le|legacy-be|auto)", cmd_port_format,
 	 "Set which data formats of guests a vhost port serves."},
 	{"show port (port_id) negotiation", cmd_show_negotiation,

@@ -109,6 +109,7 @@ add_identity(json_t *d, const struct app *app, const struct port *p)
 	add_mac(d, "mac", &p->mac);
 	add(d, "mtu", p->mtu);
 	add(d, "domain", p->domain);
+	add(d, "group_fwd_mask", p->group_fwd | p->sw->group_fwd);
 	add(d, "started", p->started);
 	add(d, "link_up", p->ops->link_up(p));
 	add(d, "fdb_entries", fdb_port_count(app->sw.fdb, p->id));

@@ -83,6 +83,7 @@ struct pkt_batch {
 	uint16_t ndone; /* chains to give back; >= n */
 	uint16_t nsegs; /* entries of segs in use */
 	uint16_t max;   /* rx() looks at no more chains than this, <= PKT_BATCH_MAX */
+	uint16_t left;  /* chains after ndone that are not to be given back; rx() leaves it */
 	struct pkt pkt[PKT_BATCH_MAX] __rte_cache_aligned;
 	struct pkt_cookie done[PKT_BATCH_MAX];
 	struct pkt_seg segs[PKT_SEGS_MAX];

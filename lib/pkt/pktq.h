@@ -31,7 +31,10 @@ struct pktq_ops {
 	 */
 	uint16_t (*rx)(struct pktq *q, struct pkt_batch *batch);
 
-	/** Give back everything of the last rx(), notify the peer if it asked for it. */
+	/**
+	 * Give back the first batch->ndone chains of the last rx(), notify the peer if it asked for
+	 * it. The batch->left chains after them come with the next rx() once more.
+	 */
 	void (*rx_done)(struct pktq *q, struct pkt_batch *batch);
 
 	/**
@@ -109,6 +112,7 @@ struct pktq {
 	bool undecided;        /* a decision whether to notify is due */
 	bool listed;           /* the worker knows that, see switch/late.h */
 	uint16_t held;         /* frames flush() has to send */
+	uint16_t flood_next;   /* rx: receivers the first frame was copied to; switch/modes.h */
 	uint16_t misses;       /* rx: how often in a row a worker found nothing */
 	rte_spinlock_t lock;   /* among workers only */
 	uint64_t *copy_cycles; /* tx() adds what it spent copying here; NULL: it takes no time */
@@ -172,6 +176,19 @@ pktq_count(struct pktq_stats *s, const struct pkt *p)
 	s->bytes += p->len;
 	s->size[pktq_size_bin(p->len)]++;
 	pktq_count_cast(s, p);
+}
+
+/** Take back what was counted of a frame that stays where it is. */
+static inline void
+pktq_uncount(struct pktq_stats *s, const struct pkt *p)
+{
+	s->frames--;
+	s->bytes -= p->len;
+	s->size[pktq_size_bin(p->len)]--;
+	if (rte_is_broadcast_ether_addr(&p->eth.dst_addr))
+		s->broadcast--;
+	else if (rte_is_multicast_ether_addr(&p->eth.dst_addr))
+		s->multicast--;
 }
 
 #define PKTQ_COUNT_ROUND 16 /* pktq_count_sizes() works on so many at once */

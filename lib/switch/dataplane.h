@@ -74,9 +74,11 @@ struct fwd_csum {
 /** A port as workers see it. [fixed] */
 struct dp_port {
 	uint16_t id;
-	uint16_t domain;   /* bridge: frames stay within equal domains */
-	uint16_t nrx, ntx; /* running queues */
-	bool isolated;     /* exchanges nothing with other isolated ports */
+	uint16_t receivers; /* other ports of its domain that can be sent to */
+	uint16_t domain;    /* bridge: frames stay within equal domains */
+	uint16_t nrx, ntx;  /* running queues */
+	uint16_t group_fwd; /* reserved groups 01:80:c2:00:00:0X it may send to, by bit X */
+	bool isolated;      /* exchanges nothing with other isolated ports */
 	struct fwd_csum csum;
 	struct rte_ether_addr mac;
 	struct rte_ether_addr eth_peer; /* where mode "mac" sends frames that leave here */

@@ -68,7 +68,7 @@ struct fdb_entry {
 	bool is_static;
 };
 
-/** A port's learned entries, those that have waited longest for eviction first, and their limits. */
+/** The learned entries of a port, the first to be evicted at the head, and its limits. */
 struct fdb_port {
 	uint32_t count;
 	uint32_t head, tail;

@@ -16,7 +16,7 @@
 #include "switch/group.h"
 #include "switch/modes.h"
 
-static_assert(EGRESS_BAD_SOURCE < FORWARD_KEYS, "verdicts that can be grouped have a key");
+static_assert(EGRESS_RESERVED < FORWARD_KEYS, "verdicts that can be grouped have a key");
 
 /** Destination and source of a frame as two words. */
 struct macs {
@@ -57,6 +57,20 @@ from_word(const struct dp_port *in, uint16_t domain)
 
 /* --- where to --- */
 
+/*
+ * Whether a bridge keeps a frame with this destination to itself: 802.1Q 8.6.3, table 8-1, but for
+ * the groups the operator lets through. Its source is learned like any other.
+ */
+static bool
+is_reserved(const struct dp_port *in, const struct rte_ether_addr *dst)
+{
+	static const uint8_t prefix[] = {0x01, 0x80, 0xc2, 0x00, 0x00};
+	uint8_t last = dst->addr_bytes[5];
+
+	return memcmp(dst->addr_bytes, prefix, sizeof(prefix)) == 0 && last < 16 &&
+	       (in->group_fwd >> last & 1) == 0;
+}
+
 /* The frames the flow table does not know: learn their sources, look up their destinations. */
 static __rte_noinline void
 resolve(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
@@ -71,9 +85,7 @@ resolve(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
 		dst[i] = fdb_key_make(&batch->pkt[miss[i]].eth.dst_addr,
 				      domain_of(in, domain, miss[i]));
 	} while (++i < n);
-	/* a group address is in no entry, so it floods like an unknown one - link-local
-	 * groups (01:80:c2:00:00:0x) too: between guests LLDP and STP are useful, and
-	 * there is no bridge of ours that would have to answer them */
+	/* a group address is in no entry, so it floods like an unknown one */
 	fdb_lookup(dp->fdb, dst, n, port);
 	for (i = 0; i < n; i++) {
 		const struct pkt *p = &batch->pkt[miss[i]];
@@ -84,6 +96,8 @@ resolve(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
 			src[nsrc++] = fdb_key_make(&p->eth.src_addr, d);
 		else
 			port[i] = EGRESS_BAD_SOURCE;
+		if (unlikely(port[i] == EGRESS_FLOOD && is_reserved(in, &p->eth.dst_addr)))
+			port[i] = EGRESS_RESERVED;
 		w->egress[miss[i]] = port[i];
 		w->flow[flow_slot(m)] = (struct fwd_flow){
 			.macs = m.lo,
@@ -166,12 +180,8 @@ unicast(struct worker *w, const struct dataplane *dp, const struct dp_port *in, 
 {
 	const struct dp_port *out;
 
-	if (unlikely(egress == EGRESS_BAD_SOURCE)) {
-		pktq_drop(rxq, DROP_RX_BAD_SOURCE, n);
-		return;
-	}
-	if (unlikely(egress == in->id)) {
-		pktq_drop(rxq, DROP_RX_SAME_PORT, n);
+	if (unlikely(egress >= DP_PORTS_MAX || egress == in->id)) {
+		pktq_drop(rxq, egress_drop(in, egress), n);
 		return;
 	}
 	out = dp->by_id[egress];
@@ -181,24 +191,39 @@ unicast(struct worker *w, const struct dataplane *dp, const struct dp_port *in, 
 		forward_send(w, out, rxq, pkts, n);
 }
 
-static void
-flood(struct worker *w, const struct dataplane *dp, const struct dp_port *in, struct pktq *rxq,
-      struct pkt *const *pkts, uint16_t n)
+/* False: there are receivers left for the next iteration. */
+static bool
+copy_to_all(struct worker *w, const struct dataplane *dp, const struct flood *f)
 {
+	uint64_t cost = 0, limit = flood_limit(w, f);
 	uint32_t copies = 0;
+	uint16_t i;
 
-	for (uint16_t i = 0; i < dp->nports; i++) {
+	for (i = f->rxq->flood_next; i < dp->nports && cost < limit; i++) {
 		const struct dp_port *out = dp->ports[i];
 
-		if (out == in || out->ntx == 0 || !may_pass(in, out))
+		if (out == f->in || out->ntx == 0 || !may_pass(f->in, out))
 			continue;
-		forward_send(w, out, rxq, pkts, n);
+		forward_send(w, out, f->rxq, f->pkts, f->n);
+		cost += flood_costs(f, out);
 		copies++;
 	}
-	if (copies == 0)
-		pktq_drop(rxq, DROP_RX_NO_EGRESS, n);
-	else
-		rxq->stats.replicated += (uint64_t)(copies - 1) * n;
+	return flood_account(w, f, copies, cost, i < dp->nports ? i : 0);
+}
+
+/* Returns how many of the frames are done with; the others have to be left. */
+static uint16_t
+flood(struct worker *w, const struct dataplane *dp, struct flood *f)
+{
+	uint16_t n = f->n;
+
+	f->n = flood_portion(w, f, f->in->receivers);
+	if (!copy_to_all(w, dp, f))
+		return 0;
+	if (likely(f->n == n) || f->may_leave)
+		return f->n;
+	pktq_drop(f->rxq, DROP_RX_FLOOD, n - f->n);
+	return n;
 }
 
 /* The frames from to to - 1, none of which floods, one group per egress. */
@@ -217,47 +242,65 @@ unicast_groups(struct worker *w, const struct dataplane *dp, const struct dp_por
 }
 
 /*
- * A batch with several destinations. Flooding goes to every egress, so what
+ * A batch with frames to several destinations or to all. Flooding goes to every egress, so what
  * came before it has to be sent first and what came after it last: it cuts the
  * batch in pieces, and only within a piece frames are grouped.
  */
 static __rte_noinline void
 deliver_mixed(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
-	      struct pktq *rxq, struct pkt *const *pkts, uint16_t n)
+	      struct pktq *rxq, struct pkt_batch *batch)
 {
-	uint16_t from, to;
+	struct flood f = {.in = in, .rxq = rxq, .may_leave = flood_may_leave(w, in, batch)};
+	struct pkt *pkts[PKT_BATCH_MAX];
+	uint16_t i, from, to;
 
-	for (from = 0; from < n; from = to) {
+	for (i = 0; i < batch->n; i++)
+		pkts[i] = &batch->pkt[i];
+	for (from = 0; from < batch->n; from = to) {
 		bool floods = w->egress[from] == EGRESS_FLOOD;
 
 		to = from + 1;
-		while (to < n && (w->egress[to] == EGRESS_FLOOD) == floods)
+		while (to < batch->n && (w->egress[to] == EGRESS_FLOOD) == floods)
 			to++;
-		if (floods)
-			flood(w, dp, in, rxq, pkts + from, (uint16_t)(to - from));
-		else
+		if (!floods) {
 			unicast_groups(w, dp, in, rxq, pkts, from, to);
+			continue;
+		}
+		f.pkts = pkts + from;
+		f.n = to - from;
+		i = from + flood(w, dp, &f);
+		if (unlikely(i < to)) {
+			flood_leave(rxq, batch, i);
+			return;
+		}
 	}
+}
+
+/* The first frame does not flood any more, though some receivers got it. */
+static inline void
+forget_flood(struct pktq *rxq, uint16_t egress)
+{
+	if (unlikely(rxq->flood_next != 0) && egress != EGRESS_FLOOD)
+		rxq->flood_next = 0;
 }
 
 void
 forward_switch(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
 	       struct pktq *rxq, struct pkt_batch *batch)
 {
-	struct pkt *pkts[PKT_BATCH_MAX];
 	uint16_t i, n = batch->n, decided = same_macs(batch) ? 1 : n;
 
 	if (in->flows != NULL)
 		forward_learn_queue(in, rxq, batch);
 	decide(w, dp, in, batch, decided, NULL);
-	for (i = 0; i < n; i++)
-		pkts[i] = &batch->pkt[i];
+	forget_flood(rxq, w->egress[0]);
 	for (i = 1; i < decided && w->egress[i] == w->egress[0]; i++)
 		;
-	if (unlikely(i < decided))
-		deliver_mixed(w, dp, in, rxq, pkts, n);
-	else if (unlikely(w->egress[0] == EGRESS_FLOOD))
-		flood(w, dp, in, rxq, pkts, n);
-	else
-		unicast(w, dp, in, rxq, w->egress[0], pkts, n);
+	if (likely(i >= decided && w->egress[0] != EGRESS_FLOOD)) {
+		unicast(w, dp, in, rxq, w->egress[0], wire_list(w, batch), n);
+		return;
+	}
+	for (i = decided; i < n; i++)
+		w->egress[i] = w->egress[0];
+	deliver_mixed(w, dp, in, rxq, batch);
 }

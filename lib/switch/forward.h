@@ -15,7 +15,9 @@ struct rte_mempool;
 #define FORWARD_SEGMENTS_MAX 512
 #define WORKER_LATE_MAX 64              /* queues with a decision put off */
 #define FORWARD_FLOWS 256               /* remembered decisions, a power of two */
-#define FORWARD_KEYS (DP_PORTS_MAX + 1) /* what frames are grouped by: egress ports and "none" */
+#define FLOOD_BUDGET (512u << 10)       /* of copies in an iteration, bytes; see modes.h */
+#define FLOOD_LEAST 16                  /* part of it each queue has, whatever others used */
+#define FORWARD_KEYS (DP_PORTS_MAX + 2) /* what frames are grouped by: egress ports and refusals */
 
 /** A decision of the switch, remembered: frames with these addresses from this port go there. */
 struct fwd_flow {
@@ -52,6 +54,9 @@ struct worker {
 	uint32_t next_idle;         /* of the rest: where the next turn goes on */
 	uint32_t unspent;           /* frames no idle queue was looked at for yet */
 	const struct watch *watch;  /* of that snapshot; NULL: nothing is to be watched */
+	uint32_t flood_budget;      /* of an iteration, 0: FLOOD_BUDGET */
+	uint32_t flood_left;        /* of this one */
+	uint32_t flood_least;       /* for each queue, even when nothing is left */
 	uint32_t open_turns;        /* turns since the last quiescent state */
 	uint32_t nlate, late_polls; /* see late.h */
 	struct pktq *late[WORKER_LATE_MAX]; /* queues with a decision due */

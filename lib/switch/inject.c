@@ -20,7 +20,8 @@
 struct inject {
 	struct pktq q;         /* its counters are of frames whose port is gone */
 	struct rte_ring *ring; /* SP: control, SC: a worker, or control while none polls it */
-	struct rte_mbuf *m;    /* [worker] between rx() and rx_done() */
+	struct rte_mbuf *m;    /* [worker] the frame at hand; after rx_done(): it was left */
+	uint64_t generation;   /* [worker] of the snapshot it was handed on in */
 	uint32_t serial;       /* [ctl] of the newest port */
 };
 
@@ -39,7 +40,7 @@ inject_rx(struct pktq *q, struct pkt_batch *b)
 	struct inject *i = of_queue(q);
 
 	b->n = b->ndone = b->nsegs = 0;
-	if (rte_ring_sc_dequeue(i->ring, (void **)&i->m) != 0)
+	if (i->m == NULL && rte_ring_sc_dequeue(i->ring, (void **)&i->m) != 0)
 		return 0;
 	pkt_from_mbuf(&b->pkt[0], i->m, NULL, 0); /* one segment, see sw_inject() */
 	b->n = b->ndone = 1;
@@ -49,7 +50,13 @@ inject_rx(struct pktq *q, struct pkt_batch *b)
 static void
 inject_rx_done(struct pktq *q, struct pkt_batch *b)
 {
-	rte_pktmbuf_free(of_queue(q)->m);
+	struct inject *i = of_queue(q);
+
+	q->flood_next = b->ndone == 0;
+	if (b->ndone == 0)
+		return;
+	rte_pktmbuf_free(i->m);
+	i->m = NULL;
 	b->n = b->ndone = 0;
 }
 
@@ -69,6 +76,9 @@ inject_forward(struct worker *w, const struct dataplane *dp, const struct dp_por
 		pktq_drop(rxq, DROP_RX_NO_EGRESS, 1);
 		return;
 	}
+	if (of_queue(rxq)->generation != dp->generation)
+		from->q.flood_next = 0; /* receivers have other numbers */
+	of_queue(rxq)->generation = dp->generation;
 	pktq_count(&from->q.stats, &batch->pkt[0]);
 	if (in == NULL) {
 		pktq_drop(&from->q, DROP_RX_NO_EGRESS, 1);
@@ -114,12 +124,23 @@ sw_inject(struct sw *s, struct port *from, struct rte_mbuf *m)
 	return true;
 }
 
+/* Control's while no worker polls the queue. */
+static struct rte_mbuf *
+next_frame(struct inject *i)
+{
+	struct rte_mbuf *m = i->m;
+
+	i->m = NULL;
+	i->q.flood_next = 0;
+	return m != NULL || rte_ring_sc_dequeue(i->ring, (void **)&m) == 0 ? m : NULL;
+}
+
 void
 inject_drain(struct sw *s)
 {
 	struct rte_mbuf *m;
 
-	while (rte_ring_sc_dequeue(s->inject->ring, (void **)&m) == 0) {
+	while ((m = next_frame(s->inject)) != NULL) {
 		struct port *p = s->port[m->port];
 
 		if (p != NULL && p->inject != NULL && p->inject->serial == m->hash.usr)
@@ -179,7 +200,7 @@ inject_free(struct inject *i)
 
 	if (i == NULL)
 		return;
-	while (i->ring != NULL && rte_ring_sc_dequeue(i->ring, (void **)&m) == 0)
+	while (i->ring != NULL && (m = next_frame(i)) != NULL)
 		rte_pktmbuf_free(m);
 	if (i->q.event_fd >= 0)
 		close(i->q.event_fd);

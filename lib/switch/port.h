@@ -101,6 +101,7 @@ struct port {
 	uint16_t domain;
 	bool started; /* "port stop" takes it out of the snapshot */
 	bool isolated;
+	uint16_t group_fwd; /* sw_set_group_fwd() */
 	uint16_t mtu;
 	char name[PORT_NAME_MAX];
 	struct rte_ether_addr mac;
@@ -155,7 +156,8 @@ struct sw {
 	struct watch watch; /* the log, if there is one, is freed by sw_fini() */
 	uint32_t nactive;   /* workers that get queues, 0: all */
 	uint8_t active[DP_WORKERS_MAX];
-	uint16_t nports; /* highest id in use, plus one */
+	uint16_t group_fwd; /* for all ports; sw_set_group_fwd() */
+	uint16_t nports;    /* highest id in use, plus one */
 	struct port *port[DP_PORTS_MAX];
 	uint16_t first_id; /* the lowest id sw_port_add() gives */
 	/* ports that forward, in this order, if there is a list ("set portlist"); else all */
@@ -200,6 +202,15 @@ void sw_publish_soon(struct sw *s);
 
 /** Count bursts from 0 again (WATCH_BURSTS). Publishes. */
 void sw_clear_bursts(struct sw *s);
+
+/* MAC control frames (PAUSE) are never relayed: they speak to one end of a link. */
+#define SW_GROUP_FWD_MAX 0xfffdu
+
+/**
+ * Let the learning switch relay frames to reserved groups 01:80:c2:00:00:0X (802.1Q 8.6.3) that
+ * come in at @p p (NULL: at any port), by bit X of @p mask. -EINVAL: not within SW_GROUP_FWD_MAX.
+ */
+int sw_set_group_fwd(struct sw *s, struct port *p, uint64_t mask);
 
 /** Start or stop forwarding. Stopped, queues stay published but no worker touches one. */
 void sw_start(struct sw *s, bool on);

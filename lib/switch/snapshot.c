@@ -298,6 +298,7 @@ fill_port(struct build *b, uint16_t m)
 	dport->domain = p->vlans != NULL ? VLAN_FID_NONE : p->domain;
 	dport->vlan = p->vlans;
 	dport->isolated = p->isolated;
+	dport->group_fwd = p->group_fwd | b->s->group_fwd;
 	dport->csum = p->csum;
 	dport->mac = p->mac;
 	dport->eth_peer = p->eth_peer;
@@ -348,6 +349,21 @@ fill_inject(struct build *b)
 	inject_poll(s->inject, &dp->worker[s->inject_owner]);
 }
 
+/* How many ports a frame without a VLAN floods to. */
+static void
+count_receivers(struct build *b)
+{
+	uint16_t in_domain[VLAN_DOMAINS] = {0};
+
+	for (uint16_t m = 0; m < b->nmembers; m++)
+		if (b->dport[m].ntx > 0 && b->dport[m].vlan == NULL)
+			in_domain[b->dport[m].domain]++;
+	for (uint16_t m = 0; m < b->nmembers; m++)
+		if (b->dport[m].vlan == NULL)
+			b->dport[m].receivers =
+				in_domain[b->dport[m].domain] - (b->dport[m].ntx > 0);
+}
+
 /* What a port knows of others. */
 static void
 join_ports(struct build *b, uint16_t m)
@@ -392,6 +408,7 @@ fill(struct build *b)
 		fill_port(b, m);
 	for (uint16_t m = 0; m < b->nmembers; m++)
 		join_ports(b, m);
+	count_receivers(b);
 	fill_inject(b);
 	disown_others(b);
 }

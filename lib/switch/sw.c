@@ -212,6 +212,18 @@ sw_clear_bursts(struct sw *s)
 		free(old[i]);
 }
 
+int
+sw_set_group_fwd(struct sw *s, struct port *p, uint64_t mask)
+{
+	if ((mask & ~(uint64_t)SW_GROUP_FWD_MAX) != 0)
+		return -EINVAL;
+	*(p != NULL ? &p->group_fwd : &s->group_fwd) = (uint16_t)mask;
+	sw_publish(s);
+	/* workers remember what they decided before */
+	fdb_new_epoch(s->fdb);
+	return 0;
+}
+
 void
 sw_start(struct sw *s, bool on)
 {

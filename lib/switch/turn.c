@@ -80,6 +80,10 @@ poll_one(struct worker *w, const struct dataplane *dp, const struct dp_poll *pol
 	else
 		forward(w, dp, poll);
 	ops->rx_done(poll->q, &w->batch);
+	if (unlikely(w->batch.left != 0)) {
+		w->frames -= w->batch.left;
+		w->batch.left = 0;
+	}
 	late_note(w, poll->q);
 	stamp(w, STAGE_RX, &last, timed);
 	return n;
@@ -115,7 +119,8 @@ flush_one(struct worker *w, struct pktq *q)
 static bool
 is_injected(const struct dp_worker *dw)
 {
-	return unlikely(dw->injected != NULL) && !rte_ring_empty(dw->injected);
+	return unlikely(dw->injected != NULL) &&
+	       (!rte_ring_empty(dw->injected) || dw->inject.q->flood_next != 0);
 }
 
 static void
@@ -158,8 +163,9 @@ begin(struct worker *w, const struct dataplane *dp)
 	w->watch = dp->watch.flags != 0 ? &dp->watch : NULL;
 	w->nactive = 0;
 	for (uint32_t i = 0, idle = dw->n; i < dw->n; i++) {
-		const struct pktq *q = dw->poll[i].q;
+		struct pktq *q = dw->poll[i].q;
 
+		q->flood_next = 0; /* receivers have other numbers */
 		if (q->misses >= FORWARD_IDLE_AFTER && may_idle(dp, dw, q))
 			dw->list[--idle] = dw->poll[i];
 		else
@@ -276,6 +282,8 @@ worker_turn(struct worker *w, const struct dataplane *dp)
 		return 0;
 	if (unlikely(w->generation != dp->generation))
 		begin(w, dp);
+	w->flood_left = w->flood_budget != 0 ? w->flood_budget : FLOOD_BUDGET;
+	w->flood_least = w->flood_left / FLOOD_LEAST + 1;
 	w->batch.max = w->burst != 0 ? w->burst : PKT_BATCH_MAX;
 	if (unlikely(atomic_load_explicit(&w->timed, memory_order_relaxed)))
 		total = poll_active_timed(w, dp);

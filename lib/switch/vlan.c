@@ -44,8 +44,10 @@ classify(struct vlan_scratch *s, const struct dp_vlan *v, struct pktq *rxq, stru
 {
 	uint16_t n = 0;
 
+	s->popped = 0;
 	for (uint16_t i = 0; i < b->n; i++) {
 		struct pkt *p = &b->pkt[i];
+		uint64_t has_tag = is_tag(p->eth.ether_type);
 		uint16_t tci, fid;
 
 		fid = take_tag(v, p, &tci) ? v->fid[tci & TCI_ID_MASK] : 0;
@@ -55,6 +57,7 @@ classify(struct vlan_scratch *s, const struct dp_vlan *v, struct pktq *rxq, stru
 		}
 		s->fid[n] = fid;
 		s->tci[n] = tci;
+		s->popped |= has_tag << n;
 		if (n != i)
 			b->pkt[n] = *p;
 		n++;
@@ -71,6 +74,7 @@ struct run {
 	struct pktq *rxq;
 	uint16_t from, to;
 	uint16_t id, fid;
+	bool may_leave;
 };
 
 static bool
@@ -111,38 +115,78 @@ send(struct worker *w, const struct run *r, const struct dp_port *out)
 		forward_send(w, out, r->rxq, w->list, n);
 }
 
-static void
-flood(struct worker *w, const struct dataplane *dp, const struct run *r)
+static uint32_t
+count_receivers(const struct dataplane *dp, const struct run *r)
 {
-	uint16_t n = (uint16_t)(r->to - r->from);
-	uint32_t copies = 0;
+	uint32_t n = 0;
 
-	for (uint16_t i = 0; i < dp->nports; i++) {
+	for (uint16_t i = 0; i < dp->nports; i++)
+		n += dp->ports[i] != r->in && is_member(r, dp->ports[i]);
+	return n;
+}
+
+/* False: there are receivers left for the next iteration. */
+static bool
+copy_to_all(struct worker *w, const struct dataplane *dp, const struct run *r,
+	    const struct flood *f)
+{
+	uint64_t cost = 0, limit = flood_limit(w, f);
+	uint32_t copies = 0;
+	uint16_t i;
+
+	for (i = f->rxq->flood_next; i < dp->nports && cost < limit; i++) {
 		if (dp->ports[i] == r->in || !is_member(r, dp->ports[i]))
 			continue;
 		send(w, r, dp->ports[i]);
+		cost += flood_costs(f, dp->ports[i]);
 		copies++;
 	}
-	if (copies == 0)
-		pktq_drop(r->rxq, DROP_RX_NO_EGRESS, n);
-	else
-		r->rxq->stats.replicated += (uint64_t)(copies - 1) * n;
+	return flood_account(w, f, copies, cost, i < dp->nports ? i : 0);
+}
+
+/* Moves r->to to the first of the frames that have to be left, if there are any. */
+static void
+flood(struct worker *w, const struct dataplane *dp, struct run *r)
+{
+	struct pkt *pkts[PKT_BATCH_MAX];
+	struct flood f = {.in = r->in,
+			  .rxq = r->rxq,
+			  .pkts = pkts,
+			  .n = (uint16_t)(r->to - r->from),
+			  .may_leave = r->may_leave};
+	uint16_t to = r->to;
+
+	for (uint16_t i = 0; i < f.n; i++)
+		pkts[i] = &w->batch.pkt[r->from + i];
+	f.n = flood_portion(w, &f, count_receivers(dp, r));
+	r->to = r->from + f.n;
+	if (!copy_to_all(w, dp, r, &f))
+		r->to = r->from;
+	if (likely(r->to == to) || f.may_leave)
+		return;
+	pktq_drop(r->rxq, DROP_RX_FLOOD, to - r->to);
+	r->to = to;
+}
+
+/* The frames from number @p from on, which are as they came but for their tags. */
+static void
+leave(struct worker *w, struct pktq *rxq, struct pkt_batch *batch, uint16_t from)
+{
+	for (uint16_t i = from; i < batch->n; i++)
+		if ((w->vlan.popped >> i & 1) != 0)
+			batch->pkt[i].len += RTE_VLAN_HLEN;
+	flood_leave(rxq, batch, from);
 }
 
 static void
 unicast(struct worker *w, const struct dataplane *dp, const struct run *r, uint16_t egress)
 {
-	enum drop_reason why = DROP_RX_NO_EGRESS;
 	const struct dp_port *out = NULL;
 
-	if (unlikely(egress == EGRESS_BAD_SOURCE))
-		why = DROP_RX_BAD_SOURCE;
-	else if (unlikely(egress == r->in->id))
-		why = DROP_RX_SAME_PORT;
-	else
+	if (likely(egress < DP_PORTS_MAX && egress != r->in->id))
 		out = dp->by_id[egress];
 	if (unlikely(out == NULL || !is_member(r, out)))
-		pktq_drop(r->rxq, why, r->to - r->from);
+		pktq_drop(r->rxq, egress_drop(r->in, egress), r->to - r->from);
 	else
 		send(w, r, out);
 }
@@ -155,20 +199,28 @@ forward_vlan(struct worker *w, const struct dataplane *dp, const struct dp_port 
 	struct run r = {.in = in, .rxq = rxq};
 
 	classify(s, in->vlan, rxq, batch);
+	r.may_leave = flood_may_leave(w, in, batch);
 	if (in->flows != NULL)
 		forward_learn_queue(in, rxq, batch);
 	forward_decide(w, dp, in, batch, s->fid);
+	if (unlikely(rxq->flood_next != 0) && batch->n > 0 && w->egress[0] != EGRESS_FLOOD)
+		rxq->flood_next = 0; /* the frame that some receivers got does not flood any more */
 	for (; r.from < batch->n; r.from = r.to) {
-		uint16_t egress = w->egress[r.from];
+		uint16_t egress = w->egress[r.from], to;
 
 		r.fid = s->fid[r.from];
 		r.id = s->tci[r.from] & TCI_ID_MASK;
 		for (r.to = r.from + 1; r.to < batch->n; r.to++)
 			if (w->egress[r.to] != egress || s->fid[r.to] != r.fid)
 				break;
+		to = r.to;
 		if (egress == EGRESS_FLOOD)
 			flood(w, dp, &r);
 		else
 			unicast(w, dp, &r, egress);
+		if (unlikely(r.to < to)) {
+			leave(w, rxq, batch, r.to);
+			return;
+		}
 	}
 }

@@ -53,6 +53,7 @@ struct dp_vlan {
 struct vlan_scratch {
 	uint16_t fid[PKT_BATCH_MAX];
 	uint16_t tci[PKT_BATCH_MAX];
+	uint64_t popped; /* frames that came with a tag */
 	uint64_t tagged; /* frames that have a view with a tag */
 	struct pkt view[PKT_BATCH_MAX];
 	uint8_t header[PKT_BATCH_MAX][VLAN_TAGGED_LEN];

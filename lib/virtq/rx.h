@@ -360,6 +360,8 @@ rx_release(struct pktq *q, struct pkt_batch *b)
 	const struct vq_mem *mem = vq_mem(vq);
 	uint16_t slots = vq->rx_slots;
 
+	for (uint16_t i = 0; i < b->left; i++)
+		slots -= b->done[b->ndone + i].ndesc;
 	if (b->ndone == 0 || unlikely(atomic_load_explicit(&vq->fault->dead, memory_order_relaxed)))
 		return;
 	if (FMT.packed && vq->in_order)

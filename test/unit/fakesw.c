@@ -47,20 +47,24 @@ fake_rx(struct pktq *q, struct pkt_batch *b)
 	struct fake_port *f = &fake_ports[q->port];
 
 	b->n = b->nsegs = 0;
-	while (b->n < f->nin) {
+	while (b->n < RTE_MIN(f->nin, (uint32_t)b->max)) {
 		make_view(&b->pkt[b->n], &f->in[b->n], b);
 		pktq_count(&q->stats, &b->pkt[b->n++]);
 	}
 	b->ndone = b->n;
-	f->nin = 0;
 	return b->ndone;
 }
 
 static void
 fake_rx_done(struct pktq *q, struct pkt_batch *b)
 {
+	struct fake_port *f = &fake_ports[q->port];
+
+	f->nin -= b->ndone;
+	memmove(f->in, f->in + b->ndone, f->nin * sizeof(f->in[0]));
 	/* the owner may do with his memory as he likes now */
-	memset(fake_ports[q->port].in, 0xee, sizeof(fake_ports[q->port].in));
+	memset(f->in + f->nin, 0xee, (FAKE_IN - f->nin) * sizeof(f->in[0]));
+	b->ndone = 0;
 }
 
 static uint16_t

@@ -427,6 +427,7 @@ inject(uint32_t in, uint32_t pair, const struct pkt *p)
 	batch.n = batch.ndone = 1;
 	batch.pkt[0] = *p;
 	pktq_count(&rxq->stats, p);
+	workers[0]->flood_left = FLOOD_BUDGET;
 	forward_switch(workers[0], dp, dp->by_id[in], rxq, &batch);
 	dp_offline(&sw.dp, 0);
 	fdb_maintain(sw.fdb, now);
@@ -707,6 +708,7 @@ test_offload_in_a_batch(void **state)
 	}
 	batch.n = batch.ndone = 32;
 	dp_online(&sw.dp, 0);
+	workers[0]->flood_left = FLOOD_BUDGET;
 	forward_switch(workers[0], dp, dp->by_id[1], rxq, &batch);
 	dp_offline(&sw.dp, 0);
 	assert_int_equal(ports[5].tx[0].q.stats.frames, 11 + 11 * 7);

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Flooding within the budget of a poll iteration: what does not fit stays in
+ * its ring and comes later, whole, in order and once; others are served in each
+ * iteration meanwhile.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <rte_arp.h>
+#include <rte_mbuf.h>
+
+#include "eal.h"
+#include "fakesw.h"
+#include "switch/modes.h"
+
+#define LEN 100
+#define COST (LEN + FLOOD_COPY)
+#define RECEIVERS (FAKE_PORTS - 1)
+
+static const struct rte_ether_addr from = {{2, 0, 0, 0, 0, 1}};
+static struct rte_mempool *pool;
+
+/* As in a switch with so many ports that only @p n copies fit an iteration. */
+static void
+allow(uint32_t n)
+{
+	fake_worker->flood_budget = n * COST;
+}
+
+static void
+put_broadcasts(uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		fake_put(0, &from, &fake_broadcast, LEN)->b[20] = (uint8_t)i;
+}
+
+/* All have the first @p n frames, in their order. */
+static void
+expect_all(uint32_t n)
+{
+	for (uint32_t port = 1; port < FAKE_PORTS; port++) {
+		assert_int_equal(fake_ports[port].nout, n);
+		for (uint32_t i = 0; i < n; i++)
+			assert_int_equal(fake_ports[port].out[i].b[20], i);
+	}
+}
+
+static uint32_t
+copies(void)
+{
+	uint32_t n = 0;
+
+	for (uint32_t port = 1; port < FAKE_PORTS; port++)
+		n += fake_ports[port].nout;
+	return n;
+}
+
+/* More than fits comes in portions of whole frames. */
+static void
+test_portions(void **state)
+{
+	uint32_t fit = 7, n = 2 * fit + 3;
+
+	allow(fit * RECEIVERS + 1);
+	put_broadcasts(n);
+	fake_turn();
+	expect_all(fit);
+	fake_check_accounts();
+	fake_turn();
+	expect_all(2 * fit);
+	fake_check_accounts();
+	fake_turn();
+	expect_all(n);
+	fake_check_accounts();
+	assert_int_equal(fake_ports[0].rx.stats.frames, n);
+	assert_int_equal(fake_ports[0].rx.stats.broadcast, n);
+	assert_int_equal(fake_ports[0].rx.stats.bytes, n * LEN);
+	assert_int_equal(fake_worker->frames, n);
+}
+
+/* Frames of others in between, before and after keep their order. */
+static void
+test_mixed(void **state)
+{
+	const struct rte_ether_addr to = fake_mac(1, 9), nobody = fake_mac(2, 77);
+	uint32_t fit = 10, n = 0;
+
+	fake_put(1, &to, &fake_broadcast, LEN);
+	fake_turn();
+	fake_clear();
+	allow(fit * RECEIVERS);
+	for (uint32_t i = 0; i < 3; i++) {
+		fake_put(0, &from, &to, LEN)->b[20] = (uint8_t)n++;
+		for (uint32_t k = 0; k < fit; k++)
+			fake_put(0, &from, k % 2 ? &fake_broadcast : &nobody, LEN)->b[20] =
+				(uint8_t)n++;
+	}
+	for (uint32_t i = 0; i < 4; i++) {
+		fake_turn();
+		fake_check_accounts();
+	}
+	assert_int_equal(fake_ports[0].nin, 0);
+	assert_int_equal(fake_ports[1].nout, n);
+	for (uint32_t i = 0; i < n; i++)
+		assert_int_equal(fake_ports[1].out[i].b[20], i);
+	assert_int_equal(fake_ports[2].nout, 3 * fit);
+}
+
+/* A frame whose copies alone are too many goes to some receivers at a time. */
+static void
+test_one_in_parts(void **state)
+{
+	allow(1);
+	put_broadcasts(3);
+	for (uint32_t i = 1; i <= 3 * RECEIVERS; i++) {
+		fake_turn();
+		assert_int_equal(copies(), i);
+		fake_check_accounts();
+		assert_int_equal(fake_ports[0].rx.stats.frames, i / RECEIVERS);
+	}
+	expect_all(3);
+	assert_int_equal(fake_ports[0].nin, 0);
+}
+
+/* With a new snapshot it begins anew: some get it twice, none is left out. */
+static void
+test_new_snapshot(void **state)
+{
+	allow(1);
+	put_broadcasts(1);
+	fake_turn();
+	fake_turn();
+	assert_int_equal(copies(), 2);
+	sw_publish(&fake_sw);
+	for (uint32_t i = 0; i < RECEIVERS; i++)
+		fake_turn();
+	assert_int_equal(fake_ports[1].nout, 2);
+	assert_int_equal(fake_ports[3].nout, 1);
+	assert_int_equal(fake_ports[0].nin, 0);
+	fake_check_accounts();
+}
+
+/* The rest of a frame's receivers does not fall to the next one, if its own goes elsewhere now. */
+static void
+test_learned_meanwhile(void **state)
+{
+	const struct rte_ether_addr to = fake_mac(3, 1);
+
+	allow(1);
+	fake_put(0, &from, &to, LEN);
+	put_broadcasts(1);
+	fake_turn();
+	assert_int_equal(copies(), 1);
+	assert_true(fdb_learn(fake_sw.fdb, &to, 0, 3));
+	for (uint32_t i = 0; i < 1 + RECEIVERS; i++)
+		fake_turn();
+	assert_int_equal(fake_ports[2].nout, 1);
+	assert_int_equal(fake_ports[1].nout, 2);
+	assert_int_equal(fake_ports[3].nout, 2);
+	fake_check_accounts();
+}
+
+/* Control's own frames are worth no more. */
+static void
+test_injected(void **state)
+{
+	fake_worker->flood_budget = 1;
+	assert_true(sw_inject(&fake_sw, &fake_ports[0].p, rte_net_make_rarp_packet(pool, &from)));
+	for (uint32_t i = 1; i <= RECEIVERS; i++) {
+		fake_turn();
+		assert_int_equal(copies(), i);
+		fake_check_accounts();
+	}
+	fake_turn();
+	assert_int_equal(copies(), RECEIVERS);
+	assert_int_equal(rte_mempool_in_use_count(pool), 0);
+}
+
+/* Others are served in every iteration. */
+static void
+test_neighbour(void **state)
+{
+	const struct rte_ether_addr a = fake_mac(2, 1), b = fake_mac(3, 1);
+	uint32_t iterations = 0;
+
+	fake_put(3, &b, &fake_broadcast, LEN);
+	fake_turn();
+	fake_clear();
+	allow(3 * RECEIVERS);
+	while (iterations < 100) {
+		if (fake_ports[0].nin < FAKE_IN / 2)
+			put_broadcasts(FAKE_IN / 2);
+		fake_put(2, &a, &b, LEN);
+		fake_turn();
+		iterations++;
+		assert_int_equal(fake_ports[2].nin, 0);
+		assert_true(copies() <= 3 * RECEIVERS + 1);
+		fake_check_accounts();
+		fake_clear();
+	}
+	assert_int_equal(fake_ports[2].rx.stats.offered, iterations);
+}
+
+/* What is refused to a port with limits is dropped: its tokens are spent. */
+static void
+test_limited(void **state)
+{
+	const struct limits l = {.pps = 1000000};
+	uint32_t fit = 4;
+
+	assert_int_equal(port_set_limits(&fake_ports[0].p, &l), 0);
+	allow(fit * RECEIVERS);
+	put_broadcasts(fit + 5);
+	fake_turn();
+	expect_all(fit);
+	assert_int_equal(fake_ports[0].nin, 0);
+	assert_int_equal(fake_dropped(0, DROP_RX_FLOOD), 5);
+	fake_check_accounts();
+}
+
+/* Tags that were taken off are there again. */
+static void
+test_vlan(void **state)
+{
+	struct vlan_config trunk = {.on = true};
+	uint32_t fit = 4, n = fit + 3;
+
+	vlan_allow(&trunk, 10);
+	for (uint32_t port = 0; port < FAKE_PORTS; port++)
+		assert_int_equal(port_set_vlan(&fake_ports[port].p, &trunk), 0);
+	allow(fit * RECEIVERS);
+	for (uint32_t i = 0; i < n; i++) {
+		struct fake_frame *f = fake_put(0, &from, &fake_broadcast, LEN);
+
+		memcpy(f->b + 12, "\x81\x00\x00\x0a\x88\xb5", 6);
+		f->b[20] = (uint8_t)i;
+	}
+	fake_turn();
+	expect_all(fit);
+	fake_check_accounts();
+	fake_turn();
+	expect_all(n);
+	fake_check_accounts();
+	assert_int_equal(fake_ports[0].rx.stats.bytes, n * LEN);
+	assert_int_equal(fake_ports[1].out[n - 1].len, LEN);
+}
+
+#define EACH(f) cmocka_unit_test_setup_teardown(f, fake_setup, fake_teardown)
+
+static int
+start_eal(void **state)
+{
+	if (eal_start("0", 128) != 0)
+		return -1;
+	pool = rte_pktmbuf_pool_create("pool", 63, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+	fake_use_pool(pool);
+	return pool != NULL ? 0 : -1;
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		EACH(test_portions),
+		EACH(test_mixed),
+		EACH(test_one_in_parts),
+		EACH(test_new_snapshot),
+		EACH(test_learned_meanwhile),
+		EACH(test_injected),
+		EACH(test_neighbour),
+		EACH(test_limited),
+		EACH(test_vlan),
+	};
+
+	return cmocka_run_group_tests(tests, start_eal, NULL);
+}
