@@ -9,13 +9,44 @@
 static struct gmem *
 map_alloc(uint32_t n)
 {
-	struct gmem *m = malloc(sizeof(*m) + n * sizeof(m->r[0]));
+	struct gmem *m = malloc(sizeof(*m) + n * (sizeof(m->r[0]) + sizeof(m->by_uva[0])));
 
 	if (m == NULL)
 		return NULL;
 	m->refs = 1;
 	m->n = n;
+	m->by_uva = (uint16_t *)&m->r[n];
 	return m;
+}
+
+/* Number of the first @p n entries of by_uva whose regions start at or below @p uva. */
+static uint32_t
+uva_upper_bound(const struct gmem *m, uint32_t n, uint64_t uva)
+{
+	uint32_t lo = 0, hi = n;
+
+	while (lo < hi) {
+		uint32_t mid = (lo + hi) / 2;
+
+		if (m->r[m->by_uva[mid]].uva <= uva)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+/* All regions are there: sort by_uva. */
+static void
+map_index(struct gmem *m)
+{
+	uint32_t i, at;
+
+	for (i = 0; i < m->n; i++) {
+		at = uva_upper_bound(m, i, m->r[i].uva);
+		memmove(&m->by_uva[at + 1], &m->by_uva[at], (i - at) * sizeof(m->by_uva[0]));
+		m->by_uva[at] = (uint16_t)i;
+	}
 }
 
 /* Regions of @p old into @p m, leaving index @p hole of the larger of the two out. */
@@ -90,12 +121,13 @@ gmem_find(const struct gmem *m, uint64_t gpa)
 const struct gmem_region *
 gmem_find_uva(const struct gmem *m, uint64_t uva)
 {
-	uint32_t i;
+	uint32_t i = uva_upper_bound(m, m->n, uva);
+	const struct gmem_region *r;
 
-	for (i = 0; i < m->n; i++)
-		if (uva - m->r[i].uva < m->r[i].size)
-			return &m->r[i];
-	return NULL;
+	if (i == 0)
+		return NULL;
+	r = &m->r[m->by_uva[i - 1]];
+	return uva - r->uva < r->size ? r : NULL;
 }
 
 /* Whether @p b continues @p a in all three address spaces. */
@@ -196,6 +228,7 @@ gmem_add(const struct gmem *old, const struct gmem_desc *d, int fd, struct gmem_
 	at = upper_bound(old, d->gpa);
 	map_copy(m, old, at);
 	m->r[at] = r;
+	map_index(m);
 	return m;
 }
 
@@ -241,7 +274,9 @@ gmem_remove(const struct gmem *old, const struct gmem_desc *d)
 	if (r == NULL)
 		return NULL;
 	m = map_alloc(old->n - 1);
-	if (m != NULL)
-		map_copy(m, old, (uint32_t)(r - old->r));
+	if (m == NULL)
+		return NULL;
+	map_copy(m, old, (uint32_t)(r - old->r));
+	map_index(m);
 	return m;
 }

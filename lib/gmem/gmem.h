@@ -52,6 +52,7 @@ struct gmem_region {
 struct gmem {
 	uint32_t refs;
 	uint32_t n;
+	uint16_t *by_uva; /* n: indices of the regions, ascending by uva */
 	struct gmem_region r[];
 };
 
@@ -110,7 +111,7 @@ void gmem_put(struct gmem *m);
 /** The region that contains guest-physical @p gpa, or NULL. Any thread. */
 const struct gmem_region *gmem_find(const struct gmem *m, uint64_t gpa);
 
-/** The region that contains frontend-virtual @p uva, or NULL. Control. */
+/** The region that contains front-end-virtual @p uva, or NULL. Any thread. */
 const struct gmem_region *gmem_find_uva(const struct gmem *m, uint64_t uva);
 
 /**

@@ -114,6 +114,7 @@ struct pktq {
 	uint16_t held;         /* frames flush() has to send */
 	uint16_t flood_next;   /* rx: receivers the first frame was copied to; switch/modes.h */
 	uint16_t misses;       /* rx: how often in a row a worker found nothing */
+	uint32_t work;         /* lookups of the last rx(), tx() or flush() in unusual buffers */
 	rte_spinlock_t lock;   /* among workers only */
 	uint64_t *copy_cycles; /* tx() adds what it spent copying here; NULL: it takes no time */
 	struct pktq_stats stats __rte_cache_aligned; /* here only: copies lie anywhere */

@@ -12,6 +12,14 @@
 #define CHAIN_READ false /* the device reads: the guest transmits */
 #define CHAIN_WRITE true
 
+/*
+ * Work is counted in lookups: a descriptor read, an address translated. A chain
+ * may cost so many of either, enough for a frame in PKT_SEGS_MAX fragments; one
+ * that costs more is given back unused.
+ */
+#define CHAIN_LOOKUPS_MAX (PKT_SEGS_MAX + 64)
+#define CHAIN_SLOTS_PER_WORK 8 /* ring slots passed over, one after the other, per lookup */
+
 /** A stretch of guest memory at one host address. */
 struct vq_piece {
 	uint8_t *data;
@@ -29,10 +37,11 @@ struct chain {
 	bool ring_more;   /* packed: likewise in the ring, table or not */
 	uint16_t wrap;    /* packed: ring_pos.wrap at ring slot next */
 	bool indirect;    /* in an indirect table */
-	bool enough;      /* what follows is walked over, not translated */
 	uint64_t table;   /* its guest address */
 	uint32_t entries; /* and size */
-	uint32_t budget;  /* descriptors the chain may still have */
+	uint32_t limit;   /* of descriptors */
+	uint32_t descs;   /* descriptors read */
+	uint32_t lookups; /* translations made */
 	uint32_t slots;   /* packed: slots it may still take */
 	uint16_t id;      /* to give it back with */
 	uint16_t ndesc;
@@ -118,6 +127,15 @@ xlate_whole(struct vq *vq, const struct vq_mem *mem, struct gmem_region *r, uint
 	return p;
 }
 
+/** xlate() at the chain's expense. */
+static __rte_always_inline enum vq_step
+chain_xlate(struct chain *c, uint64_t addr, uint32_t len, bool write, struct vq_piece *out)
+{
+	if (unlikely(c->lookups++ == CHAIN_LOOKUPS_MAX))
+		return VQ_LONG;
+	return xlate(c->vq, c->mem, addr, len, write, out);
+}
+
 /** Copy guest memory that lies in several regions. */
 static __rte_noinline enum vq_step
 chain_gather(struct chain *c, uint64_t addr, uint8_t *dst, uint32_t len)
@@ -126,7 +144,7 @@ chain_gather(struct chain *c, uint64_t addr, uint8_t *dst, uint32_t len)
 	enum vq_step r;
 
 	while (len > 0) {
-		r = xlate(c->vq, c->mem, addr, len, CHAIN_READ, &p);
+		r = chain_xlate(c, addr, len, CHAIN_READ, &p);
 		if (r != VQ_OK)
 			return r;
 		memcpy(dst, p.data, p.len);
@@ -233,15 +251,13 @@ chain_next(struct chain *c, bool write)
 	struct vq_desc d;
 	enum vq_step r;
 
-	if (unlikely(c->budget-- == 0)) {
-		c->budget = 0;
-		return VQ_BAD;
-	}
+	if (unlikely(c->descs++ == c->limit))
+		return c->vq->size > CHAIN_LOOKUPS_MAX ? VQ_LONG : VQ_BAD;
 	r = c->indirect ? chain_read_table(c, &d) : chain_read_ring(c, &d);
 	if (unlikely(r != VQ_OK))
 		return r;
 	if (d.flags & VRING_DESC_F_INDIRECT) {
-		c->budget++; /* the table itself is no part of the chain's length */
+		c->descs--; /* the table itself is no part of the chain's length */
 		return chain_enter_table(c, &d);
 	}
 	if (unlikely(!chain_allows(c, &d, write)))
@@ -257,14 +273,14 @@ chain_piece(struct chain *c, bool write, struct vq_piece *out)
 {
 	enum vq_step r;
 
-	while (c->left == 0 || (FMT.full && c->enough)) {
+	while (c->left == 0) {
 		if (!c->more)
 			return VQ_END;
 		r = chain_next(c, write);
 		if (unlikely(r != VQ_OK))
 			return r;
 	}
-	r = xlate(c->vq, c->mem, c->addr, c->left, write, out);
+	r = chain_xlate(c, c->addr, c->left, write, out);
 	if (likely(r == VQ_OK)) {
 		c->addr += out->len;
 		c->left -= out->len;
@@ -286,23 +302,35 @@ chain_start(struct chain *c, struct vq *vq, const struct vq_mem *mem, struct rin
 		.next = FMT.packed ? pos.idx : head,
 		.wrap = pos.wrap,
 		.more = true,
-		.budget = vq->size,
+		.limit = RTE_MIN(vq->size, (uint32_t)CHAIN_LOOKUPS_MAX),
 		.slots = left,
 		.id = head,
 		.ndesc = FMT.packed ? 0 : 1,
 	};
 }
 
-/** After VQ_BAD: find where a malformed chain ends in the ring, so that it can be given back. */
+/**
+ * A chain that cannot be used, for the reason @p r, or needs no further look: find where it ends
+ * in the ring, so that it can be given back. Returns @p r or VQ_BROKEN.
+ */
 static __rte_noinline enum vq_step
-chain_skip(struct chain *c)
+chain_skip(struct chain *c, enum vq_step r)
 {
+	uint16_t before = c->ndesc;
 	struct vq_desc d;
 
 	while (FMT.packed && c->ring_more)
 		if (chain_read_ring(c, &d) != VQ_OK)
 			return VQ_BROKEN;
-	return VQ_BAD;
+	c->vq->q.work += (uint16_t)(c->ndesc - before) / CHAIN_SLOTS_PER_WORK;
+	return r;
+}
+
+/** The lookups of a chain are the queue's. */
+static __rte_always_inline void
+chain_account(const struct chain *c)
+{
+	c->vq->q.work += c->descs + c->lookups;
 }
 
 /* --- after a miss: find all that is missing, so that it can be asked for at once --- */
@@ -311,7 +339,8 @@ chain_skip(struct chain *c)
 
 struct ask {
 	struct vq *vq;
-	uint32_t n; /* stretches found */
+	uint32_t n;    /* segments found */
+	uint32_t left; /* lookups it may still cost */
 };
 
 static void
@@ -327,7 +356,8 @@ ask_piece(struct ask *a, const struct chain *c, uint32_t len, uint32_t perm)
 {
 	uint64_t uva, got, done;
 
-	for (done = 0; done < len; done += got) {
+	for (done = 0; done < len && a->left > 0; done += got) {
+		a->left--;
 		if (!iotlb_translate(c->mem->tlb, c->addr + done, len - done, perm, &uva, &got)) {
 			ask_note(a, c->addr + done, len - done, perm);
 			break;
@@ -363,7 +393,7 @@ chain_ask(struct vq *vq, const struct vq_mem *mem, struct ring_pos pos, uint32_t
 	  uint32_t want)
 {
 	const struct ring_base rb = ring_base(vq);
-	struct ask a = {.vq = vq};
+	struct ask a = {.vq = vq, .left = CHAIN_LOOKUPS_MAX};
 	struct chain c;
 	struct vq_desc d;
 	bool followed = true;
@@ -376,12 +406,15 @@ chain_ask(struct vq *vq, const struct vq_mem *mem, struct ring_pos pos, uint32_t
 		if (!ring_head(&rb, pos, &d, &id))
 			break;
 		chain_start(&c, vq, mem, pos, id, left);
+		c.limit = RTE_MIN(c.limit, a.left);
 		followed = ask_chain(&a, &c, write, want);
+		a.left -= RTE_MIN(a.left, c.descs);
 		if (i == 0)
 			vq->miss_need = a.n;
 		pos = ring_advance(vq, pos, c.ndesc);
 		left -= c.ndesc;
 	}
+	vq->q.work += CHAIN_LOOKUPS_MAX - a.left;
 	if (a.n > 0)
 		vq_ask(vq, a.n);
 }

@@ -52,6 +52,7 @@ enum vq_step {
 	VQ_OK,
 	VQ_END,    /* no further one */
 	VQ_BAD,    /* malformed chain: give it back, go on */
+	VQ_LONG,   /* chain that costs more than it may: likewise */
 	VQ_MISS,   /* an IOTLB miss was raised: try again later */
 	VQ_BROKEN, /* the ring cannot be used any more */
 	VQ_FULL,   /* no scratch space left */
@@ -147,6 +148,14 @@ ring_no_head(struct vq *vq)
 		return VQ_END;
 	vq_break(vq, "available ring names a descriptor beyond the table");
 	return VQ_BROKEN;
+}
+
+/** Whether the next chain lacks a translation that control has not got yet: no look finds more. */
+static __rte_always_inline bool
+ring_waits(struct vq *vq)
+{
+	vq->q.work = 0;
+	return atomic_load_explicit(&vq->q.waits, memory_order_acquire);
 }
 
 /** Whether there is anything to look at: fresh, not from a cached index. */

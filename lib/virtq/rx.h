@@ -16,11 +16,8 @@
 /* Longest chain worth remembering in full, header included. */
 #define RX_LEN_CAP (PKT_LEN_MAX + NET_HDR_LEN)
 
-/*
- * Descriptors one rx() looks at before it calls it a day: a guest's long chains must not starve its
- * neighbours.
- */
-#define RX_BUDGET (2 * PKT_SEGS_MAX)
+/* Lookups after which one rx() takes no further chain of several descriptors. */
+#define RX_WORK_MAX PKT_SEGS_MAX
 
 /** What the first pass found of the frames that are to become b->pkt[], in their order. */
 struct rx_found {
@@ -60,15 +57,17 @@ rx_walk(struct chain *c, struct pkt_batch *b)
 			p->data = piece.data;
 			p->data_len = piece.len;
 			rte_prefetch0(piece.data);
-		} else if (n <= room) {
+		} else if (likely(n <= room && len <= RX_LEN_CAP)) {
 			segs[n - 1] = (struct pkt_seg){piece.data, piece.len};
+		} else {
+			return n > room && room < PKT_SEGS_MAX ? VQ_FULL : VQ_LONG;
 		}
 		n++;
 	}
 	p->segs = segs;
-	p->nsegs = RTE_MIN(n, room + 1);
+	p->nsegs = n;
 	p->len = RTE_MIN(len, RX_LEN_CAP + 1u);
-	return r == VQ_END && n > room + 1 ? VQ_FULL : r;
+	return r;
 }
 
 /**
@@ -85,20 +84,21 @@ rx_chain(struct vq *vq, const struct vq_mem *mem, struct pkt_batch *b, struct ri
 
 	chain_start(&c, vq, mem, pos, head, left);
 	r = rx_walk(&c, b);
-	if (unlikely(r == VQ_BAD))
-		r = chain_skip(&c);
+	chain_account(&c);
+	if (unlikely(r == VQ_BAD || r == VQ_LONG))
+		r = chain_skip(&c, r);
 	if (FMT.full && unlikely(r == VQ_MISS))
 		chain_ask(vq, mem, pos, left, CHAIN_READ, UINT32_MAX);
-	if (unlikely(r == VQ_MISS || r == VQ_BROKEN || (r == VQ_FULL && b->ndone > 0)))
+	/* one that fits an empty batch only is the first of the next */
+	if (unlikely(r == VQ_MISS || r == VQ_BROKEN || r == VQ_FULL))
 		return 0;
 	if (likely(r == VQ_END)) {
 		b->nsegs += b->pkt[b->n].nsegs - (b->pkt[b->n].nsegs > 0);
 		b->n++;
 	} else {
-		pktq_drop(&vq->q, r == VQ_FULL ? DROP_RX_TOO_LONG : DROP_RX_BAD_CHAIN, 1);
+		pktq_drop(&vq->q, r == VQ_LONG ? DROP_RX_TOO_LONG : DROP_RX_BAD_CHAIN, 1);
 	}
 	b->done[b->ndone++] = (struct pkt_cookie){.id = c.id, .ndesc = c.ndesc};
-	vq->rx_budget -= RTE_MIN(vq->rx_budget, vq->size - c.budget);
 	return c.ndesc;
 }
 
@@ -126,7 +126,7 @@ rx_collect(struct vq *vq, const struct vq_mem *mem, struct pkt_batch *b, struct 
 	struct vq_desc d;
 	uint8_t *data;
 
-	vq->rx_budget = RX_BUDGET;
+	vq->q.work = 0;
 	ring_prefetch_used(vq, max);
 	for (i = 0; i < max; i++) {
 		if (unlikely(!ring_head(&rb, pos, &d, &id))) {
@@ -150,7 +150,7 @@ rx_collect(struct vq *vq, const struct vq_mem *mem, struct pkt_batch *b, struct 
 			if (slots == 0)
 				break;
 			more += slots - 1;
-			max = vq->rx_budget == 0 ? 0 : RTE_MIN(max, rb.size - more);
+			max = vq->q.work >= RX_WORK_MAX ? 0 : RTE_MIN(max, rb.size - more);
 		}
 		pos = ring_step(rb.size, pos, slots);
 	}
@@ -331,6 +331,8 @@ rx_burst(struct pktq *q, struct pkt_batch *b)
 
 	b->n = b->ndone = b->nsegs = 0;
 	if (unlikely(vq_unusable(vq)))
+		return 0;
+	if (FMT.full && ring_waits(vq))
 		return 0;
 	rx_collect(vq, vq_mem(vq), b, &found);
 	rx_parse(vq, b, &found);

@@ -18,8 +18,8 @@
 
 #define TX_FRAGS_MAX 1024 /* stretches of the buffers looked at ahead, beyond the first of each */
 
-/* Descriptors one tx() looks at in chains of several; the rest of the frames find no buffer. */
-#define TX_BUDGET 8192
+/* Lookups after which one tx() takes no further unusual buffer; the other frames find none. */
+#define TX_WORK_MAX (2 * CHAIN_LOOKUPS_MAX)
 
 /** One chain of the guest, looked at but not consumed. */
 struct tx_buf {
@@ -35,18 +35,18 @@ struct tx_buf {
 struct tx {
 	struct vq *vq;
 	const struct vq_mem *mem;
-	struct ring_pos pos; /* of the next chain to look at */
-	enum vq_step stop;   /* why no more can be looked at; VQ_OK: not known to */
-	uint32_t budget;
-	uint32_t enough; /* bytes of a buffer: no frame takes more of one */
-	uint32_t left;   /* ring slots that may be looked at: one lap */
-	uint16_t slots;  /* ring slots of the buffers consumed */
-	uint16_t nbuf;   /* looked at */
-	uint16_t nused;  /* consumed; also index of the next buffer, and of how it is given back */
+	struct ring_pos pos;     /* of the next chain to look at */
+	enum vq_step stop;       /* why no more can be looked at; VQ_OK: not known to */
+	uint32_t enough;         /* bytes of a buffer: no frame takes more of one */
+	struct pkt *const *pkts; /* what is to be sent */
+	uint16_t npkts;
+	uint32_t left;  /* ring slots that may be looked at: one lap */
+	uint16_t slots; /* ring slots of the buffers consumed */
+	uint16_t nbuf;  /* looked at */
+	uint16_t nused; /* consumed; also index of the next buffer, and of how it is given back */
 	uint16_t nfrag;
 	uint16_t sent;  /* before the last commit */
 	uint16_t nsent; /* since, see len */
-	bool published;
 	struct tx_buf buf[VQ_USED_MAX];
 	struct pkt_cookie used[VQ_USED_MAX];
 	uint32_t len[PKT_BATCH_MAX]; /* of frames sent, to be counted */
@@ -54,52 +54,64 @@ struct tx {
 };
 
 static __rte_always_inline void
-tx_begin(struct tx *t, struct vq *vq)
+tx_begin(struct tx *t, struct vq *vq, struct pkt *const *pkts, uint16_t n)
 {
+	vq->q.work = 0;
 	t->vq = vq;
+	t->pkts = pkts;
+	t->npkts = n;
 	t->mem = vq_mem(vq);
 	t->pos = ring_avail_pos(vq);
 	t->stop = VQ_OK;
-	t->budget = TX_BUDGET;
-	t->enough = RX_LEN_CAP + 1;
+	t->enough = 0;
 	t->left = vq->size;
 	t->slots = 0;
 	t->nbuf = t->nused = t->nfrag = 0;
 	t->sent = t->nsent = 0;
-	t->published = false;
 }
 
 /* --- buffers --- */
 
-/** Collect the stretches of a chain in @p b. */
+/** What the longest of the frames takes: sets t->enough. */
+static __rte_noinline void
+tx_measure(struct tx *t)
+{
+	uint32_t len = 0;
+	uint16_t i;
+
+	for (i = 0; i < t->npkts; i++)
+		len = RTE_MAX(len, t->pkts[i]->len);
+	t->enough = len + t->vq->hdr_len;
+}
+
+/**
+ * Collect the segments of a chain in @p b, as many as a frame can need; what follows of the chain
+ * is of no use, and not looked at.
+ */
 static __rte_always_inline enum vq_step
 tx_walk(struct tx *t, struct chain *c, struct tx_buf *b)
 {
 	uint16_t frag = t->nfrag, n = 0;
+	enum vq_step r = VQ_OK;
 	struct vq_piece piece;
 	uint64_t len = 0;
-	enum vq_step r;
 
 	b->data_len = 0;
-	while ((r = chain_piece(c, CHAIN_WRITE, &piece)) == VQ_OK) {
+	while (len < t->enough && (r = chain_piece(c, CHAIN_WRITE, &piece)) == VQ_OK) {
 		if (n == 0) {
 			b->data = piece.data;
 			b->data_len = piece.len;
 			b->gpa = piece.gpa;
 			rte_prefetch0_write(piece.data);
-		} else if (len >= t->enough) {
-			continue; /* the rest is of no use, but must be valid, too */
 		} else if (frag < TX_FRAGS_MAX) {
 			t->frag[frag++] = piece;
 		} else if (t->nfrag > 0) {
 			return VQ_FULL;
 		} else {
-			continue; /* space for the first so many only */
+			break; /* space for the first so many only */
 		}
 		len += piece.len;
 		n++;
-		/* unless each page of it has to be asked for */
-		c->enough = FMT.full && t->mem->tlb != NULL && len >= t->enough;
 	}
 	b->len = RTE_MIN(len, UINT32_MAX);
 	b->frag = t->nfrag;
@@ -107,7 +119,9 @@ tx_walk(struct tx *t, struct chain *c, struct tx_buf *b)
 	if (r == VQ_END && len < t->vq->hdr_len)
 		return VQ_BAD;
 	t->nfrag = frag;
-	return r;
+	if (FMT.packed && r == VQ_OK && c->ring_more)
+		return chain_skip(c, VQ_END);
+	return r == VQ_OK ? VQ_END : r;
 }
 
 /** Look at a chain that is not one descriptor in one region: buffer number @p i. */
@@ -118,13 +132,17 @@ tx_chain(struct tx *t, uint16_t i, struct ring_pos pos, uint16_t head)
 	struct chain c;
 	enum vq_step r;
 
+	if (t->vq->q.work >= TX_WORK_MAX)
+		return VQ_END;
+	if (t->enough == 0)
+		tx_measure(t);
 	chain_start(&c, t->vq, t->mem, pos, head, t->left);
 	r = tx_walk(t, &c, b);
-	if (unlikely(r == VQ_BAD))
-		r = chain_skip(&c);
+	chain_account(&c);
+	if (unlikely(r == VQ_BAD || r == VQ_LONG))
+		r = chain_skip(&c, VQ_BAD);
 	if (FMT.full && unlikely(r == VQ_MISS))
 		chain_ask(t->vq, t->mem, pos, t->left, CHAIN_WRITE, t->enough);
-	t->budget -= RTE_MIN(t->budget, t->vq->size - c.budget);
 	if (unlikely(r != VQ_END && r != VQ_BAD))
 		return r;
 	if (unlikely(r == VQ_BAD))
@@ -185,8 +203,6 @@ tx_look_ahead(struct tx *t, uint16_t want)
 		} else {
 			enum vq_step step = tx_chain(t, t->nbuf + i, pos, id);
 
-			if (step == VQ_OK && t->budget == 0)
-				t->stop = step = VQ_END;
 			if (unlikely(step != VQ_OK)) {
 				t->stop = step;
 				break;
@@ -215,7 +231,7 @@ tx_commit(struct tx *t)
 {
 	if (t->nused > 0) {
 		publish(t->vq, t->mem, t->used, t->nused, t->slots);
-		t->published = true;
+		publish_notify_later(t->vq);
 	}
 	t->pos = ring_avail_pos(t->vq);
 	t->left = t->vq->size;
@@ -368,6 +384,7 @@ tx_fit(struct tx *t, const struct pkt *p, uint16_t *nbuf)
 		}
 	}
 	*nbuf = n;
+	t->vq->q.work += n;
 	return VQ_OK;
 }
 
@@ -538,31 +555,15 @@ tx_frames(struct tx *t, struct pkt *const *pkts, uint16_t n)
 	return i;
 }
 
-/** What the longest of the frames takes. */
-static uint32_t
-tx_longest(const struct vq *vq, struct pkt *const *pkts, uint16_t n)
-{
-	uint32_t len = 0;
-	uint16_t i;
-
-	for (i = 0; i < n; i++)
-		len = RTE_MAX(len, pkts[i]->len);
-	return len + vq->hdr_len;
-}
-
-/** tx_frames() and the interrupt decision. */
+/** tx_frames() with its scratch space. */
 static __rte_always_inline uint16_t
 tx_send(struct vq *vq, struct pkt *const *pkts, uint16_t n, uint16_t *sent)
 {
 	struct tx t;
 	uint16_t done;
 
-	tx_begin(&t, vq);
-	if (FMT.full && t.mem->tlb != NULL)
-		t.enough = tx_longest(vq, pkts, n);
+	tx_begin(&t, vq, pkts, n);
 	done = tx_frames(&t, pkts, n);
-	if (t.published)
-		publish_notify_later(vq);
 	*sent = t.sent;
 	return done;
 }
@@ -579,7 +580,7 @@ tx_flush(struct pktq *q)
 	struct pkt view[TX_FLUSH_BURST], *list[TX_FLUSH_BURST];
 	uint16_t n, done, sent;
 
-	while (q->held > 0 && !vq_unusable(vq)) {
+	while (q->held > 0 && !vq_unusable(vq) && !ring_waits(vq)) {
 		for (n = 0; n < TX_FLUSH_BURST && n < q->held; n++) {
 			if (!vq_held_view(vq, n, &view[n], segs[n], TX_FLUSH_SEGS))
 				break;

@@ -103,11 +103,13 @@ choose_features(uint8_t choice, enum vq_layout layout)
 static void
 make_memory(struct run *r)
 {
+	static uint16_t by_uva[] = {0, 1};
 	int i;
 
 	r->gmem = calloc(1, sizeof(*r->gmem) + 2 * sizeof(r->gmem->r[0]));
 	CHECK(r->gmem != NULL);
 	r->gmem->n = 2;
+	r->gmem->by_uva = by_uva;
 	for (i = 0; i < 2; i++) {
 		r->region[i] = aligned_alloc(16, REGION);
 		CHECK(r->region[i] != NULL);

@@ -31,6 +31,7 @@ ring_attention(const struct vq_host *host, struct vq *vq)
 static struct gmem *
 ring_gmem(void)
 {
+	static uint16_t by_uva[] = {0, 1};
 	struct gmem *m = calloc(1, sizeof(*m) + 2 * sizeof(m->r[0]));
 	unsigned int i;
 
@@ -38,6 +39,7 @@ ring_gmem(void)
 		abort();
 	m->refs = 1;
 	m->n = 2;
+	m->by_uva = by_uva;
 	m->r[0] = (struct gmem_region){.gpa = RING_GPA, .size = RING_SPLIT_AT, .uva = 0x7000000};
 	m->r[1] = (struct gmem_region){.gpa = RING_GPA + RING_SPLIT_AT,
 				       .size = RING_MEM - RING_SPLIT_AT,

@@ -345,15 +345,39 @@ test_uva_ranges(void **state)
 	gmem_put(m);
 }
 
+/* In the front-end's address space regions lie in an order of their own. */
+static void
+test_uva_in_any_order(void **state)
+{
+	struct gmem *m = gmem_new();
+	uint64_t i, j;
+
+	for (i = 0; i < FILE_PAGES; i++) {
+		uint64_t uva = MB + (i * 37 % FILE_PAGES) * 2 * PAGE;
+
+		assert_null(add(&m, MB + i * PAGE, PAGE, uva, i * PAGE));
+		for (j = 0; j <= i; j++) {
+			uva = m->r[j].uva;
+			assert_ptr_equal(gmem_find_uva(m, uva), &m->r[j]);
+			assert_ptr_equal(gmem_find_uva(m, uva + PAGE - 1), &m->r[j]);
+			assert_null(gmem_find_uva(m, uva + PAGE));
+			assert_null(gmem_find_uva(m, uva - 1));
+		}
+	}
+	gmem_put(m);
+}
+
 /* Regions at made-up addresses: where mmap() puts the real ones is not ours to choose. */
 static void
 test_uva_range_over_adjacent_regions(void **state)
 {
+	static uint16_t by_uva[] = {0, 1, 2};
 	static uint8_t mem[4 * 4096];
 	struct gmem *m = calloc(1, sizeof(*m) + 3 * sizeof(m->r[0]));
 
 	assert_non_null(m);
 	m->n = 3;
+	m->by_uva = by_uva;
 	m->r[0] = (struct gmem_region){.gpa = 0, .size = PAGE, .uva = MB, .hva = mem};
 	m->r[1] = (struct gmem_region){PAGE, PAGE, MB + PAGE, mem + PAGE, NULL, 1};
 	m->r[2] = (struct gmem_region){9 * PAGE, PAGE, MB + 2 * PAGE, mem + 2 * PAGE, NULL, 1};
@@ -404,6 +428,7 @@ main(void)
 		cmocka_unit_test(test_region_added_twice_is_removed_twice),
 		cmocka_unit_test(test_offset_need_not_be_page_aligned),
 		cmocka_unit_test(test_uva_ranges),
+		cmocka_unit_test(test_uva_in_any_order),
 		cmocka_unit_test(test_uva_range_over_adjacent_regions),
 		cmocka_unit_test(test_translate),
 	};

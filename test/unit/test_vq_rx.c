@@ -257,7 +257,7 @@ static const struct bad_chain bad_chains[] = {
 	{"address outside memory", {{1, 100}}, 1, false, 0, DROP_RX_BAD_CHAIN},
 	{"address near the top", {{UINT64_MAX - 10, 100}}, 1, false, 0, DROP_RX_BAD_CHAIN},
 	{"runs out of memory", {{RING_GPA + RING_MEM - 50, 100}}, 1, false, 0, DROP_RX_BAD_CHAIN},
-	{"longest length", {{RING_GPA, UINT32_MAX}}, 1, false, 0, DROP_RX_BAD_CHAIN},
+	{"longest length", {{RING_GPA, UINT32_MAX}}, 1, false, 0, DROP_RX_TOO_LONG},
 	{"device-writable", {{RING_BUF(1), 100, WRITE}}, 1, false, 0, DROP_RX_BAD_CHAIN},
 	{"writable tail",
 	 {{RING_BUF(1), 100}, {RING_BUF(2), 9, WRITE}},

@@ -333,9 +333,9 @@ struct bad_buffer {
 
 static const struct bad_buffer bad_buffers[] = {
 	{"readable", {{RING_BUF(1), 1000}}, 1},
-	{"readable tail", {{RING_BUF(1), 1000, WRITE}, {RING_BUF(2), 100}}, 2},
+	{"readable tail", {{RING_BUF(1), 20, WRITE}, {RING_BUF(2), 100}}, 2},
 	{"outside memory", {{5, 1000, WRITE}}, 1},
-	{"ends outside memory", {{RING_GPA + RING_MEM - 100, 1000, WRITE}}, 1},
+	{"ends outside memory", {{RING_GPA + RING_MEM - 50, 1000, WRITE}}, 1},
 	{"shorter than the header", {{RING_BUF(1), 9, WRITE}}, 1},
 	{"empty", {{RING_BUF(1), 0, WRITE}}, 1},
 	{"table not negotiated", {{RING_TABLE(0), 16, VRING_DESC_F_INDIRECT}}, 1},
