@@ -387,7 +387,7 @@ test_ring(void **state)
 	assert_int_equal(stats().entries, 1 + SHARE + 100);
 }
 
-/* What ports push that flood the ring leaves room for others, time and again. */
+/* Addresses from ports that flood the ring leave room for others, time and again. */
 static void
 test_ring_is_shared(void **state)
 {
@@ -485,7 +485,7 @@ crc_kernel(fdb_key kernel[KERNEL])
 }
 
 /*
- * Addresses chosen to have one and the same CRC, whatever it is seeded with: they find room, and a
+ * Addresses chosen to have one and the same CRC with any seed: they find room, and a
  * lookup does not take longer.
  */
 static void

@@ -207,7 +207,7 @@ test_neighbour(void **state)
 	assert_int_equal(fake_ports[2].rx.stats.offered, iterations);
 }
 
-/* What is refused to a port with limits is dropped: its tokens are spent. */
+/* A frame refused to a port with limits is dropped: its tokens are spent. */
 static void
 test_limited(void **state)
 {

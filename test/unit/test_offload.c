@@ -255,7 +255,7 @@ test_gso_routed(void **state)
 		one_gso(&gso_cases[i % RTE_DIM(gso_cases)], true);
 }
 
-/* A route nobody but its sender knows: the sums are made from the one it left. */
+/* A route only its sender knows: the sums are made from the one it left. */
 static void
 test_gso_unknown_route(void **state)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * How often the switch is published: changes nobody waits for once per round of
+ * How often the switch is published: changes without a waiter once per round of
  * the control loop, what is taken back at once, and a group of ports once.
  */
 #include <setjmp.h>
@@ -25,7 +25,7 @@
 static char dir[] = "/tmp/test_publication.XXXXXX";
 static struct sw sw;
 static struct vdev *dev[PORTS];
-static struct owner memory; /* the memory of all guests, and a device nobody uses */
+static struct owner memory; /* the memory of all guests, and a device that is not used */
 
 /* Publications since the last call. A queue that changes its worker takes two; none does here. */
 static uint64_t
@@ -145,7 +145,7 @@ test_enable_in_a_loop(void **state)
 	assert_int_equal(publications(), 1);
 }
 
-/* What workers use is taken back at once, and but once: until the next round they do not see it. */
+/* Rings in use are taken back at once, and but once: until the next round they do not see it. */
 static void
 test_edit_in_a_loop(void **state)
 {

@@ -73,7 +73,7 @@ class Arguments(Scenario):
         def connected():
             try:
                 found.append(Control(path))
-            except OSError:  # the file is there before somebody listens
+            except OSError:  # the file is there before a process listens
                 return False
             return True
 
@@ -191,7 +191,7 @@ class Arguments(Scenario):
 
     @check("arguments.replay")
     def check_replay(self):
-        """What "show config" prints makes the same switch, whatever is in its texts."""
+        """The output of "show config" makes the same switch, with any texts in it."""
         rng = random.Random(20)
         for _ in range(3):
             ports = [self.legal_port(rng, i) for i in range(8)]
