@@ -9,11 +9,11 @@ import struct
 GET_FEATURES, SET_FEATURES, SET_OWNER, SET_MEM_TABLE = 1, 2, 3, 5
 SET_VRING_NUM, SET_VRING_ADDR, SET_VRING_BASE = 8, 9, 10
 SET_VRING_KICK, SET_VRING_CALL = 12, 13
-GET_PROTOCOL_FEATURES, SET_PROTOCOL_FEATURES, SET_VRING_ENABLE = 15, 16, 18
+GET_PROTOCOL_FEATURES, SET_PROTOCOL_FEATURES, SET_VRING_ENABLE, SEND_RARP = 15, 16, 18, 19
 
 VERSION, NEED_REPLY = 1, 8
 VERSION_1, PROTOCOL_FEATURES = 1 << 32, 1 << 30
-REPLY_ACK = 1 << 3
+RARP, REPLY_ACK = 1 << 2, 1 << 3
 
 MEMORY = 1 << 20
 UVA = 0x7000_0000_0000  # where we claim to have the memory
@@ -62,11 +62,11 @@ class Frontend:
             self.kicks.append(fd)
         self.send(SET_VRING_ENABLE, struct.pack("=II", queue, 1))
 
-    def negotiate(self, features=VERSION_1 | PROTOCOL_FEATURES):
+    def negotiate(self, features=VERSION_1 | PROTOCOL_FEATURES, protocol=REPLY_ACK):
         """Features, memory and one queue pair, as a modern guest unless other features are told."""
         self.ask(GET_FEATURES)
         self.ask(GET_PROTOCOL_FEATURES)
-        self.send(SET_PROTOCOL_FEATURES, struct.pack("=Q", REPLY_ACK))
+        self.send(SET_PROTOCOL_FEATURES, struct.pack("=Q", protocol))
         self.send(SET_OWNER)
         self.send(SET_FEATURES, struct.pack("=Q", features))
         self.send(SET_MEM_TABLE, struct.pack("=IIQQQQ", 1, 0, 0, MEMORY, UVA, 0), [self.memory])

@@ -3,6 +3,7 @@
 
 import os
 import struct
+import time
 from functools import partial
 
 from harness import frontend as vhu
@@ -148,6 +149,40 @@ class Hostile(Scenario):
             raise Failure("the second frontend took the first one's port down")
         first.close()
         self.unharmed()
+
+    @check("hostile.repeated")
+    def repeated(self):
+        """Messages that concern the whole switch, without end: the neighbour loses nothing."""
+        station = bytes.fromhex("020000000007").ljust(8, b"\0")
+        rarp = (vhu.SEND_RARP, (station,))
+        enable = (vhu.SET_VRING_ENABLE, (struct.pack("=II", 0, 0), struct.pack("=II", 0, 1)))
+        for request, payloads in (rarp, enable):
+            bad = Frontend(self.victim)
+            bad.negotiate(protocol=vhu.REPLY_ACK | vhu.RARP)
+            self.switch.wait_link(0)
+            before, gap = self.neighbour_drops(), 0
+            for _ in range(20):
+                for i in range(500):
+                    bad.send(request, payloads[i % len(payloads)])
+                gap = max(gap, self.progress())
+            bad.ask(vhu.GET_FEATURES)
+            lost = self.neighbour_drops() - before
+            print(f"message {request} 10000 times: {lost} frames lost, progress within {gap:.3f} s")
+            if lost != 0:
+                raise Failure(f"message {request} cost the neighbour {lost} frames")
+            bad.close()
+        self.unharmed()
+
+    def neighbour_drops(self):
+        """Frames from and to port 1 that were dropped."""
+        return sum(value for name, value in self.switch.xstats(1).items() if "_drop_" in name)
+
+    def progress(self):
+        """Seconds until the neighbour has got more frames."""
+        start, before = time.monotonic(), self.peer.packets()[0]
+        wait_for("the neighbour's frames", lambda: self.peer.packets()[0] > before, 30,
+                 alive=[self.switch, self.peer])
+        return time.monotonic() - start
 
     @check("hostile.descriptors")
     def descriptors(self):
