@@ -9,10 +9,10 @@
 
 /* --- settings --- */
 
-/** What the operator says of a limit ends what a guest has brought along of it. */
+/** A limit the operator sets, or removes, replaces the one that migrated with the guest. */
 struct change {
 	struct port *p;
-	struct limits set, brought;
+	struct limits set, migrated;
 };
 
 /* False: there is no such port. */
@@ -23,7 +23,7 @@ begin(struct cmd *c, struct change *x)
 	if (x->p == NULL)
 		return false;
 	port_get_limits(x->p, &x->set);
-	x->brought = x->p->brought;
+	x->migrated = x->p->migrated;
 	return true;
 }
 
@@ -33,7 +33,7 @@ finish(struct cmd *c, const struct change *x)
 	int ret = port_set_limits(x->p, &x->set);
 
 	if (ret == 0)
-		ret = port_bring_limits(x->p, &x->brought);
+		ret = port_set_migrated_limits(x->p, &x->migrated);
 	if (ret == 0)
 		return;
 	cmd_print(c, "Refused: %s\n", strerror(-ret));
@@ -57,7 +57,7 @@ set_rate(struct cmd *c, const char *what, uint64_t rate)
 	if (!begin(c, &x))
 		return;
 	*rate_of(&x.set, what) = rate;
-	*rate_of(&x.brought, what) = 0;
+	*rate_of(&x.migrated, what) = 0;
 	finish(c, &x);
 }
 
@@ -102,7 +102,7 @@ cmd_source_lock(struct cmd *c)
 	x.set.locked = strcmp(cmd_str(c, 4), "on") == 0;
 	if (!x.set.locked)
 		x.set.nmac = 0;
-	forget_lock(&x.brought);
+	forget_lock(&x.migrated);
 	finish(c, &x);
 }
 
@@ -128,7 +128,7 @@ cmd_source_lock_to(struct cmd *c)
 	x.set.locked = true;
 	x.set.nmac = now.nmac;
 	memcpy(x.set.mac, now.mac, sizeof(now.mac));
-	forget_lock(&x.brought);
+	forget_lock(&x.migrated);
 	if (x.set.nmac == LIMIT_MACS_MAX && !is_locked_to(&now, mac)) {
 		cmd_print(c, "Refused: the port is locked to %d addresses\n", LIMIT_MACS_MAX);
 		c->failed = true;

@@ -115,7 +115,7 @@ load_limits(struct port *p, const void *data, uint32_t len)
 	l.bps = rate(x.bps);
 	l.storm = rate(x.storm);
 	load_lock(&l, &x);
-	if (port_bring_limits(p, &l) != 0)
+	if (port_set_migrated_limits(p, &l) != 0)
 		log_warn(p->name, "the limits of the guest's former port are not in force here");
 }
 
@@ -174,6 +174,7 @@ virtio_leave(struct port *p)
 {
 	fdb_flush_port(p->sw->fdb, p->id, false);
 	fdb_set_guest_limit(p->sw->fdb, p->id, 0);
-	if (port_bring_limits(p, NULL) != 0)
-		log_warn(p->name, "the limits its last guest brought along are still in force");
+	if (port_set_migrated_limits(p, NULL) != 0)
+		log_warn(p->name,
+			 "the limits that migrated with its last guest are still in force");
 }

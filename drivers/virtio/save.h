@@ -20,7 +20,7 @@ void virtio_save(const struct port *p, struct vdev_blob *b);
  */
 void virtio_load(struct port *p, uint16_t type, const void *data, uint32_t len);
 
-/** The guest is gone: forget the addresses learned behind the port, and the limits it brought. */
+/** The guest is gone: forget the addresses learned behind the port, and its limits. */
 void virtio_leave(struct port *p);
 
 #endif

@@ -42,7 +42,7 @@ bucket_init(struct bucket *b, uint64_t rate, uint64_t burst, uint64_t now)
 	if (rate != 0)
 		b->depth = RTE_MAX(rte_get_tsc_hz() / 100 * TICKS_PER_CYCLE,
 				   ticks(b, burst) + 2 * TICKS_PER_CYCLE);
-	atomic_init(&b->paid, now);
+	atomic_init(&b->tat, now);
 }
 
 static uint16_t
@@ -60,18 +60,18 @@ count_within(const uint32_t *units, uint16_t n, uint64_t credit, uint64_t *taken
 uint16_t
 bucket_take(struct bucket *b, uint64_t now, const uint32_t *units, uint16_t n)
 {
-	uint64_t paid = atomic_load_explicit(&b->paid, memory_order_relaxed), from, taken;
+	uint64_t tat = atomic_load_explicit(&b->tat, memory_order_relaxed), from, taken;
 	uint16_t k;
 
 	do {
 		/* differences, so that it does not matter when the clock comes round */
-		from = (int64_t)(paid - now) < 0 ? now : paid;
+		from = (int64_t)(tat - now) < 0 ? now : tat;
 		if (from - now >= b->depth)
 			return 0;
 		k = count_within(units, n, units_of(b, b->depth - (from - now)), &taken);
 		if (k == 0)
 			return 0;
-	} while (!atomic_compare_exchange_weak_explicit(&b->paid, &paid, from + ticks(b, taken),
+	} while (!atomic_compare_exchange_weak_explicit(&b->tat, &tat, from + ticks(b, taken),
 							memory_order_relaxed,
 							memory_order_relaxed));
 	return k;
@@ -221,12 +221,12 @@ limiter_apply(struct limiter *lim, struct pktq *rxq, struct pkt_batch *batch)
 static void
 bucket_inherit(struct bucket *b, const struct bucket *before, uint64_t now)
 {
-	uint64_t debt = atomic_load_explicit(&before->paid, memory_order_relaxed) - now;
+	uint64_t debt = atomic_load_explicit(&before->tat, memory_order_relaxed) - now;
 
 	if (before->rate == 0 || (int64_t)debt <= 0)
 		return;
 	debt = RTE_MIN(debt, before->depth);
-	atomic_init(&b->paid,
+	atomic_init(&b->tat,
 		    now + (uint64_t)((double)debt / (double)before->depth * (double)b->depth));
 }
 

@@ -26,19 +26,19 @@
 struct limits {
 	uint64_t pps, bps; /* frames and bits, without virtio-net headers; 0: any number */
 	uint64_t storm;    /* frames to group addresses; 0: any number */
-	bool locked;       /* only mac[] may send; with none of them: whoever sends first */
+	bool locked;       /* only mac[] may send; with none of them: the first sender's */
 	uint8_t nmac;
 	struct rte_ether_addr mac[LIMIT_MACS_MAX];
 };
 
 /**
- * A token bucket as one point in time: when what it let through will be paid
- * for. Ticks are sixteenths of a TSC cycle.
+ * A token bucket as the generic cell rate algorithm has it (GCRA, ITU-T I.371): one point in time,
+ * the theoretical arrival time of the next unit. Ticks are sixteenths of a TSC cycle.
  */
 struct bucket {
-	uint64_t rate;             /* [fixed] units per second, 0: no limit */
-	uint64_t depth;            /* [fixed] ticks it may be in debt */
-	atomic_uint_fast64_t paid; /* [atomic] written once per batch */
+	uint64_t rate;            /* [fixed] units per second, 0: no limit */
+	uint64_t depth;           /* [fixed] ticks tat may be ahead of the clock */
+	atomic_uint_fast64_t tat; /* [atomic] written once per batch */
 };
 
 /** Limits at work. */
@@ -59,7 +59,7 @@ uint16_t bucket_take(struct bucket *b, uint64_t now, const uint32_t *units, uint
 uint64_t bucket_now(void);
 
 /**
- * What @p before (NULL: nobody) let through on credit has to be paid for here, so that nobody gains
+ * Units that @p before (NULL: none) let through early count here, too, so that nobody gains
  * by having limits replaced. NULL: out of memory. Control.
  */
 struct limiter *limiter_new(const struct limits *l, const struct limiter *before);

@@ -35,24 +35,24 @@ lower(uint64_t a, uint64_t b)
 }
 
 static struct limits
-both(const struct limits *set, const struct limits *brought)
+both(const struct limits *set, const struct limits *migrated)
 {
-	struct limits all = set->locked ? *set : *brought;
+	struct limits all = set->locked ? *set : *migrated;
 
-	all.pps = lower(set->pps, brought->pps);
-	all.bps = lower(set->bps, brought->bps);
-	all.storm = lower(set->storm, brought->storm);
+	all.pps = lower(set->pps, migrated->pps);
+	all.bps = lower(set->bps, migrated->bps);
+	all.storm = lower(set->storm, migrated->storm);
 	return all;
 }
 
 /* Both of these hold from now on. */
 static int
-limit(struct port *p, const struct limits *set, const struct limits *brought)
+limit(struct port *p, const struct limits *set, const struct limits *migrated)
 {
 	struct limiter *old = p->limiter, *now = NULL;
-	struct limits all = both(set, brought);
+	struct limits all = both(set, migrated);
 
-	/* whoever was the first to send stays that */
+	/* the address that was the first to send stays the one locked to */
 	if (old != NULL && all.locked && all.nmac == 0)
 		limiter_macs(old, &all);
 	if (limits_anything(&all)) {
@@ -61,7 +61,7 @@ limit(struct port *p, const struct limits *set, const struct limits *brought)
 			return -ENOMEM;
 	}
 	p->limits = *set;
-	p->brought = *brought;
+	p->migrated = *migrated;
 	p->limiter = now;
 	sw_publish(p->sw);
 	limiter_free(old);
@@ -73,18 +73,18 @@ port_set_limits(struct port *p, const struct limits *l)
 {
 	int ret = check_limits(l);
 
-	return ret == 0 ? limit(p, l, &p->brought) : ret;
+	return ret == 0 ? limit(p, l, &p->migrated) : ret;
 }
 
 int
-port_bring_limits(struct port *p, const struct limits *l)
+port_set_migrated_limits(struct port *p, const struct limits *l)
 {
 	static const struct limits none;
 	int ret;
 
 	if (l == NULL)
 		l = &none;
-	if (!limits_anything(l) && !limits_anything(&p->brought))
+	if (!limits_anything(l) && !limits_anything(&p->migrated))
 		return 0;
 	ret = check_limits(l);
 	return ret == 0 ? limit(p, &p->limits, l) : ret;
@@ -101,7 +101,7 @@ port_get_limits(const struct port *p, struct limits *out)
 void
 port_limits_in_force(const struct port *p, struct limits *out)
 {
-	*out = both(&p->limits, &p->brought);
+	*out = both(&p->limits, &p->migrated);
 	if (p->limiter != NULL)
 		limiter_macs(p->limiter, out);
 }

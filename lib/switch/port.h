@@ -111,7 +111,7 @@ struct port {
 	struct vlan_config vlan;        /* as set; port_set_vlan() */
 	struct dp_vlan *vlans;          /* while it is on */
 	struct limits limits;           /* as set; port_set_limits() */
-	struct limits brought;          /* by its guest; port_bring_limits() */
+	struct limits migrated;         /* its guest's; port_set_migrated_limits() */
 	struct limiter *limiter;        /* of both, while there are any */
 	struct watch_queues *bursts;    /* made when they are to be counted */
 	struct inject_port *inject;     /* frames sent in its name; inject.h */
@@ -255,11 +255,10 @@ const char *sw_why(struct sw *s, const struct port *p, char *buf, size_t len);
 int port_set_limits(struct port *p, const struct limits *l);
 
 /**
- * Replace the limits that the guest behind @p p has brought along from its former port (NULL: none,
- * it is gone). Of two rates the lower one holds; a lock that is set is the one that holds. Same
- * errors.
+ * Replace the limits that migrated with the guest behind @p p from its former port (NULL: none, it
+ * is gone). Of two rates the lower one holds; a lock that is set is the one that holds. Same errors.
  */
-int port_bring_limits(struct port *p, const struct limits *l);
+int port_set_migrated_limits(struct port *p, const struct limits *l);
 
 /** The limits as set, with the address the port was locked to by sending first. */
 void port_get_limits(const struct port *p, struct limits *out);

@@ -120,7 +120,7 @@ sw_port_remove(struct sw *s, struct port *p)
 	p->started = false;
 	p->inject = NULL;
 	forget_mirrors(s, p);
-	port_bring_limits(p, NULL);
+	port_set_migrated_limits(p, NULL);
 	limiter = p->limiter;
 	sw_publish(s);
 	/* no worker can send in its name any more: what is flushed stays flushed */

@@ -280,18 +280,18 @@ test_together(void **state)
 
 /* A guest's limits hold beside those that are set, and the first sender stays the first. */
 static void
-test_brought(void **state)
+test_migrated(void **state)
 {
 	const struct limits set = {.bps = 1000, .storm = 5, .locked = true};
-	struct limits brought = {.pps = SLOW, .storm = 9, .locked = true, .nmac = 1};
+	struct limits migrated = {.pps = SLOW, .storm = 9, .locked = true, .nmac = 1};
 	struct port *p = &fake_ports[0].p;
 	struct limits now;
 
-	brought.mac[0] = peer;
+	migrated.mac[0] = peer;
 	assert_int_equal(port_set_limits(p, &set), 0);
 	put(1, &me, &peer);
 	fake_turn();
-	assert_int_equal(port_bring_limits(p, &brought), 0);
+	assert_int_equal(port_set_migrated_limits(p, &migrated), 0);
 	port_limits_in_force(p, &now);
 	assert_int_equal(now.pps, SLOW);
 	assert_int_equal(now.bps, 1000);
@@ -305,9 +305,9 @@ test_brought(void **state)
 	port_limits_in_force(p, &now);
 	assert_int_equal(now.storm, 9);
 	assert_memory_equal(&now.mac[0], &peer, sizeof(peer));
-	brought.mac[0] = fake_broadcast;
-	assert_int_equal(port_bring_limits(p, &brought), -EINVAL);
-	assert_int_equal(port_bring_limits(p, NULL), 0);
+	migrated.mac[0] = fake_broadcast;
+	assert_int_equal(port_set_migrated_limits(p, &migrated), -EINVAL);
+	assert_int_equal(port_set_migrated_limits(p, NULL), 0);
 	assert_null(p->limiter);
 }
 
@@ -326,11 +326,11 @@ test_debts_stay(void **state)
 	put(10, &me, &peer);
 	fake_turn();
 	expect(BURST, DROP_RX_RATE, 10);
-	assert_int_equal(port_bring_limits(p, &slower), 0);
+	assert_int_equal(port_set_migrated_limits(p, &slower), 0);
 	put(5, &me, &peer);
 	fake_turn();
 	expect(BURST, DROP_RX_RATE, 15);
-	assert_int_equal(port_bring_limits(p, NULL), 0);
+	assert_int_equal(port_set_migrated_limits(p, NULL), 0);
 	put(5, &me, &peer);
 	fake_turn();
 	expect(BURST, DROP_RX_RATE, 20);
@@ -400,7 +400,7 @@ main(void)
 		EACH(test_locked_to_the_first),
 		EACH(test_locked_to_some),
 		EACH(test_together),
-		EACH(test_brought),
+		EACH(test_migrated),
 		EACH(test_debts_stay),
 		EACH(test_refused),
 		EACH(test_wire),
