@@ -18,13 +18,13 @@ print_entry(const struct fdb_entry_info *e, void *arg)
 	uint16_t domain, vlan;
 	char text[16] = "-";
 
-	vlan_of_fid(&c->app->sw, e->domain, &domain, &vlan);
+	vlan_of_fid(&c->app->sw, e->fid, &domain, &vlan);
 	if (vlan != 0)
 		snprintf(text, sizeof(text), "%u", vlan);
 	cmd_print(c, RTE_ETHER_ADDR_PRT_FMT "  %6u  %4s  %5u  ", RTE_ETHER_ADDR_BYTES(&e->mac),
 		  domain, text, e->port);
-	if (e->is_static)
-		cmd_print(c, "static\n");
+	if (e->origin != FDB_LEARNED)
+		cmd_print(c, "%s\n", e->origin == FDB_STATIC ? "static" : "extern");
 	else
 		cmd_print(c, "%5us  %5u\n", e->age_s, e->moves);
 	return true;
@@ -261,6 +261,15 @@ cmd_port_group_fwd(struct cmd *c)
 		set_group_fwd(c, p, cmd_num(c, 4));
 }
 
+static void
+cmd_port_learning(struct cmd *c)
+{
+	struct port *p = cmd_port(c, 2);
+
+	if (p != NULL)
+		sw_set_learning(p, strcmp(cmd_str(c, 4), "on") == 0);
+}
+
 /* The vhost port at @p word, or NULL after saying why there is none. */
 static struct port *
 virtio_port(struct cmd *c, unsigned int word)
@@ -305,6 +314,8 @@ port_running(const struct app *app, const struct port *p, FILE *out)
 		fprintf(out, "set port %u domain %u\n", p->id, p->domain);
 	if (p->isolated)
 		fprintf(out, "set port %u isolated on\n", p->id);
+	if (p->no_learning)
+		fprintf(out, "set port %u learning off\n", p->id);
 	if (p->group_fwd != 0)
 		fprintf(out, "set port %u group-fwd-mask 0x%x\n", p->id, p->group_fwd);
 	if (limit != 0)
@@ -327,9 +338,9 @@ static_running(const struct fdb_entry_info *e, void *arg)
 	const struct running *r = arg;
 	uint16_t domain, vlan;
 
-	if (!e->is_static)
+	if (e->origin != FDB_STATIC)
 		return true;
-	vlan_of_fid(&r->app->sw, e->domain, &domain, &vlan);
+	vlan_of_fid(&r->app->sw, e->fid, &domain, &vlan);
 	fprintf(r->out, "fdb add " RTE_ETHER_ADDR_PRT_FMT " %u %u", RTE_ETHER_ADDR_BYTES(&e->mac),
 		domain, e->port);
 	if (vlan != 0)
@@ -368,6 +379,12 @@ static const struct cli_row rows[] = {
 	 "Move a port to another bridge: frames stay within equal domains."},
 	{"set port (port_id) isolated (on|off)", cmd_port_isolated,
 	 "Keep a port from exchanging frames with other isolated ports."},
+	{"set port (port_id) learning (on|off)", cmd_port_learning,
+	 "Learn addresses from the frames of a port, as it does at first, or not: then those it "
+	 "has "
+	 "are forgotten, and frames to stations behind it are flooded unless \"fdb add\" says "
+	 "where "
+	 "they are."},
 	{"set group-fwd-mask (mask)", cmd_group_fwd,
 	 "Let the switch relay frames to reserved groups 01:80:c2:00:00:0X, by bit X, whatever "
 	 "port "

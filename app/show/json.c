@@ -109,6 +109,7 @@ add_identity(json_t *d, const struct app *app, const struct port *p)
 	add_mac(d, "mac", &p->mac);
 	add(d, "mtu", p->mtu);
 	add(d, "domain", p->domain);
+	add(d, "learning", !p->no_learning);
 	add(d, "group_fwd_mask", p->group_fwd | p->sw->group_fwd);
 	add(d, "started", p->started);
 	add(d, "link_up", p->ops->link_up(p));
@@ -263,14 +264,15 @@ add_entry(const struct fdb_entry_info *e, void *arg)
 	json_t *d = json_object();
 	uint16_t domain, vlan;
 
-	vlan_of_fid(&to->app->sw, e->domain, &domain, &vlan);
+	vlan_of_fid(&to->app->sw, e->fid, &domain, &vlan);
 
 	add_mac(d, "mac", &e->mac);
 	add(d, "domain", domain);
 	if (vlan != 0)
 		add(d, "vlan", vlan);
 	add(d, "port", e->port);
-	add(d, "static", e->is_static);
+	add(d, "static", e->origin == FDB_STATIC);
+	add(d, "extern", e->origin == FDB_EXTERN);
 	add(d, "age", e->age_s);
 	add(d, "moves", e->moves);
 	json_array_append_new(to->list, d);

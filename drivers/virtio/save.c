@@ -47,8 +47,8 @@ collect(const struct fdb_entry_info *e, void *arg)
 	const struct port *p = c->port;
 	uint16_t domain, vlan;
 
-	vlan_of_fid(p->sw, e->domain, &domain, &vlan);
-	if (e->port != p->id || domain != p->domain || e->is_static)
+	vlan_of_fid(p->sw, e->fid, &domain, &vlan);
+	if (e->port != p->id || domain != p->domain || e->origin != FDB_LEARNED)
 		return true;
 	if (vlan == p->vlan.native)
 		vlan = 0;

@@ -23,9 +23,9 @@
 #include <rte_rcu_qsbr.h>
 
 #include "pkt/pktq.h"
+#include "switch/fdb.h"
 #include "switch/watch.h"
 
-#define DP_PORTS_MAX 2048
 #define DP_QUEUES_MAX 128 /* of a port, per direction */
 #define DP_WORKERS_MAX 128
 #define DP_NAP_MS 1          /* how long an idle worker leaves queues alone that cannot wake it */
@@ -35,7 +35,6 @@
 struct capture;
 struct dataplane;
 struct dp_vlan;
-struct fdb;
 struct inject_port;
 struct limiter;
 struct rte_ring;
@@ -78,6 +77,7 @@ struct dp_port {
 	uint16_t domain;    /* bridge: frames stay within equal domains */
 	uint16_t nrx, ntx;  /* running queues */
 	uint16_t group_fwd; /* reserved groups 01:80:c2:00:00:0X it may send to, by bit X */
+	bool learns;        /* addresses its frames come from */
 	bool isolated;      /* exchanges nothing with other isolated ports */
 	struct fwd_csum csum;
 	struct rte_ether_addr mac;

@@ -13,25 +13,30 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include <rte_ether.h>
 
 struct fdb;
 struct rte_rcu_qsbr;
 
+#define DP_PORTS_MAX 2048 /* ports have ids below */
 #define FDB_PORT_NONE UINT16_MAX
 #define FDB_BULK_MAX 64 /* keys of one fdb_lookup() or fdb_seen() */
 
-/** Key: MAC and bridge/VLAN domain. */
+/**
+ * Key: MAC and FID, the number of the filtering database (802.1Q) that frames of a bridge, or of a
+ * VLAN of it, are looked up in; see vlan_fid().
+ */
 typedef uint64_t fdb_key;
 
 static inline fdb_key
-fdb_key_make(const struct rte_ether_addr *mac, uint16_t domain)
+fdb_key_make(const struct rte_ether_addr *mac, uint16_t fid)
 {
 	uint64_t k = 0;
 
 	__builtin_memcpy(&k, mac->addr_bytes, RTE_ETHER_ADDR_LEN);
-	return k | (uint64_t)domain << 48;
+	return k | (uint64_t)fid << 48;
 }
 
 struct fdb_config {
@@ -45,13 +50,31 @@ struct fdb_config {
 #define FDB_LIMIT_DEFAULT 131072
 #define FDB_AGEING_DEFAULT 300
 
+/** How an entry came to be. */
+enum fdb_origin {
+	FDB_LEARNED, /* seen as a source; ages, may be evicted, moves */
+	FDB_STATIC,  /* the operator's; stays until it is removed */
+	FDB_EXTERN,  /* a control plane's; moves when the address is seen on a port that learns */
+};
+
 struct fdb_entry_info {
 	struct rte_ether_addr mac;
-	uint16_t domain;
+	uint16_t fid;
 	uint16_t port;
-	uint32_t age_s;
-	bool is_static;
+	uint32_t age_s; /* of a learned one */
+	enum fdb_origin origin;
 	uint32_t moves;
+};
+
+/** Wants to hear of learned entries. Embedded in whatever it is about. */
+struct fdb_listener {
+	/**
+	 * Entry @p e is there, new or behind another port; or (@p there false) it goes, aged,
+	 * evicted, flushed or replaced by one that is not learned. Control; must not change the
+	 * table.
+	 */
+	void (*fn)(struct fdb_listener *l, const struct fdb_entry_info *e, bool there);
+	SLIST_ENTRY(fdb_listener) entry;
 };
 
 struct fdb_stats {
@@ -91,18 +114,28 @@ uint32_t fdb_port_limit(const struct fdb *f, uint16_t port);
  * Learn an address as if it had been seen on @p port, within the limits. False: not a unicast
  * address, no room, or it stays where it is.
  */
-bool fdb_learn(struct fdb *f, const struct rte_ether_addr *mac, uint16_t domain, uint16_t port);
+bool fdb_learn(struct fdb *f, const struct rte_ether_addr *mac, uint16_t fid, uint16_t port);
 
 /** Add, or make an existing entry static. -EINVAL (not a unicast address), -ENOSPC. */
-int fdb_add_static(struct fdb *f, const struct rte_ether_addr *mac, uint16_t domain, uint16_t port);
-
-/** -ENOENT. */
-int fdb_del(struct fdb *f, const struct rte_ether_addr *mac, uint16_t domain);
+int fdb_add_static(struct fdb *f, const struct rte_ether_addr *mac, uint16_t fid, uint16_t port);
 
 /**
- * Forget what is behind @p port (FDB_PORT_NONE: behind all), @p statics too if
- * set. What workers pushed before is taken in first, so that a port that has
- * left the snapshot is forgotten for good. Returns the number removed.
+ * The same for what a control plane says; an address that is learned is its from now on. -EEXIST:
+ * the operator has a static entry for it.
+ */
+int fdb_add_extern(struct fdb *f, const struct rte_ether_addr *mac, uint16_t fid, uint16_t port);
+
+/** Call l->fn of what changes from now on. Control. */
+void fdb_listen(struct fdb *f, struct fdb_listener *l);
+void fdb_unlisten(struct fdb *f, struct fdb_listener *l);
+
+/** -ENOENT. */
+int fdb_del(struct fdb *f, const struct rte_ether_addr *mac, uint16_t fid);
+
+/**
+ * Forget what is behind @p port (FDB_PORT_NONE: behind all), those that
+ * are not learned too if @p statics is set. What workers pushed before is taken in first, so that a
+ * port that has left the snapshot is forgotten for good. Returns the number removed.
  */
 uint32_t fdb_flush_port(struct fdb *f, uint16_t port, bool statics);
 

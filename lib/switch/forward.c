@@ -107,7 +107,8 @@ resolve(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
 			.egress = port[i],
 		};
 	}
-	fdb_seen(dp->fdb, w->id, src, nsrc, in->id);
+	if (likely(in->learns))
+		fdb_seen(dp->fdb, w->id, src, nsrc, in->id);
 }
 
 /* Whether all frames of a batch have the addresses of the first, as those of a steady flow do. */

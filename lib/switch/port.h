@@ -101,6 +101,7 @@ struct port {
 	uint16_t domain;
 	bool started; /* "port stop" takes it out of the snapshot */
 	bool isolated;
+	bool no_learning;   /* sw_set_learning() */
 	uint16_t group_fwd; /* sw_set_group_fwd() */
 	uint16_t mtu;
 	char name[PORT_NAME_MAX];
@@ -212,6 +213,12 @@ void sw_clear_bursts(struct sw *s);
  */
 int sw_set_group_fwd(struct sw *s, struct port *p, uint64_t mask);
 
+/**
+ * Whether addresses are learned from frames that come in at @p p, as they are at first. Switched
+ * off, those it has are forgotten.
+ */
+void sw_set_learning(struct port *p, bool on);
+
 /** Start or stop forwarding. Stopped, queues stay published but no worker touches one. */
 void sw_start(struct sw *s, bool on);
 
@@ -256,7 +263,8 @@ int port_set_limits(struct port *p, const struct limits *l);
 
 /**
  * Replace the limits that migrated with the guest behind @p p from its former port (NULL: none, it
- * is gone). Of two rates the lower one holds; a lock that is set is the one that holds. Same errors.
+ * is gone). Of two rates the lower one holds; a lock that is set is the one that holds. Same
+ * errors.
  */
 int port_set_migrated_limits(struct port *p, const struct limits *l);
 

@@ -298,6 +298,7 @@ fill_port(struct build *b, uint16_t m)
 	dport->domain = p->vlans != NULL ? VLAN_FID_NONE : p->domain;
 	dport->vlan = p->vlans;
 	dport->isolated = p->isolated;
+	dport->learns = !p->no_learning;
 	dport->group_fwd = p->group_fwd | b->s->group_fwd;
 	dport->csum = p->csum;
 	dport->mac = p->mac;

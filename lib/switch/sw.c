@@ -225,6 +225,15 @@ sw_set_group_fwd(struct sw *s, struct port *p, uint64_t mask)
 }
 
 void
+sw_set_learning(struct port *p, bool on)
+{
+	p->no_learning = !on;
+	sw_publish(p->sw);
+	if (!on)
+		fdb_flush_port(p->sw->fdb, p->id, false);
+}
+
+void
 sw_start(struct sw *s, bool on)
 {
 	s->forwarding = on;

@@ -208,6 +208,86 @@ test_static(void **state)
 	assert_int_equal(stats().entries, 0);
 }
 
+/* What a control plane says stays until the address is seen here, unless the operator knows. */
+static void
+test_extern(void **state)
+{
+	struct rte_ether_addr mac = mac_of(1), group = {{1, 0, 0x5e, 0, 0, 1}};
+
+	assert_int_equal(fdb_add_extern(fdb, &group, 0, 1), -EINVAL);
+	assert_int_equal(fdb_add_extern(fdb, &mac, 0, DP_PORTS_MAX), -EINVAL);
+	learn(1, 4);
+	assert_int_equal(fdb_add_extern(fdb, &mac, 0, 5), 0);
+	assert_int_equal(lookup(1), 5);
+	assert_int_equal(fdb_port_count(fdb, 4), 0);
+	assert_int_equal(fdb_port_count(fdb, 5), 0);
+	now += 10000 * SECOND;
+	maintain();
+	assert_int_equal(lookup(1), 5);
+	assert_int_equal(fdb_flush_port(fdb, 5, false), 0);
+	learn(1, 6);
+	assert_int_equal(lookup(1), 6);
+	assert_int_equal(fdb_port_count(fdb, 6), 1);
+	now += 10000 * SECOND; /* it is a learned one now */
+	maintain();
+	assert_int_equal(lookup(1), FDB_PORT_NONE);
+	assert_int_equal(fdb_add_static(fdb, &mac, 0, 7), 0);
+	assert_int_equal(fdb_add_extern(fdb, &mac, 0, 5), -EEXIST);
+	assert_int_equal(lookup(1), 7);
+}
+
+struct hearer {
+	struct fdb_listener l;
+	uint32_t there, gone;
+	uint16_t port;
+};
+
+static void
+on_entry(struct fdb_listener *l, const struct fdb_entry_info *e, bool there)
+{
+	struct hearer *h = (struct hearer *)l;
+	struct rte_ether_addr mac = mac_of(1);
+
+	assert_true(rte_is_same_ether_addr(&e->mac, &mac));
+	assert_int_equal(e->origin, FDB_LEARNED);
+	h->there += there;
+	h->gone += !there;
+	h->port = e->port;
+}
+
+/* A listener hears of each learned entry, where it is and that it goes. */
+static void
+test_listener(void **state)
+{
+	struct rte_ether_addr mac = mac_of(1), other = mac_of(2);
+	struct hearer h = {.l.fn = on_entry};
+
+	fdb_listen(fdb, &h.l);
+	learn(1, 4);
+	assert_int_equal(h.there, 1);
+	assert_int_equal(h.port, 4);
+	learn(1, 4);
+	learn(1, 5);
+	assert_int_equal(h.there, 2);
+	assert_int_equal(h.port, 5);
+	assert_int_equal(h.gone, 0);
+	assert_int_equal(fdb_add_static(fdb, &other, 0, 1), 0);
+	assert_int_equal(fdb_add_extern(fdb, &mac, 0, 6), 0);
+	assert_int_equal(h.gone, 1);
+	assert_int_equal(fdb_del(fdb, &mac, 0), 0);
+	assert_int_equal(h.gone, 1);
+	now += SECOND;
+	maintain();
+	learn(1, 4);
+	assert_int_equal(h.there, 3);
+	now += 10000 * SECOND;
+	maintain();
+	assert_int_equal(h.gone, 2);
+	fdb_unlisten(fdb, &h.l);
+	learn(1, 7);
+	assert_int_equal(h.there, 3);
+}
+
 static void
 test_ageing(void **state)
 {
@@ -460,9 +540,7 @@ test_tells_control(void **state)
 
 #define KERNEL 16 /* dimensions: keys of 48 bits, hashes of 32 */
 
-/*
- * Keys whose CRC is 0. It is linear, so the sum of any of them is one more: found by elimination.
- */
+/* Keys whose CRC is 0, by elimination. It is linear, so the sum of any of them is one more. */
 static void
 crc_kernel(fdb_key kernel[KERNEL])
 {
@@ -564,13 +642,13 @@ count_entry(const struct fdb_entry_info *e, void *arg)
 	struct walk *w = arg;
 
 	w->n++;
-	w->statics += e->is_static;
+	w->statics += e->origin == FDB_STATIC;
 	w->age = RTE_MAX(w->age, e->age_s);
-	if (e->is_static) {
+	if (e->origin == FDB_STATIC) {
 		struct rte_ether_addr mac = mac_of(77);
 
 		assert_true(rte_is_same_ether_addr(&e->mac, &mac));
-		assert_int_equal(e->domain, 42);
+		assert_int_equal(e->fid, 42);
 		assert_int_equal(e->port, 3);
 	} else {
 		assert_int_equal(e->moves, 1);
@@ -697,6 +775,8 @@ main(void)
 		TEST(test_domains_are_separate),
 		TEST(test_move),
 		TEST(test_static),
+		TEST(test_extern),
+		TEST(test_listener),
 		TEST(test_ageing),
 		TEST(test_limit),
 		TEST(test_full_by_one),

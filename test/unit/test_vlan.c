@@ -364,6 +364,31 @@ test_off(void **state)
 	expect_tagged(2, 0, 77, LEN);
 }
 
+/* Nothing is learned from a port that does not, with VLANs or without; what it had is forgotten. */
+static void
+test_no_learning(void **state)
+{
+	const struct vlan_config off = {0};
+
+	for (uint32_t round = 0; round < 2; round++) {
+		if (round == 0)
+			usual();
+		else
+			for (uint32_t i = 0; i < FAKE_PORTS; i++)
+				assert_int_equal(port_set_vlan(&fake_ports[i].p, &off), 0);
+		sw_set_learning(&fake_ports[0].p, true);
+		fake_put(0, &host[0], &fake_broadcast, LEN);
+		fake_turn();
+		assert_int_equal(fdb_port_count(fake_sw.fdb, 0), 1);
+		sw_set_learning(&fake_ports[0].p, false);
+		assert_int_equal(fdb_port_count(fake_sw.fdb, 0), 0);
+		fake_put(0, &host[0], &fake_broadcast, LEN);
+		fake_put(0, &host[0], &host[1], LEN);
+		fake_turn();
+		assert_int_equal(fdb_port_count(fake_sw.fdb, 0), 0);
+	}
+}
+
 static void
 test_inject(void **state)
 {
@@ -415,6 +440,7 @@ main(void)
 		EACH(test_fragments),
 		EACH(test_refused),
 		EACH(test_off),
+		EACH(test_no_learning),
 		EACH(test_inject),
 	};
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "switch/fdb.h"
-
+/* Control: the entries of the forwarding database, learned, aged, evicted and set. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,17 +8,15 @@
 #include <unistd.h>
 
 #include <bsd/stdlib.h>
-#include <rte_cycles.h>
 #include <rte_hash.h>
 #include <rte_lcore.h>
 #include <rte_rcu_qsbr.h>
 #include <rte_ring_elem.h>
 
 #include "base/log.h"
-#include "switch/dataplane.h"
+#include "switch/fdb_table.h"
 
 #define RING_SIZE 2048      /* learn requests of one worker between two fdb_maintain() */
-#define RECENT 64           /* requests a worker remembers having pushed; a power of two */
 #define AGE_PORTION 65536   /* entries fdb_maintain() looks at, */
 #define AGED_PORTION 512    /* and removes, at once */
 #define SECOND_CHANCES 8    /* entries in use that eviction passes over */
@@ -30,227 +27,22 @@
  */
 #define SLOTS(limit) ((limit) + (limit) / 8 + 1024)
 
-/** What a worker asks control to learn. */
-struct fdb_req {
-	fdb_key key;
-	uint32_t port;
-	uint32_t pad;
-};
+struct fdb_secret fdb_secret;
 
-/** One worker's side of learning. */
-struct fdb_learner {
-	struct rte_ring *ring; /* SP: the worker, SC: control */
-	_Atomic uint64_t full; /* requests that did not fit */
-	/* requests of each port since the ring was empty last; see is_fair() */
-	uint32_t round;
-	struct {
-		uint32_t round, n;
-	} share[DP_PORTS_MAX];
-	/*
-	 * the same address comes with every frame until control has learned it: push it once an
-	 * epoch
-	 */
-	struct {
-		fdb_key key;
-		uint32_t port;
-		uint32_t epoch;
-	} recent[RECENT];
-} __rte_cache_aligned;
-
-/** Control's knowledge of an entry; workers see the word made by entry_word() and the age. */
-struct fdb_entry {
-	fdb_key key;
-	uint32_t moves;
-	uint32_t prev, next; /* of a learned one in its port's list */
-	uint32_t listed_s;   /* when it was put there */
-	uint16_t port;
-	bool used;
-	bool is_static;
-};
-
-/** The learned entries of a port, the first to be evicted at the head, and its limits. */
-struct fdb_port {
-	uint32_t count;
-	uint32_t head, tail;
-	uint32_t own_limit, guest_limit;
-};
-
-struct fdb {
-	/* [atomic] written by control, read by workers; epoch first: fdb_epoch() */
-	_Atomic uint32_t epoch;
-	_Atomic uint32_t now_s;
-	/* [fixed] */
-	struct rte_hash *hash;    /* key -> entry word */
-	_Atomic uint32_t *seen_s; /* [atomic] by index: when the address last sent */
-	struct fdb_learner *learner;
-	uint32_t workers;
-	uint32_t capacity;
-	int event_fd;
-	atomic_bool told; /* [atomic] control knows that there are requests */
-	/* [ctl] */
-	struct fdb_entry *entry __rte_cache_aligned; /* by index */
-	uint32_t *spare;                             /* stack of unused indices */
-	uint32_t nspare;
-	uint32_t high; /* indices from here on were never used */
-	uint32_t limit, port_limit, ageing_s;
-	uint32_t age_next;    /* where ageing goes on; high: this second's round is over */
-	uint32_t next_worker; /* whose ring is looked at first */
-	uint16_t nports;      /* ports from here on never had an entry */
-	struct fdb_port port[DP_PORTS_MAX];
-	struct fdb_stats stats;
-};
-
-/*
- * The hash's data pointer is a word: index of the entry in the upper half, what
- * a lookup needs in the lower. A lookup for a destination stops there.
- */
-#define WORD_STATIC 0x10000u
+static uint32_t
+hash_key(const void *key, uint32_t len, uint32_t init)
+{
+	return fdb_hash(*(const fdb_key *)key);
+}
 
 static void *
 entry_word(const struct fdb *f, uint32_t index)
 {
 	const struct fdb_entry *e = &f->entry[index];
 
-	return (void *)((uintptr_t)index << 32 | (e->is_static ? WORD_STATIC : 0) | e->port);
+	return (void *)((uintptr_t)index << 32 | (e->origin == FDB_STATIC ? WORD_STATIC : 0) |
+			e->port);
 }
-
-static uint16_t
-word_port(const void *word)
-{
-	return (uint16_t)(uintptr_t)word;
-}
-
-static uint32_t
-word_index(const void *word)
-{
-	return (uint32_t)((uintptr_t)word >> 32);
-}
-
-static bool
-word_static(const void *word)
-{
-	return ((uintptr_t)word & WORD_STATIC) != 0;
-}
-
-/*
- * Guests choose the keys. Multiplication by a random number of 96 bits spreads any set of them that
- * was chosen without knowing it as evenly as chance does (strongly universal hashing).
- */
-static struct {
-	unsigned __int128 a, b;
-} secret;
-
-static uint32_t
-hash_key(const void *key, uint32_t len, uint32_t init)
-{
-	return (uint32_t)((secret.a * *(const fdb_key *)key + secret.b) >> 64);
-}
-
-/* --- workers --- */
-
-static uint64_t
-find_bulk(const struct fdb *f, const fdb_key *keys, uint16_t n, void **words)
-{
-	const void *ptr[FDB_BULK_MAX];
-	hash_sig_t sig[FDB_BULK_MAX];
-	uint64_t hits = 0;
-
-	for (uint16_t i = 0; i < n; i++) {
-		ptr[i] = &keys[i];
-		sig[i] = hash_key(&keys[i], sizeof(keys[i]), 0);
-	}
-	rte_hash_lookup_with_hash_bulk_data(f->hash, ptr, sig, n, &hits, words);
-	return hits;
-}
-
-void
-fdb_lookup(const struct fdb *f, const fdb_key *keys, uint16_t n, uint16_t *ports)
-{
-	void *words[FDB_BULK_MAX];
-	uint64_t hits = find_bulk(f, keys, n, words);
-
-	for (uint16_t i = 0; i < n; i++)
-		ports[i] = (hits >> i & 1) != 0 ? word_port(words[i]) : FDB_PORT_NONE;
-}
-
-/*
- * Whether the ring has room for one more request of @p port: at most as many as there is room for
- * after it. So n ports that flood it leave the n + 1st part of it to others, and once it is empty
- * they begin anew.
- */
-static bool
-is_fair(struct fdb_learner *l, uint16_t port)
-{
-	uint32_t room = rte_ring_free_count(l->ring);
-
-	if (room == rte_ring_get_capacity(l->ring))
-		l->round++;
-	if (l->share[port].round != l->round) {
-		l->share[port].round = l->round;
-		l->share[port].n = 0;
-	}
-	return l->share[port].n < room;
-}
-
-/* Pairs with fdb_await(): either control sees the request or we see that it does not know. */
-static void
-tell_control(struct fdb *f)
-{
-	atomic_thread_fence(memory_order_seq_cst);
-	if (!atomic_load_explicit(&f->told, memory_order_relaxed) &&
-	    !atomic_exchange(&f->told, true))
-		eventfd_write(f->event_fd, 1);
-}
-
-static void
-push(struct fdb *f, struct fdb_learner *l, fdb_key key, uint16_t port)
-{
-	struct fdb_req req = {.key = key, .port = port};
-	uint32_t slot = hash_key(&key, sizeof(key), 0) % RECENT;
-	uint32_t epoch = fdb_epoch(f);
-
-	if (l->recent[slot].key == key && l->recent[slot].port == port &&
-	    l->recent[slot].epoch == epoch)
-		return;
-	if (!is_fair(l, port) || rte_ring_sp_enqueue_elem(l->ring, &req, sizeof(req)) != 0) {
-		atomic_store_explicit(&l->full,
-				      atomic_load_explicit(&l->full, memory_order_relaxed) + 1,
-				      memory_order_relaxed);
-		return;
-	}
-	l->recent[slot].key = key;
-	l->recent[slot].port = port;
-	l->recent[slot].epoch = epoch;
-	l->share[port].n++;
-	tell_control(f);
-}
-
-void
-fdb_seen(struct fdb *f, uint32_t worker, const fdb_key *keys, uint16_t n, uint16_t port)
-{
-	uint32_t now = atomic_load_explicit(&f->now_s, memory_order_relaxed);
-	struct fdb_learner *l = &f->learner[worker];
-	void *words[FDB_BULK_MAX];
-	uint64_t hits = find_bulk(f, keys, n, words);
-	_Atomic uint32_t *seen;
-
-	for (uint16_t i = 0; i < n; i++) {
-		if ((hits >> i & 1) == 0) {
-			push(f, l, keys[i], port);
-		} else if (word_port(words[i]) == port) {
-			/*
-			 * an index given to another entry meanwhile only makes that one look fresh
-			 */
-			seen = &f->seen_s[word_index(words[i])];
-			if (atomic_load_explicit(seen, memory_order_relaxed) != now)
-				atomic_store_explicit(seen, now, memory_order_relaxed);
-		} else if (!word_static(words[i])) {
-			push(f, l, keys[i], port);
-		}
-	}
-}
-
-/* --- control --- */
 
 /*
  * Pairs with fdb_epoch(): the change is visible to whoever sees the new epoch.
@@ -272,7 +64,44 @@ find(const struct fdb *f, fdb_key key)
 
 	if (rte_hash_lookup_data(f->hash, &key, &word) < 0)
 		return -1;
-	return word_index(word);
+	return fdb_word_index(word);
+}
+
+static uint32_t
+age_of(const struct fdb *f, uint32_t index)
+{
+	return atomic_load_explicit(&f->now_s, memory_order_relaxed) -
+	       atomic_load_explicit(&f->seen_s[index], memory_order_relaxed);
+}
+
+static struct fdb_entry_info
+describe(const struct fdb *f, uint32_t index)
+{
+	const struct fdb_entry *e = &f->entry[index];
+	struct fdb_entry_info info = {
+		.fid = (uint16_t)(e->key >> 48),
+		.port = e->port,
+		.age_s = e->origin == FDB_LEARNED ? age_of(f, index) : 0,
+		.origin = e->origin,
+		.moves = e->moves,
+	};
+
+	memcpy(info.mac.addr_bytes, &e->key, RTE_ETHER_ADDR_LEN);
+	return info;
+}
+
+/* A learned entry is there, behind another port, or about to go. */
+static void
+tell(const struct fdb *f, uint32_t index, bool there)
+{
+	struct fdb_entry_info info;
+	struct fdb_listener *l;
+
+	if (f->entry[index].origin != FDB_LEARNED || SLIST_EMPTY(&f->listeners))
+		return;
+	info = describe(f, index);
+	SLIST_FOREACH (l, &f->listeners, entry)
+		l->fn(l, &info, there);
 }
 
 /* Write the entry's word to the table; what workers see changes at once, in one store. */
@@ -282,7 +111,7 @@ store(struct fdb *f, uint32_t index)
 	return rte_hash_add_key_data(f->hash, &f->entry[index].key, entry_word(f, index));
 }
 
-/* --- which entries are behind a port; static ones are in no list --- */
+/* --- which learned entries are behind a port --- */
 
 static void
 list_add(struct fdb *f, uint32_t index)
@@ -290,7 +119,7 @@ list_add(struct fdb *f, uint32_t index)
 	struct fdb_entry *e = &f->entry[index];
 	struct fdb_port *p = &f->port[e->port];
 
-	if (e->is_static)
+	if (e->origin != FDB_LEARNED)
 		return;
 	e->listed_s = atomic_load_explicit(&f->now_s, memory_order_relaxed);
 	e->prev = p->tail;
@@ -307,7 +136,7 @@ list_del(struct fdb *f, uint32_t index)
 	const struct fdb_entry *e = &f->entry[index];
 	struct fdb_port *p = &f->port[e->port];
 
-	if (e->is_static)
+	if (e->origin != FDB_LEARNED)
 		return;
 	*(e->prev != NO_ENTRY ? &f->entry[e->prev].next : &p->head) = e->next;
 	*(e->next != NO_ENTRY ? &f->entry[e->next].prev : &p->tail) = e->prev;
@@ -324,6 +153,7 @@ release(struct fdb *f, uint32_t index)
 static void
 remove_entry(struct fdb *f, uint32_t index)
 {
+	tell(f, index, false);
 	rte_hash_del_key(f->hash, &f->entry[index].key);
 	list_del(f, index);
 	release(f, index);
@@ -369,7 +199,7 @@ evict(struct fdb *f, uint16_t port)
 }
 
 static int
-insert(struct fdb *f, fdb_key key, uint16_t port, bool is_static)
+insert(struct fdb *f, fdb_key key, uint16_t port, enum fdb_origin origin)
 {
 	uint32_t index;
 	int rc;
@@ -380,7 +210,7 @@ insert(struct fdb *f, fdb_key key, uint16_t port, bool is_static)
 			return -ENOSPC;
 	index = f->nspare > 0 ? f->spare[--f->nspare] : f->high++;
 	f->entry[index] =
-		(struct fdb_entry){.key = key, .port = port, .used = true, .is_static = is_static};
+		(struct fdb_entry){.key = key, .port = port, .used = true, .origin = origin};
 	atomic_store_explicit(&f->seen_s[index],
 			      atomic_load_explicit(&f->now_s, memory_order_relaxed),
 			      memory_order_relaxed);
@@ -391,6 +221,7 @@ insert(struct fdb *f, fdb_key key, uint16_t port, bool is_static)
 	}
 	list_add(f, index);
 	f->stats.entries++;
+	tell(f, index, true);
 	return 0;
 }
 
@@ -417,7 +248,7 @@ move(struct fdb *f, uint32_t index, uint16_t port)
 {
 	struct fdb_entry *e = &f->entry[index];
 
-	if (e->is_static || e->port == port)
+	if (e->origin == FDB_STATIC || e->port == port)
 		return false;
 	if (port_is_full(f, port)) {
 		f->stats.refused_port_limit++;
@@ -425,9 +256,11 @@ move(struct fdb *f, uint32_t index, uint16_t port)
 	}
 	list_del(f, index);
 	e->port = port;
+	e->origin = FDB_LEARNED;
 	e->moves++;
 	list_add(f, index);
 	f->stats.moved++;
+	tell(f, index, true);
 	return store(f, index) == 0;
 }
 
@@ -443,7 +276,7 @@ learn(struct fdb *f, const struct fdb_req *r)
 		f->stats.refused_port_limit++;
 		return false;
 	}
-	if (insert(f, r->key, port, false) != 0) {
+	if (insert(f, r->key, port, FDB_LEARNED) != 0) {
 		f->stats.refused_limit++;
 		return false;
 	}
@@ -496,13 +329,6 @@ fdb_take_in(struct fdb *f)
 		fdb_new_epoch(f);
 }
 
-static uint32_t
-age_of(const struct fdb *f, uint32_t index)
-{
-	return atomic_load_explicit(&f->now_s, memory_order_relaxed) -
-	       atomic_load_explicit(&f->seen_s[index], memory_order_relaxed);
-}
-
 /* Go on with this second's round. Returns whether the table changed. */
 static bool
 age(struct fdb *f)
@@ -512,7 +338,7 @@ age(struct fdb *f)
 	for (i = f->age_next; i < end && aged < AGED_PORTION; i++) {
 		const struct fdb_entry *e = &f->entry[i];
 
-		if (e->used && !e->is_static && age_of(f, i) >= f->ageing_s) {
+		if (e->used && e->origin == FDB_LEARNED && age_of(f, i) >= f->ageing_s) {
 			remove_entry(f, i);
 			aged++;
 		}
@@ -598,9 +424,9 @@ fdb_get_port_limit(const struct fdb *f, uint16_t port)
 }
 
 bool
-fdb_learn(struct fdb *f, const struct rte_ether_addr *mac, uint16_t domain, uint16_t port)
+fdb_learn(struct fdb *f, const struct rte_ether_addr *mac, uint16_t fid, uint16_t port)
 {
-	const struct fdb_req r = {.key = fdb_key_make(mac, domain), .port = port};
+	const struct fdb_req r = {.key = fdb_key_make(mac, fid), .port = port};
 	bool changed;
 
 	if (port >= DP_PORTS_MAX || !rte_is_valid_assigned_ether_addr(mac))
@@ -612,35 +438,56 @@ fdb_learn(struct fdb *f, const struct rte_ether_addr *mac, uint16_t domain, uint
 }
 
 static int
-make_static(struct fdb *f, uint32_t index, uint16_t port)
+change(struct fdb *f, uint32_t index, uint16_t port, enum fdb_origin origin)
 {
 	struct fdb_entry *e = &f->entry[index];
 
+	tell(f, index, false);
 	list_del(f, index);
-	e->is_static = true;
+	e->origin = (uint8_t)origin;
 	e->port = port;
 	return store(f, index);
 }
 
-int
-fdb_add_static(struct fdb *f, const struct rte_ether_addr *mac, uint16_t domain, uint16_t port)
+static int
+add(struct fdb *f, fdb_key key, uint16_t port, enum fdb_origin origin)
 {
-	fdb_key key = fdb_key_make(mac, domain);
-	int64_t index;
+	int64_t index = find(f, key);
 	int rc;
 
-	if (port >= DP_PORTS_MAX || !rte_is_valid_assigned_ether_addr(mac))
-		return -EINVAL;
-	index = find(f, key);
-	rc = index >= 0 ? make_static(f, (uint32_t)index, port) : insert(f, key, port, true);
+	if (index >= 0)
+		rc = change(f, (uint32_t)index, port, origin);
+	else
+		rc = insert(f, key, port, origin);
 	fdb_new_epoch(f);
 	return rc;
 }
 
 int
-fdb_del(struct fdb *f, const struct rte_ether_addr *mac, uint16_t domain)
+fdb_add_static(struct fdb *f, const struct rte_ether_addr *mac, uint16_t fid, uint16_t port)
 {
-	int64_t index = find(f, fdb_key_make(mac, domain));
+	if (port >= DP_PORTS_MAX || !rte_is_valid_assigned_ether_addr(mac))
+		return -EINVAL;
+	return add(f, fdb_key_make(mac, fid), port, FDB_STATIC);
+}
+
+int
+fdb_add_extern(struct fdb *f, const struct rte_ether_addr *mac, uint16_t fid, uint16_t port)
+{
+	fdb_key key = fdb_key_make(mac, fid);
+	int64_t index = find(f, key);
+
+	if (port >= DP_PORTS_MAX || !rte_is_valid_assigned_ether_addr(mac))
+		return -EINVAL;
+	if (index >= 0 && f->entry[index].origin == FDB_STATIC)
+		return -EEXIST;
+	return add(f, key, port, FDB_EXTERN);
+}
+
+int
+fdb_del(struct fdb *f, const struct rte_ether_addr *mac, uint16_t fid)
+{
+	int64_t index = find(f, fdb_key_make(mac, fid));
 
 	if (index < 0)
 		return -ENOENT;
@@ -655,10 +502,16 @@ fdb_flush_port(struct fdb *f, uint16_t port, bool statics)
 	uint32_t n = 0;
 
 	fdb_take_in(f);
+	for (; port < DP_PORTS_MAX && f->port[port].head != NO_ENTRY; n++)
+		remove_entry(f, f->port[port].head);
+	if (port != FDB_PORT_NONE && !statics) {
+		fdb_new_epoch(f);
+		return n;
+	}
 	for (uint32_t i = 0; i < f->high; i++) {
 		const struct fdb_entry *e = &f->entry[i];
 
-		if (!e->used || (e->is_static && !statics) ||
+		if (!e->used || (e->origin != FDB_LEARNED && !statics) ||
 		    (port != FDB_PORT_NONE && e->port != port))
 			continue;
 		remove_entry(f, i);
@@ -685,22 +538,27 @@ fdb_port_count(const struct fdb *f, uint16_t port)
 void
 fdb_walk(struct fdb *f, bool (*fn)(const struct fdb_entry_info *e, void *arg), void *arg)
 {
-	for (uint32_t i = 0; i < f->high; i++) {
-		const struct fdb_entry *e = &f->entry[i];
-		struct fdb_entry_info info = {
-			.domain = (uint16_t)(e->key >> 48),
-			.port = e->port,
-			.age_s = e->is_static ? 0 : age_of(f, i),
-			.is_static = e->is_static,
-			.moves = e->moves,
-		};
+	struct fdb_entry_info info;
 
-		if (!e->used)
+	for (uint32_t i = 0; i < f->high; i++) {
+		if (!f->entry[i].used)
 			continue;
-		memcpy(info.mac.addr_bytes, &e->key, RTE_ETHER_ADDR_LEN);
+		info = describe(f, i);
 		if (!fn(&info, arg))
 			return;
 	}
+}
+
+void
+fdb_listen(struct fdb *f, struct fdb_listener *l)
+{
+	SLIST_INSERT_HEAD(&f->listeners, l, entry);
+}
+
+void
+fdb_unlisten(struct fdb *f, struct fdb_listener *l)
+{
+	SLIST_REMOVE(&f->listeners, l, fdb_listener, entry);
 }
 
 /* --- life cycle --- */
@@ -759,8 +617,8 @@ fdb_new(const struct fdb_config *cfg)
 	if (f == NULL)
 		return NULL;
 	memset(f, 0, sizeof(*f));
-	if (secret.a == 0)
-		arc4random_buf(&secret, sizeof(secret)); /* once: all tables share it */
+	if (fdb_secret.a == 0)
+		arc4random_buf(&fdb_secret, sizeof(fdb_secret)); /* once: all tables share it */
 	for (uint32_t i = 0; i < DP_PORTS_MAX; i++)
 		f->port[i].head = f->port[i].tail = NO_ENTRY;
 	f->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The forwarding database inside, for control's and the workers' half of it. */
+#ifndef SWITCH_FDB_TABLE_H
+#define SWITCH_FDB_TABLE_H
+
+#include <rte_common.h>
+
+#include "switch/fdb.h"
+
+struct rte_hash;
+struct rte_ring;
+
+#define FDB_RECENT 64 /* requests a worker remembers having pushed; a power of two */
+
+/** What a worker asks control to learn. */
+struct fdb_req {
+	fdb_key key;
+	uint32_t port;
+	uint32_t pad;
+};
+
+/** One worker's side of learning. */
+struct fdb_learner {
+	struct rte_ring *ring; /* SP: the worker, SC: control */
+	_Atomic uint64_t full; /* requests that did not fit */
+	/* requests of each port since the ring was empty last; see is_fair() */
+	uint32_t round;
+	struct {
+		uint32_t round, n;
+	} share[DP_PORTS_MAX];
+	/*
+	 * the same address comes with every frame until control has learned it: push it once an
+	 * epoch
+	 */
+	struct {
+		fdb_key key;
+		uint32_t port;
+		uint32_t epoch;
+	} recent[FDB_RECENT];
+} __rte_cache_aligned;
+
+/** Control's knowledge of an entry; workers see the word made by entry_word() and the age. */
+struct fdb_entry {
+	fdb_key key;
+	uint32_t moves;
+	uint32_t prev, next; /* of a learned one in its port's list */
+	uint32_t listed_s;   /* when it was put there */
+	uint16_t port;
+	bool used;
+	uint8_t origin; /* enum fdb_origin */
+};
+
+/** The learned entries of a port, the first to be evicted at the head, and its limits. */
+struct fdb_port {
+	uint32_t count;
+	uint32_t head, tail;
+	uint32_t own_limit, guest_limit;
+};
+
+struct fdb {
+	/* [atomic] written by control, read by workers; epoch first: fdb_epoch() */
+	_Atomic uint32_t epoch;
+	_Atomic uint32_t now_s;
+	/* [fixed] */
+	struct rte_hash *hash;    /* key -> entry word */
+	_Atomic uint32_t *seen_s; /* [atomic] by index: when the address last sent */
+	struct fdb_learner *learner;
+	uint32_t workers;
+	uint32_t capacity;
+	int event_fd;
+	atomic_bool told; /* [atomic] control knows that there are requests */
+	/* [ctl] */
+	struct fdb_entry *entry __rte_cache_aligned; /* by index */
+	uint32_t *spare;                             /* stack of unused indices */
+	uint32_t nspare;
+	uint32_t high; /* indices from here on were never used */
+	uint32_t limit, port_limit, ageing_s;
+	uint32_t age_next;    /* where ageing goes on; high: this second's round is over */
+	uint32_t next_worker; /* whose ring is looked at first */
+	uint16_t nports;      /* ports from here on never had an entry */
+	struct fdb_port port[DP_PORTS_MAX];
+	SLIST_HEAD(, fdb_listener) listeners;
+	struct fdb_stats stats;
+};
+
+/*
+ * The hash's data pointer is a word: index of the entry in the upper half, what
+ * a lookup needs in the lower. A lookup for a destination stops there.
+ */
+#define WORD_STATIC 0x10000u
+
+static inline uint16_t
+fdb_word_port(const void *word)
+{
+	return (uint16_t)(uintptr_t)word;
+}
+
+static inline uint32_t
+fdb_word_index(const void *word)
+{
+	return (uint32_t)((uintptr_t)word >> 32);
+}
+
+static inline bool
+fdb_word_static(const void *word)
+{
+	return ((uintptr_t)word & WORD_STATIC) != 0;
+}
+
+/*
+ * Guests choose the keys. Multiplication by a random number of 96 bits spreads any set of them that
+ * was chosen without knowing it as evenly as chance does (strongly universal hashing).
+ */
+struct fdb_secret {
+	unsigned __int128 a, b;
+};
+
+extern struct fdb_secret fdb_secret; /* [fixed] made with the first table */
+
+static inline uint32_t
+fdb_hash(fdb_key key)
+{
+	return (uint32_t)((fdb_secret.a * key + fdb_secret.b) >> 64);
+}
+
+#endif
