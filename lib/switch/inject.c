@@ -42,7 +42,7 @@ inject_rx(struct pktq *q, struct pkt_batch *b)
 	b->n = b->ndone = b->nsegs = 0;
 	if (i->m == NULL && rte_ring_sc_dequeue(i->ring, (void **)&i->m) != 0)
 		return 0;
-	pkt_from_mbuf(&b->pkt[0], i->m, NULL, 0); /* one segment, see sw_inject() */
+	pkt_from_mbuf(&b->pkt[0], i->m, b->segs, PKT_SEGS_MAX);
 	b->n = b->ndone = 1;
 	return 1;
 }
