@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the addresses of a guest mean: memory map, IOMMU translations and dirty
- * log, bundled in one immutable struct vq_mem for the running queues.
+ * The meaning of a guest's addresses: memory map, IOMMU translations and dirty
+ * log.
  *
- * Every change builds a new bundle, exchanges it in the running queues and
- * frees the old one after a grace period, so that memory comes and goes, a
- * migration starts logging and translations change under traffic. Only a ring
- * whose own areas moved has to stop for it.
+ * The engine in charge changes over to new ones under traffic, so that memory
+ * comes and goes, a migration starts logging and translations change. Only a
+ * ring whose own areas moved has to stop for it.
  */
 #include <errno.h>
 #include <stdlib.h>
 
+#include "vdev/engine.h"
 #include "vdev/ring.h"
 
 bool
@@ -18,20 +18,6 @@ space_translated(const struct vdev *d)
 {
 	return d->transport != NULL &&
 	       d->transport->ops->space(d->transport, d->features) == VDEV_SPACE_IOVA;
-}
-
-static struct vq_mem *
-bundle_new(const struct vdev *d, struct gmem *m, const struct iotlb *t, const struct dirty *log)
-{
-	struct vq_mem *b = malloc(sizeof(*b));
-
-	if (b != NULL)
-		*b = (struct vq_mem){
-			.gmem = m,
-			.tlb = space_translated(d) ? t : NULL,
-			.log = (d->features & VDEV_F(LOG_ALL)) ? log : NULL,
-		};
-	return b;
 }
 
 /** Stop the rings that cannot simply go on with the new address space. */
@@ -48,23 +34,6 @@ halt_moved(struct vdev *d)
 	}
 }
 
-/** Give the running queues the device's present bundle; returns when nobody uses another one. */
-static void
-swap_running(struct vdev *d)
-{
-	bool any = false;
-	uint32_t i;
-
-	for (i = 0; i < d->nqueues; i++) {
-		if (d->q[i].running) {
-			vq_swap_mem(d->q[i].vq, d->vq_mem);
-			any = true;
-		}
-	}
-	if (any && !d->paused)
-		d->cfg.ops->grace(d);
-}
-
 static void
 drop_replaced(const struct vdev *d, struct gmem *m, struct iotlb *t, struct dirty *log)
 {
@@ -79,25 +48,25 @@ drop_replaced(const struct vdev *d, struct gmem *m, struct iotlb *t, struct dirt
 int
 space_change(struct vdev *d, struct gmem *m, struct iotlb *t, struct dirty *log)
 {
-	struct vq_mem *old_bundle = d->vq_mem;
-	struct vq_mem *bundle = m == NULL ? NULL : bundle_new(d, m, t, log);
 	struct gmem *old_m = d->gmem;
 	struct iotlb *old_t = d->tlb;
 	struct dirty *old_log = d->log;
+	int ret;
 
-	if (bundle == NULL && m != NULL) {
-		drop_replaced(d, m, t, log);
-		return -ENOMEM;
-	}
 	d->gmem = m;
 	d->tlb = t;
 	d->log = log;
 	halt_moved(d);
-	d->vq_mem = bundle;
-	swap_running(d);
-	free(old_bundle);
-	drop_replaced(d, old_m, old_t, old_log);
-	return 0;
+	ret = d->engine != NULL ? d->engine->ops->set_mem(d->engine, d) : 0;
+	if (ret == 0) {
+		drop_replaced(d, old_m, old_t, old_log);
+		return 0;
+	}
+	d->gmem = old_m;
+	d->tlb = old_t;
+	d->log = old_log;
+	drop_replaced(d, m, t, log);
+	return ret;
 }
 
 int

@@ -11,8 +11,8 @@
  * make one a moment after we asked. So what is not answered is forgotten after
  * a while, and those who still miss it ask again.
  */
+#include "vdev/engine.h"
 #include "vdev/ring.h"
-
 #define PAGE 4096u /* the smallest there are */
 
 static bool
@@ -59,39 +59,6 @@ ask_for(struct vdev *d, uint64_t iova, uint64_t len, uint32_t perm)
 	return missing;
 }
 
-bool
-ask_for_queue(struct vdev *d, struct vq *vq)
-{
-	uint32_t i, n = atomic_load_explicit(&vq->misses, memory_order_acquire);
-	bool missing = false;
-
-	/* none: the translations changed meanwhile, it may look again */
-	for (i = 0; i < n; i++) {
-		const struct vq_miss *m = &vq->miss[i];
-
-		missing |= ask_for(d, m->iova, m->len, m->perm) && i < vq->miss_need;
-	}
-	return !missing && vq_miss_over(vq);
-}
-
-/** Whether all that the queue cannot do without is there. */
-static bool
-satisfied(const struct vdev *d, const struct vq *vq)
-{
-	uint64_t done, got, uva;
-	uint32_t i;
-
-	for (i = 0; i < vq->miss_need; i++) {
-		const struct vq_miss *m = &vq->miss[i];
-
-		for (done = 0; done < m->len; done += got)
-			if (!iotlb_translate(d->tlb, m->iova + done, m->len - done, m->perm, &uva,
-					     &got))
-				return false;
-	}
-	return true;
-}
-
 static void
 drop_answered(struct vdev *d)
 {
@@ -107,22 +74,11 @@ drop_answered(struct vdev *d)
 void
 ask_answered(struct vdev *d)
 {
-	bool put_off = d->asks_put_off, waited = false;
-	uint32_t i;
+	bool put_off = d->asks_put_off;
 
 	drop_answered(d);
 	d->asks_put_off = false;
-	for (i = 0; i < d->nqueues; i++) {
-		struct vq *vq = d->q[i].running ? d->q[i].vq : NULL;
-
-		if (vq == NULL || atomic_load_explicit(&vq->misses, memory_order_acquire) == 0)
-			continue;
-		if (put_off)
-			waited |= ask_for_queue(d, vq);
-		else if (satisfied(d, vq))
-			waited |= vq_miss_over(vq);
-	}
-	if (waited && d->cfg.ops->wake != NULL)
+	if (soft_answered(d, put_off) && d->cfg.ops->wake != NULL)
 		d->cfg.ops->wake(d);
 }
 
@@ -148,9 +104,9 @@ ask_again(struct vdev *d)
 	for (i = 0; i < d->nqueues; i++) {
 		struct vdev_queue *q = &d->q[i];
 
-		waits = q->running && atomic_load(&q->vq->q.waits);
+		waits = q->running && d->engine == &soft_engine && soft_waits(q);
 		if (waits && q->waits_long)
-			waited |= vq_miss_over(q->vq);
+			waited |= soft_look_again(q);
 		q->waits_long = waits;
 		start |= q->waits;
 	}

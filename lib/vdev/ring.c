@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* From the facts about a ring to a running struct vq, and back. */
+/* May a ring run, where, in which format: from the facts to an engine that moves its frames. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "vdev/engine.h"
 #include "vdev/ring.h"
 #include "base/notify.h"
 
-enum vq_layout
+static enum vq_layout
 ring_layout(const struct vdev *d, enum vdev_format format)
 {
 	if (format == VDEV_LEGACY_BE)
@@ -35,7 +36,7 @@ ring_blocked(const struct vdev *d, const struct vdev_queue *q)
 		return vdev_lack_text(d, VDEV_LACK_ADDRESSES);
 	if (!q->ready)
 		return vdev_lack_text(d, VDEV_LACK_READY);
-	return NULL;
+	return d->engine == NULL ? d->engine_why : NULL;
 }
 
 /** Resolve the three areas over their whole extent. 0, -EFAULT, -EAGAIN as space_area(). */
@@ -73,7 +74,7 @@ ring_moved(struct vdev *d, const struct vdev_queue *q)
 	struct vdev_ring_map now = {0};
 	uint64_t miss;
 
-	return ring_resolve(d, q, q->vq->layout, &now, &miss) != 0 || now.desc != q->map.desc ||
+	return ring_resolve(d, q, q->layout, &now, &miss) != 0 || now.desc != q->map.desc ||
 	       now.driver != q->map.driver || now.device != q->map.device;
 }
 
@@ -100,8 +101,8 @@ state_said(const struct vdev *d, const struct vdev_queue *q, const struct vq_set
 	return st;
 }
 
-static struct vq_journal_key
-ring_key(const struct vdev *d, const struct vdev_queue *q, enum vq_layout layout)
+struct vq_journal_key
+ring_key(const struct vdev *d, const struct vdev_queue *q)
 {
 	return (struct vq_journal_key){
 		.desc_uva = q->desc_uva,
@@ -109,49 +110,8 @@ ring_key(const struct vdev *d, const struct vdev_queue *q, enum vq_layout layout
 		.device_uva = q->device_uva,
 		.features = d->features & ~(VDEV_F(LOG_ALL) | VDEV_F(PROTOCOL_FEATURES)),
 		.size = q->size,
-		.base = vq_state_to_word(layout, &q->said),
+		.base = vq_state_to_word(q->layout, &q->said),
 	};
-}
-
-static void
-ring_setup(struct vdev *d, const struct vdev_queue *q, enum vq_layout layout, struct vq_setup *s)
-{
-	uint32_t i = ring_index(d, q);
-
-	*s = (struct vq_setup){
-		.layout = layout,
-		.size = q->size,
-		.features = d->features,
-		.tx = i % 2 == 0,
-		.desc = q->map.desc,
-		.driver = q->map.driver,
-		.device = q->map.device,
-		.desc_gpa = q->map.desc_gpa,
-		.device_gpa = q->map.device_gpa,
-		/* with an IOMMU the frontend can only say an IOVA */
-		.log_used_gpa = space_translated(d) ? q->map.device_gpa : q->log_gpa,
-		.log_ring = q->addr_flags & VDEV_ADDR_F_LOG,
-		.kick_fd = q->kick_fd,
-		.call_fd = q->call_fd,
-		.mtu = d->mtu,
-		.mem = d->vq_mem,
-		.fault = &d->fault,
-		.mp = d->cfg.mp,
-		.journal = d->journal == NULL ? NULL : vq_journal_get(d->journal, i),
-		.host = &d->host,
-	};
-}
-
-struct vq *
-ring_vq(struct vdev_queue *q)
-{
-	if (q->vq == NULL) {
-		q->vq = aligned_alloc(RTE_CACHE_LINE_SIZE,
-				      RTE_ALIGN(sizeof(struct vq), RTE_CACHE_LINE_SIZE));
-		if (q->vq != NULL)
-			memset(q->vq, 0, sizeof(*q->vq));
-	}
-	return q->vq;
 }
 
 static bool
@@ -164,7 +124,7 @@ refuse(struct vdev_queue *q, const char *why)
 
 /** Decide the format and see whether such a ring can be served. */
 static bool
-ring_shape(const struct vdev *d, struct vdev_queue *q, enum vq_layout *layout)
+ring_shape(const struct vdev *d, struct vdev_queue *q)
 {
 	struct vdev_format_verdict v = vdev_vq_format(d, ring_index(d, q));
 	const char *why = vdev_features_check(d->features);
@@ -175,16 +135,16 @@ ring_shape(const struct vdev *d, struct vdev_queue *q, enum vq_layout *layout)
 		return refuse(q, why);
 	q->format = v.format;
 	q->how = v.how;
-	*layout = ring_layout(d, v.format);
-	why = vq_check(*layout, q->size, d->features);
+	q->layout = ring_layout(d, v.format);
+	why = vq_check(q->layout, q->size, d->features);
 	return why == NULL || refuse(q, why);
 }
 
 static bool
-ring_place(struct vdev *d, struct vdev_queue *q, enum vq_layout layout)
+ring_place(struct vdev *d, struct vdev_queue *q)
 {
 	uint64_t miss = 0;
-	int ret = ring_resolve(d, q, layout, &q->map, &miss);
+	int ret = ring_resolve(d, q, q->layout, &q->map, &miss);
 
 	if (ret == -EAGAIN) {
 		q->why = "waits for the IOMMU translation of its ring";
@@ -194,29 +154,29 @@ ring_place(struct vdev *d, struct vdev_queue *q, enum vq_layout layout)
 	}
 	if (ret != 0)
 		return refuse(q, "ring is not wholly inside guest memory");
-	return ring_aligned(&q->map, layout) ||
+	return ring_aligned(&q->map, q->layout) ||
 	       refuse(q, "ring is not aligned as its layout demands");
 }
 
+/** Have the engine start @p q where the journal, we or the frontend say it stands. */
 static bool
-ring_launch(struct vdev *d, struct vdev_queue *q, enum vq_layout layout)
+ring_launch(struct vdev *d, struct vdev_queue *q)
 {
-	struct vq_journal_key key = ring_key(d, q, layout);
+	struct vq_journal_key key = ring_key(d, q);
+	const char *why;
 	struct vq_setup s;
 	bool recovered;
 
-	ring_setup(d, q, layout, &s);
+	soft_setup(d, q, &s);
 	recovered = !q->state_ours && s.journal != NULL && vq_journal_recover(s.journal, &key, &s);
-	if (!recovered)
-		s.state = state_said(d, q, &s);
-	if (layout == VQ_PACKED && (s.state.avail >= q->size || s.state.used >= q->size))
+	q->state = recovered ? s.state : state_said(d, q, &s);
+	if (q->layout == VQ_PACKED && (q->state.avail >= q->size || q->state.used >= q->size))
 		return refuse(q, "ring base is outside the ring");
-	if (ring_vq(q) == NULL || vq_start(q->vq, &s) != 0)
-		return refuse(q, "no memory for the queue");
-	if (s.journal != NULL)
-		vq_journal_start(s.journal, &key, &s.state);
+	why = d->engine->ops->vq_start(d->engine, d, q);
+	if (why != NULL)
+		return refuse(q, why);
 	/* who served it before may have published frames, or left them to us, and not said so */
-	if (recovered || (!q->state_ours && s.state.used != 0))
+	if (recovered || (!q->state_ours && q->state.used != 0))
 		notify_peer(q->call_fd);
 	return true;
 }
@@ -225,12 +185,10 @@ void
 ring_start(struct vdev *d, struct vdev_queue *q)
 {
 	const char *before = q->why;
-	enum vq_layout layout;
 
 	q->why = ring_blocked(d, q);
 	q->refused = q->waits = false;
-	if (q->why == NULL && ring_shape(d, q, &layout) && ring_place(d, q, layout) &&
-	    ring_launch(d, q, layout)) {
+	if (q->why == NULL && ring_shape(d, q) && ring_place(d, q) && ring_launch(d, q)) {
 		q->running = true;
 		d->counters.ring_starts++;
 		log_debug(d->name, "queue %u starts: %s, size %u", ring_index(d, q),
@@ -246,7 +204,7 @@ ring_halt(struct vdev *d, struct vdev_queue *q)
 {
 	if (!q->running)
 		return;
-	q->state = vq_stop(q->vq);
+	q->state = d->engine->ops->vq_stop(d->engine, d, q);
 	q->state_set = q->state_ours = true;
 	q->running = false;
 }

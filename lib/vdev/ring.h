@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * One ring of a device, inside lib/vdev: from facts to a running struct vq and
- * back. Everything here wants the ring out of the workers' hands: not running,
+ * One ring of a device, inside lib/vdev: from facts to a ring that an engine runs
+ * and back. Everything here wants the ring out of the workers' hands: not running,
  * or the device paused. Control thread.
  */
 #ifndef VDEV_RING_H
@@ -28,11 +28,8 @@ bool ring_any_runs(const struct vdev *d);
 /** Queue @p i, remembered as seen; NULL when the device has no such queue. */
 struct vdev_queue *ring_get(struct vdev *d, uint32_t i);
 
-/** The queue object, made on first use; it lives on when the ring stops, for its counters. */
-struct vq *ring_vq(struct vdev_queue *q);
-
-/** The layout the negotiated features and @p format ask for. */
-enum vq_layout ring_layout(const struct vdev *d, enum vdev_format format);
+/** Names the ring in the journal; its layout is known. */
+struct vq_journal_key ring_key(const struct vdev *d, const struct vdev_queue *q);
 
 /** Why @p q must not run as things are, short of trying; NULL: try. Static text. */
 const char *ring_blocked(const struct vdev *d, const struct vdev_queue *q);
@@ -79,6 +76,35 @@ void sync_settle(struct vdev *d);
 /** Publish what is unpublished and tell the owner; returns after the grace period. */
 void sync_publish(struct vdev *d);
 
+/* --- soft.c: queues that workers poll, their IOTLB misses and their attention --- */
+
+/** The queue object, made on first use; it lives on when the ring stops, for its counters. */
+struct vq *soft_vq(struct vdev_queue *q);
+
+/** What a queue is started with, without its state. */
+void soft_setup(struct vdev *d, const struct vdev_queue *q, struct vq_setup *s);
+
+/** What a worker reported of @p q since the last call: VQ_ATTN_*. */
+uint32_t soft_attention(struct vdev_queue *q);
+
+/** Why the guest's ring is broken, static text, or NULL. */
+const char *soft_why(const struct vdev_queue *q);
+
+/** Ask for what @p q waits for. Whether it can go on, and sleepers must be woken. */
+bool soft_ask(struct vdev *d, struct vdev_queue *q);
+
+/**
+ * Translations have come: let queues go on that have all they need; with @p again those ask anew
+ * that could not ask before. Whether sleepers must be woken.
+ */
+bool soft_answered(struct vdev *d, bool again);
+
+/** Whether running @p q waits for a translation. */
+bool soft_waits(const struct vdev_queue *q);
+
+/** Let @p q look again, so that it asks again. Whether it did wait. */
+bool soft_look_again(struct vdev_queue *q);
+
 /* --- addr_space.c: what guest addresses mean --- */
 
 /** Whether addresses are IOVAs. */
@@ -108,9 +134,6 @@ int space_area(const struct vdev *d, uint64_t addr, uint64_t len, uint32_t perm,
  * Whether something is missing.
  */
 bool ask_for(struct vdev *d, uint64_t iova, uint64_t len, uint32_t perm);
-
-/** Ask for what a running queue waits for. Whether it can go on, and sleepers must be woken. */
-bool ask_for_queue(struct vdev *d, struct vq *vq);
 
 /** Translations have come: let those go on who waited for them. */
 void ask_answered(struct vdev *d);

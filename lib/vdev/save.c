@@ -7,9 +7,9 @@
 #include <rte_hash_crc.h>
 
 #include "pkt/drop.h"
+#include "vdev/engine.h"
 #include "vdev/ring.h"
 #include "vdev/save.h"
-
 #define MAGIC 0x44535156u /* "VQSD" */
 #define VERSION 1
 #define MUST_KNOW 1u /* record flag: who does not know the type cannot use the state */
@@ -148,13 +148,15 @@ save_queue(const struct vdev *d, uint32_t i, struct vdev_blob *b)
 		.format = rte_cpu_to_le_32(q->format),
 	};
 	struct counter_data c = {rte_cpu_to_le_32(i), rte_cpu_to_le_32(counter_shape()), {0}};
+	const struct pktq_stats *stats;
 	size_t k;
 
 	if (q->state_set)
 		put_record(b, TYPE_QUEUE, MUST_KNOW, &data, sizeof(data));
-	if (q->vq == NULL)
+	stats = soft_engine.ops->stats(&soft_engine, q);
+	if (stats == NULL)
 		return;
-	memcpy(c.value, &q->vq->q.stats, sizeof(c.value));
+	memcpy(c.value, stats, sizeof(c.value));
 	for (k = 0; k < COUNTERS; k++)
 		c.value[k] = rte_cpu_to_le_64(c.value[k]);
 	put_record(b, TYPE_COUNTERS, 0, &c, sizeof(c));
@@ -267,7 +269,7 @@ apply_counters(struct loading *l, const void *data)
 
 	memcpy(&x, data, sizeof(x));
 	q = ring_get(l->d, rte_le_to_cpu_32(x.index));
-	if (rte_le_to_cpu_32(x.shape) != counter_shape() || ring_vq(q) == NULL)
+	if (rte_le_to_cpu_32(x.shape) != counter_shape() || soft_vq(q) == NULL)
 		return;
 	value = (uint64_t *)&q->vq->q.stats;
 	for (k = 0; k < COUNTERS; k++)

@@ -5,6 +5,7 @@
 
 #include <rte_common.h>
 
+#include "vdev/engine.h"
 #include "vdev/vdev.h"
 
 /* --- the device as a whole --- */
@@ -31,6 +32,21 @@ show_status(FILE *out, const struct vdev *d)
 	if (d->status_why != NULL)
 		fprintf(out, "; FEATURES_OK was refused: %s", d->status_why);
 	fputc('\n', out);
+}
+
+/** The engine in charge, and why not those before it. */
+static void
+show_engines(FILE *out, const struct vdev *d)
+{
+	struct engine *const *e;
+
+	fprintf(out, "  datapath %s\n", d->engine != NULL ? d->engine->ops->name : "none");
+	for (e = d->cfg.engines; *e != NULL && *e != d->engine; e++) {
+		const char *why = engine_against(*e, d);
+
+		fprintf(out, "    not %s: %s\n", (*e)->ops->name,
+			why != NULL ? why : d->engine_why);
+	}
 }
 
 static void
@@ -137,6 +153,7 @@ vdev_show(const struct vdev *d, FILE *out)
 	uint32_t i;
 
 	show_state(out, d);
+	show_engines(out, d);
 	show_features(out, d);
 	show_format_facts(out, d);
 	for (i = 0; i < d->nqueues; i++)

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "vdev/engine.h"
 #include "vdev/ring.h"
 #include "base/notify.h"
 
@@ -23,12 +24,15 @@ quiesced(const struct vdev *d)
 	return d->wanted != VDEV_STATE_RUNNING;
 }
 
+#define ENGINE_TRIES 8 /* more than a port has engines */
+
 static struct vq *
 running_queue(const struct vdev *d, uint32_t i, bool *enabled)
 {
 	const struct vdev_queue *q;
 
-	if (i >= d->nqueues || d->paused || quiesced(d) || !d->q[i].running)
+	if (i >= d->nqueues || d->paused || quiesced(d) || !d->q[i].running ||
+	    d->engine != &soft_engine)
 		return NULL;
 	q = &d->q[i];
 	if (enabled != NULL)
@@ -130,15 +134,80 @@ show(const struct vdev *d, struct vdev_queue *q)
 	return differs;
 }
 
-void
-sync_settle(struct vdev *d)
+/* --- the engine in charge --- */
+
+const char *
+engine_against(const struct engine *e, const struct vdev *d)
+{
+	if ((d->features & ~e->ops->features) != 0)
+		return "the guest negotiated features it cannot serve";
+	return e->ops->check != NULL ? e->ops->check(e, d) : NULL;
+}
+
+/** Put @p e in charge: rings stop where they stand under the one before. False: no memory. */
+static bool
+take_over(struct vdev *d, struct engine *e)
 {
 	uint32_t i;
 
-	stop_blocked(d);
+	if (e == d->engine)
+		return true;
+	vdev_pause(d);
+	for (i = 0; i < d->nqueues; i++)
+		ring_halt(d, &d->q[i]);
+	d->engine = e;
+	return e == NULL || e->ops->set_mem(e, d) == 0;
+}
+
+/** The first engine of the list that has no reason against it takes over. */
+static void
+choose_engine(struct vdev *d)
+{
+	struct engine *const *e;
+
+	d->engine_why = NULL;
+	for (e = d->cfg.engines; *e != NULL; e++) {
+		const char *why = engine_against(*e, d);
+
+		if (why == NULL && take_over(d, *e))
+			return;
+		d->engine_why = why != NULL ? why : "no memory for its engine";
+	}
+	take_over(d, NULL);
+}
+
+void
+vdev_set_engines(struct vdev *d, struct engine *const *engines)
+{
+	static struct engine *const software[] = {&soft_engine, NULL};
+
+	d->cfg.engines = engines != NULL ? engines : software;
+}
+
+/** Everything that can run, under the engine in charge. False: it found a reason against itself. */
+static bool
+start_all(struct vdev *d)
+{
+	uint32_t i;
+
 	for (i = 0; i < d->nqueues; i++)
 		if (!d->q[i].running)
 			ring_start(d, &d->q[i]);
+	if (d->engine != NULL && d->engine->ops->commit != NULL)
+		d->engine->ops->commit(d->engine, d);
+	return d->engine == NULL || engine_against(d->engine, d) == NULL;
+}
+
+void
+sync_settle(struct vdev *d)
+{
+	uint32_t i, tries = 0;
+
+	/* an engine that fails says so in its check(); the next one of the list has its turn */
+	do {
+		choose_engine(d);
+		stop_blocked(d);
+	} while (!start_all(d) && tries++ < ENGINE_TRIES);
 	d->paused = false;
 	for (i = 0; i < d->nqueues; i++)
 		d->unpublished |= show(d, &d->q[i]);
@@ -193,7 +262,7 @@ vdev_disable(struct vdev *d)
 static void
 ring_broke(struct vdev *d, struct vdev_queue *q)
 {
-	const char *why = atomic_load_explicit(&q->vq->why, memory_order_acquire);
+	const char *why = soft_why(q);
 
 	if (!q->running)
 		return;
@@ -211,19 +280,19 @@ ring_broke(struct vdev *d, struct vdev_queue *q)
 }
 
 static void
-ring_missed(struct vdev *d, struct vq *vq)
+ring_missed(struct vdev *d, struct vdev_queue *q)
 {
-	if (ask_for_queue(d, vq) && d->cfg.ops->wake != NULL)
+	if (soft_ask(d, q) && d->cfg.ops->wake != NULL)
 		d->cfg.ops->wake(d);
 }
 
 static void
 ring_attention(struct vdev *d, struct vdev_queue *q)
 {
-	uint32_t bits = atomic_exchange_explicit(&q->vq->attention, 0, memory_order_acq_rel);
+	uint32_t bits = soft_attention(q);
 
 	if ((bits & VQ_ATTN_MISS) && q->running)
-		ring_missed(d, q->vq);
+		ring_missed(d, q);
 	/*
 	 * a vanished file looks like a broken ring to a worker; it is not the guest driver's doing
 	 */
@@ -248,8 +317,7 @@ vdev_attention(struct vdev *d)
 	uint32_t i;
 
 	for (i = 0; i < d->nqueues; i++)
-		if (d->q[i].vq != NULL)
-			ring_attention(d, &d->q[i]);
+		ring_attention(d, &d->q[i]);
 	check_fault(d);
 	vdev_sync(d);
 }

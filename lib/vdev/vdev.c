@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "vdev/engine.h"
 #include "vdev/ring.h"
 
 #define STATUS_FEATURES_OK 0x08u
@@ -107,6 +108,7 @@ vdev_new(const struct vdev_config *cfg)
 	if (d == NULL)
 		return NULL;
 	d->cfg = *cfg;
+	vdev_set_engines(d, cfg->engines);
 	strlcpy(d->name, cfg->name, sizeof(d->name));
 	d->cfg.name = d->name;
 	d->host.attention = attn_raise;
@@ -132,8 +134,8 @@ vdev_free(struct vdev *d, bool keep_state)
 	if (d == NULL)
 		return;
 	vdev_disconnect(d);
-	for (i = 0; i < VDEV_QUEUES_MAX; i++)
-		free(d->q[i].vq);
+	for (i = 0; d->cfg.engines[i] != NULL; i++)
+		d->cfg.engines[i]->ops->close(d->cfg.engines[i], d);
 	if (d->journal != NULL)
 		vq_journal_close(d->journal, !keep_state && !journal_needed(d));
 	iotlb_free(d->tlb);

@@ -46,6 +46,7 @@
 #define VDEV_ADDR_F_LOG 1u /* flag of vdev_vq_set_addr(): VHOST_VRING_F_LOG */
 
 struct vdev;
+struct engine;
 struct transport;
 struct vdev_attn;
 struct vdev_blob;
@@ -95,6 +96,8 @@ struct vdev_config {
 	struct ev_loop *loop;
 	uint8_t mac[6]; /* config space only; 0: none */
 	uint16_t mtu;   /* config space, and the limit for NET_SET_MTU; 0: none */
+	/* who may move the frames, best first, then NULL; outlives the device. NULL: software */
+	struct engine *const *engines;
 	const struct vdev_ops *ops;
 	void *ctx; /* the owner's */
 };
@@ -124,6 +127,7 @@ struct vdev_queue {
 	bool refused;    /* it was asked to start and never will as it is: why says the reason */
 	const char *why; /* why it does not run, static text; NULL while it runs */
 	enum vdev_format format;           /* of the last start */
+	enum vq_layout layout;             /* likewise */
 	const char *how;                   /* how the format was decided, static text */
 	struct vdev_ring_map map;          /* valid while running */
 	bool running;                      /* published or about to be */
@@ -173,8 +177,10 @@ struct vdev {
 	struct gmem_fault fault; /* [atomic] set by the fault guard */
 	bool fault_seen;
 	struct vdev_queue q[VDEV_QUEUES_MAX];
-	uint32_t nqueues;      /* highest queue index seen, plus one */
-	struct vq_mem *vq_mem; /* what running queues use */
+	uint32_t nqueues;       /* highest queue index seen, plus one */
+	struct engine *engine;  /* in charge; NULL: none, or not decided yet */
+	const char *engine_why; /* why the last of the list is not, static text */
+	struct vq_mem *vq_mem;  /* the software engine's: what running queues use */
 	struct vq_host host;
 	struct vdev_attn *attn; /* workers' way to control */
 	struct ev_timer watch;  /* looks for faults while connected */
@@ -264,6 +270,8 @@ int vdev_set_mtu(struct vdev *d, uint16_t mtu);
 int vdev_iotlb_update(struct vdev *d, const struct iotlb_entry *e);
 /** Forget translations. When it returns no worker uses them any more. */
 int vdev_iotlb_invalidate(struct vdev *d, uint64_t iova, uint64_t size);
+/** Who may move the frames from the next vdev_sync() on, as vdev_config.engines. */
+void vdev_set_engines(struct vdev *d, struct engine *const *engines);
 /** The operator's choice; rings that contradict it stop at the next vdev_sync(). */
 void vdev_set_policy(struct vdev *d, enum vdev_policy policy);
 

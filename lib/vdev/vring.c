@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "vdev/engine.h"
 #include "vdev/ring.h"
 #include "base/notify.h"
 
@@ -148,9 +149,7 @@ vdev_vq_set_call(struct vdev *d, uint32_t i, int fd)
 	old = q->call_fd;
 	q->call_fd = fd;
 	if (q->running) {
-		vq_swap_call(q->vq, fd);
-		if (!d->paused)
-			d->cfg.ops->grace(d);
+		d->engine->ops->set_irq(d->engine, d, q);
 		/* what the old one was told in between may have gone nowhere */
 		notify_peer(fd);
 	}

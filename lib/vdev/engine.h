@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Who moves the frames of a device: software (soft.c), or hardware behind it.
+ *
+ * A device has a list of engines and one of them in charge, which is a derived
+ * fact: vdev_sync() takes the first of the list that has no reason against it.
+ * When another one comes first the rings stop where they stand and start there
+ * under the new one; struct vq_state is all that passes between engines. Facts
+ * are the device's; an engine reads them and starts and stops what it is told.
+ *
+ * Control thread only. An engine that has threads of its own reaches control by
+ * ev_post() and keeps its hands off struct vdev.
+ */
+#ifndef VDEV_ENGINE_H
+#define VDEV_ENGINE_H
+
+#include <stdint.h>
+
+#include "pkt/pktq.h"
+#include "virtq/vq.h"
+
+struct engine;
+struct vdev;
+struct vdev_queue;
+
+struct engine_ops {
+	const char *name; /* "software" */
+	/** Negotiated features it can serve; another one is a reason against it. */
+	uint64_t features;
+	/**
+	 * Further reasons against it as things are, static text, or NULL: a device it lacks, a ring
+	 * it cannot serve, its own failure in vq_start() or commit(). May be NULL.
+	 */
+	const char *(*check)(const struct engine *e, const struct vdev *d);
+	/**
+	 * Use the device's memory map, translations and log from now on. When it returns nobody
+	 * uses those before. 0, or -ENOMEM and nothing changed.
+	 */
+	int (*set_mem)(struct engine *e, struct vdev *d);
+	/**
+	 * Start @p q where q->state says: its format, layout, size and addresses are checked. NULL,
+	 * or why it cannot be, static text.
+	 */
+	const char *(*vq_start)(struct engine *e, struct vdev *d, struct vdev_queue *q);
+	/**
+	 * Stop @p q, which workers do not see; where it stands. When it returns no copy from or to
+	 * the guest is in flight.
+	 */
+	struct vq_state (*vq_stop)(struct engine *e, struct vdev *d, struct vdev_queue *q);
+	/** Interrupt the guest of running @p q through q->call_fd (-1: not at all) from now on. */
+	void (*set_irq)(struct engine *e, struct vdev *d, struct vdev_queue *q);
+	/** All rings that are to run were started: what was begun takes effect. May be NULL. */
+	void (*commit)(struct engine *e, struct vdev *d);
+	/** What @p q has moved under this engine; NULL: it never ran under it. */
+	const struct pktq_stats *(*stats)(const struct engine *e, const struct vdev_queue *q);
+	/** The device ends; none of its rings runs. */
+	void (*close)(struct engine *e, struct vdev *d);
+};
+
+/** First member of every engine. */
+struct engine {
+	const struct engine_ops *ops;
+};
+
+/** Poll-mode software, for any number of devices; has never a reason against it. */
+extern struct engine soft_engine;
+
+/** Why @p e may not run @p d as things are, static text, or NULL. */
+const char *engine_against(const struct engine *e, const struct vdev *d);
+
+#endif

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The software engine: rings as queues that poll-mode workers move frames through. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vdev/engine.h"
+#include "vdev/ring.h"
+
+/* --- memory --- */
+
+static struct vq_mem *
+bundle_new(const struct vdev *d)
+{
+	struct vq_mem *b = malloc(sizeof(*b));
+
+	if (b != NULL)
+		*b = (struct vq_mem){
+			.gmem = d->gmem,
+			.tlb = space_translated(d) ? d->tlb : NULL,
+			.log = (d->features & VDEV_F(LOG_ALL)) ? d->log : NULL,
+		};
+	return b;
+}
+
+/** One immutable bundle for all queues: it is exchanged, and freed after a grace period. */
+static int
+soft_set_mem(struct engine *e, struct vdev *d)
+{
+	struct vq_mem *old = d->vq_mem, *bundle = d->gmem != NULL ? bundle_new(d) : NULL;
+	bool any = false;
+	uint32_t i;
+
+	if (bundle == NULL && d->gmem != NULL)
+		return -ENOMEM;
+	d->vq_mem = bundle;
+	for (i = 0; i < d->nqueues; i++) {
+		if (d->q[i].running) {
+			vq_swap_mem(d->q[i].vq, bundle);
+			any = true;
+		}
+	}
+	if (any && !d->paused)
+		d->cfg.ops->grace(d);
+	free(old);
+	return 0;
+}
+
+/* --- queues --- */
+
+struct vq *
+soft_vq(struct vdev_queue *q)
+{
+	if (q->vq == NULL) {
+		q->vq = aligned_alloc(RTE_CACHE_LINE_SIZE,
+				      RTE_ALIGN(sizeof(struct vq), RTE_CACHE_LINE_SIZE));
+		if (q->vq != NULL)
+			memset(q->vq, 0, sizeof(*q->vq));
+	}
+	return q->vq;
+}
+
+void
+soft_setup(struct vdev *d, const struct vdev_queue *q, struct vq_setup *s)
+{
+	uint32_t i = ring_index(d, q);
+
+	*s = (struct vq_setup){
+		.layout = q->layout,
+		.size = q->size,
+		.features = d->features,
+		.tx = i % 2 == 0,
+		.desc = q->map.desc,
+		.driver = q->map.driver,
+		.device = q->map.device,
+		.desc_gpa = q->map.desc_gpa,
+		.device_gpa = q->map.device_gpa,
+		/* with an IOMMU the frontend can only say an IOVA */
+		.log_used_gpa = space_translated(d) ? q->map.device_gpa : q->log_gpa,
+		.log_ring = q->addr_flags & VDEV_ADDR_F_LOG,
+		.kick_fd = q->kick_fd,
+		.call_fd = q->call_fd,
+		.mtu = d->mtu,
+		.mem = d->vq_mem,
+		.fault = &d->fault,
+		.mp = d->cfg.mp,
+		.journal = d->journal == NULL ? NULL : vq_journal_get(d->journal, i),
+		.host = &d->host,
+	};
+}
+
+static const char *
+soft_vq_start(struct engine *e, struct vdev *d, struct vdev_queue *q)
+{
+	struct vq_journal_key key = ring_key(d, q);
+	struct vq_setup s;
+
+	soft_setup(d, q, &s);
+	s.state = q->state;
+	if (soft_vq(q) == NULL || vq_start(q->vq, &s) != 0)
+		return "no memory for the queue";
+	if (s.journal != NULL)
+		vq_journal_start(s.journal, &key, &s.state);
+	return NULL;
+}
+
+static struct vq_state
+soft_vq_stop(struct engine *e, struct vdev *d, struct vdev_queue *q)
+{
+	return vq_stop(q->vq);
+}
+
+static void
+soft_set_irq(struct engine *e, struct vdev *d, struct vdev_queue *q)
+{
+	vq_swap_call(q->vq, q->call_fd);
+	if (!d->paused)
+		d->cfg.ops->grace(d);
+}
+
+static const struct pktq_stats *
+soft_stats(const struct engine *e, const struct vdev_queue *q)
+{
+	return q->vq != NULL ? &q->vq->q.stats : NULL;
+}
+
+static void
+soft_close(struct engine *e, struct vdev *d)
+{
+	uint32_t i;
+
+	for (i = 0; i < VDEV_QUEUES_MAX; i++)
+		free(d->q[i].vq);
+	free(d->vq_mem);
+}
+
+static const struct engine_ops soft_ops = {
+	.name = "software",
+	.features = UINT64_MAX,
+	.set_mem = soft_set_mem,
+	.vq_start = soft_vq_start,
+	.vq_stop = soft_vq_stop,
+	.set_irq = soft_set_irq,
+	.stats = soft_stats,
+	.close = soft_close,
+};
+
+struct engine soft_engine = {.ops = &soft_ops};
+
+/* --- what workers report --- */
+
+uint32_t
+soft_attention(struct vdev_queue *q)
+{
+	return q->vq == NULL ? 0
+			     : atomic_exchange_explicit(&q->vq->attention, 0, memory_order_acq_rel);
+}
+
+const char *
+soft_why(const struct vdev_queue *q)
+{
+	return atomic_load_explicit(&q->vq->why, memory_order_acquire);
+}
+
+/* --- IOTLB misses --- */
+
+bool
+soft_ask(struct vdev *d, struct vdev_queue *q)
+{
+	struct vq *vq = q->vq;
+	uint32_t i, n = atomic_load_explicit(&vq->misses, memory_order_acquire);
+	bool missing = false;
+
+	/* none: the translations changed meanwhile, it may look again */
+	for (i = 0; i < n; i++) {
+		const struct vq_miss *m = &vq->miss[i];
+
+		missing |= ask_for(d, m->iova, m->len, m->perm) && i < vq->miss_need;
+	}
+	return !missing && vq_miss_over(vq);
+}
+
+/** Whether all that the queue cannot do without is there. */
+static bool
+satisfied(const struct vdev *d, const struct vq *vq)
+{
+	uint64_t done, got, uva;
+	uint32_t i;
+
+	for (i = 0; i < vq->miss_need; i++) {
+		const struct vq_miss *m = &vq->miss[i];
+
+		for (done = 0; done < m->len; done += got)
+			if (!iotlb_translate(d->tlb, m->iova + done, m->len - done, m->perm, &uva,
+					     &got))
+				return false;
+	}
+	return true;
+}
+
+bool
+soft_answered(struct vdev *d, bool again)
+{
+	bool waited = false;
+	uint32_t i;
+
+	for (i = 0; i < d->nqueues; i++) {
+		struct vdev_queue *q = &d->q[i];
+
+		if (!q->running || d->engine != &soft_engine ||
+		    atomic_load_explicit(&q->vq->misses, memory_order_acquire) == 0)
+			continue;
+		if (again)
+			waited |= soft_ask(d, q);
+		else if (satisfied(d, q->vq))
+			waited |= vq_miss_over(q->vq);
+	}
+	return waited;
+}
+
+bool
+soft_waits(const struct vdev_queue *q)
+{
+	return atomic_load(&q->vq->q.waits);
+}
+
+bool
+soft_look_again(struct vdev_queue *q)
+{
+	return vq_miss_over(q->vq);
+}
