@@ -80,9 +80,9 @@ call_mbuf_size(struct options *o, const char *value)
 }
 
 const char *const options_topologies[OPT_TOPOLOGIES] = {
-	[TOPOLOGY_PAIRED] = "paired",
-	[TOPOLOGY_CHAINED] = "chained",
-	[TOPOLOGY_LOOP] = "loop",
+	[SW_PAIRED] = "paired",
+	[SW_CHAINED] = "chained",
+	[SW_LOOP] = "loop",
 };
 
 static int

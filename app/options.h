@@ -15,6 +15,7 @@
 #include <rte_ether.h>
 
 #include "switch/dataplane.h"
+#include "switch/port.h"
 
 #define OPT_PEERS_MAX 64
 #define OPT_TXPKTS_MAX 8 /* segments, testpmd's limit */
@@ -28,8 +29,7 @@
 
 #define OPT_UNSET UINT32_MAX
 
-enum port_topology { TOPOLOGY_PAIRED, TOPOLOGY_CHAINED, TOPOLOGY_LOOP };
-#define OPT_TOPOLOGIES (TOPOLOGY_LOOP + 1)
+#define OPT_TOPOLOGIES (SW_LOOP + 1)
 extern const char *const options_topologies[OPT_TOPOLOGIES]; /* names */
 
 struct opt_peer {
@@ -53,7 +53,7 @@ struct options {
 
 	/* forwarding */
 	const char *forward_mode; /* NULL: the program's default */
-	enum port_topology topology;
+	enum sw_topology topology;
 	uint32_t nb_cores, nb_ports; /* 0: all */
 	uint64_t coremask, portmask; /* 0: not given */
 	const char *portlist;

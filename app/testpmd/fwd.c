@@ -586,7 +586,7 @@ fwd_init(struct app *app, char *err, size_t errlen)
 	app->fwd->retry_num = 64;
 	app->fwd->retry_us = 1;
 	app->fwd->no_link_check = o->disable_link_check;
-	app->sw.topology = (enum sw_topology)o->topology;
+	app->sw.topology = o->topology;
 	for (uint32_t i = 0; i < o->npeers; i++) {
 		struct port *p = app_port(app, o->peer[i].port);
 

@@ -40,9 +40,6 @@ extern const struct port_ops ethdev_port_ops;
 struct port *ethdev_port_new(struct sw *sw, uint16_t dev, const struct ethdev_config *cfg,
 			     char *err, size_t errlen);
 
-/** Ports for all probed devices that are not ports yet. Returns how many; failures are logged. */
-uint32_t ethdev_port_scan(struct sw *sw, const struct ethdev_config *cfg);
-
 /**
  * "port attach": probe @p devargs ("net_tap1,iface=t1", a PCI address) and make
  * ports of what appears. The first one, or NULL with a sentence in @p err.
@@ -55,7 +52,6 @@ void ethdev_port_detach(struct port *p);
 
 /** Change queues, descriptors or offloads ("port config all rxq"). Stopped ports only: -EBUSY. */
 int ethdev_port_configure(struct port *p, const struct ethdev_config *cfg);
-const struct ethdev_config *ethdev_port_config(const struct port *p);
 
 /** The DPDK port behind @p p, whose ops are ethdev_port_ops: for rte_eth_*_get() in "show". */
 uint16_t ethdev_port_dev(const struct port *p);

@@ -368,24 +368,6 @@ find_port(const struct sw *sw, uint16_t dev)
 	return NULL;
 }
 
-uint32_t
-ethdev_port_scan(struct sw *sw, const struct ethdev_config *cfg)
-{
-	uint32_t n = 0;
-	char err[256];
-	uint16_t dev;
-
-	RTE_ETH_FOREACH_DEV (dev) {
-		if (find_port(sw, dev) != NULL)
-			continue;
-		if (ethdev_port_new(sw, dev, cfg, err, sizeof(err)) != NULL)
-			n++;
-		else
-			log_err(NULL, "%s", err);
-	}
-	return n;
-}
-
 struct port *
 ethdev_port_attach(struct sw *sw, const char *devargs, const struct ethdev_config *cfg, char *err,
 		   size_t errlen)
@@ -435,12 +417,6 @@ ethdev_port_configure(struct port *p, const struct ethdev_config *cfg)
 		return -EBUSY;
 	e->cfg = *cfg;
 	return 0;
-}
-
-const struct ethdev_config *
-ethdev_port_config(const struct port *p)
-{
-	return &to_ethdev(p)->cfg;
 }
 
 uint16_t

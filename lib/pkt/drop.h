@@ -22,7 +22,6 @@
 	X(RX_RUNT, "rx_runt", "shorter than an Ethernet header")                                  \
 	X(RX_TOO_LONG, "rx_too_long", "longer than the largest frame or too many fragments")      \
 	X(RX_DISABLED, "rx_disabled", "ring is started but disabled (SET_VRING_ENABLE 0)")        \
-	X(RX_STOPPED, "rx_stopped", "forwarding is stopped or the port is not a member")          \
 	X(RX_BAD_SOURCE, "rx_bad_source", "source address is multicast or zero")                  \
 	X(RX_SAME_PORT, "rx_same_port", "destination is behind the port it came from")            \
 	X(RX_RESERVED, "rx_reserved", "to a group that bridges do not relay (group-fwd-mask)")    \

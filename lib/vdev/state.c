@@ -30,26 +30,6 @@ static const char *const names[] = {
 };
 static_assert(RTE_DIM(names) == VDEV_STATE_NUM, "one name per state");
 
-/* What each of the sixteen patterns means as a request; -EINVAL where it cannot be one. */
-static const int8_t from_bits[VDEV_BITS_ALL + 1] = {
-	[0] = VDEV_STATE_STOP,
-	[VDEV_BIT_RUNNING] = VDEV_STATE_RUNNING,
-	[VDEV_BIT_SAVING] = VDEV_STATE_STOP_COPY,
-	[VDEV_BIT_SAVING | VDEV_BIT_RUNNING] = VDEV_STATE_PRE_COPY,
-	[VDEV_BIT_RESUMING] = VDEV_STATE_RESUMING,
-	[VDEV_BIT_RESUMING | VDEV_BIT_RUNNING] = -EINVAL,
-	[VDEV_BIT_RESUMING | VDEV_BIT_SAVING] = -EINVAL,
-	[VDEV_BIT_RESUMING | VDEV_BIT_SAVING | VDEV_BIT_RUNNING] = -EINVAL,
-	[VDEV_BIT_NDMA] = VDEV_STATE_STOP,
-	[VDEV_BIT_NDMA | VDEV_BIT_RUNNING] = VDEV_STATE_RUNNING_P2P,
-	[VDEV_BIT_NDMA | VDEV_BIT_SAVING] = VDEV_STATE_STOP_COPY,
-	[VDEV_BIT_NDMA | VDEV_BIT_SAVING | VDEV_BIT_RUNNING] = VDEV_STATE_PRE_COPY_P2P,
-	[VDEV_BIT_NDMA | VDEV_BIT_RESUMING] = VDEV_STATE_RESUMING,
-	[VDEV_BIT_NDMA | VDEV_BIT_RESUMING | VDEV_BIT_RUNNING] = -EINVAL,
-	[VDEV_BIT_NDMA | VDEV_BIT_RESUMING | VDEV_BIT_SAVING] = -EINVAL,
-	[VDEV_BITS_ALL] = -EINVAL,
-};
-
 const char *
 vdev_state_name(enum vdev_state s)
 {
@@ -138,35 +118,4 @@ vdev_state_next(enum vdev_state from, enum vdev_state to)
 		}
 	}
 	return next;
-}
-
-int
-vdev_state_from_bits(uint32_t bits)
-{
-	return bits > VDEV_BITS_ALL ? -EINVAL : from_bits[bits];
-}
-
-bool
-vdev_state_bits_error(uint32_t bits)
-{
-	const uint32_t both = VDEV_BIT_RESUMING | VDEV_BIT_SAVING;
-
-	return bits <= VDEV_BITS_ALL && (bits & both) == both;
-}
-
-uint32_t
-vdev_state_to_bits(enum vdev_state s)
-{
-	static const uint8_t bits[VDEV_STATE_NUM] = {
-		[VDEV_STATE_ERROR] = VDEV_BIT_RESUMING | VDEV_BIT_SAVING,
-		[VDEV_STATE_STOP] = 0,
-		[VDEV_STATE_RUNNING] = VDEV_BIT_RUNNING,
-		[VDEV_STATE_STOP_COPY] = VDEV_BIT_SAVING,
-		[VDEV_STATE_RESUMING] = VDEV_BIT_RESUMING,
-		[VDEV_STATE_RUNNING_P2P] = VDEV_BIT_RUNNING | VDEV_BIT_NDMA,
-		[VDEV_STATE_PRE_COPY] = VDEV_BIT_RUNNING | VDEV_BIT_SAVING,
-		[VDEV_STATE_PRE_COPY_P2P] = VDEV_BIT_RUNNING | VDEV_BIT_SAVING | VDEV_BIT_NDMA,
-	};
-
-	return (unsigned int)s < VDEV_STATE_NUM ? bits[s] : bits[VDEV_STATE_ERROR];
 }

@@ -34,13 +34,6 @@ enum vdev_state {
 		VDEV_STATE_NUM
 };
 
-/* The bit form (VFIO migration v1 plus the no-DMA bit), as tools and older interfaces say it. */
-#define VDEV_BIT_RUNNING (1u << 0)
-#define VDEV_BIT_SAVING (1u << 1)
-#define VDEV_BIT_RESUMING (1u << 2)
-#define VDEV_BIT_NDMA (1u << 3)
-#define VDEV_BITS_ALL (VDEV_BIT_RUNNING | VDEV_BIT_SAVING | VDEV_BIT_RESUMING | VDEV_BIT_NDMA)
-
 /** "running-p2p"; "?" for a value out of range. */
 const char *vdev_state_name(enum vdev_state s);
 
@@ -62,18 +55,5 @@ bool vdev_state_logs(enum vdev_state s);
  * running one again).
  */
 int vdev_state_next(enum vdev_state from, enum vdev_state to);
-
-/**
- * The state a bit pattern means. -EINVAL for unknown bits, for the patterns
- * that cannot be requested (RESUMING with anything but NDMA) - see
- * vdev_state_bits_error() for those that are an error to be in.
- */
-int vdev_state_from_bits(uint32_t bits);
-
-/** Whether the pattern is one only the device itself may report: the error state. */
-bool vdev_state_bits_error(uint32_t bits);
-
-/** The pattern reported for a state. */
-uint32_t vdev_state_to_bits(enum vdev_state s);
 
 #endif

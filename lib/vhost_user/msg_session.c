@@ -61,8 +61,7 @@ vhu_set_features(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
 int
 vhu_set_owner(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
 {
-	s->owned = true;
-	return 0;
+	return 0; /* every session has one owner: its connection */
 }
 
 int

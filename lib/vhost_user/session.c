@@ -9,5 +9,4 @@ vhu_session_reset(struct vhu_session *s)
 	vhu_conn_close(&s->req);
 	vhu_transfer_stop(&s->transfer);
 	s->protocol_features = 0;
-	s->owned = false;
 }

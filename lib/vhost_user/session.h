@@ -68,7 +68,6 @@ struct vhu_session {
 	struct vhu_conn req; /* the channel for our own requests */
 	uint64_t protocol_features;
 	uint32_t base[VDEV_QUEUES_MAX]; /* as said last, see vhu_bases_again() */
-	bool owned;                     /* SET_OWNER seen */
 	struct vhu_transfer transfer;
 	const char *why; /* a handler's reason for a refusal, static */
 	int reply_fd;    /* a handler's descriptor for its answer, -1: none */

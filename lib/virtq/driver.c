@@ -88,17 +88,6 @@ vqd_fini(struct vqd *d)
 	d->net_len = NULL;
 }
 
-struct vq_state
-vqd_state(const struct vqd *d)
-{
-	return (struct vq_state){
-		.avail = d->avail,
-		.used = d->used,
-		.avail_wrap = d->avail_wrap,
-		.used_wrap = d->used_wrap,
-	};
-}
-
 uint32_t
 vqd_resume_base(const struct vqd *d)
 {

@@ -145,11 +145,6 @@ int vqd_init(struct vqd *d, const struct vqd_setup *s);
 void vqd_fini(struct vqd *d);
 
 /**
- * Where the ring stands, for another device to carry on. Meaningful when nothing is outstanding.
- */
-struct vq_state vqd_state(const struct vqd *d);
-
-/**
  * The vring base with which another device can carry on: at the oldest chain
  * that has not come back. Everything used must have been taken first.
  */

@@ -137,7 +137,7 @@ static void
 swallow(struct worker *w, const struct dataplane *dp, const struct dp_port *in, struct pktq *rxq,
 	struct pkt_batch *batch)
 {
-	rxq->stats.drop[DROP_RX_STOPPED] += batch->n;
+	rxq->stats.drop[DROP_RX_NO_EGRESS] += batch->n;
 }
 
 static const struct fwd_mode test_mode = {.name = "test", .forward = swallow};
@@ -550,7 +550,7 @@ test_wakes_on_notification(void **state)
 		assert_true(changes(&f->polled, polled));
 	}
 	assert_true(asleep());
-	assert_int_equal(ports[1].rx[1].q.stats.drop[DROP_RX_STOPPED], 7);
+	assert_int_equal(ports[1].rx[1].q.stats.drop[DROP_RX_NO_EGRESS], 7);
 }
 
 static void

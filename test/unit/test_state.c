@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Port states: every (state, request) pair and every bit pattern against a written-out table. */
+/* Port states: every (state, request) pair against a written-out table. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -32,17 +32,6 @@ static const int next[VDEV_STATE_NUM][VDEV_STATE_NUM] = {
 	[VDEV_STATE_RUNNING_P2P]  = { ER, ST, RU, ST, ST, RP, RU, PP },
 	[VDEV_STATE_PRE_COPY]     = { ER, RU, RU, PP, RU, RU, PC, PP },
 	[VDEV_STATE_PRE_COPY_P2P] = { ER, RP, RP, SC, RP, RP, PC, PP },
-};
-
-static const struct {
-	int state;
-	bool error;
-} bits[16] = {
-	/* RUNNING 1, SAVING 2, RESUMING 4, NDMA 8 */
-	[0]  = { ST, false }, [1]  = { RU, false }, [2]  = { SC, false }, [3]  = { PC, false },
-	[4]  = { RE, false }, [5]  = { ER, false }, [6]  = { ER, true },  [7]  = { ER, true },
-	[8]  = { ST, false }, [9]  = { RP, false }, [10] = { SC, false }, [11] = { PP, false },
-	[12] = { RE, false }, [13] = { ER, false }, [14] = { ER, true },  [15] = { ER, true },
 };
 /* clang-format on */
 
@@ -87,22 +76,6 @@ paths_arrive(void **ctx)
 }
 
 static void
-every_pattern(void **ctx)
-{
-	(void)ctx;
-	for (uint32_t b = 0; b < 16; b++) {
-		assert_int_equal(vdev_state_from_bits(b), bits[b].state);
-		assert_int_equal(vdev_state_bits_error(b), bits[b].error);
-	}
-	assert_int_equal(vdev_state_from_bits(16), -EINVAL);
-	assert_int_equal(vdev_state_from_bits(UINT32_MAX), -EINVAL);
-	assert_false(vdev_state_bits_error(16 | 6));
-	for (int s = 1; s < VDEV_STATE_NUM; s++)
-		assert_int_equal(vdev_state_from_bits(vdev_state_to_bits(s)), s);
-	assert_true(vdev_state_bits_error(vdev_state_to_bits(VDEV_STATE_ERROR)));
-}
-
-static void
 names_and_meaning(void **ctx)
 {
 	(void)ctx;
@@ -120,7 +93,6 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_pair),
 		cmocka_unit_test(paths_arrive),
-		cmocka_unit_test(every_pattern),
 		cmocka_unit_test(names_and_meaning),
 	};
 

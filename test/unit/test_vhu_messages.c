@@ -104,7 +104,7 @@ struct facts {
 	uint32_t formats;
 	uint16_t mtu;
 	uint8_t status;
-	bool owned, tx_up, rx_up;
+	bool tx_up, rx_up;
 };
 
 static struct facts *
@@ -121,7 +121,6 @@ facts(void)
 	f->formats = d->formats_needed;
 	f->mtu = d->mtu;
 	f->status = d->status;
-	f->owned = w.s.owned;
 	f->tx_up = w.o.tx[0] != NULL && w.o.tx_enabled[0];
 	f->rx_up = w.o.rx[0] != NULL && w.o.rx_enabled[0];
 	return f;
