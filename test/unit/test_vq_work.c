@@ -254,7 +254,7 @@ receive_tables_of_nothing(void **state)
 	stop(&r);
 }
 
-/** What is not needed of a buffer costs nothing: a large one takes short frames as a small one. */
+/** The unused rest of a buffer costs nothing: a large one takes short frames as a small one. */
 static void
 rest_of_a_buffer_is_not_looked_at(void **state)
 {
