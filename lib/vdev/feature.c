@@ -10,7 +10,7 @@
 #include <rte_common.h>
 
 #include "vdev/ring.h"
-#include "virtq/fmt.h"
+#include "virtq/net.h"
 
 /* Why the software datapath does not offer a bit. */
 #define OWNED "the frontend's own, a back-end is never told of it"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What a ring looks like in memory (virtio spec 2.7, 2.8, 5.1.6), and the
+ * What a ring looks like in memory (virtio spec 2.7, 2.8), and the
  * constant that selects a format at compile time.
  *
  * Integers in guest memory have one-member struct types, so that one which was
@@ -15,7 +15,6 @@
 #include <stdint.h>
 
 #include <linux/virtio_config.h>
-#include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
 
 #include <rte_byteorder.h>
@@ -27,14 +26,6 @@
 #endif
 #ifndef VIRTIO_F_NOTIFY_ON_EMPTY
 #define VIRTIO_F_NOTIFY_ON_EMPTY 24
-#endif
-#ifndef VIRTIO_NET_F_GUEST_USO4
-#define VIRTIO_NET_F_GUEST_USO4 54
-#define VIRTIO_NET_F_GUEST_USO6 55
-#define VIRTIO_NET_F_HOST_USO 56
-#endif
-#ifndef VIRTIO_NET_HDR_GSO_UDP_L4
-#define VIRTIO_NET_HDR_GSO_UDP_L4 5
 #endif
 
 /** Whether feature number @p bit is in @p features. */
@@ -203,32 +194,6 @@ struct packed_event {
 static_assert(sizeof(struct split_desc) == 16, "split descriptor");
 static_assert(sizeof(struct packed_desc) == 16, "packed descriptor");
 static_assert(sizeof(struct split_used_elem) == 8, "used element");
-
-/** virtio-net header as it is in guest memory; without num_buffers in the 10-byte form. */
-struct net_hdr {
-	uint8_t flags;
-	uint8_t gso_type;
-	vq16_t hdr_len;
-	vq16_t gso_size;
-	vq16_t csum_start;
-	vq16_t csum_offset;
-	vq16_t num_buffers;
-} __attribute__((packed)); /* at any address */
-
-#define NET_HDR_LEN_LEGACY 10
-#define NET_HDR_LEN 12
-
-static_assert(sizeof(struct net_hdr) == NET_HDR_LEN, "virtio-net header");
-
-/** Header length the negotiated features imply. */
-static inline uint16_t
-net_hdr_len(uint64_t features)
-{
-	bool num_buffers =
-		VQ_HAS(features, VIRTIO_F_VERSION_1) || VQ_HAS(features, VIRTIO_NET_F_MRG_RXBUF);
-
-	return num_buffers ? NET_HDR_LEN : NET_HDR_LEN_LEGACY;
-}
 
 /**
  * Split EVENT_IDX and packed descriptor events: whether going from @p old to @p now passes @p

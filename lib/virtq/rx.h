@@ -11,6 +11,7 @@
 
 #include "virtq/chain.h"
 #include "pkt/offload.h"
+#include "virtq/net.h"
 #include "virtq/publish.h"
 
 /* Longest chain worth remembering in full, header included. */
@@ -188,19 +189,6 @@ rx_copy_head(struct pkt *p, uint8_t *dst, uint32_t n, bool strip)
 	return true;
 }
 
-static __rte_always_inline void
-rx_vnet_set(const struct vq *vq, struct pkt *p, const struct net_hdr *h)
-{
-	p->vnet = (struct pkt_vnet){
-		.flags = h->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM,
-		.gso_type = h->gso_type,
-		.hdr_len = vq16_get(FMT, h->hdr_len),
-		.gso_size = vq16_get(FMT, h->gso_size),
-		.csum_start = vq16_get(FMT, h->csum_start),
-		.csum_offset = vq16_get(FMT, h->csum_offset),
-	};
-}
-
 /** Header and frame over several fragments, at any boundary. */
 static __rte_noinline enum drop_reason
 rx_split_headers(const struct vq *vq, struct pkt *p, struct net_hdr *h)
@@ -214,7 +202,7 @@ rx_split_headers(const struct vq *vq, struct pkt *p, struct net_hdr *h)
 static __rte_noinline enum drop_reason
 rx_offload(const struct vq *vq, struct pkt *p, const struct net_hdr *h)
 {
-	rx_vnet_set(vq, p, h);
+	p->vnet = net_hdr_get(FMT, h);
 	return offload_check(p) ? DROP_NUM : DROP_RX_BAD_OFFLOAD;
 }
 

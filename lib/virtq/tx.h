@@ -14,6 +14,7 @@
 
 #include "virtq/chain.h"
 #include "pkt/copy.h"
+#include "virtq/net.h"
 #include "virtq/publish.h"
 
 #define TX_FRAGS_MAX 1024 /* stretches of the buffers looked at ahead, beyond the first of each */
@@ -266,20 +267,10 @@ tx_sent(struct tx *t, const struct pkt *p)
 static void
 tx_header(const struct vq *vq, const struct pkt *p, uint16_t nbuf, struct net_hdr *h)
 {
-	uint8_t flags = p->vnet.flags;
-
+	*h = net_hdr_make(FMT, &p->vnet, nbuf);
 	/* a receiver without GUEST_CSUM has not agreed to any flag */
 	if (!(vq->q.offloads & PKT_NEED_CSUM))
-		flags = 0;
-	*h = (struct net_hdr){
-		.flags = flags,
-		.gso_type = p->vnet.gso_type,
-		.hdr_len = vq16_make(FMT, p->vnet.hdr_len),
-		.gso_size = vq16_make(FMT, p->vnet.gso_size),
-		.csum_start = vq16_make(FMT, p->vnet.csum_start),
-		.csum_offset = vq16_make(FMT, p->vnet.csum_offset),
-		.num_buffers = vq16_make(FMT, nbuf),
-	};
+		h->flags = 0;
 }
 
 static __rte_noinline void

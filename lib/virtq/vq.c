@@ -5,33 +5,12 @@
 
 #include <rte_mbuf.h>
 
-#include "virtq/fmt.h"
+#include "virtq/net.h"
 #include "virtq/internal.h"
 #include "base/notify.h"
 #include "pkt/offload.h"
 
 #define VQ_SIZE_MAX 32768
-
-/* What a receiver takes as it is, by what it accepted. */
-static const struct {
-	uint8_t bit;
-	uint16_t need;
-} guest_offloads[] = {
-	{VIRTIO_NET_F_GUEST_CSUM, PKT_NEED_CSUM | PKT_NEED_EXT},
-	{VIRTIO_NET_F_GUEST_TSO4, PKT_NEED_TSO4},
-	{VIRTIO_NET_F_GUEST_TSO6, PKT_NEED_TSO6},
-	{VIRTIO_NET_F_GUEST_ECN, PKT_NEED_ECN},
-	{VIRTIO_NET_F_GUEST_UFO, PKT_NEED_UFO},
-	{VIRTIO_NET_F_GUEST_USO4, PKT_NEED_USO4},
-	{VIRTIO_NET_F_GUEST_USO6, PKT_NEED_USO6},
-};
-
-/* A sender that accepted none of these has nothing to say in its headers. */
-static const uint8_t host_offloads[] = {
-	VIRTIO_NET_F_CSUM,      VIRTIO_NET_F_GSO,      VIRTIO_NET_F_HOST_TSO4,
-	VIRTIO_NET_F_HOST_TSO6, VIRTIO_NET_F_HOST_ECN, VIRTIO_NET_F_HOST_UFO,
-	VIRTIO_NET_F_HOST_USO,
-};
 
 const char *
 vq_check(enum vq_layout layout, uint32_t size, uint64_t features)
@@ -128,46 +107,20 @@ vq_set_ops(struct vq *vq, const struct vq_mem *mem)
 	atomic_store_explicit(&vq->q.ops, vq->tx ? &in->tx : &in->rx, memory_order_release);
 }
 
-static uint32_t
-vq_guest_offloads(uint64_t features)
-{
-	uint32_t need = 0;
-	size_t i;
-
-	for (i = 0; i < RTE_DIM(guest_offloads); i++)
-		if (VQ_HAS(features, guest_offloads[i].bit))
-			need |= guest_offloads[i].need;
-	return need;
-}
-
-/** In memory order: which bits of {flags, gso_type} a sender's header may set. */
-static uint16_t
-vq_header_mask(uint64_t features)
-{
-	const uint8_t bytes[2] = {VIRTIO_NET_HDR_F_NEEDS_CSUM, UINT8_MAX};
-	uint16_t mask = 0;
-	size_t i;
-
-	for (i = 0; i < RTE_DIM(host_offloads); i++)
-		if (VQ_HAS(features, host_offloads[i]))
-			memcpy(&mask, bytes, sizeof(mask));
-	return mask;
-}
-
 /** What the negotiated features mean. */
 static void
 vq_apply_features(struct vq *vq, uint64_t features, uint32_t mtu)
 {
 	vq->features = features;
 	vq->hdr_len = net_hdr_len(features);
-	vq->hdr_mask = vq_header_mask(features);
+	vq->hdr_mask = net_driver_mask(features);
 	vq->mergeable = VQ_HAS(features, VIRTIO_NET_F_MRG_RXBUF);
 	vq->indirect = VQ_HAS(features, VIRTIO_RING_F_INDIRECT_DESC);
 	vq->event_idx = VQ_HAS(features, VIRTIO_RING_F_EVENT_IDX);
 	vq->in_order = VQ_HAS(features, VIRTIO_F_IN_ORDER);
 	vq->notify_on_empty =
 		VQ_HAS(features, VIRTIO_F_NOTIFY_ON_EMPTY) && !VQ_HAS(features, VIRTIO_F_VERSION_1);
-	vq->q.offloads = vq->tx ? vq_guest_offloads(features) : 0;
+	vq->q.offloads = vq->tx ? net_offloads(features, NET_DRIVER) : 0;
 	vq->q.max_len = mtu == 0 ? 0 : mtu + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN;
 	vq->len_max = vq->q.max_len == 0 ? UINT32_MAX : vq->q.max_len;
 }

@@ -14,7 +14,7 @@
 #include "gmem/dirty.h"
 #include "gmem/iotlb.h"
 #include "pkt/copy.h"
-#include "virtq/fmt.h"
+#include "virtq/net.h"
 #include "virtq/vq.h"
 
 #define REGION 0x8000u /* bytes of each of the two regions; the first begins at guest address 0 */

@@ -19,7 +19,7 @@
 #include "gmem/iotlb.h"
 #include "pkt/pktq.h"
 #include "virtq/driver.h"
-#include "virtq/fmt.h"
+#include "virtq/net.h"
 
 /* Under a sanitizer everything takes ten times as long. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

@@ -32,7 +32,7 @@
 
 #include "gmem/sigbus.h"
 #include "vhost_user/backend.h"
-#include "virtq/fmt.h"
+#include "virtq/net.h"
 
 #define GUESTS 2
 #define BURST 64u

@@ -25,7 +25,7 @@
 
 #include "gm.h"
 #include "virtq/driver.h"
-#include "virtq/fmt.h"
+#include "virtq/net.h"
 #include "virtq/isa.h"
 #include "virtq/vq.h"
 

@@ -23,7 +23,7 @@
 #include "gm.h"
 #include "vhf.h"
 #include "virtq/driver.h"
-#include "virtq/fmt.h"
+#include "virtq/net.h"
 
 #define PORTS_MAX 64
 #define PAIRS_MAX 16

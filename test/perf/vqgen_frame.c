@@ -126,18 +126,20 @@ static void
 vnet_set(uint8_t *buf, uint16_t hdr_len, uint32_t len, const struct options *o)
 {
 	const struct vq_fmt f = {.swap = o->layout == VQ_SPLIT_SWAP ? VQ_SWAP_BE : VQ_SWAP_LE};
-	struct net_hdr h = {0};
+	struct pkt_vnet v = {0};
+	struct net_hdr h;
 
 	if (o->tso) {
-		h.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
-		h.csum_start = vq16_make(f, L4_OFF);
-		h.csum_offset = vq16_make(f, offsetof(struct tcp, csum));
+		v.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+		v.csum_start = L4_OFF;
+		v.csum_offset = offsetof(struct tcp, csum);
 		if (len > L4_OFF + sizeof(struct tcp) + TSO_MSS) {
-			h.gso_type = VIRTIO_NET_HDR_GSO_TCPV4;
-			h.hdr_len = vq16_make(f, L4_OFF + sizeof(struct tcp));
-			h.gso_size = vq16_make(f, TSO_MSS);
+			v.gso_type = VIRTIO_NET_HDR_GSO_TCPV4;
+			v.hdr_len = L4_OFF + sizeof(struct tcp);
+			v.gso_size = TSO_MSS;
 		}
 	}
+	h = net_hdr_make(f, &v, 0);
 	memcpy(buf, &h, hdr_len);
 }
 

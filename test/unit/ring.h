@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-#include "virtq/fmt.h"
+#include "virtq/net.h"
 #include "virtq/vq.h"
 
 #define RING_GPA 0x100000ull /* of the guest's memory, two regions */

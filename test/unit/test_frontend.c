@@ -23,7 +23,7 @@
 #include "peer.h"
 #include "vhost_user/backend.h"
 #include "vhf.h"
-#include "virtq/fmt.h"
+#include "virtq/net.h"
 
 #define TIMEOUT_MS 5000
 #define GPA 0x100000000ull
