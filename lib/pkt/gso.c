@@ -20,22 +20,6 @@
 
 #define FRAG_UNIT 8u /* fragment offsets count in these */
 
-struct gso_kind;
-
-/** One frame being cut up. */
-struct gso_job {
-	const struct gso_kind *kind;
-	struct pkt_hdrs h;   /* the headers every segment starts from */
-	struct pkt_cursor c; /* the next payload byte */
-	uint32_t hdr_len;    /* bytes of h.b in front of every segment */
-	uint32_t size;       /* payload of all segments but the last */
-	uint32_t payload;    /* payload of the frame */
-	uint32_t off;        /* payload before the current segment */
-	uint32_t len;        /* payload of the current segment */
-	uint16_t index;      /* of the current segment */
-	uint16_t pseudo;     /* sum of the pseudo header without a length */
-};
-
 /** What is special about a kind of segmentation. */
 struct gso_kind {
 	uint16_t need;
@@ -46,7 +30,7 @@ struct gso_kind {
 static bool
 is_last(const struct gso_job *j)
 {
-	return j->off + j->len == j->payload;
+	return j->pos.off + j->len == j->payload;
 }
 
 static void
@@ -54,11 +38,11 @@ fix_tcp(const struct gso_job *j, uint8_t *hdr)
 {
 	struct rte_tcp_hdr *tcp = (struct rte_tcp_hdr *)(hdr + j->h.l2_len + j->h.l3_len);
 
-	tcp->sent_seq = rte_cpu_to_be_32(rte_be_to_cpu_32(tcp->sent_seq) + j->off);
+	tcp->sent_seq = rte_cpu_to_be_32(rte_be_to_cpu_32(tcp->sent_seq) + j->pos.off);
 	if (!is_last(j))
 		tcp->tcp_flags &= (uint8_t) ~(RTE_TCP_FIN_FLAG | RTE_TCP_PSH_FLAG);
 	/* the window was reduced once, so it is said once (RFC 3168 6.1.2) */
-	if (j->index != 0)
+	if (j->pos.index != 0)
 		tcp->tcp_flags &= (uint8_t)~RTE_TCP_CWR_FLAG;
 }
 
@@ -77,13 +61,17 @@ fix_fragment(const struct gso_job *j, uint8_t *hdr)
 	struct rte_ipv6_fragment_ext *frag;
 	struct rte_ipv4_hdr *ip;
 
+	if (j->pos.index == 0 && j->set_sum)
+		memcpy(hdr + j->hdr_len + offsetof(struct rte_udp_hdr, dgram_cksum), &j->sum,
+		       sizeof(j->sum));
 	if (j->h.ether_type == RTE_ETHER_TYPE_IPV4) {
 		ip = (struct rte_ipv4_hdr *)(hdr + j->h.l2_len);
 		ip->fragment_offset = rte_cpu_to_be_16(
-			(uint16_t)(more * RTE_IPV4_HDR_MF_FLAG + j->off / FRAG_UNIT));
+			(uint16_t)(more * RTE_IPV4_HDR_MF_FLAG + j->pos.off / FRAG_UNIT));
 	} else {
 		frag = (struct rte_ipv6_fragment_ext *)(hdr + j->hdr_len - sizeof(*frag));
-		frag->frag_data = rte_cpu_to_be_16((uint16_t)RTE_IPV6_SET_FRAG_DATA(j->off, more));
+		frag->frag_data =
+			rte_cpu_to_be_16((uint16_t)RTE_IPV6_SET_FRAG_DATA(j->pos.off, more));
 	}
 }
 
@@ -108,20 +96,20 @@ fix_ip(const struct gso_job *j, uint8_t *hdr)
 	ip->total_length = rte_cpu_to_be_16((uint16_t)len);
 	/* fragments share the datagram's number, segments are datagrams of their own */
 	if (j->kind->csum_offset != 0)
-		ip->packet_id =
-			rte_cpu_to_be_16((uint16_t)(rte_be_to_cpu_16(ip->packet_id) + j->index));
+		ip->packet_id = rte_cpu_to_be_16(
+			(uint16_t)(rte_be_to_cpu_16(ip->packet_id) + j->pos.index));
 	ip->hdr_checksum = 0;
 	ip->hdr_checksum = (uint16_t)~rte_raw_cksum(ip, j->h.l3_len);
 }
 
 /* Headers and the next len payload bytes in a (chained) mbuf. */
 static struct rte_mbuf *
-copy_segment(struct gso_job *j, struct rte_mempool *mp)
+copy_segment(struct gso_job *j)
 {
-	struct rte_mbuf *head = rte_pktmbuf_alloc(mp), *m = head;
+	struct rte_mbuf *head = rte_pktmbuf_alloc(j->mp), *m = head;
 	uint32_t left = j->len, room;
 
-	if (m == NULL || rte_pktmbuf_tailroom(m) < j->hdr_len)
+	if (m == NULL || rte_pktmbuf_tailroom(m) < j->hdr_len + FRAG_UNIT)
 		goto fail;
 	memcpy(rte_pktmbuf_mtod(m, uint8_t *), j->h.b, j->hdr_len);
 	m->data_len = (uint16_t)j->hdr_len;
@@ -132,7 +120,7 @@ copy_segment(struct gso_job *j, struct rte_mempool *mp)
 		left -= room;
 		if (left == 0)
 			break;
-		m->next = rte_pktmbuf_alloc(mp);
+		m->next = rte_pktmbuf_alloc(j->mp);
 		if (m->next == NULL)
 			goto fail;
 		m = m->next;
@@ -156,17 +144,17 @@ add_len(uint32_t sum, uint32_t len)
 
 /* The L4 checksum: complete, or left to a receiver that takes it partial. */
 static bool
-set_csum(const struct gso_job *j, struct gso_out *o, struct rte_mbuf *m, struct pkt_vnet *vnet)
+set_csum(const struct gso_job *j, struct rte_mbuf *m, struct pkt_vnet *vnet)
 {
 	uint16_t start = (uint16_t)(j->h.l2_len + j->h.l3_len);
 	uint16_t field = (uint16_t)(start + j->kind->csum_offset);
 	uint16_t sum;
 
-	if (j->kind->csum_offset == 0)
+	if (j->kind->csum_offset == 0 || j->no_sum)
 		return true;
 	sum = add_len(j->pseudo, j->hdr_len - start + j->len);
 	memcpy(rte_pktmbuf_mtod_offset(m, uint8_t *, field), &sum, sizeof(sum));
-	if (!o->partial)
+	if (!j->partial)
 		return pkt_mbuf_finish_csum(m, start, field);
 	*vnet = (struct pkt_vnet){
 		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
@@ -176,30 +164,46 @@ set_csum(const struct gso_job *j, struct gso_out *o, struct rte_mbuf *m, struct 
 	return true;
 }
 
-/* Make the current segment and append it to o. */
+/* A view on the current segment, appended to o. */
 static bool
-emit(struct gso_job *j, struct gso_out *o, const struct pkt *p)
+append(const struct gso_job *j, struct gso_out *o, struct rte_mbuf *m)
 {
 	struct pkt *view = &o->pkts[o->n];
 	struct pkt_vnet vnet = {0};
-	struct rte_mbuf *m = copy_segment(j, o->mp);
-	uint8_t *hdr;
 
-	if (m == NULL)
+	if (!set_csum(j, m, &vnet) || !pkt_from_mbuf(view, m, o->segs, o->nsegs))
 		return false;
-	hdr = rte_pktmbuf_mtod(m, uint8_t *);
-	j->kind->fix(j, hdr);
-	fix_ip(j, hdr); /* last: it sums the header */
-	if (!set_csum(j, o, m, &vnet) || !pkt_from_mbuf(view, m, o->segs, o->nsegs)) {
-		rte_pktmbuf_free(m);
-		return false;
-	}
 	o->segs += view->nsegs - 1;
 	o->nsegs = (uint16_t)(o->nsegs - (view->nsegs - 1));
 	view->vnet = vnet;
 	view->need = vnet.flags != 0 ? PKT_NEED_CSUM : 0;
-	view->hash = p->hash;
+	view->hash = j->p->hash;
 	o->n++;
+	return true;
+}
+
+/* Make the current segment. */
+static bool
+emit(struct gso_job *j, struct gso_out *o)
+{
+	struct pkt_cursor at = j->c;
+	struct rte_mbuf *m = copy_segment(j);
+	uint8_t *hdr;
+
+	if (m == NULL) {
+		j->c = at;
+		return false;
+	}
+	hdr = rte_pktmbuf_mtod(m, uint8_t *);
+	j->kind->fix(j, hdr);
+	fix_ip(j, hdr); /* last: it sums the header */
+	if (!append(j, o, m)) {
+		rte_pktmbuf_free(m);
+		j->c = at;
+		return false;
+	}
+	j->pos.off += j->len;
+	j->pos.index++;
 	return true;
 }
 
@@ -209,55 +213,14 @@ insert_ipv6_fragment_hdr(struct gso_job *j)
 {
 	struct rte_ipv6_fragment_ext frag = {
 		.next_header = j->h.proto,
-		.id = (uint32_t)rte_rand(),
+		.id = j->pos.id,
 	};
 
+	if (j->pos.index == 0)
+		j->pos.id = frag.id = (uint32_t)rte_rand();
 	j->h.b[j->h.next_off] = IPPROTO_FRAGMENT;
 	memcpy(j->h.b + j->hdr_len, &frag, sizeof(frag));
 	j->hdr_len += sizeof(frag);
-}
-
-/*
- * The pseudo header's sum, from the headers if they name the final destination, else from what the
- * sender left in the checksum's field for all of its payload.
- */
-static void
-read_pseudo(struct gso_job *j, const struct pkt *p)
-{
-	uint32_t start = (uint32_t)j->h.l2_len + j->h.l3_len;
-	uint16_t sum;
-
-	if (!pkt_hdrs_pseudo_sum(&j->h, 0, &j->pseudo)) {
-		memcpy(&sum, j->h.b + start + j->kind->csum_offset, sizeof(sum));
-		j->pseudo = add_len((uint32_t)sum + UINT16_MAX - add_len(0, p->len - start), 0);
-	}
-}
-
-/* Read the headers and decide on the cuts; false when the frame is not what it claims to be. */
-static bool
-plan(struct gso_job *j, const struct pkt *p)
-{
-	bool ip6_fragments;
-
-	pkt_hdrs_read(&j->h, p, PKT_HDRS_MOST);
-	ip6_fragments = j->kind->csum_offset == 0 && j->h.ether_type == RTE_ETHER_TYPE_IPV6;
-	/* what is a fragment already has its place in another datagram */
-	if (j->h.l3_len == 0 || j->h.l4_len == 0 || (ip6_fragments && j->h.frag_hdr))
-		return false;
-	j->hdr_len = j->h.l2_len + j->h.l3_len;
-	j->size = p->vnet.gso_size;
-	if (j->kind->csum_offset != 0) {
-		j->hdr_len += j->h.l4_len;
-		read_pseudo(j, p);
-	} else {
-		j->size = RTE_ALIGN_FLOOR(j->size, FRAG_UNIT);
-	}
-	j->payload = p->len - j->hdr_len;
-	pkt_cursor_init(&j->c, p);
-	pkt_cursor_skip(&j->c, j->hdr_len);
-	if (ip6_fragments)
-		insert_ipv6_fragment_hdr(j);
-	return j->size != 0 && j->hdr_len - j->h.l2_len + j->size <= UINT16_MAX;
 }
 
 static const struct gso_kind *
@@ -269,23 +232,106 @@ kind_of(const struct pkt *p)
 	return NULL;
 }
 
-bool
-gso_segment(struct gso_out *o, const struct pkt *p)
+/*
+ * The pseudo header's sum, from the headers if they name the final destination, else from what the
+ * sender left in the checksum's field for all of its payload. Without either, false.
+ */
+static bool
+read_pseudo(struct gso_job *j)
 {
-	struct gso_job j = {.kind = kind_of(p)};
+	uint32_t start = (uint32_t)j->h.l2_len + j->h.l3_len;
+	bool left = (j->p->vnet.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) != 0;
+	uint16_t field;
 
-	o->n = 0;
-	if (j.kind == NULL || !plan(&j, p) || j.payload > (uint64_t)j.size * o->max)
+	memcpy(&field, j->h.b + start + j->kind->csum_offset, sizeof(field));
+	j->no_sum = !left && field == 0 && j->h.proto == IPPROTO_UDP;
+	if (j->no_sum || pkt_hdrs_pseudo_sum(&j->h, 0, &j->pseudo))
+		return true;
+	j->pseudo = add_len((uint32_t)field + UINT16_MAX - add_len(0, j->p->len - start), 0);
+	return left;
+}
+
+/* Fragments are made below UDP, so its one checksum has to be complete before. */
+static void
+sum_datagram(struct gso_job *j)
+{
+	uint32_t start = (uint32_t)j->h.l2_len + j->h.l3_len;
+	uint16_t sum;
+
+	if ((j->p->vnet.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) == 0 || j->pos.index != 0)
+		return;
+	sum = pkt_sum(j->p, start, j->p->len - start);
+	j->sum = sum == UINT16_MAX ? UINT16_MAX : (uint16_t)~sum;
+	j->set_sum = true;
+}
+
+static bool
+plan_segments(struct gso_job *j)
+{
+	j->hdr_len = j->h.l2_len + j->h.l3_len + j->h.l4_len;
+	return read_pseudo(j);
+}
+
+static bool
+plan_fragments(struct gso_job *j)
+{
+	bool ip6 = j->h.ether_type == RTE_ETHER_TYPE_IPV6;
+
+	/* what is a fragment already has its place in another datagram */
+	if (j->h.frag_hdr || j->p->len - j->h.l2_len > UINT16_MAX)
 		return false;
-	do {
-		j.len = RTE_MIN(j.size, j.payload - j.off);
-		if (!emit(&j, o, p)) {
-			offload_free(o->pkts, o->n);
-			o->n = 0;
-			return false;
-		}
-		j.off += j.len;
-		j.index++;
-	} while (j.off < j.payload);
+	j->hdr_len = j->h.l2_len + j->h.l3_len;
+	j->size = RTE_ALIGN_FLOOR(j->size, FRAG_UNIT);
+	sum_datagram(j);
+	if (ip6)
+		insert_ipv6_fragment_hdr(j);
 	return true;
+}
+
+bool
+gso_begin(struct gso_job *j, const struct pkt *p, const struct gso_pos *pos)
+{
+	uint32_t skip;
+
+	j->p = p;
+	j->kind = kind_of(p);
+	j->pos = *pos;
+	j->size = p->vnet.gso_size;
+	j->set_sum = false;
+	j->no_sum = false;
+	pkt_hdrs_read(&j->h, p, PKT_HDRS_MOST);
+	/* with other headers than were checked, it would cost other than it was to */
+	if (j->kind == NULL || j->h.l4_len == 0 ||
+	    p->vnet.hdr_len != j->h.l2_len + j->h.l3_len + j->h.l4_len)
+		return false;
+	if (!(j->kind->csum_offset != 0 ? plan_segments(j) : plan_fragments(j)))
+		return false;
+	skip = (uint32_t)j->h.l2_len + j->h.l3_len + (j->kind->csum_offset != 0 ? j->h.l4_len : 0);
+	j->payload = p->len - skip;
+	/* the headers can have become longer behind our back */
+	j->pos.off = RTE_MIN(j->pos.off, j->payload);
+	pkt_cursor_init(&j->c, p);
+	pkt_cursor_skip(&j->c, skip + j->pos.off);
+	return j->size != 0 && j->hdr_len - j->h.l2_len + j->size <= UINT16_MAX;
+}
+
+/* Whether the views on all mbufs of the current segment fit. */
+static bool
+fits(const struct gso_job *j, const struct gso_out *o)
+{
+	uint32_t room = rte_pktmbuf_data_room_size(j->mp) - RTE_PKTMBUF_HEADROOM;
+
+	return o->n < o->max && (j->hdr_len + j->len) / room <= o->nsegs;
+}
+
+uint16_t
+gso_next(struct gso_job *j, struct gso_out *o)
+{
+	o->n = 0;
+	while (!gso_is_done(j)) {
+		j->len = RTE_MIN(j->size, j->payload - j->pos.off);
+		if (!fits(j, o) || !emit(j, o))
+			break;
+	}
+	return o->n;
 }

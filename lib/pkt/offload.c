@@ -53,22 +53,26 @@ gso_need(uint8_t type, const struct pkt_hdrs *h)
 static bool
 check_gso(struct pkt *p)
 {
-	const struct pkt_vnet *v = &p->vnet;
+	struct pkt_vnet *v = &p->vnet;
 	uint8_t type = v->gso_type & (uint8_t)~VIRTIO_NET_HDR_GSO_ECN;
 	uint32_t csum_offset;
 	struct pkt_hdrs h;
 	uint16_t need;
 
-	/* the spec has a sender leave the checksum undone whenever it leaves segmentation undone */
-	if (v->gso_size == 0 || p->need == 0)
+	if (v->gso_size == 0)
 		return false;
 	pkt_hdrs_read(&h, p, PKT_HDRS_MOST);
 	need = gso_need(type, &h);
-	if (need == 0 || h.l4_len == 0 || v->csum_start != h.l2_len + h.l3_len)
+	if (need == 0 || h.l4_len == 0)
 		return false;
 	csum_offset = h.proto == IPPROTO_TCP ? offsetof(struct rte_tcp_hdr, cksum)
 					     : offsetof(struct rte_udp_hdr, dgram_cksum);
-	if (v->csum_offset != csum_offset)
+	if (p->need == 0) {
+		need |= PKT_NEED_SUM;
+		v->csum_start = (uint16_t)(h.l2_len + h.l3_len);
+		v->csum_offset = (uint16_t)csum_offset;
+	}
+	if (v->csum_start != h.l2_len + h.l3_len || v->csum_offset != csum_offset)
 		return false;
 	if (v->gso_type & VIRTIO_NET_HDR_GSO_ECN) {
 		if (h.proto != IPPROTO_TCP)
@@ -76,6 +80,7 @@ check_gso(struct pkt *p)
 		need |= PKT_NEED_ECN;
 	}
 	p->need |= need | (h.plain ? 0 : PKT_NEED_EXT);
+	v->hdr_len = (uint16_t)(h.l2_len + h.l3_len + h.l4_len);
 	return true;
 }
 
@@ -217,39 +222,41 @@ finish_csum(struct rte_mempool *mp, const struct pkt *p, struct pkt *out, struct
 	return 1;
 }
 
-/* UFO cuts the datagram below UDP, so its one checksum has to be complete before. */
-static bool
-fragment(struct gso_out *o, const struct pkt *p)
+bool
+offload_begin(struct offload_work *o, struct rte_mempool *mp, const struct pkt *p, uint32_t accept,
+	      const struct gso_pos *pos)
 {
-	struct pkt_seg segs[PKT_LEN_MAX / 1024];
-	struct pkt whole;
-	bool ok;
+	const uint32_t cuts = PKT_NEED_GSO | PKT_NEED_ECN | PKT_NEED_EXT | PKT_NEED_SUM;
+	const struct gso_pos start = {0};
 
-	if (finish_csum(o->mp, p, &whole, segs, RTE_DIM(segs)) == 0)
-		return false;
-	whole.need = p->need;
-	whole.vnet = p->vnet;
-	ok = gso_segment(o, &whole);
-	rte_pktmbuf_free(whole.mbuf);
-	return ok;
+	o->job.mp = mp;
+	o->job.p = p;
+	o->job.pos = start;
+	o->job.partial = (accept & PKT_NEED_CSUM) != 0;
+	if (!o->job.partial)
+		accept = 0; /* segmentation offloads are nothing without it */
+	o->cut = pos != NULL || (p->need & cuts & ~accept) != 0;
+	o->done = false;
+	return !o->cut || gso_begin(&o->job, p, pos != NULL ? pos : &start);
 }
 
 uint16_t
-offload_finish(struct rte_mempool *mp, const struct pkt *p, uint32_t accept, struct pkt *out,
-	       uint16_t max, struct pkt_seg *segs, uint16_t nsegs)
+offload_next(struct offload_work *o, struct pkt *out, uint16_t max, struct pkt_seg *segs,
+	     uint16_t nsegs)
 {
-	struct gso_out o = {.mp = mp, .pkts = out, .max = max, .segs = segs, .nsegs = nsegs};
-	bool done;
+	struct gso_out g = {.pkts = out, .max = max, .segs = segs, .nsegs = nsegs};
+	uint16_t n;
 
-	if (max == 0)
+	if (o->done || max == 0)
 		return 0;
-	o.partial = (accept & PKT_NEED_CSUM) != 0;
-	if (!o.partial)
-		accept = 0; /* segmentation offloads are nothing without it */
-	if ((p->need & (PKT_NEED_GSO | PKT_NEED_ECN | PKT_NEED_EXT) & ~accept) == 0)
-		return finish_csum(mp, p, out, segs, nsegs);
-	done = (p->need & PKT_NEED_UFO) != 0 ? fragment(&o, p) : gso_segment(&o, p);
-	return done ? o.n : 0;
+	if (!o->cut) {
+		n = finish_csum(o->job.mp, o->job.p, out, segs, nsegs);
+		o->done = n != 0;
+		return n;
+	}
+	n = gso_next(&o->job, &g);
+	o->done = gso_is_done(&o->job);
+	return n;
 }
 
 void

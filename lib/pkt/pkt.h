@@ -20,6 +20,7 @@
 struct rte_mbuf;
 
 #define PKT_BATCH_MAX 64         /* frames a worker looks at in one go */
+#define PKT_BATCH_COST 2048      /* of a batch; the frame that exceeds it is the last, see rx.h */
 #define PKT_SEGS_MAX 2048        /* fragments of all frames of a batch beyond each frame's first */
 #define PKT_LEN_MAX (65536 + 64) /* longest frame: 64 KiB of TSO payload and headers */
 
@@ -50,6 +51,7 @@ struct pkt_vnet {
 #define PKT_NEED_USO4 0x0020u
 #define PKT_NEED_USO6 0x0040u
 #define PKT_NEED_EXT 0x0080u /* with one of the next: headers are not plain, see pkt_hdrs.plain */
+#define PKT_NEED_SUM 0x0100u /* with one of the next: no receiver takes it, see offload_check() */
 #define PKT_NEED_GSO (PKT_NEED_TSO4 | PKT_NEED_TSO6 | PKT_NEED_UFO | PKT_NEED_USO4 | PKT_NEED_USO6)
 
 /** One cache line. */

@@ -316,6 +316,7 @@ ask_udp(struct pkt *p, const struct csum_frame *f, uint32_t size)
 	size -= more;
 	leave(f);
 	p->need |= PKT_NEED_UFO;
+	p->vnet.hdr_len = (uint16_t)(f->l4_off + f->h->l4_len);
 	p->vnet.gso_type = VIRTIO_NET_HDR_GSO_UDP;
 	p->vnet.gso_size = (uint16_t)size;
 	return true;

@@ -6,13 +6,12 @@
 #define SWITCH_FORWARD_H
 
 #include "pkt/hdrs.h"
+#include "switch/cut.h"
 #include "switch/dataplane.h"
 #include "switch/vlan.h"
 
 struct rte_mempool;
 
-/* Frames one frame may become when it is segmented in software: 64 KiB at a TCP MSS of 128. */
-#define FORWARD_SEGMENTS_MAX 512
 #define WORKER_LATE_MAX 64              /* queues with a decision put off */
 #define FORWARD_FLOWS 256               /* remembered decisions, a power of two */
 #define FLOOD_BUDGET (512u << 10)       /* of copies in an iteration, bytes; see modes.h */
@@ -75,8 +74,7 @@ struct worker {
 	struct pkt *q_list[PKT_BATCH_MAX]; /* of forward_send(): frames for one of several queues */
 	struct pkt_hdrs hdrs[PKT_BATCH_MAX]; /* of modes that rewrite or make headers */
 	struct vlan_scratch vlan;
-	struct pkt soft[FORWARD_SEGMENTS_MAX];
-	struct pkt_seg soft_segs[2 * FORWARD_SEGMENTS_MAX];
+	struct cut cut;
 } __rte_cache_aligned;
 
 /** Learning L2 switch (the default mode). See dp_forward_fn. */
@@ -97,7 +95,11 @@ const struct fwd_mode *fwd_mode_by_name(const char *name);
 void forward_send(struct worker *w, const struct dp_port *out, struct pktq *rxq,
 		  struct pkt *const *pkts, uint16_t n);
 
-/** The same to a queue the caller has picked. */
+/** Give frames to a queue that takes them as they are. */
+void forward_transmit(struct worker *w, struct pktq *txq, struct pktq *rxq, struct pkt *const *pkts,
+		      uint16_t n);
+
+/** forward_send() to a queue the caller has picked. */
 void forward_send_queue(struct worker *w, struct pktq *txq, struct pktq *rxq,
 			struct pkt *const *pkts, uint16_t n);
 
@@ -107,6 +109,22 @@ void forward_send_queue(struct worker *w, struct pktq *txq, struct pktq *rxq,
  */
 void forward_send_cut(struct worker *w, struct pktq *txq, struct pktq *rxq, const struct pkt *p,
 		      uint32_t accept);
+
+/**
+ * Segments (cut.h): finish in software what @p txq does not take of @p may_leave, and send; count
+ * in the account of @p rxq what could not be.
+ */
+void cut_send(struct worker *w, struct pktq *txq, struct pktq *rxq, const struct pkt *p,
+	      uint32_t may_leave);
+
+/** Go on with the jobs of @p rxq. True: it has some, or had, and is not to be polled this time. */
+bool cut_continue(struct worker *w, struct pktq *rxq);
+
+/**
+ * In a new snapshot: jobs go on only between queues that are in it, in one domain; others are
+ * dropped. What a job points to may be gone already, so it is only compared.
+ */
+void cut_revise(struct worker *w, const struct dataplane *dp);
 
 /** Copies of frames that come in or go @p out at @p port to those who want them (mirror.c). */
 void forward_copy(struct worker *w, const struct dp_port *port, bool out, struct pktq *rxq,

@@ -34,8 +34,9 @@ transmit_now(struct worker *w, struct pktq *txq, struct pkt *const *pkts, uint16
 		pktq_ops(txq)->tx(txq, pkts, n);
 }
 
-static void
-transmit(struct worker *w, struct pktq *txq, struct pktq *rxq, struct pkt *const *pkts, uint16_t n)
+void
+forward_transmit(struct worker *w, struct pktq *txq, struct pktq *rxq, struct pkt *const *pkts,
+		 uint16_t n)
 {
 	rxq->stats.offered += n;
 	if (unlikely(w->watch != NULL)) {
@@ -48,29 +49,6 @@ transmit(struct worker *w, struct pktq *txq, struct pktq *rxq, struct pkt *const
 		transmit_now(w, txq, pkts, n);
 		late_note(w, txq);
 	}
-}
-
-/* Finish in software what is not in @p accept, then send. */
-static void
-transmit_finished(struct worker *w, struct pktq *txq, struct pktq *rxq, const struct pkt *p,
-		  uint32_t accept)
-{
-	uint16_t n = offload_finish(w->mp, p, accept, w->soft, FORWARD_SEGMENTS_MAX, w->soft_segs,
-				    RTE_DIM(w->soft_segs));
-	struct pkt *list[PKT_BATCH_MAX];
-	uint16_t i, m;
-
-	if (n == 0) {
-		pktq_drop(rxq, DROP_RX_SOFT_OFFLOAD, 1);
-		return;
-	}
-	rxq->stats.replicated += n - 1u;
-	for (i = 0; i < n; i += m) {
-		for (m = 0; m < PKT_BATCH_MAX && i + m < n; m++)
-			list[m] = &w->soft[i + m];
-		transmit(w, txq, rxq, list, m);
-	}
-	offload_free(w->soft, n);
 }
 
 static bool
@@ -89,7 +67,7 @@ forward_send_queue(struct worker *w, struct pktq *txq, struct pktq *rxq, struct 
 	for (i = 0; i < n; i++)
 		need |= pkts[i]->need;
 	if (likely((need & ~txq->offloads) == 0)) {
-		transmit(w, txq, rxq, pkts, n);
+		forward_transmit(w, txq, rxq, pkts, n);
 		return;
 	}
 	for (i = 0; i < n; i = end) {
@@ -97,9 +75,9 @@ forward_send_queue(struct worker *w, struct pktq *txq, struct pktq *rxq, struct 
 		while (end < n && accepts(txq, pkts[end]))
 			end++;
 		if (end > i)
-			transmit(w, txq, rxq, pkts + i, (uint16_t)(end - i));
+			forward_transmit(w, txq, rxq, pkts + i, (uint16_t)(end - i));
 		else
-			transmit_finished(w, txq, rxq, pkts[end++], txq->offloads);
+			cut_send(w, txq, rxq, pkts[end++], UINT32_MAX);
 	}
 }
 
@@ -107,7 +85,7 @@ void
 forward_send_cut(struct worker *w, struct pktq *txq, struct pktq *rxq, const struct pkt *p,
 		 uint32_t accept)
 {
-	transmit_finished(w, txq, rxq, p, accept & txq->offloads & PKT_NEED_CSUM);
+	cut_send(w, txq, rxq, p, accept & PKT_NEED_CSUM);
 }
 
 /* --- several queues --- */

@@ -68,6 +68,8 @@ poll_one(struct worker *w, const struct dataplane *dp, const struct dp_poll *pol
 		dp->mode->generate(w, dp, poll->port, poll->q);
 	if (unlikely(dp->mode->forward == NULL))
 		return 0;
+	if (unlikely(w->cut.n != 0) && cut_continue(w, poll->q))
+		return 1;
 	n = ops->rx(poll->q, &w->batch);
 	stamp(w, n == 0 ? STAGE_POLL : STAGE_RX, &last, timed);
 	late_polled(w, n);
@@ -159,6 +161,7 @@ begin(struct worker *w, const struct dataplane *dp)
 {
 	const struct dp_worker *dw = &dp->worker[w->id];
 
+	cut_revise(w, dp);
 	w->generation = dp->generation;
 	w->watch = dp->watch.flags != 0 ? &dp->watch : NULL;
 	w->nactive = 0;
@@ -322,9 +325,11 @@ worker_disarm(struct worker *w, const struct dataplane *dp)
 
 /* A worker that has something to do other than frames that arrive. */
 static bool
-is_busy(const struct dataplane *dp, const struct dp_worker *dw)
+is_busy(const struct worker *w, const struct dataplane *dp)
 {
-	if (dp->mode->generate != NULL || is_injected(dw))
+	const struct dp_worker *dw = &dp->worker[w->id];
+
+	if (dp->mode->generate != NULL || w->cut.n != 0 || is_injected(dw))
 		return true;
 	for (uint32_t i = 0; i < dw->nflush; i++)
 		if (held(dw->flush[i]) != 0 && !waits(dw->flush[i]))
@@ -341,7 +346,7 @@ worker_arm(struct worker *w, const struct dataplane *dp)
 		return false; /* only control can give it something to do */
 	if (unlikely(w->generation != dp->generation))
 		begin(w, dp);
-	if (is_busy(dp, dw))
+	if (is_busy(w, dp))
 		return true;
 	for (uint32_t i = 0; i < dw->n; i++) {
 		struct pktq *q = dw->list[i].q;

@@ -80,6 +80,7 @@ static __rte_noinline uint16_t
 rx_chain(struct vq *vq, const struct vq_mem *mem, struct pkt_batch *b, struct ring_pos pos,
 	 uint16_t head, uint32_t left)
 {
+	uint32_t bad = 0; /* else why, plus 1; rx_count_bad() counts it */
 	struct chain c;
 	enum vq_step r;
 
@@ -97,9 +98,9 @@ rx_chain(struct vq *vq, const struct vq_mem *mem, struct pkt_batch *b, struct ri
 		b->nsegs += b->pkt[b->n].nsegs - (b->pkt[b->n].nsegs > 0);
 		b->n++;
 	} else {
-		pktq_drop(&vq->q, r == VQ_LONG ? DROP_RX_TOO_LONG : DROP_RX_BAD_CHAIN, 1);
+		bad = 1u + (r == VQ_LONG ? DROP_RX_TOO_LONG : DROP_RX_BAD_CHAIN);
 	}
-	b->done[b->ndone++] = (struct pkt_cookie){.id = c.id, .ndesc = c.ndesc};
+	b->done[b->ndone++] = (struct pkt_cookie){.id = c.id, .ndesc = c.ndesc, .len = bad};
 	return c.ndesc;
 }
 
@@ -128,6 +129,7 @@ rx_collect(struct vq *vq, const struct vq_mem *mem, struct pkt_batch *b, struct 
 	uint8_t *data;
 
 	vq->q.work = 0;
+	vq->rx_cost = 0;
 	ring_prefetch_used(vq, max);
 	for (i = 0; i < max; i++) {
 		if (unlikely(!ring_head(&rb, pos, &d, &id))) {
@@ -198,12 +200,27 @@ rx_split_headers(const struct vq *vq, struct pkt *p, struct net_hdr *h)
 	return rx_copy_head(p, p->eth_bytes, RTE_ETHER_HDR_LEN, false) ? DROP_NUM : DROP_RX_RUNT;
 }
 
+/* What the second pass says of a frame besides a reason to drop it, and DROP_NUM: it is fine. */
+#define RX_LAST (DROP_NUM + 1) /* and the others stay in the ring */
+
+/* Frames that are longer in one piece are accounted; others cost little however many they are. */
+#define RX_CHEAP_MAX 16384
+#define RX_COPY_BYTES 1024 /* copying so many costs as much as making the smallest segment */
+
+/** Add a frame to what the batch costs: segments made of it, and one copy. */
+static inline unsigned int
+rx_charge(struct vq *vq, const struct pkt *p)
+{
+	vq->rx_cost += offload_cost(p) + p->len / RX_COPY_BYTES;
+	return vq->rx_cost >= PKT_BATCH_COST ? RX_LAST : DROP_NUM;
+}
+
 /** The virtio-net header says something: check it. */
-static __rte_noinline enum drop_reason
-rx_offload(const struct vq *vq, struct pkt *p, const struct net_hdr *h)
+static __rte_noinline unsigned int
+rx_offload(struct vq *vq, struct pkt *p, const struct net_hdr *h)
 {
 	p->vnet = net_hdr_get(FMT, h);
-	return offload_check(p) ? DROP_NUM : DROP_RX_BAD_OFFLOAD;
+	return likely(offload_check(p)) ? rx_charge(vq, p) : DROP_RX_BAD_OFFLOAD;
 }
 
 /** Whether a header whose first two bytes are @p w means more than a plain frame. */
@@ -233,10 +250,10 @@ rx_header_alone(struct pkt *p, struct net_hdr *h)
 }
 
 /** Take the header off a view of any shape. DROP_NUM: the frame is fine. */
-static __rte_noinline enum drop_reason
-rx_frame_parts(const struct vq *vq, struct pkt *p)
+static __rte_noinline unsigned int
+rx_frame_parts(struct vq *vq, struct pkt *p)
 {
-	enum drop_reason why = DROP_NUM;
+	unsigned int why = DROP_NUM;
 	struct net_hdr h;
 
 	if (likely(p->data_len == vq->hdr_len && p->nsegs > 1 && p->segs->len >= RTE_ETHER_HDR_LEN))
@@ -249,12 +266,12 @@ rx_frame_parts(const struct vq *vq, struct pkt *p)
 		return DROP_RX_TOO_LONG;
 	p->need = 0;
 	p->vnet = (struct pkt_vnet){0};
-	return rx_has_offload(vq, vq_read16(&h)) ? rx_offload(vq, p, &h) : DROP_NUM;
+	return rx_has_offload(vq, vq_read16(&h)) ? rx_offload(vq, p, &h) : rx_charge(vq, p);
 }
 
 /** Make the view of a frame in one fragment that holds both headers at least. */
-static __rte_always_inline enum drop_reason
-rx_frame_plain(const struct vq *vq, struct pkt *p, uint8_t *data, uint32_t len, uint16_t hdr_len)
+static __rte_always_inline unsigned int
+rx_frame_plain(struct vq *vq, struct pkt *p, uint8_t *data, uint32_t len, uint16_t hdr_len)
 {
 	uint64_t hdr = vq_read64(data);
 	uint8_t *eth = data + hdr_len;
@@ -276,6 +293,32 @@ rx_frame_plain(const struct vq *vq, struct pkt *p, uint8_t *data, uint32_t len, 
 	return rx_offload(vq, p, &h);
 }
 
+/** Leave in the ring what is behind frame @p i of those found. Returns how many are found then. */
+static __rte_noinline uint16_t
+rx_leave_rest(struct vq *vq, struct pkt_batch *b, uint16_t i)
+{
+	uint16_t frames = 0, slots = 0, k = 0;
+
+	while (frames <= i) {
+		frames += b->done[k].len == 0;
+		slots += b->done[k++].ndesc;
+	}
+	b->ndone = k;
+	vq->rx_slots = slots;
+	return frames;
+}
+
+/** Account the chains given back that are no frames. */
+static __rte_noinline void
+rx_count_bad(struct vq *vq, struct pkt_batch *b)
+{
+	for (uint16_t i = 0; i < b->ndone; i++) {
+		if (b->done[i].len != 0)
+			pktq_drop(&vq->q, b->done[i].len - 1, 1);
+		b->done[i].len = 0;
+	}
+}
+
 /** Second pass: frames to what the switch wants to see; f->len[] is reused for their lengths. */
 static __rte_always_inline void
 rx_parse(struct vq *vq, struct pkt_batch *b, struct rx_found *f)
@@ -287,9 +330,9 @@ rx_parse(struct vq *vq, struct pkt_batch *b, struct rx_found *f)
 	for (i = 0; i < found; i++) {
 		struct pkt *p = &b->pkt[n];
 		uint32_t len = f->len[i];
-		enum drop_reason why;
+		unsigned int why;
 
-		if (likely(f->data[i] != NULL && len - least <= PKT_LEN_MAX - RTE_ETHER_HDR_LEN)) {
+		if (likely(f->data[i] != NULL && len - least <= RX_CHEAP_MAX)) {
 			why = rx_frame_plain(vq, p, f->data[i], len, hdr_len);
 		} else {
 			if (f->data[i] != NULL)
@@ -299,12 +342,17 @@ rx_parse(struct vq *vq, struct pkt_batch *b, struct rx_found *f)
 			why = rx_frame_parts(vq, p);
 		}
 		if (unlikely(why != DROP_NUM)) {
-			pktq_drop(&vq->q, why, 1);
-			continue;
+			if (why != RX_LAST) {
+				pktq_drop(&vq->q, why, 1);
+				continue;
+			}
+			found = rx_leave_rest(vq, b, i);
 		}
 		pktq_count_cast(&vq->q.stats, p);
 		f->len[n++] = p->len;
 	}
+	if (unlikely(b->ndone != found))
+		rx_count_bad(vq, b);
 	pktq_count_sizes(&vq->q.stats, f->len, n);
 	vq->q.stats.frames += b->ndone; /* bad ones count as taken */
 	b->n = n;

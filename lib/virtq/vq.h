@@ -142,6 +142,7 @@ struct vq {
 	bool armed;           /* we asked the driver for notifications */
 	bool broken;          /* until the next vq_start() */
 	uint32_t hint;        /* region of the last translation */
+	uint32_t rx_cost;     /* of the frames of this rx(), see PKT_BATCH_COST */
 	uint16_t rx_slots;    /* ring slots of the chains the last rx() looked at, <= size */
 	struct vq_held *hold; /* ring of VQ_HOLD_MAX frames, only with an IOMMU */
 	uint16_t hold_head;

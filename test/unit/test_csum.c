@@ -472,13 +472,16 @@ expect_joined(uint16_t i, const struct frame *s, uint16_t n, uint32_t size)
 	static struct pkt_seg segs[PKT_BATCH_MAX];
 	struct pkt p = {.data = sent[i].b, .len = sent[i].len, .data_len = sent[i].len, .nsegs = 1};
 	static uint8_t b[PKT_LEN_MAX];
+	struct offload_work o;
 
 	assert_int_equal(sent[i].need, PKT_NEED_CSUM | PKT_NEED_TSO4);
 	assert_int_equal(sent[i].vnet.gso_size, size);
 	memcpy(p.eth_bytes, p.data, sizeof(p.eth_bytes));
 	p.vnet = sent[i].vnet;
 	assert_true(offload_check(&p));
-	assert_int_equal(offload_finish(pool, &p, 0, out, RTE_DIM(out), segs, RTE_DIM(segs)), n);
+	assert_true(offload_begin(&o, pool, &p, 0, NULL));
+	assert_int_equal(offload_next(&o, out, RTE_DIM(out), segs, RTE_DIM(segs)), n);
+	assert_true(o.done);
 	for (uint16_t k = 0; k < n; k++) {
 		assert_int_equal(view_flatten(&out[k], b), s[k].len);
 		assert_memory_equal(b, s[k].b, s[k].len);

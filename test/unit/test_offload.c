@@ -28,6 +28,37 @@ static struct rte_mempool *pool;
 static struct pkt out[OUT_MAX];
 static struct pkt_seg out_segs[2 * OUT_MAX];
 
+/*
+ * Finish a frame in portions of any size, stopped and taken up again now and then. Fragments of
+ * views go to @p nsegs entries of out_segs. Returns the number of views in out, 0 if not all.
+ */
+static uint16_t
+finish(struct rte_mempool *mp, const struct pkt *p, uint32_t accept, uint16_t nsegs)
+{
+	struct offload_work o;
+	struct gso_pos pos;
+	uint16_t n = 0, used = 0, k;
+
+	if (!offload_begin(&o, mp, p, accept, NULL))
+		return 0;
+	do {
+		k = offload_next(&o, out + n,
+				 (uint16_t)RTE_MIN(1 + frame_rnd(64), (uint32_t)OUT_MAX - n),
+				 out_segs + used, (uint16_t)(nsegs - used));
+		for (uint16_t i = 0; i < k; i++)
+			used = (uint16_t)(used + out[n + i].nsegs - 1);
+		n = (uint16_t)(n + k);
+		if (!o.cut || o.done || frame_rnd(3) != 0)
+			continue;
+		pos = offload_pos(&o);
+		assert_true(offload_begin(&o, mp, p, accept, &pos));
+	} while (k != 0 && !o.done);
+	if (o.done)
+		return n;
+	offload_free(out, n);
+	return 0;
+}
+
 /* --- the reference --- */
 
 static void
@@ -229,7 +260,7 @@ one_gso(const struct gso_case *c, bool routed)
 	view_make(&v, &f);
 	assert_true(offload_check(&v.p));
 	assert_int_equal(v.p.need, need_of(&f, c));
-	n = offload_finish(pool, &v.p, accept, out, OUT_MAX, out_segs, RTE_DIM(out_segs));
+	n = finish(pool, &v.p, accept, RTE_DIM(out_segs));
 	assert_true(n > 0);
 	if ((c->need & PKT_NEED_UFO) != 0)
 		check_fragments(&f, n);
@@ -283,9 +314,7 @@ test_gso_unknown_route(void **state)
 		frame_put16(ip + 48 + 16, frame_pseudo_sum(&f, f.b, f.len - f.l2 - f.l3));
 		view_make(&v, &f);
 		assert_true(offload_check(&v.p));
-		assert_int_equal(offload_finish(pool, &v.p, 0, out, OUT_MAX, out_segs,
-						RTE_DIM(out_segs)),
-				 10);
+		assert_int_equal(finish(pool, &v.p, 0, RTE_DIM(out_segs)), 10);
 		check_segments(&f, 10, false);
 		offload_free(out, 10);
 		view_free(&v);
@@ -304,7 +333,7 @@ test_csum(void **state)
 		v.p.hash = i + 1;
 		assert_true(offload_check(&v.p));
 		assert_int_equal(v.p.need, PKT_NEED_CSUM);
-		assert_int_equal(offload_finish(pool, &v.p, 0, out, OUT_MAX, out_segs, 64), 1);
+		assert_int_equal(finish(pool, &v.p, 0, 64), 1);
 		memcpy(want, f.b, f.len);
 		ref_csum(&f, want, f.len);
 		assert_int_equal(out[0].need, 0);
@@ -327,15 +356,11 @@ test_accept(void **state)
 	f.vnet.gso_size = 1000;
 	view_make(&v, &f);
 	assert_true(offload_check(&v.p));
-	assert_int_equal(offload_finish(pool, &v.p, PKT_NEED_CSUM | PKT_NEED_TSO4, out, OUT_MAX,
-					out_segs, RTE_DIM(out_segs)),
-			 10);
+	assert_int_equal(finish(pool, &v.p, PKT_NEED_CSUM | PKT_NEED_TSO4, RTE_DIM(out_segs)), 10);
 	check_segments(&f, 10, true);
 	offload_free(out, 10);
 	/* without checksums, accepting TSO means nothing */
-	assert_int_equal(offload_finish(pool, &v.p, PKT_NEED_TSO4 | PKT_NEED_ECN, out, OUT_MAX,
-					out_segs, RTE_DIM(out_segs)),
-			 10);
+	assert_int_equal(finish(pool, &v.p, PKT_NEED_TSO4 | PKT_NEED_ECN, RTE_DIM(out_segs)), 10);
 	check_segments(&f, 10, false);
 	offload_free(out, 10);
 	view_free(&v);
@@ -437,9 +462,6 @@ test_check_gso(void **state)
 	v.gso_size = 0;
 	assert_false(check_with(&f, &v));
 	v = f.vnet;
-	v.flags = 0;
-	assert_false(check_with(&f, &v));
-	v = f.vnet;
 	v.csum_start += 4;
 	assert_false(check_with(&f, &v));
 	v = f.vnet;
@@ -480,7 +502,7 @@ test_changing_frame(void **state)
 			if (v.p.data_len > 0)
 				v.mem[0][frame_rnd(RTE_MIN(v.p.data_len, 100u))] =
 					(uint8_t)random();
-		n = offload_finish(pool, &v.p, 0, out, OUT_MAX, out_segs, RTE_DIM(out_segs));
+		n = finish(pool, &v.p, 0, RTE_DIM(out_segs));
 		for (uint16_t k = 0; k < n; k++)
 			assert_memory_equal(out[k].eth_bytes, f.b, 12);
 		offload_free(out, n);
@@ -491,21 +513,153 @@ test_changing_frame(void **state)
 
 /* --- limits --- */
 
+/* Any number of segments, a few at a time. */
 static void
-test_too_many_segments(void **state)
+test_many_segments(void **state)
+{
+	static const uint16_t sizes[] = {1, 7, 8, 36, 100, 127};
+	uint32_t before = rte_mempool_avail_count(pool);
+	static struct frame f;
+	struct offload_work o;
+	struct view v;
+
+	for (uint32_t i = 0; i < RTE_DIM(sizes) * RTE_DIM(gso_cases); i++) {
+		const struct gso_case *c = &gso_cases[i % RTE_DIM(gso_cases)];
+		uint32_t index = 0;
+		uint16_t n;
+
+		if ((c->need & PKT_NEED_UFO) != 0)
+			continue;
+		frame_build(&f, c->ip6, c->tcp, sizes[i / RTE_DIM(gso_cases)] < 8 ? 6000 : 64000);
+		f.vnet.gso_type = c->type;
+		f.vnet.gso_size = sizes[i / RTE_DIM(gso_cases)];
+		view_make(&v, &f);
+		assert_true(offload_check(&v.p));
+		assert_true(offload_begin(&o, pool, &v.p, 0, NULL));
+		while (!o.done) {
+			n = offload_next(&o, out, 64, out_segs, RTE_DIM(out_segs));
+			assert_in_range(n, 1, 64);
+			for (uint16_t k = 0; k < n; k++)
+				expect_frame(&out[k], ref_segment(&f, index++, want));
+			offload_free(out, n);
+		}
+		assert_int_equal(offload_next(&o, out, 64, out_segs, RTE_DIM(out_segs)), 0);
+		n = f.vnet.gso_size;
+		assert_int_equal(index, (f.len - f.l2 - f.l3 - f.l4 + n - 1) / n);
+		/* what it costs is known before, more or less */
+		assert_in_range(offload_cost(&v.p), index, 4 * index);
+		view_free(&v);
+	}
+	assert_int_equal(rte_mempool_avail_count(pool), before);
+}
+
+/* Room for nothing, or for fewer fragments than one segment has. */
+static void
+test_no_room(void **state)
+{
+	static struct frame f;
+	struct offload_work o;
+	struct view v;
+
+	frame_build(&f, false, true, 10000);
+	f.vnet.gso_type = VIRTIO_NET_HDR_GSO_TCPV4;
+	f.vnet.gso_size = 5000;
+	view_make(&v, &f);
+	assert_true(offload_check(&v.p));
+	assert_true(offload_begin(&o, pool, &v.p, 0, NULL));
+	assert_int_equal(offload_next(&o, out, 0, out_segs, 64), 0);
+	assert_int_equal(offload_next(&o, out, 2, out_segs, 1), 0);
+	assert_int_equal(offload_next(&o, out, 2, out_segs, 3), 1);
+	assert_false(o.done);
+	offload_free(out, 1);
+	assert_int_equal(offload_next(&o, out, 2, out_segs, 3), 1);
+	assert_true(o.done);
+	offload_free(out, 1);
+	view_free(&v);
+}
+
+/* Without NEEDS_CSUM: whatever the checksum was, segments have a right one. */
+static void
+test_unfinished_without_csum(void **state)
 {
 	static struct frame f;
 	struct view v;
+	uint16_t n;
 
-	frame_build(&f, false, true, 1000);
-	f.vnet.gso_type = VIRTIO_NET_HDR_GSO_TCPV4;
-	f.vnet.gso_size = 100;
+	for (uint32_t i = 0; i < ROUNDS; i++) {
+		const struct gso_case *c = &gso_cases[i % RTE_DIM(gso_cases)];
+		bool partial = frame_rnd(2);
+
+		build_for(&f, c, i & 8, 1 + frame_rnd(9000));
+		f.vnet.gso_type = c->type;
+		f.vnet.gso_size = (uint16_t)(100 + frame_rnd(1500));
+		ref_csum(&f, f.b, f.len);
+		view_make(&v, &f);
+		v.p.vnet.flags = 0;
+		v.p.vnet.csum_start = (uint16_t)random();
+		v.p.vnet.csum_offset = (uint16_t)random();
+		assert_true(offload_check(&v.p));
+		assert_int_equal(v.p.need, (need_of(&f, c) & ~PKT_NEED_CSUM) | PKT_NEED_SUM);
+		n = finish(pool, &v.p, partial ? UINT32_MAX & ~PKT_NEED_SUM : 0, RTE_DIM(out_segs));
+		assert_true(n > 0);
+		if ((c->need & PKT_NEED_UFO) != 0)
+			check_fragments(&f, n);
+		else
+			check_segments(&f, n, partial);
+		offload_free(out, n);
+		view_free(&v);
+	}
+}
+
+/* UDP without a checksum stays so. */
+static void
+test_unfinished_without_any(void **state)
+{
+	static struct frame f;
+	struct view v;
+	uint16_t n;
+
+	for (uint32_t i = 0; i < 100; i++) {
+		frame_build(&f, i & 1, false, 3000);
+		f.vnet.gso_type = i & 2 ? VIRTIO_NET_HDR_GSO_UDP : GSO_UDP_L4;
+		f.vnet.gso_size = 1000;
+		frame_put16(f.b + f.l2 + f.l3 + 6, 0);
+		view_make(&v, &f);
+		v.p.vnet.flags = 0;
+		assert_true(offload_check(&v.p));
+		n = finish(pool, &v.p, 0, RTE_DIM(out_segs));
+		assert_int_equal(n, i & 2 ? 4 : 3);
+		for (uint16_t k = 0; k < (i & 2 ? 1 : n); k++) {
+			view_flatten(&out[k], got);
+			assert_int_equal(frame_get16(got + f.l2 + f.l3 + (i & 3) / 3 * 8 + 6), 0);
+		}
+		offload_free(out, n);
+		view_free(&v);
+	}
+}
+
+/* Without NEEDS_CSUM and with a route that does not name its end, there is nothing to go by. */
+static void
+test_unfinished_unknown_route(void **state)
+{
+	static struct frame f;
+	struct view v;
+	uint8_t *ip;
+
+	do {
+		frame_build(&f, true, true, 3000);
+	} while (f.l3 != 48);
+	ip = f.b + f.l2;
+	ip[6] = 43;
+	ip[41] = 0;
+	ip[42] = 253;
+	ip[43] = 1;
+	f.vnet.gso_type = VIRTIO_NET_HDR_GSO_TCPV6;
+	f.vnet.gso_size = 1000;
 	view_make(&v, &f);
+	v.p.vnet.flags = 0;
 	assert_true(offload_check(&v.p));
-	assert_int_equal(offload_finish(pool, &v.p, 0, out, 9, out_segs, 64), 0);
-	assert_int_equal(offload_finish(pool, &v.p, 0, out, 0, out_segs, 64), 0);
-	assert_int_equal(offload_finish(pool, &v.p, 0, out, 10, out_segs, 64), 10);
-	offload_free(out, 10);
+	assert_int_equal(finish(pool, &v.p, 0, 64), 0);
 	view_free(&v);
 }
 
@@ -517,12 +671,12 @@ test_too_large_segments(void **state)
 	struct view v;
 
 	for (uint32_t i = 0; i < RTE_DIM(gso_cases); i++) {
-		frame_build(&f, gso_cases[i].ip6, gso_cases[i].tcp, 65000);
+		frame_build(&f, gso_cases[i].ip6, gso_cases[i].tcp, 65200);
 		f.vnet.gso_type = gso_cases[i].type;
 		f.vnet.gso_size = 65535;
 		view_make(&v, &f);
 		assert_true(offload_check(&v.p));
-		assert_int_equal(offload_finish(pool, &v.p, 0, out, OUT_MAX, out_segs, 64), 0);
+		assert_int_equal(finish(pool, &v.p, 0, 64), 0);
 		view_free(&v);
 	}
 }
@@ -544,9 +698,9 @@ test_out_of_mbufs(void **state)
 		f.vnet.gso_size = (uint16_t)(1000 + frame_rnd(3000));
 		view_make(&v, &f);
 		assert_true(offload_check(&v.p));
-		assert_int_equal(offload_finish(small, &v.p, 0, out, OUT_MAX, out_segs, 1024), 0);
+		assert_int_equal(finish(small, &v.p, 0, 1024), 0);
 		v.p.need = PKT_NEED_CSUM;
-		assert_int_equal(offload_finish(small, &v.p, 0, out, OUT_MAX, out_segs, 1024), 0);
+		assert_int_equal(finish(small, &v.p, 0, 1024), 0);
 		assert_int_equal(rte_mempool_avail_count(small), 15);
 		view_free(&v);
 	}
@@ -578,7 +732,11 @@ main(void)
 		cmocka_unit_test(test_check_type),
 		cmocka_unit_test(test_check_gso),
 		cmocka_unit_test(test_changing_frame),
-		cmocka_unit_test(test_too_many_segments),
+		cmocka_unit_test(test_many_segments),
+		cmocka_unit_test(test_no_room),
+		cmocka_unit_test(test_unfinished_without_csum),
+		cmocka_unit_test(test_unfinished_without_any),
+		cmocka_unit_test(test_unfinished_unknown_route),
 		cmocka_unit_test(test_too_large_segments),
 		cmocka_unit_test(test_out_of_mbufs),
 	};

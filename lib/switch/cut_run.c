@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "switch/forward.h"
+
+#include <string.h>
+
+#include <rte_mbuf.h>
+
+#include "pkt/offload.h"
+
+/*
+ * Make frames and send them until they have cost @p limit or all are made. True: there are more to
+ * make. A frame of which no more can be made counts as dropped, however much of it was sent.
+ */
+static bool
+run(struct worker *w, const struct cut_job *j, struct offload_work *o, uint32_t limit)
+{
+	struct cut *c = &w->cut;
+	struct pkt *list[CUT_PORTION];
+	uint32_t spent = 0;
+
+	do {
+		uint16_t n = offload_next(o, c->pkt, CUT_PORTION, c->seg, RTE_DIM(c->seg));
+
+		if (unlikely(n == 0)) {
+			pktq_drop(j->rxq, DROP_RX_SOFT_OFFLOAD, 1);
+			return false;
+		}
+		for (uint16_t i = 0; i < n; i++)
+			list[i] = &c->pkt[i];
+		j->rxq->stats.replicated += n - (o->done ? 1u : 0);
+		spent += n * offload_frame_cost(c->pkt[0].len);
+		forward_transmit(w, j->txq, j->rxq, list, n);
+		offload_free(c->pkt, n);
+	} while (!o->done && spent < limit);
+	return !o->done;
+}
+
+/* --- frames that are not finished at once --- */
+
+static bool
+is_copy_of(const struct cut_job *j, const struct pkt *p)
+{
+	return j->data == p->data && j->copy->pkt_len == p->len &&
+	       memcmp(rte_pktmbuf_mtod(j->copy, uint8_t *), p->eth_bytes, RTE_ETHER_HDR_LEN) == 0;
+}
+
+/* A copy of the frame: one for all jobs of a queue, which were begun in one batch. */
+static struct rte_mbuf *
+get_copy(const struct worker *w, const struct pktq *rxq, const struct pkt *p)
+{
+	const struct cut *c = &w->cut;
+	uint32_t jobs = 0;
+
+	for (uint32_t i = 0; i < c->n; i++) {
+		if (c->job[i].rxq != rxq)
+			continue;
+		if (++jobs == CUT_JOBS_QUEUE)
+			return NULL;
+		if (is_copy_of(&c->job[i], p)) {
+			rte_pktmbuf_refcnt_update(c->job[i].copy, 1);
+			return c->job[i].copy;
+		}
+	}
+	return c->n < CUT_JOBS_MAX ? pkt_to_mbuf(w->mp, p) : NULL;
+}
+
+static void
+put_off(struct worker *w, struct cut_job *j, const struct pkt *p)
+{
+	j->copy = get_copy(w, j->rxq, p);
+	if (unlikely(j->copy == NULL)) {
+		pktq_drop(j->rxq, DROP_RX_SOFT_OFFLOAD, 1);
+		return;
+	}
+	j->data = p->data;
+	j->hash = p->hash;
+	j->need = p->need;
+	j->vnet = p->vnet;
+	w->cut.job[w->cut.n++] = *j;
+}
+
+void
+cut_send(struct worker *w, struct pktq *txq, struct pktq *rxq, const struct pkt *p,
+	 uint32_t may_leave)
+{
+	struct cut_job j = {.rxq = rxq, .txq = txq, .may_leave = may_leave};
+	uint32_t cost = offload_cost(p);
+	struct offload_work o;
+
+	if (!offload_begin(&o, w->mp, p, may_leave & txq->offloads, NULL)) {
+		pktq_drop(rxq, DROP_RX_SOFT_OFFLOAD, 1);
+		return;
+	}
+	/* smaller ones have others of their batch behind them */
+	if (run(w, &j, &o, cost < PKT_BATCH_COST ? UINT32_MAX : PKT_BATCH_COST)) {
+		j.pos = offload_pos(&o);
+		put_off(w, &j, p);
+	}
+}
+
+/* True: there is more to do. */
+static bool
+go_on(struct worker *w, struct cut_job *j)
+{
+	struct offload_work o;
+	bool more = false;
+	struct pkt p;
+
+	/* no batch is at work */
+	if (pkt_from_mbuf(&p, j->copy, w->batch.segs, RTE_DIM(w->batch.segs))) {
+		p.need = j->need;
+		p.vnet = j->vnet;
+		p.hash = j->hash;
+		if (offload_begin(&o, w->mp, &p, j->may_leave & j->txq->offloads, &j->pos)) {
+			more = run(w, j, &o, PKT_BATCH_COST);
+			j->pos = offload_pos(&o);
+			return more;
+		}
+	}
+	pktq_drop(j->rxq, DROP_RX_SOFT_OFFLOAD, 1);
+	return false;
+}
+
+static void
+end_job(struct cut *c, uint32_t i)
+{
+	rte_pktmbuf_free(c->job[i].copy);
+	memmove(&c->job[i], &c->job[i + 1], (--c->n - i) * sizeof(c->job[0]));
+}
+
+bool
+cut_continue(struct worker *w, struct pktq *rxq)
+{
+	struct cut *c = &w->cut;
+
+	for (uint32_t i = 0; i < c->n; i++) {
+		if (c->job[i].rxq != rxq)
+			continue;
+		if (!go_on(w, &c->job[i]))
+			end_job(c, i);
+		return true;
+	}
+	return false;
+}
+
+/* --- a new snapshot --- */
+
+static const struct dp_port *
+port_of_rxq(const struct dp_worker *dw, const struct pktq *q)
+{
+	for (uint32_t i = 0; i < dw->n; i++)
+		if (dw->poll[i].q == q)
+			return dw->poll[i].port;
+	return NULL;
+}
+
+static const struct dp_port *
+port_of_txq(const struct dataplane *dp, const struct pktq *q)
+{
+	for (uint16_t i = 0; i < dp->nports; i++)
+		for (uint16_t k = 0; k < dp->ports[i]->ntx; k++)
+			if (dp->ports[i]->tx[k] == q)
+				return dp->ports[i];
+	return NULL;
+}
+
+void
+cut_revise(struct worker *w, const struct dataplane *dp)
+{
+	struct cut *c = &w->cut;
+
+	for (uint32_t i = 0; i < c->n;) {
+		struct cut_job *j = &c->job[i];
+		const struct dp_port *in = port_of_rxq(&dp->worker[w->id], j->rxq);
+		const struct dp_port *out = port_of_txq(dp, j->txq);
+
+		if (in != NULL && out != NULL && in->domain == out->domain) {
+			i++;
+			continue;
+		}
+		if (in != NULL) /* else the queue is not ours any more */
+			pktq_drop(j->rxq, DROP_RX_NO_EGRESS, 1);
+		end_job(c, i);
+	}
+}
