@@ -272,7 +272,8 @@ add_entry(const struct fdb_entry_info *e, void *arg)
 		add(d, "vlan", vlan);
 	add(d, "port", e->port);
 	add(d, "static", e->origin == FDB_STATIC);
-	add(d, "extern", e->origin == FDB_EXTERN);
+	if (e->origin == FDB_EXTERN)
+		add(d, "extern", true);
 	add(d, "age", e->age_s);
 	add(d, "moves", e->moves);
 	json_array_append_new(to->list, d);

@@ -392,6 +392,7 @@ class Cli(Scenario):
 
     # what "show config" has to bring back; DIR is a directory
     SETTINGS = """set portlist 0-2; set burst 8; set port 1 domain 7; set port 1 isolated on
+        set group-fwd-mask 0x4000; set port 1 group-fwd-mask 4; set port 0 learning off
         port add 5 net_vhost7,iface=DIR/7.sock,queues=2,mode=0640; port attach net_null0
         fdb add 52:54:00:00:00:01 7 1; fdb add 52:54:00:00:00:02 0 5; set fdb age 17
         set fdb limit 1000; set port 5 fdb-limit 3; port stop 1; set port 0 format legacy-le
