@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* Runs on: control, workers and the writer of the file. */
 #include "switch/capture.h"
 
 #include <errno.h>

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
+ * Runs on: control and workers.
+ *
  * A capture in progress: frames of some ports, into a pcapng file.
  *
  * Workers copy frames to mbufs of the capture's own and put them into a ring;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* Runs on: control; workers sleep here. */
 #include "switch/dataplane.h"
 
 #include <errno.h>

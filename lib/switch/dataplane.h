@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
+ * Runs on: control and workers.
+ *
  * The dataplane snapshot: everything a worker needs to know, immutable after
  * publication, replaced as a whole.
  *

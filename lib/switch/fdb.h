@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
+ * Runs on: control and workers, see the parts.
+ *
  * Forwarding database: which port a MAC address is behind.
  *
  * Control alone adds and removes (rte_hash, lock-free readers, freed through

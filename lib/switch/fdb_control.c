@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Control: the entries of the forwarding database, learned, aged, evicted and set. */
+/*
+ * Runs on: control.
+ *
+ * The entries of the forwarding database: learned, aged, evicted, set.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

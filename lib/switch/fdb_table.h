@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The forwarding database inside, for control's and the workers' half of it. */
+/*
+ * Runs on: control and workers.
+ *
+ * The forwarding database inside, for control's and the workers' half of it.
+ */
 #ifndef SWITCH_FDB_TABLE_H
 #define SWITCH_FDB_TABLE_H
 

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Worker: lookups in the forwarding database, and what is pushed to be learned. */
+/*
+ * Runs on: workers.
+ *
+ * Lookups in the forwarding database, and what is pushed to be learned.
+ */
 #include <sys/eventfd.h>
 
 #include <rte_hash.h>

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
+ * Runs on: workers.
+ *
  * The learning switch.
  *
  * Where a frame goes depends on its two addresses, its ingress port and the

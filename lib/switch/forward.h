@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
+ * Runs on: workers; control makes them.
+ *
  * A worker and what it does with a batch of frames.
  */
 #ifndef SWITCH_FORWARD_H

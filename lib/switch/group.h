@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
+ * Runs on: workers.
+ *
  * Grouping the frames of a batch by a small key, in linear time, keeping the
  * order within a group. Groups come in the order of their first frame.
  */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
+ * Runs on: workers; control chooses.
+ *
  * What happens to a batch between its queue and the forwarding mode. For most
  * queues nothing: the snapshot has them call the mode itself (dp_poll.forward).
  */

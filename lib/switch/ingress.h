@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What a worker calls with the frames of a queue. Internal to lib/switch. */
+/*
+ * Runs on: workers; control chooses.
+ *
+ * What a worker calls with the frames of a queue. Internal to lib/switch.
+ */
 #ifndef SWITCH_INGRESS_H
 #define SWITCH_INGRESS_H
 

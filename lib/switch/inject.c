@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* Runs on: control, and one worker the queue. */
 #include "switch/inject.h"
 
 #include <stdlib.h>

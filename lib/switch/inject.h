@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
+ * Runs on: control.
+ *
  * Frames of control's own, sent in the name of a port: control puts them into a
  * ring, one worker takes them out like the frames of any queue and hands them
  * to the forwarding mode, limits and copies of the port included. Internal to

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
+ * Runs on: workers.
+ *
  * Interrupt decisions a worker has put off (pktq_ops.decide).
  *
  * To read the driver's wish right after publishing costs a full fence, which

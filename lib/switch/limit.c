@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* Runs on: control and workers. */
 #include "switch/limit.h"
 
 #include <stdlib.h>

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
+ * Runs on: control and workers.
+ *
  * What a port may send: frames and bits per second, group-addressed frames per
  * second, and the source addresses it is locked to.
  *

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
+ * Runs on: control and workers.
+ *
  * Who gets copies of a port's frames: a capture, and a port it is mirrored to.
  * Both get what the port sends as it came in, before anything is decided about
  * it, and what it is sent as it is handed to it, before its ring can be full.

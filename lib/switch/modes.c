@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
+ * Runs on: any thread, a table.
+ *
  * The table of forwarding modes.
  */
 #include "switch/modes.h"

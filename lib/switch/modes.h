@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
+ * Runs on: workers.
+ *
  * The forwarding modes beside the switch: dpdk-testpmd's. All but icmpecho are
  * wires: what comes in at a port leaves at its peer, on the queue of the same
  * number. The learning switch has its flooding here. Internal to lib/switch.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* Runs on: the writer of a capture. */
 #include "switch/pcapng.h"
 
 #include <assert.h>

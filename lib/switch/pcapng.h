@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
+ * Runs on: the writer of a capture.
+ *
  * Writing a pcapng file (draft-ietf-opsawg-pcapng), as far as a capture needs it.
  *
  * rte_pcapng is not used: an interface there is an ethdev and nothing else, so

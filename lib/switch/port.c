@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* Runs on: control. */
 #include "switch/port.h"
 
 #include <errno.h>

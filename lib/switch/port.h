@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
+ * Runs on: control.
+ *
  * Ports as control sees them, and the switch that holds them.
  *
  * A port kind (vhost, ethdev, ...) embeds struct port and implements port_ops.

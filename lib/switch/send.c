@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
+ * Runs on: workers.
+ *
  * From a forwarding mode to an egress queue: which queue, whether the receiver
  * takes the frame as it is, and the accounts.
  */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
+ * Runs on: control.
+ *
  * Building a dataplane snapshot from what the ports say runs.
  *
  * Everything of variable size lies in one block, the arena: sizes are counted

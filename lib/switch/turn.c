@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
+ * Runs on: workers.
+ *
  * A worker's turn, and how it goes to sleep.
  */
 #include <string.h>

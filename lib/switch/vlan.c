@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
+ * Runs on: workers.
+ *
  * The learning switch for ports that have VLANs. Decisions are made and
  * remembered as for others (forward.c); the domain is the frame's.
  */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
+ * Runs on: control and workers, see the parts.
+ *
  * VLANs (802.1Q) of the switch.
  *
  * A port with VLAN settings is an access port, of one VLAN and without tags,

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Which VLANs there are, and which of them a port carries. */
+/*
+ * Runs on: control.
+ *
+ * Which VLANs there are, and which of them a port carries.
+ */
 #include <errno.h>
 #include <stdlib.h>
 

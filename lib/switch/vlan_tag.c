@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* Runs on: workers. */
 #include <string.h>
 
 #include <linux/virtio_net.h>

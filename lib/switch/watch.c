@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* Runs on: workers; control shows. */
 #include "switch/watch.h"
 
 #include <inttypes.h>

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
+ * Runs on: workers; control shows.
+ *
  * What workers do with frames besides forwarding them, when somebody asks for
  * it: describe them ("set verbose"), count how full bursts are ("set
  * record-burst-stats"), try again what a full ring did not take ("set fwd MODE

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Why does a port pass no traffic: the switch's part of the answer. */
+/*
+ * Runs on: control.
+ *
+ * Why does a port pass no traffic: the switch's part of the answer.
+ */
 #include <stdio.h>
 #include <string.h>
 

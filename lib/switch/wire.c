@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
+ * Runs on: workers.
+ *
  * Modes that send every frame on to the port's peer and touch the Ethernet
  * header at most; and the one that sends nothing.
  */
