@@ -48,18 +48,21 @@ struct worker {
 	uint32_t id; /* index into dataplane.worker and learn rings */
 	unsigned int lcore;
 	struct dp_ctl *ctl;
-	struct rte_mempool *mp;     /* software offload, held frames; never NULL */
-	uint16_t burst;             /* frames taken from a queue at once, 0: PKT_BATCH_MAX */
-	uint64_t generation;        /* of the snapshot the last turn used */
-	uint32_t nactive;           /* of its list in that snapshot: polled every turn */
-	uint32_t next_idle;         /* of the rest: where the next turn goes on */
-	uint32_t unspent;           /* frames no idle queue was looked at for yet */
-	const struct watch *watch;  /* of that snapshot; NULL: nothing is to be watched */
-	uint32_t flood_budget;      /* of an iteration, 0: FLOOD_BUDGET */
-	uint32_t flood_left;        /* of this one */
-	uint32_t flood_least;       /* for each queue, even when nothing is left */
-	uint32_t open_turns;        /* turns since the last quiescent state */
-	uint32_t nlate, late_polls; /* see late.h */
+	struct rte_mempool *mp;        /* software offload, held frames; never NULL */
+	uint16_t burst;                /* frames taken from a queue at once, 0: PKT_BATCH_MAX */
+	uint64_t generation;           /* of the snapshot the last turn used */
+	uint32_t nactive;              /* of its list in that snapshot: polled every turn */
+	uint32_t next_idle;            /* of the rest: where the next turn goes on */
+	uint32_t unspent;              /* frames no idle queue was looked at for yet */
+	const struct watch *watch;     /* of that snapshot; NULL: nothing is to be watched */
+	uint32_t flood_budget;         /* of an iteration, 0: FLOOD_BUDGET */
+	uint32_t flood_left;           /* of this one */
+	uint32_t flood_least;          /* for each queue, even when nothing is left */
+	uint32_t open_turns;           /* turns since the last quiescent state */
+	uint32_t nlate, late_polls;    /* see late.h */
+	uint32_t ndebtors;             /* ports that owe work, see debt.h */
+	uint16_t debtor[DP_PORTS_MAX]; /* their ids */
+	uint32_t debt[DP_PORTS_MAX];   /* by id: lookups owed */
 	struct pktq *late[WORKER_LATE_MAX]; /* queues with a decision due */
 	struct fwd_flow flow[FORWARD_FLOWS];
 	uint32_t next_flow; /* of mode flowgen */

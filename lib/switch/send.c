@@ -9,6 +9,7 @@
 #include <rte_spinlock.h>
 
 #include "pkt/offload.h"
+#include "switch/debt.h"
 #include "switch/forward.h"
 #include "switch/group.h"
 #include "switch/late.h"
@@ -30,10 +31,16 @@ transmit_timed(struct worker *w, struct pktq *txq, struct pkt *const *pkts, uint
 static void
 transmit_now(struct worker *w, struct pktq *txq, struct pkt *const *pkts, uint16_t n)
 {
+	if (unlikely(debt_of(w, txq) > DEBT_SEND_MAX)) {
+		txq->stats.offered += n;
+		pktq_drop(txq, DROP_TX_NO_BUFFER, n);
+		return;
+	}
 	if (unlikely(atomic_load_explicit(&w->timed, memory_order_relaxed)))
 		transmit_timed(w, txq, pkts, n);
 	else
 		pktq_ops(txq)->tx(txq, pkts, n);
+	debt_sent(w, txq, pkts, n);
 }
 
 void

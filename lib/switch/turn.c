@@ -12,6 +12,7 @@
 #include <rte_spinlock.h>
 
 #include "switch/forward.h"
+#include "switch/debt.h"
 #include "switch/late.h"
 
 #define OPEN_TURNS_MAX 16 /* busy turns without a quiescent state */
@@ -72,7 +73,10 @@ poll_one(struct worker *w, const struct dataplane *dp, const struct dp_poll *pol
 		return 0;
 	if (unlikely(w->cut.n != 0) && cut_continue(w, poll->q))
 		return 1;
+	if (unlikely(debt_of(w, poll->q) != 0))
+		return 0;
 	n = ops->rx(poll->q, &w->batch);
+	debt_received(w, poll->q);
 	stamp(w, n == 0 ? STAGE_POLL : STAGE_RX, &last, timed);
 	late_polled(w, n);
 	stamp(w, STAGE_NOTIFY, &last, timed);
@@ -108,11 +112,17 @@ waits(const struct pktq *q)
 static void
 flush_one(struct worker *w, struct pktq *q)
 {
-	if (likely(held(q) == 0))
+	uint64_t frames, bytes;
+
+	if (likely(held(q) == 0) || debt_of(w, q) != 0)
 		return;
 	if (q->shared)
 		rte_spinlock_lock(&q->lock);
+	frames = q->stats.frames;
+	bytes = q->stats.bytes;
 	pktq_ops(q)->flush(q);
+	if (unlikely(q->work > DEBT_FREE))
+		debt_charge(w, q, (uint32_t)(q->stats.frames - frames), q->stats.bytes - bytes);
 	if (q->shared)
 		rte_spinlock_unlock(&q->lock);
 	else
@@ -290,6 +300,8 @@ worker_turn(struct worker *w, const struct dataplane *dp)
 	w->flood_left = w->flood_budget != 0 ? w->flood_budget : FLOOD_BUDGET;
 	w->flood_least = w->flood_left / FLOOD_LEAST + 1;
 	w->batch.max = w->burst != 0 ? w->burst : PKT_BATCH_MAX;
+	if (unlikely(w->ndebtors != 0))
+		debt_pay(w);
 	if (unlikely(atomic_load_explicit(&w->timed, memory_order_relaxed)))
 		total = poll_active_timed(w, dp);
 	else
@@ -348,7 +360,7 @@ worker_arm(struct worker *w, const struct dataplane *dp)
 		return false; /* only control can give it something to do */
 	if (unlikely(w->generation != dp->generation))
 		begin(w, dp);
-	if (is_busy(w, dp))
+	if (is_busy(w, dp) || w->ndebtors != 0)
 		return true;
 	for (uint32_t i = 0; i < dw->n; i++) {
 		struct pktq *q = dw->list[i].q;

@@ -570,8 +570,9 @@ tx_flush(struct pktq *q)
 	struct pkt_seg segs[TX_FLUSH_BURST][TX_FLUSH_SEGS];
 	struct pkt view[TX_FLUSH_BURST], *list[TX_FLUSH_BURST];
 	uint16_t n, done, sent;
+	uint32_t work = 0;
 
-	while (q->held > 0 && !vq_unusable(vq) && !ring_waits(vq)) {
+	while (work < TX_WORK_MAX && q->held > 0 && !vq_unusable(vq) && !ring_waits(vq)) {
 		for (n = 0; n < TX_FLUSH_BURST && n < q->held; n++) {
 			if (!vq_held_view(vq, n, &view[n], segs[n], TX_FLUSH_SEGS))
 				break;
@@ -584,9 +585,11 @@ tx_flush(struct pktq *q)
 		}
 		done = tx_send(vq, list, n, &sent);
 		vq_held_free(vq, done);
+		work += q->work;
 		if (done < n)
 			break;
 	}
+	q->work = work;
 }
 
 /** pktq_ops.tx */

@@ -24,6 +24,7 @@ struct fakeq {
 	struct pktq q;
 	uint32_t frames; /* waiting */
 	uint32_t polled;
+	uint32_t work; /* what a poll of it costs */
 	bool armed;
 };
 
@@ -38,6 +39,7 @@ fake_rx(struct pktq *q, struct pkt_batch *b)
 	struct fakeq *f = (struct fakeq *)q;
 
 	f->polled++;
+	q->work = f->work;
 	b->n = b->ndone = (uint16_t)RTE_MIN(f->frames, (uint32_t)b->max);
 	f->frames -= b->n;
 	return b->n;
@@ -340,6 +342,54 @@ test_deaf(void **state)
 
 #define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 
+/*
+ * A port with three queues, each of whose polls costs 10,000 lookups without a frame: for each of
+ * them the worker comes by 78 times before it looks at any of the three again. Its neighbours, and
+ * ports whose work is warranted by their frames, are polled in each iteration.
+ */
+static void
+test_work_is_paid_back(void **state)
+{
+	const uint32_t work = 10000, iterations = 1000;
+
+	for (uint32_t i = 0; i < QUEUES; i++)
+		queues[i].q.port = (uint16_t)i;
+	for (uint32_t i = 5; i < 8; i++) {
+		queues[i].q.port = 5;
+		queues[i].work = work;
+	}
+	queues[8].work = BURST * 8; /* chains of several descriptors */
+	for (uint32_t n = 0; n < iterations; n++) {
+		for (uint32_t i = 8; i < 16; i++)
+			queues[i].frames = BURST;
+		worker_turn(w, &dp);
+	}
+	assert_true((queues[5].polled + queues[6].polled + queues[7].polled) * work <=
+		    iterations * 128 + work);
+	assert_true(queues[5].polled + queues[6].polled + queues[7].polled > 0);
+	for (uint32_t i = 8; i < 16; i++)
+		assert_int_equal(queues[i].polled, iterations);
+}
+
+/* A worker that is owed something does not sleep: the debt is paid back in iterations. */
+static void
+test_debtor_is_not_forgotten(void **state)
+{
+	uint32_t polled;
+
+	queues[3].work = 1000;
+	worker_turn(w, &dp);
+	polled = queues[3].polled;
+	assert_true(worker_arm(w, &dp));
+	for (uint32_t n = 0; n < 1000 / 128 + 1; n++)
+		worker_turn(w, &dp);
+	assert_int_equal(queues[3].polled, polled + 1);
+	queues[3].work = 0;
+	for (uint32_t n = 0; n < 1000 / 128 + 1; n++)
+		worker_turn(w, &dp);
+	assert_false(worker_arm(w, &dp));
+}
+
 int
 main(void)
 {
@@ -356,6 +406,8 @@ main(void)
 		TEST(test_new_queue),
 		TEST(test_generator),
 		TEST(test_deaf),
+		TEST(test_work_is_paid_back),
+		TEST(test_debtor_is_not_forgotten),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

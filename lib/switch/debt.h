@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Work a port owes a worker.
+ *
+ * What a call of a queue may cost is bounded (virtq/chain.h), but one whose every
+ * call costs that much, or a port with many such queues, would still have most of
+ * the worker's time. So lookups beyond those its frames warrant are a debt of the
+ * port: until it is paid back, a little in every iteration, the worker does not
+ * poll the port's queues, and when it is large, frames to the port find no buffer.
+ * Ports whose buffers are as drivers make them never owe anything.
+ *
+ * The worker, on its own account: [worker] fields of struct worker.
+ */
+#ifndef SWITCH_DEBT_H
+#define SWITCH_DEBT_H
+
+#include "switch/forward.h"
+
+#define DEBT_PER_FRAME 8   /* lookups each frame warrants */
+#define DEBT_BYTES 256     /* bytes that warrant one more */
+#define DEBT_FREE 256      /* lookups of a call that nobody counts */
+#define DEBT_PAID 128      /* lookups paid back in an iteration */
+#define DEBT_SEND_MAX 4096 /* lookups owed beyond which the port gets no frames */
+
+/** What the port of @p q owes, in lookups. */
+static __rte_always_inline uint32_t
+debt_of(const struct worker *w, const struct pktq *q)
+{
+	if (likely(w->ndebtors == 0) || q->port >= DP_PORTS_MAX)
+		return 0;
+	return w->debt[q->port];
+}
+
+/** After a call of @p q for @p frames frames of @p bytes bytes: note what was not warranted. */
+static __rte_noinline void
+debt_charge(struct worker *w, const struct pktq *q, uint32_t frames, uint64_t bytes)
+{
+	uint64_t warranted = (uint64_t)frames * DEBT_PER_FRAME + bytes / DEBT_BYTES;
+	uint32_t *debt = &w->debt[q->port];
+
+	if (q->work <= warranted)
+		return;
+	if (*debt == 0)
+		w->debtor[w->ndebtors++] = q->port;
+	*debt += q->work - (uint32_t)warranted;
+}
+
+/** After rx() of @p q, which filled the worker's batch. */
+static __rte_always_inline void
+debt_received(struct worker *w, const struct pktq *q)
+{
+	uint64_t bytes = 0;
+
+	if (likely(q->work <= DEBT_FREE))
+		return;
+	for (uint16_t i = 0; i < w->batch.n; i++)
+		bytes += w->batch.pkt[i].len;
+	debt_charge(w, q, w->batch.ndone, bytes);
+}
+
+/** After tx() of @p q. */
+static __rte_always_inline void
+debt_sent(struct worker *w, const struct pktq *q, struct pkt *const *pkts, uint16_t n)
+{
+	uint64_t bytes = 0;
+
+	if (likely(q->work <= DEBT_FREE))
+		return;
+	for (uint16_t i = 0; i < n; i++)
+		bytes += pkts[i]->len;
+	debt_charge(w, q, n, bytes);
+}
+
+/** Once in an iteration. */
+static inline void
+debt_pay(struct worker *w)
+{
+	for (uint32_t i = w->ndebtors; i-- > 0;) {
+		uint32_t *debt = &w->debt[w->debtor[i]];
+
+		*debt -= RTE_MIN(*debt, (uint32_t)DEBT_PAID);
+		if (*debt == 0)
+			w->debtor[i] = w->debtor[--w->ndebtors];
+	}
+}
+
+#endif
