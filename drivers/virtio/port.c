@@ -104,7 +104,7 @@ dev_rarp(struct vdev *d, const uint8_t mac[6])
 }
 
 static void
-dev_save(struct vdev *d, struct vdev_blob *b)
+dev_save(struct vdev *d, struct blob *b)
 {
 	virtio_save(&dev_port(d)->port, b);
 }

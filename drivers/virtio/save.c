@@ -6,6 +6,7 @@
 #include <rte_byteorder.h>
 #include <rte_common.h>
 
+#include "base/blob.h"
 #include "base/ev.h"
 #include "base/log.h"
 
@@ -57,9 +58,10 @@ collect(const struct fdb_entry_info *e, void *arg)
 }
 
 static void
-save_limits(const struct port *p, struct vdev_blob *b)
+save_limits(const struct port *p, struct blob *b)
 {
 	struct limits_data x = {.fdb = rte_cpu_to_le_32(fdb_port_limit(p->sw->fdb, p->id))};
+	const struct blob_record r = {TYPE_LIMITS, 0, sizeof(x)};
 	struct limits l;
 
 	port_limits_in_force(p, &l);
@@ -69,19 +71,21 @@ save_limits(const struct port *p, struct vdev_blob *b)
 	x.storm = rte_cpu_to_le_64(l.storm);
 	x.nmac = l.nmac;
 	memcpy(x.mac, l.mac, sizeof(x.mac));
-	vdev_blob_record(b, TYPE_LIMITS, &x, sizeof(x));
+	blob_put_record(b, &r, &x);
 }
 
 void
-virtio_save(const struct port *p, struct vdev_blob *b)
+virtio_save(const struct port *p, struct blob *b)
 {
 	struct fdb *fdb = p->sw->fdb;
+	struct blob_record r = {.type = TYPE_ADDRESSES};
 	struct collection c = {.port = p};
 
 	save_limits(p, b);
 	fdb_take_in(fdb); /* what workers have seen and control has not */
 	fdb_walk(fdb, collect, &c);
-	vdev_blob_record(b, TYPE_ADDRESSES, c.data, c.n * (uint32_t)sizeof(c.data[0]));
+	r.len = c.n * (uint32_t)sizeof(c.data[0]);
+	blob_put_record(b, &r, c.data);
 }
 
 static uint64_t

@@ -11,7 +11,7 @@
 
 #define VIRTIO_SAVE_ADDRESSES 4096 /* most that move with a guest; the others are learned anew */
 
-void virtio_save(const struct port *p, struct vdev_blob *b);
+void virtio_save(const struct port *p, struct blob *b);
 
 /**
  * Take over one record; types and entries that make no sense are skipped. A

@@ -6,14 +6,13 @@
 #include <rte_byteorder.h>
 #include <rte_hash_crc.h>
 
+#include "base/blob.h"
 #include "pkt/drop.h"
 #include "vdev/engine.h"
 #include "vdev/ring.h"
 #include "vdev/save.h"
 #define MAGIC 0x44535156u /* "VQSD" */
 #define VERSION 1
-#define MUST_KNOW 1u /* record flag: who does not know the type cannot use the state */
-#define ROOM_FIRST 4096
 
 enum { TYPE_DEVICE = 1, TYPE_QUEUE = 2, TYPE_COUNTERS = 3 };
 
@@ -23,12 +22,6 @@ struct header {
 	uint16_t zero;
 	uint32_t len; /* with the header */
 	uint32_t crc; /* of what follows the header */
-};
-
-struct record {
-	uint16_t type;
-	uint16_t flags;
-	uint32_t len; /* of the data, without padding */
 };
 
 struct device_data {
@@ -61,58 +54,12 @@ checksum(const uint8_t *p, size_t len)
 
 /* --- writing --- */
 
-void
-vdev_blob_free(struct vdev_blob *b)
-{
-	free(b->data);
-	*b = (struct vdev_blob){0};
-}
-
-static bool
-make_room(struct vdev_blob *b, size_t len)
-{
-	size_t room = b->room == 0 ? ROOM_FIRST : b->room;
-	uint8_t *data;
-
-	while (room - b->len < len)
-		room *= 2;
-	if (room == b->room)
-		return true;
-	data = realloc(b->data, room);
-	if (data == NULL) {
-		b->failed = true;
-		return false;
-	}
-	b->data = data;
-	b->room = room;
-	return true;
-}
-
-void
-vdev_blob_put(struct vdev_blob *b, const void *data, size_t len)
-{
-	if (b->failed || len == 0 || !make_room(b, len))
-		return;
-	memcpy(b->data + b->len, data, len);
-	b->len += len;
-}
-
 static void
-put_record(struct vdev_blob *b, uint16_t type, uint16_t flags, const void *data, uint32_t len)
+put_record(struct blob *b, uint16_t type, uint16_t flags, const void *data, uint32_t len)
 {
-	static const uint8_t padding[8];
-	const struct record r = {rte_cpu_to_le_16(type), rte_cpu_to_le_16(flags),
-				 rte_cpu_to_le_32(len)};
+	const struct blob_record r = {type, flags, len};
 
-	vdev_blob_put(b, &r, sizeof(r));
-	vdev_blob_put(b, data, len);
-	vdev_blob_put(b, padding, RTE_ALIGN_CEIL(len, 8) - len);
-}
-
-void
-vdev_blob_record(struct vdev_blob *b, uint16_t type, const void *data, uint32_t len)
-{
-	put_record(b, type, 0, data, len);
+	blob_put_record(b, &r, data);
 }
 
 /** Names, numbers and order of the counters, in one number. */
@@ -138,7 +85,7 @@ saved_layout(uint64_t features)
 }
 
 static void
-save_queue(const struct vdev *d, uint32_t i, struct vdev_blob *b)
+save_queue(const struct vdev *d, uint32_t i, struct blob *b)
 {
 	const struct vdev_queue *q = &d->q[i];
 	const struct queue_data data = {
@@ -152,7 +99,7 @@ save_queue(const struct vdev *d, uint32_t i, struct vdev_blob *b)
 	size_t k;
 
 	if (q->state_set)
-		put_record(b, TYPE_QUEUE, MUST_KNOW, &data, sizeof(data));
+		put_record(b, TYPE_QUEUE, BLOB_MUST_KNOW, &data, sizeof(data));
 	stats = soft_engine.ops->stats(&soft_engine, q);
 	if (stats == NULL)
 		return;
@@ -163,7 +110,7 @@ save_queue(const struct vdev *d, uint32_t i, struct vdev_blob *b)
 }
 
 int
-vdev_save(struct vdev *d, struct vdev_blob *b)
+vdev_save(struct vdev *d, struct blob *b)
 {
 	struct device_data data = {
 		.features = rte_cpu_to_le_64(d->features),
@@ -173,8 +120,8 @@ vdev_save(struct vdev *d, struct vdev_blob *b)
 	uint32_t i;
 
 	memcpy(data.mac, d->cfg.mac, sizeof(data.mac));
-	vdev_blob_put(b, &h, sizeof(h));
-	put_record(b, TYPE_DEVICE, MUST_KNOW, &data, sizeof(data));
+	blob_put(b, &h, sizeof(h));
+	put_record(b, TYPE_DEVICE, BLOB_MUST_KNOW, &data, sizeof(data));
 	for (i = 0; i < d->nqueues; i++)
 		save_queue(d, i, b);
 	if (d->cfg.ops->save != NULL)
@@ -295,29 +242,9 @@ is_known(uint16_t type)
 
 /** Whether a known record's length is one we can read. Counters of another shape are skipped. */
 static bool
-is_readable(const struct record *r)
+is_readable(const struct blob_record *r)
 {
 	return known[r->type].exact ? r->len == known[r->type].len : r->len >= known[r->type].len;
-}
-
-/** The record at @p *pos in host order; moves @p pos behind it. NULL data: damaged. */
-static const uint8_t *
-next_record(const uint8_t *p, size_t len, size_t *pos, struct record *r)
-{
-	const uint8_t *data;
-
-	if (len - *pos < sizeof(*r))
-		return NULL;
-	memcpy(r, p + *pos, sizeof(*r));
-	r->type = rte_le_to_cpu_16(r->type);
-	r->flags = rte_le_to_cpu_16(r->flags);
-	r->len = rte_le_to_cpu_32(r->len);
-	*pos += sizeof(*r);
-	data = p + *pos;
-	if (r->len > VDEV_SAVE_MAX || RTE_ALIGN_CEIL(r->len, 8) > len - *pos)
-		return NULL;
-	*pos += RTE_ALIGN_CEIL(r->len, 8);
-	return data;
 }
 
 static const char *
@@ -338,18 +265,19 @@ check_header(const uint8_t *p, size_t len)
 }
 
 static const char *
-check_record(const struct loading *l, const struct record *r, const uint8_t *data)
+check_record(const struct loading *l, const struct blob_record *r, const uint8_t *data)
 {
 	if (!is_known(r->type))
-		return (r->flags & MUST_KNOW) ? "the state has a part that is not known here"
-					      : NULL;
+		return (r->flags & BLOB_MUST_KNOW) ? "the state has a part that is not known here"
+						   : NULL;
 	if (!is_readable(r))
-		return (r->flags & MUST_KNOW) ? "the state has a part that is too short" : NULL;
+		return (r->flags & BLOB_MUST_KNOW) ? "the state has a part that is too short"
+						   : NULL;
 	return known[r->type].check(l, data);
 }
 
 static void
-apply_record(struct loading *l, const struct record *r, const uint8_t *data)
+apply_record(struct loading *l, const struct blob_record *r, const uint8_t *data)
 {
 	struct vdev *d = l->d;
 
@@ -364,18 +292,18 @@ vdev_load(struct vdev *d, const void *data, size_t len, const char **why)
 {
 	struct loading l = {.d = d};
 	const uint8_t *p = data, *at;
-	struct record r;
+	struct blob_record r;
 	size_t pos;
 
 	*why = check_header(p, len);
 	for (pos = sizeof(struct header); *why == NULL && pos < len;) {
-		at = next_record(p, len, &pos, &r);
+		at = blob_next(p, len, &pos, &r);
 		*why = at != NULL ? check_record(&l, &r, at) : "the state is damaged";
 	}
 	if (*why != NULL)
 		return -EINVAL;
 	for (pos = sizeof(struct header); pos < len;) {
-		at = next_record(p, len, &pos, &r);
+		at = blob_next(p, len, &pos, &r);
 		apply_record(&l, &r, at);
 	}
 	return 0;

@@ -3,38 +3,24 @@
  * A device's state as bytes, for a migration: what its next host cannot learn
  * from the guest's memory or the frontend.
  *
- * A header (magic, version, length, checksum) and records of type, flags and
- * length, little-endian, each padded to 8 bytes. A reader skips a type it does
- * not know unless the record is flagged as one it has to; everything is checked
- * before anything is applied. Types from VDEV_SAVE_OWNER on are the owner's
+ * A header (magic, version, length, checksum) and records (base/blob.h);
+ * everything is checked before anything is applied. Types from VDEV_SAVE_OWNER on are the owner's
  * (vdev_ops.save and load): learned addresses, limits. Control thread only.
  */
 #ifndef VDEV_SAVE_H
 #define VDEV_SAVE_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+struct blob;
 struct vdev;
 
 #define VDEV_SAVE_MAX (4u << 20) /* longest state that is read */
 #define VDEV_SAVE_OWNER 0x100    /* first record type of the owner */
 
-/** A growing buffer. Zero-initialised is empty. */
-struct vdev_blob {
-	uint8_t *data;
-	size_t len, room;
-	bool failed; /* no memory: what is there is useless */
-};
-
-/** Append bytes, or a record of the owner's. */
-void vdev_blob_put(struct vdev_blob *b, const void *data, size_t len);
-void vdev_blob_record(struct vdev_blob *b, uint16_t type, const void *data, uint32_t len);
-void vdev_blob_free(struct vdev_blob *b);
-
 /** The state of a stopped device into @p b, which is empty. 0 or -ENOMEM. */
-int vdev_save(struct vdev *d, struct vdev_blob *b);
+int vdev_save(struct vdev *d, struct blob *b);
 
 /**
  * Take over a saved state. -EINVAL with @p why (static text), and nothing

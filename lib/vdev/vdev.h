@@ -49,7 +49,7 @@ struct vdev;
 struct engine;
 struct transport;
 struct vdev_attn;
-struct vdev_blob;
+struct blob;
 
 /** What the device's owner (a port) provides. Control thread. */
 struct vdev_ops {
@@ -75,7 +75,7 @@ struct vdev_ops {
 	 * What the owner adds to the saved state of a device, and what it takes out of loaded state
 	 * of its own types (save.h). May be NULL.
 	 */
-	void (*save)(struct vdev *d, struct vdev_blob *b);
+	void (*save)(struct vdev *d, struct blob *b);
 	void (*load)(struct vdev *d, uint16_t type, const void *data, uint32_t len);
 	/**
 	 * The guest moved here and cannot announce itself: send a RARP request from @p mac into the

@@ -26,7 +26,7 @@ vhu_transfer_stop(struct vhu_transfer *t)
 		ev_del(&t->src);
 		close(t->src.fd);
 	}
-	vdev_blob_free(&t->blob);
+	blob_free(&t->blob);
 	*t = (struct vhu_transfer){.src.fd = -1};
 }
 
@@ -65,7 +65,7 @@ pipe_read(struct vhu_transfer *t)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
 	if (n > 0)
-		vdev_blob_put(&t->blob, chunk, (size_t)n);
+		blob_put(&t->blob, chunk, (size_t)n);
 	if (n < 0 || t->blob.failed || t->blob.len > VDEV_SAVE_MAX)
 		pipe_done(t, VHU_TRANSFER_FAILED);
 	else if (n == 0)

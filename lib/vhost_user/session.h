@@ -13,6 +13,7 @@
 
 #include <stdio.h>
 
+#include "base/blob.h"
 #include "vdev/save.h"
 #include "vdev/transport.h"
 #include "vdev/vdev.h"
@@ -44,7 +45,7 @@ struct vhu_transfer {
 	enum vhu_transfer_state state;
 	bool load;
 	struct ev_source src; /* our own descriptor of the pipe, -1 when it is through */
-	struct vdev_blob blob;
+	struct blob blob;
 	size_t done; /* bytes written */
 };
 

@@ -12,6 +12,7 @@
 
 #include "app.h"
 #include "fuzz/program.h"
+#include "base/blob.h"
 #include "vdev/save.h"
 #include "vdev/vdev.h"
 #include "virtio/save.h"
@@ -32,7 +33,7 @@ nothing(struct vdev *d)
 }
 
 static void
-save(struct vdev *d, struct vdev_blob *b)
+save(struct vdev *d, struct blob *b)
 {
 	(void)d;
 	virtio_save(fuzz_app()->sw.port[0], b);
@@ -88,7 +89,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.ops = &ops,
 	};
 	bool raw = size % 8 != 0;
-	struct vdev_blob again = {0};
+	struct blob again = {0};
 	struct vdev *d = vdev_new(&cfg);
 	const char *why = NULL;
 	uint8_t *state;
@@ -101,7 +102,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	CHECK((ret == 0) == (why == NULL));
 	CHECK(vdev_save(d, &again) == 0);
 	CHECK(vdev_load(d, again.data, again.len, &why) == 0);
-	vdev_blob_free(&again);
+	blob_free(&again);
 	free(state);
 	vdev_free(d, false);
 	fuzz_turn(fuzz_app());

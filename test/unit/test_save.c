@@ -16,6 +16,7 @@
 
 #include <rte_hash_crc.h>
 
+#include "base/blob.h"
 #include "vdev/save.h"
 #include "wire.h"
 
@@ -27,10 +28,10 @@
 static char owners[16]; /* what the owner found in loaded state */
 
 static void
-on_save(struct vdev *d, struct vdev_blob *b)
+on_save(struct vdev *d, struct blob *b)
 {
-	vdev_blob_record(b, OWN_TYPE, "seven b", 8);
-	vdev_blob_record(b, OWN_TYPE + 1, "odd", 3);
+	blob_put_record(b, &(struct blob_record){OWN_TYPE, 0, 8}, "seven b");
+	blob_put_record(b, &(struct blob_record){OWN_TYPE + 1, 0, 3}, "odd");
 }
 
 static void
@@ -82,7 +83,7 @@ used_device(uint64_t features)
 }
 
 static void
-reseal(struct vdev_blob *b)
+reseal(struct blob *b)
 {
 	uint32_t len = (uint32_t)b->len;
 	uint32_t crc = rte_hash_crc(b->data + HEADER, len - HEADER, 0);
@@ -94,7 +95,7 @@ reseal(struct vdev_blob *b)
 static void
 test_there_and_back(void **state)
 {
-	struct vdev_blob b = {0};
+	struct blob b = {0};
 	const char *why;
 
 	used_device(PACKED);
@@ -109,14 +110,14 @@ test_there_and_back(void **state)
 	assert_memory_equal(w.o.d->cfg.mac, "\x52\x54\0\1\2\3", 6);
 	assert_int_equal(w.o.d->q[1].vq->q.stats.frames, 5);
 	assert_string_equal(owners, "seven b");
-	vdev_blob_free(&b);
+	blob_free(&b);
 }
 
 /* Every bit of it counts: no flipped one goes unnoticed, no shorter one is read beyond its end. */
 static void
 test_damage(void **state)
 {
-	struct vdev_blob b = {0};
+	struct blob b = {0};
 	const char *why;
 	uint8_t *copy;
 	size_t i;
@@ -139,7 +140,7 @@ test_damage(void **state)
 	}
 	assert_int_equal(*owners, 0);
 	assert_int_equal(vdev_load(w.o.d, b.data, b.len, &why), 0);
-	vdev_blob_free(&b);
+	blob_free(&b);
 }
 
 /* With a good checksum, too, lengths are not believed. */
@@ -147,7 +148,7 @@ static void
 test_lengths(void **state)
 {
 	static const uint32_t bad[] = {0x7fffffff, UINT32_MAX, UINT32_MAX - 7, 1u << 20};
-	struct vdev_blob b = {0};
+	struct blob b = {0};
 	const char *why;
 	size_t i;
 
@@ -159,7 +160,7 @@ test_lengths(void **state)
 		assert_int_equal(vdev_load(w.o.d, b.data, b.len, &why), -EINVAL);
 		assert_string_equal(why, "the state is damaged");
 	}
-	vdev_blob_free(&b);
+	blob_free(&b);
 }
 
 /* One record of a kind behind a good header. */
@@ -167,18 +168,18 @@ static const char *
 judge(uint16_t type, uint16_t flags, const void *data, uint32_t len)
 {
 	const uint32_t head[2] = {type | (uint32_t)flags << 16, len};
-	struct vdev_blob b = {0};
+	struct blob b = {0};
 	uint8_t header[HEADER] = {'V', 'Q', 'S', 'D', 1};
 	const char *why;
 	int ret;
 
-	vdev_blob_put(&b, header, sizeof(header));
-	vdev_blob_put(&b, head, sizeof(head));
-	vdev_blob_put(&b, data, len);
+	blob_put(&b, header, sizeof(header));
+	blob_put(&b, head, sizeof(head));
+	blob_put(&b, data, len);
 	reseal(&b);
 	ret = vdev_load(w.o.d, b.data, b.len, &why);
 	assert_int_equal(ret, why == NULL ? 0 : -EINVAL);
-	vdev_blob_free(&b);
+	blob_free(&b);
 	return why;
 }
 
