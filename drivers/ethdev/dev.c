@@ -12,7 +12,7 @@
 
 #include "base/log.h"
 
-/* What is used whenever the device has it. */
+/* Offloads used whenever the device has them. */
 #define RX_WANTED                                                       \
 	(RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM | \
 	 RTE_ETH_RX_OFFLOAD_TCP_CKSUM)
@@ -42,7 +42,7 @@ static const struct {
 	{"net_tap", RX_WANTED, RTE_ETH_TX_OFFLOAD_TCP_TSO},
 };
 
-/* What to use of a device that has everything. */
+/* Offloads to use of a device that has all. */
 static void
 offloads_wanted(const struct ethdev_port *e, uint64_t *rx, uint64_t *tx)
 {
@@ -251,6 +251,15 @@ fill_rx(struct ethdev_port *e, uint16_t i)
 	atomic_store(&r->q.ops, r->q.event_fd >= 0 ? &ethdev_rx_ops : &ethdev_rx_poll_ops);
 }
 
+/* Bytes of a frame in as many mbufs as the device takes; it may not say. */
+static uint32_t
+longest_chain(const struct ethdev_port *e)
+{
+	uint16_t max = e->info.tx_desc_lim.nb_seg_max;
+
+	return max == 0 ? UINT32_MAX : (uint32_t)max * data_room(e);
+}
+
 static void
 fill_tx(struct ethdev_port *e, uint16_t i)
 {
@@ -264,7 +273,7 @@ fill_tx(struct ethdev_port *e, uint16_t i)
 	t->q.port = e->port.id;
 	t->q.index = i;
 	t->q.event_fd = -1;
-	t->q.offloads = ethdev_tx_accepts(e->tx_offloads);
+	t->q.offloads = ethdev_tx_accepts(e->tx_offloads, longest_chain(e));
 	/* rings and the like have an MTU in name only */
 	t->frame_max = e->info.max_rx_pktlen == UINT32_MAX ? 0 : e->port.mtu + FRAME_OVERHEAD;
 	t->q.max_len = t->q.offloads & PKT_NEED_GSO ? PKT_LEN_MAX : t->frame_max;

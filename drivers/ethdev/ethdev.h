@@ -19,7 +19,7 @@
 
 #include "switch/port.h"
 
-/** What the user wants of a device; 0 everywhere means "what suits it best". */
+/** Settings of a device by the user; 0: as suits the device. */
 struct ethdev_config {
 	uint16_t rxq, txq;    /* queues; fewer when the device has fewer */
 	uint16_t rxd, txd;    /* descriptors of each */
@@ -56,7 +56,7 @@ int ethdev_port_configure(struct port *p, const struct ethdev_config *cfg);
 /** The DPDK port behind @p p, whose ops are ethdev_port_ops: for rte_eth_*_get() in "show". */
 uint16_t ethdev_port_dev(const struct port *p);
 
-/** What is in use, for "show port N rx_offload configuration". */
+/** Offloads in use, for "show port N rx_offload configuration". */
 struct ethdev_active {
 	uint16_t nrx, ntx;
 	uint64_t rx_offloads, tx_offloads;

@@ -320,7 +320,7 @@ bring_up(struct ethdev_port *e, char *err, size_t errlen)
 		return ret;
 	}
 	rte_eth_macaddr_get(e->dev, &e->port.mac);
-	/* a switch port takes frames for everybody; a device that cannot say so usually does */
+	/* a switch port takes frames for every address; a device that cannot say so usually does */
 	ret = ethdev_set_promisc(&e->port, true);
 	if (ret != 0 && ret != -ENOTSUP)
 		log_warn(e->port.name, "not promiscuous: %s", strerror(-ret));

@@ -2,7 +2,7 @@
 /*
  * The queues of an ethdev port. Internal to drivers/ethdev.
  *
- * Who owns an mbuf: rx() takes it from the device, rx_done() drops the
+ * Ownership of mbufs: rx() takes it from the device, rx_done() drops the
  * reference rx() got. A tx() that sends an mbuf without copying it takes a
  * reference of its own, which the device drops when it has sent the frame. So
  * one frame can be flooded to guests and to any number of devices, and which
@@ -55,7 +55,10 @@ extern const struct pktq_ops ethdev_tx_ops;
 /** Free what a stopped queue still holds. Unpublished queue. */
 void ethdev_rxq_flush(struct ethdev_rxq *r);
 
-/** PKT_NEED_* a device with these RTE_ETH_TX_OFFLOAD_* takes as they are. */
-uint32_t ethdev_tx_accepts(uint64_t offloads);
+/**
+ * PKT_NEED_* a device with these RTE_ETH_TX_OFFLOAD_* takes as they are. @p longest: bytes of a
+ * frame in as many mbufs as the device takes. Control.
+ */
+uint32_t ethdev_tx_accepts(uint64_t offloads, uint32_t longest);
 
 #endif

@@ -26,7 +26,7 @@ to_rxq(struct pktq *q)
 	return (struct ethdev_rxq *)q;
 }
 
-/* --- what the device says about checksum and segmentation --- */
+/* --- checksum and segmentation as the device reports them --- */
 
 static uint16_t
 csum_offset(uint8_t proto)
@@ -130,6 +130,14 @@ view(struct pktq *q, struct pkt_batch *b, struct rte_mbuf *m)
 	b->n++;
 }
 
+/* Whether there is room for its fragments; behind others there may not be, first there is. */
+static bool
+fits(const struct pkt_batch *b, const struct rte_mbuf *m)
+{
+	return likely(m->nb_segs == 1 || b->nsegs == 0) ||
+	       m->nb_segs - 1u <= (uint32_t)PKT_SEGS_MAX - b->nsegs;
+}
+
 static uint16_t
 ethdev_rx(struct pktq *q, struct pkt_batch *b)
 {
@@ -141,15 +149,15 @@ ethdev_rx(struct pktq *q, struct pkt_batch *b)
 	n = RTE_MIN(r->n, b->max);
 	b->n = 0;
 	b->nsegs = 0;
-	b->ndone = n;
 	for (i = 0; i < n && i < PREFETCH_AHEAD; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(r->mbuf[i], void *));
-	for (i = 0; i < n; i++) {
+	for (i = 0; i < n && fits(b, r->mbuf[i]); i++) {
 		if (i + PREFETCH_AHEAD < n)
 			rte_prefetch0(rte_pktmbuf_mtod(r->mbuf[i + PREFETCH_AHEAD], void *));
 		view(q, b, r->mbuf[i]);
 	}
-	return n;
+	b->ndone = i;
+	return i;
 }
 
 static void

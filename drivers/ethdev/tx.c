@@ -20,13 +20,13 @@
 	 RTE_ETH_TX_OFFLOAD_MULTI_SEGS)
 
 uint32_t
-ethdev_tx_accepts(uint64_t offloads)
+ethdev_tx_accepts(uint64_t offloads, uint32_t longest)
 {
 	/*
 	 * No ECN: whether a device clears CWR behind the first segment is not
 	 * known. No USO: RTE_MBUF_F_TX_UDP_SEG means UFO to some drivers.
 	 */
-	if ((offloads & TSO_OFFLOADS) == TSO_OFFLOADS)
+	if ((offloads & TSO_OFFLOADS) == TSO_OFFLOADS && longest >= PKT_LEN_MAX)
 		return PKT_NEED_CSUM | PKT_NEED_TSO4 | PKT_NEED_TSO6;
 	return (offloads & CSUM_OFFLOADS) == CSUM_OFFLOADS ? PKT_NEED_CSUM : 0;
 }
@@ -39,7 +39,7 @@ to_txq(struct pktq *q)
 
 /* --- asking the device to finish a frame --- */
 
-/* The headers of an mbuf, which nobody but us can change. They lie in its first segment. */
+/* The headers of an mbuf, which no other thread can change. They lie in its first segment. */
 static void
 read_headers(struct pkt_hdrs *h, const struct rte_mbuf *m)
 {

@@ -14,7 +14,7 @@
 
 #include "pkt/pkt.h"
 
-/** Where in a frame a copy in several pieces has got to. */
+/** Position in a frame that is copied in several parts. */
 struct pkt_cursor {
 	const struct pkt *p;
 	uint32_t done;    /* bytes of the frame copied */
@@ -34,7 +34,7 @@ void pkt_copy_next(struct pkt_cursor *c, uint8_t *dst, uint32_t len);
 /** Go on without copying, with the same condition. */
 void pkt_cursor_skip(struct pkt_cursor *c, uint32_t len);
 
-/* So many bytes as one value: one register or several, whatever the machine has. */
+/* A block of this many bytes is one value: in one register or several, as the machine has. */
 #define PKT_BLOCK 64
 typedef uint8_t pkt_block __attribute__((vector_size(PKT_BLOCK), aligned(1), may_alias));
 

@@ -20,7 +20,7 @@
 
 #define FRAG_UNIT 8u /* fragment offsets count in these */
 
-/** What is special about a kind of segmentation. */
+/** The differences between kinds of segmentation. */
 struct gso_kind {
 	uint16_t need;
 	uint16_t csum_offset; /* of the L4 checksum, 0: L4 is payload */
@@ -207,7 +207,7 @@ emit(struct gso_job *j, struct gso_out *o)
 	return true;
 }
 
-/* IPv6 says "fragment" in an extension header of its own, put in front of L4. */
+/* IPv6 has an extension header of its own for fragments, put in front of L4. */
 static void
 insert_ipv6_fragment_hdr(struct gso_job *j)
 {

@@ -50,7 +50,7 @@ struct gso_job {
 	struct pkt_hdrs h; /* the headers every segment starts from */
 };
 
-/** Where segments go. */
+/** Room for segments. */
 struct gso_out {
 	struct pkt *pkts;     /* room for max views */
 	struct pkt_seg *segs; /* room for nsegs fragments */

@@ -22,7 +22,7 @@
 
 #define CSUM_SIZE 2u
 
-/* What a gso type says the frame is. An ether_type of 0 ends the alternatives of a type. */
+/* The frames that a gso type is for. An ether_type of 0 ends the alternatives of a type. */
 static const struct gso_type {
 	uint16_t ether_type;
 	uint8_t proto;

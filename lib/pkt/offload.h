@@ -69,14 +69,14 @@ offload_pos(const struct offload_work *o)
 /* A frame made costs about as much as copying and summing up this many bytes. */
 #define OFFLOAD_COST_BYTES 256
 
-/** What making a frame of @p len bytes costs, in frames of the smallest size. */
+/** Cost of making a frame of @p len bytes, in frames of the smallest size. */
 static inline uint32_t
 offload_frame_cost(uint32_t len)
 {
 	return 1 + len / OFFLOAD_COST_BYTES;
 }
 
-/** What segmenting @p p costs in all, in the same; 0: it needs no segmentation. */
+/** Cost of segmenting @p p, in the same; 0: it needs no segmentation. */
 static inline uint32_t
 offload_cost(const struct pkt *p)
 {

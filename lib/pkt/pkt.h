@@ -3,9 +3,9 @@
  * The common currency of the datapath: a borrowed view of one frame.
  *
  * A struct pkt points into guest memory or into an mbuf. It is made by a
- * queue's rx(), lives until rx_done() of the same batch, in one turn of one
- * worker, and is never stored anywhere else. What a guest could change behind
- * our back and a decision depends on - the virtio-net header, the Ethernet
+ * queue's rx(), lives until rx_done() of the same batch, in one iteration of
+ * one worker, and is never stored elsewhere. Data that a guest could change
+ * meanwhile and that a decision depends on - the virtio-net header, the Ethernet
  * header, addresses and lengths of the fragments - is a copy.
  */
 #ifndef PKT_PKT_H
@@ -42,7 +42,7 @@ struct pkt_vnet {
 	uint16_t csum_offset;
 };
 
-/* What the receiver must accept to take the frame as it is; 0 for a plain frame. */
+/* Needs of a frame: the receiver must accept them to take it as it is; 0: a plain frame. */
 #define PKT_NEED_CSUM 0x0001u /* checksum is partial: GUEST_CSUM */
 #define PKT_NEED_TSO4 0x0002u
 #define PKT_NEED_TSO6 0x0004u

@@ -91,7 +91,7 @@ l4_bytes(struct pkt_hdrs *h, const struct pkt *p, uint32_t least)
 	return end - h->l3_len;
 }
 
-/* --- SCTP: a CRC32c, which nobody leaves to others --- */
+/* --- SCTP: a CRC32c, which no sender leaves to its device --- */
 
 /* rte_hash_crc() reads words where the bytes happen to be. */
 static uint32_t
@@ -237,7 +237,7 @@ fix_l4(struct csum_pass *c, struct csum_frame *f)
 	if (!may_leave(c, f)) {
 		sound = complete(c, f);
 	} else {
-		/* nobody may join frames whose checksum is wrong and gets lost */
+		/* frames with a wrong checksum are not joined: it would get lost */
 		sound = f->p->need != 0 || (c->gro && tcp && complete(c, f));
 		leave(f);
 	}
@@ -251,7 +251,7 @@ l4_layer(const struct pkt_hdrs *h)
 	return h->proto == IPPROTO_UDP ? CSUM_UDP : CSUM_TCP;
 }
 
-/* What is in a tunnel first: sums outside cover it. */
+/* The frame in a tunnel first: sums outside cover it. */
 static void
 fix_tunnelled(struct csum_pass *c, struct csum_frame *f)
 {

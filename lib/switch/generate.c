@@ -2,7 +2,7 @@
 /*
  * Modes that make frames: txonly (one flow) and flowgen (many, and it takes
  * what comes in). Frames are IPv4 and UDP with zeros in them; each burst counts
- * as replicated by the rx queue in whose turn it is made, so that the queue's
+ * as replicated by the rx queue whose poll it is made in, so that the queue's
  * account stays balanced.
  */
 #include <netinet/in.h>

@@ -13,7 +13,7 @@
 #define IP_LEN_MAX UINT16_MAX
 #define NONE UINT16_MAX
 
-/** What a segment says of its place in its flow; in host order. */
+/** The place of a segment in its flow, in host order. */
 struct gro_segment {
 	struct pkt_hdrs *h;
 	uint32_t seq;
@@ -190,7 +190,7 @@ set_headers(struct gro_run *r)
 	};
 }
 
-/* The first frame's headers, then everybody's payload. */
+/* The headers of the first frame, then the payload of all. */
 static void
 make_frame(const struct gro_table *t, struct gro_run *r, struct pkt_batch *b)
 {

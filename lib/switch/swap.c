@@ -40,7 +40,7 @@ swap_ip(struct pkt_hdrs *h)
 		swap(&port[0], &port[1], sizeof(*port));
 }
 
-/* Where checksums over a pseudo header are, from where L4 begins. */
+/* Offsets in L4 of checksums over a pseudo header. */
 static const struct {
 	uint8_t proto, field;
 } sums[] = {

@@ -5,7 +5,7 @@
 
 #define BIT(name) (UINT64_C(1) << VIRTIO_NET_F_##name)
 
-/* What a frame needs of its receiver, and the features by which either side says that it has it. */
+/* Needs of a frame, and the features by which either side says that it takes such frames. */
 static const struct {
 	uint32_t need;
 	uint64_t side[2]; /* NET_DRIVER, NET_DEVICE */

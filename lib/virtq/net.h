@@ -51,7 +51,7 @@ net_hdr_len(uint64_t features)
 	return num_buffers ? NET_HDR_LEN : NET_HDR_LEN_LEGACY;
 }
 
-/** A header in guest order, which nobody can change any more, in host order. */
+/** A header in guest order, in memory of our own, to host order. */
 static __rte_always_inline struct pkt_vnet
 net_hdr_get(struct vq_fmt f, const struct net_hdr *h)
 {

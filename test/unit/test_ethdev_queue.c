@@ -166,15 +166,21 @@ accepted_offloads_follow_the_device(void **state)
 {
 	const uint64_t csum = RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
 
-	assert_int_equal(ethdev_tx_accepts(0), 0);
-	assert_int_equal(ethdev_tx_accepts(RTE_ETH_TX_OFFLOAD_TCP_CKSUM), 0);
-	assert_int_equal(ethdev_tx_accepts(csum), PKT_NEED_CSUM);
+	assert_int_equal(ethdev_tx_accepts(0, UINT32_MAX), 0);
+	assert_int_equal(ethdev_tx_accepts(RTE_ETH_TX_OFFLOAD_TCP_CKSUM, UINT32_MAX), 0);
+	assert_int_equal(ethdev_tx_accepts(csum, UINT32_MAX), PKT_NEED_CSUM);
 	/* segmentation without chains or header checksum is of no use */
-	assert_int_equal(ethdev_tx_accepts(ALL_OFFLOADS & ~RTE_ETH_TX_OFFLOAD_MULTI_SEGS),
+	assert_int_equal(ethdev_tx_accepts(ALL_OFFLOADS & ~RTE_ETH_TX_OFFLOAD_MULTI_SEGS,
+					   UINT32_MAX),
 			 PKT_NEED_CSUM);
-	assert_int_equal(ethdev_tx_accepts(ALL_OFFLOADS & ~RTE_ETH_TX_OFFLOAD_IPV4_CKSUM),
+	assert_int_equal(ethdev_tx_accepts(ALL_OFFLOADS & ~RTE_ETH_TX_OFFLOAD_IPV4_CKSUM,
+					   UINT32_MAX),
 			 PKT_NEED_CSUM);
-	assert_int_equal(ethdev_tx_accepts(ALL_OFFLOADS),
+	assert_int_equal(ethdev_tx_accepts(ALL_OFFLOADS, UINT32_MAX),
+			 PKT_NEED_CSUM | PKT_NEED_TSO4 | PKT_NEED_TSO6);
+	/* a frame of 64 KiB needs 33 mbufs, and one driver takes 24, another 40 */
+	assert_int_equal(ethdev_tx_accepts(ALL_OFFLOADS, 24 * 2048), PKT_NEED_CSUM);
+	assert_int_equal(ethdev_tx_accepts(ALL_OFFLOADS, 40 * 2048),
 			 PKT_NEED_CSUM | PKT_NEED_TSO4 | PKT_NEED_TSO6);
 }
 
@@ -250,7 +256,7 @@ segmentation_behind_extensions_is_not_asked(void **state)
 {
 	struct view v;
 
-	assert_int_equal(ethdev_tx_accepts(UINT64_MAX) & PKT_NEED_EXT, 0);
+	assert_int_equal(ethdev_tx_accepts(UINT64_MAX, UINT32_MAX) & PKT_NEED_EXT, 0);
 	for (int i = 0; i < ROUNDS; i++) {
 		build_some(&frame, i & 1, true, 3000, false);
 		frame.vnet.gso_type =
@@ -437,6 +443,41 @@ partial_checksum_is_recognised(void **state)
 	}
 }
 
+/* Long chains: what does not fit a batch is in the next one. */
+static void
+long_chains_come_in_the_next_batch(void **state)
+{
+	const uint32_t len = 900;
+	struct rte_mempool *small =
+		rte_pktmbuf_pool_create("small", 4095, 0, 0, RTE_PKTMBUF_HEADROOM + 64, 0);
+	uint32_t i, k;
+
+	assert_non_null(small);
+	for (i = 0; i < 4; i++) {
+		struct rte_mbuf *head = rte_pktmbuf_alloc(small), *last = head;
+
+		memset(rte_pktmbuf_append(head, 14), 2, 14);
+		for (k = 1; k < len; k++) {
+			last->next = rte_pktmbuf_alloc(small);
+			last = last->next;
+			rte_pktmbuf_append(last, 1);
+			head->nb_segs++;
+			head->pkt_len++;
+		}
+		assert_int_equal(rte_ring_enqueue(in, head), 0);
+	}
+	for (i = 0; i < 2; i++) {
+		rx(2);
+		assert_int_equal(batch.pkt[1].len, 14 + len - 1);
+		rx_done();
+	}
+	rx(0);
+	assert_int_equal(rxq.q.stats.frames, 4);
+	assert_int_equal(rxq.q.stats.drop[DROP_RX_TOO_LONG], 0);
+	assert_int_equal(rte_mempool_avail_count(small), 4095);
+	rte_mempool_free(small);
+}
+
 static void
 merged_segments_become_gso(void **state)
 {
@@ -577,6 +618,7 @@ main(void)
 		T(rewritten_addresses_leave_with_the_frame),
 		T(verified_checksum_is_passed_on),
 		T(partial_checksum_is_recognised),
+		T(long_chains_come_in_the_next_batch),
 		T(merged_segments_become_gso),
 		T(merged_nonsense_is_dropped),
 		T(foreign_requests_are_cleared),
