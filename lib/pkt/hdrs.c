@@ -182,7 +182,8 @@ pkt_hdrs_read(struct pkt_hdrs *h, const struct pkt *p, uint32_t max)
 #define UDP_TUNNEL_HDRS 16 /* UDP, and VXLAN or Geneve without options: 8 bytes each */
 
 /*
- * Read a tunnel's header at @p b: its length, all before the inner frame, and the type of that. False: not a tunnel. There are @p left bytes at @p b.
+ * Read a tunnel's header at @p b, where there are @p left bytes: its length, all before the inner
+ * frame, and the type of that one. False: not a tunnel.
  */
 typedef bool (*tunnel_fn)(const uint8_t *b, uint32_t left, uint32_t *len, uint16_t *type);
 

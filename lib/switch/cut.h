@@ -2,10 +2,10 @@
 /*
  * Frames that are segmented here for a receiver that does not do that itself.
  *
- * One frame can become as many as it has bytes. One that costs more than PKT_BATCH_COST is
- * copied to an mbuf, and goes on each time its queue is polled; meanwhile nothing is taken from that queue,
- * so its frames keep their order and its neighbours on the worker wait for one portion only. Such a
- * frame is the last of its batch, see PKT_BATCH_COST.
+ * One frame can become as many as it has bytes. One that costs more than PKT_BATCH_COST is copied
+ * to an mbuf, and goes on each time its queue is polled; meanwhile nothing is taken from that
+ * queue, so its frames keep their order, and its neighbours on the worker wait for one portion
+ * only. Such a frame is the last of its batch.
  *
  * Each worker has its own. The functions are in forward.h.
  */
