@@ -14,8 +14,8 @@
 #include <bsd/string.h>
 
 #include "app.h"
+#include "base/sock.h"
 #include "cli/cli.h"
-#include "listen.h"
 #include "cli/wait.h"
 
 #define LINE_LEN_MAX 4096 /* a longer command ends the connection */
@@ -35,7 +35,7 @@ struct client {
 };
 
 struct control_socket {
-	struct ev_source listener;
+	struct sock_listener listener;
 	struct app *app;
 	unsigned int nclients;
 	LIST_HEAD(client_list, client) clients;
@@ -175,14 +175,11 @@ on_waited(struct wait *w, bool done)
 }
 
 static void
-on_listener(struct ev_source *src, uint32_t events)
+on_accepted(struct sock_listener *l, int fd)
 {
-	struct control_socket *cs = container_of(src, struct control_socket, listener);
-	int fd = accept4(src->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct control_socket *cs = container_of(l, struct control_socket, listener);
 	struct client *c;
 
-	if (fd < 0)
-		return;
 	c = cs->nclients < CLIENTS_MAX ? calloc(1, sizeof(*c)) : NULL;
 	if (c == NULL) {
 		close(fd);
@@ -200,6 +197,7 @@ on_listener(struct ev_source *src, uint32_t events)
 struct control_socket *
 control_socket_new(struct app *app, const char *path, mode_t mode, char *err, size_t errlen)
 {
+	const struct sock_access access = {.mode = mode, .owner = (uid_t)-1, .group = (gid_t)-1};
 	struct control_socket *cs = calloc(1, sizeof(*cs));
 	int fd;
 
@@ -207,17 +205,16 @@ control_socket_new(struct app *app, const char *path, mode_t mode, char *err, si
 		snprintf(err, errlen, "out of memory");
 		return NULL;
 	}
-	fd = listen_unix(path, mode, CLIENTS_MAX);
+	fd = sock_listen_unix(path, &access, err, errlen);
 	if (fd < 0) {
-		snprintf(err, errlen, "control socket '%.512s': %s", path, strerror(-fd));
 		free(cs);
 		return NULL;
 	}
 	strlcpy(cs->path, path, sizeof(cs->path));
 	cs->app = app;
 	LIST_INIT(&cs->clients);
-	cs->listener = (struct ev_source){.fd = fd, .cb = on_listener};
-	if (ev_add(app->loop, &cs->listener, EPOLLIN) < 0) {
+	cs->listener = (struct sock_listener){.accepted = on_accepted, .tag = "control socket"};
+	if (sock_accept_on(&cs->listener, app->loop, fd) < 0) {
 		snprintf(err, errlen, "control socket '%.512s' cannot be watched", path);
 		control_socket_free(cs);
 		return NULL;
@@ -236,8 +233,7 @@ control_socket_free(struct control_socket *cs)
 		next = LIST_NEXT(c, entry);
 		client_free(c);
 	}
-	ev_del(&cs->listener);
-	close(cs->listener.fd);
+	sock_listener_close(&cs->listener);
 	unlink(cs->path);
 	free(cs);
 }

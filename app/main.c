@@ -26,6 +26,7 @@
 #include "cli/cli.h"
 #include "testpmd/fwd.h"
 #include "base/log.h"
+#include "base/spare.h"
 #include "gmem/reaper.h"
 #include "gmem/sigbus.h"
 #include "telemetry.h"
@@ -273,6 +274,7 @@ init(struct app *app, int argc, char **argv)
 	if (ret < 0)
 		return fail(app, "SIGBUS handler: %s", strerror(-ret));
 	raise_fd_limit();
+	spare_init();
 	find_state_dir(app);
 	for (size_t i = 0; i < RTE_DIM(steps); i++) {
 		if (steps[i](app) < 0)

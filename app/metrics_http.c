@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "app.h"
-#include "listen.h"
+#include "base/sock.h"
 #include "show/metrics.h"
 
 #define REQUEST_MAX 4096 /* a longer request is refused */
@@ -35,7 +35,7 @@ struct client {
 };
 
 struct metrics_http {
-	struct ev_source listener;
+	struct sock_listener listener;
 	struct app *app;
 	char *path; /* of a unix socket */
 	unsigned int nclients;
@@ -174,14 +174,11 @@ on_client(struct ev_source *src, uint32_t events)
 }
 
 static void
-on_listener(struct ev_source *src, uint32_t events)
+on_accepted(struct sock_listener *l, int fd)
 {
-	struct metrics_http *h = container_of(src, struct metrics_http, listener);
-	int fd = accept4(src->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct metrics_http *h = container_of(l, struct metrics_http, listener);
 	struct client *c;
 
-	if (fd < 0)
-		return;
 	c = h->nclients < CLIENTS_MAX ? calloc(1, sizeof(*c)) : NULL;
 	if (c == NULL) {
 		close(fd);
@@ -200,49 +197,42 @@ on_listener(struct ev_source *src, uint32_t events)
 /* --- life cycle --- */
 
 static int
-listen_at(struct metrics_http *h, const char *where)
+listen_at(struct metrics_http *h, const char *where, char *err, size_t errlen)
 {
+	const struct sock_access access = {SOCKET_MODE, (uid_t)-1, (gid_t)-1};
 	size_t prefix = strlen(UNIX_PREFIX);
 	int fd;
 
 	if (strncmp(where, UNIX_PREFIX, prefix) != 0)
-		return listen_loopback(where, CLIENTS_MAX);
-	fd = listen_unix(where + prefix, SOCKET_MODE, CLIENTS_MAX);
+		return sock_listen_loopback(where, err, errlen);
+	fd = sock_listen_unix(where + prefix, &access, err, errlen);
 	if (fd >= 0)
 		h->path = strdup(where + prefix);
 	return fd;
-}
-
-static const char *
-reason(int ret)
-{
-	if (ret == -EINVAL)
-		return "neither unix:PATH nor ADDRESS:PORT";
-	return ret == -EPERM ? "not an address of this host itself (127.0.0.1, ::1)"
-			     : strerror(-ret);
 }
 
 struct metrics_http *
 metrics_http_new(struct app *app, const char *where, char *err, size_t errlen)
 {
 	struct metrics_http *h = calloc(1, sizeof(*h));
+	char why[256];
 	int fd;
 
 	if (h == NULL) {
 		snprintf(err, errlen, "out of memory");
 		return NULL;
 	}
-	fd = listen_at(h, where);
+	fd = listen_at(h, where, why, sizeof(why));
 	if (fd < 0) {
-		snprintf(err, errlen, "--metrics %.512s: %s", where, reason(fd));
+		snprintf(err, errlen, "--metrics=%.512s: %s", where, why);
 		free(h);
 		return NULL;
 	}
 	h->app = app;
 	LIST_INIT(&h->clients);
-	h->listener = (struct ev_source){.fd = fd, .cb = on_listener};
-	if (ev_add(app->loop, &h->listener, EPOLLIN) < 0) {
-		snprintf(err, errlen, "--metrics %.512s: cannot be watched", where);
+	h->listener = (struct sock_listener){.accepted = on_accepted, .tag = "metrics"};
+	if (sock_accept_on(&h->listener, app->loop, fd) < 0) {
+		snprintf(err, errlen, "--metrics=%.512s: cannot be watched", where);
 		metrics_http_free(h);
 		return NULL;
 	}
@@ -260,8 +250,7 @@ metrics_http_free(struct metrics_http *h)
 		next = LIST_NEXT(c, entry);
 		client_free(c);
 	}
-	ev_del(&h->listener);
-	close(h->listener.fd);
+	sock_listener_close(&h->listener);
 	if (h->path != NULL)
 		unlink(h->path);
 	free(h->path);

@@ -12,9 +12,9 @@
 
 #include <rte_common.h>
 
+#include "base/sock.h"
 #include "vhost_user/backend.h"
 #include "vhost_user/session.h"
-#include "vhost_user/socket.h"
 
 #define RETRY_MIN_MS 100
 #define RETRY_MAX_MS 1000
@@ -24,8 +24,8 @@ struct vhu_backend {
 	struct vhu_session session; /* first member; its connection leads back here */
 	bool client;
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
-	struct ev_source listener; /* fd -1 in the client role */
-	struct stat socket;        /* the file we made: another one there is not ours to remove */
+	struct sock_listener listener; /* not in the client role */
+	struct stat socket; /* the file we made: another one there is not ours to remove */
 	struct ev_timer retry;
 	uint32_t retry_ms;
 	uint64_t connects;
@@ -107,14 +107,10 @@ backend_drop(struct vhu_backend *b, const char *why)
 }
 
 static void
-on_accept(struct ev_source *src, uint32_t events)
+on_accept(struct sock_listener *l, int fd)
 {
-	struct vhu_backend *b = container_of(src, struct vhu_backend, listener);
-	int fd = accept4(src->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	struct vhu_backend *b = container_of(l, struct vhu_backend, listener);
 
-	(void)events;
-	if (fd < 0)
-		return;
 	/* a successor may be here before we have heard of the end of its predecessor */
 	if (vhu_conn_left(&b->session.conn))
 		backend_drop(b, "the peer closed the connection");
@@ -132,7 +128,7 @@ static void
 on_retry(struct ev_timer *t)
 {
 	struct vhu_backend *b = container_of(t, struct vhu_backend, retry);
-	int fd = vhu_socket_connect(b->path);
+	int fd = sock_connect_unix(b->path);
 
 	if (fd < 0 || begin(b, fd) != 0)
 		retry_later(b);
@@ -143,17 +139,19 @@ on_retry(struct ev_timer *t)
 static bool
 listen_at(struct vhu_backend *b, const struct vhu_config *cfg, char *err, size_t errlen)
 {
-	const struct vhu_socket_access access = {
+	const struct sock_access access = {
 		.mode = cfg->mode != 0 ? cfg->mode : MODE_DEFAULT,
 		.owner = cfg->owner,
 		.group = cfg->group,
 	};
+	int fd = sock_listen_unix(b->path, &access, err, errlen);
 
-	b->listener.fd = vhu_socket_listen(b->path, &access, err, errlen);
-	if (b->listener.fd < 0)
+	if (fd < 0)
 		return false;
-	b->listener.cb = on_accept;
-	if (stat(b->path, &b->socket) == 0 && ev_add(b->session.loop, &b->listener, EPOLLIN) == 0)
+	b->listener.accepted = on_accept;
+	b->listener.tag = cfg->dev->name;
+	if (stat(b->path, &b->socket) == 0 &&
+	    sock_accept_on(&b->listener, b->session.loop, fd) == 0)
 		return true;
 	snprintf(err, errlen, "socket %s cannot be watched: %s", b->path, strerror(errno));
 	return false;
@@ -175,11 +173,9 @@ backend_free(struct transport *t)
 	struct vhu_backend *b = backend_of(t);
 
 	ev_timer_cancel(&b->retry);
-	if (b->listener.fd >= 0) {
-		ev_del(&b->listener);
+	if (b->listener.loop != NULL)
 		remove_socket(b);
-		close(b->listener.fd);
-	}
+	sock_listener_close(&b->listener);
 	if (vhu_conn_is_open(&b->session.conn)) {
 		vhu_session_reset(&b->session);
 		vdev_disconnect(b->session.dev);
@@ -213,7 +209,6 @@ vhu_backend_new(const struct vhu_config *cfg, char *err, size_t errlen)
 	b->session.loop = cfg->loop;
 	b->session.extra = optional_bits(cfg->options);
 	b->client = cfg->client;
-	b->listener.fd = -1;
 	b->retry.cb = on_retry;
 	b->retry_ms = RETRY_MIN_MS;
 	if (strlcpy(b->path, cfg->path, sizeof(b->path)) >= sizeof(b->path)) {

@@ -9,9 +9,11 @@
 
 #include <rte_common.h>
 
+#include "base/spare.h"
 #include "vhost_user/conn.h"
 
 #define HEADER_LEN ((uint32_t)sizeof(struct vhu_header))
+#define OUT_OF_DESCRIPTORS "the limit of open files is reached (see ulimit -n)"
 
 int
 vhu_fds_take(struct vhu_fds *f, uint32_t i)
@@ -101,7 +103,7 @@ conn_fail(struct vhu_conn *c, int error, const char *why)
 
 /* --- receiving --- */
 
-/** Take over the descriptors of one recvmsg(). False: more than a message may have. */
+/** Take over the descriptors of one recvmsg(). False: not all are there. */
 static bool
 collect_fds(struct vhu_conn *c, struct msghdr *mh)
 {
@@ -169,7 +171,8 @@ in_read(struct vhu_conn *c)
 	if (n <= 0)
 		why = n == 0 ? "the peer closed the connection" : "the connection broke";
 	else if (!collect_fds(c, &mh))
-		why = "more descriptors than a message may have";
+		why = c->in_fds.n < VHU_FDS_MAX ? OUT_OF_DESCRIPTORS
+						: "more descriptors than a message may have";
 	if (why == NULL) {
 		c->in_got += (uint32_t)n;
 		if (c->in_got >= HEADER_LEN && c->in.header.size > VHU_PAYLOAD_MAX)
@@ -196,24 +199,43 @@ in_deliver(struct vhu_conn *c)
 	return vhu_conn_is_open(c);
 }
 
-/** Take what is there. False: all of it was a part of one message. */
-static bool
-conn_readable(struct vhu_conn *c)
+/** Messages up to a burst, handled. -1: the connection is closed. */
+static int
+in_burst(struct vhu_conn *c)
 {
-	uint32_t done = 0;
+	int done = 0;
 
 	while (done < CONN_BURST) {
 		int got = in_read(c);
 
 		if (got < 0)
-			return true;
+			return -1;
 		if (got == 0)
 			break;
 		if (in_complete(c)) {
 			if (!in_deliver(c))
-				return true;
+				return -1;
 			done++;
 		}
+	}
+	return done;
+}
+
+/** Take what is there. False: all of it was a part of one message. */
+static bool
+conn_readable(struct vhu_conn *c)
+{
+	int done;
+
+	spare_lend();
+	done = in_burst(c);
+	if (!spare_refill() && done >= 0) {
+		conn_fail(c, -EMFILE, OUT_OF_DESCRIPTORS);
+		done = -1;
+	}
+	if (done < 0) {
+		spare_refill();
+		return true;
 	}
 	if (c->in_got > 0 && c->in_deadline.loop == NULL)
 		ev_timer_arm(c->loop, &c->in_deadline, CONN_DEADLINE_MS);

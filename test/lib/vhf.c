@@ -13,7 +13,7 @@
 #include <bsd/string.h>
 
 #include "vhf.h"
-#include "vhost_user/socket.h"
+#include "base/sock.h"
 
 #define CONNECT_RETRY_MS 20
 
@@ -88,7 +88,7 @@ connect_retry(struct vhf *f)
 	const uint64_t deadline = ev_now_ns() + (uint64_t)f->timeout_ms * 1000000;
 	int fd;
 
-	while ((fd = vhu_socket_connect(f->path)) < 0) {
+	while ((fd = sock_connect_unix(f->path)) < 0) {
 		if (ev_now_ns() >= deadline)
 			return fail(f, fd, "%s: %s", f->path, strerror(-fd));
 		usleep(CONNECT_RETRY_MS * 1000);
@@ -99,9 +99,9 @@ connect_retry(struct vhf *f)
 static int
 listen_at(struct vhf *f)
 {
-	const struct vhu_socket_access access = {0600, (uid_t)-1, (gid_t)-1};
+	const struct sock_access access = {0600, (uid_t)-1, (gid_t)-1};
 
-	f->listen_fd = vhu_socket_listen(f->path, &access, f->err, sizeof(f->err));
+	f->listen_fd = sock_listen_unix(f->path, &access, f->err, sizeof(f->err));
 	return f->listen_fd < 0 ? -EADDRINUSE : 0;
 }
 

@@ -179,7 +179,7 @@ class Arguments(Scenario):
 
     # --- texts ---
 
-    CHARACTERS = ("abc.-_" "# \t\n\r\\\"'`$;&|<>()*?!~^%@:+" "\x01\x07\x1b\x7f" "\\x23" "\u00e9")
+    CHARACTERS = "abc.-_" "# \t\n\r\\\"'`$;&|<>()*?!~^%@:+" "\x01\x07\x1b\x7f" "\\x23" "\u00e9"
 
     def legal_port(self, rng, index):
         """A --vdev argument with a path and the name of a VM of any characters kvargs takes."""
