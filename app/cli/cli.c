@@ -52,6 +52,7 @@ struct cli {
 	char typed[TYPED_MAX];      /* while a command at the prompt waits */
 	size_t ntyped;
 	bool ended; /* there is no more input */
+	struct log_limit log_limit;
 };
 
 static const struct cli_section *const sections[] = {
@@ -439,7 +440,9 @@ cli_run_file(struct cli *cli, const char *path, FILE *out)
 	for (unsigned int n = 1; read_line(f, line, sizeof(line)); n++) {
 		if (cli_run_line(cli, line, out))
 			continue;
-		log_err(NULL, "%s:%u: failed: %s", path, n, line);
+		log_peer(&cli->log_limit, NULL, "%s:%u: failed: %s", path, n, line);
+		if (out != stdout)
+			fprintf(out, "%s:%u: failed: %s\n", path, n, line);
 		ret = -EINVAL;
 	}
 	if (ferror(f)) { /* a directory, a disk that fails */

@@ -13,6 +13,7 @@
 #include <rte_ethdev.h>
 
 #include "base/ev.h"
+#include "base/log.h"
 #include "ethdev/ethdev.h"
 #include "ethdev/queue.h"
 
@@ -38,8 +39,9 @@ struct ethdev_port {
 	struct ethdev_txq *tx[ETHDEV_QUEUES_MAX];
 
 	bool was_up;
-	bool closed;        /* freed by the work item that is still queued */
-	atomic_uint events; /* [atomic] ETHDEV_EVENT_*; not 0: the work below is queued */
+	struct log_limit log_limit; /* of lines the other end of the wire causes */
+	bool closed;                /* freed by the work item that is still queued */
+	atomic_uint events;         /* [atomic] ETHDEV_EVENT_*; not 0: the work below is queued */
 	struct ev_work work;
 };
 

@@ -50,7 +50,7 @@ note_link(struct ethdev_port *e)
 	bool up = ethdev_link_up(&e->port);
 
 	if (up != e->was_up)
-		log_info(e->port.name, "link %s", up ? "up" : "down");
+		log_peer_info(&e->log_limit, e->port.name, "link %s", up ? "up" : "down");
 	e->was_up = up;
 }
 

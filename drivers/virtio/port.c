@@ -86,7 +86,7 @@ dev_changed(struct vdev *d)
 	if (up == v->was_up)
 		return;
 	v->was_up = up;
-	log_info(v->port.name, "link %s", up ? "up" : "down");
+	log_peer_info(&d->log_limit, v->port.name, "link %s", up ? "up" : "down");
 }
 
 /* The guest moved here: tell every other port, and our own table, where the guest is now. */

@@ -14,6 +14,8 @@ enum { TYPE_LIMITS = VDEV_SAVE_OWNER, TYPE_ADDRESSES };
 
 #define LOCKED 1u /* limits_data.flags */
 
+static struct log_limit log_limit; /* of all ports together */
+
 /* Little-endian. Later versions may append to it. */
 struct limits_data {
 	uint32_t fdb; /* learned addresses, 0: any number; so are the rates */
@@ -120,7 +122,8 @@ load_limits(struct port *p, const void *data, uint32_t len)
 	l.storm = rate(x.storm);
 	load_lock(&l, &x);
 	if (port_set_migrated_limits(p, &l) != 0)
-		log_warn(p->name, "the limits of the guest's former port are not in force here");
+		log_peer(&log_limit, p->name,
+			 "the limits of the guest's former port are not in force here");
 }
 
 static bool
@@ -179,6 +182,6 @@ virtio_leave(struct port *p)
 	fdb_flush_port(p->sw->fdb, p->id, false);
 	fdb_set_guest_limit(p->sw->fdb, p->id, 0);
 	if (port_set_migrated_limits(p, NULL) != 0)
-		log_warn(p->name,
+		log_peer(&log_limit, p->name,
 			 "the limits that migrated with its last guest are still in force");
 }

@@ -44,6 +44,12 @@ scrub(char *s)
 			*s = '?';
 }
 
+bool
+log_enabled(uint32_t level)
+{
+	return rte_log_can_log((uint32_t)vqs_logtype, level);
+}
+
 void
 log_write(uint32_t level, const char *tag, const char *fmt, ...)
 {
@@ -51,7 +57,7 @@ log_write(uint32_t level, const char *tag, const char *fmt, ...)
 	va_list ap;
 	int n = 0;
 
-	if (!rte_log_can_log((uint32_t)vqs_logtype, level))
+	if (!log_enabled(level))
 		return;
 	if (tag != NULL)
 		n = snprintf(line, sizeof(line), "%s: ", tag);

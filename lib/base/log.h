@@ -47,15 +47,25 @@ void log_write(uint32_t level, const char *tag, const char *fmt, ...)
 #define log_info(tag, ...) log_write(RTE_LOG_INFO, tag, __VA_ARGS__)
 #define log_debug(tag, ...) log_write(RTE_LOG_DEBUG, tag, __VA_ARGS__)
 
-/** A line a peer can cause: written at warning level, within the limit of @p lim. */
-#define log_peer(lim, tag, ...)                                                       \
-	do {                                                                          \
-		uint32_t log_n_ = 0;                                                  \
-		if (log_limit_pass(lim, &log_n_)) {                                   \
-			if (log_n_ != 0)                                              \
-				log_warn(tag, "%u similar lines suppressed", log_n_); \
-			log_warn(tag, __VA_ARGS__);                                   \
-		}                                                                     \
+/** Whether lines of that level are written at all. */
+bool log_enabled(uint32_t level);
+
+/**
+ * A line a peer, a guest or a client can cause, within the limit of @p lim. test/lint/log.py
+ * refuses the others in what runs on their behalf.
+ */
+#define log_peer_at(level, lim, tag, ...)                                                     \
+	do {                                                                                  \
+		uint32_t log_n_ = 0;                                                          \
+		if (log_enabled(level) && log_limit_pass(lim, &log_n_)) {                     \
+			if (log_n_ != 0)                                                      \
+				log_write(level, tag, "%u similar lines suppressed", log_n_); \
+			log_write(level, tag, __VA_ARGS__);                                   \
+		}                                                                             \
 	} while (0)
+
+#define log_peer(lim, tag, ...) log_peer_at(RTE_LOG_WARNING, lim, tag, __VA_ARGS__)
+#define log_peer_info(lim, tag, ...) log_peer_at(RTE_LOG_INFO, lim, tag, __VA_ARGS__)
+#define log_peer_debug(lim, tag, ...) log_peer_at(RTE_LOG_DEBUG, lim, tag, __VA_ARGS__)
 
 #endif

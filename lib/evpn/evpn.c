@@ -331,7 +331,7 @@ on_failed(void *ctx, const char *what, int err)
 
 	v->step = what;
 	v->err = err;
-	log_err(TAG, "VNI %u: cannot %s: %s", v->vni, what, strerror(-err));
+	log_peer(&v->evpn->log_limit, TAG, "VNI %u: cannot %s: %s", v->vni, what, strerror(-err));
 }
 
 int

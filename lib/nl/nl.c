@@ -39,6 +39,7 @@ struct nl {
 	struct requests sent;    /* to be answered, in the order of sending */
 	uint32_t nwaiting, nsent;
 	uint32_t seq;
+	struct log_limit log_limit;
 	bool closed;  /* by a callback: freed when the callback has returned */
 	bool reading; /* a callback may be running */
 	char buf[READ_BYTES] __rte_aligned(NLMSG_ALIGNTO);
@@ -173,7 +174,7 @@ read_once(struct nl *nl)
 		return true;
 	}
 	if (errno != EAGAIN && errno != EINTR)
-		log_warn(nl->cfg.tag, "netlink: %s", strerror(errno));
+		log_peer(&nl->log_limit, nl->cfg.tag, "netlink: %s", strerror(errno));
 	return errno == EINTR;
 }
 

@@ -191,8 +191,8 @@ ring_start(struct vdev *d, struct vdev_queue *q)
 	if (q->why == NULL && ring_shape(d, q) && ring_place(d, q) && ring_launch(d, q)) {
 		q->running = true;
 		d->counters.ring_starts++;
-		log_debug(d->name, "queue %u starts: %s, size %u", ring_index(d, q),
-			  vdev_format_name(q->format), q->size);
+		log_peer_debug(&d->log_limit, d->name, "queue %u starts: %s, size %u",
+			       ring_index(d, q), vdev_format_name(q->format), q->size);
 	} else if (q->refused && q->why != before) {
 		log_peer(&d->log_limit, d->name, "queue %u cannot start: %s", ring_index(d, q),
 			 q->why);

@@ -93,7 +93,7 @@ begin(struct vhu_backend *b, int fd)
 	b->connects++;
 	b->retry_ms = RETRY_MIN_MS;
 	vdev_connect(s->dev, &s->transport);
-	log_info(s->dev->name, "frontend connected at %s", b->path);
+	log_peer_info(&s->dev->log_limit, s->dev->name, "frontend connected at %s", b->path);
 	return 0;
 }
 

@@ -22,7 +22,8 @@ req_closed(struct vhu_conn *c, const char *why)
 {
 	struct vhu_session *s = c->ctx;
 
-	log_debug(s->dev->name, "the channel for our requests is closed: %s", why);
+	log_peer_debug(&s->dev->log_limit, s->dev->name,
+		       "the channel for our requests is closed: %s", why);
 }
 
 static const struct vhu_conn_ops req_ops = {.message = req_message, .closed = req_closed};

@@ -195,3 +195,24 @@ class Hostile(Scenario):
                 os.close(fd)
             bad.close()
         self.unharmed()
+
+    @check("hostile.log")
+    def log_lines(self):
+        """Connections, links that go up and down, messages that are refused: lines within a bucket."""
+        begin, lines = time.monotonic(), len(self.switch.log().splitlines())
+        for _ in range(100):
+            bad = Frontend(self.victim)
+            bad.negotiate()
+            for on in (0, 1) * 5:
+                for queue in (0, 1):
+                    bad.send(vhu.SET_VRING_ENABLE, struct.pack("=II", queue, on))
+            bad.ask(vhu.GET_FEATURES)
+            bad.send(vhu.SET_VRING_NUM, struct.pack("=II", 0, 3))
+            bad.close()
+        self.unharmed()
+        written = self.switch.log().splitlines()[lines:]
+        said = [line for line in written if "vqswitch: " in line]
+        # a line and how many were left out, ten at once and one a second
+        allowed = 2 * (10 + int(time.monotonic() - begin) + 1)
+        if not 1 <= len(said) <= allowed:
+            raise Failure(f"{len(said)} lines where {allowed} are allowed, as {said[-3:]}")
