@@ -25,7 +25,7 @@ def open_fds(process):
 class Hostile(Scenario):
     """Port 0 is attacked while frames circulate at port 1."""
 
-    seconds = 20
+    seconds = 60
 
     def setup(self):
         self.victim, self.neighbour = self.path("victim"), self.path("neighbour")
@@ -152,11 +152,17 @@ class Hostile(Scenario):
 
     @check("hostile.repeated")
     def repeated(self):
-        """Messages that concern the whole switch, without end: the neighbour loses nothing."""
+        """Messages that stop, start and announce, without end: the neighbour loses nothing."""
         station = bytes.fromhex("020000000007").ljust(8, b"\0")
-        rarp = (vhu.SEND_RARP, (station,))
-        enable = (vhu.SET_VRING_ENABLE, (struct.pack("=II", 0, 0), struct.pack("=II", 0, 1)))
-        for request, payloads in (rarp, enable):
+        address = [vhu.UVA + offset for offset in (0, 0x2000, 0x1000)]
+        for request, payloads in (
+                (vhu.SEND_RARP, (station,)),
+                (vhu.SET_VRING_ENABLE, (struct.pack("=II", 0, 0), struct.pack("=II", 0, 1))),
+                (vhu.SET_FEATURES, (struct.pack("=Q", vhu.VERSION_1 | vhu.PROTOCOL_FEATURES),)),
+                (vhu.SET_VRING_NUM, (struct.pack("=II", 0, vhu.RING),)),
+                (vhu.SET_VRING_BASE, (struct.pack("=II", 0, 0),)),
+                (vhu.SET_VRING_ADDR, (struct.pack("=IIQQQQ", 0, 0, *address, 0),)),
+                (vhu.RESET_OWNER, (b"",))):
             bad = Frontend(self.victim)
             bad.negotiate(protocol=vhu.REPLY_ACK | vhu.RARP)
             self.switch.wait_link(0)
