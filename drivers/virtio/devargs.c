@@ -136,7 +136,7 @@ key_iommu(struct virtio_devargs *a, const char *value)
 	return offer(a, value, BIT(VIRTIO_F_ACCESS_PLATFORM));
 }
 
-/* Protocol features that some frontends misunderstand. */
+/* Protocol features that some front-ends misunderstand. */
 static int
 option(struct virtio_devargs *a, const char *value, uint32_t bit)
 {

@@ -65,7 +65,7 @@ dev_wake(struct vdev *d)
 }
 
 /*
- * A guest whose frontend is gone may turn up behind another port: until it speaks there, frames to
+ * A guest whose front-end is gone may turn up behind another port: until it speaks there, frames to
  * it go everywhere rather than nowhere. What it was allowed there goes with it, too.
  */
 static void

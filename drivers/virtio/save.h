@@ -15,7 +15,7 @@ void virtio_save(const struct port *p, struct blob *b);
 
 /**
  * Take over one record; types and entries that make no sense are skipped. A
- * frontend gains nothing by it: an address that is pinned stays, one that may
+ * front-end gains nothing by it: an address that is pinned stays, one that may
  * not send, or not with its tag, is not learned, a limit is tightened and never lifted.
  */
 void virtio_load(struct port *p, uint16_t type, const void *data, uint32_t len);

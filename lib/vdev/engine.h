@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Who moves the frames of a device: software (soft.c), or hardware behind it.
+ * An engine moves the frames of a device: software (soft.c), or hardware behind it.
  *
  * A device has a list of engines and one of them in charge, which is a derived
  * fact: vdev_sync() takes the first of the list that has no reason against it.

@@ -100,7 +100,7 @@ vdev_feature_name(unsigned int bit)
 const char *
 vdev_features_check(uint64_t features)
 {
-	/* A legacy driver sees 32 bits. Whoever acks one above was negotiating
+	/* A legacy driver sees 32 bits. One that acks a bit above was negotiating
 	 * VERSION_1 and gave it up: its header would be read with the wrong length. */
 	if ((features >> 32) != 0 && !(features & VDEV_F(VERSION_1)))
 		return "feature bits above 31 without VERSION_1";
@@ -144,7 +144,7 @@ static const struct {
 	{VIRTIO_F_ANY_LAYOUT, 0, MODERN, "means nothing to a modern driver"},
 };
 
-/* Who takes a bit that is not always taken. */
+/* Drivers and front-ends that take a bit, where not all do. */
 static const char *const taken_by[64] = {
 	[VIRTIO_NET_F_GSO] = "taken by legacy drivers only",
 	[VIRTIO_NET_F_MQ] = "taken with more than one queue pair",
@@ -187,7 +187,7 @@ vdev_features_effective(const struct vdev *d)
 	return set;
 }
 
-/** Who took bit @p b out of the offer. */
+/** The reason why bit @p b is not in the offer. */
 static const char *
 withheld(const struct vdev *d, unsigned int bit)
 {

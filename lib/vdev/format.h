@@ -22,7 +22,7 @@
 enum vdev_format { VDEV_MODERN, VDEV_LEGACY_LE, VDEV_LEGACY_BE, VDEV_FORMAT_NUM };
 
 /**
- * A set of formats, 1 << enum vdev_format: what a port can serve, what a frontend said it needs.
+ * A set of formats, 1 << enum vdev_format: what a port can serve, what a front-end said it needs.
  */
 #define VDEV_FORMATS_ALL ((1u << VDEV_FORMAT_NUM) - 1)
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * IOMMU translations the frontend is asked for.
+ * IOMMU translations the front-end is asked for.
  *
  * A queue names all it misses at once, and each page of it is asked for. What
  * is on its way is remembered and not asked for a second time: every answer
- * costs the frontend a system call and a look into the guest's tables, and a
+ * costs the front-end a system call and a look into the guest's tables, and a
  * question that is repeated faster than it is answered fills the channel.
  *
- * A frontend says nothing of a translation it does not have, and the guest may
+ * A front-end says nothing of a translation it does not have, and the guest may
  * make one a moment after we asked. So what is not answered is forgotten after
  * a while, and those who still miss it ask again.
  */

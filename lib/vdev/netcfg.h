@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The virtio-net config space (spec 5.1.4), for frontends that leave it to the
+ * The virtio-net config space (spec 5.1.4), for front-ends that leave it to the
  * back-end. It can be read in any state, before features are known too, and
  * reading changes nothing. Control thread only.
  */
@@ -23,7 +23,7 @@ int vdev_config_read(const struct vdev *d, uint32_t offset, uint32_t len, uint8_
  */
 int vdev_config_restore(struct vdev *d, uint32_t offset, uint32_t len, const uint8_t *in);
 
-/** Announce @p mtu from now on; a frontend that has the space from us is told of it. */
+/** Announce @p mtu from now on; a front-end that has the space from us is told of it. */
 void vdev_config_set_mtu(struct vdev *d, uint16_t mtu);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Port states of a device: three people turn the wheel. The operator quiesces
- * and stops, the frontend starts and stops rings, logs writes and moves state,
- * the guest breaks rings. The state is what follows from all three; only the
- * operator's part is stored, so nobody's word gets lost under another's.
+ * Port states of a device. The operator quiesces and stops, the front-end starts
+ * and stops rings, logs writes and moves state, the guest breaks rings. The state
+ * is derived from all three; only the operator's part is stored, so that none of
+ * them is lost under another.
  */
 #include <errno.h>
 
@@ -38,7 +38,7 @@ vdev_state(const struct vdev *d)
 	return ring_any_runs(d) ? logged(d, VDEV_STATE_RUNNING) : VDEV_STATE_STOP;
 }
 
-/** What is stored for a state: without the part that is the frontend's. */
+/** What is stored for a state: without the part that is the front-end's. */
 static enum vdev_state
 operators_part(enum vdev_state s)
 {
@@ -60,7 +60,7 @@ reachable(const struct vdev *d, enum vdev_state to)
 	int s = (int)vdev_state(d);
 
 	if (d->transfer != VDEV_STATE_RUNNING)
-		return false; /* the frontend has the wheel */
+		return false; /* the front-end moves its state */
 	if (is_running_state(to) && to != logged(d, operators_part(to)))
 		return false;
 	while (s >= 0 && s != (int)to)

@@ -87,8 +87,8 @@ ring_fresh(const struct vdev *d)
 }
 
 /**
- * Where the ring stands by what the frontend said. A split state that differs
- * from the used index means requests nobody completed, or a frontend that does
+ * Where the ring stands by what the front-end said. A split state that differs
+ * from the used index means requests nobody completed, or a front-end that does
  * not know: with in-order processing both start again from the used index.
  */
 static struct vq_state
@@ -158,7 +158,7 @@ ring_place(struct vdev *d, struct vdev_queue *q)
 	       refuse(q, "ring is not aligned as its layout demands");
 }
 
-/** Have the engine start @p q where the journal, we or the frontend say it stands. */
+/** Have the engine start @p q where the journal, we or the front-end say it stands. */
 static bool
 ring_launch(struct vdev *d, struct vdev_queue *q)
 {

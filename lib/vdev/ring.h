@@ -127,7 +127,7 @@ int space_refresh(struct vdev *d);
 int space_area(const struct vdev *d, uint64_t addr, uint64_t len, uint32_t perm, void **hva,
 	       uint64_t *gpa, uint64_t *miss);
 
-/* --- iotlb_miss.c: translations the frontend is asked for --- */
+/* --- iotlb_miss.c: translations the front-end is asked for --- */
 
 /**
  * Ask for what is missing of [iova, iova + len), each page once until it is answered or forgotten.

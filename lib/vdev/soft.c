@@ -75,7 +75,7 @@ soft_setup(struct vdev *d, const struct vdev_queue *q, struct vq_setup *s)
 		.device = q->map.device,
 		.desc_gpa = q->map.desc_gpa,
 		.device_gpa = q->map.device_gpa,
-		/* with an IOMMU the frontend can only say an IOVA */
+		/* with an IOMMU the front-end can only say an IOVA */
 		.log_used_gpa = space_translated(d) ? q->map.device_gpa : q->log_gpa,
 		.log_ring = q->addr_flags & VDEV_ADDR_F_LOG,
 		.kick_fd = q->kick_fd,

@@ -144,7 +144,7 @@ vdev_free(struct vdev *d, bool keep_state)
 	free(d);
 }
 
-/** A truncated file is noticed by whoever touches it, in a signal handler that can tell nobody. */
+/** A truncated file is noticed by the thread that touches it, in a signal handler. */
 static void
 watch_run(struct ev_timer *t)
 {
@@ -165,7 +165,7 @@ vdev_connect(struct vdev *d, struct transport *t)
 		ev_timer_arm(d->cfg.loop, &d->watch, WATCH_MS);
 }
 
-/** Everything the frontend said; the rings stand still and keep their entry in the journal. */
+/** Everything the front-end said; the rings stand still and keep their entry in the journal. */
 static void
 forget_session(struct vdev *d)
 {
@@ -291,7 +291,7 @@ features_refused(const struct vdev *d)
 }
 
 /**
- * A device reset. The frontend asks for the ring indices afterwards (QEMU 7.2 does), so they stay.
+ * A device reset. The front-end asks for the ring indices afterwards (QEMU 7.2 does), so they stay.
  */
 static void
 status_reset(struct vdev *d)

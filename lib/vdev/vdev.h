@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A virtio-net device, device side: what a frontend told us (facts), and the
+ * A virtio-net device, device side: what a front-end told us (facts), and the
  * one function that derives from them which queues run.
  *
  * Control thread only. Transports (vhost-user, later VDUSE) record facts with
@@ -108,7 +108,7 @@ struct vdev_ring_map {
 	uint64_t desc_gpa, device_gpa;
 };
 
-/** [ctl] What the frontend said about one ring, and the ring itself. */
+/** [ctl] What the front-end said about one ring, and the ring itself. */
 struct vdev_queue {
 	uint32_t size; /* 0: not set */
 	uint64_t desc_uva, driver_uva, device_uva, log_gpa;
@@ -140,7 +140,7 @@ struct vdev_queue {
 
 #define VDEV_ASKS_MAX 128
 
-/** [ctl] An IOMMU translation that the frontend was asked for. */
+/** [ctl] An IOMMU translation that the front-end was asked for. */
 struct vdev_ask {
 	uint64_t iova;
 	uint32_t perm;
@@ -161,7 +161,7 @@ struct vdev {
 	bool enable_used;        /* rings are enabled one by one; else all are */
 	uint32_t formats_needed; /* acked format bits, see struct vdev_format_facts */
 	uint8_t status;          /* virtio device status as last set, NEEDS_RESET added by us */
-	bool status_used;        /* the frontend speaks SET_STATUS */
+	bool status_used;        /* the front-end speaks SET_STATUS */
 	const char *status_why;  /* why FEATURES_OK was not kept, static text; NULL: it was */
 	struct gmem *gmem;       /* NULL: none */
 	struct iotlb *tlb;       /* used with ACCESS_PLATFORM */
@@ -171,7 +171,7 @@ struct vdev {
 	struct dirty *log;
 	uint16_t mtu;
 	enum vdev_state wanted;   /* by the operator: RUNNING, RUNNING_P2P or a stopped one */
-	enum vdev_state transfer; /* STOP_COPY, RESUMING: the frontend moves state; else RUNNING */
+	enum vdev_state transfer; /* STOP_COPY, RESUMING: the front-end moves state; else RUNNING */
 	bool paused;
 	bool unpublished;        /* what is shown of the queues has not been published */
 	struct gmem_fault fault; /* [atomic] set by the fault guard */
@@ -230,7 +230,7 @@ struct vdev *vdev_new(const struct vdev_config *cfg);
 
 /**
  * Stop every queue, forget everything, free. The journal file stays for a successor if @p
- * keep_state, or if a guest is left with rings that were not stopped by its frontend.
+ * keep_state, or if a guest is left with rings that were not stopped by its front-end.
  */
 void vdev_free(struct vdev *d, bool keep_state);
 
@@ -270,7 +270,7 @@ int vdev_set_mtu(struct vdev *d, uint16_t mtu);
 int vdev_iotlb_update(struct vdev *d, const struct iotlb_entry *e);
 /** Forget translations. When it returns no worker uses them any more. */
 int vdev_iotlb_invalidate(struct vdev *d, uint64_t iova, uint64_t size);
-/** Who may move the frames from the next vdev_sync() on, as vdev_config.engines. */
+/** Engines that may move the frames from the next vdev_sync() on, as vdev_config.engines. */
 void vdev_set_engines(struct vdev *d, struct engine *const *engines);
 /** The operator's choice; rings that contradict it stop at the next vdev_sync(). */
 void vdev_set_policy(struct vdev *d, enum vdev_policy policy);
@@ -326,7 +326,7 @@ void vdev_disable(struct vdev *d);
 void vdev_connect(struct vdev *d, struct transport *t);
 
 /**
- * End of a session: everything the frontend said is forgotten, fds closed, memory put. Counters
+ * End of a session: everything the front-end said is forgotten, fds closed, memory put. Counters
  * stay.
  */
 void vdev_disconnect(struct vdev *d);
@@ -346,14 +346,14 @@ struct vq *vdev_tx_queue(const struct vdev *d, uint32_t pair, bool *enabled);
 
 /* --- port states (drive.c); what they mean is in state.h --- */
 
-/** The state the device is in, by what operator, frontend and guest did. */
+/** The state the device is in, by what operator, front-end and guest did. */
 enum vdev_state vdev_state(const struct vdev *d);
 
 /**
  * Drive @p n devices, all ports of a VM, to a state at the same moment. When it returns and the
  * state is not one that copies, no copy from or to any of them is in flight. -EINVAL, and nothing
  * happened, when there is no way for one of them: ERROR is left by a reset only, and whether
- * writes are logged is the frontend's to say.
+ * writes are logged is the front-end's to say.
  */
 int vdev_state_set(struct vdev *const *d, uint32_t n, enum vdev_state to);
 
@@ -361,7 +361,7 @@ int vdev_state_set(struct vdev *const *d, uint32_t n, enum vdev_state to);
 int vdev_quiesce(struct vdev *const *d, uint32_t n);
 int vdev_resume(struct vdev *const *d, uint32_t n);
 
-/** The frontend begins (STOP_COPY, RESUMING) to move state; -EINVAL unless stopped. */
+/** The front-end begins (STOP_COPY, RESUMING) to move state; -EINVAL unless stopped. */
 int vdev_transfer_begin(struct vdev *d, enum vdev_state how);
 void vdev_transfer_end(struct vdev *d);
 

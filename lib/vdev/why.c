@@ -55,7 +55,7 @@ why_partly(const struct vdev *d, char *buf, size_t len)
 	return "nothing: at least one queue pair runs";
 }
 
-/** Frontends send enable and call messages long before the guest's driver comes. */
+/** Front-ends send enable and call messages long before the guest's driver comes. */
 static bool
 any_described(const struct vdev *d)
 {

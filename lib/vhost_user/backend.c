@@ -115,7 +115,7 @@ on_accept(struct sock_listener *l, int fd)
 	if (vhu_conn_left(&b->session.conn))
 		backend_drop(b, "the peer closed the connection");
 	if (vhu_conn_is_open(&b->session.conn)) {
-		/* one owner: whoever comes second learns it now and not from a hanging read */
+		/* one owner: a second front-end learns it now and not from a hanging read */
 		close(fd);
 		log_peer(&b->session.dev->log_limit, b->session.dev->name,
 			 "a second frontend at %s was refused", b->path);

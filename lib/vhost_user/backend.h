@@ -3,7 +3,7 @@
  * vhost-user back-end of one virtio-net device: the socket, the connection,
  * the message table. Control thread only.
  *
- * Server role: listens at the path, serves one frontend at a time and refuses
+ * Server role: listens at the path, serves one front-end at a time and refuses
  * a second one at once. Client role: connects to the path and keeps trying;
  * neither side needs to be started first.
  *

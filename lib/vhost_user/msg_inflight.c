@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The inflight area: requests a back-end has taken and not completed, kept by
- * the frontend for the back-end's successor.
+ * the front-end for the back-end's successor.
  *
  * This back-end processes in order and completes everything it took before it
  * lets go of a ring, so the area it hands out says "nothing" for ever, and one
@@ -80,7 +80,7 @@ fail:
 	return -1;
 }
 
-/** An area of size 0 and no descriptor tells the frontend that there is none. */
+/** An area of size 0 and no descriptor tells the front-end that there is none. */
 int
 vhu_get_inflight_fd(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
 {

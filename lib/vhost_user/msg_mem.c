@@ -5,7 +5,7 @@
 
 #include "vhost_user/session.h"
 
-/** With GPA_ADDRESSES the frontend's addresses, of rings and translations too, are the guest's. */
+/** With GPA_ADDRESSES the front-end's addresses, of rings and translations too, are the guest's. */
 static struct gmem_desc
 region_desc(const struct vhu_session *s, const struct vhu_mem_region *r)
 {
@@ -88,7 +88,7 @@ vhu_rem_mem_reg(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
 	return vdev_set_mem(s->dev, map);
 }
 
-/** The reply repeats the message: some frontends want a body, the others do not look. */
+/** The reply repeats the message: some front-ends want a body, the others do not look. */
 int
 vhu_set_log_base(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The device's own state through a pipe of the frontend's (SET_DEVICE_STATE_FD,
+ * The device's own state through a pipe of the front-end's (SET_DEVICE_STATE_FD,
  * CHECK_DEVICE_STATE). It is moved in the background, as fast as the other end
  * reads or writes; the check at the end says whether all of it arrived and fits.
  */
@@ -86,7 +86,7 @@ on_pipe(struct ev_source *src, uint32_t events)
 }
 
 /**
- * The pipe behind @p fd opened once more: the frontend shares the one it sent
+ * The pipe behind @p fd opened once more: the front-end shares the one it sent
  * and could make that one blocking at any time. -1: not a pipe.
  */
 static int
@@ -150,7 +150,7 @@ vhu_check_device_state(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds 
 
 	if (t->state == VHU_TRANSFER_NONE)
 		return vhu_refuse(s, EINVAL, "no state was moved");
-	/* the frontend has closed its end: what is in the pipe is all there is */
+	/* the front-end has closed its end: what is in the pipe is all there is */
 	while (t->state == VHU_TRANSFER_ACTIVE && t->load && pipe_read(t))
 		;
 	if (t->state != VHU_TRANSFER_COMPLETE)

@@ -40,7 +40,7 @@ config_sane(const struct vhu_msg *m)
 	return c->size <= VHU_CONFIG_MAX && m->header.size == CONFIG_HEADER + c->size;
 }
 
-/** Readable in every state. An empty payload tells the frontend that it asked for nonsense. */
+/** Readable in every state. An empty payload tells the front-end that it asked for nonsense. */
 int
 vhu_get_config(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
 {

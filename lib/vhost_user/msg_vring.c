@@ -85,7 +85,7 @@ take_eventfd(struct vhu_session *s, const struct vhu_msg *m, struct vhu_fds *fds
 	/* a pipe or a file would do for a poll, but blocks, fills and lies in its own ways */
 	if (!vhu_fd_is(fds->fd[0], "anon_inode:[eventfd]"))
 		return vhu_refuse(s, EINVAL, "not an eventfd");
-	/* the peer can take this back: whoever writes checks again */
+	/* the peer can take this back: notify_peer() does not depend on it */
 	if (fcntl(fds->fd[0], F_SETFL, O_RDWR | O_NONBLOCK) != 0)
 		return -errno;
 	*out = vhu_fds_take(fds, 0);

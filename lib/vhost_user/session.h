@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A frontend's session and the message table: what was negotiated, which
+ * A front-end's session and the message table: what was negotiated, which
  * message is allowed when, and what it does. Inside lib/vhost_user, and for
  * tests that speak the protocol without a socket. Control thread only.
  *
@@ -84,14 +84,14 @@ vhu_session_of(const struct transport *t)
 	return (struct vhu_session *)(uintptr_t)t;
 }
 
-/** Offered to every frontend. */
+/** Offered to every front-end. */
 #define VHU_PF_ALWAYS                                                                          \
 	(VHU_PF(MQ) | VHU_PF(LOG_SHMFD) | VHU_PF(RARP) | VHU_PF(REPLY_ACK) | VHU_PF(NET_MTU) | \
 	 VHU_PF(BACKEND_REQ) | VHU_PF(CROSS_ENDIAN) | VHU_PF(BACKEND_SEND_FD) |                \
 	 VHU_PF(INFLIGHT_SHMFD) | VHU_PF(RESET_DEVICE) | VHU_PF(CONFIGURE_MEM_SLOTS) |         \
 	 VHU_PF(STATUS))
 
-/** Offered by option: frontends disagree about these bits, or warn about them for a net device. */
+/** Offered by option: front-ends disagree about these bits, or warn about them for a net device. */
 #define VHU_PF_OPTIONAL                                                            \
 	(VHU_PF(CONFIG) | VHU_PF(DEVICE_STATE) | VHU_PF(GET_VRING_BASE_INFLIGHT) | \
 	 VHU_PF(GPA_ADDRESSES))
@@ -142,7 +142,7 @@ const char *vhu_protocol_feature_name(unsigned int bit);
  * Judge and carry out one message, answer it on s->conn.
  *
  * Refused with -ENOTSUP, -EBUSY or -EPERM (unknown here, not at this time, not
- * allowed) the session goes on. Any other refusal ends it, unless the frontend
+ * allowed) the session goes on. Any other refusal ends it, unless the front-end
  * asked for a reply and so can be told.
  *
  * @return NULL, or why the connection has to end; static text
@@ -155,12 +155,12 @@ void vhu_session_reset(struct vhu_session *s);
 /** Protocol features and the last messages, for "show port N negotiation". */
 void vhu_session_show(const struct vhu_session *s, FILE *out);
 
-/* What the device asks and tells the frontend, over s->req: see struct transport_ops. */
+/* What the device asks and tells the front-end, over s->req: see struct transport_ops. */
 bool vhu_send_miss(struct transport *t, uint64_t iova, uint32_t perm);
 void vhu_send_config_change(struct transport *t);
 
 /**
- * Other features were negotiated: read the bases the frontend said once more, since they mean one
+ * Other features were negotiated: read the bases the front-end said once more, since they mean one
  * thing for a split and another for a packed ring.
  */
 void vhu_bases_again(struct vhu_session *s);

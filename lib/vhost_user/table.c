@@ -96,7 +96,7 @@ static const struct vhu_row row[] = {
 			     SIZE(sizeof(struct vhu_mem_single)),
 			     FDS(1, 1),
 			     .needs = VHU_PF(CONFIGURE_MEM_SLOTS)},
-	/* older frontends send the descriptor again; it means nothing */
+	/* older front-ends send the descriptor again; it means nothing */
 	[VHU_REM_MEM_REG] = {.handle = vhu_rem_mem_reg,
 			     SIZE(sizeof(struct vhu_mem_single)),
 			     FDS(0, 1),
@@ -271,7 +271,7 @@ vhu_dispatch(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
 		ret = carry_out(s, r, m, fds);
 	judge(s, ret);
 	if (kind == VHU_ANSWER)
-		/* nothing in these replies could say no, and the frontend waits for one */
+		/* nothing in these replies could say no, and the front-end waits for one */
 		return ret == 0 ? send_reply(s, m, request, s->reply_fd) : judged_why(s);
 	if (kind == VHU_RESULT || need_reply)
 		return send_result(s, m, request, ret);

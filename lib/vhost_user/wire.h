@@ -35,7 +35,7 @@
 #define VHU_F_LOG_ALL 26
 #define VHU_F_PROTOCOL_FEATURES 30
 
-/* X(id, name): requests of the frontend. 44 and above are for devices other than net. */
+/* X(id, name): requests of the front-end. 44 and above are for devices other than net. */
 #define VHU_REQUESTS(X)              \
 	X(1, GET_FEATURES)           \
 	X(2, SET_FEATURES)           \
@@ -149,7 +149,7 @@ static_assert(sizeof(struct vhu_vring_state) == 8, "vring state");
 struct vhu_vring_addr {
 	uint32_t index;
 	uint32_t flags; /* VHU_VRING_F_LOG */
-	uint64_t desc;  /* ring addresses: of the frontend, or IOVAs with ACCESS_PLATFORM */
+	uint64_t desc;  /* ring addresses: of the front-end, or IOVAs with ACCESS_PLATFORM */
 	uint64_t used;  /* packed: device event suppression */
 	uint64_t avail; /* packed: driver event suppression */
 	uint64_t log;   /* guest-physical address of the used ring */
@@ -203,7 +203,7 @@ static_assert(sizeof(struct vhu_iotlb) == 32, "iotlb message");
 
 /* struct vhu_config_msg.flags */
 #define VHU_CONFIG_WRITABLE 0  /* the guest wrote a writable field */
-#define VHU_CONFIG_MIGRATION 1 /* the frontend restores the space */
+#define VHU_CONFIG_MIGRATION 1 /* the front-end restores the space */
 
 /** Only the first 12 bytes and @c size bytes of data are sent. */
 struct vhu_config_msg {
@@ -219,7 +219,7 @@ struct vhu_inflight {
 	uint64_t mmap_offset;
 	uint16_t num_queues;
 	uint16_t queue_size;
-	uint8_t padding[4]; /* some frontends leave it out */
+	uint8_t padding[4]; /* some front-ends leave it out */
 };
 static_assert(sizeof(struct vhu_inflight) == 24, "inflight");
 #define VHU_INFLIGHT_SIZE_MIN 20
