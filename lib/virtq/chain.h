@@ -20,8 +20,8 @@
 #define CHAIN_LOOKUPS_MAX (PKT_SEGS_MAX + 64)
 #define CHAIN_SLOTS_PER_WORK 8 /* ring slots passed over, one after the other, per lookup */
 
-/** A stretch of guest memory at one host address. */
-struct vq_piece {
+/** A segment of guest memory at one host address. */
+struct vq_segment {
 	uint8_t *data;
 	uint32_t len;
 	uint64_t gpa; /* for the dirty log; guest-physical also behind an IOMMU */
@@ -50,7 +50,7 @@ struct chain {
 /** Translate through the IOTLB, then to a host address. */
 static __rte_noinline enum vq_step
 xlate_iova(const struct vq_mem *mem, uint64_t addr, uint32_t len, uint32_t perm,
-	   struct vq_piece *out)
+	   struct vq_segment *out)
 {
 	const struct gmem_region *r;
 	uint64_t uva, got;
@@ -61,14 +61,14 @@ xlate_iova(const struct vq_mem *mem, uint64_t addr, uint32_t len, uint32_t perm,
 	if (r == NULL)
 		return VQ_BAD;
 	uva -= r->uva;
-	*out = (struct vq_piece){r->hva + uva, RTE_MIN(got, r->size - uva), r->gpa + uva};
+	*out = (struct vq_segment){r->hva + uva, RTE_MIN(got, r->size - uva), r->gpa + uva};
 	return VQ_OK;
 }
 
-/** The first stretch of guest memory [addr, addr + len), len > 0. */
+/** The first segment of guest memory [addr, addr + len), len > 0. */
 static __rte_always_inline enum vq_step
 xlate(struct vq *vq, const struct vq_mem *mem, uint64_t addr, uint32_t len, bool write,
-      struct vq_piece *out)
+      struct vq_segment *out)
 {
 	uint64_t got;
 
@@ -129,7 +129,7 @@ xlate_whole(struct vq *vq, const struct vq_mem *mem, struct gmem_region *r, uint
 
 /** xlate() at the chain's expense. */
 static __rte_always_inline enum vq_step
-chain_xlate(struct chain *c, uint64_t addr, uint32_t len, bool write, struct vq_piece *out)
+chain_xlate(struct chain *c, uint64_t addr, uint32_t len, bool write, struct vq_segment *out)
 {
 	if (unlikely(c->lookups++ == CHAIN_LOOKUPS_MAX))
 		return VQ_LONG;
@@ -140,7 +140,7 @@ chain_xlate(struct chain *c, uint64_t addr, uint32_t len, bool write, struct vq_
 static __rte_noinline enum vq_step
 chain_gather(struct chain *c, uint64_t addr, uint8_t *dst, uint32_t len)
 {
-	struct vq_piece p;
+	struct vq_segment p;
 	enum vq_step r;
 
 	while (len > 0) {
@@ -166,7 +166,7 @@ static __rte_always_inline enum vq_step
 chain_read_table(struct chain *c, struct vq_desc *d)
 {
 	uint8_t copy[sizeof(struct split_desc)];
-	struct vq_piece p;
+	struct vq_segment p;
 	enum vq_step r;
 	uint64_t addr;
 
@@ -267,9 +267,9 @@ chain_next(struct chain *c, bool write)
 	return VQ_OK;
 }
 
-/** The next stretch of the chain's memory; VQ_END after the last. */
+/** The next segment of the chain's memory; VQ_END after the last. */
 static __rte_always_inline enum vq_step
-chain_piece(struct chain *c, bool write, struct vq_piece *out)
+chain_segment(struct chain *c, bool write, struct vq_segment *out)
 {
 	enum vq_step r;
 
@@ -352,7 +352,7 @@ ask_note(struct ask *a, uint64_t iova, uint32_t len, uint32_t perm)
 
 /** What is missing of the next @p len bytes of a chain's present descriptor. */
 static void
-ask_piece(struct ask *a, const struct chain *c, uint32_t len, uint32_t perm)
+ask_segment(struct ask *a, const struct chain *c, uint32_t len, uint32_t perm)
 {
 	uint64_t uva, got, done;
 
@@ -374,7 +374,7 @@ ask_chain(struct ask *a, struct chain *c, bool write, uint32_t want)
 	while (c->more && (r = chain_next(c, write)) == VQ_OK) {
 		uint32_t len = RTE_MIN(c->left, want);
 
-		ask_piece(a, c, len, write ? IOTLB_WO : IOTLB_RO);
+		ask_segment(a, c, len, write ? IOTLB_WO : IOTLB_RO);
 		want -= len;
 		c->left = 0;
 	}

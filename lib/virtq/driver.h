@@ -24,7 +24,7 @@
 #include "virtq/vq.h"
 
 /**
- * A piece of memory as the device is told about it: guest-physical, or I/O virtual with an IOMMU.
+ * A segment of memory as the device is told about it: guest-physical, or I/O virtual with an IOMMU.
  */
 struct vqd_buf {
 	uint64_t addr;
@@ -212,8 +212,8 @@ vqd_disarm(struct vqd *d)
 }
 
 /**
- * A received frame, or piece of a merged one: starts with the virtio-net header if it is the first
- * piece.
+ * A received frame, or segment of a merged one: starts with the virtio-net header if it is the first
+ * segment.
  */
 struct vqd_net_frame {
 	uint8_t *data;

@@ -60,7 +60,7 @@ vq_unusable(const struct vq *vq)
  */
 void vq_break(struct vq *vq, const char *why);
 
-/** Have control ask for the @p n > 0 stretches in vq->miss, none of which is asked for. Owner. */
+/** Have control ask for the @p n > 0 segments in vq->miss, none of which is asked for. Owner. */
 void vq_ask(struct vq *vq, uint32_t n);
 
 /**

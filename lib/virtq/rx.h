@@ -47,19 +47,19 @@ rx_walk(struct chain *c, struct pkt_batch *b)
 	struct pkt *p = &b->pkt[b->n];
 	struct pkt_seg *segs = &b->segs[b->nsegs];
 	uint32_t room = PKT_SEGS_MAX - b->nsegs, n = 0;
-	struct vq_piece piece;
+	struct vq_segment segment;
 	uint64_t len = 0;
 	enum vq_step r;
 
 	rx_view(p, NULL, 0);
-	while ((r = chain_piece(c, CHAIN_READ, &piece)) == VQ_OK) {
-		len += piece.len;
+	while ((r = chain_segment(c, CHAIN_READ, &segment)) == VQ_OK) {
+		len += segment.len;
 		if (n == 0) {
-			p->data = piece.data;
-			p->data_len = piece.len;
-			rte_prefetch0(piece.data);
+			p->data = segment.data;
+			p->data_len = segment.len;
+			rte_prefetch0(segment.data);
 		} else if (likely(n <= room && len <= RX_LEN_CAP)) {
-			segs[n - 1] = (struct pkt_seg){piece.data, piece.len};
+			segs[n - 1] = (struct pkt_seg){segment.data, segment.len};
 		} else {
 			return n > room && room < PKT_SEGS_MAX ? VQ_FULL : VQ_LONG;
 		}
@@ -203,7 +203,7 @@ rx_split_headers(const struct vq *vq, struct pkt *p, struct net_hdr *h)
 /* What the second pass says of a frame besides a reason to drop it, and DROP_NUM: it is fine. */
 #define RX_LAST (DROP_NUM + 1) /* and the others stay in the ring */
 
-/* Frames that are longer in one piece are accounted; others cost little however many they are. */
+/* Frames that are longer in one segment are accounted; others cost little however many they are. */
 #define RX_CHEAP_MAX 16384
 #define RX_COPY_BYTES 1024 /* copying so many costs as much as making the smallest segment */
 

@@ -17,18 +17,18 @@
 #include "virtq/net.h"
 #include "virtq/publish.h"
 
-#define TX_FRAGS_MAX 1024 /* stretches of the buffers looked at ahead, beyond the first of each */
+#define TX_FRAGS_MAX 1024 /* segments of the buffers looked at ahead, beyond the first of each */
 
 /* Lookups after which one tx() takes no further unusual buffer; the other frames find none. */
 #define TX_WORK_MAX (2 * CHAIN_LOOKUPS_MAX)
 
 /** One chain of the guest, looked at but not consumed. */
 struct tx_buf {
-	uint8_t *data;     /* first stretch */
+	uint8_t *data;     /* first segment */
 	uint32_t data_len; /* 0: malformed */
 	uint32_t len;      /* of the whole buffer */
-	uint16_t frag;     /* index of its second stretch */
-	uint16_t nfrags;   /* stretches after the first */
+	uint16_t frag;     /* index of its second segment */
+	uint16_t nfrags;   /* segments after the first */
 	uint64_t gpa;      /* of the first, for the dirty log */
 };
 
@@ -51,7 +51,7 @@ struct tx {
 	struct tx_buf buf[VQ_USED_MAX];
 	struct pkt_cookie used[VQ_USED_MAX];
 	uint32_t len[PKT_BATCH_MAX]; /* of frames sent, to be counted */
-	struct vq_piece frag[TX_FRAGS_MAX];
+	struct vq_segment frag[TX_FRAGS_MAX];
 };
 
 static __rte_always_inline void
@@ -94,24 +94,24 @@ tx_walk(struct tx *t, struct chain *c, struct tx_buf *b)
 {
 	uint16_t frag = t->nfrag, n = 0;
 	enum vq_step r = VQ_OK;
-	struct vq_piece piece;
+	struct vq_segment segment;
 	uint64_t len = 0;
 
 	b->data_len = 0;
-	while (len < t->enough && (r = chain_piece(c, CHAIN_WRITE, &piece)) == VQ_OK) {
+	while (len < t->enough && (r = chain_segment(c, CHAIN_WRITE, &segment)) == VQ_OK) {
 		if (n == 0) {
-			b->data = piece.data;
-			b->data_len = piece.len;
-			b->gpa = piece.gpa;
-			rte_prefetch0_write(piece.data);
+			b->data = segment.data;
+			b->data_len = segment.len;
+			b->gpa = segment.gpa;
+			rte_prefetch0_write(segment.data);
 		} else if (frag < TX_FRAGS_MAX) {
-			t->frag[frag++] = piece;
+			t->frag[frag++] = segment;
 		} else if (t->nfrag > 0) {
 			return VQ_FULL;
 		} else {
 			break; /* space for the first so many only */
 		}
-		len += piece.len;
+		len += segment.len;
 		n++;
 	}
 	b->len = RTE_MIN(len, UINT32_MAX);
@@ -282,7 +282,7 @@ tx_put_offload(const struct vq *vq, const struct pkt *p, uint8_t *dst)
 	memcpy(dst, &h, vq->hdr_len);
 }
 
-/** Write a header of @p hdr_len bytes that is in one piece, for one buffer. */
+/** Write a header of @p hdr_len bytes that is in one segment, for one buffer. */
 static __rte_always_inline void
 tx_put_header(const struct vq *vq, const struct pkt *p, uint8_t *dst, uint16_t hdr_len)
 {
@@ -312,16 +312,16 @@ struct tx_source {
 };
 
 static uint32_t
-tx_fill_piece(const struct tx *t, struct tx_source *s, const struct vq_piece *piece)
+tx_fill_segment(const struct tx *t, struct tx_source *s, const struct vq_segment *segment)
 {
-	uint32_t hdr = RTE_MIN(piece->len, s->hdr_len - s->hdr_done);
-	uint32_t data = RTE_MIN(piece->len - hdr, s->cursor.p->len - s->cursor.done);
+	uint32_t hdr = RTE_MIN(segment->len, s->hdr_len - s->hdr_done);
+	uint32_t data = RTE_MIN(segment->len - hdr, s->cursor.p->len - s->cursor.done);
 
-	memcpy(piece->data, (const uint8_t *)&s->hdr + s->hdr_done, hdr);
+	memcpy(segment->data, (const uint8_t *)&s->hdr + s->hdr_done, hdr);
 	s->hdr_done += hdr;
 	if (data > 0)
-		pkt_copy_next(&s->cursor, piece->data + hdr, data);
-	tx_log(t, piece->gpa, hdr + data);
+		pkt_copy_next(&s->cursor, segment->data + hdr, data);
+	tx_log(t, segment->gpa, hdr + data);
 	return hdr + data;
 }
 
@@ -330,12 +330,12 @@ static void
 tx_fill(struct tx *t, struct tx_source *s)
 {
 	const struct tx_buf *b = &t->buf[t->nused];
-	const struct vq_piece first = {b->data, b->data_len, b->gpa};
-	uint32_t len = tx_fill_piece(t, s, &first);
+	const struct vq_segment first = {b->data, b->data_len, b->gpa};
+	uint32_t len = tx_fill_segment(t, s, &first);
 	uint16_t i;
 
 	for (i = 0; i < b->nfrags; i++)
-		len += tx_fill_piece(t, s, &t->frag[b->frag + i]);
+		len += tx_fill_segment(t, s, &t->frag[b->frag + i]);
 	tx_use(t, len);
 }
 
@@ -441,7 +441,7 @@ tx_too_long(const struct pkt *p, uint32_t len_max)
 }
 
 /**
- * Send frames in one piece to buffers in one piece, until there is another. Returns how many. What
+ * Send frames in one segment to buffers in one segment, until there is another. Returns how many. What
  * the loop needs is in locals: for all the compiler knows, each copy overwrites the rest.
  */
 static __rte_always_inline uint16_t
@@ -479,13 +479,13 @@ tx_frames_plain(struct tx *t, struct pkt *const *pkts, uint16_t n)
 	return i;
 }
 
-/** Send one frame, in one piece or not, to a buffer with the header alone in the first of two. */
+/** Send one frame, in one segment or not, to a buffer with the header alone in the first of two. */
 static __rte_always_inline bool
 tx_frame_header_alone(struct tx *t, const struct pkt *p)
 {
 	const struct tx_buf *b = &t->buf[t->nused];
 	const struct vq *vq = t->vq;
-	const struct vq_piece *data;
+	const struct vq_segment *data;
 
 	if (t->nused == t->nbuf || b->data_len != vq->hdr_len || b->nfrags == 0)
 		return false;
