@@ -276,9 +276,10 @@ static bool
 plan_fragments(struct gso_job *j)
 {
 	bool ip6 = j->h.ether_type == RTE_ETHER_TYPE_IPV6;
+	uint32_t most = UINT16_MAX + (ip6 ? sizeof(struct rte_ipv6_hdr) : 0);
 
-	/* what is a fragment already has its place in another datagram */
-	if (j->h.frag_hdr || j->p->len - j->h.l2_len > UINT16_MAX)
+	/* a fragment already has its place in another datagram; offsets end with IP's lengths */
+	if (j->h.frag_hdr || j->p->len - j->h.l2_len > most)
 		return false;
 	j->hdr_len = j->h.l2_len + j->h.l3_len;
 	j->size = RTE_ALIGN_FLOOR(j->size, FRAG_UNIT);

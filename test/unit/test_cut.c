@@ -185,7 +185,7 @@ check_account(const struct pktq *q)
 	assert_int_equal(q->stats.frames, q->stats.offered - q->stats.replicated + drops);
 }
 
-/* A turn: the modest guest's frame leaves in it, and the greedy one's get their due at most. */
+/* A poll iteration: the modest guest's frame leaves in it, and the greedy one's their due. */
 static void
 turn(void)
 {

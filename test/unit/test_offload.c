@@ -578,7 +578,7 @@ test_no_room(void **state)
 	view_free(&v);
 }
 
-/* Without NEEDS_CSUM: whatever the checksum was, segments have a right one. */
+/* Without NEEDS_CSUM: segments have a right checksum, also if the frame had a wrong one. */
 static void
 test_unfinished_without_csum(void **state)
 {
@@ -594,6 +594,8 @@ test_unfinished_without_csum(void **state)
 		f.vnet.gso_type = c->type;
 		f.vnet.gso_size = (uint16_t)(100 + frame_rnd(1500));
 		ref_csum(&f, f.b, f.len);
+		if ((c->need & PKT_NEED_UFO) == 0 && frame_rnd(2) != 0)
+			frame_put16(f.b + f.l2 + f.l3 + f.vnet.csum_offset, 1 + frame_rnd(65535));
 		view_make(&v, &f);
 		v.p.vnet.flags = 0;
 		v.p.vnet.csum_start = (uint16_t)random();
@@ -661,6 +663,38 @@ test_unfinished_unknown_route(void **state)
 	assert_true(offload_check(&v.p));
 	assert_int_equal(finish(pool, &v.p, 0, 64), 0);
 	view_free(&v);
+}
+
+/* The longest datagrams IP has are fragmented, and longer ones are not. */
+static void
+test_longest_datagrams(void **state)
+{
+	static struct frame f;
+	struct view v;
+	uint16_t n;
+
+	for (uint32_t i = 0; i < 4; i++) {
+		bool ip6 = i & 1, too_long = i & 2;
+
+		do
+			frame_build(&f, ip6, false, 1);
+		while (f.l2 != 14 || f.l3 != (ip6 ? 40 : 20));
+		f.len = 14 + UINT16_MAX + (ip6 ? 40 : 0) + too_long;
+		f.vnet.gso_type = VIRTIO_NET_HDR_GSO_UDP;
+		f.vnet.gso_size = 1480;
+		frame_put16(f.b + 34 + (ip6 ? 20 : 0) + 6,
+			    frame_pseudo_sum(&f, f.b, f.len - f.l2 - f.l3));
+		view_make(&v, &f);
+		assert_true(offload_check(&v.p));
+		n = finish(pool, &v.p, 0, RTE_DIM(out_segs));
+		if (too_long) {
+			assert_int_equal(n, 0);
+		} else {
+			check_fragments(&f, n);
+			offload_free(out, n);
+		}
+		view_free(&v);
+	}
 }
 
 /* A segment whose length IP cannot say. */
@@ -734,6 +768,7 @@ main(void)
 		cmocka_unit_test(test_changing_frame),
 		cmocka_unit_test(test_many_segments),
 		cmocka_unit_test(test_no_room),
+		cmocka_unit_test(test_longest_datagrams),
 		cmocka_unit_test(test_unfinished_without_csum),
 		cmocka_unit_test(test_unfinished_without_any),
 		cmocka_unit_test(test_unfinished_unknown_route),

@@ -115,7 +115,7 @@ class Unfinished:
 
 
 class Sums(Scenario):
-    """A guest and a tap, and nobody else."""
+    """A guest and a tap, and no others."""
 
     seconds = 20
 
@@ -161,7 +161,7 @@ class Sums(Scenario):
         return struct.unpack("<H", os.pread(self.guest.memory, 2, vhu.AREA + 0x2000 + 2))[0]
 
     def pass_through(self, header, data, count):
-        """What comes out of the tap when one frame was sent; count frames, in order."""
+        """The frames that come out of the tap after one was sent, count of them, in order."""
         got = []
         self.wire.receive()
         self.transmit(header, data)
@@ -200,7 +200,7 @@ class Sums(Scenario):
     def completed(self):
         """The checksum is left to the switch, which has a device that knows plain headers only."""
         for name, frame in self.frames(bytes(range(101))):
-            got, = self.pass_through(frame.header(), frame.partial(), 1)
+            got = self.pass_through(frame.header(), frame.partial(), 1)[0]
             if got != frame.whole:
                 raise Failure(f"{name}: {got.hex()} instead of {frame.whole.hex()}")
         self.switch.check_accounts()
