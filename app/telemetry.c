@@ -156,7 +156,7 @@ static json_t *
 get_queue(struct app *app, const char *params)
 {
 	const struct port *p = take_port(app, &params);
-	const struct pktq *q;
+	struct pktq_stats s;
 	uint32_t index;
 	bool tx;
 
@@ -166,10 +166,9 @@ get_queue(struct app *app, const char *params)
 	params += 3;
 	if (!take_number(&params, DP_QUEUES_MAX - 1, &index))
 		return NULL;
-	q = p->ops->queue(p, tx, (uint16_t)index);
-	if (q == NULL)
+	if (!port_queue_stats(p, tx, (uint16_t)index, &s))
 		return NULL;
-	return tx ? report_tx_queue(&q->stats) : report_rx_queue(&q->stats);
+	return tx ? report_tx_queue(&s) : report_rx_queue(&s);
 }
 
 static json_t *

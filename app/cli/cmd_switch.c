@@ -7,6 +7,7 @@
 #include "app.h"
 #include "show/show.h"
 #include "cli.h"
+#include "show/counters.h"
 #include "show/running_config.h"
 
 /* --- forwarding database --- */
@@ -86,11 +87,14 @@ print_worker(struct cmd *c, uint32_t i, const struct dp_worker *polls)
 {
 	const struct worker *w = c->app->worker[i];
 	const char *state = atomic_load(&c->app->sw.dp.worker[i].asleep) ? "asleep" : "awake";
+	uint64_t turns = counter_read(&w->turns), frames = counter_read(&w->frames);
 
 	cmd_print(c, "%-6u %-5u %-6s %14" PRIu64 " %5.1f%% %14" PRIu64 " %10.1f %10" PRIu64 " ", i,
-		  w->lcore, state, w->turns,
-		  w->turns == 0 ? 0.0 : (double)w->busy_turns / (double)w->turns * 100, w->frames,
-		  w->frames == 0 ? 0.0 : (double)w->busy_cycles / (double)w->frames, w->sleeps);
+		  w->lcore, state, turns,
+		  turns == 0 ? 0.0 : (double)counter_read(&w->busy_turns) / (double)turns * 100,
+		  frames,
+		  frames == 0 ? 0.0 : (double)counter_read(&w->busy_cycles) / (double)frames,
+		  counter_read(&w->sleeps));
 	for (uint32_t q = 0; q < polls->n; q++)
 		cmd_print(c, " %u/%u", polls->poll[q].port->id, polls->poll[q].q->index);
 	cmd_print(c, "\n");

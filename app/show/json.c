@@ -7,6 +7,7 @@
 #include <rte_mempool.h>
 
 #include "app.h"
+#include "counters.h"
 #include "device.h"
 
 static void
@@ -135,12 +136,12 @@ static void
 add_queues(json_t *d, const struct port *p)
 {
 	json_t *rx = json_array(), *tx = json_array();
-	const struct pktq *q;
+	struct pktq_stats s;
 
-	for (uint16_t i = 0; (q = p->ops->queue(p, false, i)) != NULL; i++)
-		json_array_append_new(rx, report_rx_queue(&q->stats));
-	for (uint16_t i = 0; (q = p->ops->queue(p, true, i)) != NULL; i++)
-		json_array_append_new(tx, report_tx_queue(&q->stats));
+	for (uint16_t i = 0; port_queue_stats(p, false, i, &s); i++)
+		json_array_append_new(rx, report_rx_queue(&s));
+	for (uint16_t i = 0; port_queue_stats(p, true, i, &s); i++)
+		json_array_append_new(tx, report_tx_queue(&s));
 	json_object_set_new(d, "rx_queues", rx);
 	json_object_set_new(d, "tx_queues", tx);
 }
@@ -223,11 +224,11 @@ report_worker(struct app *app, uint32_t i)
 
 	add(d, "lcore", w->lcore);
 	add(d, "asleep", atomic_load(&app->sw.dp.worker[i].asleep));
-	add(d, "turns", w->turns);
-	add(d, "busy_turns", w->busy_turns);
-	add(d, "busy_cycles", w->busy_cycles);
-	add(d, "frames", w->frames);
-	add(d, "sleeps", w->sleeps);
+	add(d, "turns", counter_read(&w->turns));
+	add(d, "busy_turns", counter_read(&w->busy_turns));
+	add(d, "busy_cycles", counter_read(&w->busy_cycles));
+	add(d, "frames", counter_read(&w->frames));
+	add(d, "sleeps", counter_read(&w->sleeps));
 	json_object_set_new(d, "queues", polled_queues(app, i));
 	return d;
 }

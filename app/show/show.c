@@ -92,11 +92,9 @@ queue_stats(const struct app *app, const struct port *p, bool tx, uint16_t i,
 	    struct pktq_stats *out)
 {
 	const struct show_base *b = &app->port[p->id].base;
-	const struct pktq *q = p->ops->queue(p, tx, i);
 
-	if (q == NULL)
+	if (!port_queue_stats(p, tx, i, out))
 		return false;
-	*out = q->stats;
 	if (i < b->n[tx])
 		port_stats_subtract(out, &b->q[tx][i]);
 	return true;
@@ -213,7 +211,6 @@ show_port_xstats(const struct app *app, const struct port *p, FILE *out)
 static void
 clear_queues(struct show_base *b, const struct port *p, bool tx)
 {
-	const struct pktq *q;
 	uint16_t n = 0;
 
 	while (p->ops->queue(p, tx, n) != NULL)
@@ -222,8 +219,8 @@ clear_queues(struct show_base *b, const struct port *p, bool tx)
 	/* of whole cache lines, which calloc() does not align to */
 	b->q[tx] = aligned_alloc(RTE_CACHE_LINE_SIZE, (n + 1u) * sizeof(*b->q[tx]));
 	b->n[tx] = b->q[tx] != NULL ? n : 0;
-	for (uint16_t i = 0; i < b->n[tx] && (q = p->ops->queue(p, tx, i)) != NULL; i++)
-		b->q[tx][i] = q->stats;
+	for (uint16_t i = 0; i < b->n[tx]; i++)
+		port_queue_stats(p, tx, i, &b->q[tx][i]);
 }
 
 void

@@ -21,14 +21,18 @@ struct fwd_count {
 
 /* What a mode got to see of a queue, or what left through it; and what did not. */
 static struct fwd_count
-count_now(const struct pktq *q, bool tx)
+count_now(const struct port *p, bool tx, uint16_t i)
 {
-	const struct pktq_stats *s = &q->stats;
-	struct fwd_count c = {.frames = s->frames,
-			      .bad_ip = s->bad_ip_csum,
-			      .bad_l4 = s->bad_l4_csum};
+	struct pktq_stats s;
+	struct fwd_count c;
 
-	c.dropped = tx ? counters_tx_drops(s) : counters_rx_errors(s);
+	port_queue_stats(p, tx, i, &s);
+	c = (struct fwd_count){
+		.frames = s.frames,
+		.bad_ip = s.bad_ip_csum,
+		.bad_l4 = s.bad_l4_csum,
+		.dropped = tx ? counters_tx_drops(&s) : counters_rx_errors(&s),
+	};
 	if (!tx)
 		c.frames -= c.dropped;
 	return c;
@@ -38,12 +42,8 @@ static struct fwd_count
 count_queue(const struct app *app, const struct port *p, bool tx, uint16_t i)
 {
 	const struct fwd_mark *m = &app->fwd->mark[p->id];
-	const struct pktq *q = p->ops->queue(p, tx, i);
-	struct fwd_count c = {0};
+	struct fwd_count c = count_now(p, tx, i);
 
-	if (q == NULL)
-		return c;
-	c = count_now(q, tx);
 	if (i < (tx ? m->ntx : m->nrx)) {
 		const struct fwd_count *before = tx ? &m->tx[i] : &m->rx[i];
 
@@ -90,7 +90,7 @@ mark_queues(const struct port *p, bool tx, uint16_t *n)
 	if (c == NULL)
 		*n = 0;
 	for (uint16_t i = 0; i < *n; i++)
-		c[i] = count_now(p->ops->queue(p, tx, i), tx);
+		c[i] = count_now(p, tx, i);
 	return c;
 }
 
@@ -110,7 +110,7 @@ busy_cycles(const struct app *app)
 	uint64_t n = 0;
 
 	for (uint32_t i = 0; i < app->nworkers; i++)
-		n += app->worker[i]->busy_cycles;
+		n += counter_read(&app->worker[i]->busy_cycles);
 	return n;
 }
 
@@ -122,7 +122,7 @@ fwd_clear_stats(struct app *app)
 			mark_port(&app->fwd->mark[id], app->sw.port[id]);
 	app->fwd->mark_cycles = busy_cycles(app);
 	for (uint32_t i = 0; i < app->nworkers; i++)
-		app->fwd->mark_turns[i] = app->worker[i]->turns;
+		app->fwd->mark_turns[i] = counter_read(&app->worker[i]->turns);
 	sw_clear_bursts(&app->sw);
 }
 
@@ -203,7 +203,7 @@ empty_bursts(const struct app *app, const struct port *p, uint16_t queue, const 
 
 	if (worker >= app->nworkers)
 		return 0;
-	turns = app->worker[worker]->turns - app->fwd->mark_turns[worker];
+	turns = counter_read(&app->worker[worker]->turns) - app->fwd->mark_turns[worker];
 	for (int n = 1; n <= PKT_BATCH_MAX; n++)
 		full += by_size[n];
 	return turns > full ? turns - full : 0;

@@ -129,6 +129,17 @@ port_stats_subtract(struct pktq_stats *s, const struct pktq_stats *before)
 		to[i] -= from[i];
 }
 
+bool
+port_queue_stats(const struct port *p, bool tx, uint16_t index, struct pktq_stats *out)
+{
+	const struct pktq *q = p->ops->queue(p, tx, index);
+
+	*out = (struct pktq_stats){0};
+	if (q != NULL)
+		add_queue(out, &q->stats);
+	return q != NULL;
+}
+
 static void
 sum_queues(const struct port *p, struct port_stats *out)
 {

@@ -279,6 +279,12 @@ void port_limits_in_force(const struct port *p, struct limits *out);
 void port_get_stats(const struct port *p, struct port_stats *out); /* minus what was cleared */
 void port_clear_stats(struct port *p);
 
+/**
+ * The counters of one queue, running or not, since it was made: copied one by one, since its owner
+ * may be counting. False: @p index is past the last queue. Control thread.
+ */
+bool port_queue_stats(const struct port *p, bool tx, uint16_t index, struct pktq_stats *out);
+
 /** @p s minus what it was before, counter by counter. */
 void port_stats_subtract(struct pktq_stats *s, const struct pktq_stats *before);
 
