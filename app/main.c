@@ -268,7 +268,9 @@ init(struct app *app, int argc, char **argv)
 		options_usage(stdout, app->name);
 	if (app->opt.print_commands)
 		cli_print_reference(stdout);
-	if (app->opt.help || app->opt.print_commands)
+	if (app->opt.version)
+		puts("vqswitch " VQS_VERSION);
+	if (app->opt.help || app->opt.version || app->opt.print_commands)
 		exit(0);
 	ret = sigbus_install();
 	if (ret < 0)
@@ -312,8 +314,14 @@ run(struct app *app)
 	fwd_setup(app, stdout);
 	announce_ports(app);
 	workers_launch(app);
-	if (o->cmdline_file != NULL && cli_run_file(app->cli, o->cmdline_file, stdout) == 0)
+	if (o->cmdline_file != NULL)
+		ret = cli_run_file(app->cli, o->cmdline_file, stdout);
+	/* testpmd goes on without the file; a switch must not serve guests without its settings */
+	if (ret < 0 && ret != -EINVAL && !app->testpmd)
+		return fail(app, "--cmdline-file=%s: %s", o->cmdline_file, strerror(-ret));
+	if (o->cmdline_file != NULL && ret == 0)
 		printf("Read CLI commands from %s\n", o->cmdline_file);
+	ret = 0;
 	start_forwarding(app);
 	fflush(stdout);
 	if (o->interactive)

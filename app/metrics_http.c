@@ -62,17 +62,26 @@ on_deadline(struct ev_timer *t)
 
 /* --- answers --- */
 
+/* The answer to HEAD is that to GET without its body. */
+static bool
+is_head(const char *request)
+{
+	return strncmp(request, "HEAD ", 5) == 0;
+}
+
 static const char *
 status_of(const char *request)
 {
-	static const char *const paths[] = {"GET /metrics ", "GET /metrics?", "GET / "};
+	static const char *const paths[] = {"/metrics ", "/metrics?", "/ "};
+	const char *path;
 
+	if (strncmp(request, "GET ", 4) != 0 && !is_head(request))
+		return "405 Method Not Allowed";
+	path = strchr(request, ' ') + 1;
 	for (size_t i = 0; i < RTE_DIM(paths); i++)
-		if (strncmp(request, paths[i], strlen(paths[i])) == 0)
+		if (strncmp(path, paths[i], strlen(paths[i])) == 0)
 			return "200 OK";
-	if (strncmp(request, "GET ", 4) == 0)
-		return "404 Not Found";
-	return "405 Method Not Allowed";
+	return "404 Not Found";
 }
 
 /* The text for a request, of which @p *len bytes count; NULL: out of memory. */
@@ -112,7 +121,8 @@ make_answer(struct client *c)
 			"HTTP/1.0 %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
 			"Connection: close\r\n\r\n",
 			status, type, body_len);
-		fwrite(body, 1, body_len, out);
+		if (!is_head(c->request))
+			fwrite(body, 1, body_len, out);
 		ok = fclose(out) == 0;
 	}
 	free(body);

@@ -229,6 +229,7 @@ call_socket_group(struct options *o, const char *value)
 
 static const struct opt_row rows[] = {
 	FLAG("help", help, "show this text and exit"),
+	FLAG("version", version, "print the version and exit"),
 	FLAG("print-commands", print_commands, "print the reference of all commands and exit"),
 	FLAG("interactive", interactive, "prompt for commands and wait for 'start' (-i)"),
 	FLAG("auto-start", auto_start, "start forwarding at once, also with a prompt (-a)"),

@@ -40,6 +40,7 @@ struct opt_peer {
 struct options {
 	/* running */
 	bool help;
+	bool version;
 	bool print_commands;
 	bool interactive;
 	bool auto_start;

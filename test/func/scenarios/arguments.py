@@ -291,6 +291,17 @@ class Arguments(Scenario):
             status, out = self.ended(option, ports=2)
             expect(status == 1, f"{option}: {status} {out}")
 
+    @check("arguments.start")
+    def check_start(self):
+        """--version; a command file that is missing or a directory keeps the switch from starting."""
+        status, out = self.ended("--version")
+        expect(status == 0 and re.fullmatch(r"vqswitch \d+\.\d+\.\d+\n", out), f"--version: {out!r}")
+        for path, reason in ((self.workdir / "none", "No such file"), (self.workdir, "Is a directory")):
+            status, out = self.ended(f"--cmdline-file={path}", ports=1)
+            said = [line for line in out.splitlines() if line.startswith("vqswitch: --cmdline-file")]
+            expect(status == 1 and len(said) == 1 and reason in said[0], f"{path}: {status} {out}")
+            expect("start packet forwarding" not in out, f"{path}: it forwards")
+
     # --- without a prompt ---
 
     @check("arguments.enter")

@@ -120,6 +120,8 @@ class Telemetry(Scenario):
         kinds = {s.labels["port"]: s.labels["kind"] for s in families["vqswitch_port"].samples}
         expect(kinds == {"net_null0": "ethdev", "net_null1": "ethdev", "net_vhost2": "vhost"},
                f"ports: {kinds}")
+        head, body = self.request(b"HEAD /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        expect(head.startswith("HTTP/1.0 200 OK") and "Content-Length: " in head and not body, head)
         before = self.frames(families)
         wait_for("more frames", lambda: self.frames(self.scrape()) > before)
         self.switch.command("stop")
