@@ -64,13 +64,13 @@ def _mirror():
     raise DebError(f"apt has no source for Debian {release()} main")
 
 
-def _apt_options(arch, root):
+def _apt_options(arch, root, codename):
     state = root / "apt"
     for sub in ("state/lists/partial", "cache/archives/partial"):
         (state / sub).mkdir(parents=True, exist_ok=True)
     (state / "status").touch()
     sources = state / "sources.list"
-    sources.write_text(f"deb [signed-by={KEYRING}] {_mirror()} {release()} main\n", "ascii")
+    sources.write_text(f"deb [signed-by={KEYRING}] {_mirror()} {codename} main\n", "ascii")
     settings = {
         "Dir::State": state / "state", "Dir::State::status": state / "status",
         "Dir::Cache": state / "cache", "Dir::Etc::sourcelist": sources,
@@ -84,15 +84,21 @@ def _apt_options(arch, root):
 class Apt:
     """apt for one architecture, as long as packages are fetched."""
 
-    def __init__(self, arch, root):
+    def __init__(self, arch, root, codename=None):
         self.state = root / "apt"
-        self.options = _apt_options(arch, root)
+        self.options = _apt_options(arch, root, codename or release())
         run(["apt-get", *self.options, "-q", "update"])
 
     def depends(self, package):
         """The packages a package depends on."""
         lines = run(["apt-cache", *self.options, "depends", package]).splitlines()
         return [line.split()[1] for line in lines if "Depends: " in line]
+
+    def closure(self, package):
+        """A package and everything it needs on a system that has nothing."""
+        plan = run(["apt-get", *self.options, "-q", "-s", "--no-install-recommends", "install",
+                    package])
+        return [line.split()[1] for line in plan.splitlines() if line.startswith("Inst ")]
 
     def unpack(self, packages, where):
         """Download packages and make where the tree of their files."""

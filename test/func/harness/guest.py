@@ -5,7 +5,7 @@ import dataclasses
 import json
 import pathlib
 
-from . import images
+from . import images, qemu
 from .process import Deadline, Failure
 from .system import COMMAND, Channel, System
 
@@ -37,8 +37,13 @@ class Nic:
         options = dict(self.options)
         if self.queues > 1:
             options["mq"] = "on"
+        words = []
+        if options.get("ats") == "on":
+            # QEMU gives address translation services to cards behind a port only
+            words = ["-device", f"pcie-root-port,id=port{index},chassis={index + 1}"]
+            options["bus"] = f"port{index}"
         tail = "".join(f",{key}={value}" for key, value in options.items())
-        return ["-device", f"{model},netdev=net{index},id=nic{index},mac={self.mac}{tail}"]
+        return [*words, "-device", f"{model},netdev=net{index},id=nic{index},mac={self.mac}{tail}"]
 
 
 @dataclasses.dataclass
@@ -65,39 +70,55 @@ MACHINES = {
 }
 
 
+# How a guest uses its IOMMU: it unmaps every buffer at once; now and then all of them together
+# (Linux's default); or its devices see its memory as it is.
+IOMMU_MODES = {
+    "strict": "intel_iommu=on iommu.strict=1",
+    "lazy": "intel_iommu=on",
+    "pt": "intel_iommu=on iommu=pt",
+}
+
+
+@dataclasses.dataclass
+class Software:
+    """A QEMU, and the Debian release of the guest's kernel. None: those of this machine."""
+    qemu: str | None = None
+    kernel: str | None = None
+
+
 class Guest(System):
     """One QEMU process. start() returns once QEMU runs, wait_ready() once the agent answers."""
 
-    def __init__(self, name, workdir, nics, arch="amd64", memory=384, cpus=1, iommu=False,
-                 incoming=None):
+    def __init__(self, name, workdir, nics, arch="amd64", memory=384, cpus=1, iommu=None,
+                 incoming=None, software=Software()):
         self.arch = arch
         self.nics = nics
         self.console_path = pathlib.Path(workdir) / f"{name}.console"
         self.qmp_channel = None
         self.options = (memory, cpus, iommu, incoming)
+        self.software = software
         super().__init__(name, [], workdir)
 
     def _arguments(self):
         memory, cpus, iommu, incoming = self.options
         machine = MACHINES[self.arch]
-        kernel, initrd = images.get(self.arch)
+        kernel, initrd = images.get(self.arch, self.software.kernel)
         cmdline = f"{machine.cmdline} quiet panic=-1 nokaslr ipv6.disable=1 net.ifnames=0"
-        argv = [machine.qemu, "-name", self.name, "-nodefaults", "-no-user-config",
-                "-display", "none", *machine.arguments,
+        argv = [*qemu.command(machine.qemu, self.software.qemu), "-name", self.name,
+                "-nodefaults", "-no-user-config", "-display", "none", *machine.arguments,
                 # room for a second CPU: for a machine that can never have one QEMU leaves out
                 # memory barriers and translates atomic operations to plain ones, so the guest
                 # now and then misses what its devices do at the same moment
                 "-smp", f"{cpus},maxcpus={max(cpus, 2)}", "-m", f"{memory}M",
                 "-object", f"memory-backend-memfd,id=m,size={memory}M,share=on",
                 "-kernel", kernel, "-initrd", initrd,
-                "-append", cmdline + (" intel_iommu=on iommu.strict=1" if iommu else ""),
+                "-append", cmdline + (f" {IOMMU_MODES[iommu]}" if iommu else ""),
                 "-chardev", f"file,id=console,path={self.console_path},append=on",
                 "-chardev", f"socket,id=agent,fd={self.agent.theirs.fileno()}",
                 "-chardev", f"socket,id=qmp,fd={self.qmp_channel.theirs.fileno()}",
                 "-mon", "chardev=qmp,mode=control", *machine.consoles]
         if iommu:
-            argv += ["-device", "intel-iommu,intremap=on,device-iotlb=on"]
-            argv[argv.index("-machine") + 1] += ",kernel-irqchip=split"
+            argv += ["-device", "intel-iommu,intremap=off,device-iotlb=on"]
         for index, nic in enumerate(self.nics):
             argv += nic.backend(index) + nic.device(index, machine.nic)
         if incoming:

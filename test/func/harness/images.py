@@ -21,13 +21,13 @@ ARCHS = {
 }
 
 
-def get(arch):
+def get(arch, codename=None):
     """(kernel, initrd) for an architecture, made when they are missing or outdated."""
-    root = cache_dir() / arch
+    root = cache_dir() / (f"{arch}-{codename}" if codename else arch)
     root.mkdir(parents=True, exist_ok=True)
     with locked(root / "lock"):
         if not (root / "kernel").exists():
-            _fetch(arch, root)
+            _fetch(arch, root, codename)
         wanted = hashlib.sha256(INIT.read_bytes() + repr(ARCHS[arch]).encode()).hexdigest()
         stamp = root / "initrd.stamp"
         if not stamp.exists() or stamp.read_text() != wanted:
@@ -36,9 +36,9 @@ def get(arch):
     return root / "kernel", root / "initrd"
 
 
-def _fetch(arch, root):
+def _fetch(arch, root, codename):
     """Download and unpack kernel and busybox into root."""
-    apt = Apt(arch, root)
+    apt = Apt(arch, root, codename)
     meta = ARCHS[arch][0]
     kernel = [name for name in apt.depends(meta) if name.startswith("linux-image-")]
     if not kernel:
@@ -72,7 +72,7 @@ def _make_initrd(arch, root):
     shutil.rmtree(tree, ignore_errors=True)
     for sub in ("bin", "modules"):
         (tree / sub).mkdir(parents=True)
-    shutil.copy(busybox(arch), tree / "bin/busybox")
+    shutil.copy(_one(root / "files", "bin/busybox"), tree / "bin/busybox")
     (tree / "bin/sh").symlink_to("busybox")
     shutil.copy(INIT, tree / "init")
     order = []

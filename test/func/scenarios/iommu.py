@@ -31,7 +31,7 @@ class Iommu(Scenario):
         self.backend([Port(nic.path, **{"iommu-support": 1}) for nic in ports.values()])
         self.a, self.b = (
             self.own(Guest(side, self.workdir, [n for (s, _), n in ports.items() if s == side],
-                           iommu=side == "a")).start()
+                           iommu="strict" if side == "a" else None)).start()
             for side in "ab")
         for guest in (self.a, self.b):
             guest.wait_ready()
