@@ -195,7 +195,8 @@ chain_read_ring(struct chain *c, struct vq_desc *d)
 	struct ring_pos pos = {c->next, c->wrap};
 
 	if (FMT.packed) {
-		if (unlikely(c->slots-- == 0 || !packed_slot_read(c->vq->desc, pos, d))) {
+		if (unlikely(c->slots-- == 0 ||
+			     !packed_slot_read(packed_slot(c->vq, pos.idx), pos, d))) {
 			vq_break(c->vq, "chain runs into descriptors that are not available");
 			return VQ_BROKEN;
 		}

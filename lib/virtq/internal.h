@@ -18,6 +18,14 @@ struct vq_held {
 	uint16_t need;
 };
 
+/** Byte @p off of an area whose pages lie apart. */
+static inline uint8_t *
+vq_pages_at(const struct vq_pages *p, size_t off)
+{
+	off += p->in_page;
+	return p->page[off / VQ_PAGE].hva + off % VQ_PAGE;
+}
+
 /** One instance of the datapath. */
 struct vq_instance {
 	struct pktq_ops rx;

@@ -275,10 +275,23 @@ journal_sane(const struct vq_journal *j, const struct vq_setup *s)
 	return true;
 }
 
+/** Byte @p off of an area, which is at @p base unless its pages lie apart. */
+static void *
+journal_at(const struct vq_setup *s, enum vq_area area, void *base, size_t off)
+{
+	return s->pages[area] != NULL ? vq_pages_at(s->pages[area], off) : (uint8_t *)base + off;
+}
+
+static struct packed_desc *
+packed_desc_at(const struct vq_setup *s, uint32_t slot)
+{
+	return journal_at(s, VQ_DESC, s->desc, slot * sizeof(struct packed_desc));
+}
+
 static uint16_t
 packed_flags_at(const struct vq_setup *s, uint32_t slot)
 {
-	const struct packed_desc *d = (const struct packed_desc *)s->desc + slot;
+	const struct packed_desc *d = packed_desc_at(s, slot);
 
 	return vq16_load_acquire(journal_fmt(s), &d->flags);
 }
@@ -317,7 +330,7 @@ packed_finish(const struct vq_journal *j, const struct vq_setup *s)
 	uint32_t i;
 
 	for (i = j->n; i-- > 0;) { /* the first element last */
-		struct packed_desc *d = (struct packed_desc *)s->desc + j->e[i].slot;
+		struct packed_desc *d = packed_desc_at(s, j->e[i].slot);
 
 		d->id = vq16_make(f, j->e[i].id);
 		d->len = vq32_make(f, j->e[i].len);
@@ -332,10 +345,15 @@ split_finish(const struct vq_journal *j, const struct vq_setup *s)
 	struct split_used *used = s->device;
 	uint32_t i;
 
-	for (i = 0; i < j->n; i++)
-		used->ring[j->e[i].slot & (s->size - 1)] =
-			(struct split_used_elem){vq32_make(f, j->e[i].id),
-						 vq32_make(f, j->e[i].len)};
+	for (i = 0; i < j->n; i++) {
+		uint32_t slot = j->e[i].slot & (s->size - 1);
+		size_t off = offsetof(struct split_used, ring[slot]);
+		vq32_t *id = journal_at(s, VQ_DEVICE, used, off);
+		vq32_t *len = journal_at(s, VQ_DEVICE, used, off + sizeof(*id));
+
+		*id = vq32_make(f, j->e[i].id);
+		*len = vq32_make(f, j->e[i].len);
+	}
 	vq16_store_release(f, &used->idx, j->next.used);
 }
 

@@ -6,7 +6,7 @@
 static __rte_always_inline uint8_t *
 packed_slot(const struct vq *vq, uint16_t i)
 {
-	return vq->desc + (size_t)i * sizeof(struct packed_desc);
+	return area_at(vq->pages[VQ_DESC], vq->desc, (size_t)i * sizeof(struct packed_desc));
 }
 
 /** Whether the avail flag is that of the lap and the used flag is not. @p wrap: of a ring_pos. */
@@ -44,11 +44,11 @@ packed_desc_read(const uint8_t *p)
 	return packed_desc_make(vq_read64(p), vq_read64(p + 8));
 }
 
-/** The descriptor at @p pos of the ring at @p ring; false: it is not available. */
+/** The descriptor at @p slot, which is the place @p pos; false: it is not available. */
 static __rte_always_inline bool
-packed_slot_read(const uint8_t *ring, struct ring_pos pos, struct vq_desc *d)
+packed_slot_read(const uint8_t *slot, struct ring_pos pos, struct vq_desc *d)
 {
-	const uint64_t *p = (const uint64_t *)(ring + (size_t)pos.idx * sizeof(struct packed_desc));
+	const uint64_t *p = (const uint64_t *)slot;
 	uint64_t rest = __atomic_load_n(&p[1], __ATOMIC_ACQUIRE); /* [A] */
 
 	*d = packed_desc_make(__atomic_load_n(&p[0], __ATOMIC_RELAXED), rest);
@@ -58,7 +58,9 @@ packed_slot_read(const uint8_t *ring, struct ring_pos pos, struct vq_desc *d)
 static __rte_always_inline bool
 packed_head(const struct ring_base *rb, struct ring_pos pos, struct vq_desc *d, uint16_t *id)
 {
-	bool avail = packed_slot_read(rb->desc, pos, d);
+	const uint8_t *slot = area_at(FMT.full ? rb->pages[VQ_DESC] : NULL, rb->desc,
+				      (size_t)pos.idx * sizeof(struct packed_desc));
+	bool avail = packed_slot_read(slot, pos, d);
 
 	*id = d->link;
 	return avail;
@@ -80,6 +82,13 @@ packed_used_word(const struct pkt_cookie *u, uint16_t wrap)
 	return e.w;
 }
 
+/** The second half of the descriptor in slot @p i. */
+static __rte_always_inline uint64_t *
+packed_rest(const struct vq_pages *pages, uint8_t *desc, uint16_t i)
+{
+	return (uint64_t *)area_at(pages, desc, (size_t)i * sizeof(struct packed_desc)) + 1;
+}
+
 /**
  * Write used elements from @p at on; the driver looks at them in order, so
  * storing the first one last makes all of them visible at once [U].
@@ -87,19 +96,19 @@ packed_used_word(const struct pkt_cookie *u, uint16_t wrap)
 static __rte_always_inline void
 packed_put(struct vq *vq, struct ring_pos at, const struct pkt_cookie *u, uint16_t n)
 {
-	struct packed_words {
-		uint64_t addr, rest;
-	} *ring = (struct packed_words *)vq->desc;
+	const struct vq_pages *const pages = FMT.full ? vq->pages[VQ_DESC] : NULL;
+	uint8_t *const desc = vq->desc;
 	struct ring_pos pos = ring_advance(vq, at, u[0].ndesc);
 	const uint32_t size = vq->size;
 	uint16_t i;
 
 	for (i = 1; i < n; i++) {
-		__atomic_store_n(&ring[pos.idx].rest, packed_used_word(&u[i], pos.wrap),
-				 __ATOMIC_RELAXED);
+		__atomic_store_n(packed_rest(pages, desc, pos.idx),
+				 packed_used_word(&u[i], pos.wrap), __ATOMIC_RELAXED);
 		pos = ring_step(size, pos, u[i].ndesc);
 	}
-	__atomic_store_n(&ring[at.idx].rest, packed_used_word(&u[0], at.wrap), __ATOMIC_RELEASE);
+	__atomic_store_n(packed_rest(pages, desc, at.idx), packed_used_word(&u[0], at.wrap),
+			 __ATOMIC_RELEASE);
 }
 
 static inline void
@@ -109,8 +118,9 @@ packed_log(const struct vq *vq, const struct vq_mem *mem, struct ring_pos at,
 	uint16_t i;
 
 	for (i = 0; i < n; i++) {
-		ring_log(vq, mem, vq->desc_gpa + at.idx * sizeof(struct packed_desc),
-			 sizeof(struct packed_desc));
+		ring_log(vq, mem,
+			 (struct ring_part){VQ_DESC, at.idx * sizeof(struct packed_desc),
+					    sizeof(struct packed_desc)});
 		at = ring_advance(vq, at, u[i].ndesc);
 	}
 }
@@ -155,7 +165,7 @@ packed_set_notify(struct vq *vq, const struct vq_mem *mem, bool on)
 		flags = VRING_PACKED_EVENT_FLAG_ENABLE;
 	}
 	vq16_store_release(FMT, &e->flags, flags);
-	ring_log(vq, mem, vq->device_gpa, sizeof(*e));
+	ring_log(vq, mem, (struct ring_part){VQ_DEVICE, 0, sizeof(*e)});
 }
 
 #endif

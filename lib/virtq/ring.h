@@ -39,6 +39,7 @@ struct ring_base {
 	const uint8_t *desc;
 	const vq16_t *avail; /* split: entries of the available ring */
 	uint32_t size;
+	const struct vq_pages *const *pages; /* looked at behind an IOMMU only */
 };
 
 /** A place in a ring: of the next chain, or of the next used element. */
@@ -88,15 +89,49 @@ ring_advance(const struct vq *vq, struct ring_pos pos, uint16_t n)
 	return ring_step(vq->size, pos, n);
 }
 
+/** Byte @p off of the area @p pages, or of the one that is at @p base as a whole. */
+static __rte_always_inline uint8_t *
+area_at(const struct vq_pages *pages, const void *base, size_t off)
+{
+	if (FMT.full && unlikely(pages != NULL))
+		return vq_pages_at(pages, off);
+	return (uint8_t *)(uintptr_t)base + off;
+}
+
+/** Bytes of a ring area. */
+struct ring_part {
+	enum vq_area area;
+	uint32_t off, len;
+};
+
+static __rte_noinline void
+ring_log_part(const struct vq *vq, const struct dirty *log, struct ring_part w)
+{
+	const struct vq_pages *p = vq->pages[w.area];
+	uint64_t gpa = w.area == VQ_DESC ? vq->desc_gpa
+		       : FMT.packed      ? vq->device_gpa
+					 : vq->log_used_gpa;
+	uint32_t n;
+
+	if (p == NULL) {
+		dirty_mark(log, gpa + w.off, w.len);
+		return;
+	}
+	for (w.off += p->in_page; w.len > 0; w.off += n, w.len -= n) {
+		n = RTE_MIN(w.len, VQ_PAGE - w.off % VQ_PAGE);
+		dirty_mark(log, p->page[w.off / VQ_PAGE].gpa + w.off % VQ_PAGE, n);
+	}
+}
+
 /*
  * What the dirty log must know of ring memory we wrote; after the store, as the frontend copies at
  * any time.
  */
 static __rte_always_inline void
-ring_log(const struct vq *vq, const struct vq_mem *mem, uint64_t gpa, uint64_t len)
+ring_log(const struct vq *vq, const struct vq_mem *mem, struct ring_part written)
 {
 	if (FMT.full && unlikely(mem->log != NULL && vq->log_ring))
-		dirty_mark(mem->log, gpa, len);
+		ring_log_part(vq, mem->log, written);
 }
 
 #include "virtq/split.h"
@@ -116,7 +151,7 @@ ring_available(struct vq *vq, struct ring_pos pos, uint16_t want)
 static __rte_always_inline struct ring_base
 ring_base(const struct vq *vq)
 {
-	return (struct ring_base){vq->desc, split_avail(vq)->ring, vq->size};
+	return (struct ring_base){vq->desc, split_avail(vq)->ring, vq->size, vq->pages};
 }
 
 /** @p n chains are going to be given back. */
@@ -164,7 +199,7 @@ ring_pending(struct vq *vq)
 {
 	if (FMT.packed)
 		return packed_is_avail(vq, ring_avail_pos(vq));
-	return vq16_load_acquire(FMT, &split_avail(vq)->idx) != vq->avail;
+	return vq16_load_acquire(FMT, split_avail_idx(vq)) != vq->avail;
 }
 
 #endif

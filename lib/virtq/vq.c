@@ -143,6 +143,7 @@ vq_set_areas(struct vq *vq, const struct vq_setup *s)
 	vq->desc = s->desc;
 	vq->driver = s->driver;
 	vq->device = s->device;
+	memcpy(vq->pages, s->pages, sizeof(vq->pages));
 	vq->log_used_gpa = s->log_used_gpa;
 	vq->desc_gpa = s->desc_gpa;
 	vq->device_gpa = s->device_gpa;

@@ -62,6 +62,24 @@ struct vq_state {
 	bool used_wrap;
 };
 
+/** The areas of a ring: descriptors; what the driver writes; what the device writes. */
+enum vq_area { VQ_DESC, VQ_DRIVER, VQ_DEVICE, VQ_AREAS };
+
+#define VQ_PAGE 4096u /* the smallest an IOMMU translates */
+
+/**
+ * An area that is contiguous for the driver, behind an IOMMU, while its pages lie apart for us.
+ * Immutable while the queue has it.
+ */
+struct vq_pages {
+	uint32_t n;
+	uint32_t in_page; /* the area begins at this byte of the first page */
+	struct vq_page {
+		uint8_t *hva;
+		uint64_t gpa; /* for the dirty log */
+	} page[];
+};
+
 /** Everything control says about a queue before it is published. */
 struct vq_setup {
 	enum vq_layout layout;
@@ -71,6 +89,8 @@ struct vq_setup {
 	void *desc;        /* host addresses, their whole extent validated by the caller */
 	void *driver;      /* split: avail ring, packed: driver event suppression */
 	void *device;      /* split: used ring, packed: device event suppression */
+	/* by area, for those whose pages lie apart: then the above is the first page's part only */
+	const struct vq_pages *pages[VQ_AREAS];
 	/* guest-physical, for the dirty log: used ring (split); ring and device area (packed) */
 	uint64_t log_used_gpa;
 	uint64_t desc_gpa, device_gpa;
@@ -119,6 +139,7 @@ struct vq {
 	uint32_t len_max; /* tx: q.max_len, or no limit */
 	uint64_t features;
 	uint64_t log_used_gpa, desc_gpa, device_gpa;
+	const struct vq_pages *pages[VQ_AREAS];
 	bool log_ring;
 	struct gmem_fault *fault;
 	const struct vq_host *host;
