@@ -127,9 +127,7 @@ iotlb_update(const struct iotlb *old, const struct iotlb_entry *e)
 struct iotlb *
 iotlb_invalidate(const struct iotlb *old, uint64_t iova, uint64_t size)
 {
-	uint64_t last = iova + size - 1;
-
-	return table_replace(old, iova, last < iova ? UINT64_MAX : last, NULL);
+	return table_replace(old, iova, iotlb_last(iova, size), NULL);
 }
 
 bool

@@ -44,8 +44,18 @@ void iotlb_free(struct iotlb *t);
 struct iotlb *iotlb_update(const struct iotlb *old, const struct iotlb_entry *e);
 
 /**
- * A new table without [iova, iova + size); entries that stick out are cut. A size
- * that wraps, or 0, reaches to the end of the address space. NULL: out of memory.
+ * Last address of an invalidation. A frontend says all of 2^64 bytes as size 0: one that is 0 or
+ * wraps reaches to the end of the address space.
+ */
+static inline uint64_t
+iotlb_last(uint64_t iova, uint64_t size)
+{
+	return iova + (size - 1) < iova ? UINT64_MAX : iova + (size - 1);
+}
+
+/**
+ * A new table without [iova, iotlb_last(iova, size)]; entries that stick out are cut. NULL: out of
+ * memory.
  */
 struct iotlb *iotlb_invalidate(const struct iotlb *old, uint64_t iova, uint64_t size);
 

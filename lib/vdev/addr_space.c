@@ -20,18 +20,66 @@ space_translated(const struct vdev *d)
 	       d->transport->ops->space(d->transport, d->features) == VDEV_SPACE_IOVA;
 }
 
-/** Stop the rings that cannot simply go on with the new address space. */
+/** What a change is about: addresses as rings and descriptors have them. */
+struct range {
+	uint64_t first, last;
+};
+
+static const struct range everything = {0, UINT64_MAX};
+
+/**
+ * A ring whose translation is gone is suspended: its driver has not done anything to it, and a
+ * frontend that flushes all translations now and then takes those of the rings with them. One that
+ * is elsewhere has to stop.
+ */
 static void
-halt_moved(struct vdev *d)
+ring_displaced(struct vdev *d, struct vdev_queue *q)
+{
+	enum ring_move move = ring_moved(d, q);
+
+	if (move == RING_STAYS || (move == RING_MISSING && q->waits))
+		return;
+	if (move == RING_MISSING && d->engine == &soft_engine) {
+		soft_suspend(q);
+		q->waits = true;
+	} else {
+		vdev_pause(d);
+		ring_halt(d, q);
+	}
+}
+
+/** Stop or suspend the rings that cannot simply go on with the new address space. */
+static void
+halt_moved(struct vdev *d, struct range at)
 {
 	uint32_t i;
 
+	for (i = 0; i < d->nqueues; i++)
+		if (d->q[i].running && ring_touches(d, &d->q[i], at.first, at.last))
+			ring_displaced(d, &d->q[i]);
+}
+
+void
+space_resume(struct vdev *d)
+{
+	bool wake = false;
+	uint32_t i;
+
 	for (i = 0; i < d->nqueues; i++) {
-		if (d->q[i].running && ring_moved(d, &d->q[i])) {
-			vdev_pause(d);
-			ring_halt(d, &d->q[i]);
+		struct vdev_queue *q = &d->q[i];
+
+		if (!q->running || !q->waits)
+			continue;
+		if (ring_moved(d, q) != RING_STAYS) {
+			ring_ask(d, q, q->layout);
+			continue;
 		}
+		q->waits = false;
+		soft_resume(q);
+		wake = true;
 	}
+	if (wake && d->cfg.ops->wake != NULL)
+		d->cfg.ops->wake(d);
 }
 
 static void
@@ -45,8 +93,8 @@ drop_replaced(const struct vdev *d, struct gmem *m, struct iotlb *t, struct dirt
 		dirty_free(log);
 }
 
-int
-space_change(struct vdev *d, struct gmem *m, struct iotlb *t, struct dirty *log)
+static int
+space_change_at(struct vdev *d, struct gmem *m, struct iotlb *t, struct dirty *log, struct range at)
 {
 	struct gmem *old_m = d->gmem;
 	struct iotlb *old_t = d->tlb;
@@ -56,7 +104,7 @@ space_change(struct vdev *d, struct gmem *m, struct iotlb *t, struct dirty *log)
 	d->gmem = m;
 	d->tlb = t;
 	d->log = log;
-	halt_moved(d);
+	halt_moved(d, at);
 	ret = d->engine != NULL ? d->engine->ops->set_mem(d->engine, d) : 0;
 	if (ret == 0) {
 		drop_replaced(d, old_m, old_t, old_log);
@@ -67,6 +115,12 @@ space_change(struct vdev *d, struct gmem *m, struct iotlb *t, struct dirty *log)
 	d->log = old_log;
 	drop_replaced(d, m, t, log);
 	return ret;
+}
+
+int
+space_change(struct vdev *d, struct gmem *m, struct iotlb *t, struct dirty *log)
+{
+	return space_change_at(d, m, t, log, everything);
 }
 
 int
@@ -99,7 +153,8 @@ vdev_iotlb_update(struct vdev *d, const struct iotlb_entry *e)
 	t = iotlb_update(d->tlb, e);
 	if (t == NULL)
 		return -errno;
-	ret = space_change(d, d->gmem, t, d->log);
+	ret = space_change_at(d, d->gmem, t, d->log,
+			      (struct range){e->iova, e->iova + (e->size - 1)});
 	if (ret == 0)
 		ask_answered(d);
 	return ret;
@@ -112,48 +167,86 @@ vdev_iotlb_invalidate(struct vdev *d, uint64_t iova, uint64_t size)
 
 	if (!space_translated(d))
 		return -ENOTSUP;
-	if (size == 0 || iova + (size - 1) < iova)
-		return -EINVAL;
 	t = iotlb_invalidate(d->tlb, iova, size);
 	if (t == NULL)
 		return -ENOMEM;
-	return space_change(d, d->gmem, t, d->log);
+	return space_change_at(d, d->gmem, t, d->log, (struct range){iova, iotlb_last(iova, size)});
 }
 
-/** With an IOMMU an area is contiguous for the guest; for us each translation may lie elsewhere. */
+/**
+ * An area in one piece, of one or more translations that follow each other. -EXDEV: they do not;
+ * a->hva is where the first is.
+ */
 static int
-area_translated(const struct vdev *d, uint64_t iova, uint64_t len, uint32_t perm, void **hva,
-		uint64_t *gpa, uint64_t *miss)
+area_in_one(const struct vdev *d, uint64_t iova, uint64_t len, uint32_t perm,
+	    struct vdev_ring_area *a)
 {
-	uint64_t done, got, uva, at;
-	uint8_t *piece;
+	uint64_t done, got, uva, gpa;
+	int ret = 0;
+	void *piece;
 
 	for (done = 0; done < len; done += got) {
-		if (!iotlb_translate(d->tlb, iova + done, len - done, perm, &uva, &got)) {
-			*miss = iova + done;
+		if (!iotlb_translate(d->tlb, iova + done, len - done, perm, &uva, &got))
 			return -EAGAIN;
-		}
-		piece = gmem_uva_to_hva(d->gmem, uva, got, &at);
+		piece = gmem_uva_to_hva(d->gmem, uva, got, &gpa);
 		if (piece == NULL)
 			return -EFAULT;
-		if (done == 0) {
-			*hva = piece;
-			*gpa = at;
-		} else if (piece != (uint8_t *)*hva + done) {
-			return -EFAULT;
-		}
+		if (done == 0)
+			*a = (struct vdev_ring_area){.hva = piece, .gpa = gpa};
+		else if (piece != (uint8_t *)a->hva + done)
+			ret = -EXDEV; /* go on: a translation may be missing */
+	}
+	return ret;
+}
+
+/** Fill in the pages of an area that is not in one piece. */
+static int
+area_pages(const struct vdev *d, uint64_t iova, uint64_t len, uint32_t perm, struct vq_pages *p)
+{
+	uint64_t at = iova, end = iova + len, next;
+	struct vdev_ring_area piece;
+	uint32_t i;
+	int ret;
+
+	for (i = 0; i < p->n; i++, at = next) {
+		next = RTE_MIN(end, RTE_ALIGN_FLOOR(at, (uint64_t)VQ_PAGE) + VQ_PAGE);
+		ret = area_in_one(d, at, next - at, perm, &piece);
+		if (ret != 0)
+			return ret;
+		if (((uintptr_t)piece.hva ^ at) % VQ_PAGE != 0)
+			return -EXDEV;
+		p->page[i] = (struct vq_page){(uint8_t *)piece.hva - at % VQ_PAGE,
+					      piece.gpa - at % VQ_PAGE};
 	}
 	return 0;
 }
 
+/** With an IOMMU an area is contiguous for the guest; for us each page may lie elsewhere. */
+static int
+area_translated(const struct vdev *d, uint64_t iova, uint64_t len, uint32_t perm,
+		struct vdev_ring_area *a)
+{
+	int ret = area_in_one(d, iova, len, perm, a);
+	uint32_t in_page = iova % VQ_PAGE, n = (in_page + len + VQ_PAGE - 1) / VQ_PAGE;
+
+	if (ret != -EXDEV)
+		return ret;
+	a->pages = malloc(sizeof(*a->pages) + n * sizeof(a->pages->page[0]));
+	if (a->pages == NULL)
+		return -ENOMEM;
+	a->pages->n = n;
+	a->pages->in_page = in_page;
+	return area_pages(d, iova, len, perm, a->pages);
+}
+
 int
-space_area(const struct vdev *d, uint64_t addr, uint64_t len, uint32_t perm, void **hva,
-	   uint64_t *gpa, uint64_t *miss)
+space_area(const struct vdev *d, uint64_t addr, uint64_t len, uint32_t perm,
+	   struct vdev_ring_area *area)
 {
 	if (d->gmem == NULL || addr + (len - 1) < addr)
 		return -EFAULT;
 	if (space_translated(d))
-		return area_translated(d, addr, len, perm, hva, gpa, miss);
-	*hva = gmem_uva_to_hva(d->gmem, addr, len, gpa);
-	return *hva == NULL ? -EFAULT : 0;
+		return area_translated(d, addr, len, perm, area);
+	area->hva = gmem_uva_to_hva(d->gmem, addr, len, &area->gpa);
+	return area->hva == NULL ? -EFAULT : 0;
 }

@@ -39,45 +39,6 @@ ring_blocked(const struct vdev *d, const struct vdev_queue *q)
 	return d->engine == NULL ? d->engine_why : NULL;
 }
 
-/** Resolve the three areas over their whole extent. 0, -EFAULT, -EAGAIN as space_area(). */
-static int
-ring_resolve(const struct vdev *d, const struct vdev_queue *q, enum vq_layout layout,
-	     struct vdev_ring_map *map, uint64_t *miss)
-{
-	struct vq_extent len = vq_extent(layout, q->size, d->features);
-	uint64_t gpa;
-	int ret;
-
-	/* the device writes the descriptor ring of a packed queue; a split one's it only reads */
-	ret = space_area(d, q->desc_uva, len.desc, layout == VQ_PACKED ? IOTLB_RW : IOTLB_RO,
-			 &map->desc, &map->desc_gpa, miss);
-	if (ret == 0)
-		ret = space_area(d, q->driver_uva, len.driver, IOTLB_RO, &map->driver, &gpa, miss);
-	if (ret == 0)
-		ret = space_area(d, q->device_uva, len.device, IOTLB_RW, &map->device,
-				 &map->device_gpa, miss);
-	return ret;
-}
-
-static bool
-ring_aligned(const struct vdev_ring_map *map, enum vq_layout layout)
-{
-	struct vq_extent a = vq_alignment(layout);
-
-	return (uintptr_t)map->desc % a.desc == 0 && (uintptr_t)map->driver % a.driver == 0 &&
-	       (uintptr_t)map->device % a.device == 0;
-}
-
-bool
-ring_moved(struct vdev *d, const struct vdev_queue *q)
-{
-	struct vdev_ring_map now = {0};
-	uint64_t miss;
-
-	return ring_resolve(d, q, q->layout, &now, &miss) != 0 || now.desc != q->map.desc ||
-	       now.driver != q->map.driver || now.device != q->map.device;
-}
-
 struct vq_state
 ring_fresh(const struct vdev *d)
 {
@@ -141,21 +102,13 @@ ring_shape(const struct vdev *d, struct vdev_queue *q)
 }
 
 static bool
-ring_place(struct vdev *d, struct vdev_queue *q)
+ring_found(struct vdev *d, struct vdev_queue *q)
 {
-	uint64_t miss = 0;
-	int ret = ring_resolve(d, q, q->layout, &q->map, &miss);
+	const char *why = ring_place(d, q, q->layout);
 
-	if (ret == -EAGAIN) {
+	if (q->waits)
 		q->why = "waits for the IOMMU translation of its ring";
-		q->waits = true;
-		ask_for(d, miss, 1, IOTLB_RW);
-		return false;
-	}
-	if (ret != 0)
-		return refuse(q, "ring is not wholly inside guest memory");
-	return ring_aligned(&q->map, q->layout) ||
-	       refuse(q, "ring is not aligned as its layout demands");
+	return !q->waits && (why == NULL || refuse(q, why));
 }
 
 /** Have the engine start @p q where the journal, we or the front-end say it stands. */
@@ -188,7 +141,7 @@ ring_start(struct vdev *d, struct vdev_queue *q)
 
 	q->why = ring_blocked(d, q);
 	q->refused = q->waits = false;
-	if (q->why == NULL && ring_shape(d, q) && ring_place(d, q) && ring_launch(d, q)) {
+	if (q->why == NULL && ring_shape(d, q) && ring_found(d, q) && ring_launch(d, q)) {
 		q->running = true;
 		d->counters.ring_starts++;
 		log_peer_debug(&d->log_limit, d->name, "queue %u starts: %s, size %u",
@@ -206,7 +159,8 @@ ring_halt(struct vdev *d, struct vdev_queue *q)
 		return;
 	q->state = d->engine->ops->vq_stop(d->engine, d, q);
 	q->state_set = q->state_ours = true;
-	q->running = false;
+	q->running = q->waits = false;
+	ring_map_clear(&q->map);
 }
 
 void
@@ -230,7 +184,11 @@ ring_mend(struct vdev *d, struct vdev_queue *q)
 void
 ring_close(struct vdev *d, struct vdev_queue *q)
 {
+	bool ran = q->running;
+
 	ring_halt(d, q);
+	if (ran)
+		ring_forget_translations(d, q, q->layout);
 	if (d->journal != NULL)
 		vq_journal_stop(vq_journal_get(d->journal, ring_index(d, q)));
 	q->said = q->state;

@@ -62,8 +62,36 @@ ring_enabled(const struct vdev *d, const struct vdev_queue *q)
 void ring_forget(struct vdev_queue *q);
 void ring_close_fds(struct vdev_queue *q);
 
-/** Whether a running ring's areas are no longer where they were when it was started. */
-bool ring_moved(struct vdev *d, const struct vdev_queue *q);
+/* --- ring_place.c: where the areas of a ring are --- */
+
+/**
+ * Find the areas of @p q and remember them in q->map. NULL, or why they cannot be had; q->waits
+ * says that a translation is missing, which has been asked for.
+ */
+const char *ring_place(struct vdev *d, struct vdev_queue *q, enum vq_layout layout);
+
+/** What became of a running ring's areas since it was started. */
+enum ring_move {
+	RING_STAYS,
+	RING_MISSING, /* the translation of a part is gone */
+	RING_MOVED,   /* elsewhere, or nowhere */
+};
+enum ring_move ring_moved(const struct vdev *d, const struct vdev_queue *q);
+
+/** Whether a running ring has a part in [iova, last], which are addresses as it was given them. */
+bool ring_touches(const struct vdev *d, const struct vdev_queue *q, uint64_t iova, uint64_t last);
+
+/** Ask for the translations of the ring that are missing. */
+void ring_ask(struct vdev *d, const struct vdev_queue *q, enum vq_layout layout);
+
+/**
+ * A ring was given up: the next at the same addresses may lie elsewhere, and not every frontend
+ * says so. With the last ring all translations go.
+ */
+void ring_forget_translations(struct vdev *d, const struct vdev_queue *q, enum vq_layout layout);
+
+/** Forget where the areas are. */
+void ring_map_clear(struct vdev_ring_map *map);
 
 /* --- sync.c: the halves of vdev_sync() for several devices --- */
 
@@ -83,6 +111,12 @@ struct vq *soft_vq(struct vdev_queue *q);
 
 /** What a queue is started with, without its state. */
 void soft_setup(struct vdev *d, const struct vdev_queue *q, struct vq_setup *s);
+
+/** Running @p q is not touched until soft_resume(): vq_suspend(). */
+void soft_suspend(struct vdev_queue *q);
+
+/** Suspended @p q goes on where it was, and sleepers must be woken. */
+void soft_resume(struct vdev_queue *q);
 
 /** What a worker reported of @p q since the last call: VQ_ATTN_*. */
 uint32_t soft_attention(struct vdev_queue *q);
@@ -121,11 +155,14 @@ int space_change(struct vdev *d, struct gmem *m, struct iotlb *t, struct dirty *
 int space_refresh(struct vdev *d);
 
 /**
- * Host address of a ring area [addr, addr + len). 0, -EFAULT when it is not
- * mapped as a whole, -EAGAIN when a translation is missing: @p miss says which.
+ * Where the ring area [addr, addr + len) is. 0, -EFAULT when it is not mapped as a whole, -EAGAIN
+ * when a translation is missing, -EXDEV when it is in pieces smaller than a page, -ENOMEM.
  */
-int space_area(const struct vdev *d, uint64_t addr, uint64_t len, uint32_t perm, void **hva,
-	       uint64_t *gpa, uint64_t *miss);
+int space_area(const struct vdev *d, uint64_t addr, uint64_t len, uint32_t perm,
+	       struct vdev_ring_area *area);
+
+/** Go on with the suspended rings whose areas are there again. */
+void space_resume(struct vdev *d);
 
 /* --- iotlb_miss.c: translations the front-end is asked for --- */
 

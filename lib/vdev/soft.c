@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/notify.h"
 #include "vdev/engine.h"
 #include "vdev/ring.h"
 
@@ -63,6 +64,7 @@ soft_vq(struct vdev_queue *q)
 void
 soft_setup(struct vdev *d, const struct vdev_queue *q, struct vq_setup *s)
 {
+	const struct vdev_ring_area *area = q->map.area;
 	uint32_t i = ring_index(d, q);
 
 	*s = (struct vq_setup){
@@ -70,13 +72,14 @@ soft_setup(struct vdev *d, const struct vdev_queue *q, struct vq_setup *s)
 		.size = q->size,
 		.features = d->features,
 		.tx = i % 2 == 0,
-		.desc = q->map.desc,
-		.driver = q->map.driver,
-		.device = q->map.device,
-		.desc_gpa = q->map.desc_gpa,
-		.device_gpa = q->map.device_gpa,
+		.desc = area[VQ_DESC].hva,
+		.driver = area[VQ_DRIVER].hva,
+		.device = area[VQ_DEVICE].hva,
+		.pages = {area[VQ_DESC].pages, area[VQ_DRIVER].pages, area[VQ_DEVICE].pages},
+		.desc_gpa = area[VQ_DESC].gpa,
+		.device_gpa = area[VQ_DEVICE].gpa,
 		/* with an IOMMU the front-end can only say an IOVA */
-		.log_used_gpa = space_translated(d) ? q->map.device_gpa : q->log_gpa,
+		.log_used_gpa = space_translated(d) ? area[VQ_DEVICE].gpa : q->log_gpa,
 		.log_ring = q->addr_flags & VDEV_ADDR_F_LOG,
 		.kick_fd = q->kick_fd,
 		.call_fd = q->call_fd,
@@ -146,6 +149,19 @@ static const struct engine_ops soft_ops = {
 };
 
 struct engine soft_engine = {.ops = &soft_ops};
+
+void
+soft_suspend(struct vdev_queue *q)
+{
+	vq_suspend(q->vq);
+}
+
+void
+soft_resume(struct vdev_queue *q)
+{
+	vq_resume(q->vq);
+	notify_peer(q->call_fd); /* a decision to interrupt may have been missed */
+}
 
 /* --- what workers report --- */
 

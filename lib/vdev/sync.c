@@ -208,6 +208,7 @@ sync_settle(struct vdev *d)
 		choose_engine(d);
 		stop_blocked(d);
 	} while (!start_all(d) && tries++ < ENGINE_TRIES);
+	space_resume(d);
 	d->paused = false;
 	for (i = 0; i < d->nqueues; i++)
 		d->unpublished |= show(d, &d->q[i]);

@@ -102,10 +102,15 @@ struct vdev_config {
 	void *ctx; /* the owner's */
 };
 
-/** Where a ring's three areas are for us, and for the dirty log. */
+/** Where one area of a ring is for us, and for the dirty log. */
+struct vdev_ring_area {
+	void *hva;              /* of its beginning */
+	uint64_t gpa;           /* likewise */
+	struct vq_pages *pages; /* owned; NULL: all of it is at hva */
+};
+
 struct vdev_ring_map {
-	void *desc, *driver, *device;
-	uint64_t desc_gpa, device_gpa;
+	struct vdev_ring_area area[VQ_AREAS];
 };
 
 /** [ctl] What the front-end said about one ring, and the ring itself. */
@@ -133,9 +138,9 @@ struct vdev_queue {
 	bool running;                      /* published or about to be */
 	bool shown_running, shown_enabled; /* to be published, or published */
 	bool live;                         /* published: a worker may be using it */
-	bool waits;                        /* for the IOMMU translation of its areas */
-	bool waits_long;                   /* a worker waited for one at the last look, too */
-	struct vq *vq; /* made on first use; counters live as long as the device */
+	bool waits;      /* for the IOMMU translation of its areas; suspended, if it runs */
+	bool waits_long; /* a worker waited for one at the last look, too */
+	struct vq *vq;   /* made on first use; counters live as long as the device */
 };
 
 #define VDEV_ASKS_MAX 128

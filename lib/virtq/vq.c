@@ -103,8 +103,14 @@ static void
 vq_set_ops(struct vq *vq, const struct vq_mem *mem)
 {
 	const struct vq_instance *in = vq_instance(vq, mem);
+	const struct pktq_ops *ops = vq->tx ? &in->tx : &in->rx;
 
-	atomic_store_explicit(&vq->q.ops, vq->tx ? &in->tx : &in->rx, memory_order_release);
+	if (vq->suspended) {
+		/* what was taken before is given back: until then there is no grace period */
+		vq->suspended_ops.rx_done = ops->rx_done;
+		ops = &vq->suspended_ops;
+	}
+	atomic_store_explicit(&vq->q.ops, ops, memory_order_release);
 }
 
 /** What the negotiated features mean. */
@@ -181,6 +187,7 @@ vq_start(struct vq *vq, const struct vq_setup *s)
 	vq_apply_features(vq, s->features, s->mtu);
 	vq_set_state(vq, &s->state);
 	vq->broken = false;
+	vq->suspended = false;
 	vq->hold_head = 0;
 	vq->q.held = 0;
 	vq->q.holds = vq->hold != NULL;
@@ -207,11 +214,73 @@ vq_stop(struct vq *vq)
 	return (struct vq_state){vq->avail, vq->used, vq->avail_wrap, vq->used_wrap};
 }
 
+/* --- while the ring must not be touched --- */
+
+static uint16_t
+suspended_rx(struct pktq *q, struct pkt_batch *b)
+{
+	(void)q;
+	b->n = b->ndone = b->nsegs = 0;
+	return 0;
+}
+
+static uint16_t
+suspended_tx(struct pktq *q, struct pkt *const *pkts, uint16_t n)
+{
+	q->stats.offered += n;
+	return vq_hold((struct vq *)q, pkts, n);
+}
+
+static bool
+suspended_arm(struct pktq *q)
+{
+	(void)q;
+	return false;
+}
+
+static void
+suspended_decide(struct pktq *q)
+{
+	q->undecided = false; /* vq_resume() has the driver notified */
+}
+
+static void
+suspended_nothing(struct pktq *q)
+{
+	(void)q;
+}
+
+static const struct pktq_ops suspended_ops = {
+	.rx = suspended_rx,
+	.tx = suspended_tx,
+	.arm = suspended_arm,
+	.disarm = suspended_nothing,
+	.decide = suspended_decide,
+	.flush = suspended_nothing,
+};
+
+void
+vq_suspend(struct vq *vq)
+{
+	vq->suspended_ops = suspended_ops;
+	vq->suspended = true;
+	vq_set_ops(vq, vq_mem(vq));
+	atomic_store(&vq->q.waits, true);
+}
+
+void
+vq_resume(struct vq *vq)
+{
+	vq->suspended = false;
+	vq_set_ops(vq, vq_mem(vq));
+	vq_miss_over(vq);
+}
+
 bool
 vq_miss_over(struct vq *vq)
 {
 	atomic_store_explicit(&vq->misses, 0, memory_order_release);
-	return atomic_exchange(&vq->q.waits, false);
+	return !vq->suspended && atomic_exchange(&vq->q.waits, false);
 }
 
 const struct vq_mem *

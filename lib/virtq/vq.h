@@ -145,6 +145,10 @@ struct vq {
 	const struct vq_host *host;
 	struct vq_journal *journal;
 	struct rte_mempool *mp;
+	struct pktq_ops suspended_ops; /* in use while the queue is suspended */
+
+	/* [ctl] */
+	bool suspended;
 
 	/* [atomic] */
 	_Atomic(const struct vq_mem *) mem;
@@ -202,6 +206,19 @@ struct vq_state vq_stop(struct vq *vq);
  * freeing the old. Control.
  */
 const struct vq_mem *vq_swap_mem(struct vq *vq, const struct vq_mem *mem);
+
+/**
+ * The translation of the ring itself is gone for now: nothing of the ring is touched after the
+ * grace period, frames for the guest are held back, the guest's stay in the ring. Running queue
+ * that is not suspended. Control.
+ */
+void vq_suspend(struct vq *vq);
+
+/**
+ * The ring is where it was. Workers that sleep must be woken; an interrupt decision may have been
+ * missed, so the driver is to be notified. Suspended queue. Control.
+ */
+void vq_resume(struct vq *vq);
 
 /**
  * Translations changed: a queue that waits for one may look again. Returns

@@ -288,7 +288,7 @@ check_rings(void)
 		assert_ptr_equal(q->vq->fault, &d->fault);
 		if (!(d->features & F(ACCESS_PLATFORM)))
 			assert_ptr_equal(gmem_uva_to_hva(d->gmem, q->device_uva, 4, NULL),
-					 q->map.device);
+					 q->map.area[VQ_DEVICE].hva);
 	}
 	return n;
 }
