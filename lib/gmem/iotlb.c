@@ -108,9 +108,23 @@ evict(struct iotlb *t, uint64_t keep_iova)
 	memmove(&t->e[victim], &t->e[victim + 1], (t->n - victim) * sizeof(t->e[0]));
 }
 
+/** A translation that is there already, in an answer to a request made later. */
+static uint64_t
+serial_known(const struct iotlb *t, const struct iotlb_entry *e)
+{
+	uint32_t i = first_not_below(t, e->iova);
+	const struct iotlb_entry *have = &t->e[i];
+
+	if (i == t->n || have->iova != e->iova || have->size != e->size || have->uva != e->uva ||
+	    have->perm != e->perm)
+		return 0;
+	return have->serial;
+}
+
 struct iotlb *
 iotlb_update(const struct iotlb *old, const struct iotlb_entry *e)
 {
+	uint64_t known;
 	struct iotlb *t;
 
 	if (e->size == 0 || entry_last(e) < e->iova || e->uva + (e->size - 1) < e->uva ||
@@ -118,7 +132,10 @@ iotlb_update(const struct iotlb *old, const struct iotlb_entry *e)
 		errno = EINVAL;
 		return NULL;
 	}
+	known = serial_known(old, e);
 	t = table_replace(old, e->iova, entry_last(e), e);
+	if (t != NULL)
+		t->e[first_not_below(t, e->iova)].serial = known > e->serial ? known : e->serial;
 	while (t != NULL && t->n > IOTLB_ENTRIES_MAX)
 		evict(t, e->iova);
 	return t;
@@ -131,17 +148,26 @@ iotlb_invalidate(const struct iotlb *old, uint64_t iova, uint64_t size)
 }
 
 bool
-iotlb_translate(const struct iotlb *t, uint64_t iova, uint64_t len, uint32_t perm, uint64_t *uva,
-		uint64_t *got)
+iotlb_find(const struct iotlb *t, const struct iotlb_query *q, uint64_t *uva, uint64_t *got)
 {
-	uint32_t i = first_not_below(t, iova);
+	uint32_t i = first_not_below(t, q->iova);
 	const struct iotlb_entry *e = &t->e[i];
 	uint64_t off;
 
-	if (i == t->n || e->iova > iova || (e->perm & perm) != perm)
+	if (i == t->n || e->iova > q->iova || (e->perm & q->perm) != q->perm ||
+	    e->serial < q->since)
 		return false;
-	off = iova - e->iova;
+	off = q->iova - e->iova;
 	*uva = e->uva + off;
-	*got = len < e->size - off ? len : e->size - off;
+	*got = q->len < e->size - off ? q->len : e->size - off;
 	return true;
+}
+
+bool
+iotlb_translate(const struct iotlb *t, uint64_t iova, uint64_t len, uint32_t perm, uint64_t *uva,
+		uint64_t *got)
+{
+	const struct iotlb_query q = {iova, len, 0, perm};
+
+	return iotlb_find(t, &q, uva, got);
 }

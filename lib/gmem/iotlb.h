@@ -23,7 +23,11 @@ struct iotlb_entry {
 	uint64_t size;
 	uint64_t uva;
 	uint32_t perm; /* IOTLB_RO | IOTLB_WO */
+	/* number of the request it answers, 0: none; true at that time, maybe not later */
+	uint64_t serial;
 };
+
+#define IOTLB_KEPT UINT64_MAX /* a serial: true until it is invalidated */
 
 /** Entries ascend by iova and do not overlap. [fixed] */
 struct iotlb {
@@ -58,6 +62,15 @@ iotlb_last(uint64_t iova, uint64_t size)
  * memory.
  */
 struct iotlb *iotlb_invalidate(const struct iotlb *old, uint64_t iova, uint64_t size);
+
+/** What is to be translated, by an answer to request number @c since or a later one. */
+struct iotlb_query {
+	uint64_t iova, len, since;
+	uint32_t perm;
+};
+
+/** iotlb_translate() that passes over what is older than the query asks for. */
+bool iotlb_find(const struct iotlb *t, const struct iotlb_query *q, uint64_t *uva, uint64_t *got);
 
 /**
  * Translate for an access @p perm. Returns the frontend-virtual address and the

@@ -126,7 +126,7 @@ space_change(struct vdev *d, struct gmem *m, struct iotlb *t, struct dirty *log)
 int
 space_refresh(struct vdev *d)
 {
-	ask_forget(d);
+	ask_disown(d);
 	return space_change(d, d->gmem, d->tlb, d->log);
 }
 
@@ -142,14 +142,38 @@ vdev_set_log(struct vdev *d, struct dirty *log)
 	return space_change(d, d->gmem, d->tlb, log);
 }
 
-int
-vdev_iotlb_update(struct vdev *d, const struct iotlb_entry *e)
+/** From so many bytes on a page is one of a mapping that lasts: nobody maps a frame's buffer so. */
+#define HUGE (UINT64_C(2) << 20)
+
+/** A frontend that invalidates so much at once flushes all there is. */
+#define FLUSH_MIN (UINT64_C(1) << 30)
+
+/**
+ * How long a translation holds where the frontend does not say when it ends. One to one, or of huge
+ * pages: for good. A buffer's: for the chains that were available when it was asked for.
+ */
+static uint64_t
+serial_of(struct vdev *d, const struct iotlb_entry *e)
 {
+	const struct gmem_region *r = d->gmem == NULL ? NULL : gmem_find_uva(d->gmem, e->uva);
+	uint64_t serial = ask_serial_of(d, e);
+
+	if (e->size >= HUGE || (r != NULL && r->gpa + (e->uva - r->uva) == e->iova))
+		return IOTLB_KEPT;
+	return serial;
+}
+
+int
+vdev_iotlb_update(struct vdev *d, const struct iotlb_entry *said)
+{
+	struct iotlb_entry with_serial = *said, *e = &with_serial;
 	struct iotlb *t;
 	int ret;
 
 	if (!space_translated(d))
 		return -ENOTSUP;
+	if (!d->flushes)
+		e->serial = serial_of(d, e);
 	t = iotlb_update(d->tlb, e);
 	if (t == NULL)
 		return -errno;
@@ -160,17 +184,35 @@ vdev_iotlb_update(struct vdev *d, const struct iotlb_entry *e)
 	return ret;
 }
 
-int
-vdev_iotlb_invalidate(struct vdev *d, uint64_t iova, uint64_t size)
+static int
+invalidate(struct vdev *d, uint64_t iova, uint64_t size)
 {
-	struct iotlb *t;
+	struct iotlb *t = iotlb_invalidate(d->tlb, iova, size);
 
-	if (!space_translated(d))
-		return -ENOTSUP;
-	t = iotlb_invalidate(d->tlb, iova, size);
 	if (t == NULL)
 		return -ENOMEM;
 	return space_change_at(d, d->gmem, t, d->log, (struct range){iova, iotlb_last(iova, size)});
+}
+
+void
+space_forget(struct vdev *d, uint64_t iova, uint64_t size)
+{
+	if (space_translated(d))
+		(void)invalidate(d, iova, size);
+}
+
+int
+vdev_iotlb_invalidate(struct vdev *d, uint64_t iova, uint64_t size)
+{
+	if (!space_translated(d))
+		return -ENOTSUP;
+	if (!d->flushes && iotlb_last(iova, size) - iova >= FLUSH_MIN - 1) {
+		/* from now on each translation holds until it is taken back */
+		d->flushes = true;
+		ask_forget(d);
+		return invalidate(d, 0, 0);
+	}
+	return invalidate(d, iova, size);
 }
 
 /**

@@ -161,6 +161,9 @@ int space_refresh(struct vdev *d);
 int space_area(const struct vdev *d, uint64_t addr, uint64_t len, uint32_t perm,
 	       struct vdev_ring_area *area);
 
+/** Forget translations on our own account. */
+void space_forget(struct vdev *d, uint64_t iova, uint64_t size);
+
 /** Go on with the suspended rings whose areas are there again. */
 void space_resume(struct vdev *d);
 
@@ -172,13 +175,25 @@ void space_resume(struct vdev *d);
  */
 bool ask_for(struct vdev *d, uint64_t iova, uint64_t len, uint32_t perm);
 
+/** Likewise what no answer to request number @p since or a later one has told. */
+bool ask_for_since(struct vdev *d, const struct vq_miss *m, uint64_t since);
+
+/**
+ * The request that a translation which has just come may answer, at the latest: each request has
+ * one answer at most, and they come in order. That request is forgotten. 0: none was made.
+ */
+uint64_t ask_serial_of(struct vdev *d, const struct iotlb_entry *e);
+
 /** Translations have come: let those go on who waited for them. */
 void ask_answered(struct vdev *d);
 
 /** Now and then: what was not answered for a while is asked for again. */
 void ask_again(struct vdev *d);
 
-/** What was asked for does not matter any more. */
+/** No answer to anything that was asked for can come any more. */
 void ask_forget(struct vdev *d);
+
+/** What was asked for does not matter any more, but may be answered yet. */
+void ask_disown(struct vdev *d);
 
 #endif

@@ -117,12 +117,13 @@ ring_forget_translations(struct vdev *d, const struct vdev_queue *q, enum vq_lay
 	uint32_t i;
 
 	if (!ring_any_runs(d)) {
-		vdev_iotlb_invalidate(d, 0, 0);
+		d->flushes = false;
+		space_forget(d, 0, 0);
 		return;
 	}
 	areas_said(d, q, layout, said);
 	for (i = 0; i < VQ_AREAS; i++)
-		vdev_iotlb_invalidate(d, said[i].addr, said[i].len);
+		space_forget(d, said[i].addr, said[i].len);
 }
 
 static bool

@@ -20,6 +20,7 @@ bundle_new(const struct vdev *d)
 			.gmem = d->gmem,
 			.tlb = space_translated(d) ? d->tlb : NULL,
 			.log = (d->features & VDEV_F(LOG_ALL)) ? d->log : NULL,
+			.fleeting = space_translated(d) && !d->flushes,
 		};
 	return b;
 }
@@ -187,12 +188,12 @@ soft_ask(struct vdev *d, struct vdev_queue *q)
 	uint32_t i, n = atomic_load_explicit(&vq->misses, memory_order_acquire);
 	bool missing = false;
 
+	if (n > 0 && vq->since == IOTLB_KEPT)
+		vq->since = ++d->ask_serial;
 	/* none: the translations changed meanwhile, it may look again */
-	for (i = 0; i < n; i++) {
-		const struct vq_miss *m = &vq->miss[i];
-
-		missing |= ask_for(d, m->iova, m->len, m->perm) && i < vq->miss_need;
-	}
+	for (i = 0; i < n; i++)
+		missing |= ask_for_since(d, &vq->miss[i], d->flushes ? 0 : vq->since) &&
+			   i < vq->miss_need;
 	return !missing && vq_miss_over(vq);
 }
 
@@ -206,10 +207,13 @@ satisfied(const struct vdev *d, const struct vq *vq)
 	for (i = 0; i < vq->miss_need; i++) {
 		const struct vq_miss *m = &vq->miss[i];
 
-		for (done = 0; done < m->len; done += got)
-			if (!iotlb_translate(d->tlb, m->iova + done, m->len - done, m->perm, &uva,
-					     &got))
+		for (done = 0; done < m->len; done += got) {
+			const struct iotlb_query want = {m->iova + done, m->len - done,
+							 d->flushes ? 0 : vq->since, m->perm};
+
+			if (!iotlb_find(d->tlb, &want, &uva, &got))
 				return false;
+		}
 	}
 	return true;
 }

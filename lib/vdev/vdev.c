@@ -173,6 +173,7 @@ forget_session(struct vdev *d)
 	uint32_t i;
 
 	ask_forget(d);
+	d->flushes = false;
 	for (i = 0; i < d->nqueues; i++) {
 		ring_halt(d, &d->q[i]);
 		ring_close_fds(&d->q[i]);

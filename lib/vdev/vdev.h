@@ -149,7 +149,8 @@ struct vdev_queue {
 struct vdev_ask {
 	uint64_t iova;
 	uint32_t perm;
-	bool old; /* it was there at the last look, too */
+	uint32_t age; /* looks it has been there for */
+	uint64_t serial;
 };
 
 /** [ctl] For display; one is added for each event. */
@@ -172,7 +173,9 @@ struct vdev {
 	struct iotlb *tlb;       /* used with ACCESS_PLATFORM */
 	struct vdev_ask ask[VDEV_ASKS_MAX];
 	uint32_t nasks;
-	bool asks_put_off; /* something that is missing could not be asked for yet */
+	bool asks_put_off;   /* something that is missing could not be asked for yet */
+	uint64_t ask_serial; /* of the last request */
+	bool flushes; /* the frontend invalidates everything: if not, translations may end unsaid */
 	struct dirty *log;
 	uint16_t mtu;
 	enum vdev_state wanted;   /* by the operator: RUNNING, RUNNING_P2P or a stopped one */

@@ -49,13 +49,12 @@ struct chain {
 
 /** Translate through the IOTLB, then to a host address. */
 static __rte_noinline enum vq_step
-xlate_iova(const struct vq_mem *mem, uint64_t addr, uint32_t len, uint32_t perm,
-	   struct vq_segment *out)
+xlate_iova(const struct vq_mem *mem, const struct iotlb_query *q, struct vq_segment *out)
 {
 	const struct gmem_region *r;
 	uint64_t uva, got;
 
-	if (!iotlb_translate(mem->tlb, addr, len, perm, &uva, &got))
+	if (!iotlb_find(mem->tlb, q, &uva, &got))
 		return VQ_MISS;
 	r = gmem_find_uva(mem->gmem, uva);
 	if (r == NULL)
@@ -72,8 +71,12 @@ xlate(struct vq *vq, const struct vq_mem *mem, uint64_t addr, uint32_t len, bool
 {
 	uint64_t got;
 
-	if (FMT.full && mem->tlb != NULL)
-		return xlate_iova(mem, addr, len, write ? IOTLB_WO : IOTLB_RO, out);
+	if (FMT.full && mem->tlb != NULL) {
+		const struct iotlb_query q = {addr, len, vq->since_now,
+					      write ? IOTLB_WO : IOTLB_RO};
+
+		return xlate_iova(mem, &q, out);
+	}
 	out->data = gmem_translate(mem->gmem, addr, len, &vq->hint, &got);
 	if (unlikely(out->data == NULL))
 		return VQ_BAD;
@@ -289,6 +292,22 @@ chain_segment(struct chain *c, bool write, struct vq_segment *out)
 	return r;
 }
 
+/** Whether a chain that may take @p left slots is among those that were asked for. */
+static inline bool
+chain_leased(const struct vq *vq, uint32_t left)
+{
+	return vq->size - left < vq->leased && vq->since != IOTLB_KEPT;
+}
+
+/** How old translations may be for it. */
+static inline uint64_t
+chain_since(const struct vq *vq, const struct vq_mem *mem, uint32_t left)
+{
+	if (!mem->fleeting)
+		return 0;
+	return chain_leased(vq, left) ? vq->since : IOTLB_KEPT;
+}
+
 /**
  * Begin with the chain at @p pos, whose head ring_head() has read; @p head is what it called id,
  * and @p left how many ring slots it may take.
@@ -297,6 +316,8 @@ static __rte_always_inline void
 chain_start(struct chain *c, struct vq *vq, const struct vq_mem *mem, struct ring_pos pos,
 	    uint16_t head, uint32_t left)
 {
+	if (FMT.full)
+		vq->since_now = chain_since(vq, mem, left);
 	*c = (struct chain){
 		.vq = vq,
 		.mem = mem,
@@ -336,7 +357,8 @@ chain_account(const struct chain *c)
 
 /* --- after a miss: find all that is missing, so that it can be asked for at once --- */
 
-#define ASK_CHAINS 8 /* that far ahead */
+#define ASK_CHAINS 8    /* that far ahead */
+#define LEASE_CHAINS 32 /* where each has to be asked for */
 
 struct ask {
 	struct vq *vq;
@@ -358,8 +380,10 @@ ask_segment(struct ask *a, const struct chain *c, uint32_t len, uint32_t perm)
 	uint64_t uva, got, done;
 
 	for (done = 0; done < len && a->left > 0; done += got) {
+		const struct iotlb_query q = {c->addr + done, len - done, c->vq->since_now, perm};
+
 		a->left--;
-		if (!iotlb_translate(c->mem->tlb, c->addr + done, len - done, perm, &uva, &got)) {
+		if (!iotlb_find(c->mem->tlb, &q, &uva, &got)) {
 			ask_note(a, c->addr + done, len - done, perm);
 			break;
 		}
@@ -394,6 +418,7 @@ chain_ask(struct vq *vq, const struct vq_mem *mem, struct ring_pos pos, uint32_t
 	  uint32_t want)
 {
 	const struct ring_base rb = ring_base(vq);
+	const bool lease = mem->fleeting && !chain_leased(vq, left);
 	struct ask a = {.vq = vq, .left = CHAIN_LOOKUPS_MAX};
 	struct chain c;
 	struct vq_desc d;
@@ -402,8 +427,10 @@ chain_ask(struct vq *vq, const struct vq_mem *mem, struct ring_pos pos, uint32_t
 
 	if (atomic_load_explicit(&vq->misses, memory_order_acquire) != 0)
 		return;
-	n = ring_available(vq, pos, ASK_CHAINS);
+	n = ring_available(vq, pos, lease ? LEASE_CHAINS : ASK_CHAINS);
 	for (i = 0; i < n && left > 0 && a.n < VQ_MISS_MAX && followed; i++) {
+		if (mem->fleeting && !lease && !chain_leased(vq, left))
+			break;
 		if (!ring_head(&rb, pos, &d, &id))
 			break;
 		chain_start(&c, vq, mem, pos, id, left);
@@ -416,8 +443,13 @@ chain_ask(struct vq *vq, const struct vq_mem *mem, struct ring_pos pos, uint32_t
 		left -= c.ndesc;
 	}
 	vq->q.work += CHAIN_LOOKUPS_MAX - a.left;
-	if (a.n > 0)
-		vq_ask(vq, a.n);
+	if (a.n == 0)
+		return;
+	if (lease) {
+		vq->leased = vq->size - left;
+		vq->since = IOTLB_KEPT; /* until control has asked */
+	}
+	vq_ask(vq, a.n);
 }
 
 #endif

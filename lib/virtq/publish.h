@@ -56,6 +56,8 @@ publish(struct vq *vq, const struct vq_mem *mem, const struct pkt_cookie *u, uin
 	vq->used = used.idx;
 	vq->used_wrap = used.wrap;
 	vq->unsignalled += slots;
+	if (FMT.full)
+		vq->leased -= RTE_MIN(vq->leased, slots);
 }
 
 /** Interrupt the driver if it wants that for what was published since the last decision. */

@@ -155,6 +155,8 @@ vq_set_areas(struct vq *vq, const struct vq_setup *s)
 	vq->device_gpa = s->device_gpa;
 	vq->log_ring = s->log_ring;
 	vq->hint = 0;
+	vq->leased = 0;
+	vq->since = vq->since_now = 0;
 }
 
 static bool

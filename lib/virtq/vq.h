@@ -42,6 +42,11 @@ struct vq_mem {
 	struct gmem *gmem;       /* never NULL */
 	const struct iotlb *tlb; /* NULL: addresses are guest-physical */
 	const struct dirty *log; /* NULL: no dirty log */
+	/*
+	 * The frontend may not say when a translation ends: it holds for the chains that were
+	 * available when it was asked for, since a driver leaves its buffers mapped until used.
+	 */
+	bool fleeting;
 };
 
 /* Reasons for a queue to want control's attention, or'ed into vq.attention. */
@@ -169,11 +174,14 @@ struct vq {
 	uint32_t hint;        /* region of the last translation */
 	uint32_t rx_cost;     /* of the frames of this rx(), see PKT_BATCH_COST */
 	uint16_t rx_slots;    /* ring slots of the chains the last rx() looked at, <= size */
+	uint32_t leased;    /* with fleeting translations: slots from avail on asked for together */
+	uint64_t since_now; /* of the chain being looked at: older translations are passed over */
 	struct vq_held *hold; /* ring of VQ_HOLD_MAX frames, only with an IOMMU */
 	uint16_t hold_head;
 
 	/* [worker] while misses is 0, [ctl] while it is not */
 	uint32_t miss_need; /* with the first so many translated the next chain can be taken */
+	uint64_t since;     /* number of the request for the leased chains; KEPT: not given yet */
 	struct vq_miss miss[VQ_MISS_MAX];
 } __rte_cache_aligned;
 

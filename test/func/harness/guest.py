@@ -73,34 +73,39 @@ MACHINES = {
 # How a guest uses its IOMMU: it unmaps every buffer at once; now and then all of them together
 # (Linux's default); or its devices see its memory as it is.
 IOMMU_MODES = {
-    "strict": "intel_iommu=on iommu.strict=1",
-    "lazy": "intel_iommu=on",
-    "pt": "intel_iommu=on iommu=pt",
+    None: "",
+    "strict": " intel_iommu=on iommu.strict=1",
+    "lazy": " intel_iommu=on",
+    "pt": " intel_iommu=on iommu=pt",
 }
 
 
 @dataclasses.dataclass
 class Software:
-    """A QEMU, and the Debian release of the guest's kernel. None: those of this machine."""
+    """A QEMU, the Debian release of the guest's kernel, its use of an IOMMU.
+
+    None: those of this machine, no IOMMU.
+    """
     qemu: str | None = None
     kernel: str | None = None
+    iommu: str | None = None  # one of IOMMU_MODES
 
 
 class Guest(System):
     """One QEMU process. start() returns once QEMU runs, wait_ready() once the agent answers."""
 
-    def __init__(self, name, workdir, nics, arch="amd64", memory=384, cpus=1, iommu=None,
+    def __init__(self, name, workdir, nics, arch="amd64", memory=384, cpus=1,
                  incoming=None, software=Software()):
         self.arch = arch
         self.nics = nics
         self.console_path = pathlib.Path(workdir) / f"{name}.console"
         self.qmp_channel = None
-        self.options = (memory, cpus, iommu, incoming)
+        self.options = (memory, cpus, incoming)
         self.software = software
         super().__init__(name, [], workdir)
 
     def _arguments(self):
-        memory, cpus, iommu, incoming = self.options
+        memory, cpus, incoming = self.options
         machine = MACHINES[self.arch]
         kernel, initrd = images.get(self.arch, self.software.kernel)
         cmdline = f"{machine.cmdline} quiet panic=-1 nokaslr ipv6.disable=1 net.ifnames=0"
@@ -112,12 +117,12 @@ class Guest(System):
                 "-smp", f"{cpus},maxcpus={max(cpus, 2)}", "-m", f"{memory}M",
                 "-object", f"memory-backend-memfd,id=m,size={memory}M,share=on",
                 "-kernel", kernel, "-initrd", initrd,
-                "-append", cmdline + (f" {IOMMU_MODES[iommu]}" if iommu else ""),
+                "-append", cmdline + IOMMU_MODES[self.software.iommu],
                 "-chardev", f"file,id=console,path={self.console_path},append=on",
                 "-chardev", f"socket,id=agent,fd={self.agent.theirs.fileno()}",
                 "-chardev", f"socket,id=qmp,fd={self.qmp_channel.theirs.fileno()}",
                 "-mon", "chardev=qmp,mode=control", *machine.consoles]
-        if iommu:
+        if self.software.iommu:
             argv += ["-device", "intel-iommu,intremap=off,device-iotlb=on"]
         for index, nic in enumerate(self.nics):
             argv += nic.backend(index) + nic.device(index, machine.nic)

@@ -45,6 +45,7 @@ class Scenario:
 
     cpus = 1       # cores it keeps busy while it runs
     seconds = 20   # it takes on an idle machine, roughly
+    on_demand = False  # its checks run only when a pattern names them
 
     def __init__(self, workdir):
         self.workdir = workdir
