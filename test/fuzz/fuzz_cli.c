@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "app.h"
+#include "cli/cli.h"
 #include "fuzz/program.h"
 
 int
