@@ -135,7 +135,7 @@ offload(struct engine *const *list)
 	vdev_sync(o.d);
 }
 
-/* Software is in charge unless somebody says otherwise, and of a device that has nothing, too. */
+/* Software is in charge unless the list says otherwise, and of a device that has nothing, too. */
 static void
 test_software(void **state)
 {

@@ -208,7 +208,7 @@ test_static(void **state)
 	assert_int_equal(stats().entries, 0);
 }
 
-/* What a control plane says stays until the address is seen here, unless the operator knows. */
+/* An address of a control plane stays until the address is seen here, unless the operator knows. */
 static void
 test_extern(void **state)
 {
