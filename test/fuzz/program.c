@@ -55,9 +55,11 @@ start(struct app *app)
 		"--fdb-limit=1000",
 		NULL,
 	};
+	static struct fwd fwd;
 	int cpu = sched_getcpu();
 
 	snprintf(lcores, sizeof(lcores), "0@%d,1@%d", cpu, cpu);
+	app->fwd = &fwd;
 	app->name = "vqswitch";
 	ctl_block_signals();
 	CHECK(init(app, RTE_DIM(argv) - 1, argv) == 0);
