@@ -43,7 +43,7 @@ class Descriptors(Scenario):
         return [int(name) for name in os.listdir(f"/proc/{self.switch.child.pid}/fd")]
 
     def limit(self, more):
-        """So many descriptors more than the highest that is open."""
+        """Room for @more descriptors above the highest that is open."""
         n = max(self.open_fds()) + 1 + more
         resource.prlimit(self.switch.child.pid, resource.RLIMIT_NOFILE, (n, n))
 
@@ -75,7 +75,7 @@ class Descriptors(Scenario):
         expect(self.switch.link_up(0), "the running port is down")
 
     def refused(self, path):
-        """Somebody new is told at once, by the end of the connection."""
+        """A new client is told at once, by the end of the connection."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as new:
             new.settimeout(30)
             new.connect(str(path))
