@@ -217,7 +217,8 @@ clear_queues(struct show_base *b, const struct port *p, bool tx)
 		n++;
 	free(b->q[tx]);
 	/* of whole cache lines, which calloc() does not align to */
-	b->q[tx] = aligned_alloc(RTE_CACHE_LINE_SIZE, (n + 1u) * sizeof(*b->q[tx]));
+	b->q[tx] = aligned_alloc(RTE_CACHE_LINE_SIZE,
+				 RTE_ALIGN_CEIL((n + 1u) * sizeof(*b->q[tx]), RTE_CACHE_LINE_SIZE));
 	b->n[tx] = b->q[tx] != NULL ? n : 0;
 	for (uint16_t i = 0; i < b->n[tx]; i++)
 		port_queue_stats(p, tx, i, &b->q[tx][i]);
