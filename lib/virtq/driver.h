@@ -212,7 +212,8 @@ vqd_disarm(struct vqd *d)
 }
 
 /**
- * A received frame, or segment of a merged one: starts with the virtio-net header if it is the first
+ * A received frame, or segment of a merged one: starts with the virtio-net header if it is the
+ * first
  * segment.
  */
 struct vqd_net_frame {

@@ -441,8 +441,8 @@ tx_too_long(const struct pkt *p, uint32_t len_max)
 }
 
 /**
- * Send frames in one segment to buffers in one segment, until there is another. Returns how many. What
- * the loop needs is in locals: for all the compiler knows, each copy overwrites the rest.
+ * Send frames in one segment to buffers in one segment, until there is another. Returns how many.
+ * The loop keeps its state in locals: for all the compiler knows, each copy overwrites the rest.
  */
 static __rte_always_inline uint16_t
 tx_frames_plain(struct tx *t, struct pkt *const *pkts, uint16_t n)
