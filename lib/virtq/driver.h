@@ -213,8 +213,7 @@ vqd_disarm(struct vqd *d)
 
 /**
  * A received frame, or segment of a merged one: starts with the virtio-net header if it is the
- * first
- * segment.
+ * first segment.
  */
 struct vqd_net_frame {
 	uint8_t *data;
