@@ -333,7 +333,7 @@ class Cli(Scenario):
     def check_examples(self):
         """Each file in config/ loads, twice without a change, and does what it is for."""
         means = {"guests.vqs": "Number of available ports: 4", "loopback.vqs": "available ports: 1",
-                 "watched.vqs": "available ports: 4"}
+                 "vqswitch.vqs": "available ports: 0", "watched.vqs": "available ports: 4"}
         found = sorted(CONFIG.glob("*.vqs"))
         expect([path.name for path in found] == sorted(means), f"examples: {found}")
         for path in found:
