@@ -31,7 +31,8 @@ struct pkt_hdrs {
 	bool later;          /* and not the first part */
 	bool frag_hdr;       /* IPv6: has a fragment header */
 	bool plain;          /* no IPv6 extension header, no source route left to go */
-	uint8_t b[PKT_HDRS_MAX + PKT_HDRS_MORE];
+	/* aligned, so that the fields of all headers behind it, which are of even lengths, are, too */
+	uint8_t b[PKT_HDRS_MAX + PKT_HDRS_MORE] __rte_aligned(16);
 };
 
 /**
