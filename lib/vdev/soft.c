@@ -191,9 +191,11 @@ soft_ask(struct vdev *d, struct vdev_queue *q)
 	if (n > 0 && vq->since == IOTLB_KEPT)
 		vq->since = ++d->ask_serial;
 	/* none: the translations changed meanwhile, it may look again */
-	for (i = 0; i < n; i++)
-		missing |= ask_for_since(d, &vq->miss[i], d->flushes ? 0 : vq->since) &&
-			   i < vq->miss_need;
+	for (i = 0; i < n; i++) {
+		bool asked = ask_for_since(d, &vq->miss[i], d->flushes ? 0 : vq->since);
+
+		missing |= i < vq->miss_need && asked;
+	}
 	return !missing && vq_miss_over(vq);
 }
 

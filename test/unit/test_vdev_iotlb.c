@@ -195,14 +195,17 @@ guest_adds(uint32_t q)
 	uint32_t page = map();
 	struct vqd_buf buf = {BUF_IOVA + page * 4096ull + 128, FRAME_LEN};
 	const struct vqd_chain chain = {.buf = &buf, .nout = q == 1, .nin = q == 0, .cookie = page};
+	uint32_t number;
 	uint8_t *p;
 
 	if (page == PAGES)
 		return;
 	p = memory(g.frame_of[page]) + 128;
 	memset(p, 0, FRAME_LEN);
-	if (q == 1)
-		memcpy(p + 40, &(uint32_t){g.sent++}, 4);
+	if (q == 1) {
+		number = g.sent++;
+		memcpy(p + 40, &number, sizeof(number));
+	}
 	assert_int_equal(vqd_add(&g.drv[q], &chain), 0);
 	vqd_publish(&g.drv[q]);
 }
