@@ -394,17 +394,20 @@ static void
 vtep_free(struct vtep *v)
 {
 	nl_forget(v->hops->cfg.nl, v);
-	LIST_REMOVE(v, entry);
 	free(v);
 }
 
 void
 evpn_hops_free(struct evpn_hops *h)
 {
+	struct vtep *v, *next;
+
 	if (h == NULL)
 		return;
-	while (!LIST_EMPTY(&h->all))
-		vtep_free(LIST_FIRST(&h->all));
+	for (v = LIST_FIRST(&h->all); v != NULL; v = next) {
+		next = LIST_NEXT(v, entry);
+		vtep_free(v);
+	}
 	free(h);
 }
 
@@ -443,8 +446,10 @@ evpn_hops_put(struct evpn_hops *h, const struct evpn_ip *vtep)
 {
 	struct vtep *v = find(h, vtep);
 
-	if (v != NULL && --v->users == 0)
-		vtep_free(v);
+	if (v == NULL || --v->users != 0)
+		return;
+	LIST_REMOVE(v, entry);
+	vtep_free(v);
 }
 
 const struct evpn_hop *

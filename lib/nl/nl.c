@@ -20,7 +20,7 @@
 #define READS_PER_ROUND 256 /* after which the loop's other sources have their turn */
 
 struct request {
-	TAILQ_ENTRY(request) entry;
+	STAILQ_ENTRY(request) entry;
 	struct nl_answer answer;
 	uint32_t seq;
 	bool dump;
@@ -29,7 +29,7 @@ struct request {
 	char msg[] __rte_aligned(NLMSG_ALIGNTO);
 };
 
-TAILQ_HEAD(requests, request);
+STAILQ_HEAD(requests, request);
 
 struct nl {
 	struct nl_config cfg;
@@ -48,7 +48,7 @@ struct nl {
 static void
 request_end(struct nl *nl, struct request *r, int err)
 {
-	TAILQ_REMOVE(&nl->sent, r, entry);
+	STAILQ_REMOVE(&nl->sent, r, request, entry);
 	nl->nsent--;
 	if (r->answer.done != NULL && !nl->closed)
 		r->answer.done(r->answer.arg, err);
@@ -58,11 +58,11 @@ request_end(struct nl *nl, struct request *r, int err)
 static bool
 may_send(const struct nl *nl, const struct request *r)
 {
-	const struct request *last = TAILQ_LAST(&nl->sent, requests);
+	const struct request *first = STAILQ_FIRST(&nl->sent); /* a dump is alone */
 
 	if (r == NULL || nl->nsent >= NL_IN_FLIGHT)
 		return false;
-	return last == NULL || (!last->dump && !r->dump);
+	return first == NULL || (!first->dump && !r->dump);
 }
 
 static void
@@ -70,15 +70,15 @@ send_waiting(struct nl *nl)
 {
 	struct request *r;
 
-	while (!nl->closed && may_send(nl, r = TAILQ_FIRST(&nl->waiting))) {
+	while (!nl->closed && may_send(nl, r = STAILQ_FIRST(&nl->waiting))) {
 		ssize_t n;
 
 		do
 			n = mnl_socket_sendto(nl->sock, r->msg, r->len);
 		while (n < 0 && errno == EINTR);
-		TAILQ_REMOVE(&nl->waiting, r, entry);
+		STAILQ_REMOVE_HEAD(&nl->waiting, entry);
 		nl->nwaiting--;
-		TAILQ_INSERT_TAIL(&nl->sent, r, entry);
+		STAILQ_INSERT_TAIL(&nl->sent, r, entry);
 		nl->nsent++;
 		if (n < 0)
 			request_end(nl, r, -errno);
@@ -90,7 +90,7 @@ request_by_seq(struct nl *nl, uint32_t seq)
 {
 	struct request *r;
 
-	TAILQ_FOREACH (r, &nl->sent, entry)
+	STAILQ_FOREACH (r, &nl->sent, entry)
 		if (r->seq == seq)
 			return r;
 	return NULL;
@@ -153,7 +153,7 @@ answers_lost(struct nl *nl)
 	struct request *r;
 	uint32_t n = nl->nsent;
 
-	while (n-- > 0 && !nl->closed && (r = TAILQ_FIRST(&nl->sent)) != NULL)
+	while (n-- > 0 && !nl->closed && (r = STAILQ_FIRST(&nl->sent)) != NULL)
 		request_end(nl, r, -ENOBUFS);
 	if (!nl->closed && nl->cfg.lost != NULL)
 		nl->cfg.lost(nl->cfg.ctx);
@@ -185,8 +185,8 @@ nl_free(struct nl *nl)
 	struct request *r;
 
 	for (uint32_t i = 0; i < RTE_DIM(list); i++) {
-		while ((r = TAILQ_FIRST(list[i])) != NULL) {
-			TAILQ_REMOVE(list[i], r, entry);
+		while ((r = STAILQ_FIRST(list[i])) != NULL) {
+			STAILQ_REMOVE_HEAD(list[i], entry);
 			free(r);
 		}
 	}
@@ -259,8 +259,8 @@ nl_open(const struct nl_config *cfg)
 	if (nl == NULL)
 		return NULL;
 	nl->cfg = *cfg;
-	TAILQ_INIT(&nl->waiting);
-	TAILQ_INIT(&nl->sent);
+	STAILQ_INIT(&nl->waiting);
+	STAILQ_INIT(&nl->sent);
 	err = set_up(nl);
 	if (err == 0)
 		return nl;
@@ -312,7 +312,7 @@ nl_send(struct nl *nl, const struct nlmsghdr *h, const struct nl_answer *a)
 	copy->nlmsg_seq = r->seq;
 	copy->nlmsg_pid = 0;
 	copy->nlmsg_flags |= NLM_F_REQUEST | NLM_F_ACK;
-	TAILQ_INSERT_TAIL(&nl->waiting, r, entry);
+	STAILQ_INSERT_TAIL(&nl->waiting, r, entry);
 	nl->nwaiting++;
 	/* in a callback: after it, so that no answer is called from within */
 	if (!nl->reading)
@@ -325,7 +325,7 @@ forget_in(struct requests *list, const void *arg)
 {
 	struct request *r;
 
-	TAILQ_FOREACH (r, list, entry)
+	STAILQ_FOREACH (r, list, entry)
 		if (r->answer.arg == arg)
 			r->answer = (struct nl_answer){0};
 }
