@@ -246,7 +246,7 @@ static int
 area_pages(const struct vdev *d, uint64_t iova, uint64_t len, uint32_t perm, struct vq_pages *p)
 {
 	uint64_t at = iova, end = iova + len, next;
-	struct vdev_ring_area piece;
+	struct vdev_ring_area piece = {0};
 	uint32_t i;
 	int ret;
 
