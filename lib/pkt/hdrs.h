@@ -31,7 +31,7 @@ struct pkt_hdrs {
 	bool later;          /* and not the first part */
 	bool frag_hdr;       /* IPv6: has a fragment header */
 	bool plain;          /* no IPv6 extension header, no source route left to go */
-	/* aligned, so that the fields of all headers behind it, which are of even lengths, are, too */
+	/* aligned, and so are the fields of the headers in it, whose lengths are even */
 	uint8_t b[PKT_HDRS_MAX + PKT_HDRS_MORE] __rte_aligned(16);
 };
 
