@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * How a guest's driver reaches the device: vhost-user, VDUSE.
+ * How a guest's driver reaches the device: vhost-user is one.
  *
  * A transport receives messages, records facts in a struct vdev and answers. The
  * device knows it through these functions only, and so does the port that owns

@@ -3,7 +3,7 @@
  * A virtio-net device, device side: what a front-end told us (facts), and the
  * one function that derives from them which queues run.
  *
- * Control thread only. Transports (vhost-user, later VDUSE) record facts with
+ * Control thread only. Transports (transport.h) record facts with
  * the setters below and call vdev_sync() once per message. A setter that
  * touches what a worker may be using refuses with -EBUSY unless the device is
  * paused; the message table says which messages pause. vdev_sync() is
