@@ -253,6 +253,8 @@ make_telemetry(struct app *app)
 	return app->metrics != NULL ? 0 : fail(app, "%s", err);
 }
 
+static const char version[] = "vqswitch " VQS_VERSION;
+
 static int
 init(struct app *app, int argc, char **argv)
 {
@@ -269,7 +271,7 @@ init(struct app *app, int argc, char **argv)
 	if (app->opt.print_commands)
 		cli_print_reference(stdout);
 	if (app->opt.version)
-		puts("vqswitch " VQS_VERSION);
+		puts(version);
 	if (app->opt.help || app->opt.version || app->opt.print_commands)
 		exit(0);
 	ret = sigbus_install();
@@ -403,6 +405,11 @@ main(int argc, char **argv)
 	static struct fwd fwd;
 	int ret;
 
+	/* asked for alone it needs neither EAL's arguments nor the "--" behind them */
+	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+		puts(version);
+		return 0;
+	}
 	app.fwd = &fwd;
 	app.name = basename(argv[0]);
 	app.testpmd = strcmp(app.name, "dpdk-testpmd") == 0 || strcmp(app.name, "testpmd") == 0;

@@ -296,6 +296,8 @@ class Arguments(Scenario):
         """--version; a command file that is missing or a directory keeps the switch from starting."""
         status, out = self.ended("--version")
         expect(status == 0 and re.fullmatch(r"vqswitch \d+\.\d+\.\d+\n", out), f"--version: {out!r}")
+        alone = subprocess.run([Switch.program, "--version"], stdout=subprocess.PIPE, check=False)
+        expect(alone.returncode == 0 and alone.stdout.decode() == out, f"alone: {alone}")
         for path, reason in ((self.workdir / "none", "No such file"), (self.workdir, "Is a directory")):
             status, out = self.ended(f"--cmdline-file={path}", ports=1)
             said = [line for line in out.splitlines() if line.startswith("vqswitch: --cmdline-file")]
