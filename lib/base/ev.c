@@ -213,7 +213,7 @@ ev_post(struct ev_loop *loop, struct ev_work *w)
 	} while (!atomic_compare_exchange_weak_explicit(&loop->posted, &head, w,
 							memory_order_release,
 							memory_order_relaxed));
-	if (head == NULL) /* whoever made the list non-empty wakes the loop for all */
+	if (head == NULL) /* the post that makes the list non-empty wakes the loop for all */
 		wake(loop);
 }
 

@@ -33,7 +33,7 @@ struct ev_timer {
 	TAILQ_ENTRY(ev_timer) entry;
 };
 
-/** Work handed over by ev_post(); embedded in whatever it is about. */
+/** Work handed over by ev_post(); embedded in the object it concerns. */
 struct ev_work {
 	void (*fn)(struct ev_work *w);
 	struct ev_work *next;

@@ -2,12 +2,12 @@
 /*
  * Tagged logging on top of rte_log.
  *
- * Every line names the object it is about ("port vhost0: ..."), so that one
- * tenant's trouble can be found among a thousand ports. Any thread may log;
- * a poll-mode worker must not (it raises attention on its queue instead and
- * the control thread, which knows the object's name, writes the line).
+ * Every line names the object it is about ("port vhost0: ..."), so that one tenant's faults can be
+ * found among a thousand ports. Any thread may log; a poll-mode worker must not (it raises
+ * attention on its queue instead and the control thread, which knows the object's name, writes the
+ * line).
  *
- * Lines whose cause is a guest or a frontend go through a struct log_limit:
+ * Lines whose cause is a guest or a front-end go through a struct log_limit:
  * a peer must not be able to fill a disk.
  */
 #ifndef BASE_LOG_H

@@ -15,7 +15,7 @@
 
 #define RESULTS_MAX 32 /* results of operations that are left unread */
 
-/** A thread's asynchronous operations. Of that thread alone once notify_init() is over. */
+/** A thread's asynchronous operations. After notify_init() only that thread uses them. */
 struct notifier {
 	aio_context_t ctx; /* 0: none yet */
 	uint32_t results;  /* unread ones in ctx */

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Notifying a peer through an eventfd it gave us.
+ * Notifies a peer through an eventfd it gave us.
  *
- * The peer shares the open file description: it can make it blocking, and fill
- * and empty the counter at any time, so write(2) may block however carefully it
- * is checked before. The kernel itself adds to an eventfd without ever waiting:
- * at a full counter it leaves it full. It does so for whoever asks to be told of
- * the end of an asynchronous operation, so a notification is an operation that
- * does nothing and ends at once (io_submit(2) with IOCB_FLAG_RESFD). All that
- * the peer can do to its eventfd makes no difference to the caller.
+ * The peer shares the open file description: it can make it blocking, and fill and empty the
+ * counter at any time, so write(2) may block whatever was checked just before. The kernel itself
+ * adds to an eventfd without waiting and leaves a full counter full. It does so at the end of an
+ * asynchronous operation that names an eventfd, so a notification is an operation that does nothing
+ * and ends at once (io_submit(2) with IOCB_FLAG_RESFD). Nothing the peer does to its eventfd
+ * affects the caller.
  */
 #ifndef BASE_NOTIFY_H
 #define BASE_NOTIFY_H
@@ -16,9 +15,9 @@
 #include <stdbool.h>
 
 /**
- * Get what notify_peer() needs for all lcores. 0 or -errno: -EAGAIN when
- * fs.aio-max-nr is used up, -ENOSYS where the kernel has no asynchronous I/O. Control, before the
- * lcores run. Other threads get it with their first notification.
+ * Set up the asynchronous I/O contexts of all lcores. 0 or -errno: -EAGAIN when fs.aio-max-nr is
+ * used up, -ENOSYS where the kernel has no asynchronous I/O. Control, before the lcores run. Other
+ * threads set up theirs at their first notification.
  */
 int notify_init(void);
 

@@ -53,7 +53,7 @@ sock_connect_unix(const char *path)
 		return fd;
 	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0)
 		return fd;
-	ret = -errno; /* EAGAIN: its backlog is full, as good as not there */
+	ret = -errno; /* EAGAIN: its backlog is full; treated as not listening */
 	close(fd);
 	return ret;
 }
@@ -81,7 +81,7 @@ remove_stale(const char *path, const char **why)
 	return fd == -ECONNREFUSED && unlink(path) == 0 ? 0 : -EACCES;
 }
 
-/** Rights are set between bind() and listen(): nobody can connect before. 0 or -errno. */
+/** Rights are set between bind() and listen(): no client can connect before. 0 or -errno. */
 static int
 set_access(const char *path, const struct sock_access *a)
 {
@@ -211,7 +211,9 @@ out_of_descriptors(int error)
 	return error == EMFILE || error == ENFILE;
 }
 
-/* Close what waits, with a descriptor that was kept for that. False: even that fails. */
+/*
+ * Accept and close the waiting connection, with a descriptor kept for that. False: even that fails.
+ */
 static bool
 shed(const struct sock_listener *l)
 {
@@ -239,7 +241,7 @@ on_waiting(struct ev_source *src, uint32_t events)
 	}
 	if (fd < 0 && !out_of_descriptors(error))
 		return;
-	if (fd >= 0) { /* it took the last one */
+	if (fd >= 0) { /* the connection took the last descriptor */
 		close(fd);
 		spare_refill();
 		error = EMFILE;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Stream sockets: close-on-exec, non-blocking. Made, connected, and accepted from.
+ * Stream sockets, close-on-exec and non-blocking: listening, connecting, accepting.
  *
- * At the limit of open files a connection that waits cannot be accepted, and the event
- * loop would be told of it again and again: a listener then takes it with a spare
- * descriptor (base/spare.h) and closes it, or, when even that fails, rests for a while.
+ * At the limit of open files a connection that waits cannot be accepted, and the event loop would
+ * report it again and again: a listener then accepts it with a spare descriptor (base/spare.h) and
+ * closes it, or, when even that fails, stops accepting for a while.
  *
  * Control thread.
  */
@@ -17,7 +17,7 @@
 #include "base/ev.h"
 #include "base/log.h"
 
-/** Who may connect. */
+/** Owner, group and mode of a socket file: the users that may connect. */
 struct sock_access {
 	mode_t mode;
 	uid_t owner; /* (uid_t)-1: unchanged */
@@ -25,8 +25,8 @@ struct sock_access {
 };
 
 /**
- * A listening socket at @p path. The file of a dead process is replaced; a file of another kind,
- * or a socket somebody listens on, is left alone. -1 with a sentence in @p err.
+ * A listening socket at @p path. The file of a dead process is replaced; a file of another kind, or
+ * a socket a process listens on, is left alone. -1 with a sentence in @p err.
  */
 int sock_listen_unix(const char *path, const struct sock_access *access, char *err, size_t errlen);
 

@@ -7,11 +7,11 @@
 #include <unistd.h>
 
 #define SPARES 16 /* two messages' worth */
-#define NEAR 256  /* this far from the limit it begins */
+#define NEAR 256  /* descriptors are kept from this far below the limit on */
 
 static struct {
 	int fd[SPARES];
-	uint32_t n;  /* of them are open */
+	uint32_t n;  /* entries of fd[] that are open */
 	bool kept;   /* spare_init() was called */
 	bool wanted; /* the limit was near once: all of them are to be open */
 } spare;

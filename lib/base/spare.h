@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Descriptors kept for those who are served already.
+ * Descriptors kept for peers that are served already.
  *
  * A message whose descriptors find no room in the process is lost with them: a running
  * guest that only exchanges an eventfd would lose its session because others have used
@@ -8,7 +8,7 @@
  * kernel before a message is read and taken again when it was handled; when that fails,
  * the message has used more descriptors than it gave back, and its session has to go.
  *
- * As long as the limit was never near, nothing is done but looking. Control thread.
+ * Until the limit is near, no descriptor is kept; only the distance is looked at. Control thread.
  */
 #ifndef BASE_SPARE_H
 #define BASE_SPARE_H

@@ -4,10 +4,10 @@
  *
  * Control thread only, never blocks. For each VNI the kernel gets shadow devices (shadow.h); a
  * routing daemon (FRR) writes other hosts' addresses to their tables, which are read here (table.h)
- * and told to the switch; our guests' addresses go the other way. Where a VTEP is reached is asked
- * of the kernel's routes (hop.h). One socket subscribes and dumps, so that notifications and dumps
- * are in the order of the kernel's changes; another sends requests. What a burst of notifications
- * changes is told once, followed by evpn_ops.settled().
+ * and told to the switch; our guests' addresses go the other way. The kernel's routes tell how a
+ * VTEP is reached (hop.h). One socket subscribes and dumps, so that notifications and dumps are in
+ * the order of the kernel's changes; another sends requests. The changes of a burst of
+ * notifications are told once, followed by evpn_ops.settled().
  *
  * Lost notifications and interrupted dumps lead to a new dump; what is known stays in force until
  * it has ended.
@@ -62,7 +62,7 @@ int evpn_have_ip(struct evpn *e, uint32_t vni, const struct evpn_ip *ip,
 int evpn_use_vtep(struct evpn *e, const struct evpn_ip *vtep);
 void evpn_drop_vtep(struct evpn *e, const struct evpn_ip *vtep);
 
-/** NULL: nobody follows it. */
+/** NULL: it is not followed. */
 const struct evpn_hop *evpn_hop(const struct evpn *e, const struct evpn_ip *vtep);
 
 /** The tables, for display. */

@@ -2,10 +2,10 @@
 /*
  * The next hop of each VTEP, as the kernel routes: interface, addresses, MTU.
  *
- * Control thread only. A route is asked for, the neighbour it leads to is given to the kernel to
- * be kept resolved (NTF_EXT_MANAGED), and its address is asked for. Any change of routes, links or
- * that neighbour has a VTEP resolved anew; changes of one burst are resolved once. Frames to a VTEP
- * whose next hop is not known are dropped by the caller, nothing is queued here.
+ * Control thread only. A route is asked for, the neighbour it leads to is given to the kernel to be
+ * kept resolved (NTF_EXT_MANAGED), and its address is asked for. Any change of routes, links or
+ * that neighbour has a VTEP resolved anew; changes of one burst are resolved once. The caller drops
+ * frames to a VTEP whose next hop is not known; no frame is queued here.
  */
 #ifndef EVPN_HOP_H
 #define EVPN_HOP_H

@@ -21,8 +21,8 @@ enum evpn_nb_table {
 	EVPN_NB_BRIDGE, /* a bridge's forwarding table: an address is behind a port */
 	EVPN_NB_VXLAN,  /* a VXLAN device's forwarding table: an address is at a VTEP */
 	EVPN_NB_FLOOD,  /* the same, its list of VTEPs to flood to (address 0) */
-	EVPN_NB_REMOTE, /* neighbour table: who has an IP address, as a routing daemon says */
-	EVPN_NB_LOCAL,  /* neighbour table: the same, as we said */
+	EVPN_NB_REMOTE, /* neighbour table: MAC of an IP address, by a routing daemon */
+	EVPN_NB_LOCAL,  /* neighbour table: the same, by this process */
 };
 
 /** A neighbour message. */

@@ -202,7 +202,7 @@ join_tap(const struct shadow *s, void *buf)
 	return join_bridge(s, buf, TAP);
 }
 
-/* What a port of a bridge may do: a message of the bridge family. */
+/* The flags of a port of a bridge: a message of the bridge family. */
 static struct nlmsghdr *
 restrict_port(const struct shadow *s, void *buf, enum device d)
 {
@@ -235,7 +235,7 @@ restrict_tap(const struct shadow *s, void *buf)
 
 /* --- steps --- */
 
-/* What is asked of the kernel, one after the other. */
+/* The requests to the kernel, one after the other. */
 static const struct step {
 	const char *what;
 	struct nlmsghdr *(*make)(const struct shadow *s, void *buf); /* NULL from it: not needed */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Entries are nodes of one ordered tree (tsearch(3)); those that changed since the last settling
- * are in a list.
+ * Entries are nodes of one ordered tree (tsearch(3)); those that changed since the last
+ * evpn_table_settle() are in a list.
  */
 #include "evpn/table.h"
 
@@ -183,7 +183,7 @@ devices_free(const struct evpn_table *t, const struct vni *self, const struct ev
 	return true;
 }
 
-/* What the kernel said of devices that are no more. */
+/* Forget the kernel's facts about devices that are gone. */
 static void
 forget_facts(struct evpn_table *t, const struct vni *v)
 {
@@ -201,7 +201,7 @@ forget_facts(struct evpn_table *t, const struct vni *v)
 int
 evpn_table_add_vni(struct evpn_table *t, uint32_t vni, const struct evpn_shadow_ids *dev)
 {
-	struct vni *v = vni_any(t, vni); /* one that has ended and is not settled goes on */
+	struct vni *v = vni_any(t, vni); /* a VNI that was ended but not yet settled goes on */
 
 	if (!devices_free(t, v, dev))
 		return -EEXIST;
@@ -244,7 +244,7 @@ hear(const struct evpn_table *t, struct heard *h, bool is)
 	h->is = is;
 }
 
-/* The last word counts: an address is behind one port of a bridge at a time. */
+/* The latest message counts: an address is behind one port of a bridge at a time. */
 static void
 hear_bridge(struct evpn_table *t, struct item *e, const struct evpn_nb *nb)
 {
@@ -456,7 +456,7 @@ settle_mac(struct evpn_table *t, struct item *e)
 	struct evpn_ip vtep = vtep_of(e);
 	const struct evpn_shadow_ids *dev = &e->vni->dev;
 
-	/* a guest that moved here and has spoken is here, whatever the kernel still believes */
+	/* a guest that moved here and has sent a frame is here; the kernel's entry is older */
 	if (e->ours && e->renew)
 		vtep = (struct evpn_ip){0};
 	if (!evpn_ip_equal(&vtep, &e->told_vtep)) {

@@ -7,10 +7,10 @@
  * Control thread only. Facts come in with evpn_table_read() in any order; evpn_table_settle()
  * compares them with what was told before and tells the difference once. So the two messages about
  * one address (the bridge's table, the VXLAN device's table) are never acted on separately, a burst
- * is told as one change, and whatever the kernel lost is given to it again.
+ * is told as one change, and entries the kernel lost are given to it again.
  *
  * An address is remote when the bridge has it behind the VXLAN device and that device's own table
- * says at which VTEP; everything else in the device's table is left over from former places.
+ * says at which VTEP; other entries of the device's table are left over from former places.
  *
  * After a loss everything is dumped: evpn_table_mark(), the dumps, evpn_table_sweep(). Entries stay
  * in force until the sweep shows that the kernel has them no more.
@@ -34,13 +34,16 @@ struct evpn_shadow_ids {
 	int bridge, vxlan, tap;
 };
 
-/** Who is told. All are called by evpn_table_settle() only and may not change the table. */
+/**
+ * The receivers of changes. All are called by evpn_table_settle() only and may not change the
+ * table.
+ */
 struct evpn_table_ops {
 	/* to the switch: the address is at @p vtep; without one (length 0): at none any more */
 	void (*remote)(void *ctx, uint32_t vni, const struct rte_ether_addr *mac,
 		       const struct evpn_ip *vtep);
 	void (*flood)(void *ctx, uint32_t vni, const struct evpn_ip *vtep, bool on);
-	/* @p ip, elsewhere, has @p mac; NULL: nobody has */
+	/* @p ip, elsewhere, has @p mac; NULL: the address is gone */
 	void (*neigh)(void *ctx, uint32_t vni, const struct evpn_ip *ip,
 		      const struct rte_ether_addr *mac);
 	/* to the kernel: see the functions of msg.h */
@@ -89,10 +92,10 @@ int evpn_table_have_ip(struct evpn_table *t, uint32_t vni, const struct evpn_ip 
  */
 void evpn_table_refresh(struct evpn_table *t);
 
-/** Tell what differs from what was told. */
+/** Tell the differences from what was told last. */
 void evpn_table_settle(struct evpn_table *t);
 
-/** Where an address is at present. */
+/** The place of an address at present. */
 enum evpn_place { EVPN_NOWHERE, EVPN_HERE, EVPN_REMOTE };
 
 /** An entry as told, for display. */
@@ -114,7 +117,7 @@ struct evpn_table_stats {
 	uint32_t here, remote, flood, ip_here, ip_remote; /* entries */
 	uint32_t unknown;      /* addresses of ours that the kernel does not have */
 	uint64_t told, stale;  /* changes told to the switch; left-over entries removed */
-	uint64_t lost_updates; /* facts lost for want of memory; the next dump mends them */
+	uint64_t lost_updates; /* facts lost for lack of memory; the next dump restores them */
 };
 
 /** Counts are those of all VNIs, or of @p vni alone if it is not 0. */

@@ -2,11 +2,10 @@
 /*
  * The dirty-page log of a live migration (VHOST_USER_SET_LOG_BASE, VHOST_F_LOG_ALL).
  *
- * One bit per 4 KiB guest-physical page, set with an atomic OR because the
- * frontend clears bits at the same time, and with release because it copies the
- * page after it has seen the bit. Control maps and frees it; workers
- * mark. Guest-visible shared memory: guarded against truncation like a region,
- * and every store is checked against the mapped length.
+ * One bit per 4 KiB guest-physical page, set with an atomic OR because the front-end clears bits at
+ * the same time, and with release because it copies the page after it has seen the bit. Control
+ * maps and frees it; workers mark pages. The log is memory shared with the front-end: guarded
+ * against truncation like a region, and every store is checked against the mapped length.
  */
 #ifndef GMEM_DIRTY_H
 #define GMEM_DIRTY_H

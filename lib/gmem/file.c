@@ -32,7 +32,7 @@ gmem_file_in_memory(int fd)
 	return fcntl(fd, F_GET_SEALS) >= 0;
 }
 
-/* What mmap() of @p fd counts in. */
+/* Page size of mappings of @p fd. */
 static size_t
 file_page_size(int fd)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A mapping of a file that a peer handed us: a memory region, a dirty log, an
- * inflight area. The peer keeps its own descriptor of the same file, so what
- * was checked here can change later: the mapping is under the fault guard.
+ * A mapping of a file that a peer gave us: a memory region, a dirty log, an inflight area. The peer
+ * keeps its own descriptor of the same file, so the facts checked here can change later: the
+ * mapping is under the fault guard.
  *
- * Control makes, references and frees; anybody may access the bytes.
+ * Control makes, references and frees it; any thread may access the bytes.
  */
 #ifndef GMEM_FILE_H
 #define GMEM_FILE_H
@@ -41,7 +41,7 @@ bool gmem_file_in_memory(int fd);
 /** Whether @p data, in the mapping of @p f, is byte @p offset of the file behind @p fd. */
 bool gmem_file_is(const struct gmem_file *f, const uint8_t *data, int fd, uint64_t offset);
 
-/** Drop a reference; the last one unmaps, by and by (reaper.h). NULL is fine. */
+/** Drop a reference; the last one unmaps, in portions (reaper.h). NULL is fine. */
 void gmem_file_put(struct gmem_file *f);
 
 #endif

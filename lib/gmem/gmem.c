@@ -165,7 +165,7 @@ overlaps(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
 	return a - b < b_size || b - a < a_size;
 }
 
-/* What is wrong with a region by itself, or NULL. */
+/* The fault of a region by itself, or NULL. */
 static const char *
 desc_fault(const struct gmem_desc *d)
 {
@@ -182,7 +182,7 @@ desc_fault(const struct gmem_desc *d)
 	return NULL;
 }
 
-/* What is wrong with a region beside those of @p m, or NULL. */
+/* The fault of a region in view of those of @p m, or NULL. */
 static const char *
 neighbour_fault(const struct gmem *m, const struct gmem_desc *d)
 {
@@ -197,7 +197,7 @@ neighbour_fault(const struct gmem *m, const struct gmem_desc *d)
 		if (overlaps(d->gpa, d->size, r->gpa, r->size))
 			return "regions overlap in guest-physical addresses";
 		if (overlaps(d->uva, d->size, r->uva, r->size))
-			return "regions overlap in frontend addresses";
+			return "regions overlap in front-end addresses";
 		total += r->size;
 	}
 	return d->size > GMEM_BYTES_MAX || total > GMEM_BYTES_MAX ? "too much memory" : NULL;

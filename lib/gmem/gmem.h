@@ -7,7 +7,7 @@
  * the old one is put when no worker can look at it any more. Control makes,
  * references and frees them; workers only translate.
  *
- * A frontend's fds are hostile: the file may be truncated after it was mapped.
+ * A front-end's fds are hostile: the file may be truncated after it was mapped.
  * Every mapping is therefore registered with the fault guard (sigbus.h).
  *
  * vhost-user: SET_MEM_TABLE, ADD_MEM_REG, REM_MEM_REG, GET_MAX_MEM_SLOTS.
@@ -27,19 +27,19 @@
 /** Slots offered with CONFIGURE_MEM_SLOTS. */
 #define GMEM_SLOTS_MAX 256
 
-/** What a frontend may have mapped at once: address space is shared with all the other ports. */
+/** Bytes a front-end may have mapped at once: address space is shared with all other ports. */
 #define GMEM_BYTES_MAX (UINT64_C(1) << 44)
 
 struct gmem_file; /* one mapping of a peer's fd, shared by the maps that contain it (file.h) */
 
 /**
- * One guest memory region. Guest-physical [gpa, gpa + size) is at hva; nothing outside is ours to
- * touch.
+ * One guest memory region. Guest-physical [gpa, gpa + size) is at hva; no byte outside may be
+ * accessed.
  */
 struct gmem_region {
 	uint64_t gpa;
 	uint64_t size;
-	uint64_t uva; /* the frontend's own virtual address of gpa */
+	uint64_t uva; /* the front-end's own virtual address of gpa */
 	uint8_t *hva; /* our address of gpa */
 	struct gmem_file *file;
 	uint32_t adds; /* [ctl] how often it was added, minus how often it was removed */
@@ -56,7 +56,7 @@ struct gmem {
 	struct gmem_region r[];
 };
 
-/** A region as a frontend describes it. */
+/** A region as a front-end describes it. */
 struct gmem_desc {
 	uint64_t gpa;
 	uint64_t size;
@@ -115,9 +115,9 @@ const struct gmem_region *gmem_find(const struct gmem *m, uint64_t gpa);
 const struct gmem_region *gmem_find_uva(const struct gmem *m, uint64_t uva);
 
 /**
- * Host address of frontend-virtual [uva, uva + len), which must lie in one
- * region (or in regions adjacent in uva, gpa and hva). NULL otherwise, or when
- * len is 0. @p gpa, if not NULL, receives the guest-physical address.
+ * Host address of front-end-virtual [uva, uva + len), which must lie in one region (or in regions
+ * adjacent in uva, gpa and hva). NULL otherwise, or when len is 0. @p gpa, if not NULL, receives
+ * the guest-physical address.
  */
 void *gmem_uva_to_hva(const struct gmem *m, uint64_t uva, uint64_t len, uint64_t *gpa);
 

@@ -94,8 +94,8 @@ table_replace(const struct iotlb *old, uint64_t iova, uint64_t last, const struc
 }
 
 /*
- * Too many translations: forget one, at a place the frontend's order of adding
- * does not decide (both ends hold what a guest uses most), and not the new one.
+ * Too many translations: forget one, but not the new one. The place does not depend on the order in
+ * which the front-end adds them; both ends of the table have the addresses a guest uses most.
  */
 static void
 evict(struct iotlb *t, uint64_t keep_iova)

@@ -2,10 +2,10 @@
 /*
  * vIOMMU translations of one device (VIRTIO_F_ACCESS_PLATFORM, VHOST_USER_IOTLB_MSG).
  *
- * An iotlb is immutable like a gmem: every update or invalidation makes a new
- * one, which control publishes; an invalidation is acknowledged only after the
- * grace period, when no worker can still use the old translation. A miss does
- * not lose a frame: it stays in the ring (or is held) until the update arrives.
+ * An iotlb is immutable like a gmem: every update or invalidation makes a new one, which control
+ * publishes; an invalidation is acknowledged only after the grace period, when no worker can still
+ * use the old translation. A miss does not lose a frame: it stays in the ring, or in the queue's
+ * backlog, until the update arrives.
  */
 #ifndef GMEM_IOTLB_H
 #define GMEM_IOTLB_H
@@ -17,17 +17,17 @@
 #define IOTLB_WO 2u /* VHOST_ACCESS_WO */
 #define IOTLB_RW 3u
 
-/** [iova, iova + size) is at frontend-virtual uva. */
+/** [iova, iova + size) is at front-end-virtual uva. */
 struct iotlb_entry {
 	uint64_t iova;
 	uint64_t size;
 	uint64_t uva;
 	uint32_t perm; /* IOTLB_RO | IOTLB_WO */
-	/* number of the request it answers, 0: none; true at that time, maybe not later */
+	/* number of the request it answers, 0: none; valid then, perhaps not later */
 	uint64_t serial;
 };
 
-#define IOTLB_KEPT UINT64_MAX /* a serial: true until it is invalidated */
+#define IOTLB_KEPT UINT64_MAX /* a serial: valid until it is invalidated */
 
 /** Entries ascend by iova and do not overlap. [fixed] */
 struct iotlb {
@@ -35,7 +35,7 @@ struct iotlb {
 	struct iotlb_entry e[];
 };
 
-/** A frontend that adds more loses an older entry; it can be asked for again. */
+/** A front-end that adds more loses an older entry; it can be asked for again. */
 #define IOTLB_ENTRIES_MAX 65536
 
 struct iotlb *iotlb_new(void);
@@ -48,8 +48,8 @@ void iotlb_free(struct iotlb *t);
 struct iotlb *iotlb_update(const struct iotlb *old, const struct iotlb_entry *e);
 
 /**
- * Last address of an invalidation. A frontend says all of 2^64 bytes as size 0: one that is 0 or
- * wraps reaches to the end of the address space.
+ * Last address of an invalidation. Front-ends write all of 2^64 bytes as size 0: a size that is 0
+ * or wraps reaches to the end of the address space.
  */
 static inline uint64_t
 iotlb_last(uint64_t iova, uint64_t size)
@@ -63,18 +63,18 @@ iotlb_last(uint64_t iova, uint64_t size)
  */
 struct iotlb *iotlb_invalidate(const struct iotlb *old, uint64_t iova, uint64_t size);
 
-/** What is to be translated, by an answer to request number @c since or a later one. */
+/** A range to translate with an answer to request number @c since or a later one. */
 struct iotlb_query {
 	uint64_t iova, len, since;
 	uint32_t perm;
 };
 
-/** iotlb_translate() that passes over what is older than the query asks for. */
+/** iotlb_translate() that ignores translations older than the query asks for. */
 bool iotlb_find(const struct iotlb *t, const struct iotlb_query *q, uint64_t *uva, uint64_t *got);
 
 /**
- * Translate for an access @p perm. Returns the frontend-virtual address and the
- * bytes valid there through @p uva and @p got (<= len). False: a miss; ask for it.
+ * Translate for an access @p perm. Returns the front-end-virtual address and the bytes valid there
+ * through @p uva and @p got (<= len). False: a miss; ask for it.
  */
 bool iotlb_translate(const struct iotlb *t, uint64_t iova, uint64_t len, uint32_t perm,
 		     uint64_t *uva, uint64_t *got);

@@ -17,7 +17,7 @@ struct ev_loop;
 
 #define REAPER_PAGES 2048 /* of a portion: less than a millisecond */
 
-/** Unmap in portions from now on, on @p loop. Without it everything is unmapped at once. */
+/** Unmap in portions from now on, on @p loop. Without this call mappings are unmapped at once. */
 void reaper_init(struct ev_loop *loop);
 
 /** Unmap what is left, and at once from now on. Before the loop is freed. */
@@ -25,7 +25,7 @@ void reaper_fini(void);
 
 /**
  * Unmap [base, base + len), a multiple of @p page_size, the size of its pages. The address range
- * is the reaper's; nobody uses it any more.
+ * becomes the reaper's; no thread uses it any more.
  */
 void reaper_unmap(void *base, size_t len, size_t page_size);
 

@@ -12,9 +12,9 @@
 #define RANGES_MAX 65536
 
 /*
- * [atomic] Written by control, read by the handler on any thread. While seq is
- * odd or changes, the entry is being set or cleared; the handler passes over
- * it: the range it looks for is mapped and in use, so nobody changes that one.
+ * [atomic] Written by control, read by the handler on any thread. While seq is odd or changes, the
+ * entry is being set or cleared; the handler passes over it: the range it looks for is mapped and
+ * in use, so control does not change that one.
  */
 struct range {
 	atomic_uint seq;

@@ -3,14 +3,13 @@
  * Fault guard: a peer that truncates a file we have mapped must lose its own
  * port only.
  *
- * Guarded ranges are kept in a fixed, lock-free table. The SIGBUS handler looks
- * the address up, maps anonymous memory from there to the end of the range so
- * that the access can be finished, and sets the owner's dead flag: the worker
- * sees it when it polls the queue next. What a truncated file has lost is its
- * end, so that a range is never in more than two parts, however many pages
- * fault: the mappings of a process are limited, and all ports share them. A
- * fault outside every range is a bug of ours and is re-raised with the default
- * action. The handler takes no lock and allocates nothing.
+ * Guarded ranges are kept in a fixed, lock-free table. The SIGBUS handler looks the address up,
+ * maps anonymous memory from there to the end of the range so that the access can be finished, and
+ * sets the owner's dead flag: the worker sees it when it polls the queue next. A truncated file has
+ * lost its end, so a range is never in more than two parts, however many pages fault: the mappings
+ * of a process are limited, and all ports share them. A fault outside every range is a bug of this
+ * program and is re-raised with the default action. The handler takes no lock and allocates
+ * nothing.
  */
 #ifndef GMEM_SIGBUS_H
 #define GMEM_SIGBUS_H
@@ -19,7 +18,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/** What became of the mappings of an owner: set in signal context when a page cannot be read. */
+/** State of an owner's mappings: set in signal context when a page cannot be read. */
 struct gmem_fault {
 	atomic_bool dead;
 };

@@ -17,7 +17,7 @@
 #include "base/log.h"
 
 #define READ_BYTES 32768    /* the kernel fills dumps up to that */
-#define READS_PER_ROUND 256 /* after which the loop's other sources have their turn */
+#define READS_PER_ROUND 256 /* messages per round; then the loop's other sources are served */
 
 struct request {
 	STAILQ_ENTRY(request) entry;
@@ -285,7 +285,7 @@ nl_close(struct nl *nl)
 static uint32_t
 next_seq(struct nl *nl)
 {
-	/* 0 is that of notifications nobody asked for */
+	/* 0 is that of notifications, which answer no request */
 	return ++nl->seq != 0 ? nl->seq : ++nl->seq;
 }
 

@@ -41,12 +41,12 @@ struct nl_config {
 	 * again. NULL without groups.
 	 */
 	void (*lost)(void *ctx);
-	/* All that could be read has been handed out. May be NULL. */
+	/* All messages that could be read have been passed on. May be NULL. */
 	void (*idle)(void *ctx);
 	void *ctx;
 };
 
-/** Who hears of the answer to a request. */
+/** The receiver of the answer to a request. */
 struct nl_answer {
 	/* each message of the answer that is no acknowledgement; may be NULL */
 	void (*msg)(void *arg, const struct nlmsghdr *h);
