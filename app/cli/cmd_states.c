@@ -258,7 +258,8 @@ cmd_why(struct cmd *c)
 static const struct cli_row rows[] = {
 	{"port quiesce (x[,y]*|all|vm=NAME)", cmd_quiesce,
 	 "Quiesce ports, all at the same moment: they keep their connections and take what guests "
-	 "and frontends say, but nothing is copied. Returns when no copy from or to any of them is "
+	 "and front-ends say, but nothing is copied. Returns when no copy from or to any of them "
+	 "is "
 	 "under way. vm=NAME: the ports with that device argument."},
 	{"port resume (x[,y]*|all|vm=NAME)", cmd_resume,
 	 "Let quiesced or stopped ports run again."},
@@ -268,7 +269,7 @@ static const struct cli_row rows[] = {
 	 cmd_set_state,
 	 "Drive ports to a state, all at the same moment; refused for all when one cannot get "
 	 "there. running-p2p is what \"port quiesce\" leads to; pre-copy instead of running while "
-	 "the frontend has writes logged."},
+	 "the front-end has writes logged."},
 	{"wait state (x[,y]*|all|vm=NAME) " WAIT_STATES, cmd_wait_state,
 	 "Wait until ports are in a state, as in the course of a migration, and show meanwhile "
 	 "which one is not yet; ^C ends it."},

@@ -399,7 +399,7 @@ static const struct cli_row rows[] = {
 	{"set port (port_id) format (any|modern-only|legacy-le|legacy-be|auto)", cmd_port_format,
 	 "Set which data formats of guests a vhost port serves."},
 	{"show port (port_id) negotiation", cmd_show_negotiation,
-	 "Show what a vhost port and its frontend agreed on, and what is in the way of traffic."},
+	 "Show what a vhost port and its front-end agreed on, and what is in the way of traffic."},
 	{"show drops (port_id|all)", cmd_show_drops, "Show why frames were dropped."},
 	{"show worker", cmd_show_worker, "Show what each worker polls, and how busy it is."},
 	{"set worker stages (on|off)", cmd_worker_stages,

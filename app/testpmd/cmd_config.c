@@ -418,7 +418,7 @@ cmd_set_hide_zero(struct cmd *c)
 	c->app->hide_zero = is_on(c, 2);
 }
 
-/* A guest's link is its frontend's, nobody sets it. */
+/* A guest's link is its front-end's, nobody sets it. */
 static void
 cmd_set_link(struct cmd *c)
 {

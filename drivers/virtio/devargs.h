@@ -33,7 +33,7 @@ struct virtio_devargs {
 	bool client;
 	uint64_t without; /* feature bits not to offer */
 	uint32_t options; /* VHU_OPTION_* */
-	mode_t mode;      /* of the socket; 0: the default of the backend */
+	mode_t mode;      /* of the socket; 0: the default of the back-end */
 	uid_t owner;      /* -1: unchanged */
 	gid_t group;
 	enum vdev_policy policy;

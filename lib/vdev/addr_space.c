@@ -29,7 +29,7 @@ static const struct range everything = {0, UINT64_MAX};
 
 /**
  * A ring whose translation is gone is suspended: its driver has not done anything to it, and a
- * frontend that flushes all translations now and then takes those of the rings with them. One that
+ * front-end that flushes all translations now and then takes those of the rings with them. One that
  * is elsewhere has to stop.
  */
 static void
@@ -145,12 +145,13 @@ vdev_set_log(struct vdev *d, struct dirty *log)
 /** From so many bytes on a page is one of a mapping that lasts: nobody maps a frame's buffer so. */
 #define HUGE (UINT64_C(2) << 20)
 
-/** A frontend that invalidates so much at once flushes all there is. */
+/** A front-end that invalidates so much at once flushes all there is. */
 #define FLUSH_MIN (UINT64_C(1) << 30)
 
 /**
- * How long a translation holds where the frontend does not say when it ends. One to one, or of huge
- * pages: for good. A buffer's: for the chains that were available when it was asked for.
+ * How long a translation is valid where the front-end does not say when it ends. An identity
+ * mapping, or one of huge pages: until it is invalidated. A buffer's: for the chains that were
+ * available when it was requested.
  */
 static uint64_t
 serial_of(struct vdev *d, const struct iotlb_entry *e)

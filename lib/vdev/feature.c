@@ -13,7 +13,7 @@
 #include "virtq/net.h"
 
 /* Why the software datapath does not offer a bit. */
-#define OWNED "the frontend's own, a back-end is never told of it"
+#define OWNED "the front-end's own, a back-end is never told of it"
 #define UNSEEN "set up by control commands, which a back-end never sees"
 #define HARDWARE "of hardware only"
 
@@ -154,9 +154,9 @@ static const char *const taken_by[64] = {
 	[VDEV_BIT_ACCESS_PLATFORM] = "taken with an IOMMU (QEMU: iommu_platform=on)",
 	[VDEV_BIT_RING_PACKED] = "taken with QEMU's packed=on",
 	[VIRTIO_F_IN_ORDER] = "QEMU before 10.0 drops it",
-	[VIRTIO_NET_F_GUEST_USO4] = "older frontends drop it",
-	[VIRTIO_NET_F_GUEST_USO6] = "older frontends drop it",
-	[VIRTIO_NET_F_HOST_USO] = "older frontends drop it",
+	[VIRTIO_NET_F_GUEST_USO4] = "older front-ends drop it",
+	[VIRTIO_NET_F_GUEST_USO6] = "older front-ends drop it",
+	[VIRTIO_NET_F_HOST_USO] = "older front-ends drop it",
 };
 
 /** Why acked @p bit has no effect, or NULL: it has. */
@@ -213,7 +213,7 @@ vdev_feature_fate(const struct vdev *d, unsigned int bit, char *buf, size_t len)
 		snprintf(buf, len, "not offered: %s", withheld(d, bit));
 	else
 		snprintf(buf, len, "offered%s%s%s",
-			 d->features_set ? ", dropped by the frontend or the guest" : "",
+			 d->features_set ? ", dropped by the front-end or the guest" : "",
 			 why != NULL ? ": " : "", why != NULL ? why : "");
 	return buf;
 }

@@ -100,10 +100,10 @@ derive(const struct vdev_format_facts *f)
 	if (f->endian_set)
 		return (struct vdev_format_verdict){f->big_endian ? VDEV_LEGACY_BE : VDEV_LEGACY_LE,
 						    "no VERSION_1, byte order stated by the "
-						    "frontend",
+						    "front-end",
 						    NULL};
 	if (needed == VDEV_LEGACY_LE || needed == VDEV_LEGACY_BE)
-		return (struct vdev_format_verdict){needed, "the frontend acked its format bit",
+		return (struct vdev_format_verdict){needed, "the front-end acked its format bit",
 						    NULL};
 	if (forced == VDEV_LEGACY_LE || forced == VDEV_LEGACY_BE)
 		return (struct vdev_format_verdict){forced, "forced by the port's policy", NULL};
@@ -116,11 +116,11 @@ struct vdev_format_verdict
 vdev_format_decide(const struct vdev_format_facts *f)
 {
 	static const char *const against_bit[] = {
-		[VDEV_MODERN] = "the frontend's format bit says legacy but VERSION_1 was acked",
+		[VDEV_MODERN] = "the front-end's format bit says legacy but VERSION_1 was acked",
 		[VDEV_LEGACY_LE] =
-			"the frontend's format bit does not allow a little-endian legacy ring",
+			"the front-end's format bit does not allow a little-endian legacy ring",
 		[VDEV_LEGACY_BE] =
-			"the frontend's format bit does not allow a big-endian legacy ring",
+			"the front-end's format bit does not allow a big-endian legacy ring",
 	};
 	static const char *const against_policy[] = {
 		[VDEV_MODERN] = "the port is forced to a legacy format but the guest is modern",

@@ -85,7 +85,7 @@ bool ring_touches(const struct vdev *d, const struct vdev_queue *q, uint64_t iov
 void ring_ask(struct vdev *d, const struct vdev_queue *q, enum vq_layout layout);
 
 /**
- * A ring was given up: the next at the same addresses may lie elsewhere, and not every frontend
+ * A ring was given up: the next at the same addresses may lie elsewhere, and not every front-end
  * says so. With the last ring all translations go.
  */
 void ring_forget_translations(struct vdev *d, const struct vdev_queue *q, enum vq_layout layout);

@@ -28,7 +28,7 @@ show_status(FILE *out, const struct vdev *d)
 		if (vdev_get_status(d) & status_name[i].bit)
 			fprintf(out, " %s", status_name[i].name);
 	if (!d->status_used)
-		fputs(", the frontend does not tell it", out);
+		fputs(", the front-end does not tell it", out);
 	if (d->status_why != NULL)
 		fprintf(out, "; FEATURES_OK was refused: %s", d->status_why);
 	fputc('\n', out);

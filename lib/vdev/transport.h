@@ -33,8 +33,8 @@ enum vdev_space {
 	X(MEMORY, "no guest memory yet")                                          \
 	X(SIZE, "ring size not set")                                              \
 	X(ADDRESSES, "ring addresses not set")                                    \
-	X(READY, "ring not started by the frontend")                              \
-	X(ENABLE, "disabled by the frontend")                                     \
+	X(READY, "ring not started by the front-end")                             \
+	X(ENABLE, "disabled by the front-end")                                    \
 	X(FEATURES, "the guest's driver has not started: no features were acked") \
 	X(LOG, "there is no log")
 

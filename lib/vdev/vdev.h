@@ -175,7 +175,7 @@ struct vdev {
 	uint32_t nasks;
 	bool asks_put_off;   /* something that is missing could not be asked for yet */
 	uint64_t ask_serial; /* of the last request */
-	bool flushes; /* the frontend invalidates everything: if not, translations may end unsaid */
+	bool flushes;        /* the front-end invalidates all translations that end */
 	struct dirty *log;
 	uint16_t mtu;
 	enum vdev_state wanted;   /* by the operator: RUNNING, RUNNING_P2P or a stopped one */

@@ -72,7 +72,7 @@ static const char *
 why_session(const struct vdev *d, char *buf, size_t len)
 {
 	if (d->transport == NULL)
-		return "no frontend is connected";
+		return "no front-end is connected";
 	if (d->fault_seen)
 		return "guest memory is gone: its file was truncated";
 	if (d->status_why != NULL) {
@@ -80,7 +80,7 @@ why_session(const struct vdev *d, char *buf, size_t len)
 		return buf;
 	}
 	if (d->nqueues == 0)
-		return "the frontend is connected but has said nothing about its queues yet";
+		return "the front-end is connected but has said nothing about its queues yet";
 	if (!d->features_set && !any_described(d))
 		return vdev_lack_text(d, VDEV_LACK_FEATURES);
 	return NULL;

@@ -72,7 +72,7 @@ on_closed(struct vhu_conn *c, const char *why)
 	struct vdev *d = b->session.dev;
 
 	b->last_error = why;
-	log_peer(&d->log_limit, d->name, "frontend disconnected: %s", why);
+	log_peer(&d->log_limit, d->name, "front-end disconnected: %s", why);
 	vhu_session_reset(&b->session);
 	vdev_disconnect(d);
 	if (b->client)
@@ -93,7 +93,7 @@ begin(struct vhu_backend *b, int fd)
 	b->connects++;
 	b->retry_ms = RETRY_MIN_MS;
 	vdev_connect(s->dev, &s->transport);
-	log_peer_info(&s->dev->log_limit, s->dev->name, "frontend connected at %s", b->path);
+	log_peer_info(&s->dev->log_limit, s->dev->name, "front-end connected at %s", b->path);
 	return 0;
 }
 
@@ -118,7 +118,7 @@ on_accept(struct sock_listener *l, int fd)
 		/* one owner: a second front-end learns it now and not from a hanging read */
 		close(fd);
 		log_peer(&b->session.dev->log_limit, b->session.dev->name,
-			 "a second frontend at %s was refused", b->path);
+			 "a second front-end at %s was refused", b->path);
 		return;
 	}
 	(void)begin(b, fd);
@@ -270,8 +270,8 @@ static const char *const lack[] = {
 	[VDEV_LACK_MEMORY] = "no guest memory yet (SET_MEM_TABLE)",
 	[VDEV_LACK_SIZE] = "ring size not set (SET_VRING_NUM)",
 	[VDEV_LACK_ADDRESSES] = "ring addresses not set (SET_VRING_ADDR)",
-	[VDEV_LACK_READY] = "ring not started by the frontend (SET_VRING_KICK)",
-	[VDEV_LACK_ENABLE] = "disabled by the frontend (SET_VRING_ENABLE 0)",
+	[VDEV_LACK_READY] = "ring not started by the front-end (SET_VRING_KICK)",
+	[VDEV_LACK_ENABLE] = "disabled by the front-end (SET_VRING_ENABLE 0)",
 	[VDEV_LACK_FEATURES] =
 		"the guest's driver has not started: no features were acked (SET_FEATURES)",
 	[VDEV_LACK_LOG] = "there is no log (SET_LOG_BASE)",

@@ -12,7 +12,7 @@
  *     ring_stop...  close
  *
  * A function that begins an operation returns 0, or -errno with a sentence in
- * front-end.err and then nothing was sent and done is not called: -ENOBUFS when
+ * vhu_frontend.err and then nothing was sent and done is not called: -ENOBUFS when
  * the back-end has not read or answered what was sent before, -ENOTSUP without
  * the protocol feature it needs, -ENOTCONN without a connection.
  *

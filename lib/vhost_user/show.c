@@ -15,7 +15,7 @@ protocol_fate(const struct vhu_session *s, unsigned int bit)
 	if (s->protocol_features & b)
 		return "in effect";
 	if (vhu_offered(s) & b)
-		return s->protocol_features != 0 ? "offered, dropped by the frontend" : "offered";
+		return s->protocol_features != 0 ? "offered, dropped by the front-end" : "offered";
 	if (b & VHU_PF_OPTIONAL)
 		return "not offered: only if the port's options ask for it";
 	if (b & VHU_PF_FORMATS)

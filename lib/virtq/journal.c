@@ -244,7 +244,7 @@ static bool
 journal_same_ring(const struct vq_journal_key *a, const struct vq_journal_key *b,
 		  const struct vq_setup *s)
 {
-	/* with a split ring frontends work out a new base from used->idx, so only that counts */
+	/* with a split ring front-ends work out a new base from used->idx, so only that counts */
 	if (s->layout == VQ_PACKED && a->base != b->base)
 		return false;
 	return a->desc_uva == b->desc_uva && a->driver_uva == b->driver_uva &&

@@ -124,7 +124,7 @@ ring_log_part(const struct vq *vq, const struct dirty *log, struct ring_part w)
 }
 
 /*
- * What the dirty log must know of ring memory we wrote; after the store, as the frontend copies at
+ * What the dirty log must know of ring memory we wrote; after the store, as the front-end copies at
  * any time.
  */
 static __rte_always_inline void

@@ -70,7 +70,7 @@ vq_state_from_word(enum vq_layout layout, uint32_t word)
 	if (layout != VQ_PACKED)
 		return (struct vq_state){.avail = word, .used = word};
 	/*
-	 * Some frontends know the lower half only. A used position of 0 with wrap
+	 * Some front-ends know the lower half only. A used position of 0 with wrap
 	 * counter 0 is either the same as the available one, or a whole ring behind
 	 * it, which no ring at rest is.
 	 */

@@ -43,7 +43,7 @@ struct vq_mem {
 	const struct iotlb *tlb; /* NULL: addresses are guest-physical */
 	const struct dirty *log; /* NULL: no dirty log */
 	/*
-	 * The frontend may not say when a translation ends: it holds for the chains that were
+	 * The front-end may not say when a translation ends: it holds for the chains that were
 	 * available when it was asked for, since a driver leaves its buffers mapped until used.
 	 */
 	bool fleeting;

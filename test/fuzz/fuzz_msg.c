@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The message table against a frontend that is the fuzzer's input: messages of
+ * The message table against a front-end that is the fuzzer's input: messages of
  * any kind in any order, with descriptors of any kind, into one session. This
  * must hold after each run: no descriptor is left, and the device is as after
  * any disconnect. Each message is {request, flags, kinds of descriptors,

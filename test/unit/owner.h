@@ -56,7 +56,7 @@ int owner_set_base(struct owner *o, uint32_t i, uint32_t word);
 int owner_stop(struct owner *o, uint32_t i, uint32_t *word);
 int owner_kick(struct owner *o, uint32_t i, int fd);
 
-/** A region of the guest's memory, as a frontend describes it. */
+/** A region of the guest's memory, as a front-end describes it. */
 struct gmem_desc owner_region(uint64_t offset, uint64_t size);
 
 /** The device gets the guest's whole memory. */

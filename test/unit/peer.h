@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The other end of a vhost-user connection, by hand: a test says what no frontend would. */
+/* The other end of a vhost-user connection, by hand: a test says what no front-end would. */
 #ifndef TEST_PEER_H
 #define TEST_PEER_H
 

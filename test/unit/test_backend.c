@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The socket of a back-end: both roles, any order of starting, one frontend, no file left. */
+/* The socket of a back-end: both roles, any order of starting, one front-end, no file left. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -90,7 +90,7 @@ address(void)
 	return sa;
 }
 
-/* A frontend that connects, or -1. */
+/* A front-end that connects, or -1. */
 static int
 dial(void)
 {
@@ -103,7 +103,7 @@ dial(void)
 	return -1;
 }
 
-/* A frontend that listens. */
+/* A front-end that listens. */
 static int
 serve(void)
 {
@@ -285,7 +285,7 @@ test_foreign_socket_is_not_removed(void **state)
 	close(fd);
 }
 
-/* Waits for the frontend, survives its restarts, keeps trying. */
+/* Waits for the front-end, survives its restarts, keeps trying. */
 static void
 test_client(void **state)
 {

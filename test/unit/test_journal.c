@@ -307,7 +307,7 @@ succeed(const struct death *d, bool meanwhile)
 		while (room-- > 0) /* one new chain in the place of each */
 			after.expect[after.n++] = ring_post(&r, &b, 1);
 	}
-	if (!vq_journal_recover(&j, &d->key, &r.setup)) /* what the frontend would say */
+	if (!vq_journal_recover(&j, &d->key, &r.setup)) /* what the front-end would say */
 		r.setup.state.avail = r.setup.state.used =
 			r.layout == VQ_PACKED ? 0 : vq_split_used_idx(r.layout, r.setup.device);
 	assert_int_equal(vq_start(&r.vq, &r.setup), 0);

@@ -147,7 +147,7 @@ test_why_names_what_is_missing(void **state)
 	assert_non_null(strstr(why(), "operator"));
 	assert_int_equal(vdev_resume(&o.d, 1), 0);
 	vdev_disconnect(o.d);
-	assert_non_null(strstr(why(), "no frontend"));
+	assert_non_null(strstr(why(), "no front-end"));
 }
 
 static unsigned int at_work; /* queues of the last publication that a worker would have */
@@ -425,7 +425,7 @@ test_get_base_stops_one_ring(void **state)
 	}
 }
 
-/* A frontend that lost the ring's position and says 0: the used index knows better. */
+/* A front-end that lost the ring's position and says 0: the used index knows better. */
 static void
 test_split_resumes_at_the_used_index(void **state)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A guest behind an IOMMU that reuses I/O virtual addresses at once, and frontends that tell of it
+ * A guest behind an IOMMU that reuses I/O virtual addresses at once, and front-ends that tell of it
  * in every way they are known to: each page, everything now and then, or nothing at all. A wrong
  * translation is never used: each frame the device takes is the one the guest sent, and each it
  * writes is in the guest's buffer, in any order of requests, answers and invalidations.
@@ -62,7 +62,7 @@ below(uint32_t n)
 	return (g.rand >> 8) % n;
 }
 
-/* --- the frontend --- */
+/* --- the front-end --- */
 
 static bool
 on_miss(struct transport *t, uint64_t iova, uint32_t perm)
@@ -131,7 +131,7 @@ deliver(void)
 	say(r.iova & ~4095ull, r.uva & ~4095ull, 4096);
 }
 
-/** A message of the frontend's, who answers what it was asked before. */
+/** A message of the front-end's, who answers what it was asked before. */
 static void
 invalidate(uint64_t iova, uint64_t size)
 {

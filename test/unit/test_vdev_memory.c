@@ -408,7 +408,7 @@ test_iommu_answer_while_suspended(void **state)
 	assert_int_equal(o.wakes, wakes + 1);
 }
 
-/* Everything at once: as frontends say it, in two halves, as size 0, or with an end that wraps. */
+/* Everything at once: as front-ends say it, in two halves, as size 0, or with an end that wraps. */
 static void
 test_iommu_invalidate_everything(void **state)
 {
@@ -538,7 +538,7 @@ test_iommu_asks_once(void **state)
 	assert_int_equal(o.misses, before + 5);
 }
 
-/* The frontend says nothing about what the guest has not mapped yet, or for less than we need. */
+/* The front-end says nothing about what the guest has not mapped yet, or for less than we need. */
 static void
 test_iommu_asks_again(void **state)
 {
@@ -569,7 +569,7 @@ test_iommu_asks_again(void **state)
 	assert_int_equal(o.misses, before + 2);
 }
 
-/* A frontend that does not keep up is asked for the rest when it has answered something. */
+/* A front-end that does not keep up is asked for the rest when it has answered something. */
 static void
 test_iommu_asks_are_bounded(void **state)
 {

@@ -162,7 +162,7 @@ test_round_trip(void **state)
 	assert_int_equal(drv.used, 100);
 }
 
-/* A quiesced port takes everything the frontend says and starts nothing. */
+/* A quiesced port takes everything the front-end says and starts nothing. */
 static void
 test_frontend_while_quiesced(void **state)
 {
@@ -195,7 +195,7 @@ test_quiesce_while_logging(void **state)
 	assert_int_equal(vdev_state(o.d), VDEV_STATE_RUNNING);
 }
 
-/* The frontend stops rings, and while it moves state no other side may steer. */
+/* The front-end stops rings, and while it moves state no other side may steer. */
 static void
 test_frontend_stops(void **state)
 {

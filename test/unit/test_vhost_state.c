@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A guest's state from one port to another, by a frontend's messages: what the
+ * A guest's state from one port to another, by a front-end's messages: what the
  * switch had learned of it arrives, what is damaged changes nothing.
  */
 #include <errno.h>
@@ -149,7 +149,7 @@ teardown(void **ctx)
 	return 0;
 }
 
-/* --- the frontend --- */
+/* --- the front-end --- */
 
 /* The end of a connection has been noticed, and what was learned there is forgotten. */
 static void
@@ -436,7 +436,7 @@ test_unknown_parts(void **ctx)
 	assert_int_equal(whereabouts(0), TARGET);
 }
 
-/* A state made up by a frontend: no multicast, no limit lifted, none exceeded. */
+/* A state made up by a front-end: no multicast, no limit lifted, none exceeded. */
 static void
 test_made_up(void **ctx)
 {

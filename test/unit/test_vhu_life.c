@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The life cycle of features, formats and config space, by the messages of a frontend. */
+/* The life cycle of features, formats and config space, by the messages of a front-end. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -121,7 +121,7 @@ test_endian_in_any_order(void **state)
 	}
 }
 
-/* It is said for one start. A frontend may put the default back or leave it: it is back. */
+/* It is said for one start. A front-end may put the default back or leave it: it is back. */
 static void
 test_endian_is_for_one_start(void **state)
 {

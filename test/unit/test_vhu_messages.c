@@ -348,7 +348,7 @@ static const struct {
 	 0,
 	 "ACCESS_PLATFORM",
 	 {.iotlb = {0, 4096, OWNER_UVA, 3, VHU_IOTLB_UPDATE, {0}}}},
-	{"iotlb miss from the frontend", 22, 32, 0, "neither", {.iotlb = {0, 1, 0, 3, 1, {0}}}},
+	{"iotlb miss from the front-end", 22, 32, 0, "neither", {.iotlb = {0, 1, 0, 3, 1, {0}}}},
 	{"iotlb batch", 22, 32, 0, "neither", {.iotlb = {0, 1, 0, 3, 5, {0}}}},
 	{"iotlb type 0", 22, 32, 0, "neither", {.iotlb = {0, 1, 0, 3, 0, {0}}}},
 	{"log beyond its file", 6, 16, 'f', "", {.log = {OWNER_MEM, 4096}}},
@@ -381,7 +381,7 @@ static const struct {
 	 'f',
 	 "overlap",
 	 {.mem = {0, {OWNER_GPA + 4096, 4096, 0, 0}}}},
-	{"slot that overlaps for the frontend",
+	{"slot that overlaps for the front-end",
 	 37,
 	 40,
 	 'f',
@@ -465,7 +465,7 @@ bad_value(size_t i, uint32_t flags)
 		fail_msg("%s: refused for \"%s\", not \"%s\"", bad[i].what, wire_why(&w),
 			 bad[i].why);
 	if ((flags & VHU_NEED_REPLY) && !answered && (ret == 0 || ret >= WIRE_SILENT))
-		fail_msg("%s: the frontend was not told", bad[i].what);
+		fail_msg("%s: the front-end was not told", bad[i].what);
 	if (ret == WIRE_GONE) {
 		free(before);
 		wire_reconnect(&w, WIRE_ALL);
@@ -518,7 +518,7 @@ test_bad_times(void **state)
 	check_unchanged(before, "at a bad time", VHU_SET_FEATURES);
 }
 
-/* A ring that can never run as it is set up: the frontend hears it, the session goes on. */
+/* A ring that can never run as it is set up: the front-end hears it, the session goes on. */
 static void
 test_refused_start(void **state)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Messages as a frontend would send them, but in any order: whatever a session
+ * Messages as a front-end would send them, but in any order: whatever a session
  * was given is given back with its end, and rings that run run in memory that
  * is there.
  */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Sessions as real frontends lead them, message by message. */
+/* Sessions as real front-ends lead them, message by message. */
 #include <errno.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -435,7 +435,7 @@ test_slots(void **state)
 	assert_true(vdev_link_up(w.o.d));
 }
 
-/* A frontend that keeps its own addresses to itself: they may be anything, 0 as well. */
+/* A front-end that keeps its own addresses to itself: they may be anything, 0 as well. */
 static void
 test_gpa_addresses(void **state)
 {
@@ -579,11 +579,11 @@ test_show(void **state)
 	assert_true(line_says(text, "device status", "DRIVER_OK"));
 	assert_true(line_says(text, "VIRTIO_NET_F_MRG_RXBUF", "in effect"));
 	assert_true(
-		line_says(text, "VIRTIO_F_RING_PACKED", "dropped by the frontend or the guest"));
+		line_says(text, "VIRTIO_F_RING_PACKED", "dropped by the front-end or the guest"));
 	assert_true(line_says(text, "VIRTIO_NET_F_MQ", "not offered: switched off for the port"));
-	assert_true(line_says(text, "VIRTIO_NET_F_MAC", "not offered: the frontend's own"));
+	assert_true(line_says(text, "VIRTIO_NET_F_MAC", "not offered: the front-end's own"));
 	assert_true(line_says(text, " CROSS_ENDIAN", "in effect"));
-	assert_true(line_says(text, " FORMAT_MODERN", "offered, dropped by the frontend"));
+	assert_true(line_says(text, " FORMAT_MODERN", "offered, dropped by the front-end"));
 	assert_true(line_says(text, " CRYPTO_SESSION", "not offered"));
 	assert_non_null(strstr(text, "format modern: VIRTIO_F_VERSION_1 was acked"));
 	assert_non_null(strstr(text, "desc 0x7f55"));

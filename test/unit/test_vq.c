@@ -64,7 +64,7 @@ base_keeps_all_32_bits_of_a_packed_ring(void **state)
 	assert_int_equal(t.used, 3);
 	assert_false(t.avail_wrap);
 	assert_true(t.used_wrap);
-	/* a frontend that knows the lower half only */
+	/* a front-end that knows the lower half only */
 	t = vq_state_from_word(VQ_PACKED, 0x8000);
 	assert_int_equal(t.used, 0);
 	assert_true(t.avail_wrap);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A vhost-user session with a frontend played by the test, one message at a time. */
+/* A vhost-user session with a front-end played by the test, one message at a time. */
 #ifndef TEST_WIRE_H
 #define TEST_WIRE_H
 

@@ -140,7 +140,7 @@ class Ethdev(Scenario):
 
     @check("ethdev.virtio_user")
     def virtio_user(self):
-        """A virtio driver as a port: the frontend of another switch."""
+        """A virtio driver as a port: the front-end of another switch."""
         socket = self.path("virtio")
         near = self.switch_of("near", [self.source, f"net_vhost1,iface={socket},queues=2"])
         far = self.switch_of("far", [f"net_virtio_user0,path={socket},queues=2", self.sink])

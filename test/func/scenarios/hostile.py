@@ -43,7 +43,7 @@ class Hostile(Scenario):
         self.settled = open_fds(self.switch)
 
     def unharmed(self):
-        """The neighbour's frames still go round, and the port takes a decent frontend again."""
+        """The neighbour's frames still go round, and the port takes a decent front-end again."""
         before = self.peer.packets()
         wait_for("the neighbour's frames", lambda: all(
             now > then for now, then in zip(self.peer.packets(), before)), 30,
@@ -137,16 +137,16 @@ class Hostile(Scenario):
 
     @check("hostile.second-connection")
     def second_connection(self):
-        """One frontend a socket: another one is turned away and the first keeps its port."""
+        """One front-end a socket: another one is turned away and the first keeps its port."""
         first = Frontend(self.victim)
         first.negotiate()
         self.switch.wait_link(0)
         second = Frontend(self.victim)
         if not second.closed_by_peer():
-            raise Failure("a second frontend was not turned away within 10 s")
+            raise Failure("a second front-end was not turned away within 10 s")
         second.close()
         if not self.switch.link_up(0):
-            raise Failure("the second frontend took the first one's port down")
+            raise Failure("the second front-end took the first one's port down")
         first.close()
         self.unharmed()
 

@@ -80,7 +80,7 @@ class S390x(Scenario):
         port = paths.index(self.ends[end][1].path)
         out = self.switch.command(f"show port {port} negotiation")
         how = {"modern": "VIRTIO_F_VERSION_1 was acked",
-               "legacy-be": "no VERSION_1, byte order stated by the frontend",
+               "legacy-be": "no VERSION_1, byte order stated by the front-end",
                "legacy-le": "no VERSION_1 and nothing said: the host's byte order"}[wanted]
         if f"format {wanted}: {how}" not in out:
             raise Failure(f"{end} is not {wanted} because of {how!r}: {out}")

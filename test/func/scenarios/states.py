@@ -51,7 +51,7 @@ class States(Scenario):
         expect(self.switch.command(f"why port {port}"), *texts)
 
     def connected(self):
-        """A frontend at port 0 that has got as far as its connection."""
+        """A front-end at port 0 that has got as far as its connection."""
         front = Frontend(self.hand)
         front.ask(vhu.GET_FEATURES)
         return front
@@ -59,7 +59,7 @@ class States(Scenario):
     @check("states.why")
     def why(self):
         """From no peer at all to frames that pass, one reason after another."""
-        self.said("Port 0 (net_vhost0): no frontend is connected to", str(self.hand))
+        self.said("Port 0 (net_vhost0): no front-end is connected to", str(self.hand))
         front = self.connected()
         self.said("has said nothing about its queues yet")
         front.send(vhu.SET_VRING_ENABLE, struct.pack("=II", 0, 1))
@@ -71,7 +71,7 @@ class States(Scenario):
         self.said("Port 1 (net_vhost1): nothing", port="all")
         front.send(vhu.SET_VRING_ENABLE, struct.pack("=II", 0, 0))
         front.ask(vhu.GET_FEATURES)
-        self.said("queue 0 is disabled by the frontend")
+        self.said("queue 0 is disabled by the front-end")
         for command, reason, undo in (
                 ("port stop 0", "the port is stopped", "port start 0"),
                 ("set portlist 1", "not among those that forward", "set portlist 0,1"),
@@ -154,8 +154,8 @@ class States(Scenario):
                "queue 0 (the guest receives): running, enabled, size 256",
                "format modern: VIRTIO_F_VERSION_1 was acked", "SET_VRING_KICK")
         for bit, fate in (("VIRTIO_F_VERSION_1", "in effect"),
-                          ("VIRTIO_F_RING_PACKED", "offered, dropped by the frontend or the guest"),
-                          ("VIRTIO_NET_F_CTRL_VQ", "not offered: the frontend's own"),
-                          ("CROSS_ENDIAN", "offered, dropped by the frontend")):
+                          ("VIRTIO_F_RING_PACKED", "offered, dropped by the front-end or the guest"),
+                          ("VIRTIO_NET_F_CTRL_VQ", "not offered: the front-end's own"),
+                          ("CROSS_ENDIAN", "offered, dropped by the front-end")):
             if not re.search(rf" {bit} +{re.escape(fate)}", out):
                 raise Failure(f"{bit} is not {fate!r}: {out}")
