@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The loop of a worker. It owns the queues of its poll list in the live
- * snapshot; at the end of a turn it holds nothing and says so. A worker that
+ * snapshot; at the end of a poll iteration it holds nothing and says so. A worker that
  * has found nothing for a while asks its queues for notifications and sleeps
  * until one of them, or control, wakes it.
  */
@@ -33,7 +33,7 @@ worker_main(void *arg)
 	dp_online(w->ctl, w->id);
 	while (!atomic_load_explicit(&app->stop, memory_order_relaxed)) {
 		const struct dataplane *dp = dp_live(w->ctl);
-		uint32_t n = worker_turn(w, dp);
+		uint32_t n = worker_poll(w, dp);
 		uint64_t cycles = rte_rdtsc() - now;
 
 		now += cycles;
@@ -45,9 +45,9 @@ worker_main(void *arg)
 			worker_idle(w, dp);
 			now = rte_rdtsc();
 		}
-		worker_end_turn(w, n);
+		worker_end_poll(w, n);
 	}
-	worker_end_turn(w, 0);
+	worker_end_poll(w, 0);
 	dp_offline(w->ctl, w->id);
 	return 0;
 }

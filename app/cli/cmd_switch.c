@@ -87,11 +87,12 @@ print_worker(struct cmd *c, uint32_t i, const struct dp_worker *polls)
 {
 	const struct worker *w = c->app->worker[i];
 	const char *state = atomic_load(&c->app->sw.dp.worker[i].asleep) ? "asleep" : "awake";
-	uint64_t turns = counter_read(&w->turns), frames = counter_read(&w->frames);
+	uint64_t turns = counter_read(&w->iterations), frames = counter_read(&w->frames);
 
 	cmd_print(c, "%-6u %-5u %-6s %14" PRIu64 " %5.1f%% %14" PRIu64 " %10.1f %10" PRIu64 " ", i,
 		  w->lcore, state, turns,
-		  turns == 0 ? 0.0 : (double)counter_read(&w->busy_turns) / (double)turns * 100,
+		  turns == 0 ? 0.0
+			     : (double)counter_read(&w->busy_iterations) / (double)turns * 100,
 		  frames,
 		  frames == 0 ? 0.0 : (double)counter_read(&w->busy_cycles) / (double)frames,
 		  counter_read(&w->sleeps));

@@ -52,7 +52,7 @@ struct fwd {
 	bool warned_odd; /* said once that the last port is its own peer */
 	struct fwd_mark mark[DP_PORTS_MAX];
 	uint64_t mark_cycles; /* of all workers */
-	uint64_t mark_turns[DP_WORKERS_MAX];
+	uint64_t mark_iterations[DP_WORKERS_MAX];
 };
 
 /** Defaults and what the command line says; the ports are there. 0, or -EINVAL with a sentence. */

@@ -122,7 +122,7 @@ fwd_clear_stats(struct app *app)
 			mark_port(&app->fwd->mark[id], app->sw.port[id]);
 	app->fwd->mark_cycles = busy_cycles(app);
 	for (uint32_t i = 0; i < app->nworkers; i++)
-		app->fwd->mark_turns[i] = counter_read(&app->worker[i]->turns);
+		app->fwd->mark_iterations[i] = counter_read(&app->worker[i]->iterations);
 	sw_clear_bursts(&app->sw);
 }
 
@@ -203,7 +203,7 @@ empty_bursts(const struct app *app, const struct port *p, uint16_t queue, const 
 
 	if (worker >= app->nworkers)
 		return 0;
-	turns = counter_read(&app->worker[worker]->turns) - app->fwd->mark_turns[worker];
+	turns = counter_read(&app->worker[worker]->iterations) - app->fwd->mark_iterations[worker];
 	for (int n = 1; n <= PKT_BATCH_MAX; n++)
 		full += by_size[n];
 	return turns > full ? turns - full : 0;

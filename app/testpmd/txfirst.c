@@ -20,7 +20,7 @@ send_frames(struct pktq *q, struct pkt *frame, uint64_t n)
 		pktq_ops(q)->tx(q, list, m);
 		n -= m;
 	}
-	pktq_decide(q);
+	pktq_notify_deferred(q);
 }
 
 void

@@ -72,8 +72,8 @@ struct pkt {
 };
 static_assert(sizeof(struct pkt) == RTE_CACHE_LINE_MIN_SIZE, "struct pkt is one cache line");
 
-/** What is needed to give a consumed chain back, in ring order, malformed ones included. */
-struct pkt_cookie {
+/** A used element: gives a consumed chain back. In ring order, malformed chains included. */
+struct pkt_used {
 	uint16_t id;    /* head index (split) or buffer id (packed) */
 	uint16_t ndesc; /* ring slots it took (packed), 1 (split) */
 	uint32_t len;   /* bytes written to it: 0 after rx() */
@@ -87,7 +87,7 @@ struct pkt_batch {
 	uint16_t max;   /* rx() looks at no more chains than this, <= PKT_BATCH_MAX */
 	uint16_t left;  /* chains after ndone that are not to be given back; rx() leaves it */
 	struct pkt pkt[PKT_BATCH_MAX] __rte_cache_aligned;
-	struct pkt_cookie done[PKT_BATCH_MAX];
+	struct pkt_used done[PKT_BATCH_MAX];
 	struct pkt_seg segs[PKT_SEGS_MAX];
 };
 

@@ -57,17 +57,17 @@ struct pktq_ops {
 	void (*disarm)(struct pktq *q);
 
 	/**
-	 * Decide whether to notify the peer of what tx() and rx_done() have published,
-	 * where they did not: with q->late they only set q->undecided. The owner calls
-	 * this when the stores have had time to arrive, best after its next rx(), in
+	 * A deferred notification: notify the peer, if it asked for that, of what tx() and
+	 * rx_done() have published. With q->can_defer those only set q->deferred. The owner
+	 * calls this when the stores have had time to arrive, best after its next rx(), in
 	 * any case before it sleeps; arm() and the same queue's next rx() do it, too.
-	 * NULL: nothing is ever put off.
+	 * NULL: nothing is ever deferred.
 	 */
-	void (*decide)(struct pktq *q);
+	void (*notify)(struct pktq *q);
 
 	/**
-	 * Try again to send frames the queue itself holds back (IOTLB misses).
-	 * Called once a turn by the owner while q->held is not 0. Where q->holds only.
+	 * Try again to send the frames of the queue's backlog (IOTLB misses). The owner calls it
+	 * once in a poll iteration while q->backlog is not 0. Only with q->can_backlog.
 	 */
 	void (*flush)(struct pktq *q);
 };
@@ -78,7 +78,7 @@ struct pktq_ops {
  */
 #define PKTQ_SIZE_BINS 7
 
-/** Counters of one queue since it was created. One writer (the owner), anybody reads, relaxed. */
+/** Counters of one queue since it was made. One writer (the owner), any thread reads, relaxed. */
 struct pktq_stats {
 	uint64_t frames;     /* rx: taken from the peer, malformed ones included; tx: delivered */
 	uint64_t bytes;      /* of those frames, without virtio-net headers */
@@ -104,14 +104,14 @@ struct pktq {
 	uint32_t offloads; /* tx: PKT_NEED_* the receiver takes as they are */
 	uint32_t max_len;  /* tx: longest frame the receiver takes, 0: no limit */
 	int event_fd;      /* readable when the peer notified; -1: must be polled */
-	bool late;         /* the owner calls decide() */
+	bool can_defer;    /* the owner calls notify() */
 	bool shared;       /* tx: several workers send here, take the lock */
-	bool holds;        /* tx: it may hold frames back, and wants flush() then */
+	bool can_backlog;  /* tx: there may be a backlog, flush() is called for it then */
 
 	/* [worker] */
-	bool undecided;        /* a decision whether to notify is due */
-	bool listed;           /* the worker knows that, see switch/late.h */
-	uint16_t held;         /* frames flush() has to send */
+	bool deferred;         /* a notification of the peer is due */
+	bool deferred_listed;  /* the worker knows that, see switch/deferred.h */
+	uint16_t backlog;      /* frames flush() has to send */
 	uint16_t flood_next;   /* rx: receivers the first frame was copied to; switch/modes.h */
 	uint16_t misses;       /* rx: how often in a row a worker found nothing */
 	uint32_t work;         /* lookups of the last rx(), tx() or flush() in unusual buffers */
@@ -126,12 +126,12 @@ pktq_ops(const struct pktq *q)
 	return atomic_load_explicit(&((struct pktq *)(uintptr_t)q)->ops, memory_order_acquire);
 }
 
-/** Have a decision made that was put off; for an owner that does so at once. */
+/** Make a deferred notification; for an owner that does so at once. */
 static inline void
-pktq_decide(struct pktq *q)
+pktq_notify_deferred(struct pktq *q)
 {
-	if (q->undecided)
-		pktq_ops(q)->decide(q);
+	if (q->deferred)
+		pktq_ops(q)->notify(q);
 }
 
 static inline void

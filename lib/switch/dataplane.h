@@ -120,13 +120,14 @@ struct dp_worker {
 	struct dp_poll *list;  /* [worker] room for its copy of poll, in an order of its own */
 	struct dp_poll inject; /* q NULL: another worker's; see inject.h */
 	const struct rte_ring *injected; /* frames that wait there */
-	/* egress queues this worker flushes while they hold frames (pktq.held) */
+	/* egress queues this worker flushes while they have a backlog (pktq.backlog) */
 	uint32_t nflush;
 	struct pktq **flush;
 };
 
 /**
- * A source of frames: called once a turn for every rx queue, sends through forward_send(). Worker.
+ * A source of frames: called once in a poll iteration for every rx queue, sends through
+ * forward_send(). Worker.
  */
 typedef void (*dp_generate_fn)(struct worker *w, const struct dataplane *dp,
 			       const struct dp_port *port, struct pktq *rxq);
@@ -217,14 +218,14 @@ void dp_free(struct dataplane *dp);
 
 /* --- workers, each with its own id --- */
 
-/** Before the first turn, and to pair dp_offline(). */
+/** Before the first poll iteration, and to pair dp_offline(). */
 static inline void
 dp_online(struct dp_ctl *c, uint32_t id)
 {
 	rte_rcu_qsbr_thread_online(c->qsbr, id);
 }
 
-/** After the last turn: control does not wait for this worker any more. */
+/** After the last poll iteration: control does not wait for this worker any more. */
 static inline void
 dp_offline(struct dp_ctl *c, uint32_t id)
 {
@@ -245,7 +246,7 @@ dp_waited_for(const struct dp_ctl *c)
 	return atomic_load_explicit(&c->waiting, memory_order_relaxed);
 }
 
-/** Every few turns at least: nothing seen through dp_live() or the FDB is in use any more. */
+/** Every few iterations at least: nothing seen through dp_live() or the FDB is in use any more. */
 static inline void
 dp_quiescent(struct dp_ctl *c, uint32_t id)
 {

@@ -14,7 +14,7 @@
 
 struct rte_mempool;
 
-#define WORKER_LATE_MAX 64              /* queues with a decision put off */
+#define WORKER_DEFERRED_MAX 64          /* queues with a deferred notification */
 #define FORWARD_FLOWS 256               /* remembered decisions, a power of two */
 #define FLOOD_BUDGET (512u << 10)       /* of copies in an iteration, bytes; see modes.h */
 #define FLOOD_LEAST 16                  /* part of it each queue has, whatever others used */
@@ -36,7 +36,7 @@ enum worker_stage {
 	STAGE_LOOKUP, /* deciding where they go */
 	STAGE_COPY,   /* headers and payload to the receiver's buffers */
 	STAGE_TX,     /* finding those buffers and publishing them */
-	STAGE_NOTIFY, /* interrupt decisions that were put off */
+	STAGE_NOTIFY, /* deferred notifications */
 	STAGE_NUM
 };
 
@@ -48,27 +48,27 @@ struct worker {
 	uint32_t id; /* index into dataplane.worker and learn rings */
 	unsigned int lcore;
 	struct dp_ctl *ctl;
-	struct rte_mempool *mp;        /* software offload, held frames; never NULL */
-	uint16_t burst;                /* frames taken from a queue at once, 0: PKT_BATCH_MAX */
-	uint64_t generation;           /* of the snapshot the last turn used */
-	uint32_t nactive;              /* of its list in that snapshot: polled every turn */
-	uint32_t next_idle;            /* of the rest: where the next turn goes on */
-	uint32_t unspent;              /* frames no idle queue was looked at for yet */
-	const struct watch *watch;     /* of that snapshot; NULL: nothing is to be watched */
-	uint32_t flood_budget;         /* of an iteration, 0: FLOOD_BUDGET */
-	uint32_t flood_left;           /* of this one */
-	uint32_t flood_least;          /* for each queue, even when nothing is left */
-	uint32_t open_turns;           /* turns since the last quiescent state */
-	uint32_t nlate, late_polls;    /* see late.h */
-	uint32_t ndebtors;             /* ports that owe work, see debt.h */
-	uint16_t debtor[DP_PORTS_MAX]; /* their ids */
-	uint32_t debt[DP_PORTS_MAX];   /* by id: lookups owed */
-	struct pktq *late[WORKER_LATE_MAX]; /* queues with a decision due */
+	struct rte_mempool *mp;    /* software offload, backlogs; never NULL */
+	uint16_t burst;            /* frames taken from a queue at once, 0: PKT_BATCH_MAX */
+	uint64_t generation;       /* of the snapshot of the last iteration */
+	uint32_t nactive;          /* of its list in that snapshot: polled in each iteration */
+	uint32_t next_idle;        /* of the rest: where the next iteration goes on */
+	uint32_t unspent;          /* frames no idle queue was looked at for yet */
+	const struct watch *watch; /* of that snapshot; NULL: nothing is to be watched */
+	uint32_t flood_budget;     /* of an iteration, 0: FLOOD_BUDGET */
+	uint32_t flood_left;       /* of this one */
+	uint32_t flood_least;      /* for each queue, even when nothing is left */
+	uint32_t open_iterations;  /* iterations since the last quiescent state */
+	uint32_t ndeferred, deferred_polls;         /* see deferred.h */
+	uint32_t ndebtors;                          /* ports that owe work, see debt.h */
+	uint16_t debtor[DP_PORTS_MAX];              /* their ids */
+	uint32_t debt[DP_PORTS_MAX];                /* by id: lookups owed */
+	struct pktq *deferred[WORKER_DEFERRED_MAX]; /* queues with a deferred notification */
 	struct fwd_flow flow[FORWARD_FLOWS];
 	uint32_t next_flow; /* of mode flowgen */
 	/* counters for "show worker", relaxed readers */
-	uint64_t turns, busy_turns, frames, sleeps;
-	uint64_t busy_cycles; /* TSC cycles of turns that found frames */
+	uint64_t iterations, busy_iterations, frames, sleeps;
+	uint64_t busy_cycles; /* TSC cycles of iterations that found frames */
 	atomic_bool timed;    /* [atomic] by control: account cycles by stage */
 	uint64_t stage[STAGE_NUM], stage_frames;
 	/* scratch, valid within one batch */
@@ -153,32 +153,32 @@ void forward_learn_queue(const struct dp_port *in, const struct pktq *rxq, struc
 
 #define FORWARD_IDLE_AFTER 64 /* polls in vain after which a queue counts as idle */
 #define FORWARD_IDLE_FROM 8   /* with no more queues than these, none does */
-#define FORWARD_IDLE_LOOK 8   /* idle queues looked at in a turn that found nothing */
+#define FORWARD_IDLE_LOOK 8   /* idle queues looked at in an iteration without frames */
 #define FORWARD_IDLE_SHARE 64 /* frames for which one idle queue is looked at */
 
 /**
  * Have @p w account its cycles by stage from now on, starting at 0, or not any
- * more. Where nothing is accounted that costs a test per turn and per tx(). Control.
+ * more. Switched off, it costs a test per poll iteration and per tx(). Control.
  */
 void worker_time(struct worker *w, bool on);
 
 /**
- * One turn: poll every active queue of the worker once, and some of the idle ones, so that what
- * a frame costs does not depend on how many guests are silent. Returns the number of chains
- * handled; worker_end_turn() wants to know.
+ * One poll iteration: poll every active queue of the worker once, and some of the idle ones, so
+ * that the cost of a frame does not depend on the number of silent guests. Returns the number of
+ * chains handled, for worker_end_poll().
  */
-uint32_t worker_turn(struct worker *w, const struct dataplane *dp);
+uint32_t worker_poll(struct worker *w, const struct dataplane *dp);
 
 /**
- * After a turn that handled @p n chains. Usually a quiescent state; while frames
- * keep coming and control does not wait for one, only once in a few turns, which
- * lets interrupt decisions wait until they are cheap. Load the snapshot anew.
+ * After a poll iteration that handled @p n chains. Usually a quiescent state; while frames
+ * keep coming and control does not wait for one, only once in a few iterations, which
+ * lets deferred notifications wait until they are cheap. Load the snapshot anew.
  */
-void worker_end_turn(struct worker *w, uint32_t n);
+void worker_end_poll(struct worker *w, uint32_t n);
 
 /**
  * Nothing to do: ask all peers for notifications and sleep until one comes or
- * control wakes the worker. Returns at once when a queue holds frames back or got
+ * control wakes the worker. Returns at once when a queue has a backlog or got
  * frames in the meantime, and soon when one cannot notify. A quiescent state: load the
  * snapshot anew. True: it slept.
  */

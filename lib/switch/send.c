@@ -12,7 +12,7 @@
 #include "switch/debt.h"
 #include "switch/forward.h"
 #include "switch/group.h"
-#include "switch/late.h"
+#include "switch/deferred.h"
 
 /* --- one queue --- */
 
@@ -56,7 +56,7 @@ forward_transmit(struct worker *w, struct pktq *txq, struct pktq *rxq, struct pk
 		rte_spinlock_unlock(&txq->lock);
 	} else {
 		transmit_now(w, txq, pkts, n);
-		late_note(w, txq);
+		deferred_note(w, txq);
 	}
 }
 

@@ -193,19 +193,19 @@ place_queues(struct build *b, struct port *p)
 		b->load[p->placed[index]]++;
 	}
 	for (uint16_t i = 0; i < b->q.ntx; i++)
-		if (b->tx[i]->holds)
+		if (b->tx[i]->can_backlog)
 			b->flush[flusher(b, b->tx[i])]++;
 	b->nrx += b->q.nrx;
 	b->ntx += b->q.ntx;
 }
 
-/* A queue of one worker's may put off interrupt decisions; the same for its whole life. */
+/* A queue of one worker's may defer notifications; the same for its whole life. */
 static void
-set_late(struct pktq *q, bool may)
+set_deferrable(struct pktq *q, bool may)
 {
-	may = may && pktq_ops(q)->decide != NULL;
-	if (q->late != may) /* not published yet */
-		q->late = may;
+	may = may && pktq_ops(q)->notify != NULL;
+	if (q->can_defer != may) /* not published yet */
+		q->can_defer = may;
 }
 
 static void
@@ -215,7 +215,7 @@ add_poll(struct build *b, struct port *p, const struct dp_port *dport, uint16_t 
 	uint8_t worker = p->placed[q->index];
 	struct dp_worker *dw = &b->dp->worker[worker];
 
-	set_late(q, true);
+	set_deferrable(q, true);
 	if (p->owner[q->index] == PORT_WORKER_NONE)
 		q->misses = 0;
 	dw->poll[dw->n++] = (struct dp_poll){
@@ -274,8 +274,8 @@ fill_tx(struct build *b, struct dp_port *dport)
 		dport->tx[i] = q;
 		if (q->shared != shared) /* the same for a queue's whole life: not published yet */
 			q->shared = shared;
-		set_late(q, !shared);
-		if (q->holds) /* a look at each queue in each turn is dear when there are many */
+		set_deferrable(q, !shared);
+		if (q->can_backlog) /* looking at all queues in each iteration is dear */
 			dw->flush[dw->nflush++] = q;
 	}
 }

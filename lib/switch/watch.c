@@ -252,7 +252,7 @@ send_locked(struct pktq *q, struct pkt *const *pkts, uint16_t n)
 	if (q->shared)
 		rte_spinlock_lock(&q->lock);
 	sent = pktq_ops(q)->tx(q, pkts, n);
-	pktq_decide(q);
+	pktq_notify_deferred(q);
 	if (q->shared)
 		rte_spinlock_unlock(&q->lock);
 	return sent;
@@ -269,7 +269,7 @@ try_one(struct pktq *q, struct pkt *const *pkt, uint16_t *sent)
 		rte_spinlock_lock(&q->lock);
 	full = q->stats.drop[DROP_TX_NO_BUFFER];
 	*sent += pktq_ops(q)->tx(q, pkt, 1);
-	pktq_decide(q); /* a receiver that sleeps frees no buffer */
+	pktq_notify_deferred(q); /* a receiver that sleeps frees no buffer */
 	done = q->stats.drop[DROP_TX_NO_BUFFER] == full;
 	if (!done) {
 		q->stats.drop[DROP_TX_NO_BUFFER] = full;

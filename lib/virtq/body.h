@@ -25,15 +25,15 @@
 #define VQ_PASTE(name, isa) name##isa
 #define VQ_NAME(name, isa) VQ_PASTE(name, isa)
 
-#define VQ_INSTANCE(name)                                                            \
-	const struct vq_instance VQ_NAME(name, VQ_ISA) = {                           \
-		.rx = {.rx = rx_burst,                                               \
-		       .rx_done = rx_release,                                        \
-		       .arm = publish_arm,                                           \
-		       .disarm = publish_disarm,                                     \
-		       .decide = publish_decide},                                    \
-		.tx = {.tx = tx_burst, .flush = tx_flush, .decide = publish_decide}, \
-		.set_notify = publish_set_notify,                                    \
+#define VQ_INSTANCE(name)                                                              \
+	const struct vq_instance VQ_NAME(name, VQ_ISA) = {                             \
+		.rx = {.rx = rx_burst,                                                 \
+		       .rx_done = rx_release,                                          \
+		       .arm = publish_arm,                                             \
+		       .disarm = publish_disarm,                                       \
+		       .notify = publish_deferred},                                    \
+		.tx = {.tx = tx_burst, .flush = tx_flush, .notify = publish_deferred}, \
+		.set_notify = publish_set_notify,                                      \
 	}
 
 #endif

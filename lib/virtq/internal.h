@@ -93,7 +93,7 @@ void vq_held_free(struct vq *vq, uint16_t n);
  * Record what is about to be published: @p n elements that take the used position to @p next.
  * Owner.
  */
-void vq_journal_begin(struct vq *vq, const struct pkt_cookie *u, uint16_t n,
+void vq_journal_begin(struct vq *vq, const struct pkt_used *u, uint16_t n,
 		      const struct vq_state *next);
 
 /** It has been published. Owner. */

@@ -169,7 +169,7 @@ journal_used_flags(bool wrap, uint32_t len)
 }
 
 void
-vq_journal_begin(struct vq *vq, const struct pkt_cookie *u, uint16_t n, const struct vq_state *next)
+vq_journal_begin(struct vq *vq, const struct pkt_used *u, uint16_t n, const struct vq_state *next)
 {
 	struct vq_journal *j = vq->journal;
 	uint32_t pos = vq->used;

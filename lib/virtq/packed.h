@@ -68,7 +68,7 @@ packed_head(const struct ring_base *rb, struct ring_pos pos, struct vq_desc *d, 
 
 /** {len, id, flags} of a used element. */
 static __rte_always_inline uint64_t
-packed_used_word(const struct pkt_cookie *u, uint16_t wrap)
+packed_used_word(const struct pkt_used *u, uint16_t wrap)
 {
 	union {
 		struct {
@@ -94,7 +94,7 @@ packed_rest(const struct vq_pages *pages, uint8_t *desc, uint16_t i)
  * storing the first one last makes all of them visible at once [U].
  */
 static __rte_always_inline void
-packed_put(struct vq *vq, struct ring_pos at, const struct pkt_cookie *u, uint16_t n)
+packed_put(struct vq *vq, struct ring_pos at, const struct pkt_used *u, uint16_t n)
 {
 	const struct vq_pages *const pages = FMT.full ? vq->pages[VQ_DESC] : NULL;
 	uint8_t *const desc = vq->desc;
@@ -113,7 +113,7 @@ packed_put(struct vq *vq, struct ring_pos at, const struct pkt_cookie *u, uint16
 
 static inline void
 packed_log(const struct vq *vq, const struct vq_mem *mem, struct ring_pos at,
-	   const struct pkt_cookie *u, uint16_t n)
+	   const struct pkt_used *u, uint16_t n)
 {
 	uint16_t i;
 

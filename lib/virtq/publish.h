@@ -14,7 +14,7 @@
  * Write and make visible @p n > 0 used elements from @p at on; @p to is the position after them.
  */
 static __rte_always_inline void
-publish_elems(struct vq *vq, const struct vq_mem *mem, const struct pkt_cookie *u, uint16_t n,
+publish_elems(struct vq *vq, const struct vq_mem *mem, const struct pkt_used *u, uint16_t n,
 	      struct ring_pos to)
 {
 	struct ring_pos at = ring_used_pos(vq);
@@ -36,7 +36,7 @@ publish_elems(struct vq *vq, const struct vq_mem *mem, const struct pkt_cookie *
  * move both positions past them.
  */
 static __rte_always_inline void
-publish(struct vq *vq, const struct vq_mem *mem, const struct pkt_cookie *u, uint16_t n,
+publish(struct vq *vq, const struct vq_mem *mem, const struct pkt_used *u, uint16_t n,
 	uint16_t slots)
 {
 	struct ring_pos avail = ring_advance(vq, ring_avail_pos(vq), slots);
@@ -64,7 +64,7 @@ publish(struct vq *vq, const struct vq_mem *mem, const struct pkt_cookie *u, uin
 static __rte_always_inline void
 publish_notify(struct vq *vq)
 {
-	vq->q.undecided = false;
+	vq->q.deferred = false;
 	atomic_thread_fence(memory_order_seq_cst); /* [E] */
 	if (FMT.packed ? packed_wants_interrupt(vq) : split_wants_interrupt(vq))
 		vq_signal(vq);
@@ -78,19 +78,19 @@ publish_notify(struct vq *vq)
 static __rte_always_inline void
 publish_notify_later(struct vq *vq)
 {
-	if (vq->q.late)
-		vq->q.undecided = true;
+	if (vq->q.can_defer)
+		vq->q.deferred = true;
 	else
 		publish_notify(vq);
 }
 
-/** pktq_ops.decide */
+/** pktq_ops.notify */
 static void
-publish_decide(struct pktq *q)
+publish_deferred(struct pktq *q)
 {
-	if (q->undecided && !vq_unusable((struct vq *)q))
+	if (q->deferred && !vq_unusable((struct vq *)q))
 		publish_notify((struct vq *)q);
-	q->undecided = false;
+	q->deferred = false;
 }
 
 static void
@@ -113,7 +113,7 @@ publish_arm(struct pktq *q)
 
 	if (vq_unusable(vq))
 		return false;
-	if (q->undecided)
+	if (q->deferred)
 		publish_notify(vq);
 	publish_set_notify(vq, true);
 	atomic_thread_fence(memory_order_seq_cst); /* [N] */

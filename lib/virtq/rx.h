@@ -100,7 +100,7 @@ rx_chain(struct vq *vq, const struct vq_mem *mem, struct pkt_batch *b, struct ri
 	} else {
 		bad = 1u + (r == VQ_LONG ? DROP_RX_TOO_LONG : DROP_RX_BAD_CHAIN);
 	}
-	b->done[b->ndone++] = (struct pkt_cookie){.id = c.id, .ndesc = c.ndesc, .len = bad};
+	b->done[b->ndone++] = (struct pkt_used){.id = c.id, .ndesc = c.ndesc, .len = bad};
 	return c.ndesc;
 }
 
@@ -142,7 +142,7 @@ rx_collect(struct vq *vq, const struct vq_mem *mem, struct pkt_batch *b, struct 
 		if (likely(data != NULL)) {
 			rte_prefetch0(data);
 			rte_prefetch0(data + RTE_CACHE_LINE_SIZE);
-			b->done[i] = (struct pkt_cookie){.id = id, .ndesc = 1};
+			b->done[i] = (struct pkt_used){.id = id, .ndesc = 1};
 			slots = 1;
 			n++;
 		} else {
@@ -372,7 +372,7 @@ rx_burst(struct pktq *q, struct pkt_batch *b)
 		return 0;
 	rx_collect(vq, vq_mem(vq), b, &found);
 	rx_parse(vq, b, &found);
-	if (q->undecided)
+	if (q->deferred)
 		publish_notify(vq);
 	return b->ndone;
 }
@@ -385,7 +385,7 @@ static inline void
 rx_publish_in_order(struct vq *vq, const struct vq_mem *mem, const struct pkt_batch *b,
 		    uint16_t slots)
 {
-	const struct pkt_cookie last = {.id = b->done[b->ndone - 1].id, .ndesc = slots};
+	const struct pkt_used last = {.id = b->done[b->ndone - 1].id, .ndesc = slots};
 
 	publish(vq, mem, &last, 1, slots);
 }

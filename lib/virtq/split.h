@@ -117,7 +117,7 @@ split_prefetch_used(const struct vq *vq, uint16_t n)
 
 /** The same where pages lie apart; an element may begin in one and end in the next. */
 static __rte_noinline void
-split_put_apart(const struct vq *vq, uint16_t at, const struct pkt_cookie *u, uint16_t n)
+split_put_apart(const struct vq *vq, uint16_t at, const struct pkt_used *u, uint16_t n)
 {
 	const struct vq_pages *pages = vq->pages[VQ_DEVICE];
 	uint16_t i;
@@ -133,7 +133,7 @@ split_put_apart(const struct vq *vq, uint16_t at, const struct pkt_cookie *u, ui
 
 /** Write @p n used elements from used index @p at on; not visible yet. */
 static __rte_always_inline void
-split_put(const struct vq *vq, uint16_t at, const struct pkt_cookie *u, uint16_t n)
+split_put(const struct vq *vq, uint16_t at, const struct pkt_used *u, uint16_t n)
 {
 	struct split_used_elem *ring = split_used(vq)->ring;
 	const uint32_t mask = vq->size - 1;

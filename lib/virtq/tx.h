@@ -49,7 +49,7 @@ struct tx {
 	uint16_t sent;  /* before the last commit */
 	uint16_t nsent; /* since, see len */
 	struct tx_buf buf[VQ_USED_MAX];
-	struct pkt_cookie used[VQ_USED_MAX];
+	struct pkt_used used[VQ_USED_MAX];
 	uint32_t len[PKT_BATCH_MAX]; /* of frames sent, to be counted */
 	struct vq_segment frag[TX_FRAGS_MAX];
 };
@@ -148,7 +148,7 @@ tx_chain(struct tx *t, uint16_t i, struct ring_pos pos, uint16_t head)
 		return r;
 	if (unlikely(r == VQ_BAD))
 		*b = (struct tx_buf){.data_len = 0};
-	t->used[i] = (struct pkt_cookie){.id = c.id, .ndesc = c.ndesc};
+	t->used[i] = (struct pkt_used){.id = c.id, .ndesc = c.ndesc};
 	return VQ_OK;
 }
 
@@ -174,7 +174,7 @@ tx_look_ahead(struct tx *t, uint16_t want)
 	uint16_t room = VQ_USED_MAX - t->nbuf;
 	uint16_t i, n = ring_available(vq, pos, RTE_MIN(want, room));
 	struct tx_buf *b = &t->buf[t->nbuf];
-	struct pkt_cookie *u = &t->used[t->nbuf];
+	struct pkt_used *u = &t->used[t->nbuf];
 	struct vq_desc d;
 	uint16_t id;
 
@@ -198,7 +198,7 @@ tx_look_ahead(struct tx *t, uint16_t want)
 			b->len = d.len;
 			b->frag = 0;
 			b->nfrags = 0;
-			*u = (struct pkt_cookie){.id = id, .ndesc = 1};
+			*u = (struct pkt_used){.id = id, .ndesc = 1};
 			if (FMT.full)
 				b->gpa = d.addr;
 		} else {
@@ -220,7 +220,7 @@ tx_look_ahead(struct tx *t, uint16_t want)
 static __rte_always_inline void
 tx_use(struct tx *t, uint32_t len)
 {
-	struct pkt_cookie *u = &t->used[t->nused++];
+	struct pkt_used *u = &t->used[t->nused++];
 
 	u->len = len;
 	t->slots += u->ndesc;
@@ -450,7 +450,7 @@ tx_frames_plain(struct tx *t, struct pkt *const *pkts, uint16_t n)
 	const uint16_t room = RTE_MIN(t->nbuf - t->nused, PKT_BATCH_MAX - t->nsent);
 	const uint16_t max = RTE_MIN(n, room);
 	const struct tx_buf *b = &t->buf[t->nused];
-	struct pkt_cookie *u = &t->used[t->nused];
+	struct pkt_used *u = &t->used[t->nused];
 	const uint32_t len_max = t->vq->len_max;
 	const uint16_t hdr_len = t->vq->hdr_len;
 	uint32_t *len = &t->len[t->nsent];
@@ -572,8 +572,8 @@ tx_flush(struct pktq *q)
 	uint16_t n, done, sent;
 	uint32_t work = 0;
 
-	while (work < TX_WORK_MAX && q->held > 0 && !vq_unusable(vq) && !ring_waits(vq)) {
-		for (n = 0; n < TX_FLUSH_BURST && n < q->held; n++) {
+	while (work < TX_WORK_MAX && q->backlog > 0 && !vq_unusable(vq) && !ring_waits(vq)) {
+		for (n = 0; n < TX_FLUSH_BURST && n < q->backlog; n++) {
 			if (!vq_held_view(vq, n, &view[n], segs[n], TX_FLUSH_SEGS))
 				break;
 			list[n] = &view[n];
@@ -604,9 +604,9 @@ tx_burst(struct pktq *q, struct pkt *const *pkts, uint16_t n)
 		pktq_drop(q, DROP_TX_BROKEN, n);
 		return 0;
 	}
-	if (unlikely(q->held > 0)) {
+	if (unlikely(q->backlog > 0)) {
 		tx_flush(q);
-		if (q->held > 0) /* not past the ones held back */
+		if (q->backlog > 0) /* not past the ones held back */
 			return vq_hold(vq, pkts, n);
 	}
 	done = tx_send(vq, pkts, n, &sent);

@@ -140,7 +140,7 @@ vq_set_state(struct vq *vq, const struct vq_state *s)
 	vq->used_wrap = s->used_wrap;
 	vq->avail_seen = s->avail;
 	vq->unsignalled = VQ_UNSIGNALLED_ANY;
-	vq->q.undecided = false;
+	vq->q.deferred = false;
 }
 
 static void
@@ -191,8 +191,8 @@ vq_start(struct vq *vq, const struct vq_setup *s)
 	vq->broken = false;
 	vq->suspended = false;
 	vq->hold_head = 0;
-	vq->q.held = 0;
-	vq->q.holds = vq->hold != NULL;
+	vq->q.backlog = 0;
+	vq->q.can_backlog = vq->hold != NULL;
 	vq->q.event_fd = s->kick_fd;
 	rte_spinlock_init(&vq->q.lock);
 	atomic_store(&vq->mem, s->mem);
@@ -208,9 +208,9 @@ vq_start(struct vq *vq, const struct vq_setup *s)
 struct vq_state
 vq_stop(struct vq *vq)
 {
-	pktq_decide(&vq->q);
-	pktq_drop(&vq->q, DROP_TX_IOTLB, vq->q.held);
-	vq_held_free(vq, vq->q.held);
+	pktq_notify_deferred(&vq->q);
+	pktq_drop(&vq->q, DROP_TX_IOTLB, vq->q.backlog);
+	vq_held_free(vq, vq->q.backlog);
 	free(vq->hold);
 	vq->hold = NULL;
 	return (struct vq_state){vq->avail, vq->used, vq->avail_wrap, vq->used_wrap};
@@ -241,9 +241,9 @@ suspended_arm(struct pktq *q)
 }
 
 static void
-suspended_decide(struct pktq *q)
+suspended_deferred(struct pktq *q)
 {
-	q->undecided = false; /* vq_resume() has the driver notified */
+	q->deferred = false; /* vq_resume() has the driver notified */
 }
 
 static void
@@ -257,7 +257,7 @@ static const struct pktq_ops suspended_ops = {
 	.tx = suspended_tx,
 	.arm = suspended_arm,
 	.disarm = suspended_nothing,
-	.decide = suspended_decide,
+	.notify = suspended_deferred,
 	.flush = suspended_nothing,
 };
 
@@ -351,13 +351,13 @@ vq_hold_one(struct vq *vq, const struct pkt *p)
 {
 	struct rte_mbuf *m;
 
-	if (vq->hold == NULL || vq->q.held == VQ_HOLD_MAX)
+	if (vq->hold == NULL || vq->q.backlog == VQ_HOLD_MAX)
 		return DROP_TX_IOTLB;
 	m = pkt_to_mbuf(vq->mp, p);
 	if (m == NULL)
 		return DROP_TX_NO_MEMORY;
-	*vq_held_at(vq, vq->q.held) = (struct vq_held){m, p->vnet, p->need};
-	vq->q.held++;
+	*vq_held_at(vq, vq->q.backlog) = (struct vq_held){m, p->vnet, p->need};
+	vq->q.backlog++;
 	return DROP_NUM;
 }
 
@@ -397,5 +397,5 @@ vq_held_free(struct vq *vq, uint16_t n)
 	for (i = 0; i < n; i++)
 		rte_pktmbuf_free(vq_held_at(vq, i)->m);
 	vq->hold_head = (vq->hold_head + n) % VQ_HOLD_MAX;
-	vq->q.held -= n;
+	vq->q.backlog -= n;
 }

@@ -515,7 +515,7 @@ model_forward(struct model_guest *from, struct model_guest *to, uint16_t max)
 	struct pkt *list[PKT_BATCH_MAX];
 	uint16_t consumed;
 
-	if (out->held != 0)
+	if (out->backlog != 0)
 		pktq_ops(out)->flush(out);
 	batch.max = max;
 	consumed = pktq_ops(in)->rx(in, &batch);
@@ -552,6 +552,6 @@ model_check_counters(const struct model_guest *from, const struct model_guest *t
 	assert_int_equal(drops(in, DROP_TX_NO_BUFFER, DROP_NUM), 0);
 	assert_int_equal(out->offered, in->offered);
 	assert_int_equal(out->offered, out->frames + drops(out, DROP_TX_NO_BUFFER, DROP_NUM) +
-					       to->rx.dev->q.held);
+					       to->rx.dev->q.backlog);
 	assert_int_equal(drops(out, 0, DROP_TX_NO_BUFFER), 0);
 }

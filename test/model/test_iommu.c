@@ -90,9 +90,9 @@ forward_all(struct model_guest *g, struct rng *r)
 			miss = serve_miss(g, &g->tx) | serve_miss(g, &g->rx);
 			misses += miss;
 			more |= miss;
-			if (out->held > 0)
+			if (out->backlog > 0)
 				pktq_ops(out)->flush(out);
-		} while (miss || out->held > 0);
+		} while (miss || out->backlog > 0);
 	}
 	return misses;
 }

@@ -174,7 +174,7 @@ late_decision_interrupts_whoever_armed(void **state)
 	struct rng r = rng_seed(5);
 	struct model_frame f;
 
-	q->late = true;
+	q->can_defer = true;
 	vq_swap_call(sink->rx.dev, fd);
 	while (model_offer(sink))
 		;
@@ -185,7 +185,7 @@ late_decision_interrupts_whoever_armed(void **state)
 		vqd_disarm(&sink->rx.drv);
 		pass_and_arm(g, sink, rng_below(&r, 3 * size), more);
 		assert_int_equal(interrupts(fd), 0);
-		pktq_decide(q);
+		pktq_notify_deferred(q);
 		assert_true(interrupts(fd) > 0);
 		for (uint32_t n = 0; n < more; n++) {
 			assert_true(model_receive(sink, &f));

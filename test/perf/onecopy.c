@@ -291,9 +291,9 @@ turns(void)
 		busy_cycles += n != 0 ? now - last : 0;
 	}
 	for (uint32_t i = 0; i < npaths; i++) {
-		paths[i].from.vq->q.undecided = paths[i].to.vq->q.undecided = true;
-		pktq_decide(&paths[i].from.vq->q);
-		pktq_decide(&paths[i].to.vq->q);
+		paths[i].from.vq->q.deferred = paths[i].to.vq->q.deferred = true;
+		pktq_notify_deferred(&paths[i].from.vq->q);
+		pktq_notify_deferred(&paths[i].to.vq->q);
 	}
 	return frames - before;
 }

@@ -157,7 +157,7 @@ make_side(struct bench *b, struct side *s, const struct bench_case *c, bool gues
 	if (vqd_init(&s->d, &d) < 0 || vq_start(&s->vq, &v) < 0 || vqd_net_init(&s->d, &net) < 0)
 		errx(1, "%s: cannot make the ring", c->name);
 	vqd_disarm(&s->d);
-	s->vq.q.late = true;
+	s->vq.q.can_defer = true;
 	if (guest_receives)
 		vqd_net_refill(&s->d, opt.size);
 }
@@ -209,11 +209,11 @@ device_turn(struct bench *b)
 
 	t[0] = rte_rdtsc();
 	if (in->rx(&b->a.vq.q, &batch) == 0) {
-		out->decide(&b->b.vq.q);
+		out->notify(&b->b.vq.q);
 		rte_pause();
 		return;
 	}
-	out->decide(&b->b.vq.q); /* as a worker does, see pktq_ops */
+	out->notify(&b->b.vq.q); /* as a worker does, see pktq_ops */
 	t[1] = rte_rdtsc();
 	for (i = 0; i < batch.n; i++)
 		list[i] = &batch.pkt[i];

@@ -199,10 +199,10 @@ fake_put(uint32_t port, const struct rte_ether_addr *src, const struct rte_ether
 }
 
 void
-fake_turn(void)
+fake_poll(void)
 {
 	dp_online(&fake_sw.dp, 0);
-	worker_turn(fake_worker, dp_live(&fake_sw.dp));
+	worker_poll(fake_worker, dp_live(&fake_sw.dp));
 	dp_offline(&fake_sw.dp, 0);
 	fdb_maintain(fake_sw.fdb, now += 1000000);
 }

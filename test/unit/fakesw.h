@@ -53,7 +53,7 @@ struct fake_frame *fake_put(uint32_t port, const struct rte_ether_addr *src,
 extern const struct rte_ether_addr fake_broadcast;
 
 /** One poll iteration of the worker, and of control. */
-void fake_turn(void);
+void fake_poll(void);
 
 /** Forget what came out. */
 void fake_clear(void);

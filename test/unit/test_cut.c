@@ -192,7 +192,7 @@ turn(void)
 	uint32_t greedy = outs[0].frames + outs[2].frames, modest = outs[1].frames;
 
 	waiting[MODEST]++;
-	worker_turn(w, &dp);
+	worker_poll(w, &dp);
 	assert_int_equal(outs[1].frames, modest + 1);
 	assert_in_range(outs[0].frames + outs[2].frames - greedy, 0, receivers * POLL_MAX);
 }

@@ -41,7 +41,7 @@ struct fakeq {
 	atomic_uint polled;
 	atomic_uint frames; /* waiting */
 	atomic_bool armed;
-	uint32_t decided;
+	uint32_t notified;
 };
 
 static atomic_uint violations;
@@ -76,18 +76,18 @@ static void
 fake_rx_done(struct pktq *q, struct pkt_batch *b)
 {
 	enter((struct fakeq *)q);
-	q->undecided = q->late;
+	q->deferred = q->can_defer;
 	leave((struct fakeq *)q);
 }
 
 static void
-fake_decide(struct pktq *q)
+fake_notify(struct pktq *q)
 {
 	struct fakeq *f = (struct fakeq *)q;
 
 	enter(f);
-	f->decided += q->undecided;
-	q->undecided = false;
+	f->notified += q->deferred;
+	q->deferred = false;
 	leave(f);
 }
 
@@ -129,7 +129,7 @@ static const struct pktq_ops fake_ops = {
 	.tx = fake_tx,
 	.arm = fake_arm,
 	.disarm = fake_disarm,
-	.decide = fake_decide,
+	.notify = fake_notify,
 	.flush = fake_flush,
 };
 
@@ -210,7 +210,7 @@ fakeport_init(struct fakeport *f, uint16_t n)
 	for (uint16_t i = 0; i < PAIRS; i++) {
 		fakeq_init(&f->rx[i], n, i);
 		fakeq_init(&f->tx[i], n, i);
-		f->tx[i].q.holds = i % 2 == 0;
+		f->tx[i].q.can_backlog = i % 2 == 0;
 		f->rx[i].q.event_fd = eventfd(0, EFD_NONBLOCK);
 	}
 }
@@ -224,13 +224,13 @@ worker_main(void *arg)
 
 	dp_online(w->ctl, w->id);
 	while (!atomic_load(&stop)) {
-		uint32_t n = worker_turn(w, dp_live(w->ctl));
+		uint32_t n = worker_poll(w, dp_live(w->ctl));
 
-		worker_end_turn(w, n);
+		worker_end_poll(w, n);
 		if (n == 0 && atomic_load(&may_sleep))
 			worker_idle(w, dp_live(w->ctl));
 	}
-	worker_end_turn(w, 0);
+	worker_end_poll(w, 0);
 	dp_offline(w->ctl, w->id);
 	return NULL;
 }
@@ -671,19 +671,19 @@ test_arm_finds_frames(void **state)
 	/* queues that hold nothing back are not looked at */
 	assert_true(dp->worker[0].nflush > 0);
 	for (uint32_t i = 0; i < dp->worker[0].nflush; i++)
-		assert_true(dp->worker[0].flush[i]->holds);
+		assert_true(dp->worker[0].flush[i]->can_backlog);
 	/* frames held back are tried again, unless only control can change anything */
-	dp->worker[0].flush[0]->held = 1;
+	dp->worker[0].flush[0]->backlog = 1;
 	assert_true(worker_arm(workers[0], dp));
 	atomic_store(&dp->worker[0].flush[0]->waits, true);
 	assert_false(worker_arm(workers[0], dp));
 	worker_disarm(workers[0], dp);
 	atomic_store(&dp->worker[0].flush[0]->waits, false);
-	dp->worker[0].flush[0]->held = 0;
+	dp->worker[0].flush[0]->backlog = 0;
 	atomic_store(&ports[3].rx[2].frames, 1);
 	assert_true(worker_arm(workers[0], dp));
 	assert_false(atomic_load(&ports[3].rx[2].armed));
-	assert_int_equal(worker_turn(workers[0], dp), 1);
+	assert_int_equal(worker_poll(workers[0], dp), 1);
 	atomic_store(&stop, false);
 	pthread_create(&threads[0], NULL, worker_main, workers[0]);
 }
@@ -693,7 +693,7 @@ static void
 turn_with(struct fakeq *f)
 {
 	atomic_store(&f->frames, 1);
-	assert_int_equal(worker_turn(workers[0], dp_live(&sw.dp)), 1);
+	assert_int_equal(worker_poll(workers[0], dp_live(&sw.dp)), 1);
 }
 
 /* Decisions to notify wait for the next frames, a few idle queues or a quiescent state. */
@@ -715,22 +715,22 @@ test_decisions_wait(void **state)
 	first = (struct fakeq *)dw->poll[0].q;
 	last = (struct fakeq *)dw->poll[dw->n - 1].q;
 	turn_with(last);
-	worker_end_turn(workers[0], 1);
-	assert_int_equal(last->decided, 0);
+	worker_end_poll(workers[0], 1);
+	assert_int_equal(last->notified, 0);
 	turn_with(first);
-	assert_int_equal(last->decided, 1);
-	assert_int_equal(first->decided, 1); /* after it came idle queues */
+	assert_int_equal(last->notified, 1);
+	assert_int_equal(first->notified, 1); /* after it came idle queues */
 	turn_with(last);
-	worker_end_turn(workers[0], 0);
-	assert_int_equal(last->decided, 2);
+	worker_end_poll(workers[0], 0);
+	assert_int_equal(last->notified, 2);
 	turn_with(last);
-	for (uint32_t i = 0; last->decided == 2; i++) {
+	for (uint32_t i = 0; last->notified == 2; i++) {
 		assert_in_range(i, 0, 100);
-		worker_end_turn(workers[0], 1);
+		worker_end_poll(workers[0], 1);
 	}
 	turn_with(last);
-	worker_end_turn(workers[0], 0);
-	assert_int_equal(last->decided, 4);
+	worker_end_poll(workers[0], 0);
+	assert_int_equal(last->notified, 4);
 	atomic_store(&stop, false);
 	pthread_create(&threads[0], NULL, worker_main, workers[0]);
 }

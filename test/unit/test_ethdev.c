@@ -327,7 +327,7 @@ know_all(void)
 static void
 turn(void)
 {
-	while (worker_turn(w, dp_live(&sw.dp)) != 0)
+	while (worker_poll(w, dp_live(&sw.dp)) != 0)
 		;
 }
 
@@ -614,7 +614,7 @@ devices_come_and_go(void **state)
 		ethdev_port_active(p, &act);
 		assert_int_equal(act.nrx, 4);
 		/* its frames come from nowhere and have no source address */
-		assert_true(worker_turn(w, dp_live(&sw.dp)) > 0);
+		assert_true(worker_poll(w, dp_live(&sw.dp)) > 0);
 		assert_null(ethdev_port_attach(&sw, "net_null7", &cfg, err, sizeof(err)));
 		assert_true(err[0] != '\0');
 		ethdev_port_detach(p);

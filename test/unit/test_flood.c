@@ -69,13 +69,13 @@ test_portions(void **state)
 
 	allow(fit * RECEIVERS + 1);
 	put_broadcasts(n);
-	fake_turn();
+	fake_poll();
 	expect_all(fit);
 	fake_check_accounts();
-	fake_turn();
+	fake_poll();
 	expect_all(2 * fit);
 	fake_check_accounts();
-	fake_turn();
+	fake_poll();
 	expect_all(n);
 	fake_check_accounts();
 	assert_int_equal(fake_ports[0].rx.stats.frames, n);
@@ -92,7 +92,7 @@ test_mixed(void **state)
 	uint32_t fit = 10, n = 0;
 
 	fake_put(1, &to, &fake_broadcast, LEN);
-	fake_turn();
+	fake_poll();
 	fake_clear();
 	allow(fit * RECEIVERS);
 	for (uint32_t i = 0; i < 3; i++) {
@@ -102,7 +102,7 @@ test_mixed(void **state)
 				(uint8_t)n++;
 	}
 	for (uint32_t i = 0; i < 4; i++) {
-		fake_turn();
+		fake_poll();
 		fake_check_accounts();
 	}
 	assert_int_equal(fake_ports[0].nin, 0);
@@ -119,7 +119,7 @@ test_one_in_parts(void **state)
 	allow(1);
 	put_broadcasts(3);
 	for (uint32_t i = 1; i <= 3 * RECEIVERS; i++) {
-		fake_turn();
+		fake_poll();
 		assert_int_equal(copies(), i);
 		fake_check_accounts();
 		assert_int_equal(fake_ports[0].rx.stats.frames, i / RECEIVERS);
@@ -134,12 +134,12 @@ test_new_snapshot(void **state)
 {
 	allow(1);
 	put_broadcasts(1);
-	fake_turn();
-	fake_turn();
+	fake_poll();
+	fake_poll();
 	assert_int_equal(copies(), 2);
 	sw_publish(&fake_sw);
 	for (uint32_t i = 0; i < RECEIVERS; i++)
-		fake_turn();
+		fake_poll();
 	assert_int_equal(fake_ports[1].nout, 2);
 	assert_int_equal(fake_ports[3].nout, 1);
 	assert_int_equal(fake_ports[0].nin, 0);
@@ -155,11 +155,11 @@ test_learned_meanwhile(void **state)
 	allow(1);
 	fake_put(0, &from, &to, LEN);
 	put_broadcasts(1);
-	fake_turn();
+	fake_poll();
 	assert_int_equal(copies(), 1);
 	assert_true(fdb_learn(fake_sw.fdb, &to, 0, 3));
 	for (uint32_t i = 0; i < 1 + RECEIVERS; i++)
-		fake_turn();
+		fake_poll();
 	assert_int_equal(fake_ports[2].nout, 1);
 	assert_int_equal(fake_ports[1].nout, 2);
 	assert_int_equal(fake_ports[3].nout, 2);
@@ -173,11 +173,11 @@ test_injected(void **state)
 	fake_worker->flood_budget = 1;
 	assert_true(sw_inject(&fake_sw, &fake_ports[0].p, rte_net_make_rarp_packet(pool, &from)));
 	for (uint32_t i = 1; i <= RECEIVERS; i++) {
-		fake_turn();
+		fake_poll();
 		assert_int_equal(copies(), i);
 		fake_check_accounts();
 	}
-	fake_turn();
+	fake_poll();
 	assert_int_equal(copies(), RECEIVERS);
 	assert_int_equal(rte_mempool_in_use_count(pool), 0);
 }
@@ -190,14 +190,14 @@ test_neighbour(void **state)
 	uint32_t iterations = 0;
 
 	fake_put(3, &b, &fake_broadcast, LEN);
-	fake_turn();
+	fake_poll();
 	fake_clear();
 	allow(3 * RECEIVERS);
 	while (iterations < 100) {
 		if (fake_ports[0].nin < FAKE_IN / 2)
 			put_broadcasts(FAKE_IN / 2);
 		fake_put(2, &a, &b, LEN);
-		fake_turn();
+		fake_poll();
 		iterations++;
 		assert_int_equal(fake_ports[2].nin, 0);
 		assert_true(copies() <= 3 * RECEIVERS + 1);
@@ -217,7 +217,7 @@ test_limited(void **state)
 	assert_int_equal(port_set_limits(&fake_ports[0].p, &l), 0);
 	allow(fit * RECEIVERS);
 	put_broadcasts(fit + 5);
-	fake_turn();
+	fake_poll();
 	expect_all(fit);
 	assert_int_equal(fake_ports[0].nin, 0);
 	assert_int_equal(fake_dropped(0, DROP_RX_FLOOD), 5);
@@ -241,10 +241,10 @@ test_vlan(void **state)
 		memcpy(f->b + 12, "\x81\x00\x00\x0a\x88\xb5", 6);
 		f->b[20] = (uint8_t)i;
 	}
-	fake_turn();
+	fake_poll();
 	expect_all(fit);
 	fake_check_accounts();
-	fake_turn();
+	fake_poll();
 	expect_all(n);
 	fake_check_accounts();
 	assert_int_equal(fake_ports[0].rx.stats.bytes, n * LEN);

@@ -302,7 +302,7 @@ static void
 turn(void)
 {
 	dp_online(&sw.dp, 0);
-	worker_turn(workers[0], dp_live(&sw.dp));
+	worker_poll(workers[0], dp_live(&sw.dp));
 	dp_offline(&sw.dp, 0);
 	fdb_maintain(sw.fdb, now);
 }
@@ -730,7 +730,7 @@ worker_main(void *arg)
 
 	dp_online(w->ctl, w->id);
 	while (!atomic_load(&stop)) {
-		worker_turn(w, dp_live(w->ctl));
+		worker_poll(w, dp_live(w->ctl));
 		dp_quiescent(w->ctl, w->id);
 	}
 	dp_offline(w->ctl, w->id);

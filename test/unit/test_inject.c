@@ -63,7 +63,7 @@ test_reaches_the_domain(void **state)
 	uint16_t port;
 
 	assert_true(inject(1));
-	fake_turn();
+	fake_poll();
 	for (uint32_t i = 0; i < FAKE_PORTS; i++)
 		assert_int_equal(fake_ports[i].nout, i != 1 && i != ELSEWHERE);
 	assert_memory_equal(fake_ports[0].out[0].b + 6, &mac, sizeof(mac));
@@ -84,7 +84,7 @@ test_nowhere_is_a_drop(void **state)
 	struct pktq_stats rx;
 
 	assert_true(inject(ELSEWHERE));
-	fake_turn();
+	fake_poll();
 	rx = rx_stats(ELSEWHERE);
 	assert_int_equal(rx.frames, 1);
 	assert_int_equal(rx.offered, 0);
@@ -98,7 +98,7 @@ test_not_while_stopped(void **state)
 	sw_start(&fake_sw, false);
 	assert_false(inject(1));
 	assert_false(fake_sw.forwarding);
-	fake_turn();
+	fake_poll();
 	assert_int_equal(fake_ports[0].nout, 0);
 }
 
@@ -109,7 +109,7 @@ test_stop_drops(void **state)
 	assert_true(inject(1));
 	sw_start(&fake_sw, false);
 	sw_start(&fake_sw, true);
-	fake_turn();
+	fake_poll();
 	assert_int_equal(fake_ports[0].nout, 0);
 	assert_int_equal(rx_stats(1).drop[DROP_RX_INJECT], 1);
 	fake_check_accounts();
@@ -121,7 +121,7 @@ test_port_stopped_meanwhile(void **state)
 	assert_true(inject(1));
 	fake_ports[1].p.started = false;
 	sw_publish(&fake_sw);
-	fake_turn();
+	fake_poll();
 	assert_int_equal(fake_ports[0].nout, 0);
 	assert_int_equal(rx_stats(1).drop[DROP_RX_NO_EGRESS], 1);
 	fake_check_accounts();
@@ -136,7 +136,7 @@ test_port_gone(void **state)
 	assert_int_equal(sw_port_add(&fake_sw, &fake_ports[1].p), 0);
 	assert_int_equal(fake_ports[1].p.id, 1);
 	sw_publish(&fake_sw);
-	fake_turn();
+	fake_poll();
 	assert_int_equal(fake_ports[0].nout, 0);
 	assert_int_equal(rx_stats(1).frames, 0);
 }
@@ -148,7 +148,7 @@ test_other_mode(void **state)
 	fake_sw.mode = fwd_mode_by_name("io");
 	sw_publish(&fake_sw);
 	assert_true(inject(1));
-	fake_turn();
+	fake_poll();
 	assert_int_equal(fake_ports[0].nout, 1);
 	assert_int_equal(fake_ports[2].nout, 0);
 	fake_check_accounts();
@@ -170,7 +170,7 @@ test_locked(void **state)
 
 	assert_int_equal(port_set_limits(&fake_ports[1].p, &lock), 0);
 	assert_true(inject(1));
-	fake_turn();
+	fake_poll();
 	assert_int_equal(fake_ports[0].nout, 0);
 	assert_int_equal(rx_stats(1).drop[DROP_RX_LOCKED], 1);
 	fake_check_accounts();
@@ -189,7 +189,7 @@ test_many(void **state)
 	struct pktq_stats rx;
 
 	fake_put(2, &to, &fake_broadcast, 60);
-	fake_turn();
+	fake_poll();
 	fake_clear();
 	for (uint32_t i = 0; i < MANY; i++) {
 		accepted += inject(1);
@@ -197,7 +197,7 @@ test_many(void **state)
 			continue;
 		fake_put(0, &from, &to, 60);
 		sent++;
-		fake_turn();
+		fake_poll();
 		assert_in_range(fake_ports[2].nout, 1, 2); /* its own and a copy at most */
 		copies += fake_ports[2].nout - 1;
 		fake_clear();

@@ -153,20 +153,20 @@ test_frames_per_second(void **state)
 
 	assert_int_equal(port_set_limits(&fake_ports[0].p, &l), 0);
 	put(50, &me, &peer);
-	fake_turn();
+	fake_poll();
 	expect(BURST, DROP_RX_RATE, 50 - BURST);
 	put(50, &me, &peer);
-	fake_turn();
+	fake_poll();
 	expect(BURST, DROP_RX_RATE, 100 - BURST);
 	/* others are not limited */
 	fake_put(2, &me, &peer, 100);
-	fake_turn();
+	fake_poll();
 	expect(BURST + 1, DROP_RX_RATE, 100 - BURST);
 	l.pps = 0;
 	assert_int_equal(port_set_limits(&fake_ports[0].p, &l), 0);
 	assert_null(fake_ports[0].p.limiter);
 	put(50, &me, &peer);
-	fake_turn();
+	fake_poll();
 	expect(BURST + 51, DROP_RX_RATE, 100 - BURST);
 }
 
@@ -179,7 +179,7 @@ test_bits_per_second(void **state)
 
 	assert_int_equal(port_set_limits(&fake_ports[0].p, &l), 0);
 	put(50, &me, &peer);
-	fake_turn();
+	fake_poll();
 	expect(3, DROP_RX_RATE, 47);
 	port_get_stats(&fake_ports[0].p, &s);
 	assert_int_equal(s.rx.drop[DROP_RX_RATE], 47);
@@ -197,7 +197,7 @@ test_storm(void **state)
 		put(1, &me, &fake_broadcast);
 		put(1, &me, &group);
 	}
-	fake_turn();
+	fake_poll();
 	expect(20 + BURST, DROP_RX_STORM, 40 - BURST);
 	/* of those that are left, each is where it was between the others */
 	for (uint32_t i = 0; i < 48; i++)
@@ -205,7 +205,7 @@ test_storm(void **state)
 							    : i % 3 == 1 ? 0xff
 									 : 0x33);
 	put(10, &me, &fake_broadcast);
-	fake_turn();
+	fake_poll();
 	expect(20 + BURST, DROP_RX_STORM, 50 - BURST);
 }
 
@@ -224,7 +224,7 @@ test_locked_to_the_first(void **state)
 	put(3, &me, &peer);
 	put(2, &other, &peer);
 	put(1, &me, &peer);
-	fake_turn();
+	fake_poll();
 	expect(4, DROP_RX_LOCKED, 4);
 	port_get_limits(&fake_ports[0].p, &now);
 	assert_int_equal(now.nmac, 1);
@@ -234,7 +234,7 @@ test_locked_to_the_first(void **state)
 	assert_int_equal(port_set_limits(&fake_ports[0].p, &now), 0);
 	put(1, &other, &peer);
 	put(1, &me, &peer);
-	fake_turn();
+	fake_poll();
 	expect(5, DROP_RX_LOCKED, 5);
 }
 
@@ -251,7 +251,7 @@ test_locked_to_some(void **state)
 		put(1, &other, &peer);
 		put(1, &l.mac[i % LIMIT_MACS_MAX], &peer);
 	}
-	fake_turn();
+	fake_poll();
 	expect(LIMIT_MACS_MAX + 1, DROP_RX_LOCKED, LIMIT_MACS_MAX + 1);
 }
 
@@ -269,12 +269,12 @@ test_together(void **state)
 	assert_int_equal(port_set_limits(&fake_ports[0].p, &l), 0);
 	put(30, &other, &fake_broadcast);
 	put(34, &me, &fake_broadcast);
-	fake_turn();
+	fake_poll();
 	expect(BURST, DROP_RX_STORM, 2);
 	assert_int_equal(fake_dropped(0, DROP_RX_LOCKED), 30);
 	assert_int_equal(fake_dropped(0, DROP_RX_RATE), 0);
 	put(10, &me, &peer);
-	fake_turn();
+	fake_poll();
 	expect(BURST, DROP_RX_RATE, 10);
 }
 
@@ -290,7 +290,7 @@ test_migrated(void **state)
 	migrated.mac[0] = peer;
 	assert_int_equal(port_set_limits(p, &set), 0);
 	put(1, &me, &peer);
-	fake_turn();
+	fake_poll();
 	assert_int_equal(port_set_migrated_limits(p, &migrated), 0);
 	port_limits_in_force(p, &now);
 	assert_int_equal(now.pps, SLOW);
@@ -320,25 +320,25 @@ test_debts_stay(void **state)
 
 	assert_int_equal(port_set_limits(p, &(struct limits){.pps = 2 * SLOW}), 0);
 	put(BURST, &me, &peer);
-	fake_turn();
+	fake_poll();
 	expect(BURST, DROP_RX_RATE, 0);
 	assert_int_equal(port_set_limits(p, &slow), 0);
 	put(10, &me, &peer);
-	fake_turn();
+	fake_poll();
 	expect(BURST, DROP_RX_RATE, 10);
 	assert_int_equal(port_set_migrated_limits(p, &slower), 0);
 	put(5, &me, &peer);
-	fake_turn();
+	fake_poll();
 	expect(BURST, DROP_RX_RATE, 15);
 	assert_int_equal(port_set_migrated_limits(p, NULL), 0);
 	put(5, &me, &peer);
-	fake_turn();
+	fake_poll();
 	expect(BURST, DROP_RX_RATE, 20);
 	/* what a low rate would take long to forgive is soon paid at a high one */
 	assert_int_equal(port_set_limits(p, &(struct limits){.pps = 1000000}), 0);
 	rte_delay_ms(11);
 	put(10, &me, &peer);
-	fake_turn();
+	fake_poll();
 	expect(BURST + 10, DROP_RX_RATE, 20);
 }
 
@@ -364,7 +364,7 @@ test_wire(void **state)
 	fake_sw.mode = fwd_mode_by_name("io");
 	assert_int_equal(port_set_limits(&fake_ports[0].p, &l), 0);
 	put(50, &me, &peer);
-	fake_turn();
+	fake_poll();
 	expect(BURST, DROP_RX_RATE, 50 - BURST);
 }
 

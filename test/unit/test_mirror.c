@@ -36,10 +36,10 @@ test_mirror(void **state)
 	assert_int_equal(sw_mirror(&fake_ports[0].p, &fake_ports[3].p), 0);
 	fake_put(0, &host[0], &host[1], 100);
 	fake_put(0, &host[0], &host[2], 200);
-	fake_turn();
+	fake_poll();
 	fake_put(1, &host[1], &host[0], 300);
 	fake_put(2, &host[2], &host[1], 400); /* no business of port 0 */
-	fake_turn();
+	fake_poll();
 	assert_int_equal(fake_ports[3].nout, 3);
 	for (uint32_t i = 0; i < 3; i++) {
 		assert_int_equal(fake_ports[3].out[i].len, 100 * (i + 1));
@@ -55,18 +55,18 @@ test_mirror_of_a_flood(void **state)
 {
 	assert_int_equal(sw_mirror(&fake_ports[0].p, &fake_ports[3].p), 0);
 	fake_put(1, &host[1], &fake_broadcast, 100);
-	fake_turn();
+	fake_poll();
 	assert_int_equal(fake_ports[3].nout, 2);
 	fake_ports[3].p.domain = 7;
 	sw_publish(&fake_sw);
 	fake_put(1, &host[1], &fake_broadcast, 100);
-	fake_turn();
+	fake_poll();
 	assert_int_equal(fake_ports[3].nout, 3);
 	/* what the mirror sends to the mirrored does not come back */
 	fake_ports[3].p.domain = 0;
 	sw_publish(&fake_sw);
 	fake_put(3, &host[3], &host[0], 100);
-	fake_turn();
+	fake_poll();
 	assert_int_equal(fake_ports[3].nout, 3);
 	fake_check_accounts();
 }
@@ -80,7 +80,7 @@ test_mirror_before_limits(void **state)
 	assert_int_equal(sw_mirror(&fake_ports[0].p, &fake_ports[3].p), 0);
 	assert_int_equal(port_set_limits(&fake_ports[0].p, &l), 0);
 	fake_put(0, &host[0], &host[1], 100);
-	fake_turn();
+	fake_poll();
 	assert_int_equal(fake_ports[1].nout, 0);
 	assert_int_equal(fake_ports[3].nout, 1);
 	assert_int_equal(fake_dropped(0, DROP_RX_LOCKED), 1);
@@ -94,7 +94,7 @@ test_mirror_wire(void **state)
 	assert_int_equal(sw_mirror(&fake_ports[1].p, &fake_ports[3].p), 0);
 	fake_put(0, &host[0], &host[1], 100);
 	fake_put(1, &host[1], &host[0], 200);
-	fake_turn();
+	fake_poll();
 	assert_int_equal(fake_ports[1].nout, 1);
 	assert_int_equal(fake_ports[3].nout, 2);
 	fake_check_accounts();
@@ -110,7 +110,7 @@ test_mirror_ends(void **state)
 	assert_null(fake_ports[0].p.mirror);
 	assert_true(dp_live(&fake_sw.dp)->by_id[0]->plain);
 	fake_put(0, &host[0], &host[1], 100);
-	fake_turn();
+	fake_poll();
 	assert_int_equal(fake_ports[1].nout, 1);
 	fake_check_accounts();
 }
@@ -270,13 +270,13 @@ test_capture(void **state)
 	fake_put(0, &host[0], &host[1], 61);
 	split = fake_put(0, &host[0], &host[2], 1501);
 	split->split = 7;
-	fake_turn();
+	fake_poll();
 	fake_put(1, &host[1], &host[0], 300);
 	fake_put(1, &host[1], &host[2], 400);
-	fake_turn();
+	fake_poll();
 	sw_capture_stop(&fake_sw);
 	fake_put(0, &host[0], &host[1], 64);
-	fake_turn();
+	fake_poll();
 	f = read_file();
 	assert_int_equal(f->npackets, 3);
 	assert_int_equal(f->ninterfaces, 1);
@@ -307,7 +307,7 @@ test_capture_all(void **state)
 	start(SW_CAPTURE_ALL, 20, 0);
 	for (uint32_t i = 0; i < 8; i++)
 		fake_put(0, &host[0], &fake_broadcast, 100);
-	fake_turn();
+	fake_poll();
 	sw_capture_stop(&fake_sw);
 	f = read_file();
 	assert_int_equal(f->npackets, 8 * FAKE_PORTS);
@@ -330,7 +330,7 @@ test_capture_overrun(void **state)
 	for (uint32_t round = 0; round < 500; round++) {
 		for (uint32_t i = 0; i < FAKE_IN; i++)
 			fake_put(0, &host[0], &host[1], 1000);
-		fake_turn();
+		fake_poll();
 		fake_clear();
 		sent += FAKE_IN;
 	}
@@ -352,7 +352,7 @@ test_capture_count(void **state)
 	start(0, CAPTURE_SNAPLEN, 5);
 	for (uint32_t i = 0; i < 20; i++)
 		fake_put(0, &host[0], &host[1], 100);
-	fake_turn();
+	fake_poll();
 	while (fake_sw.capture != NULL)
 		ev_run_once(fake_sw.loop, 1000);
 	sw_capture_stats(&fake_sw, &s);
@@ -361,7 +361,7 @@ test_capture_count(void **state)
 	/* stopped while the writer's message is under way */
 	start(0, CAPTURE_SNAPLEN, 1);
 	fake_put(0, &host[0], &host[1], 100);
-	fake_turn();
+	fake_poll();
 	do
 		sw_capture_stats(&fake_sw, &s);
 	while (s.frames == 0);
@@ -390,7 +390,7 @@ test_capture_at_the_end(void **state)
 {
 	start(SW_CAPTURE_ALL, CAPTURE_SNAPLEN, 0);
 	fake_put(0, &host[0], &fake_broadcast, 100);
-	fake_turn();
+	fake_poll();
 }
 
 #define EACH(f) cmocka_unit_test_setup_teardown(f, setup, fake_teardown)

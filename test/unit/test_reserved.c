@@ -48,7 +48,7 @@ arrived(void)
 {
 	uint32_t mask = 0;
 
-	fake_turn();
+	fake_poll();
 	for (uint32_t i = 0; i < fake_ports[1].nout; i++)
 		mask |= 1u << fake_ports[1].out[i].b[5];
 	fake_clear();
@@ -87,7 +87,7 @@ test_neighbours_are(void **state)
 
 	for (uint32_t i = 0; i < RTE_DIM(others); i++)
 		fake_put(0, &from, (const struct rte_ether_addr *)others[i], LEN);
-	fake_turn();
+	fake_poll();
 	assert_int_equal(fake_ports[1].nout, RTE_DIM(others));
 	assert_int_equal(fake_dropped(0, DROP_RX_RESERVED), 0);
 }

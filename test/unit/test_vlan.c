@@ -122,7 +122,7 @@ test_flood(void **state)
 {
 	usual();
 	fake_put(0, &host[0], &fake_broadcast, LEN);
-	fake_turn();
+	fake_poll();
 	expect_counts(0, 1, 0, 1);
 	expect_untagged(1, 0, LEN);
 	expect_tagged(3, 0, 10, LEN + 4);
@@ -131,7 +131,7 @@ test_flood(void **state)
 		assert_int_equal(fake_ports[3].out[0].b[i + 4], i);
 	}
 	fake_put(2, &host[2], &fake_broadcast, LEN);
-	fake_turn();
+	fake_poll();
 	expect_counts(0, 1, 0, 2);
 	expect_untagged(3, 1, LEN);
 }
@@ -146,7 +146,7 @@ test_from_a_trunk(void **state)
 	fake_put(3, &host[3], &fake_broadcast, LEN);
 	put_tagged(3, &fake_broadcast, 21);
 	put_tagged(3, &fake_broadcast, 4095);
-	fake_turn();
+	fake_poll();
 	assert_int_equal(fake_dropped(3, DROP_RX_VLAN), 2);
 	expect_counts(1, 1, 3, 0);
 	expect_untagged(0, 0, LEN - 4);
@@ -166,7 +166,7 @@ test_between_trunks(void **state)
 	put_tagged(0, &fake_broadcast, 0xa000 | 4094);
 	put_tagged(0, &fake_broadcast, 5);
 	fake_put(0, &host[0], &fake_broadcast, LEN); /* no native VLAN */
-	fake_turn();
+	fake_poll();
 	assert_int_equal(fake_dropped(0, DROP_RX_VLAN), 1);
 	expect_counts(0, 2, 0, 0);
 	expect_tagged(1, 0, 0xa000 | 4094, LEN);
@@ -190,13 +190,13 @@ test_no_way_in(void **state)
 	set16(f->b + 12, 0x88a8);
 	f = put_tagged(3, &fake_broadcast, 10);
 	f->len = 17; /* ends in its tag */
-	fake_turn();
+	fake_poll();
 	assert_int_equal(fake_dropped(0, DROP_RX_VLAN), 3);
 	assert_int_equal(fake_dropped(3, DROP_RX_VLAN), 3);
 	expect_counts(0, 0, 0, 0);
 	/* a priority tag on an access port says nothing about a VLAN */
 	put_tagged(0, &fake_broadcast, 0x2000);
-	fake_turn();
+	fake_poll();
 	expect_counts(0, 1, 0, 1);
 	expect_untagged(1, 0, LEN - 4);
 	expect_tagged(3, 0, 0x2000 | 10, LEN);
@@ -209,21 +209,21 @@ test_learns_by_vlan(void **state)
 	usual();
 	put_tagged(3, &fake_broadcast, 10);
 	fake_put(2, &host[3], &fake_broadcast, LEN); /* 3's address, in VLAN 20 */
-	fake_turn();
+	fake_poll();
 	fake_clear();
 	fake_put(0, &host[0], &host[3], LEN);
-	fake_turn();
+	fake_poll();
 	expect_counts(0, 0, 0, 1);
 	expect_tagged(3, 0, 10, LEN + 4);
 	fake_put(3, &host[1], &host[3], LEN); /* untagged: 20 */
-	fake_turn();
+	fake_poll();
 	expect_counts(0, 0, 1, 1);
 	/* mixed in one batch: each by its own VLAN */
 	fake_clear();
 	put_tagged(3, &host[0], 10);
 	fake_put(3, &host[3], &host[0], LEN);
 	put_tagged(3, &host[0], 10);
-	fake_turn();
+	fake_poll();
 	expect_counts(2, 0, 1, 0);
 	assert_int_equal(fake_dropped(3, DROP_RX_NO_EGRESS), 0);
 }
@@ -235,16 +235,16 @@ test_others(void **state)
 	access_port(0, 10);
 	trunk_port(1, 10, 10, 10);
 	put_tagged(2, &fake_broadcast, 10);
-	fake_turn();
+	fake_poll();
 	expect_counts(0, 0, 0, 1);
 	expect_tagged(3, 0, 10, LEN);
 	fake_put(0, &host[0], &fake_broadcast, LEN);
-	fake_turn();
+	fake_poll();
 	expect_counts(0, 1, 0, 1);
 	/* an address pinned across the border is no way over it */
 	assert_int_equal(fdb_add_static(fake_sw.fdb, &host[0], 0, 0), 0);
 	fake_put(2, &host[2], &host[0], LEN);
-	fake_turn();
+	fake_poll();
 	expect_counts(0, 1, 0, 1);
 	assert_int_equal(fake_dropped(2, DROP_RX_NO_EGRESS), 1);
 }
@@ -255,14 +255,14 @@ test_domains(void **state)
 	usual();
 	assert_int_equal(port_set_domain(&fake_ports[1].p, 3), 0);
 	fake_put(0, &host[0], &fake_broadcast, LEN);
-	fake_turn();
+	fake_poll();
 	expect_counts(0, 0, 0, 1);
 	assert_int_equal(port_set_domain(&fake_ports[1].p, VLAN_DOMAINS), -EINVAL);
 	assert_int_equal(port_set_domain(&fake_ports[1].p, 0), 0);
 	fake_ports[0].p.isolated = fake_ports[1].p.isolated = true;
 	sw_publish(&fake_sw);
 	fake_put(0, &host[0], &fake_broadcast, LEN);
-	fake_turn();
+	fake_poll();
 	expect_counts(0, 0, 0, 2);
 }
 
@@ -279,7 +279,7 @@ test_offload(void **state)
 				    .csum_start = 34,
 				    .csum_offset = 16,
 				    .hdr_len = 54};
-	fake_turn();
+	fake_poll();
 	assert_int_equal(fake_ports[1].out[0].vnet.csum_start, 34);
 	assert_int_equal(fake_ports[3].out[0].vnet.csum_start, 38);
 	assert_int_equal(fake_ports[3].out[0].vnet.csum_offset, 16);
@@ -287,7 +287,7 @@ test_offload(void **state)
 	f = put_tagged(3, &fake_broadcast, 10);
 	f->need = PKT_NEED_CSUM;
 	f->vnet = fake_ports[3].out[0].vnet;
-	fake_turn();
+	fake_poll();
 	assert_int_equal(fake_ports[0].out[0].vnet.csum_start, 34);
 	assert_int_equal(fake_ports[0].out[0].vnet.hdr_len, 54);
 	/* a sum of the tag itself has no meaning without it */
@@ -295,7 +295,7 @@ test_offload(void **state)
 	f->need = PKT_NEED_CSUM;
 	f->vnet.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
 	f->vnet.csum_start = 16;
-	fake_turn();
+	fake_poll();
 	assert_int_equal(fake_dropped(3, DROP_RX_VLAN), 1);
 	fake_check_accounts();
 }
@@ -309,7 +309,7 @@ test_fragments(void **state)
 		fake_clear();
 		put_tagged(3, &fake_broadcast, 10)->split = split;
 		fake_put(0, &host[0], &fake_broadcast, LEN)->split = split;
-		fake_turn();
+		fake_poll();
 		expect_counts(1, 2, 0, 1);
 		expect_untagged(0, 0, LEN - 4);
 		expect_tagged(3, 0, 10, LEN + 4);
@@ -321,7 +321,7 @@ test_fragments(void **state)
 	/* and when there is nothing behind the header */
 	fake_clear();
 	fake_put(0, &host[0], &fake_broadcast, 14);
-	fake_turn();
+	fake_poll();
 	assert_int_equal(fake_ports[3].out[0].len, 18);
 }
 
@@ -359,7 +359,7 @@ test_off(void **state)
 	for (uint32_t i = 0; i < FAKE_PORTS; i++)
 		assert_int_equal(port_set_vlan(&fake_ports[i].p, &off), 0);
 	put_tagged(0, &fake_broadcast, 77);
-	fake_turn();
+	fake_poll();
 	expect_counts(0, 1, 1, 1);
 	expect_tagged(2, 0, 77, LEN);
 }
@@ -378,13 +378,13 @@ test_no_learning(void **state)
 				assert_int_equal(port_set_vlan(&fake_ports[i].p, &off), 0);
 		sw_set_learning(&fake_ports[0].p, true);
 		fake_put(0, &host[0], &fake_broadcast, LEN);
-		fake_turn();
+		fake_poll();
 		assert_int_equal(fdb_port_count(fake_sw.fdb, 0), 1);
 		sw_set_learning(&fake_ports[0].p, false);
 		assert_int_equal(fdb_port_count(fake_sw.fdb, 0), 0);
 		fake_put(0, &host[0], &fake_broadcast, LEN);
 		fake_put(0, &host[0], &host[1], LEN);
-		fake_turn();
+		fake_poll();
 		assert_int_equal(fdb_port_count(fake_sw.fdb, 0), 0);
 	}
 }
@@ -397,7 +397,7 @@ test_inject(void **state)
 
 	usual();
 	assert_true(sw_inject(&fake_sw, &fake_ports[0].p, m));
-	fake_turn();
+	fake_poll();
 	expect_counts(0, 1, 0, 1);
 	assert_int_equal(fake_ports[1].out[0].len, len);
 	assert_int_equal(fake_ports[3].out[0].len, len + 4);

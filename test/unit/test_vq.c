@@ -259,12 +259,12 @@ late_decisions_are_made_when_asked_for(void **state)
 	none.max = PKT_BATCH_MAX;
 	for (l = VQ_SPLIT; l < VQ_LAYOUT_NUM; l++) {
 		ring_with_call(&r, l, 0);
-		r.vq.q.late = true;
+		r.vq.q.can_defer = true;
 		ops = pktq_ops(&r.vq.q);
 		assert_int_equal(take(&r, 3), 0);
-		ops->decide(&r.vq.q);
+		ops->notify(&r.vq.q);
 		assert_int_equal(interrupts(&r), 1);
-		ops->decide(&r.vq.q);
+		ops->notify(&r.vq.q);
 		assert_int_equal(interrupts(&r), 0);
 		assert_int_equal(take(&r, 1), 0);
 		assert_int_equal(ops->rx(&r.vq.q, &none), 0);

@@ -366,17 +366,17 @@ miss_holds_frames_in_order(void **state)
 	assert_int_equal(send(&r, 101, 1), 1);
 	assert_asked(&r, RING_BUF(1), IOTLB_WO);
 	assert_int_equal(send(&r, 102, 2), 1); /* its buffer is there, but not before its turn */
-	assert_int_equal(r.vq.q.held, 2);
+	assert_int_equal(r.vq.q.backlog, 2);
 	flush(&r);
-	assert_int_equal(r.vq.q.held, 2);
+	assert_int_equal(r.vq.q.backlog, 2);
 	assert_int_equal(r.attentions, 1);
 	map(&r, RING_BUF(1), 1, IOTLB_WO);
 	flush(&r);
-	assert_int_equal(r.vq.q.held, 0);
+	assert_int_equal(r.vq.q.backlog, 0);
 	assert_received(&r, RING_BUF(1), 101, 1);
 	assert_received(&r, RING_BUF(2), 102, 2);
 	assert_int_equal(send(&r, 103, 3), 1);
-	assert_int_equal(r.vq.q.held, 1);
+	assert_int_equal(r.vq.q.backlog, 1);
 	map(&r, RING_BUF(3), 1, IOTLB_WO);
 	b.addr = iova(RING_BUF(0));
 	ring_post(&r, &b, 1);
@@ -409,7 +409,7 @@ buffer_is_asked_for_as_far_as_needed(void **state)
 	map(&r, RING_BUF(0), 1, IOTLB_WO);
 	flush(&r);
 	assert_received(&r, RING_BUF(0), 60, 1);
-	assert_int_equal(r.vq.q.held, 0);
+	assert_int_equal(r.vq.q.backlog, 0);
 
 	ring_post(&r, chain, RTE_DIM(chain));
 	assert_int_equal(send(&r, 4090, 2), 1);
@@ -418,7 +418,7 @@ buffer_is_asked_for_as_far_as_needed(void **state)
 	map(&r, RING_BUF(1), 1, IOTLB_WO);
 	flush(&r);
 	assert_received(&r, RING_BUF(0), 4090, 2);
-	assert_int_equal(r.vq.q.held, 0);
+	assert_int_equal(r.vq.q.backlog, 0);
 	assert_int_equal(r.vq.q.stats.frames, 2);
 	iommu_fini(&r);
 }
@@ -441,7 +441,7 @@ holding_is_bounded_and_accounted(void **state)
 	/* after the translation one has a buffer, the others do not */
 	map(&r, RING_BUF(0), 1, IOTLB_WO);
 	flush(&r);
-	assert_int_equal(r.vq.q.held, 0);
+	assert_int_equal(r.vq.q.backlog, 0);
 	assert_int_equal(r.vq.q.stats.frames, 1);
 	assert_int_equal(r.vq.q.stats.drop[DROP_TX_NO_BUFFER], VQ_HOLD_MAX - 1);
 	iommu_fini(&r);

@@ -128,7 +128,7 @@ busy_turns(uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++) {
 		queues[0].frames += BURST;
-		assert_true(worker_turn(w, &dp) >= BURST);
+		assert_true(worker_poll(w, &dp) >= BURST);
 	}
 }
 
@@ -136,7 +136,7 @@ static void
 idle_turns(uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
-		assert_int_equal(worker_turn(w, &dp), 0);
+		assert_int_equal(worker_poll(w, &dp), 0);
 }
 
 /* All but queues[0] have become idle. */
@@ -233,11 +233,11 @@ test_all_wake(void **state)
 	for (uint32_t i = 0; i < QUEUES; i++)
 		queues[i].frames = 1000 * BURST;
 	for (uint32_t i = 0; i < QUEUES; i++)
-		worker_turn(w, &dp);
+		worker_poll(w, &dp);
 	assert_int_equal(w->nactive, QUEUES);
 	forget_polls();
 	for (uint32_t i = 0; i < 10; i++)
-		assert_int_equal(worker_turn(w, &dp), QUEUES * BURST);
+		assert_int_equal(worker_poll(w, &dp), QUEUES * BURST);
 	for (uint32_t i = 0; i < QUEUES; i++)
 		assert_int_equal(queues[i].polled, 10);
 }
@@ -260,7 +260,7 @@ test_sleep(void **state)
 	assert_false(queues[99].armed);
 	assert_true(queues[1].armed);
 	assert_int_equal(w->nactive, 2);
-	assert_int_equal(worker_turn(w, &dp), 1);
+	assert_int_equal(worker_poll(w, &dp), 1);
 	assert_int_equal(queues[99].frames, 0);
 }
 
@@ -362,7 +362,7 @@ test_work_is_paid_back(void **state)
 	for (uint32_t n = 0; n < iterations; n++) {
 		for (uint32_t i = 8; i < 16; i++)
 			queues[i].frames = BURST;
-		worker_turn(w, &dp);
+		worker_poll(w, &dp);
 	}
 	assert_true((queues[5].polled + queues[6].polled + queues[7].polled) * work <=
 		    iterations * 128 + work);
@@ -378,15 +378,15 @@ test_debtor_is_not_forgotten(void **state)
 	uint32_t polled;
 
 	queues[3].work = 1000;
-	worker_turn(w, &dp);
+	worker_poll(w, &dp);
 	polled = queues[3].polled;
 	assert_true(worker_arm(w, &dp));
 	for (uint32_t n = 0; n < 1000 / 128 + 1; n++)
-		worker_turn(w, &dp);
+		worker_poll(w, &dp);
 	assert_int_equal(queues[3].polled, polled + 1);
 	queues[3].work = 0;
 	for (uint32_t n = 0; n < 1000 / 128 + 1; n++)
-		worker_turn(w, &dp);
+		worker_poll(w, &dp);
 	assert_false(worker_arm(w, &dp));
 }
 

@@ -2,7 +2,7 @@
 /*
  * Runs on: workers.
  *
- * A worker's turn, and how it goes to sleep.
+ * A worker's poll iteration, and how it goes to sleep.
  */
 #include <string.h>
 
@@ -13,9 +13,9 @@
 
 #include "switch/forward.h"
 #include "switch/debt.h"
-#include "switch/late.h"
+#include "switch/deferred.h"
 
-#define OPEN_TURNS_MAX 16 /* busy turns without a quiescent state */
+#define OPEN_ITERATIONS_MAX 16 /* busy poll iterations without a quiescent state */
 
 static void
 forward(struct worker *w, const struct dataplane *dp, const struct dp_poll *poll)
@@ -78,7 +78,7 @@ poll_one(struct worker *w, const struct dataplane *dp, const struct dp_poll *pol
 	n = ops->rx(poll->q, &w->batch);
 	debt_received(w, poll->q);
 	stamp(w, n == 0 ? STAGE_POLL : STAGE_RX, &last, timed);
-	late_polled(w, n);
+	deferred_polled(w, n);
 	stamp(w, STAGE_NOTIFY, &last, timed);
 	if (n == 0)
 		return 0;
@@ -92,15 +92,15 @@ poll_one(struct worker *w, const struct dataplane *dp, const struct dp_poll *pol
 		w->frames -= w->batch.left;
 		w->batch.left = 0;
 	}
-	late_note(w, poll->q);
+	deferred_note(w, poll->q);
 	stamp(w, STAGE_RX, &last, timed);
 	return n;
 }
 
 static uint16_t
-held(const struct pktq *q)
+backlog(const struct pktq *q)
 {
-	return __atomic_load_n(&q->held, __ATOMIC_RELAXED);
+	return __atomic_load_n(&q->backlog, __ATOMIC_RELAXED);
 }
 
 static bool
@@ -114,7 +114,7 @@ flush_one(struct worker *w, struct pktq *q)
 {
 	uint64_t frames, bytes;
 
-	if (likely(held(q) == 0) || debt_of(w, q) != 0)
+	if (likely(backlog(q) == 0) || debt_of(w, q) != 0)
 		return;
 	if (q->shared)
 		rte_spinlock_lock(&q->lock);
@@ -126,7 +126,7 @@ flush_one(struct worker *w, struct pktq *q)
 	if (q->shared)
 		rte_spinlock_unlock(&q->lock);
 	else
-		late_note(w, q);
+		deferred_note(w, q);
 }
 
 /* Whether there are frames of control's own. */
@@ -232,8 +232,8 @@ poll_active(struct worker *w, const struct dataplane *dp, bool timed)
 }
 
 /*
- * A turn that found @p frames among the active queues pays for looks at the @p n others: what they
- * touch is in no cache. Without frames it should not be long either, more are on their way.
+ * An iteration that found @p frames among the active queues pays for looks at the @p n others: what
+ * they touch is in no cache. Without frames it should not be long either, more are on their way.
  */
 static uint32_t
 idle_looks(struct worker *w, uint32_t n, uint32_t frames)
@@ -287,12 +287,12 @@ worker_time(struct worker *w, bool on)
 }
 
 uint32_t
-worker_turn(struct worker *w, const struct dataplane *dp)
+worker_poll(struct worker *w, const struct dataplane *dp)
 {
 	const struct dp_worker *dw = &dp->worker[w->id];
 	uint32_t total;
 
-	w->turns++;
+	w->iterations++;
 	if (unlikely(dp->mode == NULL))
 		return 0;
 	if (unlikely(w->generation != dp->generation))
@@ -312,17 +312,17 @@ worker_turn(struct worker *w, const struct dataplane *dp)
 		total += poll_one(w, dp, &dw->inject, false);
 	for (uint32_t i = 0; i < dw->nflush; i++)
 		flush_one(w, dw->flush[i]);
-	w->busy_turns += total != 0;
+	w->busy_iterations += total != 0;
 	return total;
 }
 
 void
-worker_end_turn(struct worker *w, uint32_t n)
+worker_end_poll(struct worker *w, uint32_t n)
 {
-	if (n != 0 && !dp_waited_for(w->ctl) && ++w->open_turns < OPEN_TURNS_MAX)
+	if (n != 0 && !dp_waited_for(w->ctl) && ++w->open_iterations < OPEN_ITERATIONS_MAX)
 		return;
-	w->open_turns = 0;
-	late_settle(w);
+	w->open_iterations = 0;
+	deferred_notify(w);
 	dp_quiescent(w->ctl, w->id);
 }
 
@@ -346,7 +346,7 @@ is_busy(const struct worker *w, const struct dataplane *dp)
 	if (dp->mode->generate != NULL || w->cut.n != 0 || is_injected(dw))
 		return true;
 	for (uint32_t i = 0; i < dw->nflush; i++)
-		if (held(dw->flush[i]) != 0 && !waits(dw->flush[i]))
+		if (backlog(dw->flush[i]) != 0 && !waits(dw->flush[i]))
 			return true;
 	return false;
 }
@@ -380,12 +380,12 @@ worker_idle(struct worker *w, const struct dataplane *dp)
 {
 	uint64_t generation = dp->generation;
 
-	late_settle(w);
+	deferred_notify(w);
 	if (worker_arm(w, dp))
 		return false;
 	w->sleeps++;
 	dp_sleep(w->ctl, w->id, dp);
-	/* dp may be gone; of another snapshot worker_turn() disarms all queues */
+	/* dp may be gone; of another snapshot worker_poll() disarms all queues */
 	dp = dp_live(w->ctl);
 	if (dp->generation == generation)
 		worker_disarm(w, dp);
