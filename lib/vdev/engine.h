@@ -14,6 +14,8 @@
 #ifndef VDEV_ENGINE_H
 #define VDEV_ENGINE_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "pkt/pktq.h"
@@ -23,10 +25,16 @@ struct engine;
 struct vdev;
 struct vdev_queue;
 
+/** What an engine can serve; whatever exceeds it is a reason against it (engine_against()). */
+struct engine_caps {
+	uint64_t features;    /* negotiated ones; without LOG_ALL it has no dirty log */
+	uint32_t formats;     /* 1 << enum vdev_format */
+	uint32_t queue_pairs; /* that run at once; 0: the device is not there */
+	uint32_t regions;     /* of guest memory; 0: any number */
+	bool pins;            /* locks guest memory: all of it counts against RLIMIT_MEMLOCK */
+};
+
 struct engine_ops {
-	const char *name; /* "software" */
-	/** Negotiated features it can serve; another one is a reason against it. */
-	uint64_t features;
 	/**
 	 * Further reasons against it as things are, static text, or NULL: a device it lacks, a ring
 	 * it cannot serve, its own failure in vq_start() or commit(). May be NULL.
@@ -53,19 +61,24 @@ struct engine_ops {
 	void (*commit)(struct engine *e, struct vdev *d);
 	/** What @p q has moved under this engine; NULL: it never ran under it. */
 	const struct pktq_stats *(*stats)(const struct engine *e, const struct vdev_queue *q);
-	/** The device ends; none of its rings runs. */
+	/** The device ends; none of its rings runs. An engine made for one device frees itself. */
 	void (*close)(struct engine *e, struct vdev *d);
 };
 
-/** First member of every engine. */
+/** First member of every engine. [ctl] */
 struct engine {
 	const struct engine_ops *ops;
+	const char *name;        /* "software", or the device's: "sim0", "0000:3b:00.2" */
+	struct engine_caps caps; /* may change: vdev_sync() is due then */
 };
 
 /** Poll-mode software, for any number of devices; has never a reason against it. */
 extern struct engine soft_engine;
 
-/** Why @p e may not run @p d as things are, static text, or NULL. */
-const char *engine_against(const struct engine *e, const struct vdev *d);
+/**
+ * Why @p e may not run @p d as things are, static or in @p buf, or NULL: the operator's word, what
+ * the owner needs software for, what exceeds its capabilities, what its check() says.
+ */
+const char *engine_against(const struct engine *e, const struct vdev *d, char *buf, size_t len);
 
 #endif

@@ -9,6 +9,7 @@
 #include <linux/virtio_ring.h>
 #include <rte_common.h>
 
+#include "vdev/engine.h"
 #include "vdev/ring.h"
 #include "virtq/net.h"
 
@@ -107,10 +108,28 @@ vdev_features_check(uint64_t features)
 	return NULL;
 }
 
+/**
+ * What a device of the list must serve lest it stays idle. LOG_ALL is offered whoever has the log:
+ * without one software takes over for the time of a migration.
+ */
+static uint64_t
+hardware_features(const struct vdev *d)
+{
+	struct engine *const *e;
+	uint64_t set = UINT64_MAX;
+
+	if (d->hw == VDEV_HW_NEVER)
+		return set;
+	for (e = d->cfg.engines; *e != NULL; e++)
+		if (*e != &soft_engine && (*e)->caps.queue_pairs != 0)
+			set &= (*e)->caps.features | VDEV_F(LOG_ALL) | VDEV_F(PROTOCOL_FEATURES);
+	return set;
+}
+
 uint64_t
 vdev_features_offered(const struct vdev *d)
 {
-	return vdev_policy_features(d->cfg.policy, d->cfg.features);
+	return vdev_policy_features(d->cfg.policy, d->cfg.features) & hardware_features(d);
 }
 
 /* --- what became of a bit --- */
@@ -193,6 +212,8 @@ withheld(const struct vdev *d, unsigned int bit)
 {
 	if (feature_row[bit].absent != NULL)
 		return feature_row[bit].absent;
+	if (!(hardware_features(d) & (1ull << bit)))
+		return "the port's hardware cannot serve it";
 	if (d->cfg.features & (1ull << bit))
 		return "the port's format policy serves no modern guest";
 	return bit == VDEV_BIT_NET_MTU ? "the port announces no MTU" : "switched off for the port";

@@ -26,6 +26,9 @@ ring_blocked(const struct vdev *d, const struct vdev_queue *q)
 		return "the device's state is being moved";
 	if (d->wanted != VDEV_STATE_RUNNING && d->wanted != VDEV_STATE_RUNNING_P2P)
 		return "the port is stopped by the operator";
+	/* workers do not see a quiesced ring; hardware must let go of it */
+	if (d->wanted != VDEV_STATE_RUNNING && d->engine != &soft_engine)
+		return "the port is quiesced by the operator";
 	if (q->broken)
 		return q->why != NULL ? q->why : "the guest broke the ring";
 	if (d->gmem == NULL)

@@ -39,13 +39,13 @@ static void
 show_engines(FILE *out, const struct vdev *d)
 {
 	struct engine *const *e;
+	char buf[ENGINE_WHY_MAX];
 
-	fprintf(out, "  datapath %s\n", d->engine != NULL ? d->engine->ops->name : "none");
+	fprintf(out, "  datapath %s\n", d->engine != NULL ? d->engine->name : "none");
 	for (e = d->cfg.engines; *e != NULL && *e != d->engine; e++) {
-		const char *why = engine_against(*e, d);
+		const char *why = engine_against(*e, d, buf, sizeof(buf));
 
-		fprintf(out, "    not %s: %s\n", (*e)->ops->name,
-			why != NULL ? why : d->engine_why);
+		fprintf(out, "    not %s: %s\n", (*e)->name, why != NULL ? why : d->engine_why);
 	}
 }
 

@@ -139,8 +139,6 @@ soft_close(struct engine *e, struct vdev *d)
 }
 
 static const struct engine_ops soft_ops = {
-	.name = "software",
-	.features = UINT64_MAX,
 	.set_mem = soft_set_mem,
 	.vq_start = soft_vq_start,
 	.vq_stop = soft_vq_stop,
@@ -149,7 +147,16 @@ static const struct engine_ops soft_ops = {
 	.close = soft_close,
 };
 
-struct engine soft_engine = {.ops = &soft_ops};
+struct engine soft_engine = {
+	.ops = &soft_ops,
+	.name = "software",
+	.caps =
+		{
+			.features = UINT64_MAX,
+			.formats = VDEV_FORMATS_ALL,
+			.queue_pairs = VDEV_QUEUE_PAIRS_MAX,
+		},
+};
 
 void
 soft_suspend(struct vdev_queue *q)

@@ -10,8 +10,8 @@
  * is taken back must be published at once; what starts, is enabled or disabled
  * is published once per round of the control loop, for all devices together.
  */
+#include <bsd/string.h>
 #include <errno.h>
-#include <string.h>
 
 #include "vdev/engine.h"
 #include "vdev/ring.h"
@@ -136,14 +136,6 @@ show(const struct vdev *d, struct vdev_queue *q)
 
 /* --- the engine in charge --- */
 
-const char *
-engine_against(const struct engine *e, const struct vdev *d)
-{
-	if ((d->features & ~e->ops->features) != 0)
-		return "the guest negotiated features it cannot serve";
-	return e->ops->check != NULL ? e->ops->check(e, d) : NULL;
-}
-
 /** Put @p e in charge: rings stop where they stand under the one before. False: no memory. */
 static bool
 take_over(struct vdev *d, struct engine *e)
@@ -164,14 +156,15 @@ static void
 choose_engine(struct vdev *d)
 {
 	struct engine *const *e;
+	char buf[ENGINE_WHY_MAX];
 
-	d->engine_why = NULL;
 	for (e = d->cfg.engines; *e != NULL; e++) {
-		const char *why = engine_against(*e, d);
+		const char *why = engine_against(*e, d, buf, sizeof(buf));
 
 		if (why == NULL && take_over(d, *e))
 			return;
-		d->engine_why = why != NULL ? why : "no memory for its engine";
+		strlcpy(d->engine_why, why != NULL ? why : "no memory for its engine",
+			sizeof(d->engine_why));
 	}
 	take_over(d, NULL);
 }
@@ -188,6 +181,7 @@ vdev_set_engines(struct vdev *d, struct engine *const *engines)
 static bool
 start_all(struct vdev *d)
 {
+	char buf[ENGINE_WHY_MAX];
 	uint32_t i;
 
 	for (i = 0; i < d->nqueues; i++)
@@ -195,7 +189,7 @@ start_all(struct vdev *d)
 			ring_start(d, &d->q[i]);
 	if (d->engine != NULL && d->engine->ops->commit != NULL)
 		d->engine->ops->commit(d->engine, d);
-	return d->engine == NULL || engine_against(d->engine, d) == NULL;
+	return d->engine == NULL || engine_against(d->engine, d, buf, sizeof(buf)) == NULL;
 }
 
 void

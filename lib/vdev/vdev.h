@@ -43,6 +43,7 @@
 #define VDEV_QUEUES_MAX (2 * VDEV_QUEUE_PAIRS_MAX)
 #define VDEV_RING_SIZE_MAX 32768
 #define VDEV_STATUS_NEEDS_RESET 0x40u
+#define ENGINE_WHY_MAX 160 /* bytes of a reason against an engine */
 #define VDEV_ADDR_F_LOG 1u /* flag of vdev_vq_set_addr(): VHOST_VRING_F_LOG */
 
 struct vdev;
@@ -50,6 +51,24 @@ struct engine;
 struct transport;
 struct vdev_attn;
 struct blob;
+
+/** Whether hardware may move the frames: X(symbol, word). */
+#define VDEV_HWS(X)           \
+	X(PREFER, "prefer")   \
+	X(REQUIRE, "require") \
+	X(NEVER, "never")
+
+/** Who moves the frames while a migration has writes logged: X(symbol, word). */
+#define VDEV_MIGRATES(X)        \
+	X(SOFTWARE, "software") \
+	X(DEVICE, "device")
+
+#define X(sym, word) VDEV_HW_##sym,
+enum vdev_hw { VDEV_HWS(X) VDEV_HW_NUM };
+#undef X
+#define X(sym, word) VDEV_MIGRATE_##sym,
+enum vdev_migrate { VDEV_MIGRATES(X) VDEV_MIGRATE_NUM };
+#undef X
 
 /** What the device's owner (a port) provides. Control thread. */
 struct vdev_ops {
@@ -69,6 +88,11 @@ struct vdev_ops {
 	 * Workers that sleep look at their queues again: one need not wait any more. May be NULL.
 	 */
 	void (*wake)(struct vdev *d);
+	/**
+	 * What the owner does with frames that hardware would move past it, static text; NULL:
+	 * nothing. A reason against every engine but software. May be NULL.
+	 */
+	const char *(*needs_software)(const struct vdev *d);
 	/** Link state, features or format changed; for display and events. May be NULL. */
 	void (*changed)(struct vdev *d);
 	/**
@@ -185,10 +209,12 @@ struct vdev {
 	struct gmem_fault fault; /* [atomic] set by the fault guard */
 	bool fault_seen;
 	struct vdev_queue q[VDEV_QUEUES_MAX];
-	uint32_t nqueues;       /* highest queue index seen, plus one */
-	struct engine *engine;  /* in charge; NULL: none, or not decided yet */
-	const char *engine_why; /* why the last of the list is not, static text */
-	struct vq_mem *vq_mem;  /* the software engine's: what running queues use */
+	uint32_t nqueues;                /* highest queue index seen, plus one */
+	struct engine *engine;           /* in charge; NULL: none, or not decided yet */
+	char engine_why[ENGINE_WHY_MAX]; /* why the last of the list is not */
+	enum vdev_hw hw;                 /* by the operator */
+	enum vdev_migrate migrate;       /* likewise */
+	struct vq_mem *vq_mem;           /* the software engine's: what running queues use */
 	struct vq_host host;
 	struct vdev_attn *attn; /* workers' way to control */
 	struct ev_timer watch;  /* looks for faults while connected */
@@ -213,7 +239,11 @@ struct vdev {
 /** Every virtio-net and ring feature the software datapath can offer. */
 uint64_t vdev_features_all(void);
 
-/** What this device offers: its configuration, as far as the policy allows. */
+/**
+ * What this device offers: its configuration, as far as the policy allows and hardware of its list
+ * that is there can serve it. It accepts all of its configuration: a guest that has negotiated more
+ * stays in software.
+ */
 uint64_t vdev_features_offered(const struct vdev *d);
 
 /** Name of a feature bit ("VIRTIO_NET_F_MRG_RXBUF"), or NULL. Any thread. */
@@ -280,6 +310,17 @@ int vdev_iotlb_update(struct vdev *d, const struct iotlb_entry *e);
 int vdev_iotlb_invalidate(struct vdev *d, uint64_t iova, uint64_t size);
 /** Engines that may move the frames from the next vdev_sync() on, as vdev_config.engines. */
 void vdev_set_engines(struct vdev *d, struct engine *const *engines);
+/** Whether hardware of the list may move the frames, from the next vdev_sync() on. */
+void vdev_set_hw(struct vdev *d, enum vdev_hw hw);
+/** Whether it may while writes are logged, if it has a dirty log; likewise. */
+void vdev_set_migrate(struct vdev *d, enum vdev_migrate migrate);
+/** "prefer"; "software" */
+const char *vdev_hw_name(enum vdev_hw hw);
+const char *vdev_migrate_name(enum vdev_migrate migrate);
+/** Whether @p word names one, and which. */
+bool vdev_hw_parse(const char *word, enum vdev_hw *out);
+bool vdev_migrate_parse(const char *word, enum vdev_migrate *out);
+
 /** The operator's choice; rings that contradict it stop at the next vdev_sync(). */
 void vdev_set_policy(struct vdev *d, enum vdev_policy policy);
 

@@ -27,6 +27,7 @@ ALLOWED = {
     "lib/vhost_user": ["lib/vdev", "lib/gmem", "lib/base"],
     "lib/vduse": ["lib/vdev", "lib/gmem", "lib/base"],
     "lib/switch": ["lib/pkt", "lib/base"],
+    "drivers/virtio": ["drivers/vdpa", "lib"],  # hardware that takes over from the workers
     "drivers": ["lib"],
     "app": ["drivers", "lib/switch", "lib/base"],
     "test/fuzz": ["app", "drivers", "lib"],  # the whole program

@@ -97,8 +97,6 @@ fake_close(struct engine *e, struct vdev *d)
 }
 
 static const struct engine_ops fake_ops = {
-	.name = "fake",
-	.features = ~F(LOG_ALL),
 	.check = fake_check,
 	.set_mem = fake_set_mem,
 	.vq_start = fake_start,
@@ -116,7 +114,19 @@ static int
 setup(void **state)
 {
 	fds_before = open_fds();
-	fake = (struct fake){.e.ops = &fake_ops};
+	fake = (struct fake){
+		.e =
+			{
+				.ops = &fake_ops,
+				.name = "fake",
+				.caps =
+					{
+						.features = ~F(LOG_ALL),
+						.formats = VDEV_FORMATS_ALL,
+						.queue_pairs = 2,
+					},
+			},
+	};
 	owner_init(&o, NULL);
 	return 0;
 }
