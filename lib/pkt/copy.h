@@ -79,4 +79,19 @@ pkt_copy(const struct pkt *p, uint8_t *dst)
 	pkt_copy_next(&c, dst, p->len);
 }
 
+/** Let the view begin @p n bytes later; the frame has more. Lengths but data_len stay. */
+static inline void
+pkt_advance(struct pkt *p, uint32_t n)
+{
+	while (n >= p->data_len && p->nsegs > 1) {
+		n -= p->data_len;
+		p->data = p->segs->data;
+		p->data_len = p->segs->len;
+		p->segs++;
+		p->nsegs--;
+	}
+	p->data += n;
+	p->data_len -= n;
+}
+
 #endif

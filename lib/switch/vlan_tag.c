@@ -11,21 +11,6 @@
 
 #define MACS_LEN (2 * RTE_ETHER_ADDR_LEN)
 
-/* Let the view begin @p n bytes later; the frame has more. */
-static void
-advance(struct pkt *p, uint32_t n)
-{
-	while (n >= p->data_len && p->nsegs > 1) {
-		n -= p->data_len;
-		p->data = p->segs->data;
-		p->data_len = p->segs->len;
-		p->segs++;
-		p->nsegs--;
-	}
-	p->data += n;
-	p->data_len -= n;
-}
-
 /* What the virtio-net header says about places behind the tag. False: it cannot. */
 static bool
 shift(struct pkt_vnet *v, int by)
@@ -58,7 +43,7 @@ vlan_pop(struct pkt *p, uint16_t *tci)
 	memcpy(&word, b + RTE_ETHER_HDR_LEN, sizeof(word));
 	*tci = rte_be_to_cpu_16(word);
 	memcpy(&p->eth.ether_type, b + RTE_ETHER_HDR_LEN + sizeof(word), sizeof(word));
-	advance(p, RTE_VLAN_HLEN);
+	pkt_advance(p, RTE_VLAN_HLEN);
 	p->len -= RTE_VLAN_HLEN;
 	return true;
 }
@@ -78,7 +63,7 @@ vlan_push(struct pkt *view, const struct pkt *p, uint8_t *header, uint16_t tci,
 	memcpy(header + MACS_LEN, tag, sizeof(tag));
 	memcpy(header + MACS_LEN + sizeof(tag), &p->eth.ether_type, sizeof(p->eth.ether_type));
 	/* the Ethernet header as the sender has it in memory is not looked at again */
-	advance(&rest, RTE_ETHER_HDR_LEN);
+	pkt_advance(&rest, RTE_ETHER_HDR_LEN);
 	segs[0] = (struct pkt_seg){rest.data, rest.data_len};
 	memcpy(segs + 1, rest.segs, (rest.nsegs - 1u) * sizeof(*segs));
 	*view = *p;
