@@ -36,6 +36,7 @@
 
 struct capture;
 struct dataplane;
+struct dp_intercept;
 struct dp_vlan;
 struct inject_port;
 struct limiter;
@@ -72,6 +73,10 @@ struct fwd_csum {
 	uint16_t gso_len;   /* out: longest frame, longer ones are cut here; 0: none is */
 };
 
+/* Kinds of isolation. A frame from a tunnel never goes into another one: split horizon. */
+#define DP_ISOLATED_SET 0x1u    /* by the operator */
+#define DP_ISOLATED_TUNNEL 0x2u /* the port is the end of a tunnel */
+
 /** A port as workers see it. [fixed] */
 struct dp_port {
 	uint16_t id;
@@ -80,7 +85,7 @@ struct dp_port {
 	uint16_t nrx, ntx;  /* running queues */
 	uint16_t group_fwd; /* reserved groups 01:80:c2:00:00:0X it may send to, by bit X */
 	bool learns;        /* addresses its frames come from */
-	bool isolated;      /* exchanges nothing with other isolated ports */
+	uint8_t isolated;   /* DP_ISOLATED_*: exchanges nothing with ports that have one of them */
 	struct fwd_csum csum;
 	struct rte_ether_addr mac;
 	struct rte_ether_addr eth_peer; /* where mode "mac" sends frames that leave here */
@@ -91,6 +96,8 @@ struct dp_port {
 	struct dp_flows *flows;  /* ntx > 1; owned by the port, outlives snapshots */
 	struct dp_vlan *vlan;    /* NULL: in no VLAN; owned by the port, too */
 	struct limiter *limiter; /* of what comes in, NULL: none; owned by the port, too */
+	/* looks at what comes in before the mode does; NULL: nobody */
+	const struct dp_intercept *intercept;
 	struct watch_queues *bursts;  /* NULL: not counted; owned by the port, too */
 	struct capture *capture;      /* gets copies of all frames; NULL: none */
 	const struct dp_port *mirror; /* so does this port; NULL: none */
@@ -104,6 +111,15 @@ struct dp_port {
  */
 typedef void (*dp_forward_fn)(struct worker *w, const struct dataplane *dp,
 			      const struct dp_port *in, struct pktq *rxq, struct pkt_batch *batch);
+
+/**
+ * Takes frames out of what comes in at a port, such as those of tunnels over it, for ports that are
+ * not polled: they are handed on with ingress_receive(), what is left with ingress_rest(). Embedded
+ * in whatever it needs; the learning switch only.
+ */
+struct dp_intercept {
+	dp_forward_fn fn;
+};
 
 /** One entry of a worker's poll list. */
 struct dp_poll {

@@ -174,7 +174,7 @@ forward_decide(struct worker *w, const struct dataplane *dp, const struct dp_por
 static bool
 may_pass(const struct dp_port *in, const struct dp_port *out)
 {
-	return out->domain == in->domain && !(in->isolated && out->isolated);
+	return out->domain == in->domain && (in->isolated & out->isolated) == 0;
 }
 
 static void

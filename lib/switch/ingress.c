@@ -23,6 +23,15 @@ mode_of(const struct dataplane *dp, const struct dp_port *in)
 	return in->vlan != NULL && dp->mode->vlan != NULL ? dp->mode->vlan : dp->mode->forward;
 }
 
+/* The mode, or who looks at the frames first. */
+static dp_forward_fn
+first_of(const struct dataplane *dp, const struct dp_port *in)
+{
+	if (in->intercept != NULL && dp->mode->forward == forward_switch)
+		return in->intercept->fn;
+	return mode_of(dp, in);
+}
+
 static void
 ingress_checked(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
 		struct pktq *rxq, struct pkt_batch *batch)
@@ -32,7 +41,25 @@ ingress_checked(struct worker *w, const struct dataplane *dp, const struct dp_po
 	if (in->limiter != NULL)
 		limiter_apply(in->limiter, rxq, batch);
 	if (likely(batch->n != 0))
-		mode_of(dp, in)(w, dp, in, rxq, batch);
+		first_of(dp, in)(w, dp, in, rxq, batch);
+}
+
+void
+ingress_receive(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
+		struct pktq *rxq, struct pkt_batch *batch)
+{
+	for (uint16_t i = 0; i < batch->n; i++)
+		pktq_count(&rxq->stats, &batch->pkt[i]);
+	if (unlikely(w->watch != NULL))
+		watch_receive(w, in, rxq, batch);
+	ingress_forward(dp, in, false)(w, dp, in, rxq, batch);
+}
+
+void
+ingress_rest(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
+	     struct pktq *rxq, struct pkt_batch *batch)
+{
+	mode_of(dp, in)(w, dp, in, rxq, batch);
 }
 
 dp_forward_fn
@@ -42,5 +69,5 @@ ingress_forward(const struct dataplane *dp, const struct dp_port *in, bool disca
 		return ingress_discard;
 	if (in->limiter != NULL || in->copied)
 		return ingress_checked;
-	return dp->mode != NULL ? mode_of(dp, in) : NULL;
+	return dp->mode != NULL ? first_of(dp, in) : NULL;
 }

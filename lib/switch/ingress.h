@@ -2,7 +2,7 @@
 /*
  * Runs on: workers; control chooses.
  *
- * What a worker calls with the frames of a queue. Internal to lib/switch.
+ * What a worker calls with the frames of a queue.
  */
 #ifndef SWITCH_INGRESS_H
 #define SWITCH_INGRESS_H
@@ -11,5 +11,17 @@
 
 /** For dp_poll.forward of a queue of @p in, which is filled in. NULL: nothing is forwarded. */
 dp_forward_fn ingress_forward(const struct dataplane *dp, const struct dp_port *in, bool discard);
+
+/**
+ * Frames that an intercept (dp_intercept) took out of another port's queue, as if they had come in
+ * at @p in. @p rxq has the accounts, frames are counted as received there; it is @p in's and only
+ * this worker's. @p batch is w->batch.
+ */
+void ingress_receive(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
+		     struct pktq *rxq, struct pkt_batch *batch);
+
+/** What an intercept of @p in does not take. */
+void ingress_rest(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
+		  struct pktq *rxq, struct pkt_batch *batch);
 
 #endif

@@ -209,12 +209,13 @@ flood_account(struct worker *w, const struct flood *f, uint32_t copies, uint64_t
 
 /**
  * Whether frames of the batch can stay in their ring, to be seen once more: nothing was done with
- * them so far, and all of its chains are frames.
+ * them so far, all of its chains are frames, and the ring is that of the port they come from.
  */
 static inline bool
 flood_may_leave(const struct worker *w, const struct dp_port *in, const struct pkt_batch *b)
 {
-	return b->n == b->ndone && in->limiter == NULL && !in->copied && w->watch == NULL;
+	return b->n == b->ndone && in->limiter == NULL && !in->copied && w->watch == NULL &&
+	       (in->isolated & DP_ISOLATED_TUNNEL) == 0;
 }
 
 /** Leave all frames from number @p from on. */

@@ -103,23 +103,25 @@ struct port {
 	uint16_t domain;
 	bool started; /* "port stop" takes it out of the snapshot */
 	bool isolated;
+	bool tunnel;        /* the end of one: frames never go from tunnel to tunnel */
 	bool no_learning;   /* sw_set_learning() */
 	uint16_t group_fwd; /* sw_set_group_fwd() */
 	uint16_t mtu;
 	char name[PORT_NAME_MAX];
 	struct rte_ether_addr mac;
-	struct rte_ether_addr eth_peer; /* destination that mode "mac" writes */
-	struct dp_flows *flows;         /* made when the port has more than one tx queue */
-	struct fwd_csum csum;           /* of mode csum */
-	struct vlan_config vlan;        /* as set; port_set_vlan() */
-	struct dp_vlan *vlans;          /* while it is on */
-	struct limits limits;           /* as set; port_set_limits() */
-	struct limits migrated;         /* its guest's; port_set_migrated_limits() */
-	struct limiter *limiter;        /* of both, while there are any */
-	struct watch_queues *bursts;    /* made when they are to be counted */
-	struct inject_port *inject;     /* frames sent in its name; inject.h */
-	struct port *mirror;            /* gets copies of what it sends and is sent; NULL: none */
-	struct port_stats cleared;      /* what "clear port stats" subtracts */
+	struct rte_ether_addr eth_peer;       /* destination that mode "mac" writes */
+	struct dp_flows *flows;               /* made when the port has more than one tx queue */
+	struct fwd_csum csum;                 /* of mode csum */
+	struct vlan_config vlan;              /* as set; port_set_vlan() */
+	struct dp_vlan *vlans;                /* while it is on */
+	struct limits limits;                 /* as set; port_set_limits() */
+	struct limits migrated;               /* its guest's; port_set_migrated_limits() */
+	struct limiter *limiter;              /* of both, while there are any */
+	struct watch_queues *bursts;          /* made when they are to be counted */
+	struct inject_port *inject;           /* frames sent in its name; inject.h */
+	const struct dp_intercept *intercept; /* of a tunnel's kind of port; NULL: none */
+	struct port *mirror;       /* gets copies of what it sends and is sent; NULL: none */
+	struct port_stats cleared; /* what "clear port stats" subtracts */
 	/*
 	 * by queue pair: the worker that is to poll its rx queue, and the one that does;
 	 * PORT_WORKER_NONE

@@ -299,7 +299,9 @@ fill_port(struct build *b, uint16_t m)
 	dport->id = p->id;
 	dport->domain = p->vlans != NULL ? VLAN_FID_NONE : p->domain;
 	dport->vlan = p->vlans;
-	dport->isolated = p->isolated;
+	dport->isolated =
+		(p->isolated ? DP_ISOLATED_SET : 0) | (p->tunnel ? DP_ISOLATED_TUNNEL : 0);
+	dport->intercept = p->intercept;
 	dport->learns = !p->no_learning;
 	dport->group_fwd = p->group_fwd | b->s->group_fwd;
 	dport->csum = p->csum;

@@ -83,7 +83,7 @@ static bool
 is_member(const struct run *r, const struct dp_port *out)
 {
 	return out->vlan != NULL && out->vlan->fid[r->id] == r->fid &&
-	       !(r->in->isolated && out->isolated);
+	       (r->in->isolated & out->isolated) == 0;
 }
 
 /* The view of frame @p i with its tag, made once for all receivers. */

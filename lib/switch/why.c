@@ -58,7 +58,7 @@ why_alone(const struct sw *s, const struct dataplane *dp, const struct port *p)
 	for (uint16_t i = 0; i < dp->nports; i++) {
 		if (dp->ports[i] == me || !is_reachable(me, dp->ports[i]))
 			continue;
-		if (!me->isolated || !dp->ports[i]->isolated)
+		if ((me->isolated & dp->ports[i]->isolated) == 0)
 			return NULL;
 		isolated = true;
 	}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Frames from the network that may be tunnel frames. The input is {place where the frame is split,
- * offload flags, frame}; each fragment lies in memory of its own, as large as it is. What is taken
- * for a tunnel frame must leave a view that lies within the frame.
+ * offload flags, frame}; each fragment lies in memory of its own, as large as it is. A frame taken
+ * for a tunnel frame must leave a view that lies within it.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -114,7 +114,7 @@ test_bytes_v4(void **state)
 	rte_pktmbuf_free(m);
 }
 
-/* The sum over IPv6 is the one anybody would compute; over IPv4 there is one if asked for. */
+/* The sum over IPv6 is as RFC 8200 says; over IPv4 there is one if asked for. */
 static void
 test_udp_sum(void **state)
 {
@@ -172,7 +172,7 @@ test_room(void **state)
 
 /* --- back again --- */
 
-/* What @p m is, in @p pieces fragments, through all steps; the view goes to @p v. */
+/* All steps with @p m, in two fragments if @p first says so; the view goes to @p v. */
 static const char *
 unwrap(struct rte_mbuf *m, struct pkt *v, struct pkt_seg *segs, uint32_t first)
 {
@@ -314,7 +314,7 @@ test_truncated(void **state)
 	}
 }
 
-/* A sum that the device has verified, or the sender left out, is not looked at; one cut is refused. */
+/* A sum that the device verified or the sender left out is not looked at, a cut one refused. */
 static void
 test_offloads(void **state)
 {
@@ -404,7 +404,7 @@ test_ecn_elsewhere(void **state)
 	rte_pktmbuf_free(m);
 }
 
-/* What others see as well is not written to: congestion is a loss then. */
+/* Memory that others see as well is not written to: congestion is a loss then. */
 static void
 test_ecn_shared(void **state)
 {
