@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 static const struct vdpa_kind *const kinds[] = {
-	NULL, /* ends the list */
+	&vdpa_sim, NULL, /* ends the list */
 };
 
 const struct vdpa_kind *

@@ -68,6 +68,9 @@ struct vdpa_kind {
 		   size_t errlen);
 };
 
+/* The kinds; vdpa.c has the table. */
+extern const struct vdpa_kind vdpa_sim; /* simulated: sim/sim.h */
+
 /** An engine for @p d by the device @p name, as vdpa_kind.open(). */
 struct engine *vdpa_open(const char *name, struct vdev *d, char *err, size_t errlen);
 

@@ -57,10 +57,18 @@ struct engine_ops {
 	struct vq_state (*vq_stop)(struct engine *e, struct vdev *d, struct vdev_queue *q);
 	/** Interrupt the guest of running @p q through q->call_fd (-1: not at all) from now on. */
 	void (*set_irq)(struct engine *e, struct vdev *d, struct vdev_queue *q);
-	/** All rings that are to run were started: what was begun takes effect. May be NULL. */
+	/**
+	 * All rings that are to run were started: what was begun takes effect, and what has changed
+	 * since (vdev_vq_enabled()). Called at the end of each vdev_sync(). May be NULL.
+	 */
 	void (*commit)(struct engine *e, struct vdev *d);
 	/** What @p q has moved under this engine; NULL: it never ran under it. */
 	const struct pktq_stats *(*stats)(const struct engine *e, const struct vdev_queue *q);
+	/**
+	 * What failed may be tried again: the operator says so, or the guest's session has ended.
+	 * May be NULL.
+	 */
+	void (*retry)(struct engine *e, struct vdev *d);
 	/** The device ends; none of its rings runs. An engine made for one device frees itself. */
 	void (*close)(struct engine *e, struct vdev *d);
 };
@@ -74,6 +82,12 @@ struct engine {
 
 /** Poll-mode software, for any number of devices; has never a reason against it. */
 extern struct engine soft_engine;
+
+/**
+ * What a queue is started with, without its state, by an engine whose rings are of struct vq. The
+ * map of its areas is valid while it runs.
+ */
+void engine_vq_setup(struct vdev *d, const struct vdev_queue *q, struct vq_setup *s);
 
 /**
  * Why @p e may not run @p d as things are, static or in @p buf, or NULL: the operator's word, what

@@ -81,6 +81,16 @@ vdev_set_migrate(struct vdev *d, enum vdev_migrate migrate)
 	d->migrate = migrate;
 }
 
+void
+vdev_retry(struct vdev *d)
+{
+	struct engine *const *e;
+
+	for (e = d->cfg.engines; *e != NULL; e++)
+		if ((*e)->ops->retry != NULL)
+			(*e)->ops->retry(*e, d);
+}
+
 /* --- reasons --- */
 
 /** A reason against @p e, static or in @p buf, or NULL. */

@@ -123,7 +123,7 @@ ring_launch(struct vdev *d, struct vdev_queue *q)
 	struct vq_setup s;
 	bool recovered;
 
-	soft_setup(d, q, &s);
+	engine_vq_setup(d, q, &s);
 	recovered = !q->state_ours && s.journal != NULL && vq_journal_recover(s.journal, &key, &s);
 	q->state = recovered ? s.state : state_said(d, q, &s);
 	if (q->layout == VQ_PACKED && (q->state.avail >= q->size || q->state.used >= q->size))
@@ -131,6 +131,9 @@ ring_launch(struct vdev *d, struct vdev_queue *q)
 	why = d->engine->ops->vq_start(d->engine, d, q);
 	if (why != NULL)
 		return refuse(q, why);
+	/* hardware keeps no journal: who comes next goes by the ring as it is */
+	if (s.journal != NULL && d->engine != &soft_engine)
+		vq_journal_stop(s.journal);
 	/* who served it before may have published frames, or left them to us, and not said so */
 	if (recovered || (!q->state_ours && q->state.used != 0))
 		notify_peer(q->call_fd);
@@ -161,6 +164,10 @@ ring_halt(struct vdev *d, struct vdev_queue *q)
 	if (!q->running)
 		return;
 	q->state = d->engine->ops->vq_stop(d->engine, d, q);
+	/* hardware may report what it has fetched, or nothing that is true */
+	if (d->engine != &soft_engine && q->layout != VQ_PACKED)
+		q->state.avail = q->state.used =
+			vq_split_used_idx(q->layout, q->map.area[VQ_DEVICE].hva);
 	q->state_set = q->state_ours = true;
 	q->running = q->waits = false;
 	ring_map_clear(&q->map);

@@ -109,9 +109,6 @@ void sync_publish(struct vdev *d);
 /** The queue object, made on first use; it lives on when the ring stops, for its counters. */
 struct vq *soft_vq(struct vdev_queue *q);
 
-/** What a queue is started with, without its state. */
-void soft_setup(struct vdev *d, const struct vdev_queue *q, struct vq_setup *s);
-
 /** Running @p q is not touched until soft_resume(): vq_suspend(). */
 void soft_suspend(struct vdev_queue *q);
 

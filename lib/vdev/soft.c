@@ -63,7 +63,7 @@ soft_vq(struct vdev_queue *q)
 }
 
 void
-soft_setup(struct vdev *d, const struct vdev_queue *q, struct vq_setup *s)
+engine_vq_setup(struct vdev *d, const struct vdev_queue *q, struct vq_setup *s)
 {
 	const struct vdev_ring_area *area = q->map.area;
 	uint32_t i = ring_index(d, q);
@@ -99,7 +99,7 @@ soft_vq_start(struct engine *e, struct vdev *d, struct vdev_queue *q)
 	struct vq_journal_key key = ring_key(d, q);
 	struct vq_setup s;
 
-	soft_setup(d, q, &s);
+	engine_vq_setup(d, q, &s);
 	s.state = q->state;
 	if (soft_vq(q) == NULL || vq_start(q->vq, &s) != 0)
 		return "no memory for the queue";

@@ -145,8 +145,12 @@ take_over(struct vdev *d, struct engine *e)
 	if (e == d->engine)
 		return true;
 	vdev_pause(d);
-	for (i = 0; i < d->nqueues; i++)
+	for (i = 0; i < d->nqueues; i++) {
+		/* an interrupt that hardware owes is not lost with it */
+		if (d->q[i].running && d->engine != &soft_engine)
+			notify_peer(d->q[i].call_fd);
 		ring_halt(d, &d->q[i]);
+	}
 	d->engine = e;
 	return e == NULL || e->ops->set_mem(e, d) == 0;
 }

@@ -200,6 +200,7 @@ vdev_disconnect(struct vdev *d)
 	vdev_pause(d);
 	forget_session(d);
 	d->transport = NULL;
+	vdev_retry(d);
 	vdev_sync(d);
 	d->nqueues = 0;
 	if (d->cfg.ops->changed != NULL)

@@ -321,6 +321,8 @@ const char *vdev_migrate_name(enum vdev_migrate migrate);
 bool vdev_hw_parse(const char *word, enum vdev_hw *out);
 bool vdev_migrate_parse(const char *word, enum vdev_migrate *out);
 
+/** Engines of the list that failed may be tried again, at the next vdev_sync(). */
+void vdev_retry(struct vdev *d);
 /** The operator's choice; rings that contradict it stop at the next vdev_sync(). */
 void vdev_set_policy(struct vdev *d, enum vdev_policy policy);
 
@@ -347,6 +349,12 @@ int vdev_vq_set_endian(struct vdev *d, uint32_t i,
 
 /** The format of ring @p i by what is known now; it is decided anew at each start. */
 struct vdev_format_verdict vdev_vq_format(const struct vdev *d, uint32_t i);
+
+/** The number of @p q, which is one of @p d's. */
+uint32_t vdev_vq_index(const struct vdev *d, const struct vdev_queue *q);
+
+/** Whether queue @p i is enabled, by itself or with all; false for any index out of range. */
+bool vdev_vq_enabled(const struct vdev *d, uint32_t i);
 
 /** Whether queue @p i runs; false for any index out of range. */
 bool vdev_vq_running(const struct vdev *d, uint32_t i);

@@ -25,6 +25,18 @@ ring_edit(struct vdev *d, uint32_t i, struct vdev_queue **out)
 	return 0;
 }
 
+uint32_t
+vdev_vq_index(const struct vdev *d, const struct vdev_queue *q)
+{
+	return ring_index(d, q);
+}
+
+bool
+vdev_vq_enabled(const struct vdev *d, uint32_t i)
+{
+	return i < d->nqueues && ring_enabled(d, &d->q[i]);
+}
+
 bool
 vdev_vq_running(const struct vdev *d, uint32_t i)
 {

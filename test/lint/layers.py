@@ -28,6 +28,7 @@ ALLOWED = {
     "lib/vduse": ["lib/vdev", "lib/gmem", "lib/base"],
     "lib/switch": ["lib/pkt", "lib/base"],
     "drivers/virtio": ["drivers/vdpa", "lib"],  # hardware that takes over from the workers
+    "drivers/vdpa/sim": ["drivers/vdpa", "lib"],
     "drivers": ["lib"],
     "app": ["drivers", "lib/switch", "lib/base"],
     "test/fuzz": ["app", "drivers", "lib"],  # the whole program
