@@ -20,7 +20,6 @@
 #include "options.h"
 #include "switch/forward.h"
 #include "switch/port.h"
-#include "virtio/port.h"
 
 #define APP_ERR_MAX 1024 /* for a sentence about what is wrong */
 
@@ -48,7 +47,6 @@ struct app_port {
 	struct show_base base;
 	bool gso;
 	bool reconfigure; /* the next "port start" configures it anew */
-	bool mac_set;     /* by "mac_addr set" */
 };
 
 struct app {
@@ -57,15 +55,14 @@ struct app {
 	bool testpmd;     /* called as dpdk-testpmd: its prompt and defaults */
 	struct options opt;
 	struct argv_split args;
-	char state_dir[PATH_MAX];
-	bool eal; /* rte_eal_init() has succeeded */
+	char state_dir[PATH_MAX]; /* "": none */
+	bool eal;                 /* rte_eal_init() has succeeded */
 
 	/* [ctl] */
 	struct ev_loop *loop;
 	struct ctl *ctl;
 	struct sw sw;
 	struct rte_mempool *mp;
-	struct virtio_env vhost;
 	struct cli *cli;
 	struct control_socket *control; /* NULL: none */
 	struct metrics_http *metrics;   /* NULL: none */

@@ -9,7 +9,7 @@
 
 #include <rte_common.h>
 
-#include "virtio/devargs.h"
+#include "kinds.h"
 
 /* Options that choose lcores; any of them means the user has decided. */
 static bool
@@ -86,7 +86,7 @@ argv_split(int argc, char **argv, struct argv_split *s)
 
 		if (dev != NULL)
 			s->vdev[s->nvdev++] = dev;
-		if (dev != NULL && virtio_devargs_ours(dev))
+		if (dev != NULL && kind_is_ours(dev))
 			continue;
 		lcores |= chooses_lcores(argv[i]);
 		memcpy(s->eal_argv + s->eal_argc, argv + i, (size_t)words * sizeof(*argv));

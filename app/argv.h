@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Our command line is dpdk-testpmd's: EAL options, "--", our options. The
- * vhost devices among the EAL options are ours, too: EAL would hand them to
- * the net_vhost PMD, whose sockets and rings are what this program replaces.
+ * Our command line is dpdk-testpmd's: EAL options, "--", our options. Devices
+ * of our own kinds (kinds.h) among the EAL options are ours, too: EAL would hand
+ * a net_vhost to its PMD, whose sockets and rings are what this program replaces.
  */
 #ifndef APP_ARGV_H
 #define APP_ARGV_H
@@ -15,8 +15,7 @@ struct argv_split {
 	int argc;
 	char **argv; /* program name and ours */
 	int nvdev;
-	const char *
-		*vdev; /* every --vdev in order; those that are not vhost are among EAL's, too */
+	const char **vdev; /* every --vdev in order; EAL's own are among its options, too */
 };
 
 /**

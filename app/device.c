@@ -3,55 +3,10 @@
 
 #include <string.h>
 
-#include <bsd/string.h>
-#include <rte_dev.h>
-#include <rte_ethdev.h>
-#include <rte_kvargs.h>
-
 #include "app.h"
+#include "kinds.h"
 #include "show/show.h"
 #include "testpmd/fwd.h"
-#include "ethdev/ethdev.h"
-#include "show/facts.h"
-
-/* --- vhost --- */
-
-static int
-parse_vhost(const struct app *app, const char *devargs, struct virtio_devargs *a, char *err,
-	    size_t errlen)
-{
-	virtio_devargs_init(a);
-	a->mode = app->opt.socket_mode;
-	a->owner = app->opt.socket_owner;
-	a->group = app->opt.socket_group;
-	return virtio_devargs_parse(devargs, a, err, errlen);
-}
-
-static struct port *
-attach_vhost(struct app *app, const char *devargs, char *err, size_t errlen)
-{
-	struct virtio_devargs a;
-
-	if (parse_vhost(app, devargs, &a, err, errlen) < 0)
-		return NULL;
-	return virtio_port_new(&app->vhost, &a, err, errlen);
-}
-
-int
-devices_check(const struct app *app, char *err, size_t errlen)
-{
-	struct virtio_devargs a;
-
-	for (int i = 0; i < app->args.nvdev; i++) {
-		const char *vdev = app->args.vdev[i];
-
-		if (virtio_devargs_ours(vdev) && parse_vhost(app, vdev, &a, err, errlen) < 0)
-			return -1;
-	}
-	return 0;
-}
-
-/* --- ethdev --- */
 
 static uint16_t
 given(uint32_t value)
@@ -59,12 +14,16 @@ given(uint32_t value)
 	return value == OPT_UNSET ? 0 : (uint16_t)value;
 }
 
-struct ethdev_config
+struct port_defaults
 device_defaults(const struct app *app)
 {
 	const struct options *o = &app->opt;
 
-	return (struct ethdev_config){
+	return (struct port_defaults){
+		.state_dir = app->state_dir[0] != '\0' ? app->state_dir : NULL,
+		.socket_mode = o->socket_mode,
+		.socket_owner = o->socket_owner,
+		.socket_group = o->socket_group,
 		.rxq = given(o->rxq),
 		.txq = given(o->txq),
 		.rxd = given(o->rxd),
@@ -74,134 +33,42 @@ device_defaults(const struct app *app)
 	};
 }
 
-static struct port *
-attach_ethdev(struct app *app, const char *devargs, char *err, size_t errlen)
+int
+devices_check(const struct app *app, char *err, size_t errlen)
 {
-	const struct ethdev_config cfg = device_defaults(app);
-
-	return ethdev_port_attach(&app->sw, devargs, &cfg, err, errlen);
-}
-
-/* Of a device EAL has probed already; others than network devices (crypto_...) are none of ours. */
-static int
-make_probed(struct app *app, const char *devargs, char *err, size_t errlen)
-{
-	const struct ethdev_config cfg = device_defaults(app);
-	char name[RTE_ETH_NAME_MAX_LEN];
-	uint16_t dev;
-
-	strlcpy(name, devargs, sizeof(name));
-	name[strcspn(name, ",")] = '\0';
-	if (rte_eth_dev_get_port_by_name(name, &dev) == 0)
-		return ethdev_port_new(&app->sw, dev, &cfg, err, errlen) != NULL ? 0 : -1;
-	if (strncmp(name, "net_", 4) != 0 && strncmp(name, "eth_", 4) != 0)
-		return 0;
-	snprintf(err, errlen, "%s: no such device could be made", name);
-	return -1;
-}
-
-static bool
-is_vdev(const struct app *app, const char *name)
-{
-	size_t len = strlen(name);
+	const struct port_defaults d = device_defaults(app);
+	struct port_request r = {.defaults = &d, .err = err, .errlen = errlen};
 
 	for (int i = 0; i < app->args.nvdev; i++) {
-		const char *vdev = app->args.vdev[i];
+		const struct port_kind *kind = kind_of(app->args.vdev[i]);
 
-		if (strncmp(vdev, name, len) == 0 && (vdev[len] == ',' || vdev[len] == '\0'))
-			return true;
-	}
-	return false;
-}
-
-static int
-make_others(struct app *app, char *err, size_t errlen)
-{
-	const struct ethdev_config cfg = device_defaults(app);
-	char name[RTE_ETH_NAME_MAX_LEN];
-	uint16_t dev;
-
-	RTE_ETH_FOREACH_DEV (dev) {
-		if (rte_eth_dev_get_name_by_port(dev, name) != 0 || is_vdev(app, name))
-			continue;
-		if (ethdev_port_new(&app->sw, dev, &cfg, err, errlen) == NULL)
+		r.devargs = app->args.vdev[i];
+		if (kind->check != NULL && kind->check(&r) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-/* --- both --- */
-
 struct port *
-app_attach(struct app *app, const char *devargs, char *err, size_t errlen)
+app_attach(struct app *app, uint16_t id, const char *devargs, char *err, size_t errlen)
 {
-	struct port *p = virtio_devargs_ours(devargs) ? attach_vhost(app, devargs, err, errlen)
-						      : attach_ethdev(app, devargs, err, errlen);
+	const struct port_defaults d = device_defaults(app);
+	const struct port_request r = {&app->sw, devargs, id, &d, err, errlen};
+	struct port *p = kind_of(devargs)->attach(&r);
 
 	if (p != NULL)
 		fwd_port_added(app, p);
 	return p;
 }
 
-struct port *
-app_attach_as(struct app *app, uint16_t id, const char *devargs, char *err, size_t errlen)
+bool
+device_is(const struct app *app, const struct port *p, const char *devargs)
 {
-	struct port *p;
+	const struct port_defaults d = device_defaults(app);
+	char err[APP_ERR_MAX];
+	const struct port_request r = {p->sw, devargs, p->id, &d, err, sizeof(err)};
 
-	app->sw.first_id = id;
-	p = app_attach(app, devargs, err, errlen);
-	app->sw.first_id = 0;
-	return p;
-}
-
-static bool
-has_key(const struct virtio_devargs *a, const char *key)
-{
-	struct rte_kvargs *kv = rte_kvargs_parse(a->text, NULL);
-	bool found = kv != NULL && rte_kvargs_count(kv, key) != 0;
-
-	rte_kvargs_free(kv);
-	return found;
-}
-
-/* Who may connect can come from the command line (--socket-mode ...). */
-static void
-vhost_args(const struct virtio_devargs *a, FILE *out)
-{
-	fprintf(out, "%s,%s", a->name, a->text);
-	if (a->mode != 0 && !has_key(a, "mode"))
-		fprintf(out, ",mode=0%o", a->mode);
-	if (a->owner != (uid_t)-1 && !has_key(a, "owner"))
-		fprintf(out, ",owner=%u", a->owner);
-	if (a->group != (gid_t)-1 && !has_key(a, "group"))
-		fprintf(out, ",group=%u", a->group);
-}
-
-static void
-ethdev_args(const struct app *app, const struct port *p, FILE *out)
-{
-	struct port_facts f;
-
-	facts_get(app, p, &f);
-	fputs(f.info.device != NULL ? rte_dev_name(f.info.device) : p->name, out);
-	if (f.devargs != NULL && f.devargs[0] != '\0')
-		fprintf(out, ",%s", f.devargs);
-}
-
-void
-device_argument(const struct app *app, const struct port *p, char *out, size_t outlen)
-{
-	FILE *f = fmemopen(out, outlen, "w");
-
-	out[0] = '\0';
-	if (f == NULL)
-		return;
-	if (p->ops == &virtio_port_ops)
-		vhost_args(virtio_port_devargs(p), f);
-	else
-		ethdev_args(app, p, f);
-	fclose(f);
-	out[outlen - 1] = '\0';
+	return p->ops->same(p, &r);
 }
 
 void
@@ -225,14 +92,6 @@ app_port_count(const struct app *app)
 	return n;
 }
 
-static int
-make_vdev(struct app *app, const char *devargs, char *err, size_t errlen)
-{
-	if (!virtio_devargs_ours(devargs))
-		return make_probed(app, devargs, err, errlen);
-	return attach_vhost(app, devargs, err, errlen) != NULL ? 0 : -1;
-}
-
 /* --disable-device-start */
 static void
 stop_all(struct app *app)
@@ -247,14 +106,29 @@ stop_all(struct app *app)
 			app->sw.port[id]->ops->stop(app->sw.port[id]);
 }
 
+static int
+make_port(const struct port_request *r)
+{
+	const struct port_kind *kind = kind_of(r->devargs);
+
+	if (kind->attach_probed != NULL)
+		return kind->attach_probed(r);
+	return kind->attach(r) != NULL ? 0 : -1;
+}
+
 int
 devices_make(struct app *app, char *err, size_t errlen)
 {
-	if (make_others(app, err, errlen) < 0)
+	const struct port_defaults d = device_defaults(app);
+	struct port_request r = {&app->sw, NULL, 0, &d, err, errlen};
+
+	if (kinds_attach_found(&r, app->args.vdev, app->args.nvdev) < 0)
 		return -1;
-	for (int i = 0; i < app->args.nvdev; i++)
-		if (make_vdev(app, app->args.vdev[i], err, errlen) < 0)
+	for (int i = 0; i < app->args.nvdev; i++) {
+		r.devargs = app->args.vdev[i];
+		if (make_port(&r) < 0)
 			return -1;
+	}
 	for (uint16_t id = 0; id < app->sw.nports; id++)
 		fwd_port_added(app, app->sw.port[id]);
 	if (app->opt.disable_device_start)

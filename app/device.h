@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * From device arguments to ports: which kind of port an argument means, and the
- * program's options as its defaults.
- */
+/* From device arguments to ports, with the program's options as their defaults. */
 #ifndef APP_DEVICE_H
 #define APP_DEVICE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "ethdev/ethdev.h"
+#include "switch/port_kind.h"
 
 struct app;
 struct port;
@@ -25,16 +23,14 @@ int devices_make(struct app *app, char *err, size_t errlen);
 
 /**
  * Make a port from a device argument ("net_vhost1,iface=...", "net_tap0", a PCI
- * address) with the program's defaults. NULL with a sentence in @p err.
+ * address) with the program's defaults, at the lowest free number from @p id on.
+ * NULL with a sentence in @p err.
  */
-struct port *app_attach(struct app *app, const char *devargs, char *err, size_t errlen);
+struct port *app_attach(struct app *app, uint16_t id, const char *devargs, char *err,
+			size_t errlen);
 
-/** The same at a number that is free. */
-struct port *app_attach_as(struct app *app, uint16_t id, const char *devargs, char *err,
-			   size_t errlen);
-
-/** The device argument that makes @p p again, options of the program that matter to it included. */
-void device_argument(const struct app *app, const struct port *p, char *out, size_t outlen);
+/** Whether @p devargs asks for the device @p p has, however it is written. */
+bool device_is(const struct app *app, const struct port *p, const char *devargs);
 
 /** Remove @p p and everything that was kept about it. */
 void app_close_port(struct app *app, struct port *p);
@@ -42,7 +38,7 @@ void app_close_port(struct app *app, struct port *p);
 /** How many ports there are. */
 uint16_t app_port_count(const struct app *app);
 
-/** What the command line and "port config all" say about ethdevs. */
-struct ethdev_config device_defaults(const struct app *app);
+/** What the command line and "port config all" say for all ports. */
+struct port_defaults device_defaults(const struct app *app);
 
 #endif

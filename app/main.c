@@ -27,6 +27,7 @@
 #include "testpmd/fwd.h"
 #include "base/log.h"
 #include "base/spare.h"
+#include "base/state_dir.h"
 #include "gmem/reaper.h"
 #include "gmem/sigbus.h"
 #include "telemetry.h"
@@ -154,12 +155,11 @@ raise_fd_limit(void)
 static void
 find_state_dir(struct app *app)
 {
-	int ret = virtio_state_dir(app->opt.state_dir, app->state_dir, sizeof(app->state_dir));
+	int ret = state_dir_find(app->opt.state_dir, app->state_dir, sizeof(app->state_dir));
 
-	if (ret == 0) {
-		app->vhost.state_dir = app->state_dir;
+	if (ret == 0)
 		return;
-	}
+	app->state_dir[0] = '\0';
 	log_warn(NULL, "no directory for ring state (%s): a crash costs guests a reset",
 		 strerror(-ret));
 }
@@ -184,7 +184,6 @@ make_switch(struct app *app)
 	ret = sw_init(&app->sw, app->nworkers, &fdb, app->mp, app->loop);
 	if (ret < 0)
 		return fail(app, "switch: %s", strerror(-ret));
-	app->vhost.sw = &app->sw;
 	return 0;
 }
 
@@ -225,7 +224,7 @@ make_control_socket(struct app *app)
 	const struct options *o = &app->opt;
 	char path[PATH_MAX], err[256];
 
-	if (o->no_control || (o->control == NULL && app->vhost.state_dir == NULL))
+	if (o->no_control || (o->control == NULL && app->state_dir[0] == '\0'))
 		return 0;
 	if (o->control != NULL)
 		strlcpy(path, o->control, sizeof(path));
@@ -382,7 +381,7 @@ finish(struct app *app)
 		cli_free(app->cli);
 	enter_unwatch();
 	ctl_fini(app);
-	if (app->vhost.sw != NULL) {
+	if (app->sw.fdb != NULL) {
 		if (app->sw.forwarding)
 			fwd_stop(app, stdout);
 		stop_ports(app);

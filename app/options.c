@@ -14,7 +14,6 @@
 
 #include "base/parse.h"
 #include "switch/fdb.h"
-#include "virtio/devargs.h"
 
 enum opt_kind {
 	OPT_FLAG,    /* sets a bool */
@@ -194,25 +193,25 @@ call_event(struct options *o, const char *value)
 static int
 call_socket_mode(struct options *o, const char *value)
 {
-	return virtio_parse_mode(value, &o->socket_mode);
+	return parse_mode(value, &o->socket_mode);
 }
 
 static int
 call_control_mode(struct options *o, const char *value)
 {
-	return virtio_parse_mode(value, &o->control_mode);
+	return parse_mode(value, &o->control_mode);
 }
 
 static int
 call_socket_owner(struct options *o, const char *value)
 {
-	return virtio_parse_owner(value, &o->socket_owner);
+	return parse_user(value, &o->socket_owner);
 }
 
 static int
 call_socket_group(struct options *o, const char *value)
 {
-	return virtio_parse_group(value, &o->socket_group);
+	return parse_group(value, &o->socket_group);
 }
 
 /* --- the table --- */

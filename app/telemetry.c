@@ -149,7 +149,7 @@ get_port(struct app *app, const char *params)
 
 	if (p == NULL)
 		return NULL;
-	return report_port(app, p, REPORT_INFO | REPORT_STATS | REPORT_VHOST);
+	return report_port(app, p, REPORT_INFO | REPORT_STATS | REPORT_DETAILS);
 }
 
 static json_t *

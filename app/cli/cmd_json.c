@@ -45,7 +45,7 @@ one_port(struct cmd *c, const struct port *p)
 		const char *what;
 		uint32_t parts;
 	} table[] = {
-		{"info", REPORT_INFO | REPORT_VHOST},
+		{"info", REPORT_INFO | REPORT_DETAILS},
 		{"stats", REPORT_STATS},
 		{"xstats", REPORT_STATS | REPORT_QUEUES},
 		{"summary", REPORT_INFO},
@@ -67,7 +67,7 @@ cmd_port_json(struct cmd *c)
 static json_t *
 one_negotiation(struct cmd *c, const struct port *p)
 {
-	return report_port(c->app, p, REPORT_VHOST);
+	return report_port(c->app, p, REPORT_DETAILS);
 }
 
 static void

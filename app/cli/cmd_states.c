@@ -8,7 +8,7 @@
 #include "app.h"
 #include "show/show.h"
 #include "cli.h"
-#include "vdev/vdev.h"
+#include "switch/port_kind.h"
 #include "wait.h"
 
 /* --- the ports of a VM --- */
@@ -16,34 +16,26 @@
 /** Ports that change their state at the same moment. */
 struct group {
 	uint32_t n;
-	const struct port *port[DP_PORTS_MAX];
-	struct vdev *dev[DP_PORTS_MAX];
+	struct port *port[DP_PORTS_MAX];
 };
-
-static void
-group_add(struct group *g, struct port *p)
-{
-	g->port[g->n] = p;
-	g->dev[g->n++] = virtio_port_device(p);
-}
 
 static bool
 is_member(const struct port *p, const char *vm)
 {
-	return p != NULL && p->ops == &virtio_port_ops &&
-	       (vm == NULL || strcmp(virtio_port_devargs(p)->vm, vm) == 0);
+	return p != NULL && p->ops->states != NULL &&
+	       (vm == NULL || strcmp(p->ops->states->vm(p), vm) == 0);
 }
 
-/* Every vhost port, or those of a VM. */
+/* Every port that has states, or those of a VM. */
 static void
 group_of(const struct app *app, const char *vm, struct group *g)
 {
 	for (uint16_t id = 0; id < app->sw.nports; id++)
 		if (is_member(app->sw.port[id], vm))
-			group_add(g, app->sw.port[id]);
+			g->port[g->n++] = app->sw.port[id];
 }
 
-/** NULL, or the number of a port that is none of ours, in @p bad. */
+/** NULL, or the number of a port that has no states, in @p bad. */
 static const uint32_t *
 group_listed(const struct app *app, const char *text, struct group *g, uint32_t *bad)
 {
@@ -57,7 +49,7 @@ group_listed(const struct app *app, const char *text, struct group *g, uint32_t 
 			*bad = ids[i];
 			return bad;
 		}
-		group_add(g, p);
+		g->port[g->n++] = p;
 	}
 	return NULL;
 }
@@ -82,20 +74,42 @@ group_named(struct cmd *c, unsigned int word, struct group *g)
 
 	c->failed = true;
 	if (group_find(c->app, text, g, &bad) != NULL)
-		cmd_print(c, "Port %u is not a vhost port\n", bad);
+		cmd_print(c, "Port %u has no states\n", bad);
 	else if (g->n == 0)
-		cmd_print(c, "'%s' names no vhost port\n", text);
+		cmd_print(c, "'%s' names no port with states\n", text);
 	else
 		c->failed = false;
 	return !c->failed;
+}
+
+static const char *
+state_of(const struct port *p)
+{
+	return p->ops->states->get(p);
 }
 
 static void
 show_states(FILE *out, const struct group *g)
 {
 	for (uint32_t i = 0; i < g->n; i++)
-		fprintf(out, "Port %u: %s\n", g->port[i]->id,
-			vdev_state_name(vdev_state(g->dev[i])));
+		fprintf(out, "Port %u: %s\n", g->port[i]->id, state_of(g->port[i]));
+}
+
+/* Those that change together; NULL after a refusal. */
+static const struct port_state_ops *
+common_states(struct cmd *c, const struct group *g)
+{
+	const struct port_state_ops *states = g->port[0]->ops->states;
+
+	for (uint32_t i = 1; i < g->n; i++) {
+		if (g->port[i]->ops->states == states)
+			continue;
+		cmd_print(c, "Refused: ports %u and %u cannot change at the same moment\n",
+			  g->port[0]->id, g->port[i]->id);
+		c->failed = true;
+		return NULL;
+	}
+	return states;
 }
 
 static void
@@ -119,7 +133,7 @@ count_missing(const struct wait *w, struct group *g, uint32_t *first)
 	if (group_find(w->app, w->on.state.ports, g, &bad) != NULL || g->n == 0)
 		return -1;
 	for (uint32_t i = g->n; i-- > 0;) {
-		if ((int)vdev_state(g->dev[i]) == w->on.state.state)
+		if (strcmp(state_of(g->port[i]), w->on.state.state) == 0)
 			continue;
 		*first = i;
 		n++;
@@ -163,7 +177,7 @@ progress_states(const struct wait *w, char *line, size_t len)
 
 	if (n > 0)
 		snprintf(line, len, "%" PRIu64 " s, port %u: %s, %d of %u to go", wait_seconds(w),
-			 g.port[first]->id, vdev_state_name(vdev_state(g.dev[first])), n, g.n);
+			 g.port[first]->id, state_of(g.port[first]), n, g.n);
 }
 
 static const struct wait_kind wait_states = {
@@ -181,7 +195,7 @@ wait_state(struct cmd *c, uint64_t seconds)
 	if (w == NULL)
 		return;
 	strlcpy(w->on.state.ports, cmd_str(c, 2), sizeof(w->on.state.ports));
-	w->on.state.state = vdev_state_parse(cmd_str(c, 3));
+	strlcpy(w->on.state.state, cmd_str(c, 3), sizeof(w->on.state.state));
 	wait_start(w, c->app, &wait_states, seconds);
 }
 
@@ -202,19 +216,21 @@ cmd_wait_state_for(struct cmd *c)
 static void
 cmd_quiesce(struct cmd *c)
 {
+	const struct port_state_ops *s;
 	struct group g;
 
-	if (group_named(c, 2, &g))
-		group_driven(c, &g, vdev_quiesce(g.dev, g.n));
+	if (group_named(c, 2, &g) && (s = common_states(c, &g)) != NULL)
+		group_driven(c, &g, s->quiesce(g.port, g.n));
 }
 
 static void
 cmd_resume(struct cmd *c)
 {
+	const struct port_state_ops *s;
 	struct group g;
 
-	if (group_named(c, 2, &g))
-		group_driven(c, &g, vdev_resume(g.dev, g.n));
+	if (group_named(c, 2, &g) && (s = common_states(c, &g)) != NULL)
+		group_driven(c, &g, s->resume(g.port, g.n));
 }
 
 static void
@@ -229,11 +245,11 @@ cmd_show_state(struct cmd *c)
 static void
 cmd_set_state(struct cmd *c)
 {
-	int state = vdev_state_parse(cmd_str(c, 3));
+	const struct port_state_ops *s;
 	struct group g;
 
-	if (group_named(c, 2, &g))
-		group_driven(c, &g, vdev_state_set(g.dev, g.n, (enum vdev_state)state));
+	if (group_named(c, 2, &g) && (s = common_states(c, &g)) != NULL)
+		group_driven(c, &g, s->set(g.port, g.n, cmd_str(c, 3)));
 }
 
 static void

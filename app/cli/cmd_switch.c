@@ -275,36 +275,38 @@ cmd_port_learning(struct cmd *c)
 		sw_set_learning(p, strcmp(cmd_str(c, 4), "on") == 0);
 }
 
-/* The vhost port at @p word, or NULL after saying why there is none. */
-static struct port *
-virtio_port(struct cmd *c, unsigned int word)
+/* Refuse what a port of this kind cannot do. */
+static void
+refuse_kind(struct cmd *c, const struct port *p, const char *what)
 {
-	struct port *p = cmd_port(c, word);
-
-	if (p == NULL || p->ops == &virtio_port_ops)
-		return p;
-	cmd_print(c, "Port %u is not a vhost port\n", p->id);
+	cmd_print(c, "Port %u is of kind %s, which has no %s\n", p->id, p->ops->kind, what);
 	c->failed = true;
-	return NULL;
 }
 
 static void
 cmd_show_negotiation(struct cmd *c)
 {
-	const struct port *p = virtio_port(c, 2);
+	const struct port *p = cmd_port(c, 2);
 
-	if (p != NULL)
-		virtio_port_negotiation(p, c->out);
+	if (p == NULL)
+		return;
+	if (p->ops->negotiation != NULL)
+		p->ops->negotiation(p, c->out);
+	else
+		refuse_kind(c, p, "negotiation");
 }
 
 static void
 cmd_port_format(struct cmd *c)
 {
-	struct port *p = virtio_port(c, 2);
-	enum vdev_policy policy;
+	struct port *p = cmd_port(c, 2);
 
-	if (p != NULL && vdev_policy_parse(cmd_str(c, 4), &policy))
-		virtio_port_set_format(p, policy);
+	if (p == NULL)
+		return;
+	if (p->ops->set_format != NULL)
+		report(c, p->ops->set_format(p, cmd_str(c, 4)));
+	else
+		refuse_kind(c, p, "data formats");
 }
 
 /* --- show config --- */
@@ -313,7 +315,6 @@ static void
 port_running(const struct app *app, const struct port *p, FILE *out)
 {
 	uint32_t limit = fdb_get_port_limit(app->sw.fdb, p->id);
-	enum vdev_policy policy;
 
 	if (p->domain != 0)
 		fprintf(out, "set port %u domain %u\n", p->id, p->domain);
@@ -325,11 +326,6 @@ port_running(const struct app *app, const struct port *p, FILE *out)
 		fprintf(out, "set port %u group-fwd-mask 0x%x\n", p->id, p->group_fwd);
 	if (limit != 0)
 		fprintf(out, "set port %u fdb-limit %u\n", p->id, limit);
-	if (p->ops != &virtio_port_ops)
-		return;
-	policy = virtio_port_vdev(p)->cfg.policy;
-	if (policy != virtio_port_devargs(p)->policy)
-		fprintf(out, "set port %u format %s\n", p->id, vdev_policy_name(policy));
 }
 
 struct running {

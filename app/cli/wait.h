@@ -18,6 +18,7 @@
 #include <cmdline_parse_string.h>
 
 #include "base/ev.h"
+#include "switch/port_kind.h"
 
 struct app;
 struct port;
@@ -60,7 +61,7 @@ struct wait {
 		} link;
 		struct {
 			cmdline_fixed_string_t ports;
-			int state; /* enum vdev_state */
+			char state[PORT_STATE_MAX];
 		} state;
 		uint32_t capture; /* sw_capture.serial */
 	} on;

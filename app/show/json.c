@@ -9,6 +9,7 @@
 #include "app.h"
 #include "counters.h"
 #include "device.h"
+#include "switch/port_kind.h"
 
 static void
 add(json_t *d, const char *name, uint64_t value)
@@ -93,16 +94,6 @@ report_tx_queue(const struct pktq_stats *s)
 
 /* --- ports --- */
 
-static uint16_t
-queue_count(const struct port *p, bool tx)
-{
-	uint16_t n = 0;
-
-	while (p->ops->queue(p, tx, n) != NULL)
-		n++;
-	return n;
-}
-
 static void
 add_identity(json_t *d, const struct app *app, const struct port *p)
 {
@@ -126,8 +117,8 @@ add_sums(json_t *d, const struct port *p)
 	port_get_stats(p, &st);
 	rx = report_rx_queue(&st.rx);
 	tx = report_tx_queue(&st.tx);
-	add(rx, "queues", queue_count(p, false));
-	add(tx, "queues", queue_count(p, true));
+	add(rx, "queues", port_queue_count(p, false));
+	add(tx, "queues", port_queue_count(p, true));
 	json_object_set_new(d, "rx", rx);
 	json_object_set_new(d, "tx", tx);
 }
@@ -146,22 +137,21 @@ add_queues(json_t *d, const struct port *p)
 	json_object_set_new(d, "tx_queues", tx);
 }
 
+/* Facts of one kind alone, under its name. */
 static void
-add_vhost(json_t *d, const struct port *p)
+add_details(json_t *d, const struct port *p)
 {
+	struct port_detail list[PORT_DETAILS_MAX];
+	uint32_t n = p->ops->details(p, list);
 	json_t *v = json_object();
-	struct transport_info info;
 
-	virtio_port_info(p, &info);
-	add_text(v, "socket", virtio_port_devargs(p)->path);
-	add(v, "connected", info.connected);
-	add(v, "connections", info.connects);
-	add(v, "features", virtio_port_vdev(p)->features);
-	add(v, "protocol_features", info.protocol_features);
-	add(v, "messages", info.messages);
-	add(v, "messages_refused", info.refused);
-	add(v, "messages_unknown", info.unknown);
-	json_object_set_new(d, "vhost", v);
+	for (uint32_t i = 0; i < n; i++) {
+		if (list[i].text != NULL)
+			add_text(v, list[i].name, list[i].text);
+		else
+			add(v, list[i].name, list[i].number);
+	}
+	json_object_set_new(d, p->ops->kind, v);
 }
 
 json_t *
@@ -177,8 +167,8 @@ report_port(const struct app *app, const struct port *p, uint32_t parts)
 		add_sums(d, p);
 	if (parts & REPORT_QUEUES)
 		add_queues(d, p);
-	if ((parts & REPORT_VHOST) && p->ops == &virtio_port_ops)
-		add_vhost(d, p);
+	if ((parts & REPORT_DETAILS) && p->ops->details != NULL)
+		add_details(d, p);
 	return d;
 }
 

@@ -16,10 +16,10 @@ struct port;
 struct pktq_stats;
 
 /** Parts of a port's report. */
-#define REPORT_INFO 0x1u   /* what it is */
-#define REPORT_STATS 0x2u  /* counters, sums over its queues */
-#define REPORT_QUEUES 0x4u /* counters by queue */
-#define REPORT_VHOST 0x8u  /* socket and negotiation of a vhost port */
+#define REPORT_INFO 0x1u    /* what it is */
+#define REPORT_STATS 0x2u   /* counters, sums over its queues */
+#define REPORT_QUEUES 0x4u  /* counters by queue */
+#define REPORT_DETAILS 0x8u /* socket and negotiation of a vhost port */
 
 json_t *report_switch(const struct app *app);
 json_t *report_port(const struct app *app, const struct port *p, uint32_t parts);

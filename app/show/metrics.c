@@ -150,78 +150,71 @@ static const char *const directions[] = {"rx", "tx"};
 static void
 queue_samples(struct sink *s, const struct family *f)
 {
-	const struct pktq *q;
+	struct pktq_stats q;
 	struct port *p;
 
 	for (uint32_t id = 0; (p = next_port(s, &id)) != NULL;)
 		for (int tx = 0; tx < 2; tx++)
-			for (uint16_t i = 0; (q = p->ops->queue(p, tx != 0, i)) != NULL; i++) {
+			for (uint16_t i = 0; port_queue_stats(p, tx != 0, i, &q); i++) {
 				begin(s, "_total", p);
 				fprintf(s->out, ",queue=\"%u\",direction=\"%s\"", i,
 					directions[tx]);
-				end(s, counter_at(&q->stats, f->offset));
+				end(s, counter_at(&q, f->offset));
 			}
-}
-
-/* Over all queues of one direction. */
-static uint64_t
-port_sum(const struct port *p, bool tx, size_t offset)
-{
-	const struct pktq *q;
-	uint64_t n = 0;
-
-	for (uint16_t i = 0; (q = p->ops->queue(p, tx, i)) != NULL; i++)
-		n += counter_at(&q->stats, offset);
-	return n;
 }
 
 static void
 drop_samples(struct sink *s, const struct family *f)
 {
+	struct port_stats st;
 	struct port *p;
 
-	for (uint32_t id = 0; (p = next_port(s, &id)) != NULL;)
+	for (uint32_t id = 0; (p = next_port(s, &id)) != NULL;) {
+		port_sum_stats(p, &st);
 		for (int r = 0; r < DROP_NUM; r++) {
 			bool tx = r >= DROP_TX_NO_BUFFER;
-			size_t offset =
-				offsetof(struct pktq_stats, drop) + (size_t)r * sizeof(uint64_t);
 
 			begin(s, "_total", p);
 			fprintf(s->out, ",direction=\"%s\",reason=\"%s\"", directions[tx],
 				drop_name((enum drop_reason)r));
-			end(s, port_sum(p, tx, offset));
+			end(s, tx ? st.tx.drop[r] : st.rx.drop[r]);
 		}
+	}
 }
 
 static void
-size_histogram(struct sink *s, const struct port *p, int tx)
+size_histogram(struct sink *s, const struct port *p, const char *direction,
+	       const struct pktq_stats *st)
 {
 	static const char *const le[PKTQ_SIZE_BINS] = {"64.0",   "127.0",  "255.0", "511.0",
 						       "1023.0", "1518.0", "+Inf"};
 	uint64_t n = 0;
 
 	for (size_t i = 0; i < PKTQ_SIZE_BINS; i++) {
-		n += port_sum(p, tx != 0, offsetof(struct pktq_stats, size) + i * sizeof(uint64_t));
+		n += st->size[i];
 		begin(s, "_bucket", p);
-		fprintf(s->out, ",direction=\"%s\",le=\"%s\"", directions[tx], le[i]);
+		fprintf(s->out, ",direction=\"%s\",le=\"%s\"", direction, le[i]);
 		end(s, n);
 	}
 	begin(s, "_count", p);
-	fprintf(s->out, ",direction=\"%s\"", directions[tx]);
+	fprintf(s->out, ",direction=\"%s\"", direction);
 	end(s, n);
 	begin(s, "_sum", p);
-	fprintf(s->out, ",direction=\"%s\"", directions[tx]);
-	end(s, port_sum(p, tx != 0, offsetof(struct pktq_stats, bytes)));
+	fprintf(s->out, ",direction=\"%s\"", direction);
+	end(s, st->bytes);
 }
 
 static void
 size_samples(struct sink *s, const struct family *f)
 {
+	struct port_stats st;
 	struct port *p;
 
-	for (uint32_t id = 0; (p = next_port(s, &id)) != NULL;)
-		for (int tx = 0; tx < 2; tx++)
-			size_histogram(s, p, tx);
+	for (uint32_t id = 0; (p = next_port(s, &id)) != NULL;) {
+		port_sum_stats(p, &st);
+		size_histogram(s, p, directions[0], &st.rx);
+		size_histogram(s, p, directions[1], &st.tx);
+	}
 }
 
 /* --- workers --- */

@@ -211,10 +211,8 @@ show_port_xstats(const struct app *app, const struct port *p, FILE *out)
 static void
 clear_queues(struct show_base *b, const struct port *p, bool tx)
 {
-	uint16_t n = 0;
+	uint16_t n = port_queue_count(p, tx);
 
-	while (p->ops->queue(p, tx, n) != NULL)
-		n++;
 	free(b->q[tx]);
 	/* of whole cache lines, which calloc() does not align to */
 	b->q[tx] = aligned_alloc(RTE_CACHE_LINE_SIZE,

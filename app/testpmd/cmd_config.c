@@ -390,7 +390,6 @@ cmd_mac_addr(struct cmd *c)
 		return;
 	if (strcmp(cmd_str(c, 1), "set") == 0 && p->ops->set_mac != NULL)
 		ret = p->ops->set_mac(p, &c->words->w[3].mac);
-	c->app->port[p->id].mac_set |= ret == 0;
 	if (ret < 0) {
 		cmd_print(c, "mac_addr_cmd error: (%s)\n", strerror(-ret));
 		c->failed = true;

@@ -7,7 +7,6 @@
 #include "show/show.h"
 #include "cli/cli.h"
 #include "fwd.h"
-#include "ethdev/ethdev.h"
 #include "show/facts.h"
 #include "show/running_config.h"
 
@@ -207,15 +206,11 @@ cmd_show_offload(struct cmd *c)
 }
 
 static int
-ethdev_queue_info(struct cmd *c, const struct port *p, bool tx, uint16_t q)
+show_queue(struct cmd *c, const struct port *p, bool tx, uint16_t q)
 {
-	uint16_t dev = ethdev_port_dev(p);
-	const char *state = p->started ? "started" : "stopped";
-	struct rte_eth_rxq_info rx;
-	struct rte_eth_txq_info txq;
-	int ret;
+	struct port_queue_info info;
+	int ret = p->ops->queue_info != NULL ? p->ops->queue_info(p, tx, q, &info) : -ENOTSUP;
 
-	ret = tx ? rte_eth_tx_queue_info_get(dev, q, &txq) : rte_eth_rx_queue_info_get(dev, q, &rx);
 	if (ret != 0)
 		return ret;
 	cmd_print(c,
@@ -223,12 +218,12 @@ ethdev_queue_info(struct cmd *c, const struct port *p, bool tx, uint16_t q)
 		  "*********************",
 		  p->id, tx ? "TX" : "RX", q);
 	if (!tx)
-		cmd_print(c, "\nMempool: %s", rx.mp != NULL ? rx.mp->name : "NULL");
+		cmd_print(c, "\nMempool: %s", info.pool != NULL ? info.pool : "NULL");
 	cmd_print(c, "\n%s deferred start: off\n%s queue state: %s\n", tx ? "TX" : "RX",
-		  tx ? "Tx" : "Rx", state);
+		  tx ? "Tx" : "Rx", p->started ? "started" : "stopped");
 	if (!tx)
-		cmd_print(c, "RX scattered packets: %s\n", rx.scattered_rx ? "on" : "off");
-	cmd_print(c, "Number of %s: %u\n\n", tx ? "TXDs" : "RXDs", tx ? txq.nb_desc : rx.nb_desc);
+		cmd_print(c, "RX scattered packets: %s\n", info.scattered ? "on" : "off");
+	cmd_print(c, "Number of %s: %u\n\n", tx ? "TXDs" : "RXDs", info.ndesc);
 	return 0;
 }
 
@@ -239,17 +234,15 @@ cmd_show_queue(struct cmd *c)
 	bool tx = strcmp(cmd_str(c, 1), "txq") == 0;
 	uint16_t q = (uint16_t)cmd_num(c, 4);
 	struct port_facts f;
-	int ret = -ENOTSUP;
+	int ret = -EINVAL;
 
 	if (p == NULL)
 		return;
 	facts_get(c->app, p, &f);
-	if (q >= (tx ? f.ntx : f.nrx)) {
+	if (q >= (tx ? f.ntx : f.nrx))
 		cmd_print(c, "Invalid %s queue_id=%u\n", tx ? "Tx" : "Rx", q);
-		ret = -EINVAL;
-	} else if (p->ops == &ethdev_port_ops) {
-		ret = ethdev_queue_info(c, p, tx, q);
-	}
+	else
+		ret = show_queue(c, p, tx, q);
 	if (ret != 0)
 		cmd_print(c,
 			  "Failed to retrieve information for port: %u, %s queue: %u\n"

@@ -10,7 +10,6 @@
 #include "cli/escape.h"
 #include "fwd.h"
 #include "base/log.h"
-#include "ethdev/ethdev.h"
 #include "show/facts.h"
 #include "show/running_config.h"
 
@@ -181,7 +180,7 @@ cmd_attach(struct cmd *c)
 	char err[APP_ERR_MAX];
 
 	cmd_print(c, "Attaching a new port...\n");
-	p = app_attach(c->app, c->words->rest, err, sizeof(err));
+	p = app_attach(c->app, 0, c->words->rest, err, sizeof(err));
 	if (p == NULL) {
 		cmd_print(c, "%s\n%s: Failed to attach port %s\n", err,
 			  c->app->testpmd ? "testpmd" : c->app->name, c->words->rest);
@@ -196,30 +195,20 @@ cmd_attach(struct cmd *c)
 		  app_port_count(c->app));
 }
 
-/* Whether @p p is what @p devargs would make: as it was given, or as "show config" prints it. */
-static bool
-is_device(const struct app *app, const struct port *p, const char *devargs)
-{
-	char text[VIRTIO_DEVARGS_MAX + 256];
-
-	device_argument(app, p, text, sizeof(text));
-	return strcmp(text, devargs) == 0;
-}
-
 static void
 cmd_port_add(struct cmd *c)
 {
 	struct port *p = app_port(c->app, cmd_num(c, 2));
 	char err[APP_ERR_MAX];
 
-	if (p != NULL && is_device(c->app, p, c->words->rest))
+	if (p != NULL && device_is(c->app, p, c->words->rest))
 		return;
 	c->failed = true;
 	if (p != NULL) {
 		cmd_print(c, "Port %u is %s\n", p->id, p->name);
 		return;
 	}
-	p = app_attach_as(c->app, (uint16_t)cmd_num(c, 2), c->words->rest, err, sizeof(err));
+	p = app_attach(c->app, (uint16_t)cmd_num(c, 2), c->words->rest, err, sizeof(err));
 	if (p == NULL) {
 		cmd_print(c, "%s\n", err);
 		return;
@@ -291,16 +280,14 @@ enough_queues(struct cmd *c, bool tx, uint32_t n)
 
 /* Guests decide about their queues and rings themselves; devices are told. */
 static void
-configure_ethdevs(struct cmd *c)
+configure_ports(struct cmd *c)
 {
-	const struct ethdev_config cfg = device_defaults(c->app);
+	const struct port_defaults d = device_defaults(c->app);
 
 	for (uint16_t id = 0; id < c->app->sw.nports; id++) {
 		struct port *p = c->app->sw.port[id];
 
-		if (p == NULL || p->ops != &ethdev_port_ops)
-			continue;
-		if (ethdev_port_configure(p, &cfg) < 0)
+		if (p != NULL && p->ops->configure != NULL && p->ops->configure(p, &d) < 0)
 			cmd_print(c, "Fail to configure port %u\n", id);
 	}
 }
@@ -355,7 +342,7 @@ cmd_config_all(struct cmd *c)
 	if (what[2] == 'q' && !enough_queues(c, what[0] == 't', n))
 		return;
 	*option = n;
-	configure_ethdevs(c);
+	configure_ports(c);
 	fwd_setup(c->app, c->out);
 }
 
@@ -435,34 +422,26 @@ cmd_queue_run(struct cmd *c)
 /* --- show config --- */
 
 static void
-device_running(const struct app *app, const struct port *p, FILE *out)
+print_argument(const struct port *p, FILE *out)
 {
-	struct port_facts f;
+	char text[PORT_ARGUMENT_MAX] = "";
+	FILE *f = fmemopen(text, sizeof(text), "w");
 
-	facts_get(app, p, &f);
-	fprintf(out, "port config mtu %u %u\n", p->id, p->mtu);
-	if (app->port[p->id].mac_set)
-		fprintf(out, "mac_addr set %u " RTE_ETHER_ADDR_PRT_FMT "\n", p->id,
-			RTE_ETHER_ADDR_BYTES(&p->mac));
-	if (!f.promisc)
-		fprintf(out, "set promisc %u off\n", p->id);
-	if (f.allmulti)
-		fprintf(out, "set allmulti %u on\n", p->id);
+	if (f == NULL)
+		return;
+	p->ops->argument(p, f);
+	fclose(f);
+	cli_escape(out, text);
 }
 
 static void
 port_running(const struct app *app, const struct port *p, FILE *out)
 {
-	char text[VIRTIO_DEVARGS_MAX + 256];
-
-	device_argument(app, p, text, sizeof(text));
 	fprintf(out, "port add %u ", p->id);
-	cli_escape(out, text);
+	print_argument(p, out);
 	fputc('\n', out);
-	if (p->ops == &ethdev_port_ops)
-		device_running(app, p, out);
-	else if (virtio_port_vdev(p)->cfg.mtu != virtio_port_devargs(p)->mtu)
-		fprintf(out, "port config mtu %u %u\n", p->id, p->mtu);
+	if (p->ops->running != NULL)
+		p->ops->running(p, out);
 	if (!p->started)
 		fprintf(out, "port stop %u\n", p->id);
 }

@@ -32,11 +32,8 @@ uint16_t
 fwd_queues(const struct app *app, const struct port *p, bool tx)
 {
 	uint32_t wanted = tx ? app->opt.txq : app->opt.rxq;
-	uint16_t n = 0;
 
-	while (n < wanted && p->ops->queue(p, tx, n) != NULL)
-		n++;
-	return n;
+	return (uint16_t)RTE_MIN(wanted, port_queue_count(p, tx));
 }
 
 static uint16_t

@@ -69,7 +69,7 @@ count_port(const struct app *app, const struct port *p, bool tx)
 {
 	struct fwd_count sum = {0};
 
-	for (uint16_t i = 0; p->ops->queue(p, tx, i) != NULL; i++)
+	for (uint16_t i = 0, n = port_queue_count(p, tx); i < n; i++)
 		add(&sum, count_queue(app, p, tx, i));
 	if (tx)
 		sum.dropped += app->fwd->mark[p->id].no_queue;
@@ -83,9 +83,7 @@ mark_queues(const struct port *p, bool tx, uint16_t *n)
 {
 	struct fwd_count *c;
 
-	*n = 0;
-	while (p->ops->queue(p, tx, *n) != NULL)
-		++*n;
+	*n = port_queue_count(p, tx);
 	c = calloc(*n + 1u, sizeof(*c));
 	if (c == NULL)
 		*n = 0;

@@ -38,6 +38,7 @@ struct ethdev_port {
 	struct ethdev_rxq *rx[ETHDEV_QUEUES_MAX];
 	struct ethdev_txq *tx[ETHDEV_QUEUES_MAX];
 
+	bool mac_set; /* by the operator */
 	bool was_up;
 	struct log_limit log_limit; /* of lines the other end of the wire causes */
 	bool closed;                /* freed by the work item that is still queued */

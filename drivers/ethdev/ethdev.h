@@ -28,6 +28,7 @@ struct ethdev_config {
 	uint64_t rss_hf; /* RTE_ETH_RSS_*, with several rx queues */
 	bool no_rss;
 	uint16_t mtu;
+	uint16_t id; /* the lowest number its port may get */
 };
 
 extern const struct port_ops ethdev_port_ops;
@@ -52,9 +53,6 @@ void ethdev_port_detach(struct port *p);
 
 /** Change queues, descriptors or offloads ("port config all rxq"). Stopped ports only: -EBUSY. */
 int ethdev_port_configure(struct port *p, const struct ethdev_config *cfg);
-
-/** The DPDK port behind @p p, whose ops are ethdev_port_ops: for rte_eth_*_get() in "show". */
-uint16_t ethdev_port_dev(const struct port *p);
 
 /** Offloads in use, for "show port N rx_offload configuration". */
 struct ethdev_active {

@@ -12,6 +12,7 @@
 #include <rte_malloc.h>
 
 #include "base/log.h"
+#include "ethdev/report.h"
 
 static struct ethdev_port *
 to_ethdev(const struct port *p)
@@ -115,16 +116,17 @@ ethdev_queues(struct port *p, struct port_queues *out)
 	}
 }
 
-static const struct pktq *
-ethdev_queue(const struct port *p, bool tx, uint16_t index)
+static bool
+ethdev_stats(const struct port *p, bool tx, uint16_t index, struct pktq_stats *out)
 {
 	const struct ethdev_port *e = to_ethdev(p);
+	const struct pktq *q = NULL;
 
-	if (index >= ETHDEV_QUEUES_MAX)
-		return NULL;
-	if (tx)
-		return e->tx[index] != NULL ? &e->tx[index]->q : NULL;
-	return e->rx[index] != NULL ? &e->rx[index]->q : NULL;
+	if (index < ETHDEV_QUEUES_MAX && tx && e->tx[index] != NULL)
+		q = &e->tx[index]->q;
+	else if (index < ETHDEV_QUEUES_MAX && !tx && e->rx[index] != NULL)
+		q = &e->rx[index]->q;
+	return port_read_queue(q, out);
 }
 
 static const char *
@@ -135,20 +137,6 @@ ethdev_why(const struct port *p, char *buf, size_t len)
 	if (!e->running)
 		return "the device is not running";
 	return ethdev_link_up(p) ? NULL : "the device's link is down";
-}
-
-static void
-ethdev_show(const struct port *p, FILE *out)
-{
-	const struct ethdev_port *e = to_ethdev(p);
-
-	fprintf(out, "Device: %s (%s), %u rx and %u tx queues, %s\n", p->name, e->info.driver_name,
-		e->nrx, e->ntx,
-		!e->running                               ? "stopped"
-		: e->nrx > 0 && e->rx[0]->q.event_fd >= 0 ? "can sleep"
-							  : "polled");
-	fprintf(out, "Offloads: rx 0x%" PRIx64 ", tx 0x%" PRIx64 "\n", e->rx_offloads,
-		e->tx_offloads);
 }
 
 static int
@@ -237,6 +225,7 @@ ethdev_set_mac(struct port *p, const struct rte_ether_addr *mac)
 
 	if (ret == 0)
 		p->mac = *mac;
+	to_ethdev(p)->mac_set |= ret == 0;
 	return ret;
 }
 
@@ -267,11 +256,16 @@ ethdev_set_link(struct port *p, bool up)
 const struct port_ops ethdev_port_ops = {
 	.kind = "ethdev",
 	.queues = ethdev_queues,
-	.queue = ethdev_queue,
+	.stats = ethdev_stats,
 	.link_up = ethdev_link_up,
 	.why = ethdev_why,
-	.show = ethdev_show,
 	.close = ethdev_close,
+	.argument = ethdev_argument,
+	.same = ethdev_same,
+	.facts = ethdev_facts,
+	.show = ethdev_show,
+	.running = ethdev_running,
+	.queue_info = ethdev_queue_info,
 	.start = ethdev_start,
 	.stop = ethdev_stop,
 	.set_mtu = ethdev_set_mtu,
@@ -279,6 +273,7 @@ const struct port_ops ethdev_port_ops = {
 	.set_promisc = ethdev_set_promisc,
 	.set_allmulti = ethdev_set_allmulti,
 	.set_link = ethdev_set_link,
+	.configure = ethdev_configure,
 };
 
 /* --- construction --- */
@@ -296,6 +291,7 @@ alloc_port(struct sw *sw, uint16_t dev, const struct ethdev_config *cfg)
 	e->work.fn = handle_events;
 	e->port.ops = &ethdev_port_ops;
 	e->port.sw = sw;
+	e->port.id = cfg->id;
 	if (rte_eth_dev_info_get(dev, &e->info) != 0 ||
 	    rte_eth_dev_get_name_by_port(dev, name) != 0) {
 		free(e);
@@ -406,7 +402,7 @@ ethdev_port_detach(struct port *p)
 			sw_port_remove(sw, sw->port[i]);
 }
 
-/* --- for the command line --- */
+/* --- for the program --- */
 
 int
 ethdev_port_configure(struct port *p, const struct ethdev_config *cfg)
@@ -417,12 +413,6 @@ ethdev_port_configure(struct port *p, const struct ethdev_config *cfg)
 		return -EBUSY;
 	e->cfg = *cfg;
 	return 0;
-}
-
-uint16_t
-ethdev_port_dev(const struct port *p)
-{
-	return to_ethdev(p)->dev;
 }
 
 void

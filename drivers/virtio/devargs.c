@@ -3,11 +3,9 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <grp.h>
 #include <limits.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
-#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,49 +43,6 @@ parse_bool(const char *text, bool *out)
 	if (parse_u32(text, 1, &v) < 0)
 		return -EINVAL;
 	*out = v != 0;
-	return 0;
-}
-
-int
-virtio_parse_mode(const char *text, mode_t *mode)
-{
-	uint64_t v;
-
-	if (!parse_whole(text, 8, 1, 0777, &v))
-		return -EINVAL;
-	*mode = (mode_t)v;
-	return 0;
-}
-
-int
-virtio_parse_owner(const char *text, uid_t *owner)
-{
-	const struct passwd *pw = getpwnam(text);
-	uint32_t v;
-
-	if (pw != NULL) {
-		*owner = pw->pw_uid;
-		return 0;
-	}
-	if (parse_u32(text, INT_MAX, &v) < 0)
-		return -EINVAL;
-	*owner = v;
-	return 0;
-}
-
-int
-virtio_parse_group(const char *text, gid_t *group)
-{
-	const struct group *gr = getgrnam(text);
-	uint32_t v;
-
-	if (gr != NULL) {
-		*group = gr->gr_gid;
-		return 0;
-	}
-	if (parse_u32(text, INT_MAX, &v) < 0)
-		return -EINVAL;
-	*group = v;
 	return 0;
 }
 
@@ -199,19 +154,19 @@ key_refused(struct virtio_devargs *a, const char *value)
 static int
 key_mode(struct virtio_devargs *a, const char *value)
 {
-	return virtio_parse_mode(value, &a->mode);
+	return parse_mode(value, &a->mode);
 }
 
 static int
 key_owner(struct virtio_devargs *a, const char *value)
 {
-	return virtio_parse_owner(value, &a->owner);
+	return parse_user(value, &a->owner);
 }
 
 static int
 key_group(struct virtio_devargs *a, const char *value)
 {
-	return virtio_parse_group(value, &a->group);
+	return parse_group(value, &a->group);
 }
 
 static int
@@ -326,6 +281,50 @@ void
 virtio_devargs_init(struct virtio_devargs *a)
 {
 	*a = (struct virtio_devargs){.queues = 1, .owner = (uid_t)-1, .group = (gid_t)-1};
+}
+
+int
+virtio_devargs_of(const struct port_request *r, struct virtio_devargs *out)
+{
+	virtio_devargs_init(out);
+	out->mode = r->defaults->socket_mode;
+	out->owner = r->defaults->socket_owner;
+	out->group = r->defaults->socket_group;
+	return virtio_devargs_parse(r->devargs, out, r->err, r->errlen);
+}
+
+bool
+virtio_devargs_same(const struct virtio_devargs *a, const struct virtio_devargs *b)
+{
+	return strcmp(a->name, b->name) == 0 && strcmp(a->path, b->path) == 0 &&
+	       strcmp(a->vm, b->vm) == 0 && a->queues == b->queues && a->client == b->client &&
+	       a->without == b->without && a->options == b->options && a->mode == b->mode &&
+	       a->owner == b->owner && a->group == b->group && a->policy == b->policy &&
+	       a->mtu == b->mtu && a->mac_set == b->mac_set &&
+	       rte_is_same_ether_addr(&a->mac, &b->mac);
+}
+
+static bool
+has_key(const struct virtio_devargs *a, const char *key)
+{
+	struct rte_kvargs *kv = rte_kvargs_parse(a->text, NULL);
+	bool found = kv != NULL && rte_kvargs_count(kv, key) != 0;
+
+	rte_kvargs_free(kv);
+	return found;
+}
+
+/* Who may connect can come from the command line (--socket-mode ...). */
+void
+virtio_devargs_print(const struct virtio_devargs *a, FILE *out)
+{
+	fprintf(out, "%s,%s", a->name, a->text);
+	if (a->mode != 0 && !has_key(a, "mode"))
+		fprintf(out, ",mode=0%o", a->mode);
+	if (a->owner != (uid_t)-1 && !has_key(a, "owner"))
+		fprintf(out, ",owner=%u", a->owner);
+	if (a->group != (gid_t)-1 && !has_key(a, "group"))
+		fprintf(out, ",group=%u", a->group);
 }
 
 int

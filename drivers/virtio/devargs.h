@@ -14,12 +14,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 #include <sys/un.h>
 
 #include <rte_ether.h>
 
-#include "switch/port.h"
+#include "switch/port_kind.h"
 #include "vdev/format.h"
 
 #define VIRTIO_DEVARGS_MAX 1024
@@ -55,9 +56,13 @@ int virtio_devargs_parse(const char *devargs, struct virtio_devargs *a, char *er
 /** The defaults: one queue pair, server, everything offered. */
 void virtio_devargs_init(struct virtio_devargs *a);
 
-/* Option values shared with the command line. 0 or -EINVAL. */
-int virtio_parse_mode(const char *text, mode_t *mode);
-int virtio_parse_owner(const char *text, uid_t *owner); /* name or number */
-int virtio_parse_group(const char *text, gid_t *group);
+/** Parse what @p r asks for over the program's defaults. 0, or -EINVAL with a sentence. */
+int virtio_devargs_of(const struct port_request *r, struct virtio_devargs *out);
+
+/** Whether two arguments ask for the same device, whatever is written out or in which order. */
+bool virtio_devargs_same(const struct virtio_devargs *a, const struct virtio_devargs *b);
+
+/** Write the argument for @p a, with what came from the defaults. */
+void virtio_devargs_print(const struct virtio_devargs *a, FILE *out);
 
 #endif

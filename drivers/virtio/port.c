@@ -11,6 +11,7 @@
 #include <rte_arp.h>
 
 #include "base/log.h"
+#include "virtio/report.h"
 #include "virtio/save.h"
 #include "virtio/state.h"
 #include "virtio/transports.h"
@@ -163,17 +164,17 @@ virtio_queues(struct port *p, struct port_queues *out)
 	vdev_published(v->dev);
 }
 
-static const struct pktq *
-virtio_queue(const struct port *p, bool tx, uint16_t index)
+static bool
+virtio_stats(const struct port *p, bool tx, uint16_t index, struct pktq_stats *out)
 {
-	static const struct pktq unused;
 	const struct virtio_port *v = to_virtio(p);
 	const struct vq *vq;
 
+	*out = (struct pktq_stats){0};
 	if (index >= v->args.queues)
-		return NULL;
+		return false;
 	vq = v->dev->q[2 * index + (tx ? 0 : 1)].vq;
-	return vq != NULL ? &vq->q : &unused;
+	return vq == NULL || port_read_queue(&vq->q, out);
 }
 
 static bool
@@ -206,25 +207,6 @@ virtio_why(const struct port *p, char *buf, size_t len)
 	return why_no_peer(v, &info, buf, len);
 }
 
-static void
-virtio_show(const struct port *p, FILE *out)
-{
-	const struct virtio_port *v = to_virtio(p);
-	struct transport_info info;
-
-	v->transport->ops->info(v->transport, &info);
-	fprintf(out, "%s: %s (%s, %s)\n", info.kind, info.where, info.role,
-		info.connected ? "connected" : "no peer");
-	fprintf(out, "Features: 0x%" PRIx64 ", protocol features: 0x%" PRIx64 "\n",
-		v->dev->features, info.protocol_features);
-	fprintf(out,
-		"Connections: %" PRIu64 ", messages: %" PRIu64 ", refused: %" PRIu64
-		", unknown: %" PRIu64 "\n",
-		info.connects, info.messages, info.refused, info.unknown);
-	if (info.last_error != NULL)
-		fprintf(out, "Last error: %s\n", info.last_error);
-}
-
 static int
 virtio_set_mtu(struct port *p, uint16_t mtu)
 {
@@ -255,12 +237,20 @@ virtio_close(struct port *p)
 const struct port_ops virtio_port_ops = {
 	.kind = "vhost",
 	.queues = virtio_queues,
-	.queue = virtio_queue,
+	.stats = virtio_stats,
 	.link_up = virtio_link_up,
 	.why = virtio_why,
-	.show = virtio_show,
 	.close = virtio_close,
+	.argument = virtio_argument,
+	.same = virtio_same,
+	.facts = virtio_facts,
+	.show = virtio_show,
+	.details = virtio_details,
+	.running = virtio_running,
+	.negotiation = virtio_negotiation,
+	.states = &virtio_states,
 	.set_mtu = virtio_set_mtu,
+	.set_format = virtio_set_format,
 };
 
 /* --- construction --- */
@@ -321,6 +311,7 @@ alloc_port(const struct virtio_env *env, const struct virtio_devargs *a)
 	v->args = *a;
 	v->port.ops = &virtio_port_ops;
 	v->port.sw = env->sw;
+	v->port.id = env->id;
 	v->port.mtu = a->mtu != 0 ? a->mtu : RTE_ETHER_MTU;
 	v->port.started = true;
 	strlcpy(v->port.name, a->name, sizeof(v->port.name));
@@ -386,24 +377,10 @@ virtio_port_info(const struct port *p, struct transport_info *out)
 }
 
 void
-virtio_port_negotiation(const struct port *p, FILE *out)
+virtio_port_show(const struct port *p, FILE *out)
 {
 	const struct virtio_port *v = to_virtio(p);
-	char buf[256];
-	const char *why = sw_why(p->sw, p, buf, sizeof(buf));
 
-	if (why == NULL)
-		why = vdev_why(v->dev, buf, sizeof(buf));
-	fprintf(out, "Port %u (%s): %s\n", p->id, p->name, why);
 	vdev_show(v->dev, out);
 	v->transport->ops->show(v->transport, out);
-}
-
-void
-virtio_port_set_format(struct port *p, enum vdev_policy policy)
-{
-	struct vdev *d = to_virtio(p)->dev;
-
-	vdev_set_policy(d, policy);
-	vdev_sync(d);
 }

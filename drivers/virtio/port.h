@@ -17,10 +17,11 @@
 #include "vdev/transport.h"
 #include "vdev/vdev.h"
 
-/** What all ports of this kind of a switch share. Outlives them. */
+/** Where a port is made. */
 struct virtio_env {
 	struct sw *sw;
 	const char *state_dir; /* for ring journals; NULL: a restart does not carry on */
+	uint16_t id;           /* the lowest number the port may get */
 };
 
 /**
@@ -40,17 +41,7 @@ void virtio_port_info(const struct port *p, struct transport_info *out);
 /** The same, to drive the states of the ports of a VM together (vdev_state_set()). */
 struct vdev *virtio_port_device(struct port *p);
 
-/** What was agreed with the peer, and what keeps traffic from flowing, if anything does. */
-void virtio_port_negotiation(const struct port *p, FILE *out);
-
-/** Which data formats the port serves from now on; rings of another stop. */
-void virtio_port_set_format(struct port *p, enum vdev_policy policy);
-
-/**
- * The directory journals are kept in: @p wanted, or, when it is NULL,
- * /run/vqswitch if it can be written, else $XDG_RUNTIME_DIR/vqswitch. Made when
- * missing, mode 0700. 0 or -errno.
- */
-int virtio_state_dir(const char *wanted, char *out, size_t outlen);
+/** What device and transport say about their state and their peer, in lines. */
+void virtio_port_show(const struct port *p, FILE *out);
 
 #endif

@@ -130,26 +130,46 @@ port_stats_subtract(struct pktq_stats *s, const struct pktq_stats *before)
 }
 
 bool
-port_queue_stats(const struct port *p, bool tx, uint16_t index, struct pktq_stats *out)
+port_read_queue(const struct pktq *q, struct pktq_stats *out)
 {
-	const struct pktq *q = p->ops->queue(p, tx, index);
-
 	*out = (struct pktq_stats){0};
 	if (q != NULL)
 		add_queue(out, &q->stats);
 	return q != NULL;
 }
 
-static void
-sum_queues(const struct port *p, struct port_stats *out)
+bool
+port_queue_stats(const struct port *p, bool tx, uint16_t index, struct pktq_stats *out)
 {
-	const struct pktq *q;
+	return p->ops->stats(p, tx, index, out);
+}
 
+uint16_t
+port_queue_count(const struct port *p, bool tx)
+{
+	struct pktq_stats s;
+	uint16_t n = 0;
+
+	while (p->ops->stats(p, tx, n, &s))
+		n++;
+	return n;
+}
+
+static void
+sum_direction(const struct port *p, bool tx, struct pktq_stats *sum)
+{
+	struct pktq_stats s;
+
+	for (uint16_t i = 0; p->ops->stats(p, tx, i, &s); i++)
+		add_queue(sum, &s);
+}
+
+void
+port_sum_stats(const struct port *p, struct port_stats *out)
+{
 	*out = (struct port_stats){0};
-	for (uint16_t i = 0; (q = p->ops->queue(p, false, i)) != NULL; i++)
-		add_queue(&out->rx, &q->stats);
-	for (uint16_t i = 0; (q = p->ops->queue(p, true, i)) != NULL; i++)
-		add_queue(&out->tx, &q->stats);
+	sum_direction(p, false, &out->rx);
+	sum_direction(p, true, &out->tx);
 	add_queue(&out->rx, &p->inject->q.stats);
 	out->rx.frames += p->inject->refused;
 	out->rx.drop[DROP_RX_INJECT] += p->inject->refused;
@@ -158,7 +178,7 @@ sum_queues(const struct port *p, struct port_stats *out)
 void
 port_get_stats(const struct port *p, struct port_stats *out)
 {
-	sum_queues(p, out);
+	port_sum_stats(p, out);
 	port_stats_subtract(&out->rx, &p->cleared.rx);
 	port_stats_subtract(&out->tx, &p->cleared.tx);
 }
@@ -166,5 +186,5 @@ port_get_stats(const struct port *p, struct port_stats *out)
 void
 port_clear_stats(struct port *p)
 {
-	sum_queues(p, &p->cleared);
+	port_sum_stats(p, &p->cleared);
 }

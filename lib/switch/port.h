@@ -29,6 +29,12 @@
 struct inject;
 struct inject_port;
 struct port;
+struct port_defaults;
+struct port_detail;
+struct port_facts;
+struct port_queue_info;
+struct port_request;
+struct port_state_ops;
 struct sw;
 struct rte_mbuf;
 struct rte_mempool;
@@ -60,22 +66,39 @@ struct port_ops {
 	/** List what runs now. */
 	void (*queues)(struct port *p, struct port_queues *out);
 	/**
-	 * All queues ever used, running or not: for statistics. Returns NULL past the last one. @p
-	 * tx selects the direction.
+	 * The counters of a queue since it was made, of all that were ever used, running or not.
+	 * False, and @p out zeroed, past the last one. @p tx selects the direction.
 	 */
-	const struct pktq *(*queue)(const struct port *p, bool tx, uint16_t index);
+	bool (*stats)(const struct port *p, bool tx, uint16_t index, struct pktq_stats *out);
 	bool (*link_up)(const struct port *p);
 	/**
 	 * One sentence, static or in @p buf: what keeps the other end from exchanging frames with
 	 * us. NULL: nothing does.
 	 */
 	const char *(*why)(const struct port *p, char *buf, size_t len);
-	/** Kind-specific lines for "show port info". May be NULL. */
-	void (*show)(const struct port *p, FILE *out);
 	/** Stop, disconnect, free @p p. Called after the port has left the snapshot. */
 	void (*close)(struct port *p);
 
+	/* for display (port_kind.h has the structs) */
+	/** The device argument that makes the port again, options of the program included. */
+	void (*argument)(const struct port *p, FILE *out);
+	/** Whether @p r asks for the very device the port has, however it is written. */
+	bool (*same)(const struct port *p, const struct port_request *r);
+	void (*facts)(const struct port *p, const struct port_defaults *d, struct port_facts *out);
+
 	/* Any of the rest may be NULL: the kind has no such thing. 0 or -errno. */
+	/** Lines for "show port info". */
+	void (*show)(const struct port *p, FILE *out);
+	/** Fills @p out of PORT_DETAILS_MAX entries, whose texts live as long as the port. */
+	uint32_t (*details)(const struct port *p, struct port_detail *out);
+	/** Commands that give a port just made from argument() the settings it has. */
+	void (*running)(const struct port *p, FILE *out);
+	/** Of a queue that is in use. */
+	int (*queue_info)(const struct port *p, bool tx, uint16_t index,
+			  struct port_queue_info *out);
+	/** What was agreed with the peer, and what keeps traffic from flowing, if anything does. */
+	void (*negotiation)(const struct port *p, FILE *out);
+	const struct port_state_ops *states;
 	/** "port start": ready the device. The caller then sets p->started and publishes. */
 	int (*start)(struct port *p);
 	/** "port stop": called after the port has left the snapshot. */
@@ -85,6 +108,10 @@ struct port_ops {
 	int (*set_promisc)(struct port *p, bool on);
 	int (*set_allmulti)(struct port *p, bool on);
 	int (*set_link)(struct port *p, bool up);
+	/** Data formats of guests to serve, by name: "any", "modern-only" ... */
+	int (*set_format)(struct port *p, const char *format);
+	/** Take other queues, descriptors or offloads. -EBUSY: not while it is started. */
+	int (*configure)(struct port *p, const struct port_defaults *d);
 };
 
 /** Frames of control's own sent in the name of a port (inject.h). */
@@ -164,7 +191,6 @@ struct sw {
 	uint16_t group_fwd; /* for all ports; sw_set_group_fwd() */
 	uint16_t nports;    /* highest id in use, plus one */
 	struct port *port[DP_PORTS_MAX];
-	uint16_t first_id; /* the lowest id sw_port_add() gives */
 	/* ports that forward, in this order, if there is a list ("set portlist"); else all */
 	bool listed;
 	uint16_t nlist;
@@ -184,7 +210,7 @@ int sw_init(struct sw *s, uint32_t nworkers, const struct fdb_config *fdb_cfg,
 	    struct rte_mempool *mp, struct ev_loop *loop);
 void sw_fini(struct sw *s); /* closes all ports; workers are offline */
 
-/** Give @p p the lowest free id from s->first_id on, start and add it. 0, -EEXIST, -ENOSPC. */
+/** Give @p p the lowest free id from p->id on, start and add it. 0, -EEXIST, -ENOSPC, -ENOMEM. */
 int sw_port_add(struct sw *s, struct port *p);
 /** Take @p p out of the snapshot, flush its addresses, close and free it. */
 void sw_port_remove(struct sw *s, struct port *p);
@@ -286,6 +312,15 @@ void port_clear_stats(struct port *p);
  * may be counting. False: @p index is past the last queue. Control thread.
  */
 bool port_queue_stats(const struct port *p, bool tx, uint16_t index, struct pktq_stats *out);
+
+/** How many queues of that direction have counters. */
+uint16_t port_queue_count(const struct port *p, bool tx);
+
+/** For port_ops.stats: copy the counters of @p q, one by one. NULL: false, and zeroes. */
+bool port_read_queue(const struct pktq *q, struct pktq_stats *out);
+
+/** The sums over all queues since the port was made, whatever was cleared. */
+void port_sum_stats(const struct port *p, struct port_stats *out);
 
 /** @p s minus what it was before, counter by counter. */
 void port_stats_subtract(struct pktq_stats *s, const struct pktq_stats *before);

@@ -33,16 +33,6 @@ struct build {
 	bool discard[DP_QUEUES_MAX];
 };
 
-static uint16_t
-count_queues(const struct port *p)
-{
-	uint16_t n = 0;
-
-	while (p->ops->queue(p, false, n) != NULL || p->ops->queue(p, true, n) != NULL)
-		n++;
-	return n;
-}
-
 /* Without memory for it bursts are not counted. */
 static void
 make_bursts(const struct build *b, struct port *p)
@@ -51,7 +41,7 @@ make_bursts(const struct build *b, struct port *p)
 
 	if (!(b->s->watch.flags & WATCH_BURSTS) || p->bursts != NULL)
 		return;
-	n = count_queues(p);
+	n = RTE_MAX(port_queue_count(p, false), port_queue_count(p, true));
 	p->bursts = calloc(1, sizeof(*p->bursts) + n * sizeof(p->bursts->q[0]));
 	if (p->bursts != NULL)
 		p->bursts->n = n;

@@ -79,7 +79,7 @@ sw_port_by_name(const struct sw *s, const char *name)
 int
 sw_port_add(struct sw *s, struct port *p)
 {
-	uint16_t id = s->first_id;
+	uint16_t id = p->id;
 
 	if (sw_port_by_name(s, p->name) != NULL)
 		return -EEXIST;

@@ -7,8 +7,11 @@ of app/ are written "folder/file.h" from outside, others by their bare names.
 
 No files include each other in a circle. A header and the .c of its name count as one; so does a
 circle that leads over others. Inside a folder two pairs may know each other (PAIRS).
+
+The program (app/) asks a port through its ops; it never looks which ops, that is which kind, it has.
 """
 import collections
+import fnmatch
 import os
 import re
 import sys
@@ -30,11 +33,11 @@ ALLOWED = {
     "drivers/virtio": ["drivers/vdpa", "lib"],  # hardware that takes over from the workers
     "drivers/vdpa/sim": ["drivers/vdpa", "lib"],
     "drivers": ["lib"],
-    "app": ["drivers", "lib/switch", "lib/base"],
+    "app": ["lib/switch", "lib/base"],  # kinds of ports: see EXCEPTIONS
     "test/fuzz": ["app", "drivers", "lib"],  # the whole program
     "test": ["drivers", "lib"],
 }
-# (file or folder, header): one step aside each, with its reason
+# (file or folder, pattern of headers): one step aside each, with its reason
 EXCEPTIONS = [
     # the front-end of tests and of the traffic generator has a driver's rings
     ("lib/vhost_user/frontend", "virtq/fmt.h"),
@@ -45,8 +48,8 @@ EXCEPTIONS = [
     ("app/main.c", "virtq/isa.h"),
     # what a queue counts is shown as it is
     ("app/show/counters.h", "pkt/pktq.h"),
-    # to be asked of the kind of port
-    ("app/cli/cmd_states.c", "vdev/vdev.h"),
+    # the table of kinds of ports, and nothing else of a driver
+    ("app/kinds.c", "*/kind.h"),
 ]
 PAIRS = 2  # inside one folder
 # circles larger than a pair that are still to be broken; they may only shrink
@@ -56,6 +59,7 @@ KNOWN = [
      "lib/switch/watch"},
 ]
 TEST_FOLDERS = ("test", "test/lib", "test/unit")  # whose headers other tests use
+KIND = re.compile(r"\bops\s*[!=]=(?!\s*NULL)|[!=]=\s*&\w+_ops\b|\bkind\b[^;]*strcmp|strcmp[^;]*->kind\b")
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
 
 
@@ -91,7 +95,8 @@ def allowed(name, included, here, there):
     if ours == theirs and (ours != "drivers" or here == there):
         return True
     return (any(is_in(there, folder) for folder in ALLOWED[ours])
-            or any(name.startswith(who) and included == what for who, what in EXCEPTIONS))
+            or any(name.startswith(who) and fnmatch.fnmatch(included, what)
+                   for who, what in EXCEPTIONS))
 
 
 def fault(name, included):
@@ -109,6 +114,16 @@ def fault(name, included):
     if not allowed(name, included, here, there):
         return f"{here} may not include {path} (see ALLOWED in test/lint/layers.py)"
     return None
+
+
+def kind_faults(files):
+    for name in files:
+        if not name.startswith("app/"):
+            continue
+        with open(name, encoding="utf-8") as f:
+            for n, line in enumerate(f, 1):
+                if KIND.search(line):
+                    yield f"{name}:{n}: asks which kind of port it has: make it a member of port_ops"
 
 
 def unit(name):
@@ -168,6 +183,7 @@ def main():
             what = fault(name, included)
             if what is not None:
                 found.append(f"{name}:{line}: {what}")
+    found += kind_faults(files)
     found += circle_faults(files)
     return report(found, f"{n} includes in {len(files)} files")
 

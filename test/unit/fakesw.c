@@ -110,6 +110,12 @@ fake_queue(const struct port *p, bool tx, uint16_t index)
 	return tx ? &fake_ports[p->id].tx : &fake_ports[p->id].rx;
 }
 
+static bool
+fake_queue_stats(const struct port *p, bool tx, uint16_t index, struct pktq_stats *out)
+{
+	return port_read_queue(fake_queue(p, tx, index), out);
+}
+
 static void
 fake_close(struct port *p)
 {
@@ -118,7 +124,7 @@ fake_close(struct port *p)
 static const struct port_ops fake_port_ops = {
 	.kind = "fake",
 	.queues = fake_queues,
-	.queue = fake_queue,
+	.stats = fake_queue_stats,
 	.close = fake_close,
 };
 

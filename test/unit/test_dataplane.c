@@ -181,6 +181,12 @@ fake_queue(const struct port *p, bool tx, uint16_t index)
 	return tx ? &f->tx[index].q : &f->rx[index].q;
 }
 
+static bool
+fake_queue_stats(const struct port *p, bool tx, uint16_t index, struct pktq_stats *out)
+{
+	return port_read_queue(fake_queue(p, tx, index), out);
+}
+
 static void
 fake_close(struct port *p)
 {
@@ -190,7 +196,7 @@ fake_close(struct port *p)
 static const struct port_ops fake_port_ops = {
 	.kind = "fake",
 	.queues = fake_queues,
-	.queue = fake_queue,
+	.stats = fake_queue_stats,
 	.close = fake_close,
 };
 
@@ -479,10 +485,9 @@ test_ports_come_and_go(void **state)
 	assert_true(more.closed);
 	assert_null(dp_live(&sw.dp)->by_id[PORTS]);
 	assert_null(sw_port_by_name(&sw, "fake100"));
-	sw.first_id = PORTS + 3;
+	same.p.id = PORTS + 3;
 	assert_int_equal(sw_port_add(&sw, &same.p), 0);
 	assert_int_equal(same.p.id, PORTS + 3);
-	sw.first_id = 0;
 	sw_port_remove(&sw, &same.p);
 	for (uint32_t i = 0; i < PAIRS; i++) {
 		close(more.rx[i].q.event_fd);

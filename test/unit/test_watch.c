@@ -71,6 +71,12 @@ port_queue(const struct port *p, bool tx, uint16_t index)
 	return index < 2 ? &rings[index].q : NULL;
 }
 
+static bool
+guest_stats(const struct port *p, bool tx, uint16_t index, struct pktq_stats *out)
+{
+	return port_read_queue(port_queue(p, tx, index), out);
+}
+
 static void
 port_close(struct port *p)
 {
@@ -79,7 +85,7 @@ port_close(struct port *p)
 static const struct port_ops port_ops = {
 	.kind = "test",
 	.queues = port_queues,
-	.queue = port_queue,
+	.stats = guest_stats,
 	.close = port_close,
 };
 

@@ -402,6 +402,20 @@ class Cli(Scenario):
         tso set 1400 1; set txsplit rand
         set record-core-cycles on; set record-burst-stats on; start"""
 
+    def port_there_already(self, program):
+        """"port add" of the device a port has, in whatever words, and of others."""
+        for words, answer in (
+                (f"mode=640,queues=2,iface={self.workdir}/7.sock", ""),
+                (f"client=0,mode=0640,iface={self.workdir}/7.sock,queues=0x2,format=any", ""),
+                (f"iface={self.workdir}/7.sock,queues=2,mode=0600", "Port 5 is net_vhost7\n"),
+                (f"iface={self.workdir}/7.sock,queues=3,mode=0640", "Port 5 is net_vhost7\n"),
+                ("iface", "Port 5 is net_vhost7\n")):
+            out = program.command(f"port add 5 net_vhost7,{words}")
+            expect(out == answer, f"port add of {words}: {out!r}")
+        expect(program.command("port add 3 net_null0") == "", "an ethdev")
+        out = program.command("port add 3 net_null0,copy=1")
+        expect(out == "Port 3 is net_null0\n", f"another ethdev: {out!r}")
+
     @check("cli.show_config")
     def check_show_config(self):
         """It makes the same switch again; where it came from it changes nothing."""
@@ -412,6 +426,7 @@ class Cli(Scenario):
         config = program.command("show config")
         for line in ("set portlist 0-2,5,3", "port stop 1", "fdb add 52:54:00:00:00:02 0 5", "start"):
             expect(f"\n{line}\n" in config, f"no {line!r} in {config}")
+        self.port_there_already(program)
         saved = self.workdir / "saved"
         saved.write_text(config, "ascii")
         for run in ("twice", "anew"):
@@ -480,7 +495,7 @@ class Cli(Scenario):
         out = program.command("wait state 1 running 1")
         expect(out.endswith("After 1 s:\nPort 1: stop\n"), f"time: {out!r}")
         out = program.command("wait state 7 running")
-        expect(out == "Port 7 is not a vhost port\n", f"no such port: {out!r}")
+        expect(out == "Port 7 has no states\n", f"no such port: {out!r}")
         os.write(program.master, b"wait state all running\n")
         self.read_until(program, b"\r1 s, port 0: stop, 2 of 2 to go")
         os.write(program.master, b"\x03")

@@ -136,9 +136,9 @@ class States(Scenario):
     def refused(self):
         """Refusals: another kind of port, no port, a state no port can be driven to."""
         for command, answer in (
-                ("port quiesce 7", "Port 7 is not a vhost port"),
-                ("port quiesce vm=nosuch", "'vm=nosuch' names no vhost port"),
-                ("port quiesce 1,", "names no vhost port"),
+                ("port quiesce 7", "Port 7 has no states"),
+                ("port quiesce vm=nosuch", "'vm=nosuch' names no port with states"),
+                ("port quiesce 1,", "names no port with states"),
                 ("port state 1 pre-copy", "Refused, no state has changed"),
                 ("port state 1 nosuch", "Bad arguments")):
             expect(self.switch.command(command), answer)

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The one place of the program that names kinds of ports: a new one is a line here. */
+#include "kinds.h"
+
+#include <rte_common.h>
+
+#include "ethdev/kind.h"
+#include "virtio/kind.h"
+
+static const struct port_kind *const kinds[] = {
+	&virtio_kind, &ethdev_kind, /* the last one takes what nobody else does */
+};
+
+const struct port_kind *
+kind_at(size_t i)
+{
+	return i < RTE_DIM(kinds) ? kinds[i] : NULL;
+}
+
+const struct port_kind *
+kind_of(const char *devargs)
+{
+	size_t i = 0;
+
+	while (kinds[i]->ours != NULL && !kinds[i]->ours(devargs))
+		i++;
+	return kinds[i];
+}
+
+bool
+kind_is_ours(const char *devargs)
+{
+	return kind_of(devargs)->ours != NULL;
+}
+
+int
+kinds_attach_found(const struct port_request *r, const char *const *vdev, int nvdev)
+{
+	for (size_t i = 0; i < RTE_DIM(kinds); i++)
+		if (kinds[i]->attach_found != NULL && kinds[i]->attach_found(r, vdev, nvdev) < 0)
+			return -1;
+	return 0;
+}

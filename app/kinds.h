@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The kinds of ports there are. Control thread. */
+#ifndef APP_KINDS_H
+#define APP_KINDS_H
+
+#include <stdio.h>
+
+#include "switch/port_kind.h"
+
+/** The kind of port a device argument makes: EAL's devices if no other kind takes it. */
+const struct port_kind *kind_of(const char *devargs);
+
+/** Whether EAL must not see a --vdev argument, since the device is of our own making. */
+bool kind_is_ours(const char *devargs);
+
+/** Port.attach_found() of every kind that has it. 0 or -1. */
+int kinds_attach_found(const struct port_request *r, const char *const *vdev, int nvdev);
+
+/** The i-th kind, in the order in which they are asked; NULL past the last one. */
+const struct port_kind *kind_at(size_t i);
+
+#endif

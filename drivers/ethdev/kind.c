@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "ethdev/kind.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <bsd/string.h>
+#include <rte_ethdev.h>
+
+#include "ethdev/ethdev.h"
+
+struct ethdev_config
+ethdev_config_of(const struct port_defaults *d)
+{
+	return (struct ethdev_config){
+		.rxq = d->rxq,
+		.txq = d->txq,
+		.rxd = d->rxd,
+		.txd = d->txd,
+		.rx_offloads = d->rx_offloads,
+		.tx_offloads = d->tx_offloads,
+	};
+}
+
+static struct ethdev_config
+config_of(const struct port_request *r)
+{
+	struct ethdev_config cfg = ethdev_config_of(r->defaults);
+
+	cfg.id = r->id;
+	return cfg;
+}
+
+static struct port *
+attach(const struct port_request *r)
+{
+	const struct ethdev_config cfg = config_of(r);
+
+	return ethdev_port_attach(r->sw, r->devargs, &cfg, r->err, r->errlen);
+}
+
+/* Others than network devices (crypto_...) are none of ours. */
+static int
+attach_probed(const struct port_request *r)
+{
+	const struct ethdev_config cfg = config_of(r);
+	char name[RTE_ETH_NAME_MAX_LEN];
+	uint16_t dev;
+
+	strlcpy(name, r->devargs, sizeof(name));
+	name[strcspn(name, ",")] = '\0';
+	if (rte_eth_dev_get_port_by_name(name, &dev) == 0)
+		return ethdev_port_new(r->sw, dev, &cfg, r->err, r->errlen) != NULL ? 0 : -1;
+	if (strncmp(name, "net_", 4) != 0 && strncmp(name, "eth_", 4) != 0)
+		return 0;
+	snprintf(r->err, r->errlen, "%s: no such device could be made", name);
+	return -1;
+}
+
+static bool
+is_among(const char *name, const char *const *vdev, int nvdev)
+{
+	size_t len = strlen(name);
+
+	for (int i = 0; i < nvdev; i++)
+		if (strncmp(vdev[i], name, len) == 0 &&
+		    (vdev[i][len] == ',' || vdev[i][len] == '\0'))
+			return true;
+	return false;
+}
+
+static int
+attach_found(const struct port_request *r, const char *const *vdev, int nvdev)
+{
+	const struct ethdev_config cfg = config_of(r);
+	char name[RTE_ETH_NAME_MAX_LEN];
+	uint16_t dev;
+
+	RTE_ETH_FOREACH_DEV (dev) {
+		if (rte_eth_dev_get_name_by_port(dev, name) != 0 || is_among(name, vdev, nvdev))
+			continue;
+		if (ethdev_port_new(r->sw, dev, &cfg, r->err, r->errlen) == NULL)
+			return -1;
+	}
+	return 0;
+}
+
+const struct port_kind ethdev_kind = {
+	.name = "ethdev",
+	.usage = "another virtual device or a PCI address",
+	.attach = attach,
+	.attach_probed = attach_probed,
+	.attach_found = attach_found,
+};

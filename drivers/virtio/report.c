@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "virtio/report.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+#include "virtio/port.h"
+
+/* --- the device argument --- */
+
+void
+virtio_argument(const struct port *p, FILE *out)
+{
+	virtio_devargs_print(virtio_port_devargs(p), out);
+}
+
+bool
+virtio_same(const struct port *p, const struct port_request *r)
+{
+	struct virtio_devargs a;
+
+	return virtio_devargs_of(r, &a) == 0 && virtio_devargs_same(&a, virtio_port_devargs(p));
+}
+
+/* --- facts --- */
+
+/* Those of DPDK's net_vhost PMD. */
+#define RX_OFFLOADS                                                     \
+	(RTE_ETH_RX_OFFLOAD_VLAN_STRIP | RTE_ETH_RX_OFFLOAD_UDP_CKSUM | \
+	 RTE_ETH_RX_OFFLOAD_TCP_CKSUM)
+#define TX_OFFLOADS                                                      \
+	(RTE_ETH_TX_OFFLOAD_VLAN_INSERT | RTE_ETH_TX_OFFLOAD_UDP_CKSUM | \
+	 RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_MULTI_SEGS)
+
+static const struct rte_eth_desc_lim ring_limits = {
+	.nb_max = UINT16_MAX,
+	.nb_align = 1,
+	.nb_seg_max = UINT16_MAX,
+	.nb_mtu_seg_max = UINT16_MAX,
+};
+
+void
+virtio_facts(const struct port *p, const struct port_defaults *d, struct port_facts *out)
+{
+	const struct virtio_devargs *a = virtio_port_devargs(p);
+
+	*out = (struct port_facts){
+		.info =
+			{
+				.driver_name = "net_vhost",
+				.max_rx_pktlen = UINT32_MAX,
+				.max_mac_addrs = 1,
+				.max_rx_queues = (uint16_t)a->queues,
+				.max_tx_queues = (uint16_t)a->queues,
+				.rx_offload_capa = RX_OFFLOADS,
+				.tx_offload_capa = TX_OFFLOADS,
+				.rx_desc_lim = ring_limits,
+				.tx_desc_lim = ring_limits,
+				.switch_info.domain_id = RTE_ETH_DEV_SWITCH_DOMAIN_ID_INVALID,
+			},
+		.link =
+			{
+				.link_speed = RTE_ETH_SPEED_NUM_10G,
+				.link_duplex = RTE_ETH_LINK_FULL_DUPLEX,
+				.link_status = p->ops->link_up(p),
+			},
+		.devargs = a->text,
+		.nrx = (uint16_t)a->queues,
+		.ntx = (uint16_t)a->queues,
+		.promisc = true,
+		.allmulti = true,
+		.rx_offloads = d->rx_offloads,
+		.tx_offloads = d->tx_offloads,
+		.bus_vdev = true,
+	};
+}
+
+void
+virtio_show(const struct port *p, FILE *out)
+{
+	struct transport_info info;
+
+	virtio_port_info(p, &info);
+	fprintf(out, "%s: %s (%s, %s)\n", info.kind, info.where, info.role,
+		info.connected ? "connected" : "no peer");
+	fprintf(out, "Features: 0x%" PRIx64 ", protocol features: 0x%" PRIx64 "\n",
+		virtio_port_vdev(p)->features, info.protocol_features);
+	fprintf(out,
+		"Connections: %" PRIu64 ", messages: %" PRIu64 ", refused: %" PRIu64
+		", unknown: %" PRIu64 "\n",
+		info.connects, info.messages, info.refused, info.unknown);
+	if (info.last_error != NULL)
+		fprintf(out, "Last error: %s\n", info.last_error);
+}
+
+uint32_t
+virtio_details(const struct port *p, struct port_detail *out)
+{
+	struct transport_info info;
+	uint32_t n = 0;
+
+	virtio_port_info(p, &info);
+	out[n++] = (struct port_detail){"socket", info.where, 0};
+	out[n++] = (struct port_detail){"connected", NULL, info.connected};
+	out[n++] = (struct port_detail){"connections", NULL, info.connects};
+	out[n++] = (struct port_detail){"features", NULL, virtio_port_vdev(p)->features};
+	out[n++] = (struct port_detail){"protocol_features", NULL, info.protocol_features};
+	out[n++] = (struct port_detail){"messages", NULL, info.messages};
+	out[n++] = (struct port_detail){"messages_refused", NULL, info.refused};
+	out[n++] = (struct port_detail){"messages_unknown", NULL, info.unknown};
+	return n;
+}
+
+/* --- settings --- */
+
+void
+virtio_running(const struct port *p, FILE *out)
+{
+	const struct vdev_config *cfg = &virtio_port_vdev(p)->cfg;
+	const struct virtio_devargs *a = virtio_port_devargs(p);
+
+	if (cfg->mtu != a->mtu)
+		fprintf(out, "port config mtu %u %u\n", p->id, p->mtu);
+	if (cfg->policy != a->policy)
+		fprintf(out, "set port %u format %s\n", p->id, vdev_policy_name(cfg->policy));
+}
+
+void
+virtio_negotiation(const struct port *p, FILE *out)
+{
+	char buf[256];
+	const char *why = sw_why(p->sw, p, buf, sizeof(buf));
+
+	if (why == NULL)
+		why = vdev_why(virtio_port_vdev(p), buf, sizeof(buf));
+	fprintf(out, "Port %u (%s): %s\n", p->id, p->name, why);
+	virtio_port_show(p, out);
+}
+
+int
+virtio_set_format(struct port *p, const char *format)
+{
+	struct vdev *d = virtio_port_device(p);
+	enum vdev_policy policy;
+
+	if (!vdev_policy_parse(format, &policy))
+		return -EINVAL;
+	vdev_set_policy(d, policy);
+	vdev_sync(d);
+	return 0;
+}
+
+/* --- states --- */
+
+static const char *
+get_state(const struct port *p)
+{
+	return vdev_state_name(vdev_state(virtio_port_vdev(p)));
+}
+
+/* The devices of @p n ports. */
+static void
+devices_of(struct port *const *p, uint32_t n, struct vdev **out)
+{
+	for (uint32_t i = 0; i < n; i++)
+		out[i] = virtio_port_device(p[i]);
+}
+
+static int
+set_state(struct port *const *p, uint32_t n, const char *state)
+{
+	struct vdev *d[DP_PORTS_MAX];
+	int to = vdev_state_parse(state);
+
+	if (to < 0)
+		return to;
+	devices_of(p, n, d);
+	return vdev_state_set(d, n, (enum vdev_state)to);
+}
+
+static int
+quiesce(struct port *const *p, uint32_t n)
+{
+	struct vdev *d[DP_PORTS_MAX];
+
+	devices_of(p, n, d);
+	return vdev_quiesce(d, n);
+}
+
+static int
+resume(struct port *const *p, uint32_t n)
+{
+	struct vdev *d[DP_PORTS_MAX];
+
+	devices_of(p, n, d);
+	return vdev_resume(d, n);
+}
+
+static const char *
+vm_of(const struct port *p)
+{
+	return virtio_port_devargs(p)->vm;
+}
+
+const struct port_state_ops virtio_states = {
+	.get = get_state,
+	.set = set_state,
+	.quiesce = quiesce,
+	.resume = resume,
+	.vm = vm_of,
+};
