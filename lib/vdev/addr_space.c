@@ -71,7 +71,7 @@ space_resume(struct vdev *d)
 		if (!q->running || !q->waits)
 			continue;
 		if (ring_moved(d, q) != RING_STAYS) {
-			ring_ask(d, q, q->layout);
+			ring_request_translations(d, q, q->layout);
 			continue;
 		}
 		q->waits = false;
@@ -126,7 +126,7 @@ space_change(struct vdev *d, struct gmem *m, struct iotlb *t, struct dirty *log)
 int
 space_refresh(struct vdev *d)
 {
-	ask_disown(d);
+	iotlb_requests_disown(d);
 	return space_change(d, d->gmem, d->tlb, d->log);
 }
 
@@ -157,7 +157,7 @@ static uint64_t
 serial_of(struct vdev *d, const struct iotlb_entry *e)
 {
 	const struct gmem_region *r = d->gmem == NULL ? NULL : gmem_find_uva(d->gmem, e->uva);
-	uint64_t serial = ask_serial_of(d, e);
+	uint64_t serial = iotlb_request_serial(d, e);
 
 	if (e->size >= HUGE || (r != NULL && r->gpa + (e->uva - r->uva) == e->iova))
 		return IOTLB_KEPT;
@@ -181,7 +181,7 @@ vdev_iotlb_update(struct vdev *d, const struct iotlb_entry *said)
 	ret = space_change_at(d, d->gmem, t, d->log,
 			      (struct range){e->iova, e->iova + (e->size - 1)});
 	if (ret == 0)
-		ask_answered(d);
+		iotlb_requests_answered(d);
 	return ret;
 }
 
@@ -210,7 +210,7 @@ vdev_iotlb_invalidate(struct vdev *d, uint64_t iova, uint64_t size)
 	if (!d->flushes && iotlb_last(iova, size) - iova >= FLUSH_MIN - 1) {
 		/* from now on each translation holds until it is taken back */
 		d->flushes = true;
-		ask_forget(d);
+		iotlb_requests_forget(d);
 		return invalidate(d, 0, 0);
 	}
 	return invalidate(d, iova, size);

@@ -220,7 +220,7 @@ withheld(const struct vdev *d, unsigned int bit)
 }
 
 const char *
-vdev_feature_fate(const struct vdev *d, unsigned int bit, char *buf, size_t len)
+vdev_feature_outcome(const struct vdev *d, unsigned int bit, char *buf, size_t len)
 {
 	const uint64_t b = 1ull << bit;
 	const char *why = (d->features & b) ? idle(d, bit) : taken_by[bit];

@@ -21,34 +21,36 @@
 #define AGE_LOST 10u
 
 static bool
-asked(const struct vdev *d, uint64_t iova, uint32_t perm, uint64_t since)
+requested(const struct vdev *d, uint64_t iova, uint32_t perm, uint64_t since)
 {
 	uint32_t i;
 
-	for (i = 0; i < d->nasks; i++)
-		if (d->ask[i].iova / PAGE == iova / PAGE && (perm & ~d->ask[i].perm) == 0 &&
-		    d->ask[i].serial >= since && d->ask[i].age < AGE_LATE)
+	for (i = 0; i < d->nrequests; i++)
+		if (d->request[i].iova / PAGE == iova / PAGE && (perm & ~d->request[i].perm) == 0 &&
+		    d->request[i].serial >= since && d->request[i].age < AGE_LATE)
 			return true;
 	return false;
 }
 
 static void
-ask(struct vdev *d, uint64_t iova, uint32_t perm, uint64_t since)
+request(struct vdev *d, uint64_t iova, uint32_t perm, uint64_t since)
 {
 	struct transport *t = d->transport;
 
-	if (t == NULL || t->ops->translate == NULL || asked(d, iova, perm, since))
+	if (t == NULL || t->ops->translate == NULL || requested(d, iova, perm, since))
 		return;
-	if (d->nasks == VDEV_ASKS_MAX || !t->ops->translate(t, iova, perm)) {
-		d->asks_put_off = true;
+	if (d->nrequests == VDEV_IOTLB_REQUESTS_MAX || !t->ops->translate(t, iova, perm)) {
+		d->requests_put_off = true;
 		return;
 	}
-	d->ask[d->nasks++] = (struct vdev_ask){.iova = iova, .perm = perm, .serial = d->ask_serial};
+	d->request[d->nrequests++] = (struct vdev_iotlb_request){.iova = iova,
+								 .perm = perm,
+								 .serial = d->request_serial};
 	d->counters.iotlb_misses++;
 }
 
 bool
-ask_for_since(struct vdev *d, const struct vq_miss *m, uint64_t since)
+iotlb_request_since(struct vdev *d, const struct vq_miss *m, uint64_t since)
 {
 	uint64_t done, got, uva;
 	bool missing = false;
@@ -59,24 +61,24 @@ ask_for_since(struct vdev *d, const struct vq_miss *m, uint64_t since)
 		if (iotlb_find(d->tlb, &q, &uva, &got))
 			continue;
 		missing = true;
-		if (d->asks_put_off)
+		if (d->requests_put_off)
 			break;
-		ask(d, m->iova + done, m->perm, since);
+		request(d, m->iova + done, m->perm, since);
 		got = PAGE - (m->iova + done) % PAGE;
 	}
 	return missing;
 }
 
 bool
-ask_for(struct vdev *d, uint64_t iova, uint64_t len, uint32_t perm)
+iotlb_request(struct vdev *d, uint64_t iova, uint64_t len, uint32_t perm)
 {
 	const struct vq_miss m = {iova, len, perm};
 
-	return ask_for_since(d, &m, 0);
+	return iotlb_request_since(d, &m, 0);
 }
 
 static bool
-ask_within(const struct vdev_ask *a, const struct iotlb_entry *e)
+request_is_within(const struct vdev_iotlb_request *a, const struct iotlb_entry *e)
 {
 	uint64_t first = RTE_ALIGN_FLOOR(a->iova, (uint64_t)PAGE);
 
@@ -85,32 +87,32 @@ ask_within(const struct vdev_ask *a, const struct iotlb_entry *e)
 
 /** Whether an earlier one than number @p n is for the same page. */
 static bool
-ask_repeats(const struct vdev *d, uint32_t n)
+request_repeats(const struct vdev *d, uint32_t n)
 {
 	uint32_t i;
 
 	for (i = 0; i < n; i++)
-		if (d->ask[i].iova / PAGE == d->ask[n].iova / PAGE)
+		if (d->request[i].iova / PAGE == d->request[n].iova / PAGE)
 			return true;
 	return false;
 }
 
 uint64_t
-ask_serial_of(struct vdev *d, const struct iotlb_entry *e)
+iotlb_request_serial(struct vdev *d, const struct iotlb_entry *e)
 {
 	uint64_t serial = UINT64_MAX;
-	uint32_t i, n = 0, was = d->nasks;
-	bool gone[VDEV_ASKS_MAX];
+	uint32_t i, n = 0, was = d->nrequests;
+	bool gone[VDEV_IOTLB_REQUESTS_MAX];
 
 	for (i = 0; i < was; i++) {
-		gone[i] = ask_within(&d->ask[i], e) && !ask_repeats(d, i);
+		gone[i] = request_is_within(&d->request[i], e) && !request_repeats(d, i);
 		if (gone[i])
-			serial = RTE_MIN(serial, d->ask[i].serial);
+			serial = RTE_MIN(serial, d->request[i].serial);
 	}
 	for (i = 0; i < was; i++)
 		if (!gone[i])
-			d->ask[n++] = d->ask[i];
-	d->nasks = n;
+			d->request[n++] = d->request[i];
+	d->nrequests = n;
 	return n == was ? 0 : serial;
 }
 
@@ -120,21 +122,21 @@ drop_answered(struct vdev *d)
 	uint64_t got, uva;
 	uint32_t i, n = 0;
 
-	for (i = 0; i < d->nasks; i++)
-		if (!iotlb_translate(d->tlb, d->ask[i].iova, 1, d->ask[i].perm, &uva, &got))
-			d->ask[n++] = d->ask[i];
-	d->nasks = n;
+	for (i = 0; i < d->nrequests; i++)
+		if (!iotlb_translate(d->tlb, d->request[i].iova, 1, d->request[i].perm, &uva, &got))
+			d->request[n++] = d->request[i];
+	d->nrequests = n;
 }
 
 void
-ask_answered(struct vdev *d)
+iotlb_requests_answered(struct vdev *d)
 {
-	bool put_off = d->asks_put_off;
+	bool put_off = d->requests_put_off;
 
 	if (d->flushes)
 		drop_answered(d);
-	d->asks_put_off = false;
-	if (soft_answered(d, put_off) && d->cfg.ops->wake != NULL)
+	d->requests_put_off = false;
+	if (soft_misses_answered(d, put_off) && d->cfg.ops->wake != NULL)
 		d->cfg.ops->wake(d);
 }
 
@@ -148,17 +150,17 @@ age_all(struct vdev *d)
 	const uint32_t end = d->flushes ? AGE_LATE : AGE_LOST;
 	uint32_t i, n = 0;
 
-	for (i = 0; i < d->nasks; i++) {
-		d->ask[i].age++;
-		if (d->ask[i].age < end)
-			d->ask[n++] = d->ask[i];
+	for (i = 0; i < d->nrequests; i++) {
+		d->request[i].age++;
+		if (d->request[i].age < end)
+			d->request[n++] = d->request[i];
 	}
-	d->nasks = n;
-	d->asks_put_off = false;
+	d->nrequests = n;
+	d->requests_put_off = false;
 }
 
 void
-ask_again(struct vdev *d)
+iotlb_requests_again(struct vdev *d)
 {
 	bool waited = false, waits, start = false;
 	uint32_t i;
@@ -169,7 +171,7 @@ ask_again(struct vdev *d)
 
 		waits = q->running && d->engine == &soft_engine && soft_waits(q);
 		if (waits && q->waits_long)
-			waited |= soft_look_again(q);
+			waited |= soft_retry(q);
 		q->waits_long = waits;
 		start |= q->waits;
 	}
@@ -180,18 +182,18 @@ ask_again(struct vdev *d)
 }
 
 void
-ask_forget(struct vdev *d)
+iotlb_requests_forget(struct vdev *d)
 {
-	d->nasks = 0;
-	d->asks_put_off = false;
+	d->nrequests = 0;
+	d->requests_put_off = false;
 }
 
 void
-ask_disown(struct vdev *d)
+iotlb_requests_disown(struct vdev *d)
 {
 	uint32_t i;
 
-	for (i = 0; i < d->nasks; i++)
-		d->ask[i].age = RTE_MAX(d->ask[i].age, AGE_LATE);
-	d->asks_put_off = false;
+	for (i = 0; i < d->nrequests; i++)
+		d->request[i].age = RTE_MAX(d->request[i].age, AGE_LATE);
+	d->requests_put_off = false;
 }

@@ -95,7 +95,7 @@ drive(struct vdev *const *d, uint32_t n, enum vdev_state to, bool adapt)
 		publish_all(d, n);
 	}
 	for (i = 0; i < n; i++)
-		sync_settle(d[i]);
+		sync_derive(d[i]);
 	publish_all(d, n);
 	return 0;
 }

@@ -174,7 +174,7 @@ ring_halt(struct vdev *d, struct vdev_queue *q)
 }
 
 void
-ring_mend(struct vdev *d, struct vdev_queue *q)
+ring_repair(struct vdev *d, struct vdev_queue *q)
 {
 	uint32_t i;
 
@@ -203,7 +203,7 @@ ring_close(struct vdev *d, struct vdev_queue *q)
 		vq_journal_stop(vq_journal_get(d->journal, ring_index(d, q)));
 	q->said = q->state;
 	q->ready = q->refused = false;
-	ring_mend(d, q);
+	ring_repair(d, q);
 	q->endian_set = false; /* said once per start, see doc/format-bits.md */
 	q->why = NULL;
 }

@@ -49,7 +49,7 @@ void ring_halt(struct vdev *d, struct vdev_queue *q);
 void ring_close(struct vdev *d, struct vdev_queue *q);
 
 /** @p q is not broken any more; the device is not in error if that was the last one. */
-void ring_mend(struct vdev *d, struct vdev_queue *q);
+void ring_repair(struct vdev *d, struct vdev_queue *q);
 
 /** Whether @p q is enabled, by its own enable or because rings are not enabled one by one. */
 static inline bool
@@ -82,7 +82,7 @@ enum ring_move ring_moved(const struct vdev *d, const struct vdev_queue *q);
 bool ring_touches(const struct vdev *d, const struct vdev_queue *q, uint64_t iova, uint64_t last);
 
 /** Ask for the translations of the ring that are missing. */
-void ring_ask(struct vdev *d, const struct vdev_queue *q, enum vq_layout layout);
+void ring_request_translations(struct vdev *d, const struct vdev_queue *q, enum vq_layout layout);
 
 /**
  * A ring was given up: the next at the same addresses may lie elsewhere, and not every front-end
@@ -99,7 +99,7 @@ void ring_map_clear(struct vdev_ring_map *map);
 void sync_pause(struct vdev *d);
 
 /** Derive what runs from the facts; ends a pause. d->unpublished says whether something changed. */
-void sync_settle(struct vdev *d);
+void sync_derive(struct vdev *d);
 
 /** Publish what is unpublished and tell the owner; returns after the grace period. */
 void sync_publish(struct vdev *d);
@@ -122,19 +122,19 @@ uint32_t soft_attention(struct vdev_queue *q);
 const char *soft_why(const struct vdev_queue *q);
 
 /** Ask for what @p q waits for. Whether it can go on, and sleepers must be woken. */
-bool soft_ask(struct vdev *d, struct vdev_queue *q);
+bool soft_request_misses(struct vdev *d, struct vdev_queue *q);
 
 /**
  * Translations have come: let queues go on that have all they need; with @p again those ask anew
  * that could not ask before. Whether sleepers must be woken.
  */
-bool soft_answered(struct vdev *d, bool again);
+bool soft_misses_answered(struct vdev *d, bool again);
 
 /** Whether running @p q waits for a translation. */
 bool soft_waits(const struct vdev_queue *q);
 
 /** Let @p q look again, so that it asks again. Whether it did wait. */
-bool soft_look_again(struct vdev_queue *q);
+bool soft_retry(struct vdev_queue *q);
 
 /* --- addr_space.c: what guest addresses mean --- */
 
@@ -170,27 +170,27 @@ void space_resume(struct vdev *d);
  * Ask for what is missing of [iova, iova + len), each page once until it is answered or forgotten.
  * Whether something is missing.
  */
-bool ask_for(struct vdev *d, uint64_t iova, uint64_t len, uint32_t perm);
+bool iotlb_request(struct vdev *d, uint64_t iova, uint64_t len, uint32_t perm);
 
 /** Likewise what no answer to request number @p since or a later one has told. */
-bool ask_for_since(struct vdev *d, const struct vq_miss *m, uint64_t since);
+bool iotlb_request_since(struct vdev *d, const struct vq_miss *m, uint64_t since);
 
 /**
  * The request that a translation which has just come may answer, at the latest: each request has
  * one answer at most, and they come in order. That request is forgotten. 0: none was made.
  */
-uint64_t ask_serial_of(struct vdev *d, const struct iotlb_entry *e);
+uint64_t iotlb_request_serial(struct vdev *d, const struct iotlb_entry *e);
 
 /** Translations have come: let those go on who waited for them. */
-void ask_answered(struct vdev *d);
+void iotlb_requests_answered(struct vdev *d);
 
 /** Now and then: what was not answered for a while is asked for again. */
-void ask_again(struct vdev *d);
+void iotlb_requests_again(struct vdev *d);
 
 /** No answer to anything that was asked for can come any more. */
-void ask_forget(struct vdev *d);
+void iotlb_requests_forget(struct vdev *d);
 
 /** What was asked for does not matter any more, but may be answered yet. */
-void ask_disown(struct vdev *d);
+void iotlb_requests_disown(struct vdev *d);
 
 #endif

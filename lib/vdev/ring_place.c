@@ -99,7 +99,7 @@ ring_touches(const struct vdev *d, const struct vdev_queue *q, uint64_t iova, ui
 }
 
 void
-ring_ask(struct vdev *d, const struct vdev_queue *q, enum vq_layout layout)
+ring_request_translations(struct vdev *d, const struct vdev_queue *q, enum vq_layout layout)
 {
 	struct area_said said[VQ_AREAS];
 	uint32_t i;
@@ -107,7 +107,7 @@ ring_ask(struct vdev *d, const struct vdev_queue *q, enum vq_layout layout)
 	areas_said(d, q, layout, said);
 	/* the last needs most: where areas share a page, it is asked for once */
 	for (i = VQ_AREAS; i-- > 0;)
-		ask_for(d, said[i].addr, said[i].len, said[i].perm);
+		iotlb_request(d, said[i].addr, said[i].len, said[i].perm);
 }
 
 void
@@ -148,7 +148,7 @@ ring_place(struct vdev *d, struct vdev_queue *q, enum vq_layout layout)
 	ring_map_clear(&q->map);
 	q->waits = ret == -EAGAIN;
 	if (q->waits)
-		ring_ask(d, q, layout);
+		ring_request_translations(d, q, layout);
 	if (ret == -EXDEV)
 		return "ring is in pieces that are not whole pages";
 	return ret == 0 ? "ring is not aligned as its layout demands"

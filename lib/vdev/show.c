@@ -77,7 +77,7 @@ show_features(FILE *out, const struct vdev *d)
 		", effective 0x%016" PRIx64 "\n",
 		vdev_features_offered(d), d->features, vdev_features_effective(d));
 	for (bit = 0; bit < 64; bit++) {
-		fate = vdev_feature_fate(d, bit, buf, sizeof(buf));
+		fate = vdev_feature_outcome(d, bit, buf, sizeof(buf));
 		if (fate != NULL)
 			fprintf(out, "    %2u %-35s %s\n", bit, vdev_feature_name(bit), fate);
 	}
@@ -101,7 +101,7 @@ show_format(FILE *out, const struct vdev *d, uint32_t i)
 
 /** Where the ring stood when it was started or stopped last. */
 static void
-show_stand(FILE *out, const struct vdev *d, const struct vdev_queue *q)
+show_position(FILE *out, const struct vdev *d, const struct vdev_queue *q)
 {
 	const struct vq_state *s = &q->state;
 
@@ -122,7 +122,7 @@ show_ring(FILE *out, const struct vdev *d, uint32_t i)
 	fprintf(out, "  queue %u (the guest %s): %s%s, size %u", i,
 		i % 2 == 0 ? "receives" : "transmits", q->running ? "running" : "stopped",
 		q->enabled ? ", enabled" : "", q->size);
-	show_stand(out, d, q);
+	show_position(out, d, q);
 	fprintf(out, "\n    desc 0x%" PRIx64 " driver 0x%" PRIx64 " device 0x%" PRIx64, q->desc_uva,
 		q->driver_uva, q->device_uva);
 	if (q->addr_flags & VDEV_ADDR_F_LOG)

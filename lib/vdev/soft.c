@@ -20,7 +20,7 @@ bundle_new(const struct vdev *d)
 			.gmem = d->gmem,
 			.tlb = space_translated(d) ? d->tlb : NULL,
 			.log = (d->features & VDEV_F(LOG_ALL)) ? d->log : NULL,
-			.fleeting = space_translated(d) && !d->flushes,
+			.per_chain = space_translated(d) && !d->flushes,
 		};
 	return b;
 }
@@ -189,17 +189,17 @@ soft_why(const struct vdev_queue *q)
 /* --- IOTLB misses --- */
 
 bool
-soft_ask(struct vdev *d, struct vdev_queue *q)
+soft_request_misses(struct vdev *d, struct vdev_queue *q)
 {
 	struct vq *vq = q->vq;
 	uint32_t i, n = atomic_load_explicit(&vq->misses, memory_order_acquire);
 	bool missing = false;
 
 	if (n > 0 && vq->since == IOTLB_KEPT)
-		vq->since = ++d->ask_serial;
+		vq->since = ++d->request_serial;
 	/* none: the translations changed meanwhile, it may look again */
 	for (i = 0; i < n; i++) {
-		bool asked = ask_for_since(d, &vq->miss[i], d->flushes ? 0 : vq->since);
+		bool asked = iotlb_request_since(d, &vq->miss[i], d->flushes ? 0 : vq->since);
 
 		missing |= i < vq->miss_need && asked;
 	}
@@ -228,7 +228,7 @@ satisfied(const struct vdev *d, const struct vq *vq)
 }
 
 bool
-soft_answered(struct vdev *d, bool again)
+soft_misses_answered(struct vdev *d, bool again)
 {
 	bool waited = false;
 	uint32_t i;
@@ -240,7 +240,7 @@ soft_answered(struct vdev *d, bool again)
 		    atomic_load_explicit(&q->vq->misses, memory_order_acquire) == 0)
 			continue;
 		if (again)
-			waited |= soft_ask(d, q);
+			waited |= soft_request_misses(d, q);
 		else if (satisfied(d, q->vq))
 			waited |= vq_miss_over(q->vq);
 	}
@@ -254,7 +254,7 @@ soft_waits(const struct vdev_queue *q)
 }
 
 bool
-soft_look_again(struct vdev_queue *q)
+soft_retry(struct vdev_queue *q)
 {
 	return vq_miss_over(q->vq);
 }

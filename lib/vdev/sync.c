@@ -197,7 +197,7 @@ start_all(struct vdev *d)
 }
 
 void
-sync_settle(struct vdev *d)
+sync_derive(struct vdev *d)
 {
 	uint32_t i, tries = 0;
 
@@ -215,7 +215,7 @@ sync_settle(struct vdev *d)
 void
 vdev_sync(struct vdev *d)
 {
-	sync_settle(d);
+	sync_derive(d);
 	if (!d->unpublished)
 		return;
 	if (d->cfg.ops->publish_soon == NULL) {
@@ -282,7 +282,7 @@ ring_broke(struct vdev *d, struct vdev_queue *q)
 static void
 ring_missed(struct vdev *d, struct vdev_queue *q)
 {
-	if (soft_ask(d, q) && d->cfg.ops->wake != NULL)
+	if (soft_request_misses(d, q) && d->cfg.ops->wake != NULL)
 		d->cfg.ops->wake(d);
 }
 

@@ -152,7 +152,7 @@ watch_run(struct ev_timer *t)
 
 	if (atomic_load_explicit(&d->fault.dead, memory_order_relaxed) && !d->fault_seen)
 		vdev_attention(d);
-	ask_again(d);
+	iotlb_requests_again(d);
 	ev_timer_arm(d->cfg.loop, &d->watch, WATCH_MS);
 }
 
@@ -172,7 +172,7 @@ forget_session(struct vdev *d)
 	struct iotlb *empty = iotlb_new();
 	uint32_t i;
 
-	ask_forget(d);
+	iotlb_requests_forget(d);
 	d->flushes = false;
 	for (i = 0; i < d->nqueues; i++) {
 		ring_halt(d, &d->q[i]);

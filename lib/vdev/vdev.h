@@ -167,10 +167,10 @@ struct vdev_queue {
 	struct vq *vq;   /* made on first use; counters live as long as the device */
 };
 
-#define VDEV_ASKS_MAX 128
+#define VDEV_IOTLB_REQUESTS_MAX 128
 
 /** [ctl] An IOMMU translation that the front-end was asked for. */
-struct vdev_ask {
+struct vdev_iotlb_request {
 	uint64_t iova;
 	uint32_t perm;
 	uint32_t age; /* looks it has been there for */
@@ -195,11 +195,11 @@ struct vdev {
 	const char *status_why;  /* why FEATURES_OK was not kept, static text; NULL: it was */
 	struct gmem *gmem;       /* NULL: none */
 	struct iotlb *tlb;       /* used with ACCESS_PLATFORM */
-	struct vdev_ask ask[VDEV_ASKS_MAX];
-	uint32_t nasks;
-	bool asks_put_off;   /* something that is missing could not be asked for yet */
-	uint64_t ask_serial; /* of the last request */
-	bool flushes;        /* the front-end invalidates all translations that end */
+	struct vdev_iotlb_request request[VDEV_IOTLB_REQUESTS_MAX];
+	uint32_t nrequests;
+	bool requests_put_off;   /* something that is missing could not be asked for yet */
+	uint64_t request_serial; /* of the last request */
+	bool flushes;            /* the front-end invalidates all translations that end */
 	struct dirty *log;
 	uint16_t mtu;
 	enum vdev_state wanted;   /* by the operator: RUNNING, RUNNING_P2P or a stopped one */
@@ -256,7 +256,7 @@ uint64_t vdev_features_effective(const struct vdev *d);
  * What became of feature bit 0..63 and through whom, in @p buf: offered or not, dropped, in effect;
  * with the reason. NULL: no virtio-net device has such a bit.
  */
-const char *vdev_feature_fate(const struct vdev *d, unsigned int bit, char *buf, size_t len);
+const char *vdev_feature_outcome(const struct vdev *d, unsigned int bit, char *buf, size_t len);
 
 /** Why this set cannot be served at all, or NULL. Static text. Any thread. */
 const char *vdev_features_check(uint64_t features);

@@ -63,10 +63,10 @@ vdev_vq_set_num(struct vdev *d, uint32_t i, uint32_t size)
  * device by disabling its rings say nothing else in between.
  */
 static void
-mend_replaced(struct vdev *d, struct vdev_queue *q)
+repair_replaced(struct vdev *d, struct vdev_queue *q)
 {
 	if (q->addr_again && q->ready_again)
-		ring_mend(d, q);
+		ring_repair(d, q);
 }
 
 int
@@ -88,7 +88,7 @@ vdev_vq_set_addr(struct vdev *d, uint32_t i, uint64_t desc_uva, uint64_t driver_
 	q->addr_flags = flags;
 	q->addr_set = true;
 	q->addr_again = q->broken;
-	mend_replaced(d, q);
+	repair_replaced(d, q);
 	return 0;
 }
 
@@ -146,7 +146,7 @@ vdev_vq_set_ready(struct vdev *d, uint32_t i)
 		return ret;
 	q->ready = true;
 	q->ready_again = q->broken;
-	mend_replaced(d, q);
+	repair_replaced(d, q);
 	return 0;
 }
 

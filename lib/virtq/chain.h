@@ -303,7 +303,7 @@ chain_leased(const struct vq *vq, uint32_t left)
 static inline uint64_t
 chain_since(const struct vq *vq, const struct vq_mem *mem, uint32_t left)
 {
-	if (!mem->fleeting)
+	if (!mem->per_chain)
 		return 0;
 	return chain_leased(vq, left) ? vq->since : IOTLB_KEPT;
 }
@@ -418,7 +418,7 @@ chain_ask(struct vq *vq, const struct vq_mem *mem, struct ring_pos pos, uint32_t
 	  uint32_t want)
 {
 	const struct ring_base rb = ring_base(vq);
-	const bool lease = mem->fleeting && !chain_leased(vq, left);
+	const bool lease = mem->per_chain && !chain_leased(vq, left);
 	struct ask a = {.vq = vq, .left = CHAIN_LOOKUPS_MAX};
 	struct chain c;
 	struct vq_desc d;
@@ -429,7 +429,7 @@ chain_ask(struct vq *vq, const struct vq_mem *mem, struct ring_pos pos, uint32_t
 		return;
 	n = ring_available(vq, pos, lease ? LEASE_CHAINS : ASK_CHAINS);
 	for (i = 0; i < n && left > 0 && a.n < VQ_MISS_MAX && followed; i++) {
-		if (mem->fleeting && !lease && !chain_leased(vq, left))
+		if (mem->per_chain && !lease && !chain_leased(vq, left))
 			break;
 		if (!ring_head(&rb, pos, &d, &id))
 			break;

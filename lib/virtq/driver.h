@@ -36,8 +36,8 @@ struct vqd_chain {
 	const struct vqd_buf *buf;
 	uint16_t nout;
 	uint16_t nin;
-	bool indirect;   /* in an indirect table: nout + nin <= vqd_setup.indirect_max */
-	uint64_t cookie; /* comes back from vqd_get() */
+	bool indirect;      /* in an indirect table: nout + nin <= vqd_setup.indirect_max */
+	uint64_t user_data; /* comes back from vqd_get() */
 };
 
 /** Memory and format of a queue. Ring areas need not be initialised. */
@@ -64,7 +64,7 @@ struct vqd_ops {
 	void (*reset)(struct vqd *d);
 	int (*add)(struct vqd *d, const struct vqd_chain *c);
 	bool (*publish)(struct vqd *d);
-	bool (*get)(struct vqd *d, uint64_t *cookie, uint32_t *len);
+	bool (*get)(struct vqd *d, uint64_t *user_data, uint32_t *len);
 	bool (*pending)(struct vqd *d);
 	bool (*arm)(struct vqd *d);
 	void (*disarm)(struct vqd *d);
@@ -75,7 +75,7 @@ struct vqd_ops {
 
 /** What the driver remembers of a chain it made available, by its id. */
 struct vqd_slot {
-	uint64_t cookie;
+	uint64_t user_data;
 	uint32_t in_len; /* what the device may write */
 	uint16_t ndesc;  /* ring descriptors it takes; 0: not outstanding */
 	uint16_t tail;   /* split: last descriptor of the chain */
@@ -178,11 +178,11 @@ vqd_flush(struct vqd *d)
 		vqd_kick(d);
 }
 
-/** Take the next used chain: its cookie and the bytes the device wrote. False: none, or broken. */
+/** Take the next used chain: its user data and the bytes written. False: none, or broken. */
 static inline bool
-vqd_get(struct vqd *d, uint64_t *cookie, uint32_t *len)
+vqd_get(struct vqd *d, uint64_t *user_data, uint32_t *len)
 {
-	return d->ops->get(d, cookie, len);
+	return d->ops->get(d, user_data, len);
 }
 
 /** Whether a used chain waits. */

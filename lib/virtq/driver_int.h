@@ -59,7 +59,7 @@ vqd_slot_take(struct vqd *d, uint16_t id, const struct vqd_chain *c, uint16_t nd
 {
 	struct vqd_slot *s = &d->slot[id];
 
-	s->cookie = c->cookie;
+	s->user_data = c->user_data;
 	s->in_len = vqd_chain_in_len(c);
 	s->ndesc = ndesc;
 	d->order[d->taken] = id;
@@ -98,7 +98,7 @@ vqd_slot_identify(struct vqd *d, uint32_t *id, uint32_t *len)
  * it.
  */
 static inline bool
-vqd_slot_return(struct vqd *d, uint16_t id, uint32_t written, uint64_t *cookie, uint32_t *len)
+vqd_slot_return(struct vqd *d, uint16_t id, uint32_t written, uint64_t *user_data, uint32_t *len)
 {
 	struct vqd_slot *s = &d->slot[id];
 
@@ -107,7 +107,7 @@ vqd_slot_return(struct vqd *d, uint16_t id, uint32_t written, uint64_t *cookie, 
 	 * lie there)
 	 */
 	*len = s->in_len == 0 ? 0 : written;
-	*cookie = s->cookie;
+	*user_data = s->user_data;
 	d->outstanding--;
 	d->free += s->ndesc;
 	s->ndesc = 0;
@@ -185,9 +185,9 @@ vqd_table(const struct vqd *d, uint16_t id)
 	{                                                                                      \
 		return publish(name##_fmt, d);                                                 \
 	}                                                                                      \
-	static bool name##_get(struct vqd *d, uint64_t *cookie, uint32_t *len)                 \
+	static bool name##_get(struct vqd *d, uint64_t *user_data, uint32_t *len)              \
 	{                                                                                      \
-		return get(name##_fmt, d, cookie, len);                                        \
+		return get(name##_fmt, d, user_data, len);                                     \
 	}                                                                                      \
 	static bool name##_pending(struct vqd *d)                                              \
 	{                                                                                      \

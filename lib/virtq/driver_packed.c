@@ -191,7 +191,7 @@ used_advance(struct vqd *d, uint16_t n)
 }
 
 static __rte_always_inline bool
-get(const struct vq_fmt f, struct vqd *d, uint64_t *cookie, uint32_t *len)
+get(const struct vq_fmt f, struct vqd *d, uint64_t *user_data, uint32_t *len)
 {
 	const struct packed_desc *desc = desc_at(d, d->used);
 	uint32_t id = 0, written = 0;
@@ -207,7 +207,7 @@ get(const struct vq_fmt f, struct vqd *d, uint64_t *cookie, uint32_t *len)
 	used_advance(d, d->slot[id].ndesc);
 	d->next[d->free_tail] = (uint16_t)id;
 	d->free_tail = vqd_next(d, d->free_tail);
-	return vqd_slot_return(d, (uint16_t)id, written, cookie, len);
+	return vqd_slot_return(d, (uint16_t)id, written, user_data, len);
 }
 
 static __rte_always_inline bool

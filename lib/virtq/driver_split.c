@@ -169,7 +169,7 @@ chain_free(struct vqd *d, uint16_t id)
 }
 
 static __rte_always_inline bool
-get(const struct vq_fmt f, struct vqd *d, uint64_t *cookie, uint32_t *len)
+get(const struct vq_fmt f, struct vqd *d, uint64_t *user_data, uint32_t *len)
 {
 	uint16_t n = used_count(f, d);
 	const struct split_used_elem *e = &used_of(d)->ring[ring_pos(d, d->used)];
@@ -187,7 +187,7 @@ get(const struct vq_fmt f, struct vqd *d, uint64_t *cookie, uint32_t *len)
 		return false;
 	d->used++;
 	chain_free(d, (uint16_t)id);
-	return vqd_slot_return(d, (uint16_t)id, written, cookie, len);
+	return vqd_slot_return(d, (uint16_t)id, written, user_data, len);
 }
 
 static __rte_always_inline bool

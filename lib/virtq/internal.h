@@ -12,7 +12,7 @@
 struct rte_mbuf;
 
 /** A frame that waits for the translation of the buffer it goes to. */
-struct vq_held {
+struct vq_backlog_frame {
 	struct rte_mbuf *m;
 	struct pkt_vnet vnet;
 	uint16_t need;
@@ -75,17 +75,17 @@ void vq_ask(struct vq *vq, uint32_t n);
  * Keep frames back until flush(); what cannot be kept is counted as dropped. Returns how many are
  * kept. Owner.
  */
-uint16_t vq_hold(struct vq *vq, struct pkt *const *pkts, uint16_t n);
+uint16_t vq_backlog_add(struct vq *vq, struct pkt *const *pkts, uint16_t n);
 
 /**
  * View on the @p i-th frame held back. @p segs has room for @p nsegs fragments. False: too many.
  * Owner.
  */
-bool vq_held_view(const struct vq *vq, uint16_t i, struct pkt *p, struct pkt_seg *segs,
-		  uint16_t nsegs);
+bool vq_backlog_view(const struct vq *vq, uint16_t i, struct pkt *p, struct pkt_seg *segs,
+		     uint16_t nsegs);
 
 /** Free the first @p n frames held back. Owner, or control after the queue was unpublished. */
-void vq_held_free(struct vq *vq, uint16_t n);
+void vq_backlog_free(struct vq *vq, uint16_t n);
 
 /* --- journal.c, see journal.h --- */
 

@@ -574,17 +574,17 @@ tx_flush(struct pktq *q)
 
 	while (work < TX_WORK_MAX && q->backlog > 0 && !vq_unusable(vq) && !ring_waits(vq)) {
 		for (n = 0; n < TX_FLUSH_BURST && n < q->backlog; n++) {
-			if (!vq_held_view(vq, n, &view[n], segs[n], TX_FLUSH_SEGS))
+			if (!vq_backlog_view(vq, n, &view[n], segs[n], TX_FLUSH_SEGS))
 				break;
 			list[n] = &view[n];
 		}
 		if (unlikely(n == 0)) {
 			pktq_drop(q, DROP_TX_TOO_BIG, 1);
-			vq_held_free(vq, 1);
+			vq_backlog_free(vq, 1);
 			continue;
 		}
 		done = tx_send(vq, list, n, &sent);
-		vq_held_free(vq, done);
+		vq_backlog_free(vq, done);
 		work += q->work;
 		if (done < n)
 			break;
@@ -607,11 +607,11 @@ tx_burst(struct pktq *q, struct pkt *const *pkts, uint16_t n)
 	if (unlikely(q->backlog > 0)) {
 		tx_flush(q);
 		if (q->backlog > 0) /* not past the ones held back */
-			return vq_hold(vq, pkts, n);
+			return vq_backlog_add(vq, pkts, n);
 	}
 	done = tx_send(vq, pkts, n, &sent);
 	if (FMT.full && unlikely(done < n))
-		sent += vq_hold(vq, pkts + done, n - done);
+		sent += vq_backlog_add(vq, pkts + done, n - done);
 	return sent;
 }
 

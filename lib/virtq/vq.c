@@ -174,8 +174,8 @@ vq_start(struct vq *vq, const struct vq_setup *s)
 	if (vq_check(s->layout, s->size, s->features) != NULL || !vq_state_valid(s))
 		return -EINVAL;
 	if (s->tx && s->mp != NULL && VQ_HAS(s->features, VIRTIO_F_ACCESS_PLATFORM)) {
-		vq->hold = calloc(VQ_HOLD_MAX, sizeof(*vq->hold));
-		if (vq->hold == NULL)
+		vq->backlog = calloc(VQ_BACKLOG_MAX, sizeof(*vq->backlog));
+		if (vq->backlog == NULL)
 			return -ENOMEM;
 	}
 	vq->size = s->size;
@@ -190,9 +190,9 @@ vq_start(struct vq *vq, const struct vq_setup *s)
 	vq_set_state(vq, &s->state);
 	vq->broken = false;
 	vq->suspended = false;
-	vq->hold_head = 0;
+	vq->backlog_head = 0;
 	vq->q.backlog = 0;
-	vq->q.can_backlog = vq->hold != NULL;
+	vq->q.can_backlog = vq->backlog != NULL;
 	vq->q.event_fd = s->kick_fd;
 	rte_spinlock_init(&vq->q.lock);
 	atomic_store(&vq->mem, s->mem);
@@ -210,9 +210,9 @@ vq_stop(struct vq *vq)
 {
 	pktq_notify_deferred(&vq->q);
 	pktq_drop(&vq->q, DROP_TX_IOTLB, vq->q.backlog);
-	vq_held_free(vq, vq->q.backlog);
-	free(vq->hold);
-	vq->hold = NULL;
+	vq_backlog_free(vq, vq->q.backlog);
+	free(vq->backlog);
+	vq->backlog = NULL;
 	return (struct vq_state){vq->avail, vq->used, vq->avail_wrap, vq->used_wrap};
 }
 
@@ -230,7 +230,7 @@ static uint16_t
 suspended_tx(struct pktq *q, struct pkt *const *pkts, uint16_t n)
 {
 	q->stats.offered += n;
-	return vq_hold((struct vq *)q, pkts, n);
+	return vq_backlog_add((struct vq *)q, pkts, n);
 }
 
 static bool
@@ -338,36 +338,36 @@ vq_ask(struct vq *vq, uint32_t n)
 	vq_attention(vq, VQ_ATTN_MISS);
 }
 
-/* --- frames held back on a miss: a ring that starts at hold_head --- */
+/* --- frames held back on a miss: a ring that starts at backlog_head --- */
 
-static struct vq_held *
-vq_held_at(const struct vq *vq, uint16_t i)
+static struct vq_backlog_frame *
+backlog_at(const struct vq *vq, uint16_t i)
 {
-	return &vq->hold[(vq->hold_head + i) % VQ_HOLD_MAX];
+	return &vq->backlog[(vq->backlog_head + i) % VQ_BACKLOG_MAX];
 }
 
 static enum drop_reason
-vq_hold_one(struct vq *vq, const struct pkt *p)
+backlog_add_one(struct vq *vq, const struct pkt *p)
 {
 	struct rte_mbuf *m;
 
-	if (vq->hold == NULL || vq->q.backlog == VQ_HOLD_MAX)
+	if (vq->backlog == NULL || vq->q.backlog == VQ_BACKLOG_MAX)
 		return DROP_TX_IOTLB;
 	m = pkt_to_mbuf(vq->mp, p);
 	if (m == NULL)
 		return DROP_TX_NO_MEMORY;
-	*vq_held_at(vq, vq->q.backlog) = (struct vq_held){m, p->vnet, p->need};
+	*backlog_at(vq, vq->q.backlog) = (struct vq_backlog_frame){m, p->vnet, p->need};
 	vq->q.backlog++;
 	return DROP_NUM;
 }
 
 uint16_t
-vq_hold(struct vq *vq, struct pkt *const *pkts, uint16_t n)
+vq_backlog_add(struct vq *vq, struct pkt *const *pkts, uint16_t n)
 {
 	uint16_t i, kept = 0;
 
 	for (i = 0; i < n; i++) {
-		enum drop_reason why = vq_hold_one(vq, pkts[i]);
+		enum drop_reason why = backlog_add_one(vq, pkts[i]);
 
 		if (why == DROP_NUM)
 			kept++;
@@ -378,9 +378,10 @@ vq_hold(struct vq *vq, struct pkt *const *pkts, uint16_t n)
 }
 
 bool
-vq_held_view(const struct vq *vq, uint16_t i, struct pkt *p, struct pkt_seg *segs, uint16_t nsegs)
+vq_backlog_view(const struct vq *vq, uint16_t i, struct pkt *p, struct pkt_seg *segs,
+		uint16_t nsegs)
 {
-	const struct vq_held *h = vq_held_at(vq, i);
+	const struct vq_backlog_frame *h = backlog_at(vq, i);
 
 	if (!pkt_from_mbuf(p, h->m, segs, nsegs))
 		return false;
@@ -390,12 +391,12 @@ vq_held_view(const struct vq *vq, uint16_t i, struct pkt *p, struct pkt_seg *seg
 }
 
 void
-vq_held_free(struct vq *vq, uint16_t n)
+vq_backlog_free(struct vq *vq, uint16_t n)
 {
 	uint16_t i;
 
 	for (i = 0; i < n; i++)
-		rte_pktmbuf_free(vq_held_at(vq, i)->m);
-	vq->hold_head = (vq->hold_head + n) % VQ_HOLD_MAX;
+		rte_pktmbuf_free(backlog_at(vq, i)->m);
+	vq->backlog_head = (vq->backlog_head + n) % VQ_BACKLOG_MAX;
 	vq->q.backlog -= n;
 }

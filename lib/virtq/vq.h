@@ -26,7 +26,7 @@ struct iotlb;
 struct dirty;
 struct rte_mempool;
 struct vq;
-struct vq_held;
+struct vq_backlog_frame;
 struct vq_journal;
 
 /** Ring layout and byte order; with the IOMMU/dirty-log axis, the six instances of the datapath. */
@@ -46,7 +46,7 @@ struct vq_mem {
 	 * The front-end may not say when a translation ends: it holds for the chains that were
 	 * available when it was asked for, since a driver leaves its buffers mapped until used.
 	 */
-	bool fleeting;
+	bool per_chain;
 };
 
 /* Reasons for a queue to want control's attention, or'ed into vq.attention. */
@@ -111,7 +111,7 @@ struct vq_setup {
 	const struct vq_host *host;
 };
 
-#define VQ_HOLD_MAX 256 /* frames held per queue while an IOTLB miss is answered */
+#define VQ_BACKLOG_MAX 256 /* frames held per queue while an IOTLB miss is answered */
 #define VQ_USED_MAX 256 /* chains given back in one go, and buffers one frame may be spread over */
 
 #define VQ_MISS_MAX 64 /* misses told control at a time */
@@ -174,10 +174,10 @@ struct vq {
 	uint32_t hint;        /* region of the last translation */
 	uint32_t rx_cost;     /* of the frames of this rx(), see PKT_BATCH_COST */
 	uint16_t rx_slots;    /* ring slots of the chains the last rx() looked at, <= size */
-	uint32_t leased;    /* with fleeting translations: slots from avail on asked for together */
+	uint32_t leased; /* with per_chain translations: slots from avail on asked for together */
 	uint64_t since_now; /* of the chain being looked at: older translations are passed over */
-	struct vq_held *hold; /* ring of VQ_HOLD_MAX frames, only with an IOMMU */
-	uint16_t hold_head;
+	struct vq_backlog_frame *backlog; /* ring of VQ_BACKLOG_MAX frames, only with an IOMMU */
+	uint16_t backlog_head;
 
 	/* [worker] while misses is 0, [ctl] while it is not */
 	uint32_t miss_need; /* with the first so many translated the next chain can be taken */

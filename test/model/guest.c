@@ -349,7 +349,7 @@ area_add(struct model_guest *g, struct model_queue *q, uint32_t id)
 		.nout = q == &g->tx ? a->nparts : 0,
 		.nin = q == &g->rx ? a->nparts : 0,
 		.indirect = g->cfg.in_tables && rng_one_in(&g->rng, 2),
-		.cookie = id,
+		.user_data = id,
 	};
 
 	return vqd_add(&q->drv, &c);

@@ -304,11 +304,11 @@ port_reconnect(struct port *p, const struct options *o)
 static void
 chains_reap(struct queue *q)
 {
-	uint64_t cookie;
+	uint64_t user_data;
 	uint32_t len;
 
-	while (vqd_get(&q->d, &cookie, &len)) {
-		q->fifo[(q->head + q->room) % q->nbufs] = (uint32_t)cookie;
+	while (vqd_get(&q->d, &user_data, &len)) {
+		q->fifo[(q->head + q->room) % q->nbufs] = (uint32_t)user_data;
 		q->room++;
 	}
 }
@@ -318,7 +318,7 @@ chain_send(struct queue *q, uint32_t buf, uint32_t len)
 {
 	const uint64_t addr = q->net.addr + (uint64_t)buf * q->net.stride;
 	struct vqd_buf part[CHAIN_MAX];
-	struct vqd_chain c = {.buf = part, .cookie = buf};
+	struct vqd_chain c = {.buf = part, .user_data = buf};
 
 	for (uint32_t at = 0; at < len; at += q->seg)
 		part[c.nout++] = (struct vqd_buf){addr + at, RTE_MIN(q->seg, len - at)};

@@ -245,7 +245,7 @@ owner_transmit(struct owner *o, uint32_t pair, struct vqd *drv)
 	const struct vqd_buf buf = {OWNER_GPA + BUF_AT(0), 76};
 	const struct vqd_chain chain = {.buf = &buf, .nout = 1};
 	struct pktq *q = &o->rx[pair]->q;
-	uint64_t cookie;
+	uint64_t user_data;
 	uint16_t n;
 	uint32_t len;
 
@@ -257,7 +257,7 @@ owner_transmit(struct owner *o, uint32_t pair, struct vqd *drv)
 	batch.max = PKT_BATCH_MAX;
 	n = pktq_ops(q)->rx(q, &batch);
 	pktq_ops(q)->rx_done(q, &batch);
-	return vqd_get(drv, &cookie, &len) ? n : 0;
+	return vqd_get(drv, &user_data, &len) ? n : 0;
 }
 
 unsigned int

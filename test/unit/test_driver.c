@@ -89,10 +89,10 @@ device_uses(struct ring *r, uint32_t id, uint32_t len, uint16_t n)
 }
 
 static void
-add(struct ring *r, uint16_t nin, uint64_t cookie)
+add(struct ring *r, uint16_t nin, uint64_t user_data)
 {
 	const struct vqd_buf b = {0x1000, BUF_LEN};
-	const struct vqd_chain c = {.buf = &b, .nout = !nin, .nin = nin, .cookie = cookie};
+	const struct vqd_chain c = {.buf = &b, .nout = !nin, .nin = nin, .user_data = user_data};
 
 	assert_int_equal(vqd_add(&r->d, &c), 0);
 	vqd_publish(&r->d);
@@ -110,7 +110,7 @@ static void
 in_order_batch_is_one_used_element(void **state)
 {
 	const enum vq_layout layout = *(enum vq_layout *)*state;
-	uint64_t cookie, next = 0, added = 0;
+	uint64_t user_data, next = 0, added = 0;
 	uint32_t len;
 	struct ring r;
 
@@ -122,15 +122,15 @@ in_order_batch_is_one_used_element(void **state)
 		device_uses(&r, (added - 2) % SIZE, 7, 4);
 		for (int i = 0; i < 4; i++) {
 			assert_true(vqd_pending(&r.d));
-			assert_true(vqd_get(&r.d, &cookie, &len));
-			assert_int_equal(cookie, next++);
+			assert_true(vqd_get(&r.d, &user_data, &len));
+			assert_int_equal(user_data, next++);
 			/* the ones before the last are full, by definition */
 			assert_int_equal(len, i < 3 ? BUF_LEN : 7);
 		}
-		assert_false(vqd_get(&r.d, &cookie, &len));
+		assert_false(vqd_get(&r.d, &user_data, &len));
 		device_uses(&r, (added - 1) % SIZE, 9, 1);
-		assert_true(vqd_get(&r.d, &cookie, &len));
-		assert_int_equal(cookie, next++);
+		assert_true(vqd_get(&r.d, &user_data, &len));
+		assert_int_equal(user_data, next++);
 		assert_int_equal(len, 9);
 		assert_int_equal(r.d.outstanding, 0);
 	}
@@ -202,7 +202,7 @@ lies_break_the_queue_and_nothing_else(void **state)
 	const enum vq_layout layout = *(enum vq_layout *)*state;
 
 	for (size_t i = 0; i < RTE_DIM(lies); i++) {
-		uint64_t cookie;
+		uint64_t user_data;
 		uint32_t len;
 		struct ring r;
 
@@ -211,7 +211,7 @@ lies_break_the_queue_and_nothing_else(void **state)
 		ring_init(&r, layout, features_of(layout));
 		add(&r, 1, 0);
 		device_uses(&r, lies[i].id, lies[i].len, lies[i].n);
-		assert_false(vqd_get(&r.d, &cookie, &len));
+		assert_false(vqd_get(&r.d, &user_data, &len));
 		assert_true(r.d.broken);
 		assert_non_null(r.d.why);
 		assert_false(vqd_pending(&r.d));

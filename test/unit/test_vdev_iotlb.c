@@ -194,7 +194,10 @@ guest_adds(uint32_t q)
 {
 	uint32_t page = map();
 	struct vqd_buf buf = {BUF_IOVA + page * 4096ull + 128, FRAME_LEN};
-	const struct vqd_chain chain = {.buf = &buf, .nout = q == 1, .nin = q == 0, .cookie = page};
+	const struct vqd_chain chain = {.buf = &buf,
+					.nout = q == 1,
+					.nin = q == 0,
+					.user_data = page};
 	uint32_t number;
 	uint8_t *p;
 
@@ -306,7 +309,7 @@ step(void)
 	if (g.teller == TELLS_EVERYTHING && below(100) == 0)
 		flush();
 	if (below(500) == 0) /* time passes */
-		ask_again(o.d);
+		iotlb_requests_again(o.d);
 }
 
 static void

@@ -548,9 +548,9 @@ test_iommu_asks_again(void **state)
 
 	start_iommu_ring();
 	assert_int_equal(o.misses, 3);
-	ask_again(o.d);
+	iotlb_requests_again(o.d);
 	assert_int_equal(o.misses, 3);
-	ask_again(o.d);
+	iotlb_requests_again(o.d);
 	assert_int_equal(o.misses, 6); /* the ring still wants to start */
 	translate(IOVA, 0x30000, RING_AT(1));
 	assert_non_null(o.rx[0]);
@@ -559,10 +559,10 @@ test_iommu_asks_again(void **state)
 	miss(&m, 1, 1);
 	assert_int_equal(vdev_iotlb_update(o.d, &read_only), 0);
 	assert_true(waiting());
-	ask_again(o.d);
+	iotlb_requests_again(o.d);
 	assert_true(waiting());
 	assert_int_equal(o.misses, before + 1);
-	ask_again(o.d);
+	iotlb_requests_again(o.d);
 	assert_false(waiting());
 	assert_int_equal(o.wakes, 1);
 	miss(&m, 1, 1);
@@ -573,7 +573,8 @@ test_iommu_asks_again(void **state)
 static void
 test_iommu_asks_are_bounded(void **state)
 {
-	static const struct vq_miss many = {0x1000000, (VDEV_ASKS_MAX + 2) * 4096, IOTLB_WO};
+	static const struct vq_miss many = {0x1000000, (VDEV_IOTLB_REQUESTS_MAX + 2) * 4096,
+					    IOTLB_WO};
 	static const struct vq_miss m = {0x777000, 1, IOTLB_WO};
 	unsigned int before;
 
@@ -581,20 +582,20 @@ test_iommu_asks_are_bounded(void **state)
 	translate(IOVA, 0x30000, RING_AT(1));
 	before = o.misses;
 	miss(&many, 1, 1);
-	assert_int_equal(o.misses, before + VDEV_ASKS_MAX);
+	assert_int_equal(o.misses, before + VDEV_IOTLB_REQUESTS_MAX);
 	translate(0x1000000, 4096, 0x300000);
-	assert_int_equal(o.misses, before + VDEV_ASKS_MAX + 1);
-	translate(0x1001000, VDEV_ASKS_MAX * 4096, 0x200000);
-	assert_int_equal(o.misses, before + VDEV_ASKS_MAX + 2);
+	assert_int_equal(o.misses, before + VDEV_IOTLB_REQUESTS_MAX + 1);
+	translate(0x1001000, VDEV_IOTLB_REQUESTS_MAX * 4096, 0x200000);
+	assert_int_equal(o.misses, before + VDEV_IOTLB_REQUESTS_MAX + 2);
 	translate(0x1081000, 4096, 0x300000);
 	assert_false(waiting());
 
 	o.deaf = true;
 	miss(&m, 1, 1);
 	o.deaf = false;
-	assert_int_equal(o.misses, before + VDEV_ASKS_MAX + 2);
+	assert_int_equal(o.misses, before + VDEV_IOTLB_REQUESTS_MAX + 2);
 	translate(0x888000, 4096, 0x300000);
-	assert_int_equal(o.misses, before + VDEV_ASKS_MAX + 3);
+	assert_int_equal(o.misses, before + VDEV_IOTLB_REQUESTS_MAX + 3);
 	assert_int_equal(o.miss_iova, 0x777000);
 }
 

@@ -633,9 +633,9 @@ test_effective_features(void **state)
 		assert_int_equal(vdev_set_features(w.o.d, table[i].acked), 0);
 		assert_int_equal(vdev_features_effective(w.o.d), table[i].effective);
 	}
-	assert_string_equal(vdev_feature_fate(w.o.d, 26, buf, sizeof(buf)),
+	assert_string_equal(vdev_feature_outcome(w.o.d, 26, buf, sizeof(buf)),
 			    "acked, without effect: there is no log (SET_LOG_BASE)");
-	assert_null(vdev_feature_fate(w.o.d, 4, buf, sizeof(buf)));
+	assert_null(vdev_feature_outcome(w.o.d, 4, buf, sizeof(buf)));
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)

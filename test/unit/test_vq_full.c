@@ -434,7 +434,7 @@ holding_is_bounded_and_accounted(void **state)
 		return;
 	iommu_ring(&r, layout_of(state), 0, true);
 	ring_post(&r, &b, 1);
-	for (i = 0; i < VQ_HOLD_MAX; i++)
+	for (i = 0; i < VQ_BACKLOG_MAX; i++)
 		assert_int_equal(send(&r, 60, i), 1);
 	assert_int_equal(send(&r, 60, 1), 0);
 	assert_int_equal(r.vq.q.stats.drop[DROP_TX_IOTLB], 1);
@@ -443,7 +443,7 @@ holding_is_bounded_and_accounted(void **state)
 	flush(&r);
 	assert_int_equal(r.vq.q.backlog, 0);
 	assert_int_equal(r.vq.q.stats.frames, 1);
-	assert_int_equal(r.vq.q.stats.drop[DROP_TX_NO_BUFFER], VQ_HOLD_MAX - 1);
+	assert_int_equal(r.vq.q.stats.drop[DROP_TX_NO_BUFFER], VQ_BACKLOG_MAX - 1);
 	iommu_fini(&r);
 }
 
