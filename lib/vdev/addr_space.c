@@ -20,7 +20,7 @@ space_translated(const struct vdev *d)
 	       d->transport->ops->space(d->transport, d->features) == VDEV_SPACE_IOVA;
 }
 
-/** What a change is about: addresses as rings and descriptors have them. */
+/** The addresses a change affects, as rings and descriptors have them. */
 struct range {
 	uint64_t first, last;
 };
@@ -29,8 +29,8 @@ static const struct range everything = {0, UINT64_MAX};
 
 /**
  * A ring whose translation is gone is suspended: its driver has not done anything to it, and a
- * front-end that flushes all translations now and then takes those of the rings with them. One that
- * is elsewhere has to stop.
+ * front-end that flushes all translations now and then takes those of the rings with them. A ring
+ * that has moved must stop.
  */
 static void
 ring_displaced(struct vdev *d, struct vdev_queue *q)
@@ -142,10 +142,13 @@ vdev_set_log(struct vdev *d, struct dirty *log)
 	return space_change(d, d->gmem, d->tlb, log);
 }
 
-/** From so many bytes on a page is one of a mapping that lasts: nobody maps a frame's buffer so. */
+/**
+ * Pages of at least so many bytes belong to a lasting mapping: a frame's buffer is not mapped with
+ * them.
+ */
 #define HUGE (UINT64_C(2) << 20)
 
-/** A front-end that invalidates so much at once flushes all there is. */
+/** An invalidation of at least so many bytes is a flush of all translations. */
 #define FLUSH_MIN (UINT64_C(1) << 30)
 
 /**
@@ -208,7 +211,7 @@ vdev_iotlb_invalidate(struct vdev *d, uint64_t iova, uint64_t size)
 	if (!space_translated(d))
 		return -ENOTSUP;
 	if (!d->flushes && iotlb_last(iova, size) - iova >= FLUSH_MIN - 1) {
-		/* from now on each translation holds until it is taken back */
+		/* from now on each translation is valid until it is invalidated */
 		d->flushes = true;
 		iotlb_requests_forget(d);
 		return invalidate(d, 0, 0);

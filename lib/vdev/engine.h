@@ -2,14 +2,14 @@
 /*
  * An engine moves the frames of a device: software (soft.c), or hardware behind it.
  *
- * A device has a list of engines and one of them in charge, which is a derived
- * fact: vdev_sync() takes the first of the list that has no reason against it.
- * When another one comes first the rings stop where they stand and start there
- * under the new one; struct vq_state is all that passes between engines. Facts
- * are the device's; an engine reads them and starts and stops what it is told.
+ * A device has a list of engines and one of them in charge, which is a derived fact: vdev_sync()
+ * takes the first of the list that has no reason against it. When another one comes first the rings
+ * stop under the old one and start at the same positions under the new one; only struct vq_state
+ * passes between engines. Facts belong to the device; an engine reads them, and starts and stops
+ * the rings it is told to.
  *
- * Control thread only. An engine that has threads of its own reaches control by
- * ev_post() and keeps its hands off struct vdev.
+ * Control thread only. An engine that has threads of its own reaches control by ev_post() and does
+ * not access struct vdev.
  */
 #ifndef VDEV_ENGINE_H
 #define VDEV_ENGINE_H
@@ -25,7 +25,7 @@ struct engine;
 struct vdev;
 struct vdev_queue;
 
-/** What an engine can serve; whatever exceeds it is a reason against it (engine_against()). */
+/** The limits of an engine; a device that exceeds one is a reason against it (engine_against()). */
 struct engine_caps {
 	uint64_t features;    /* negotiated ones; without LOG_ALL it has no dirty log */
 	uint32_t formats;     /* 1 << enum vdev_format */
@@ -41,18 +41,18 @@ struct engine_ops {
 	 */
 	const char *(*check)(const struct engine *e, const struct vdev *d);
 	/**
-	 * Use the device's memory map, translations and log from now on. When it returns nobody
-	 * uses those before. 0, or -ENOMEM and nothing changed.
+	 * Use the device's memory map, translations and log from now on. When it returns the
+	 * previous ones are unused. 0, or -ENOMEM and nothing changed.
 	 */
 	int (*set_mem)(struct engine *e, struct vdev *d);
 	/**
-	 * Start @p q where q->state says: its format, layout, size and addresses are checked. NULL,
-	 * or why it cannot be, static text.
+	 * Start @p q at q->state: its format, layout, size and addresses are checked. NULL, or the
+	 * reason why it cannot start, static text.
 	 */
 	const char *(*vq_start)(struct engine *e, struct vdev *d, struct vdev_queue *q);
 	/**
-	 * Stop @p q, which workers do not see; where it stands. When it returns no copy from or to
-	 * the guest is in flight.
+	 * Stop @p q, which workers do not see, and return its position. When it returns no copy
+	 * from or to the guest is in flight.
 	 */
 	struct vq_state (*vq_stop)(struct engine *e, struct vdev *d, struct vdev_queue *q);
 	/** Interrupt the guest of running @p q through q->call_fd (-1: not at all) from now on. */
@@ -62,7 +62,7 @@ struct engine_ops {
 	 * since (vdev_vq_enabled()). Called at the end of each vdev_sync(). May be NULL.
 	 */
 	void (*commit)(struct engine *e, struct vdev *d);
-	/** What @p q has moved under this engine; NULL: it never ran under it. */
+	/** Counters of @p q under this engine; NULL: it never ran under it. */
 	const struct pktq_stats *(*stats)(const struct engine *e, const struct vdev_queue *q);
 	/**
 	 * What failed may be tried again: the operator says so, or the guest's session has ended.
@@ -80,7 +80,7 @@ struct engine {
 	struct engine_caps caps; /* may change: vdev_sync() is due then */
 };
 
-/** Poll-mode software, for any number of devices; has never a reason against it. */
+/** Poll-mode software, for any number of devices; check() never objects. */
 extern struct engine soft_engine;
 
 /**

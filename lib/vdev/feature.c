@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Virtio feature bits: what the software datapath offers, what combinations it can serve. */
+/* Virtio feature bits: the ones the software datapath offers, the combinations it can serve. */
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -109,8 +109,8 @@ vdev_features_check(uint64_t features)
 }
 
 /**
- * What a device of the list must serve lest it stays idle. LOG_ALL is offered whoever has the log:
- * without one software takes over for the time of a migration.
+ * The features an engine of the list must serve to be used at all. LOG_ALL is offered in any case:
+ * software takes over for the time of a migration where the engine has no dirty log.
  */
 static uint64_t
 hardware_features(const struct vdev *d)
@@ -132,7 +132,7 @@ vdev_features_offered(const struct vdev *d)
 	return vdev_policy_features(d->cfg.policy, d->cfg.features) & hardware_features(d);
 }
 
-/* --- what became of a bit --- */
+/* --- outcome of the negotiation of a bit --- */
 
 #define BIT(name) (UINT64_C(1) << (name))
 #define MODERN VDEV_F(VERSION_1)

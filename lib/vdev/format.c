@@ -87,7 +87,7 @@ only_one(uint32_t set)
 	}
 }
 
-/** The format by the first statement that says something; later ones are checked against it. */
+/** The format by the first statement there is; later ones are checked against it. */
 static struct vdev_format_verdict
 derive(const struct vdev_format_facts *f)
 {

@@ -2,10 +2,10 @@
 /*
  * The data format of a guest: which byte order its rings and headers have.
  *
- * Nobody states it in one place, so it is derived when a ring starts, never
- * earlier, from what was said until then. The rules in their order:
+ * No message states it alone, so it is derived when a ring starts, never earlier, from the facts
+ * known then. The rules in their order:
  *
- *   1. VIRTIO_F_VERSION_1 acked: modern, whatever else was said about byte order.
+ *   1. VIRTIO_F_VERSION_1 acked: modern, whatever byte order was stated.
  *   2. A byte order stated for the ring (SET_VRING_ENDIAN): legacy of that order.
  *   3. A format bit (private protocol features 61-63) or the port's policy.
  *   4. The order of this host, as QEMU means it when it says nothing.
@@ -44,7 +44,7 @@ enum vdev_policy {
 		VDEV_POLICY_NUM
 };
 
-/** Everything that was said about one ring's format. */
+/** The facts about one ring's format. */
 struct vdev_format_facts {
 	uint64_t features; /* acked virtio features */
 	uint32_t needed;   /* formats acked with the format bits: one, or 0 when none was */

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * IOMMU translations the front-end is asked for.
+ * IOMMU translations requested of the front-end.
  *
- * A queue names all it misses at once, and each page of it is asked for. What
- * is on its way is remembered and not asked for a second time: every answer
- * costs the front-end a system call and a look into the guest's tables, and a
- * question that is repeated faster than it is answered fills the channel.
+ * A queue names all the translations it misses at once, and each page is requested. A pending
+ * request is remembered and not repeated: every answer costs the front-end a system call and a look
+ * into the guest's tables, and requests that are repeated faster than they are answered fill the
+ * channel.
  *
- * A front-end says nothing of a translation it does not have, and the guest may
- * make one a moment after we asked. So what is not answered is forgotten after
- * a while, and those who still miss it ask again.
+ * A front-end does not answer for a translation it does not have, and the guest may make one a
+ * moment later. So a request without an answer is forgotten after a while, and a queue that still
+ * misses the translation requests it again.
  */
 #include "vdev/engine.h"
 #include "vdev/ring.h"
 
-#define PAGE 4096u /* the smallest there are */
+#define PAGE 4096u /* the smallest page of an IOMMU */
 
-/* Looks after which a request is made again, and after which no answer to it is expected. */
+/* Timer periods after which a request is repeated, and after which no answer is expected. */
 #define AGE_LATE 2u
 #define AGE_LOST 10u
 
@@ -85,7 +85,7 @@ request_is_within(const struct vdev_iotlb_request *a, const struct iotlb_entry *
 	return first <= e->iova + (e->size - 1) && first + (PAGE - 1) >= e->iova;
 }
 
-/** Whether an earlier one than number @p n is for the same page. */
+/** Whether a request earlier than number @p n is for the same page. */
 static bool
 request_repeats(const struct vdev *d, uint32_t n)
 {
@@ -141,8 +141,8 @@ iotlb_requests_answered(struct vdev *d)
 }
 
 /**
- * Where translations hold for a chain only, a late answer must not be taken for that to a later
- * request: the old one is remembered until it cannot come any more.
+ * Where translations are valid for a chain only, a late answer must not be taken for the answer to
+ * a later request: the old request is remembered until its answer cannot come any more.
  */
 static void
 age_all(struct vdev *d)

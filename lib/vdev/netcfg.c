@@ -13,7 +13,7 @@
 #define SPEED_UNKNOWN 0xffffffffu
 #define DUPLEX_UNKNOWN 0xffu
 
-/** Whether the guest reads it big-endian: only a legacy guest can, if we were told. */
+/** Whether the guest reads it big-endian: a legacy guest whose byte order was stated. */
 static bool
 big_endian(const struct vdev *d)
 {

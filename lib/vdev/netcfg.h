@@ -18,12 +18,12 @@ struct vdev;
 int vdev_config_read(const struct vdev *d, uint32_t offset, uint32_t len, uint8_t *out);
 
 /**
- * A migration restores the space: the MAC address is taken over, all else follows from the device.
- * 0 or -EINVAL.
+ * A migration restores the space: the MAC address is taken over, the other fields follow from the
+ * device. 0 or -EINVAL.
  */
 int vdev_config_restore(struct vdev *d, uint32_t offset, uint32_t len, const uint8_t *in);
 
-/** Announce @p mtu from now on; a front-end that has the space from us is told of it. */
+/** Announce @p mtu from now on; a front-end that reads the space here is told of it. */
 void vdev_config_set_mtu(struct vdev *d, uint16_t mtu);
 
 #endif

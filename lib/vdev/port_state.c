@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Port states of a device. The operator quiesces and stops, the front-end starts
- * and stops rings, logs writes and moves state, the guest breaks rings. The state
- * is derived from all three; only the operator's part is stored, so that none of
- * them is lost under another.
+ * Port states of a device. The operator quiesces and stops, the front-end starts and stops rings,
+ * logs writes and moves state, the guest breaks rings. The state is derived from all three; only
+ * the operator's part is stored, so that none overwrites another.
  */
 #include <errno.h>
 
@@ -15,7 +14,7 @@ logging(const struct vdev *d)
 	return d->log != NULL && (d->features & VDEV_F(LOG_ALL));
 }
 
-/** A running state as it is called while writes are logged. */
+/** The variant of a running state while writes are logged. */
 static enum vdev_state
 logged(const struct vdev *d, enum vdev_state s)
 {
@@ -38,7 +37,7 @@ vdev_state(const struct vdev *d)
 	return ring_any_runs(d) ? logged(d, VDEV_STATE_RUNNING) : VDEV_STATE_STOP;
 }
 
-/** What is stored for a state: without the part that is the front-end's. */
+/** The stored part of a state: without the part the front-end decides. */
 static enum vdev_state
 operators_part(enum vdev_state s)
 {

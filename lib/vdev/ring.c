@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* May a ring run, where, in which format: from the facts to an engine that moves its frames. */
+/*
+ * Whether a ring may run, at which position and in which format: from the facts to the engine that
+ * moves its frames.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,9 +54,9 @@ ring_fresh(const struct vdev *d)
 }
 
 /**
- * Where the ring stands by what the front-end said. A split state that differs
- * from the used index means requests nobody completed, or a front-end that does
- * not know: with in-order processing both start again from the used index.
+ * The position of the ring by the front-end's word. A split state that differs from the used index
+ * means requests that were not completed, or a front-end that does not know it: with in-order
+ * processing both start again from the used index.
  */
 static struct vq_state
 state_said(const struct vdev *d, const struct vdev_queue *q, const struct vq_setup *s)
@@ -86,7 +89,7 @@ refuse(struct vdev_queue *q, const char *why)
 	return false;
 }
 
-/** Decide the format and see whether such a ring can be served. */
+/** Decide the format and check whether such a ring can be served. */
 static bool
 ring_shape(const struct vdev *d, struct vdev_queue *q)
 {
@@ -114,7 +117,7 @@ ring_found(struct vdev *d, struct vdev_queue *q)
 	return !q->waits && (why == NULL || refuse(q, why));
 }
 
-/** Have the engine start @p q where the journal, we or the front-end say it stands. */
+/** Have the engine start @p q at the position by the journal, the last stop or the front-end. */
 static bool
 ring_launch(struct vdev *d, struct vdev_queue *q)
 {
@@ -134,7 +137,7 @@ ring_launch(struct vdev *d, struct vdev_queue *q)
 	/* hardware keeps no journal: who comes next goes by the ring as it is */
 	if (s.journal != NULL && d->engine != &soft_engine)
 		vq_journal_stop(s.journal);
-	/* who served it before may have published frames, or left them to us, and not said so */
+	/* a predecessor may have published frames, or left some, without a notification */
 	if (recovered || (!q->state_ours && q->state.used != 0))
 		notify_peer(q->call_fd);
 	return true;
@@ -182,7 +185,7 @@ ring_repair(struct vdev *d, struct vdev_queue *q)
 		return;
 	q->broken = q->addr_again = q->ready_again = false;
 	q->why = NULL;
-	/* a driver that is told of the status has to reset it */
+	/* a driver that sees the status has to reset it */
 	if (d->status_used || d->fault_seen)
 		return;
 	for (i = 0; i < d->nqueues && !d->q[i].broken; i++)
@@ -204,7 +207,7 @@ ring_close(struct vdev *d, struct vdev_queue *q)
 	q->said = q->state;
 	q->ready = q->refused = false;
 	ring_repair(d, q);
-	q->endian_set = false; /* said once per start, see doc/format-bits.md */
+	q->endian_set = false; /* stated once per start, see doc/format-bits.md */
 	q->why = NULL;
 }
 

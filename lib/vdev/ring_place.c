@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Where the areas of a ring are for us: at the start of the ring, and again
- * whenever memory or translations change.
+ * The places of a ring's areas in this process: found at the start of the ring, and again whenever
+ * memory or translations change.
  *
  * Behind an IOMMU a ring is contiguous for its driver only; for us each of its
  * pages may lie elsewhere, and any of them can be taken away and given back while
@@ -13,7 +13,7 @@
 
 #include "vdev/ring.h"
 
-/** What a ring says of one of its areas. */
+/** One area of a ring, as the front-end announced it. */
 struct area_said {
 	uint64_t addr, len;
 	uint32_t perm;
@@ -105,7 +105,7 @@ ring_request_translations(struct vdev *d, const struct vdev_queue *q, enum vq_la
 	uint32_t i;
 
 	areas_said(d, q, layout, said);
-	/* the last needs most: where areas share a page, it is asked for once */
+	/* the last area needs most access: where areas share a page, it is requested once */
 	for (i = VQ_AREAS; i-- > 0;)
 		iotlb_request(d, said[i].addr, said[i].len, said[i].perm);
 }

@@ -41,7 +41,7 @@ struct queue_data {
 
 struct counter_data {
 	uint32_t index; /* of the queue */
-	uint32_t shape; /* of struct pktq_stats; numbers of another one are not ours */
+	uint32_t shape; /* of struct pktq_stats; another version's numbers differ */
 	uint64_t value[COUNTERS];
 };
 
@@ -62,7 +62,7 @@ put_record(struct blob *b, uint16_t type, uint16_t flags, const void *data, uint
 	blob_put_record(b, &r, data);
 }
 
-/** Names, numbers and order of the counters, in one number. */
+/** A hash of the names and the order of the counters. */
 static uint32_t
 counter_shape(void)
 {
@@ -77,7 +77,7 @@ counter_shape(void)
 	return crc;
 }
 
-/** By which a record's base is read: the byte order makes no difference to it. */
+/** The layout by which a record's base is read: independent of the byte order. */
 static enum vq_layout
 saved_layout(uint64_t features)
 {
@@ -240,7 +240,7 @@ is_known(uint16_t type)
 	return type < RTE_DIM(known) && known[type].check != NULL;
 }
 
-/** Whether a known record's length is one we can read. Counters of another shape are skipped. */
+/** Whether a known record's length can be read. Counters of another version are skipped. */
 static bool
 is_readable(const struct blob_record *r)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A device's state as bytes, for a migration: what its next host cannot learn
- * from the guest's memory or the front-end.
+ * A device's state as bytes, for a migration: the facts its next host cannot learn from the guest's
+ * memory or the front-end.
  *
  * A header (magic, version, length, checksum) and records (base/blob.h);
  * everything is checked before anything is applied. Types from VDEV_SAVE_OWNER on are the owner's

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The device's part of "show port N negotiation": what was said of it, and what came of it. */
+/* The device's part of "show port N negotiation": the facts, and the state derived from them. */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -34,7 +34,7 @@ show_status(FILE *out, const struct vdev *d)
 	fputc('\n', out);
 }
 
-/** The engine in charge, and why not those before it. */
+/** The engine in charge, and the reasons against the ones before it. */
 static void
 show_engines(FILE *out, const struct vdev *d)
 {
@@ -99,7 +99,7 @@ show_format(FILE *out, const struct vdev *d, uint32_t i)
 		fprintf(out, "    format would be %s: %s\n", vdev_format_name(v.format), v.how);
 }
 
-/** Where the ring stood when it was started or stopped last. */
+/** The position of the ring when it was started or stopped last. */
 static void
 show_position(FILE *out, const struct vdev *d, const struct vdev_queue *q)
 {
@@ -134,7 +134,7 @@ show_ring(FILE *out, const struct vdev *d, uint32_t i)
 		fprintf(out, "    does not run: %s\n", q->why);
 }
 
-/** What all rings' formats are derived from, besides the byte order stated for one. */
+/** The facts all rings' formats are derived from, besides the byte order stated for one. */
 static void
 show_format_facts(FILE *out, const struct vdev *d)
 {

@@ -197,7 +197,7 @@ soft_request_misses(struct vdev *d, struct vdev_queue *q)
 
 	if (n > 0 && vq->since == IOTLB_KEPT)
 		vq->since = ++d->request_serial;
-	/* none: the translations changed meanwhile, it may look again */
+	/* none: the translations changed meanwhile, the queue may go on */
 	for (i = 0; i < n; i++) {
 		bool asked = iotlb_request_since(d, &vq->miss[i], d->flushes ? 0 : vq->since);
 
@@ -206,7 +206,7 @@ soft_request_misses(struct vdev *d, struct vdev_queue *q)
 	return !missing && vq_miss_over(vq);
 }
 
-/** Whether all that the queue cannot do without is there. */
+/** Whether the translations without which the queue cannot go on are there. */
 static bool
 satisfied(const struct vdev *d, const struct vq *vq)
 {

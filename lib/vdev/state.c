@@ -67,7 +67,7 @@ passable(enum vdev_state from, enum vdev_state to)
 	return (uint8_t) ~(SAVING | S(RESUMING) | S(ERROR));
 }
 
-/* Everything one arc leads to from the states in @set. */
+/* All states that one arc leads to from the states in @set. */
 static uint8_t
 reach(uint8_t set)
 {
@@ -80,7 +80,7 @@ reach(uint8_t set)
 	return out;
 }
 
-/* Number of arcs from @from to @to, or VDEV_STATE_NUM when there is no way. */
+/* Number of arcs from @from to @to, or VDEV_STATE_NUM when @to cannot be reached. */
 static int
 distance(enum vdev_state from, enum vdev_state to, uint8_t via)
 {

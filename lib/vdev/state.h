@@ -2,11 +2,10 @@
 /*
  * Port states: one machine for migration, quiesce and hardware hand-over.
  *
- * The states and single-step arcs are those of VFIO's migration protocol v2,
- * so that a port, a passed-through function and a vDPA device of one VM can be
- * driven through the same sequence. This file knows which arcs exist and how a
- * request for a distant state is broken into arcs; what an arc does to the
- * device is the owner's.
+ * The states and single-step arcs are those of VFIO's migration protocol v2, so that a port, a
+ * passed-through function and a vDPA device of one VM can be driven through the same sequence. This
+ * file knows which arcs exist and how a request for a distant state is broken into arcs; the effect
+ * of an arc on the device is the owner's.
  *
  * Pure functions over constant tables: any thread.
  */

@@ -2,13 +2,13 @@
 /*
  * Which queues run: the level-triggered half of the device model.
  *
- * Facts may come in any order and any number of times; this file looks only at
- * what they say now. A queue handed to workers is taken back by publishing a
- * set without it, which waits for the grace period, and never otherwise.
+ * Facts may arrive in any order and any number of times; this file looks only at their present
+ * values. A queue given to workers is taken back by publishing a set without it, which waits for
+ * the grace period, and never otherwise.
  *
- * Two halves: settle derives what is to run, publish tells the workers. Only what
- * is taken back must be published at once; what starts, is enabled or disabled
- * is published once per round of the control loop, for all devices together.
+ * Two halves: sync_derive() decides which queues are to run, sync_publish() tells the workers. Only
+ * a queue that is taken back must be published at once; queues that start, are enabled or disabled
+ * are published once per round of the control loop, for all devices together.
  */
 #include <bsd/string.h>
 #include <errno.h>
@@ -72,7 +72,7 @@ sync_publish(struct vdev *d)
 	tell_changed(d);
 }
 
-/** What was shown and never published needs no publication to be taken back. */
+/** Queues that were shown and never published need no publication to be taken back. */
 void
 sync_pause(struct vdev *d)
 {
@@ -121,7 +121,7 @@ stop_blocked(struct vdev *d)
 	}
 }
 
-/** Note what is about to be published of @p q; whether it differs from what was. */
+/** Note what is about to be published of @p q; whether it differs from the last publication. */
 static bool
 show(const struct vdev *d, struct vdev_queue *q)
 {
@@ -136,7 +136,7 @@ show(const struct vdev *d, struct vdev_queue *q)
 
 /* --- the engine in charge --- */
 
-/** Put @p e in charge: rings stop where they stand under the one before. False: no memory. */
+/** Put @p e in charge: rings stop under the previous engine. False: no memory. */
 static bool
 take_over(struct vdev *d, struct engine *e)
 {
@@ -181,7 +181,9 @@ vdev_set_engines(struct vdev *d, struct engine *const *engines)
 	d->cfg.engines = engines != NULL ? engines : software;
 }
 
-/** Everything that can run, under the engine in charge. False: it found a reason against itself. */
+/**
+ * Start all rings that can run, under the engine in charge. False: it has a reason against it now.
+ */
 static bool
 start_all(struct vdev *d)
 {
@@ -201,7 +203,7 @@ sync_derive(struct vdev *d)
 {
 	uint32_t i, tries = 0;
 
-	/* an engine that fails says so in its check(); the next one of the list has its turn */
+	/* an engine that fails has a reason in its check(); the next one of the list is tried */
 	do {
 		choose_engine(d);
 		stop_blocked(d);
@@ -294,7 +296,8 @@ ring_attention(struct vdev *d, struct vdev_queue *q)
 	if ((bits & VQ_ATTN_MISS) && q->running)
 		ring_missed(d, q);
 	/*
-	 * a vanished file looks like a broken ring to a worker; it is not the guest driver's doing
+	 * a truncated file looks like a broken ring to a worker, but the guest's driver did not
+	 * cause it
 	 */
 	if ((bits & VQ_ATTN_BROKEN) && !atomic_load(&d->fault.dead))
 		ring_broke(d, q);

@@ -20,15 +20,13 @@
 
 struct transport;
 
-/** The address space ring addresses are in. Buffer addresses are guest-physical or IOVAs. */
+/** The address space of ring addresses. Buffer addresses are guest-physical or IOVAs. */
 enum vdev_space {
 	VDEV_SPACE_FRONTEND, /* the front-end's own, as it announced memory regions */
 	VDEV_SPACE_IOVA,     /* an IOMMU's, like those of buffers: the device's IOTLB translates */
 };
 
-/**
- * Facts a device waits for: X(symbol, what is said where the transport has no words of its own).
- */
+/** Facts a device waits for: X(symbol, text where the transport has none of its own). */
 #define VDEV_LACKS(X)                                                             \
 	X(MEMORY, "no guest memory yet")                                          \
 	X(SIZE, "ring size not set")                                              \
@@ -57,24 +55,24 @@ struct transport_info {
 	const char *last_error;     /* static text, NULL: none */
 };
 
-/** What a transport does for the device and its owner. Only the marked ones may be NULL. */
+/** The functions of a transport for the device and its owner. Only the marked ones may be NULL. */
 struct transport_ops {
 	const char *name; /* "vhost-user" */
 	/** By enum vdev_lack, naming the message that is missing; static texts, NULL: none. */
 	const char *const *lack;
-	/** Where ring addresses are with these negotiated features. */
+	/** The address space of ring addresses with these negotiated features. */
 	enum vdev_space (*space)(const struct transport *t, uint64_t features);
 	/**
 	 * Ask for the translation of @p iova for an access @p perm (IOTLB_*). It arrives through
 	 * vdev_iotlb_update(), after this has returned. False: not now, try again. May be NULL.
 	 */
 	bool (*translate)(struct transport *t, uint64_t iova, uint32_t perm);
-	/** The config space reads differently from now on. May be NULL. */
+	/** The contents of the config space have changed. May be NULL. */
 	void (*config_changed)(struct transport *t);
 	/** A ring broke; its err eventfd has been written. May be NULL. */
 	void (*ring_error)(struct transport *t, uint32_t queue);
 	void (*info)(const struct transport *t, struct transport_info *out);
-	/** Peer, negotiation of its own, last messages with their verdicts, in lines. */
+	/** Peer, transport-level negotiation and last messages with their results, in lines. */
 	void (*show)(const struct transport *t, FILE *out);
 	/** End the session, stop serving, free. The device stays. */
 	void (*free)(struct transport *t);

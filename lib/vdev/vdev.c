@@ -12,13 +12,13 @@
 #define MTU_MIN 68 /* virtio spec 5.1.4.1, IPv4's smallest */
 
 /**
- * The way from a worker to control. Its own allocation: a call may still be
- * queued in the loop when the device is freed, and is then the last user.
+ * A worker's call of control. Allocated by itself: a call may still be queued in the loop when the
+ * device is freed, and is then the last user.
  */
 struct vdev_attn {
 	struct ev_work work;
 	atomic_bool posted; /* [atomic] queued in the loop */
-	struct vdev *d;     /* [ctl] NULL: the device is gone */
+	struct vdev *d;     /* [ctl] NULL: the device was freed */
 	struct ev_loop *loop;
 };
 
@@ -81,7 +81,7 @@ open_journal(struct vdev *d)
 	d->cfg.state_path = NULL; /* the caller's */
 }
 
-/** Whether a guest was left with rings that only the journal can continue. */
+/** Whether a guest still has rings that only the journal can continue. */
 static bool
 journal_needed(const struct vdev *d)
 {
@@ -165,7 +165,7 @@ vdev_connect(struct vdev *d, struct transport *t)
 		ev_timer_arm(d->cfg.loop, &d->watch, WATCH_MS);
 }
 
-/** Everything the front-end said; the rings stand still and keep their entry in the journal. */
+/** Forget all the front-end's facts; the rings are stopped and keep their entry in the journal. */
 static void
 forget_session(struct vdev *d)
 {
@@ -209,7 +209,7 @@ vdev_disconnect(struct vdev *d)
 
 /**
  * Rings that run and are all disabled belong to a driver that is gone: stop them until they are
- * ready again. False: one is enabled. A ring's state means nothing to one of the other @p kind.
+ * ready again. False: one is enabled. A ring's state is meaningless to a ring of the other @p kind.
  */
 static bool
 let_go(struct vdev *d, bool kind)
@@ -270,8 +270,8 @@ vdev_set_formats(struct vdev *d, uint32_t needed)
 }
 
 /**
- * Why FEATURES_OK may not stand, or NULL: the part of a ring's verdict that is known before any
- * ring is.
+ * The reason why FEATURES_OK is refused, or NULL: the part of a ring's verdict that is known before
+ * any ring is.
  */
 static const char *
 features_refused(const struct vdev *d)

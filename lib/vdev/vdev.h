@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A virtio-net device, device side: what a front-end told us (facts), and the
- * one function that derives from them which queues run.
+ * A virtio-net device, device side: the facts a front-end stated, and the one function that derives
+ * from them which queues run.
  *
- * Control thread only. Transports (transport.h) record facts with
- * the setters below and call vdev_sync() once per message. A setter that
- * touches what a worker may be using refuses with -EBUSY unless the device is
- * paused; the message table says which messages pause. vdev_sync() is
- * level-triggered: it may be called at any time, starts what can run, stops
- * what cannot, and publishes only when something changed.
+ * Control thread only. Transports (transport.h) record facts with the setters below and call
+ * vdev_sync() once per message. A setter that touches what a worker may be using refuses with
+ * -EBUSY unless the device is paused; the message table says which messages pause. vdev_sync() is
+ * level-triggered: it may be called at any time, starts the queues that can run, stops those that
+ * cannot, and publishes only when something changed.
  *
  * A queue can run when: its size and the three addresses are known and the
  * ring's whole extent is mapped (translated, with an IOMMU), the transport has said
@@ -58,7 +57,7 @@ struct blob;
 	X(REQUIRE, "require") \
 	X(NEVER, "never")
 
-/** Who moves the frames while a migration has writes logged: X(symbol, word). */
+/** The engine that moves the frames while a migration has writes logged: X(symbol, word). */
 #define VDEV_MIGRATES(X)        \
 	X(SOFTWARE, "software") \
 	X(DEVICE, "device")
@@ -70,23 +69,21 @@ enum vdev_hw { VDEV_HWS(X) VDEV_HW_NUM };
 enum vdev_migrate { VDEV_MIGRATES(X) VDEV_MIGRATE_NUM };
 #undef X
 
-/** What the device's owner (a port) provides. Control thread. */
+/** Functions of the device's owner (a port). Control thread. */
 struct vdev_ops {
 	/**
-	 * The set of running queues changed: publish it. Returns after the grace period: nobody
+	 * The set of running queues changed: publish it. Returns after the grace period: no worker
 	 * uses the old set any more.
 	 */
 	void (*publish)(struct vdev *d);
 	/**
-	 * The same for a change nobody waits for, before the control loop waits again; once for any
-	 * number of devices and changes. May be NULL: publish() is called.
+	 * The same for a change that may take effect later, before the control loop waits again;
+	 * once for any number of devices and changes. May be NULL: publish() is called.
 	 */
 	void (*publish_soon)(struct vdev *d);
 	/** Wait until no worker uses anything it could see before the call. */
 	void (*grace)(struct vdev *d);
-	/**
-	 * Workers that sleep look at their queues again: one need not wait any more. May be NULL.
-	 */
+	/** Workers that sleep look at their queues again: a queue can go on. May be NULL. */
 	void (*wake)(struct vdev *d);
 	/**
 	 * What the owner does with frames that hardware would move past it, static text; NULL:
@@ -96,8 +93,8 @@ struct vdev_ops {
 	/** Link state, features or format changed; for display and events. May be NULL. */
 	void (*changed)(struct vdev *d);
 	/**
-	 * What the owner adds to the saved state of a device, and what it takes out of loaded state
-	 * of its own types (save.h). May be NULL.
+	 * The owner's records: added to the saved state of a device, and read back from loaded
+	 * state (save.h). May be NULL.
 	 */
 	void (*save)(struct vdev *d, struct blob *b);
 	void (*load)(struct vdev *d, uint16_t type, const void *data, uint32_t len);
@@ -115,51 +112,54 @@ struct vdev_config {
 	uint64_t features;       /* features offered; see vdev_features_all() */
 	enum vdev_policy policy; /* may be changed later: vdev_set_policy() */
 	const char *state_path;  /* journal file, NULL: none */
-	struct rte_mempool *mp;  /* for frames held on IOTLB misses; may be NULL */
+	struct rte_mempool *mp;  /* for frames in the backlog on IOTLB misses; may be NULL */
 	/* where workers' attention is handled; NULL: the owner calls vdev_attention() */
 	struct ev_loop *loop;
 	uint8_t mac[6]; /* config space only; 0: none */
 	uint16_t mtu;   /* config space, and the limit for NET_SET_MTU; 0: none */
-	/* who may move the frames, best first, then NULL; outlives the device. NULL: software */
+	/*
+	 * engines that may move the frames, best first, then NULL; outlives the device. NULL:
+	 * software
+	 */
 	struct engine *const *engines;
 	const struct vdev_ops *ops;
 	void *ctx; /* the owner's */
 };
 
-/** Where one area of a ring is for us, and for the dirty log. */
+/** The place of one area of a ring in this process, and for the dirty log. */
 struct vdev_ring_area {
 	void *hva;              /* of its beginning */
 	uint64_t gpa;           /* likewise */
-	struct vq_pages *pages; /* owned; NULL: all of it is at hva */
+	struct vq_pages *pages; /* owned; NULL: the whole area is at hva */
 };
 
 struct vdev_ring_map {
 	struct vdev_ring_area area[VQ_AREAS];
 };
 
-/** [ctl] What the front-end said about one ring, and the ring itself. */
+/** [ctl] The front-end's facts about one ring, and the ring itself. */
 struct vdev_queue {
 	uint32_t size; /* 0: not set */
 	uint64_t desc_uva, driver_uva, device_uva, log_gpa;
 	uint32_t addr_flags; /* VDEV_ADDR_F_LOG */
 	bool addr_set;
-	struct vq_state state; /* where the ring stands: as said, or as found when it was stopped */
-	struct vq_state said;  /* as said last; names the ring in the journal */
-	bool state_set;        /* one of the two is known */
-	bool state_ours;       /* state is what we found: better than any journal */
+	struct vq_state state;        /* position: as stated, or as found when it was stopped */
+	struct vq_state said;         /* as stated last; part of its key in the journal */
+	bool state_set;               /* one of the two is known */
+	bool state_ours;              /* state was found at a stop: better than the journal */
 	int kick_fd, call_fd, err_fd; /* owned; -1: none */
-	bool ready;                   /* the transport has said all: it is to start */
+	bool ready;                   /* all facts are there: it is to start */
 	bool enabled;
 	bool endian_set, big_endian; /* byte order as stated for this ring */
 	bool broken;
-	bool addr_again, ready_again; /* said since it broke: with both it is another ring */
-	bool refused;    /* it was asked to start and never will as it is: why says the reason */
-	const char *why; /* why it does not run, static text; NULL while it runs */
-	enum vdev_format format;           /* of the last start */
-	enum vq_layout layout;             /* likewise */
-	const char *how;                   /* how the format was decided, static text */
-	struct vdev_ring_map map;          /* valid while running */
-	bool running;                      /* published or about to be */
+	bool addr_again, ready_again; /* stated since it broke: with both it is another ring */
+	bool refused;                 /* it cannot start with these facts: why has the reason */
+	const char *why;              /* why it does not run, static text; NULL while it runs */
+	enum vdev_format format;      /* of the last start */
+	enum vq_layout layout;        /* likewise */
+	const char *how;              /* how the format was decided, static text */
+	struct vdev_ring_map map;     /* valid while running */
+	bool running;                 /* published or about to be */
 	bool shown_running, shown_enabled; /* to be published, or published */
 	bool live;                         /* published: a worker may be using it */
 	bool waits;      /* for the IOMMU translation of its areas; suspended, if it runs */
@@ -169,11 +169,11 @@ struct vdev_queue {
 
 #define VDEV_IOTLB_REQUESTS_MAX 128
 
-/** [ctl] An IOMMU translation that the front-end was asked for. */
+/** [ctl] An IOMMU translation requested of the front-end. */
 struct vdev_iotlb_request {
 	uint64_t iova;
 	uint32_t perm;
-	uint32_t age; /* looks it has been there for */
+	uint32_t age; /* timer periods since it was made */
 	uint64_t serial;
 };
 
@@ -197,7 +197,7 @@ struct vdev {
 	struct iotlb *tlb;       /* used with ACCESS_PLATFORM */
 	struct vdev_iotlb_request request[VDEV_IOTLB_REQUESTS_MAX];
 	uint32_t nrequests;
-	bool requests_put_off;   /* something that is missing could not be asked for yet */
+	bool requests_put_off;   /* a missing translation could not be requested yet */
 	uint64_t request_serial; /* of the last request */
 	bool flushes;            /* the front-end invalidates all translations that end */
 	struct dirty *log;
@@ -205,7 +205,7 @@ struct vdev {
 	enum vdev_state wanted;   /* by the operator: RUNNING, RUNNING_P2P or a stopped one */
 	enum vdev_state transfer; /* STOP_COPY, RESUMING: the front-end moves state; else RUNNING */
 	bool paused;
-	bool unpublished;        /* what is shown of the queues has not been published */
+	bool unpublished;        /* the shown state of the queues is not published yet */
 	struct gmem_fault fault; /* [atomic] set by the fault guard */
 	bool fault_seen;
 	struct vdev_queue q[VDEV_QUEUES_MAX];
@@ -249,16 +249,16 @@ uint64_t vdev_features_offered(const struct vdev *d);
 /** Name of a feature bit ("VIRTIO_NET_F_MRG_RXBUF"), or NULL. Any thread. */
 const char *vdev_feature_name(unsigned int bit);
 
-/** What of the acked features has an effect: without the others they need, many have none. */
+/** The acked features that have an effect: without others they need, many have none. */
 uint64_t vdev_features_effective(const struct vdev *d);
 
 /**
- * What became of feature bit 0..63 and through whom, in @p buf: offered or not, dropped, in effect;
- * with the reason. NULL: no virtio-net device has such a bit.
+ * The outcome of feature bit 0..63 and its cause, in @p buf: offered or not, dropped, in effect.
+ * NULL: no virtio-net device has such a bit.
  */
 const char *vdev_feature_outcome(const struct vdev *d, unsigned int bit, char *buf, size_t len);
 
-/** Why this set cannot be served at all, or NULL. Static text. Any thread. */
+/** The reason why this set cannot be served at all, or NULL. Static text. Any thread. */
 const char *vdev_features_check(uint64_t features);
 
 /* --- life cycle (vdev.c) --- */
@@ -267,20 +267,17 @@ const char *vdev_features_check(uint64_t features);
 struct vdev *vdev_new(const struct vdev_config *cfg);
 
 /**
- * Stop every queue, forget everything, free. The journal file stays for a successor if @p
+ * Stop every queue, forget all facts, free. The journal file stays for a successor if @p
  * keep_state, or if a guest is left with rings that were not stopped by its front-end.
  */
 void vdev_free(struct vdev *d, bool keep_state);
 
-/*
- * --- facts; 0 or -errno, a refused fact changes nothing. -EBUSY: at another time it would be fine.
- * ---
- */
+/* --- facts; 0 or -errno, a refused fact changes nothing. -EBUSY: not at this time. --- */
 
 /**
- * Before start anything offered, last one wins, 0 always; while an enabled ring runs only LOG_ALL
- * may differ (-EBUSY). Rings that run disabled are stopped until they are ready again: some
- * front-ends reset a device by nothing else.
+ * Before the start any subset of the offer, the last call counts, 0 is always accepted; while an
+ * enabled ring runs only LOG_ALL may differ (-EBUSY). Rings that run disabled are stopped until
+ * they are ready again: some front-ends reset a device by nothing else.
  */
 int vdev_set_features(struct vdev *d, uint64_t features);
 /** The format bits that were acked: at most one (-EINVAL). Rings as for vdev_set_features(). */
@@ -294,13 +291,11 @@ void vdev_use_enable(struct vdev *d, bool used);
 void vdev_set_status(struct vdev *d, uint8_t status);
 uint8_t vdev_get_status(const struct vdev *d);
 /**
- * New memory map; takes the reference, whatever it returns. Rings whose addresses stay mapped run
- * on.
+ * New memory map; takes the reference, also on failure. Rings whose addresses stay mapped run on.
  */
 int vdev_set_mem(struct vdev *d, struct gmem *m);
 /**
- * New dirty log (NULL: none); takes it, whatever it returns. Running rings change over without a
- * stop.
+ * New dirty log (NULL: none); takes it, also on failure. Running rings change over without a stop.
  */
 int vdev_set_log(struct vdev *d, struct dirty *log);
 int vdev_set_mtu(struct vdev *d, uint16_t mtu);
@@ -333,13 +328,15 @@ void vdev_set_policy(struct vdev *d, enum vdev_policy policy);
 int vdev_vq_set_num(struct vdev *d, uint32_t i, uint32_t size);
 int vdev_vq_set_addr(struct vdev *d, uint32_t i, uint64_t desc_uva, uint64_t driver_uva,
 		     uint64_t device_uva, uint64_t log_gpa, uint32_t flags);
-/** Where the ring stands: split, avail and used alike; packed, index and wrap counter of both. */
+/** Position of the ring: split, avail and used alike; packed, index and wrap counter of both. */
 int vdev_vq_set_state(struct vdev *d, uint32_t i, const struct vq_state *s);
-/** Stop that ring only, until vdev_vq_set_ready(); where it stands. Its kick eventfd is closed. */
+/**
+ * Stop that ring only, until vdev_vq_set_ready(); its position in @p s. Its kick eventfd is closed.
+ */
 int vdev_vq_stop(struct vdev *d, uint32_t i, struct vq_state *s);
 int vdev_vq_set_kick(struct vdev *d, uint32_t i,
 		     int fd);                      /* -1: none, poll; takes fd when it returns 0 */
-int vdev_vq_set_ready(struct vdev *d, uint32_t i); /* all is said, it may start */
+int vdev_vq_set_ready(struct vdev *d, uint32_t i); /* all facts are there, it may start */
 int vdev_vq_set_call(struct vdev *d, uint32_t i,
 		     int fd); /* likewise; may be used on a running ring */
 int vdev_vq_set_err(struct vdev *d, uint32_t i, int fd); /* likewise */
@@ -347,7 +344,7 @@ int vdev_vq_set_enable(struct vdev *d, uint32_t i, bool on);
 int vdev_vq_set_endian(struct vdev *d, uint32_t i,
 		       uint32_t num); /* 0 little, 1 big; -EBUSY while it runs, paused or not */
 
-/** The format of ring @p i by what is known now; it is decided anew at each start. */
+/** The format of ring @p i by the present facts; it is decided anew at each start. */
 struct vdev_format_verdict vdev_vq_format(const struct vdev *d, uint32_t i);
 
 /** The number of @p q, which is one of @p d's. */
@@ -368,8 +365,8 @@ void vdev_pause(struct vdev *d);
 void vdev_sync(struct vdev *d);
 
 /**
- * The owner takes what vdev_rx_queue() and vdev_tx_queue() say for a publication, perhaps another
- * device's: this one needs none of its own any more.
+ * The owner uses the results of vdev_rx_queue() and vdev_tx_queue() in a publication, perhaps
+ * another device's: this device needs none of its own any more.
  */
 void vdev_published(struct vdev *d);
 
@@ -382,13 +379,10 @@ void vdev_disable(struct vdev *d);
 /** A peer is there: @p t serves it until vdev_disconnect(). */
 void vdev_connect(struct vdev *d, struct transport *t);
 
-/**
- * End of a session: everything the front-end said is forgotten, fds closed, memory put. Counters
- * stay.
- */
+/** End of a session: the front-end's facts are forgotten, fds closed, memory put. Counters stay. */
 void vdev_disconnect(struct vdev *d);
 
-/** Look after queues whose worker raised attention: broken rings, IOTLB misses, faults. */
+/** Handle queues whose worker raised attention: broken rings, IOTLB misses, faults. */
 void vdev_attention(struct vdev *d);
 
 /** At least one rx and one tx queue run, are enabled and not quiesced. */
@@ -401,16 +395,16 @@ bool vdev_link_up(const struct vdev *d);
 struct vq *vdev_rx_queue(const struct vdev *d, uint32_t pair, bool *enabled);
 struct vq *vdev_tx_queue(const struct vdev *d, uint32_t pair, bool *enabled);
 
-/* --- port states (drive.c); what they mean is in state.h --- */
+/* --- port states (port_state.c); state.h defines them --- */
 
-/** The state the device is in, by what operator, front-end and guest did. */
+/** The state of the device, derived from operator, front-end and guest. */
 enum vdev_state vdev_state(const struct vdev *d);
 
 /**
  * Drive @p n devices, all ports of a VM, to a state at the same moment. When it returns and the
  * state is not one that copies, no copy from or to any of them is in flight. -EINVAL, and nothing
- * happened, when there is no way for one of them: ERROR is left by a reset only, and whether
- * writes are logged is the front-end's to say.
+ * happened, when one of them cannot get there: ERROR is left by a reset only, and the front-end
+ * decides whether writes are logged.
  */
 int vdev_state_set(struct vdev *const *d, uint32_t n, enum vdev_state to);
 
@@ -428,7 +422,7 @@ void vdev_transfer_end(struct vdev *d);
 void vdev_show(const struct vdev *d, FILE *out);
 
 /**
- * One sentence: what keeps the device from passing traffic, or that nothing does. Static or in @p
+ * One sentence: the reason why the device passes no traffic, or that there is none. Static or in @p
  * buf.
  */
 const char *vdev_why(const struct vdev *d, char *buf, size_t len);

@@ -8,8 +8,8 @@
 #include "base/notify.h"
 
 /**
- * The queue a fact is about, ready to be changed: a running ring is stopped
- * where it stands and vdev_sync() starts it again with the new fact.
+ * The queue of a fact, ready to be changed: a running ring is stopped and vdev_sync() starts it
+ * again at the same position with the new fact.
  */
 static int
 ring_edit(struct vdev *d, uint32_t i, struct vdev_queue **out)
@@ -49,7 +49,7 @@ vdev_vq_set_num(struct vdev *d, uint32_t i, uint32_t size)
 	struct vdev_queue *q;
 	int ret;
 
-	/* what a layout demands beyond this is checked at start, when the layout is known */
+	/* further demands of a layout are checked at start, when the layout is known */
 	if (size == 0 || size > VDEV_RING_SIZE_MAX)
 		return -EINVAL;
 	ret = ring_edit(d, i, &q);
@@ -60,7 +60,7 @@ vdev_vq_set_num(struct vdev *d, uint32_t i, uint32_t size)
 
 /**
  * A broken ring that was described and started anew is another driver's: front-ends that reset a
- * device by disabling its rings say nothing else in between.
+ * device by disabling its rings send no other message in between.
  */
 static void
 repair_replaced(struct vdev *d, struct vdev_queue *q)
@@ -162,7 +162,7 @@ vdev_vq_set_call(struct vdev *d, uint32_t i, int fd)
 	q->call_fd = fd;
 	if (q->running) {
 		d->engine->ops->set_irq(d->engine, d, q);
-		/* what the old one was told in between may have gone nowhere */
+		/* a notification of the old one in between may be lost */
 		notify_peer(fd);
 	}
 	if (old >= 0)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Why does a device pass no traffic: one sentence from the facts. */
+/* The reason why a device passes no traffic: one sentence from the facts. */
 #include <stdio.h>
 
 #include <assert.h>
@@ -23,10 +23,7 @@ vdev_lack_text(const struct vdev *d, enum vdev_lack lack)
 	return own != NULL && own[lack] != NULL ? own[lack] : lack_text[lack];
 }
 
-/**
- * The first queue of a pair that keeps the link down, seen by someone who asks why: the reason
- * nearest to the cause.
- */
+/** The queue of a pair that keeps the link down, with the reason nearest to the cause. */
 static const char *
 why_queue(const struct vdev *d, uint32_t i, char *buf, size_t len)
 {
@@ -40,7 +37,7 @@ why_queue(const struct vdev *d, uint32_t i, char *buf, size_t len)
 	return buf;
 }
 
-/** The link is up; a queue beside the ones that make it so may yet be lost. */
+/** The link is up, but one of the other queues may have been stopped. */
 static const char *
 why_partly(const struct vdev *d, char *buf, size_t len)
 {
@@ -67,7 +64,7 @@ any_described(const struct vdev *d)
 	return false;
 }
 
-/** No queue pair has got anywhere: what the session as a whole lacks, or NULL. */
+/** No queue pair has any fact: the fact the session as a whole lacks, or NULL. */
 static const char *
 why_session(const struct vdev *d, char *buf, size_t len)
 {

@@ -25,7 +25,7 @@ struct vhu_backend {
 	bool client;
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	struct sock_listener listener; /* not in the client role */
-	struct stat socket; /* the file we made: another one there is not ours to remove */
+	struct stat socket; /* the file we made: another one at the path is not removed */
 	struct ev_timer retry;
 	uint32_t retry_ms;
 	uint64_t connects;
@@ -111,11 +111,11 @@ on_accept(struct sock_listener *l, int fd)
 {
 	struct vhu_backend *b = container_of(l, struct vhu_backend, listener);
 
-	/* a successor may be here before we have heard of the end of its predecessor */
+	/* a successor may connect before the end of its predecessor is noticed */
 	if (vhu_conn_left(&b->session.conn))
 		backend_drop(b, "the peer closed the connection");
 	if (vhu_conn_is_open(&b->session.conn)) {
-		/* one owner: a second front-end learns it now and not from a hanging read */
+		/* one owner: a second front-end is refused at once and does not wait in a read */
 		close(fd);
 		log_peer(&b->session.dev->log_limit, b->session.dev->name,
 			 "a second front-end at %s was refused", b->path);

@@ -45,13 +45,13 @@ struct vhu_config {
 };
 
 /**
- * Start serving. A stale socket file of a dead process is replaced; one that
- * somebody listens on, or a file of another kind, is an error.
- * NULL on failure with a sentence in @p err. Its end removes our socket file.
+ * Start serving. A stale socket file of a dead process is replaced; one a process listens on, or a
+ * file of another kind, is an error. NULL on failure with a sentence in @p err. Its end removes our
+ * socket file.
  */
 struct transport *vhu_backend_new(const struct vhu_config *cfg, char *err, size_t errlen);
 
-/** What it does for the device and the port. */
+/** Its functions for the device and the port. */
 extern const struct transport_ops vhu_transport_ops;
 
 #endif

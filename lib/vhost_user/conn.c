@@ -129,7 +129,9 @@ collect_fds(struct vhu_conn *c, struct msghdr *mh)
 	return fit;
 }
 
-/** Where the next bytes of the message go: the rest of the header, then the rest of the payload. */
+/**
+ * The place of the next bytes of the message: the rest of the header, then the rest of the payload.
+ */
 static struct iovec
 in_room(struct vhu_conn *c)
 {
@@ -145,7 +147,7 @@ in_complete(const struct vhu_conn *c)
 	return c->in_got >= HEADER_LEN && c->in_got - HEADER_LEN == c->in.header.size;
 }
 
-/** One read. 1: got something, 0: nothing there, -1: failed and closed. */
+/** One read. 1: bytes arrived, 0: none are there, -1: failed and closed. */
 static int
 in_read(struct vhu_conn *c)
 {
@@ -221,7 +223,7 @@ in_burst(struct vhu_conn *c)
 	return done;
 }
 
-/** Take what is there. False: all of it was a part of one message. */
+/** Read the bytes that are there. False: they were a part of one message. */
 static bool
 conn_readable(struct vhu_conn *c)
 {
@@ -242,7 +244,9 @@ conn_readable(struct vhu_conn *c)
 	return done > 0;
 }
 
-/** Whether the peer is late, or only we: what it has sent by now counts. */
+/**
+ * Whether the peer missed its deadline: not if this process was late, so bytes sent by now count.
+ */
 static void
 in_expired(struct ev_timer *t)
 {
@@ -290,7 +294,7 @@ out_write(struct vhu_conn *c)
 	return c->out_sent == HEADER_LEN + o->header.size;
 }
 
-/** Send as much as the peer takes. 0 or -errno. */
+/** Send until the peer's buffer is full. 0 or -errno. */
 static int
 out_flush(struct vhu_conn *c)
 {
@@ -312,7 +316,7 @@ out_flush(struct vhu_conn *c)
 	return 0;
 }
 
-/** The same the other way round: a peer that has made room by now reads. */
+/** The same for sending: a peer that has made room by now reads. */
 static void
 out_expired(struct ev_timer *t)
 {

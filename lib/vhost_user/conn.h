@@ -3,15 +3,13 @@
  * One vhost-user connection: whole messages out of a hostile byte stream, and
  * back. Never blocks. Control thread only.
  *
- * A message may arrive in any number of pieces but has CONN_DEADLINE_MS from
- * its first byte to its last; what is sent waits in a bounded queue as long.
- * A peer that breaks a limit is disconnected, unless it was this process that
- * came too late. The descriptors that came with a message are owned by a struct
- * vhu_fds, and whatever its handler does not take is closed afterwards.
+ * A message may arrive in any number of pieces but has CONN_DEADLINE_MS from its first byte to its
+ * last; what is sent waits in a bounded queue as long. A peer that breaks a limit is disconnected,
+ * unless this process was late itself. The descriptors of a message are owned by a struct vhu_fds,
+ * and those its handler does not take are closed afterwards.
  *
- * Life cycle: vhu_conn_open(); ops->message for each message until either
- * ops->closed (once; the peer left or was thrown out) or vhu_conn_close().
- * Then it may be opened again.
+ * Life cycle: vhu_conn_open(); ops->message for each message until either ops->closed (once; the
+ * peer left or was disconnected) or vhu_conn_close(). Then it may be opened again.
  */
 #ifndef VHOST_USER_CONN_H
 #define VHOST_USER_CONN_H
@@ -77,8 +75,8 @@ struct vhu_conn {
 	uint32_t out_head, out_n;
 	uint32_t out_sent; /* bytes of the first one */
 	struct ev_timer out_deadline;
-	int error;    /* why it ended by itself, when ops->closed is called: -errno */
-	bool patient; /* the owner's: what is sent may wait for as long as the peer likes */
+	int error;    /* reason of its end, when ops->closed is called: -errno */
+	bool patient; /* set by the owner: messages may wait to be sent without a deadline */
 };
 
 /** Zero-initialised or closed before. Takes @p fd in any case. 0 or -errno. */

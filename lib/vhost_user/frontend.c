@@ -40,7 +40,7 @@ fail(struct vhu_frontend *f, int err, const char *fmt, ...)
 
 /* --- messages on their way --- */
 
-/** Take the oldest one out of the list and, at its end, tell the operation's owner. */
+/** Take the oldest message out of the list and, at an operation's end, call its owner. */
 static void
 call_end(struct vhu_frontend *f, int ret, const struct vhu_msg *reply)
 {
@@ -70,11 +70,11 @@ calls_settle(struct vhu_frontend *f)
 		ev_timer_arm(f->loop, &f->deadline, f->timeout_ms);
 }
 
-/** End them all: what they say is the first reason. */
+/** End them all with the first reason. */
 static void
 calls_fail(struct vhu_frontend *f, int error)
 {
-	uint32_t n = f->ncalls; /* an owner may begin something new, which is refused */
+	uint32_t n = f->ncalls; /* an owner may begin a new operation, which is refused */
 
 	ev_timer_cancel(&f->deadline);
 	while (n-- > 0)
@@ -156,7 +156,7 @@ call(struct vhu_frontend *f, const struct vhu_msg *m, struct fd_list list,
 	return 0;
 }
 
-/** How a message that may be acknowledged is. */
+/** The way a message that may be acknowledged is answered. */
 static struct vhu_frontend_call
 acked(const struct vhu_frontend *f, struct vhu_frontend_done done)
 {
@@ -176,7 +176,7 @@ part(const struct vhu_frontend *f)
 	return c;
 }
 
-/** An operation of which only a part could be sent has no end of its own. */
+/** An operation of which only a part could be sent ends with the connection. */
 static int
 cut_short(struct vhu_frontend *f, int ret)
 {
@@ -228,7 +228,7 @@ set_state(struct vhu_frontend *f, uint32_t request, struct vhu_vring_state state
 	return call(f, &m, (struct fd_list){0}, c);
 }
 
-/** An operation for which nothing has to be sent ends in its turn all the same. */
+/** An operation without a message ends in the order of operations, too. */
 static int
 nothing(struct vhu_frontend *f, struct vhu_frontend_done done)
 {
@@ -245,7 +245,7 @@ nothing(struct vhu_frontend *f, struct vhu_frontend_done done)
 
 /* --- answers --- */
 
-/** What is wrong with a reply as such: static text; NULL: nothing. */
+/** The fault of a reply as such, static text; NULL: none. */
 static const char *
 reply_fault(const struct vhu_frontend *f, const struct vhu_msg *m)
 {
@@ -310,7 +310,7 @@ on_backend_message(struct vhu_conn *conn, struct vhu_msg *m, struct vhu_fds *fds
 	return NULL;
 }
 
-/** The session goes on without the channel: what needs it is not answered. */
+/** The session goes on without the channel: requests on it are not answered. */
 static void
 on_backend_closed(struct vhu_conn *conn, const char *why)
 {
@@ -607,7 +607,7 @@ vhu_frontend_ring_stop(struct vhu_frontend *f, uint32_t i, const struct vhu_fron
 		(struct vhu_header){.request = VHU_GET_VRING_BASE, .size = sizeof(m.payload.state)};
 	m.payload.state = (struct vhu_vring_state){.index = i};
 	ret = ask(f, &m, done);
-	/* said once per start; a back-end of its own byte order needs no word of it */
+	/* stated once per start; a back-end of the host's byte order needs no message */
 	if (ret == 0 && r->big_endian && vhu_conn_is_open(&f->conn))
 		(void)set_state(f, VHU_SET_VRING_ENDIAN, (struct vhu_vring_state){i, ENDIAN_LITTLE},
 				acked(f, (struct vhu_frontend_done){0}));

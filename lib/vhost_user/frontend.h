@@ -50,10 +50,10 @@ struct vhu_frontend_ops {
 	void (*closed)(struct vhu_frontend *f, int error);
 };
 
-/** What the program would like; what it gets is in struct vhu_frontend. */
+/** The program's wishes; the result of the negotiation is in struct vhu_frontend. */
 struct vhu_frontend_wish {
 	uint64_t features;          /* virtio features and VHU_F_* bits */
-	uint64_t required;          /* of these, the ones it cannot do without */
+	uint64_t required;          /* of these, the ones it requires */
 	uint64_t protocol_features; /* VHU_PF() */
 	uint32_t queue_pairs;
 };
@@ -69,7 +69,7 @@ struct vhu_frontend_call {
 /** [ctl] */
 struct vhu_frontend {
 	struct vhu_conn conn;
-	struct vhu_conn backend; /* our end of the back-end's request channel */
+	struct vhu_conn backend; /* this side of the back-end's request channel */
 	struct ev_loop *loop;
 	const struct vhu_frontend_ops *ops;
 	void *ctx; /* the owner's */
@@ -85,7 +85,7 @@ struct vhu_frontend {
 	uint64_t protocol_offered, protocol_features;
 	uint64_t max_queue_pairs; /* 1 without MQ */
 	uint64_t max_mem_slots;
-	char err[160]; /* why the last operation that failed did */
+	char err[160]; /* the reason of the last failure */
 };
 
 /** One ring as the back-end is told about it. */
@@ -141,7 +141,7 @@ int vhu_frontend_mem_slot(struct vhu_frontend *f, const struct vhu_mem_region *r
 int vhu_frontend_ring_start(struct vhu_frontend *f, uint32_t i, const struct vhu_frontend_ring *r,
 			    struct vhu_frontend_done done);
 
-/** SET_VRING_ENABLE; nothing is sent where a ring is enabled when it starts. */
+/** SET_VRING_ENABLE; no message is sent where a ring is enabled when it starts. */
 int vhu_frontend_ring_enable(struct vhu_frontend *f, uint32_t i, bool on,
 			     struct vhu_frontend_done done);
 
@@ -149,7 +149,7 @@ int vhu_frontend_ring_enable(struct vhu_frontend *f, uint32_t i, bool on,
 int vhu_frontend_ring_stop(struct vhu_frontend *f, uint32_t i, const struct vhu_frontend_ring *r,
 			   struct vhu_frontend_done done);
 
-/** SET_STATUS; nothing is sent to a back-end that does not take it. */
+/** SET_STATUS; no message is sent to a back-end without F_STATUS. */
 int vhu_frontend_set_status(struct vhu_frontend *f, uint8_t status, struct vhu_frontend_done done);
 
 /** SET_LOG_BASE: the dirty log is [offset, offset + size) of @p fd, which stays the caller's. */
@@ -157,8 +157,8 @@ int vhu_frontend_set_log(struct vhu_frontend *f, int fd, const struct vhu_log *l
 			 struct vhu_frontend_done done);
 
 /**
- * Any message of m->header.request and m->header.size; acknowledged where the back-end does that.
- * @p fds stay the caller's.
+ * Any message of m->header.request and m->header.size; acknowledged where the back-end acknowledges
+ * (REPLY_ACK). @p fds stay the caller's.
  */
 int vhu_frontend_request(struct vhu_frontend *f, const struct vhu_msg *m, const int *fds,
 			 uint32_t nfds, struct vhu_frontend_done done);

@@ -3,10 +3,9 @@
  * The inflight area: requests a back-end has taken and not completed, kept by
  * the front-end for the back-end's successor.
  *
- * This back-end processes in order and completes everything it took before it
- * lets go of a ring, so the area it hands out says "nothing" for ever, and one
- * it is given has nothing to add to the used index (see state_said() in
- * vdev/ring.c). Rings of a switch that was killed are recovered from its own
+ * This back-end processes in order and completes every request it took before it stops a ring, so
+ * the area it returns stays empty, and one it is given adds no information to the used index (see
+ * state_said() in vdev/ring.c). Rings of a switch that was killed are recovered from its own
  * journal, which also knows about packed rings.
  */
 #include <errno.h>
@@ -24,7 +23,7 @@
 #define REGION_ALIGN 64
 #define REGION_VERSION 1
 
-/* What a region starts with, for both layouts; the rest is zero. */
+/* The beginning of a region, for both layouts; the rest is zero. */
 struct region_head {
 	uint64_t features;
 	uint16_t version;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* vIOMMU translations, and the channel over which we ask for them. */
+/* vIOMMU translations, and the channel over which they are requested. */
 #include <errno.h>
 #include <stddef.h>
 #include <sys/socket.h>
@@ -7,7 +7,7 @@
 
 #include "vhost_user/session.h"
 
-/** What comes back on our channel are answers to requests we set no NEED_REPLY on. */
+/** Messages on our channel are answers to requests without NEED_REPLY: they are discarded. */
 static const char *
 req_message(struct vhu_conn *c, struct vhu_msg *m, struct vhu_fds *fds)
 {
@@ -55,7 +55,7 @@ is_named(int fd)
  * The channel is one end of a socket pair. A front-end's end of a connection to one of our sockets,
  * this session's or another's, must not be it: as long as we hold it, that connection does not end
  * and its port is taken. Such an end has a name on one side, that of the socket where the
- * connection was accepted, and cannot get rid of it; an end of a pair has none.
+ * connection was accepted, for as long as it lives; an end of a pair has none.
  */
 int
 vhu_set_backend_req_fd(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)

@@ -17,7 +17,7 @@ region_desc(const struct vhu_session *s, const struct vhu_mem_region *r)
 	};
 }
 
-/** @p m plus a region; @p m's reference is used up. NULL with the reason in the session. */
+/** @p m plus a region; the reference to @p m is consumed. NULL with the reason in the session. */
 static struct gmem *
 add_region(struct vhu_session *s, struct gmem *m, const struct vhu_mem_region *r, int fd)
 {
@@ -88,7 +88,7 @@ vhu_rem_mem_reg(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
 	return vdev_set_mem(s->dev, map);
 }
 
-/** The reply repeats the message: some front-ends want a body, the others do not look. */
+/** The reply repeats the message: some front-ends expect a body, the others ignore it. */
 int
 vhu_set_log_base(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
 {
@@ -100,7 +100,7 @@ vhu_set_log_base(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
 	return vdev_set_log(s->dev, log);
 }
 
-/** A descriptor to be told of new entries in the log. Nobody uses it; it is closed. */
+/** A descriptor to signal new entries in the log. No front-end waits on it; it is closed. */
 int
 vhu_set_log_fd(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
 {

@@ -109,7 +109,7 @@ vhu_send_rarp(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
 {
 	struct rte_ether_addr mac;
 
-	/* the address as it lies in memory, whatever the byte order */
+	/* the address as bytes in memory, independent of the byte order */
 	memcpy(&mac, m->payload.bytes, sizeof(mac));
 	if (!rte_is_valid_assigned_ether_addr(&mac))
 		return vhu_refuse(s, EINVAL, "not the address of a station");

@@ -30,7 +30,7 @@ vhu_transfer_stop(struct vhu_transfer *t)
 	*t = (struct vhu_transfer){.src.fd = -1};
 }
 
-/** The pipe is through, or broken: nothing more to wait for. */
+/** The transfer has ended or failed: stop watching the pipe. */
 static void
 pipe_done(struct vhu_transfer *t, enum vhu_transfer_state state)
 {
@@ -55,7 +55,7 @@ pipe_write(struct vhu_transfer *t)
 		pipe_done(t, VHU_TRANSFER_COMPLETE);
 }
 
-/** Read what is there, one chunk. False: nothing more for now, or for ever. */
+/** Read one chunk of the bytes that are there. False: none are left now, or the end. */
 static bool
 pipe_read(struct vhu_transfer *t)
 {
@@ -141,7 +141,7 @@ vhu_set_device_state_fd(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds
 	return ret;
 }
 
-/** Whether the transfer before this did what it should; a loaded state is taken over now. */
+/** Whether the transfer before this was complete; a loaded state is taken over now. */
 int
 vhu_check_device_state(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
 {
@@ -150,7 +150,7 @@ vhu_check_device_state(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds 
 
 	if (t->state == VHU_TRANSFER_NONE)
 		return vhu_refuse(s, EINVAL, "no state was moved");
-	/* the front-end has closed its end: what is in the pipe is all there is */
+	/* the front-end has closed its end: the pipe has all of the state */
 	while (t->state == VHU_TRANSFER_ACTIVE && t->load && pipe_read(t))
 		;
 	if (t->state != VHU_TRANSFER_COMPLETE)

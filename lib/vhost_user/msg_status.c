@@ -40,7 +40,7 @@ config_sane(const struct vhu_msg *m)
 	return c->size <= VHU_CONFIG_MAX && m->header.size == CONFIG_HEADER + c->size;
 }
 
-/** Readable in every state. An empty payload tells the front-end that it asked for nonsense. */
+/** Readable in every state. An empty payload tells the front-end that its range is invalid. */
 int
 vhu_get_config(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
 {
@@ -58,7 +58,7 @@ vhu_set_config(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
 
 	if (!config_sane(m))
 		return vhu_refuse(s, EBADMSG, "size and payload do not agree");
-	/* no field of ours is writable by a guest of vhost-user */
+	/* no field is writable by a guest of vhost-user */
 	if (c->flags != VHU_CONFIG_MIGRATION)
 		return vhu_refuse(s, EPERM, "config space is written by a migration only");
 	return vdev_config_restore(s->dev, c->offset, c->size, c->data);

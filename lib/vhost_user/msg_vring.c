@@ -69,7 +69,7 @@ vhu_get_vring_base(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds
 	return ret;
 }
 
-/** Make the message's descriptor @p out, -1 when it says there is none. 0 or refused. */
+/** The message's descriptor to @p out, -1 when it states that there is none. 0 or refused. */
 static int
 take_eventfd(struct vhu_session *s, const struct vhu_msg *m, struct vhu_fds *fds, int *out)
 {
@@ -82,10 +82,10 @@ take_eventfd(struct vhu_session *s, const struct vhu_msg *m, struct vhu_fds *fds
 	*out = -1;
 	if (none)
 		return 0;
-	/* a pipe or a file would do for a poll, but blocks, fills and lies in its own ways */
+	/* a pipe or a file can be polled, but may block, fill up or be readable always */
 	if (!vhu_fd_is(fds->fd[0], "anon_inode:[eventfd]"))
 		return vhu_refuse(s, EINVAL, "not an eventfd");
-	/* the peer can take this back: notify_peer() does not depend on it */
+	/* the peer can undo this; notify_peer() does not depend on it */
 	if (fcntl(fds->fd[0], F_SETFL, O_RDWR | O_NONBLOCK) != 0)
 		return -errno;
 	*out = vhu_fds_take(fds, 0);
@@ -129,7 +129,10 @@ vhu_set_vring_err(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
 	return set_fd(s, m, fds, vdev_vq_set_err);
 }
 
-/** After SET_VRING_KICK: the ring was to start. Waiting for something is fine, never is not. */
+/**
+ * After SET_VRING_KICK: whether the ring started or waits for a fact; refused: it never can as it
+ * is.
+ */
 int
 vhu_vring_started(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A front-end's session and the message table: what was negotiated, which
- * message is allowed when, and what it does. Inside lib/vhost_user, and for
- * tests that speak the protocol without a socket. Control thread only.
+ * A front-end's session and the message table: the negotiated features, the messages allowed in
+ * each state, and their handlers. Inside lib/vhost_user, and for tests that speak the protocol
+ * without a socket. Control thread only.
  *
  * A handler returns 0 or -errno and may set session.why to say more. A refused
  * message has had no effect. Whether the session survives a refusal follows
@@ -22,7 +22,7 @@
 
 #define VHU_HISTORY 32
 
-/** One message as it was judged. */
+/** One message and its result. */
 struct vhu_event {
 	uint64_t when_ns;
 	uint32_t request;
@@ -51,7 +51,7 @@ struct vhu_transfer {
 
 struct vhu_counters {
 	uint64_t messages;
-	uint64_t refused; /* all that were not accepted, unknown ones included */
+	uint64_t refused; /* messages not accepted, unknown ones included */
 	uint64_t unknown;
 	uint64_t misses; /* IOTLB misses we sent */
 };
@@ -68,11 +68,11 @@ struct vhu_session {
 	struct vhu_conn conn;
 	struct vhu_conn req; /* the channel for our own requests */
 	uint64_t protocol_features;
-	uint32_t base[VDEV_QUEUES_MAX]; /* as said last, see vhu_bases_again() */
+	uint32_t base[VDEV_QUEUES_MAX]; /* as stated last, see vhu_bases_again() */
 	struct vhu_transfer transfer;
 	const char *why; /* a handler's reason for a refusal, static */
 	int reply_fd;    /* a handler's descriptor for its answer, -1: none */
-	uint64_t result; /* what VHU_RESULT says of a success */
+	uint64_t result; /* the reply of VHU_RESULT after a success */
 	struct vhu_counters count;
 	struct vhu_event history[VHU_HISTORY];
 	uint64_t events; /* ever recorded; the last VHU_HISTORY are kept */
@@ -98,7 +98,7 @@ vhu_session_of(const struct transport *t)
 
 #define VHU_PF_FORMATS (VHU_PF(FORMAT_LEGACY_LE) | VHU_PF(FORMAT_LEGACY_BE) | VHU_PF(FORMAT_MODERN))
 
-/** What GET_PROTOCOL_FEATURES says now. */
+/** The reply of GET_PROTOCOL_FEATURES at present. */
 uint64_t vhu_offered(const struct vhu_session *s);
 
 /** How a message is answered. */
@@ -108,7 +108,7 @@ enum vhu_reply {
 	VHU_RESULT, /* always: a u64, session.result or an errno */
 };
 
-/** Where a message says which ring it is about. */
+/** The place of the ring index in a message. */
 enum vhu_ring {
 	VHU_NO_RING,
 	VHU_RING_INDEX, /* the first 32 bits */
@@ -117,17 +117,17 @@ enum vhu_ring {
 
 typedef int vhu_handler(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds);
 
-/** One row of the table: everything that can be checked without knowing the message. */
+/** One row of the table: all checks that need no knowledge of the message. */
 struct vhu_row {
 	const char *name;
 	vhu_handler *handle; /* NULL: known, not served */
 	uint16_t size_min, size_max;
 	uint8_t fds_min, fds_max;
 	enum vhu_ring ring; /* its index is checked */
-	bool pause; /* the workers let go of that ring (VHU_NO_RING: of all) while it is handled */
+	bool pause; /* that ring (VHU_NO_RING: all) is taken from the workers while it is handled */
 	enum vhu_reply reply;
 	uint64_t needs; /* protocol features, all of them negotiated */
-	/* asked after vdev_sync(): did it do what was meant? A no is told, never punished */
+	/* asked after vdev_sync(): whether it took effect. A no is reported, the session goes on */
 	vhu_handler *verify;
 };
 
@@ -139,7 +139,7 @@ const char *vhu_request_name(uint32_t request);
 const char *vhu_protocol_feature_name(unsigned int bit);
 
 /**
- * Judge and carry out one message, answer it on s->conn.
+ * Check and carry out one message, answer it on s->conn.
  *
  * Refused with -ENOTSUP, -EBUSY or -EPERM (unknown here, not at this time, not
  * allowed) the session goes on. Any other refusal ends it, unless the front-end
@@ -155,13 +155,13 @@ void vhu_session_reset(struct vhu_session *s);
 /** Protocol features and the last messages, for "show port N negotiation". */
 void vhu_session_show(const struct vhu_session *s, FILE *out);
 
-/* What the device asks and tells the front-end, over s->req: see struct transport_ops. */
+/* The device's requests to the front-end, over s->req: see struct transport_ops. */
 bool vhu_send_miss(struct transport *t, uint64_t iova, uint32_t perm);
 void vhu_send_config_change(struct transport *t);
 
 /**
- * Other features were negotiated: read the bases the front-end said once more, since they mean one
- * thing for a split and another for a packed ring.
+ * Other features were negotiated: read the front-end's bases again, since their format differs
+ * between split and packed rings.
  */
 void vhu_bases_again(struct vhu_session *s);
 

@@ -2,9 +2,8 @@
 /*
  * The message table and its interpreter.
  *
- * A message is judged by its row before its handler sees it: length, number of
- * descriptors, negotiated features, ring index. What is left for a handler is
- * what only it can know.
+ * A message is checked against its row before its handler sees it: length, number of descriptors,
+ * negotiated features, ring index. A handler checks only the rest.
  */
 #include <errno.h>
 #include <string.h>
@@ -96,7 +95,7 @@ static const struct vhu_row row[] = {
 			     SIZE(sizeof(struct vhu_mem_single)),
 			     FDS(1, 1),
 			     .needs = VHU_PF(CONFIGURE_MEM_SLOTS)},
-	/* older front-ends send the descriptor again; it means nothing */
+	/* older front-ends send the descriptor again; it is ignored */
 	[VHU_REM_MEM_REG] = {.handle = vhu_rem_mem_reg,
 			     SIZE(sizeof(struct vhu_mem_single)),
 			     FDS(0, 1),
@@ -156,7 +155,7 @@ ring_of(const struct vhu_row *r, const struct vhu_msg *m)
 	return m->payload.state.index;
 }
 
-/** Everything the row says. */
+/** All checks of the row. */
 static int
 check(struct vhu_session *s, const struct vhu_row *r, const struct vhu_msg *m,
       const struct vhu_fds *fds)
@@ -271,7 +270,7 @@ vhu_dispatch(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
 		ret = carry_out(s, r, m, fds);
 	judge(s, ret);
 	if (kind == VHU_ANSWER)
-		/* nothing in these replies could say no, and the front-end waits for one */
+		/* these replies have no field for a refusal, and the front-end waits for one */
 		return ret == 0 ? send_reply(s, m, request, s->reply_fd) : judged_why(s);
 	if (kind == VHU_RESULT || need_reply)
 		return send_result(s, m, request, ret);

@@ -2,9 +2,8 @@
 /*
  * The vhost-user wire format: message ids, flags and payloads.
  *
- * Every number is in the byte order of the machine both ends run on, whatever
- * the guest's. A message is a 12-byte header and a payload; descriptors travel
- * beside the header. Nothing here is an interface of ours: sizes and values are
+ * Every number is in the byte order of the machine both ends run on, not the guest's. A message is
+ * a 12-byte header and a payload; descriptors travel beside the header. All sizes and values are
  * fixed by the protocol and checked at compile time.
  */
 #ifndef VHOST_USER_WIRE_H
@@ -21,7 +20,7 @@
 
 #define VHU_FDS_MAX 8        /* descriptors one message may carry */
 #define VHU_MEM_TABLE_MAX 8  /* regions of SET_MEM_TABLE */
-#define VHU_PAYLOAD_MAX 4096 /* more than any message needs: what is longer is not vhost-user */
+#define VHU_PAYLOAD_MAX 4096 /* more than any message needs: a longer one is not vhost-user */
 #define VHU_CONFIG_MAX 256   /* bytes of config space one message may carry */
 
 /* SET_VRING_KICK, _CALL, _ERR: the u64 */

@@ -18,7 +18,7 @@
 
 #include "virtq/tx.h"
 
-/* What the build appends to the names of an instruction set of its own, see isa.h. */
+/* The suffix of names built for one instruction set, see isa.h. */
 #ifndef VQ_ISA
 #define VQ_ISA
 #endif

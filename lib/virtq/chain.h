@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Walking a descriptor chain: direct, indirect, a mixture, over any regions.
- * Each descriptor is read once; what is checked is the copy. Included by
- * body.h only (FMT, see ring.h).
+ * Walking a descriptor chain: direct, indirect, a mixture, over any regions. Each descriptor is
+ * read once into a local, and the local is checked. Included by body.h only (FMT, see ring.h).
  */
 #ifndef VIRTQ_CHAIN_H
 #define VIRTQ_CHAIN_H
@@ -13,9 +12,8 @@
 #define CHAIN_WRITE true
 
 /*
- * Work is counted in lookups: a descriptor read, an address translated. A chain
- * may cost so many of either, enough for a frame in PKT_SEGS_MAX fragments; one
- * that costs more is given back unused.
+ * Work is counted in lookups: a descriptor read, an address translated. Limits of one chain, enough
+ * for a frame in PKT_SEGS_MAX fragments; a chain that costs more is given back unused.
  */
 #define CHAIN_LOOKUPS_MAX (PKT_SEGS_MAX + 64)
 #define CHAIN_SLOTS_PER_WORK 8 /* ring slots passed over, one after the other, per lookup */
@@ -33,12 +31,12 @@ struct chain {
 	uint64_t addr; /* rest of the current descriptor */
 	uint32_t left;
 	uint16_t next;    /* descriptor to read next: ring slot or table entry */
-	bool more;        /* there is one */
+	bool more;        /* a next descriptor exists */
 	bool ring_more;   /* packed: likewise in the ring, table or not */
 	uint16_t wrap;    /* packed: ring_pos.wrap at ring slot next */
 	bool indirect;    /* in an indirect table */
 	uint64_t table;   /* its guest address */
-	uint32_t entries; /* and size */
+	uint32_t entries; /* size of the table */
 	uint32_t limit;   /* of descriptors */
 	uint32_t descs;   /* descriptors read */
 	uint32_t lookups; /* translations made */
@@ -103,7 +101,7 @@ xlate_in(const struct gmem_region *r, uint64_t addr, uint32_t len)
 	return likely(off < r->size && r->size - off >= len) ? r->hva + off : NULL;
 }
 
-/** The region of @p addr is the usual one from now on. False: there is none, or it was already. */
+/** The region of @p addr becomes the usual one. False: there is none, or it already is. */
 static __rte_noinline bool
 xlate_switch(struct vq *vq, const struct vq_mem *mem, uint64_t addr)
 {
@@ -238,7 +236,7 @@ chain_enter_table(struct chain *c, const struct vq_desc *d)
 
 /**
  * Whether @p d may be used in this direction. DPDK's virtio driver transmits with the first entry
- * of its packed indirect tables, the header, marked device-writable; to read it harms nobody.
+ * of its packed indirect tables, the header, marked device-writable; reading it is harmless.
  */
 static __rte_always_inline bool
 chain_allows(const struct chain *c, const struct vq_desc *d, bool write)
@@ -299,7 +297,7 @@ chain_leased(const struct vq *vq, uint32_t left)
 	return vq->size - left < vq->leased && vq->since != IOTLB_KEPT;
 }
 
-/** How old translations may be for it. */
+/** The oldest translations that are valid for the chain. */
 static inline uint64_t
 chain_since(const struct vq *vq, const struct vq_mem *mem, uint32_t left)
 {
@@ -309,8 +307,8 @@ chain_since(const struct vq *vq, const struct vq_mem *mem, uint32_t left)
 }
 
 /**
- * Begin with the chain at @p pos, whose head ring_head() has read; @p head is what it called id,
- * and @p left how many ring slots it may take.
+ * Begin with the chain at @p pos, whose head ring_head() has read; @p head is its id there, and @p
+ * left how many ring slots it may take.
  */
 static __rte_always_inline void
 chain_start(struct chain *c, struct vq *vq, const struct vq_mem *mem, struct ring_pos pos,
@@ -332,8 +330,8 @@ chain_start(struct chain *c, struct vq *vq, const struct vq_mem *mem, struct rin
 }
 
 /**
- * A chain that cannot be used, for the reason @p r, or needs no further look: find where it ends
- * in the ring, so that it can be given back. Returns @p r or VQ_BROKEN.
+ * A chain that cannot be used, for the reason @p r, or is not read further: find its end in the
+ * ring, so that it can be given back. Returns @p r or VQ_BROKEN.
  */
 static __rte_noinline enum vq_step
 chain_skip(struct chain *c, enum vq_step r)
@@ -348,17 +346,17 @@ chain_skip(struct chain *c, enum vq_step r)
 	return r;
 }
 
-/** The lookups of a chain are the queue's. */
+/** Add the lookups of a chain to the queue's. */
 static __rte_always_inline void
 chain_account(const struct chain *c)
 {
 	c->vq->q.work += c->descs + c->lookups;
 }
 
-/* --- after a miss: find all that is missing, so that it can be asked for at once --- */
+/* --- after a miss: find all missing translations, so that they are requested at once --- */
 
-#define ASK_CHAINS 8    /* that far ahead */
-#define LEASE_CHAINS 32 /* where each has to be asked for */
+#define ASK_CHAINS 8    /* chains looked at ahead */
+#define LEASE_CHAINS 32 /* where each has to be requested */
 
 struct ask {
 	struct vq *vq;
@@ -373,7 +371,7 @@ ask_note(struct ask *a, uint64_t iova, uint32_t len, uint32_t perm)
 		a->vq->miss[a->n++] = (struct vq_miss){iova, len, perm};
 }
 
-/** What is missing of the next @p len bytes of a chain's present descriptor. */
+/** Find the missing translations of the next @p len bytes of a chain's present descriptor. */
 static void
 ask_segment(struct ask *a, const struct chain *c, uint32_t len, uint32_t perm)
 {
@@ -390,7 +388,10 @@ ask_segment(struct ask *a, const struct chain *c, uint32_t len, uint32_t perm)
 	}
 }
 
-/** What is missing of the first @p want bytes of a chain. False: it cannot be followed. */
+/**
+ * Find the missing translations of the first @p want bytes of a chain. False: it cannot be
+ * followed.
+ */
 static bool
 ask_chain(struct ask *a, struct chain *c, bool write, uint32_t want)
 {
@@ -410,8 +411,8 @@ ask_chain(struct ask *a, struct chain *c, bool write, uint32_t want)
 }
 
 /**
- * Have control ask for what is missing of the first @p want bytes of the chain at @p pos, which
- * missed, and of some that follow; they take @p left ring slots at most.
+ * Have control request the missing translations of the first @p want bytes of the chain at @p pos,
+ * which missed, and of some chains that follow; they take @p left ring slots at most.
  */
 static __rte_noinline void
 chain_ask(struct vq *vq, const struct vq_mem *mem, struct ring_pos pos, uint32_t left, bool write,
@@ -447,7 +448,7 @@ chain_ask(struct vq *vq, const struct vq_mem *mem, struct ring_pos pos, uint32_t
 		return;
 	if (lease) {
 		vq->leased = vq->size - left;
-		vq->since = IOTLB_KEPT; /* until control has asked */
+		vq->since = IOTLB_KEPT; /* until control has requested it */
 	}
 	vq_ask(vq, a.n);
 }

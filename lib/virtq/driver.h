@@ -2,13 +2,12 @@
 /*
  * A virtqueue, driver side: what a guest's driver does (virtio spec 2.6-2.8).
  *
- * The same three formats as the device side (vq.h), from one body with a
- * constant format. Used by the load generator, by the tests as the model of a
- * guest, by the vhost-user front-end and by whoever relays to another device.
+ * The same three formats as the device side (vq.h), from one body with a constant format. Used by
+ * the load generator, by the tests as the model of a guest and by the vhost-user front-end.
  *
- * One owner at a time, no locking inside. The device is not trusted: what it
- * writes is checked against private state, a device that breaks the ring makes
- * the queue "broken" and nothing else.
+ * One owner at a time, no locking inside. The device is not trusted: what it writes is checked
+ * against private state, a device that breaks the ring makes the queue "broken", with no other
+ * effect.
  *
  * Two ways to use a queue, not to be mixed on one:
  *  - chains: vqd_add() any buffers, vqd_publish(), vqd_get() them back used;
@@ -73,10 +72,10 @@ struct vqd_ops {
 	uint16_t (*net_reap)(struct vqd *d, struct vqd_net_frame *f, uint16_t max);
 };
 
-/** What the driver remembers of a chain it made available, by its id. */
+/** The driver's record of a chain it made available, by its id. */
 struct vqd_slot {
 	uint64_t user_data;
-	uint32_t in_len; /* what the device may write */
+	uint32_t in_len; /* bytes the device may write */
 	uint16_t ndesc;  /* ring descriptors it takes; 0: not outstanding */
 	uint16_t tail;   /* split: last descriptor of the chain */
 };
@@ -145,8 +144,8 @@ int vqd_init(struct vqd *d, const struct vqd_setup *s);
 void vqd_fini(struct vqd *d);
 
 /**
- * The vring base with which another device can carry on: at the oldest chain
- * that has not come back. Everything used must have been taken first.
+ * The vring base at which another device can carry on: the oldest chain that has not come back. All
+ * used chains must have been taken before.
  */
 uint32_t vqd_resume_base(const struct vqd *d);
 
@@ -203,7 +202,7 @@ vqd_arm(struct vqd *d)
 }
 
 /**
- * No interrupts, please (with EVENT_IDX on split rings the device may still send one now and then).
+ * Ask for no interrupts (with EVENT_IDX on split rings the device may still send one now and then).
  */
 static inline void
 vqd_disarm(struct vqd *d)

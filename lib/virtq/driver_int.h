@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the driver sides of all formats share: guest-order access, barriers,
- * and the bookkeeping of outstanding chains. For driver*.c only.
+ * Shared by the driver sides of all formats: guest-order access, barriers, and the bookkeeping of
+ * outstanding chains. For driver*.c only.
  */
 #ifndef VIRTQ_DRIVER_INT_H
 #define VIRTQ_DRIVER_INT_H
@@ -69,9 +69,9 @@ vqd_slot_take(struct vqd *d, uint16_t id, const struct vqd_chain *c, uint16_t nd
 }
 
 /**
- * What the used element {id, len} means for the next chain: itself, or with
- * in-order use the oldest chain of the batch that ends with it (spec 2.7.10,
- * 2.8.9). Returns the id of the chain and its length; false: broken.
+ * The chain a used element {id, len} returns next: its own, or with in-order use the oldest chain
+ * of the batch that ends with it (spec 2.7.10, 2.8.9). Returns the id of the chain and its length;
+ * false: broken.
  */
 static inline bool
 vqd_slot_identify(struct vqd *d, uint32_t *id, uint32_t *len)
@@ -103,8 +103,8 @@ vqd_slot_return(struct vqd *d, uint16_t id, uint32_t written, uint64_t *user_dat
 	struct vqd_slot *s = &d->slot[id];
 
 	/*
-	 * what is written to a chain without device-writable buffers means nothing (legacy devices
-	 * lie there)
+	 * the length is meaningless for a chain without device-writable buffers (legacy devices
+	 * give a wrong one)
 	 */
 	*len = s->in_len == 0 ? 0 : written;
 	*user_data = s->user_data;
@@ -148,7 +148,7 @@ vqd_net_frame_set(const struct vqd *d, struct vqd_net_frame *f, uint16_t id, uin
 	f->id = id;
 }
 
-/** What the ring descriptor of net buffer @p id says: the buffer itself, or its indirect table. */
+/** The ring descriptor of net buffer @p id: the buffer itself, or its indirect table. */
 static __rte_always_inline uint64_t
 vqd_net_addr(const struct vqd *d, uint16_t id)
 {

@@ -124,9 +124,8 @@ add(const struct vq_fmt f, struct vqd *d, const struct vqd_chain *c)
 }
 
 /**
- * Whether the device wants to know of the slots from d->published to d->avail;
- * after the full barrier that pairs with the device's between its asking and its
- * last look at the ring.
+ * Whether the device wants a notification for the slots from d->published to d->avail; after the
+ * full barrier that pairs with the device's between its asking and its last look at the ring.
  */
 static __rte_always_inline bool
 kick_wanted(const struct vq_fmt f, const struct vqd *d)

@@ -134,8 +134,8 @@ add(const struct vq_fmt f, struct vqd *d, const struct vqd_chain *c)
 }
 
 /**
- * Whether the device wants to know; after the full barrier that pairs with the device's between its
- * asking and its last look at avail->idx.
+ * Whether the device wants a notification; after the full barrier that pairs with the device's
+ * between its asking and its last look at avail->idx.
  */
 static __rte_always_inline bool
 kick_wanted(const struct vq_fmt f, const struct vqd *d, uint16_t old)
@@ -213,7 +213,7 @@ static __rte_always_inline void
 disarm(const struct vq_fmt f, struct vqd *d)
 {
 	vq16_t *word = d->event_idx ? used_event_of(d) : &avail_of(d)->flags;
-	/* with EVENT_IDX there is no "never": the index furthest away has to do */
+	/* with EVENT_IDX there is no "never": the index furthest away is written */
 	uint16_t v = d->event_idx ? d->used - 1 : VRING_AVAIL_F_NO_INTERRUPT;
 
 	vq16_store(f, word, v);

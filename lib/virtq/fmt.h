@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What a ring looks like in memory (virtio spec 2.7, 2.8), and the
- * constant that selects a format at compile time.
+ * The layout of a ring in memory (virtio spec 2.7, 2.8), and the constant that selects a format at
+ * compile time.
  *
  * Integers in guest memory have one-member struct types, so that one which was
  * not converted cannot be used. Conversions take the format; it is a constant
@@ -118,7 +118,7 @@ vq16_store(struct vq_fmt f, vq16_t *p, uint16_t x)
 }
 
 /*
- * One load of guest memory of any alignment. Volatile: what is checked is what
+ * One load of guest memory of any alignment. Volatile: the value that is checked is the value that
  * is used, the compiler may not load it again.
  */
 struct vq_any64 {

@@ -37,7 +37,7 @@ vq_isa_name(enum vq_isa isa)
 	return isas[isa].name;
 }
 
-/** Whether CPU and kernel have all that the compiler may use. */
+/** Whether CPU and kernel have all extensions the compiler may use. */
 static bool
 supported(enum vq_isa isa)
 {

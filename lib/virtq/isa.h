@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Instruction sets of the ring code. A program built for any machine
- * (-Dmachine=portable) has the same source compiled for wider vectors, too, and
- * picks what the CPU can when it starts; one built for its own machine has
- * nothing to choose.
+ * Instruction sets of the ring code. A program built for any machine (-Dmachine=portable) has the
+ * same source compiled for wider vectors, too, and chooses by the CPU when it starts; a program
+ * built for its own machine has one set only.
  */
 #ifndef VIRTQ_ISA_H
 #define VIRTQ_ISA_H
@@ -12,7 +11,7 @@
 #include <stdint.h>
 
 enum vq_isa {
-	VQ_ISA_BASE, /* what the rest of the program is compiled for; always there */
+	VQ_ISA_BASE, /* the instruction set of the rest of the program; always there */
 	VQ_ISA_V3,   /* x86-64-v3: AVX2 */
 	VQ_ISA_V4,   /* x86-64-v4: AVX-512 */
 	VQ_ISA_NUM

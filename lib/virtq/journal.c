@@ -74,7 +74,7 @@ journal_lock(const char *path, int flags)
 	return -1;
 }
 
-/** The locked file, made anew where what is there is not a file of ours. */
+/** The locked file, made anew where the present one is not a journal of ours. */
 static int
 journal_obtain(const char *path)
 {
@@ -87,7 +87,7 @@ journal_obtain(const char *path)
 	return journal_lock(path, O_CREAT | O_EXCL);
 }
 
-/** Give the file its length; anything but a journal of the same shape is emptied. */
+/** Give the file its length; a file that is not a journal of the same shape is emptied. */
 static int
 journal_shape(int fd, const struct journal_header *want, size_t len)
 {
@@ -160,7 +160,7 @@ vq_journal_get(struct vq_journal_file *f, uint32_t queue)
 	return (struct vq_journal *)(f->map + JOURNAL_HEADER_LEN) + queue;
 }
 
-/* --- writing: the order of the stores is all that matters, for a reader after our death --- */
+/* --- writing: in an order from which a successor can recover after any store --- */
 
 static uint16_t
 journal_used_flags(bool wrap, uint32_t len)
@@ -210,7 +210,7 @@ void
 vq_journal_start(struct vq_journal *j, const struct vq_journal_key *key,
 		 const struct vq_state *state)
 {
-	/* nothing new: who died between the stores below would leave a ring nobody knows about */
+	/* no new state: a crash between the stores below would leave a ring without an entry */
 	if (j->running && !j->pending && memcmp(&j->key, key, sizeof(*key)) == 0 &&
 	    memcmp(&j->state, state, sizeof(*state)) == 0)
 		return;
@@ -244,7 +244,7 @@ static bool
 journal_same_ring(const struct vq_journal_key *a, const struct vq_journal_key *b,
 		  const struct vq_setup *s)
 {
-	/* with a split ring front-ends work out a new base from used->idx, so only that counts */
+	/* with a split ring front-ends derive a new base from used->idx, so only that counts */
 	if (s->layout == VQ_PACKED && a->base != b->base)
 		return false;
 	return a->desc_uva == b->desc_uva && a->driver_uva == b->driver_uva &&
@@ -296,7 +296,7 @@ packed_flags_at(const struct vq_setup *s, uint32_t slot)
 	return vq16_load_acquire(journal_fmt(s), &d->flags);
 }
 
-/** A ring no device has used yet: the guest set it up anew at the same place. */
+/** Whether no device has used the ring yet: the guest set it up anew at the same place. */
 static bool
 packed_fresh(const struct vq_setup *s)
 {
@@ -317,7 +317,10 @@ static bool
 packed_redo(const struct vq_journal *j, const struct vq_setup *s)
 {
 	uint16_t flags = packed_flags_at(s, j->e[0].slot);
-	/* not of j->state: who died committing the batch may have left a part of the next one */
+	/*
+	 * not of j->state: a crash while the batch was committed may have left a part of the next
+	 * one
+	 */
 	bool wrap = j->e[0].flags & PACKED_F_USED;
 
 	return !!(flags & PACKED_F_AVAIL) == wrap && !!(flags & PACKED_F_USED) != wrap;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Ring state outside the process, so that a switch killed with -9 and started
- * again carries on with guests that kept running - packed rings too, whose
- * indices and wrap counters nobody else holds.
+ * Ring state outside the process, so that a switch killed with -9 and started again carries on with
+ * guests that kept running - packed rings too, whose indices and wrap counters are not in guest
+ * memory.
  *
  * One small shared-memory file per port, one struct vq_journal per queue. It
  * is a redo log: before a batch is made visible the elements about to be
@@ -11,7 +11,7 @@
  * is written again (idempotent) and the new state adopted. A machine crash is
  * out of scope; the guest is gone then, too.
  *
- * Who writes: the queue's owner. Who reads: control, at vq start.
+ * The queue's owner writes; control reads, when a queue starts.
  */
 #ifndef VIRTQ_JOURNAL_H
 #define VIRTQ_JOURNAL_H
@@ -37,7 +37,7 @@ struct vq_journal_key {
 	uint64_t desc_uva, driver_uva, device_uva;
 	uint64_t features;
 	uint32_t size;
-	uint32_t base; /* what SET_VRING_BASE said when the ring was started */
+	uint32_t base; /* the value of SET_VRING_BASE when the ring was started */
 };
 
 struct vq_journal {
@@ -59,16 +59,16 @@ struct vq_journal_file;
  */
 struct vq_journal_file *vq_journal_open(const char *path, uint32_t nqueues);
 
-/** @p unlink_it: after a clean stop nothing is worth keeping. */
+/** @p unlink_it: delete the file, after a clean stop. */
 void vq_journal_close(struct vq_journal_file *f, bool unlink_it);
 
 struct vq_journal *vq_journal_get(struct vq_journal_file *f, uint32_t queue);
 
 /**
- * Whether the journal knows better than the front-end where the ring stands: it
- * was running, the key is equal, and the ring is not a fresh one. Finishes a
- * pending batch in the ring (@p s->desc/device are mapped) and puts the state
- * into @p s->state. False: use what the front-end said.
+ * Whether the journal knows better than the front-end where the ring stands: it was running, the
+ * key is equal, and the ring is not a fresh one. Finishes a pending batch in the ring (@p
+ * s->desc/device are mapped) and puts the state into @p s->state. False: use the front-end's
+ * position.
  */
 bool vq_journal_recover(struct vq_journal *j, const struct vq_journal_key *key, struct vq_setup *s);
 

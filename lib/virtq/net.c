@@ -36,7 +36,7 @@ net_driver_mask(uint64_t features)
 	const uint8_t bytes[2] = {VIRTIO_NET_HDR_F_NEEDS_CSUM, UINT8_MAX};
 	uint16_t mask = 0;
 
-	/* a driver that accepted nothing has nothing to say */
+	/* a driver that accepted no offload leaves the header zero */
 	if (net_offloads(features, NET_DEVICE) != 0)
 		memcpy(&mask, bytes, sizeof(mask));
 	return mask;

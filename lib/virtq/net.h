@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The virtio-net header (virtio spec 5.1.6) and the features that say what may be in it, for both
+ * The virtio-net header (virtio spec 5.1.6) and the features that decide its contents, for both
  * sides of a ring. Any thread.
  */
 #ifndef VIRTQ_NET_H
@@ -65,7 +65,7 @@ net_hdr_get(struct vq_fmt f, const struct net_hdr *h)
 	};
 }
 
-/** The reverse; @p num_buffers is what the frame is in (spec 5.1.6.4). */
+/** The reverse; @p num_buffers is the number of buffers of the frame (spec 5.1.6.4). */
 static __rte_always_inline struct net_hdr
 net_hdr_make(struct vq_fmt f, const struct pkt_vnet *v, uint16_t num_buffers)
 {
@@ -90,8 +90,8 @@ enum net_side {
 uint32_t net_offloads(uint64_t features, enum net_side side);
 
 /**
- * In memory order: which bits of the first two bytes of a header, flags and gso_type, a driver may
- * set. Others mean nothing.
+ * In memory order: the bits of the first two bytes of a header, flags and gso_type, that a driver
+ * may set. Others are ignored.
  */
 uint16_t net_driver_mask(uint64_t features);
 

@@ -60,7 +60,9 @@ publish(struct vq *vq, const struct vq_mem *mem, const struct pkt_used *u, uint1
 		vq->leased -= RTE_MIN(vq->leased, slots);
 }
 
-/** Interrupt the driver if it wants that for what was published since the last decision. */
+/**
+ * Interrupt the driver if it wants that for the used elements published since the last decision.
+ */
 static __rte_always_inline void
 publish_notify(struct vq *vq)
 {

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Ring access of one instance: what body.h needs of split and packed rings.
- * Included by body.h only, after the instance has defined FMT, its constant
- * format. Nothing here is part of another file's interface.
+ * Ring access of one instance, split or packed. Included by body.h only, after the instance has
+ * defined FMT, its constant format.
  *
  * Barrier pairs, by the letter used at both ends of the device side:
  *  [A] driver's release of avail->idx or of a head's flags / our acquire of it
@@ -34,7 +33,9 @@ struct vq_desc {
 	uint16_t link; /* split: next, packed: id */
 };
 
-/** Where the ring is: a copy for loops, which need not look again after each store of theirs. */
+/**
+ * The place of the ring: a copy for loops, which need not load it again after each of their stores.
+ */
 struct ring_base {
 	const uint8_t *desc;
 	const vq16_t *avail; /* split: entries of the available ring */
@@ -123,10 +124,7 @@ ring_log_part(const struct vq *vq, const struct dirty *log, struct ring_part w)
 	}
 }
 
-/*
- * What the dirty log must know of ring memory we wrote; after the store, as the front-end copies at
- * any time.
- */
+/* Log the ring memory we wrote as dirty; after the store, as the front-end copies at any time. */
 static __rte_always_inline void
 ring_log(const struct vq *vq, const struct vq_mem *mem, struct ring_part written)
 {
@@ -154,7 +152,7 @@ ring_base(const struct vq *vq)
 	return (struct ring_base){vq->desc, split_avail(vq)->ring, vq->size, vq->pages};
 }
 
-/** @p n chains are going to be given back. */
+/** Prefetch: @p n chains are going to be given back. */
 static __rte_always_inline void
 ring_prefetch_used(const struct vq *vq, uint16_t n)
 {
@@ -185,7 +183,10 @@ ring_no_head(struct vq *vq)
 	return VQ_BROKEN;
 }
 
-/** Whether the next chain lacks a translation that control has not got yet: no look finds more. */
+/**
+ * Whether the next chain lacks a translation that control has not got yet: looking is useless until
+ * then.
+ */
 static __rte_always_inline bool
 ring_waits(struct vq *vq)
 {
@@ -193,7 +194,7 @@ ring_waits(struct vq *vq)
 	return atomic_load_explicit(&vq->q.waits, memory_order_acquire);
 }
 
-/** Whether there is anything to look at: fresh, not from a cached index. */
+/** Whether a chain is available: by a fresh load, not a cached index. */
 static inline bool
 ring_pending(struct vq *vq)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the guest transmits: chains become borrowed views, and are given back
- * when the views are done with. Included by body.h only (FMT, see ring.h).
+ * Receiving what the guest transmits: chains become borrowed views, and are given back when the
+ * views are no longer used. Included by body.h only (FMT, see ring.h).
  *
- * Two passes over a burst: the first finds out where the frames are and
- * prefetches them, the second reads their headers.
+ * Two passes over a burst: the first finds the frames and prefetches them, the second reads their
+ * headers.
  */
 #ifndef VIRTQ_RX_H
 #define VIRTQ_RX_H
@@ -20,7 +20,7 @@
 /* Lookups after which one rx() takes no further chain of several descriptors. */
 #define RX_WORK_MAX PKT_SEGS_MAX
 
-/** What the first pass found of the frames that are to become b->pkt[], in their order. */
+/** The results of the first pass for the frames that are to become b->pkt[], in their order. */
 struct rx_found {
 	uint8_t *data
 		[PKT_BATCH_MAX]; /* virtio-net header first; NULL: the view is made, but with it */
@@ -91,7 +91,7 @@ rx_chain(struct vq *vq, const struct vq_mem *mem, struct pkt_batch *b, struct ri
 		r = chain_skip(&c, r);
 	if (FMT.full && unlikely(r == VQ_MISS))
 		chain_ask(vq, mem, pos, left, CHAIN_READ, UINT32_MAX);
-	/* one that fits an empty batch only is the first of the next */
+	/* a frame that fits an empty batch only is the first of the next batch */
 	if (unlikely(r == VQ_MISS || r == VQ_BROKEN || r == VQ_FULL))
 		return 0;
 	if (likely(r == VQ_END)) {
@@ -104,7 +104,7 @@ rx_chain(struct vq *vq, const struct vq_mem *mem, struct pkt_batch *b, struct ri
 	return c.ndesc;
 }
 
-/** The frame a descriptor is all of, or NULL. */
+/** The frame of a descriptor that has all of it, or NULL. */
 static __rte_always_inline uint8_t *
 rx_simple(struct vq *vq, const struct vq_mem *mem, struct gmem_region *r, const struct vq_desc *d)
 {
@@ -122,7 +122,7 @@ rx_collect(struct vq *vq, const struct vq_mem *mem, struct pkt_batch *b, struct 
 	const struct ring_base rb = ring_base(vq);
 	struct gmem_region r = xlate_region(vq, mem);
 	struct ring_pos pos = ring_avail_pos(vq);
-	/* no more slots than the ring has, or the guest could lead us round and round */
+	/* no more slots than the ring has, or the guest could make this loop endless */
 	uint16_t i, max = ring_available(vq, pos, RTE_MIN(b->max, rb.size));
 	uint16_t n = 0, slots, more = 0, id;
 	struct vq_desc d;
@@ -200,8 +200,8 @@ rx_split_headers(const struct vq *vq, struct pkt *p, struct net_hdr *h)
 	return rx_copy_head(p, p->eth_bytes, RTE_ETHER_HDR_LEN, false) ? DROP_NUM : DROP_RX_RUNT;
 }
 
-/* What the second pass says of a frame besides a reason to drop it, and DROP_NUM: it is fine. */
-#define RX_LAST (DROP_NUM + 1) /* and the others stay in the ring */
+/* Results of the second pass for a frame besides a drop reason; DROP_NUM: it is valid. */
+#define RX_LAST (DROP_NUM + 1) /* this frame and the following ones stay in the ring */
 
 /* Frames that are longer in one segment are accounted; others cost little however many they are. */
 #define RX_CHEAP_MAX 16384
@@ -215,7 +215,7 @@ rx_charge(struct vq *vq, const struct pkt *p)
 	return vq->rx_cost >= PKT_BATCH_COST ? RX_LAST : DROP_NUM;
 }
 
-/** The virtio-net header says something: check it. */
+/** The virtio-net header has flags or GSO: check it. */
 static __rte_noinline unsigned int
 rx_offload(struct vq *vq, struct pkt *p, const struct net_hdr *h)
 {
@@ -249,7 +249,7 @@ rx_header_alone(struct pkt *p, struct net_hdr *h)
 	memcpy(p->eth_bytes + RTE_ETHER_HDR_LEN - 8, &rest, 8);
 }
 
-/** Take the header off a view of any shape. DROP_NUM: the frame is fine. */
+/** Take the header off a view of any shape. DROP_NUM: the frame is valid. */
 static __rte_noinline unsigned int
 rx_frame_parts(struct vq *vq, struct pkt *p)
 {
@@ -293,7 +293,9 @@ rx_frame_plain(struct vq *vq, struct pkt *p, uint8_t *data, uint32_t len, uint16
 	return rx_offload(vq, p, &h);
 }
 
-/** Leave in the ring what is behind frame @p i of those found. Returns how many are found then. */
+/**
+ * Leave the frames behind number @p i of those found in the ring. Returns the number found then.
+ */
 static __rte_noinline uint16_t
 rx_leave_rest(struct vq *vq, struct pkt_batch *b, uint16_t i)
 {
@@ -319,7 +321,10 @@ rx_count_bad(struct vq *vq, struct pkt_batch *b)
 	}
 }
 
-/** Second pass: frames to what the switch wants to see; f->len[] is reused for their lengths. */
+/**
+ * Second pass: headers to struct pkt_vnet, Ethernet headers copied; f->len[] is reused for the
+ * lengths.
+ */
 static __rte_always_inline void
 rx_parse(struct vq *vq, struct pkt_batch *b, struct rx_found *f)
 {
@@ -354,7 +359,7 @@ rx_parse(struct vq *vq, struct pkt_batch *b, struct rx_found *f)
 	if (unlikely(b->ndone != found))
 		rx_count_bad(vq, b);
 	pktq_count_sizes(&vq->q.stats, f->len, n);
-	vq->q.stats.frames += b->ndone; /* bad ones count as taken */
+	vq->q.stats.frames += b->ndone; /* malformed ones count as taken */
 	b->n = n;
 }
 

@@ -57,8 +57,7 @@ split_desc_read(const uint8_t *p)
 }
 
 /**
- * Look at avail->idx only when what was seen last is not enough: the line bounces between two
- * cores.
+ * Load avail->idx only when the value seen last is not enough: the line bounces between two cores.
  */
 static __rte_always_inline uint16_t
 split_available(struct vq *vq, uint16_t pos, uint16_t want)
@@ -101,7 +100,7 @@ split_head(const struct ring_base *rb, uint16_t pos, struct vq_desc *d, uint16_t
 	return true;
 }
 
-/** Get hold of the lines split_put() will write: the driver's core has read them last. */
+/** Prefetch the lines split_put() will write: the driver's core has read them last. */
 static __rte_always_inline void
 split_prefetch_used(const struct vq *vq, uint16_t n)
 {

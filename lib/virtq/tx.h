@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the guest receives: frames are copied into the buffers it made
- * available. Included by body.h only (FMT, see ring.h).
+ * Sending to the guest: frames are copied into the buffers it made available. Included by body.h
+ * only (FMT, see ring.h).
  *
- * Buffers are looked at ahead of the frames that will use them, in ring order,
- * and consumed from the front; what is not consumed is forgotten and read
- * again next time. So a frame that turns out not to fit costs nothing to undo.
+ * Buffers are looked at ahead of the frames that will use them, in ring order, and consumed from
+ * the front; those not consumed are forgotten and read again next time. So a frame that does not
+ * fit needs no undoing.
  */
 #ifndef VIRTQ_TX_H
 #define VIRTQ_TX_H
@@ -32,14 +32,14 @@ struct tx_buf {
 	uint64_t gpa;      /* of the first, for the dirty log */
 };
 
-/** One tx() at work. Large and on the stack: only what is needed gets initialised. */
+/** One tx() at work. Large and on the stack: only the needed part is initialised. */
 struct tx {
 	struct vq *vq;
 	const struct vq_mem *mem;
 	struct ring_pos pos;     /* of the next chain to look at */
-	enum vq_step stop;       /* why no more can be looked at; VQ_OK: not known to */
+	enum vq_step stop;       /* why no more can be looked at; VQ_OK: no reason known */
 	uint32_t enough;         /* bytes of a buffer: no frame takes more of one */
-	struct pkt *const *pkts; /* what is to be sent */
+	struct pkt *const *pkts; /* the frames to be sent */
 	uint16_t npkts;
 	uint32_t left;  /* ring slots that may be looked at: one lap */
 	uint16_t slots; /* ring slots of the buffers consumed */
@@ -73,7 +73,7 @@ tx_begin(struct tx *t, struct vq *vq, struct pkt *const *pkts, uint16_t n)
 
 /* --- buffers --- */
 
-/** What the longest of the frames takes: sets t->enough. */
+/** The bytes the longest of the frames takes: sets t->enough. */
 static __rte_noinline void
 tx_measure(struct tx *t)
 {
@@ -86,8 +86,8 @@ tx_measure(struct tx *t)
 }
 
 /**
- * Collect the segments of a chain in @p b, as many as a frame can need; what follows of the chain
- * is of no use, and not looked at.
+ * Collect the segments of a chain in @p b, as many as a frame can need; the rest of the chain is
+ * not looked at.
  */
 static __rte_always_inline enum vq_step
 tx_walk(struct tx *t, struct chain *c, struct tx_buf *b)
@@ -152,7 +152,7 @@ tx_chain(struct tx *t, uint16_t i, struct ring_pos pos, uint16_t head)
 	return VQ_OK;
 }
 
-/** The memory a descriptor is all of, if it can be a buffer by itself, or NULL. */
+/** The memory of a descriptor that is a whole buffer by itself, or NULL. */
 static __rte_always_inline uint8_t *
 tx_simple(struct vq *vq, const struct vq_mem *mem, struct gmem_region *r, const struct vq_desc *d)
 {
@@ -226,7 +226,7 @@ tx_use(struct tx *t, uint32_t len)
 	t->slots += u->ndesc;
 }
 
-/** Publish what is consumed and start over with nothing looked at. */
+/** Publish the consumed buffers and start over with none looked at. */
 static __rte_always_inline void
 tx_commit(struct tx *t)
 {
@@ -252,7 +252,7 @@ tx_count(struct tx *t)
 	t->nsent = 0;
 }
 
-/** A frame is on its way. */
+/** Account a frame that was sent. */
 static __rte_always_inline void
 tx_sent(struct tx *t, const struct pkt *p)
 {
@@ -503,7 +503,7 @@ tx_frame_header_alone(struct tx *t, const struct pkt *p)
 
 /**
  * Send or drop at least one frame, of any kind, and those that follow it to buffers with the header
- * alone. Returns how many are dealt with; *r: what became of the next, VQ_OK: nothing yet.
+ * alone. Returns how many were sent or dropped; *r: the result for the next frame, VQ_OK: none yet.
  */
 static __rte_noinline uint16_t
 tx_frames_odd(struct tx *t, struct pkt *const *pkts, uint16_t n, enum vq_step *r)
@@ -521,7 +521,7 @@ tx_frames_odd(struct tx *t, struct pkt *const *pkts, uint16_t n, enum vq_step *r
 	return n;
 }
 
-/** Send frames until one lacks a translation; returns the number dealt with. */
+/** Send frames until one lacks a translation; returns the number sent or dropped. */
 static __rte_always_inline uint16_t
 tx_frames(struct tx *t, struct pkt *const *pkts, uint16_t n)
 {
@@ -562,7 +562,9 @@ tx_send(struct vq *vq, struct pkt *const *pkts, uint16_t n, uint16_t *sent)
 #define TX_FLUSH_BURST 16
 #define TX_FLUSH_SEGS 128 /* a frame of PKT_LEN_MAX in the smallest mbufs takes fewer */
 
-/** Try to send the frames held back. Their order is kept: stops at the first that still misses. */
+/**
+ * Try to send the frames of the backlog. Their order is kept: stops at the first that still misses.
+ */
 static __rte_noinline void
 tx_flush(struct pktq *q)
 {
@@ -606,7 +608,7 @@ tx_burst(struct pktq *q, struct pkt *const *pkts, uint16_t n)
 	}
 	if (unlikely(q->backlog > 0)) {
 		tx_flush(q);
-		if (q->backlog > 0) /* not past the ones held back */
+		if (q->backlog > 0) /* new frames must not overtake the backlog */
 			return vq_backlog_add(vq, pkts, n);
 	}
 	done = tx_send(vq, pkts, n, &sent);

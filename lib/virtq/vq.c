@@ -70,9 +70,9 @@ vq_state_from_word(enum vq_layout layout, uint32_t word)
 	if (layout != VQ_PACKED)
 		return (struct vq_state){.avail = word, .used = word};
 	/*
-	 * Some front-ends know the lower half only. A used position of 0 with wrap
-	 * counter 0 is either the same as the available one, or a whole ring behind
-	 * it, which no ring at rest is.
+	 * Some front-ends set the lower half only. A used position of 0 with wrap counter 0 is
+	 * either the same as the available one, or a whole ring behind it, which no ring at rest
+	 * is.
 	 */
 	if (used == 0)
 		used = word;
@@ -106,14 +106,14 @@ vq_set_ops(struct vq *vq, const struct vq_mem *mem)
 	const struct pktq_ops *ops = vq->tx ? &in->tx : &in->rx;
 
 	if (vq->suspended) {
-		/* what was taken before is given back: until then there is no grace period */
+		/* chains taken before are given back: until then there is no grace period */
 		vq->suspended_ops.rx_done = ops->rx_done;
 		ops = &vq->suspended_ops;
 	}
 	atomic_store_explicit(&vq->q.ops, ops, memory_order_release);
 }
 
-/** What the negotiated features mean. */
+/** Set the fields that follow from the negotiated features. */
 static void
 vq_apply_features(struct vq *vq, uint64_t features, uint32_t mtu)
 {
@@ -165,7 +165,7 @@ vq_state_valid(const struct vq_setup *s)
 	return s->layout != VQ_PACKED || (s->state.avail < s->size && s->state.used < s->size);
 }
 
-/* A queue whose memory cannot disappear: in tests, or where it is our own. */
+/* For queues whose memory cannot disappear: in tests, or our own memory. */
 static struct gmem_fault no_fault;
 
 int
@@ -309,7 +309,7 @@ vq_signal(struct vq *vq)
 		vq->q.stats.notified++;
 }
 
-/* --- what workers ask control for --- */
+/* --- requests of workers to control --- */
 
 static void
 vq_attention(struct vq *vq, uint32_t what)
@@ -338,7 +338,7 @@ vq_ask(struct vq *vq, uint32_t n)
 	vq_attention(vq, VQ_ATTN_MISS);
 }
 
-/* --- frames held back on a miss: a ring that starts at backlog_head --- */
+/* --- backlog of frames that wait for a translation: a ring that starts at backlog_head --- */
 
 static struct vq_backlog_frame *
 backlog_at(const struct vq *vq, uint16_t i)

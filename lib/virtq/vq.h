@@ -2,12 +2,10 @@
 /*
  * A virtqueue, device side: the guest's driver is the peer (virtio spec 2.6-2.8).
  *
- * The struct is a pktq. Control fills it from a vq_setup while it is
- * unpublished; from dp_publish() on its owner is one worker, until control has
- * unpublished it and the grace period is over. What control may change on a
- * running queue - memory, call fd, ops (logging on or off) - are single
- * [atomic] words, exchanged and followed by a grace period before the old
- * value is freed.
+ * The struct is a pktq. Control fills it from a vq_setup while it is unpublished; from dp_publish()
+ * on its owner is one worker, until control has unpublished it and the grace period is over. The
+ * parts control may change on a running queue - memory, call fd, ops (logging on or off) - are
+ * single [atomic] words, exchanged and followed by a grace period before the old value is freed.
  *
  * Direction: a guest's transmit queue (odd index) is our rx, its receive queue
  * (even index) our tx. One struct serves both; the other direction's op is NULL.
@@ -37,20 +35,21 @@ enum vq_layout {
 	VQ_LAYOUT_NUM
 };
 
-/** What guest addresses mean. Immutable bundle; workers load it once per call. */
+/** The meaning of guest addresses. Immutable bundle; workers load it once per call. */
 struct vq_mem {
 	struct gmem *gmem;       /* never NULL */
 	const struct iotlb *tlb; /* NULL: addresses are guest-physical */
 	const struct dirty *log; /* NULL: no dirty log */
 	/*
-	 * The front-end may not say when a translation ends: it holds for the chains that were
-	 * available when it was asked for, since a driver leaves its buffers mapped until used.
+	 * The front-end may not announce the end of a translation: one is valid for the chains that
+	 * were available when it was requested, since a driver leaves its buffers mapped until
+	 * used.
 	 */
 	bool per_chain;
 };
 
-/* Reasons for a queue to want control's attention, or'ed into vq.attention. */
-#define VQ_ATTN_BROKEN 0x1u /* the guest broke the ring: vq.why says how */
+/* Reasons why a queue needs control's attention, or'ed into vq.attention. */
+#define VQ_ATTN_BROKEN 0x1u /* the guest broke the ring: vq.why has the reason */
 #define VQ_ATTN_MISS 0x2u   /* IOTLB misses: vq.miss */
 
 /** How a worker reaches control. Given at construction; must not block. */
@@ -70,7 +69,7 @@ struct vq_state {
 /** The areas of a ring: descriptors; what the driver writes; what the device writes. */
 enum vq_area { VQ_DESC, VQ_DRIVER, VQ_DEVICE, VQ_AREAS };
 
-#define VQ_PAGE 4096u /* the smallest an IOMMU translates */
+#define VQ_PAGE 4096u /* the smallest page an IOMMU translates */
 
 /**
  * An area that is contiguous for the driver, behind an IOMMU, while its pages lie apart for us.
@@ -85,7 +84,7 @@ struct vq_pages {
 	} page[];
 };
 
-/** Everything control says about a queue before it is published. */
+/** The parameters of a queue, set by control before it is published. */
 struct vq_setup {
 	enum vq_layout layout;
 	uint32_t size;     /* 1..32768; split: a power of two */
@@ -94,7 +93,10 @@ struct vq_setup {
 	void *desc;        /* host addresses, their whole extent validated by the caller */
 	void *driver;      /* split: avail ring, packed: driver event suppression */
 	void *device;      /* split: used ring, packed: device event suppression */
-	/* by area, for those whose pages lie apart: then the above is the first page's part only */
+	/*
+	 * by area, for areas whose pages lie apart: the pointer above then covers the first page
+	 * only
+	 */
 	const struct vq_pages *pages[VQ_AREAS];
 	/* guest-physical, for the dirty log: used ring (split); ring and device area (packed) */
 	uint64_t log_used_gpa;
@@ -105,13 +107,13 @@ struct vq_setup {
 	uint32_t mtu;  /* 0: none */
 	struct vq_state state;
 	const struct vq_mem *mem;
-	struct gmem_fault *fault; /* dead: stop touching the memory */
-	struct rte_mempool *mp;   /* for frames held on an IOTLB miss; may be NULL without IOMMU */
+	struct gmem_fault *fault;   /* dead: stop accessing the memory */
+	struct rte_mempool *mp;     /* for the backlog on IOTLB misses; may be NULL without IOMMU */
 	struct vq_journal *journal; /* NULL: state is not kept outside the process */
 	const struct vq_host *host;
 };
 
-#define VQ_BACKLOG_MAX 256 /* frames held per queue while an IOTLB miss is answered */
+#define VQ_BACKLOG_MAX 256 /* frames kept per queue while an IOTLB miss is answered */
 #define VQ_USED_MAX 256 /* chains given back in one go, and buffers one frame may be spread over */
 
 #define VQ_MISS_MAX 64 /* misses told control at a time */
@@ -139,7 +141,7 @@ struct vq {
 	bool event_idx;
 	bool in_order;
 	bool notify_on_empty; /* legacy feature 24 */
-	/* rx: header bytes flags and gso_type (in memory order) that mean something */
+	/* rx: bits of the header bytes flags and gso_type (in memory order) that are valid */
 	uint16_t hdr_mask;
 	uint32_t len_max; /* tx: q.max_len, or no limit */
 	uint64_t features;
@@ -174,13 +176,13 @@ struct vq {
 	uint32_t hint;        /* region of the last translation */
 	uint32_t rx_cost;     /* of the frames of this rx(), see PKT_BATCH_COST */
 	uint16_t rx_slots;    /* ring slots of the chains the last rx() looked at, <= size */
-	uint32_t leased; /* with per_chain translations: slots from avail on asked for together */
-	uint64_t since_now; /* of the chain being looked at: older translations are passed over */
+	uint32_t leased; /* with per_chain translations: slots from avail on requested together */
+	uint64_t since_now; /* of the chain being looked at: older translations are ignored */
 	struct vq_backlog_frame *backlog; /* ring of VQ_BACKLOG_MAX frames, only with an IOMMU */
 	uint16_t backlog_head;
 
 	/* [worker] while misses is 0, [ctl] while it is not */
-	uint32_t miss_need; /* with the first so many translated the next chain can be taken */
+	uint32_t miss_need; /* translations of miss[] that the next chain needs */
 	uint64_t since;     /* number of the request for the leased chains; KEPT: not given yet */
 	struct vq_miss miss[VQ_MISS_MAX];
 } __rte_cache_aligned;
@@ -204,8 +206,8 @@ struct vq_extent vq_alignment(enum vq_layout layout);
 int vq_start(struct vq *vq, const struct vq_setup *s);
 
 /**
- * The state to hand back (GET_VRING_BASE); frees held frames (counted as DROP_TX_IOTLB).
- * Unpublished queue. Control.
+ * The state to return (GET_VRING_BASE); frees the backlog (counted as DROP_TX_IOTLB). Unpublished
+ * queue. Control.
  */
 struct vq_state vq_stop(struct vq *vq);
 
@@ -216,15 +218,15 @@ struct vq_state vq_stop(struct vq *vq);
 const struct vq_mem *vq_swap_mem(struct vq *vq, const struct vq_mem *mem);
 
 /**
- * The translation of the ring itself is gone for now: nothing of the ring is touched after the
- * grace period, frames for the guest are held back, the guest's stay in the ring. Running queue
- * that is not suspended. Control.
+ * The translation of the ring itself is missing: the ring is not accessed after the grace period,
+ * frames for the guest go to the backlog, the guest's stay in the ring. Running queue that is not
+ * suspended. Control.
  */
 void vq_suspend(struct vq *vq);
 
 /**
- * The ring is where it was. Workers that sleep must be woken; an interrupt decision may have been
- * missed, so the driver is to be notified. Suspended queue. Control.
+ * The ring is accessible again at the same place. Workers that sleep must be woken; an interrupt
+ * decision may have been missed, so the driver is to be notified. Suspended queue. Control.
  */
 void vq_resume(struct vq *vq);
 
