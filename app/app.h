@@ -29,22 +29,11 @@ struct ctl;
 struct fwd;
 struct metrics_http;
 
-/** Counters at the previous "show port stats", for the rates. */
-struct show_rate {
-	uint64_t ns; /* 0: never shown */
-	uint64_t rx, tx, rx_bytes, tx_bytes;
-};
-
-/** Counters of each queue when they were cleared, by direction (tx: 1). */
-struct show_base {
-	uint16_t n[2];
-	struct pktq_stats *q[2];
-};
-
 /** What the program keeps about a port and the switch has no use for. Zeroes: a new port. */
 struct app_port {
-	struct show_rate rate;
-	struct show_base base;
+	struct baseline shown;   /* "show port stats", for the rates */
+	struct baseline started; /* "start", for the statistics of "stop" */
+	uint64_t no_queue;       /* frames of "start tx_first" that found no queue, since then */
 	bool gso;
 	bool reconfigure; /* the next "port start" configures it anew */
 };

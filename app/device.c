@@ -5,7 +5,6 @@
 
 #include "app.h"
 #include "kinds.h"
-#include "show/show.h"
 #include "testpmd/fwd.h"
 
 static uint16_t
@@ -78,7 +77,8 @@ app_close_port(struct app *app, struct port *p)
 
 	fwd_port_removed(app, p);
 	sw_port_remove(&app->sw, p);
-	show_forget(app, id);
+	baseline_free(&app->port[id].shown);
+	baseline_free(&app->port[id].started);
 	app->port[id] = (struct app_port){0};
 }
 

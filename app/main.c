@@ -388,7 +388,6 @@ finish(struct app *app)
 		workers_join(app);
 		close_ports(app);
 		sw_fini(&app->sw);
-		fwd_fini(app);
 	}
 	workers_fini(app);
 	reaper_fini();

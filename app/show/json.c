@@ -129,9 +129,9 @@ add_queues(json_t *d, const struct port *p)
 	json_t *rx = json_array(), *tx = json_array();
 	struct pktq_stats s;
 
-	for (uint16_t i = 0; port_queue_stats(p, false, i, &s); i++)
+	for (uint16_t i = 0; baseline_queue(&p->cleared, p, false, i, &s); i++)
 		json_array_append_new(rx, report_rx_queue(&s));
-	for (uint16_t i = 0; port_queue_stats(p, true, i, &s); i++)
+	for (uint16_t i = 0; baseline_queue(&p->cleared, p, true, i, &s); i++)
 		json_array_append_new(tx, report_tx_queue(&s));
 	json_object_set_new(d, "rx_queues", rx);
 	json_object_set_new(d, "tx_queues", tx);

@@ -23,25 +23,26 @@ show_valid_ports(const struct app *app, FILE *out)
 /* --- show port stats --- */
 
 static uint64_t
-per_second(uint64_t now, uint64_t before, uint64_t ns)
+per_second(uint64_t n, uint64_t ns)
 {
-	/* after "clear" the counter is below what it was */
-	return ns == 0 || now < before ? 0 : (uint64_t)((double)(now - before) / (double)ns * 1e9);
+	return ns == 0 ? 0 : (uint64_t)((double)n / (double)ns * 1e9);
 }
 
 static void
-print_rates(struct show_rate *r, const struct port_stats *s, FILE *out)
+print_rates(struct baseline *shown, const struct port *p, FILE *out)
 {
-	uint64_t now = ev_now_ns();
-	uint64_t ns = r->ns == 0 ? 0 : now - r->ns;
+	uint64_t ns = shown->ns == 0 ? 0 : ev_now_ns() - shown->ns;
+	struct port_stats s;
 
+	baseline_stats(shown, p, &s);
 	fprintf(out,
 		"\n  Throughput (since last show)\n"
 		"  Rx-pps: %12" PRIu64 "          Rx-bps: %12" PRIu64 "\n"
 		"  Tx-pps: %12" PRIu64 "          Tx-bps: %12" PRIu64 "\n",
-		per_second(s->rx.frames, r->rx, ns), per_second(s->rx.bytes, r->rx_bytes, ns) * 8,
-		per_second(s->tx.frames, r->tx, ns), per_second(s->tx.bytes, r->tx_bytes, ns) * 8);
-	*r = (struct show_rate){now, s->rx.frames, s->tx.frames, s->rx.bytes, s->tx.bytes};
+		per_second(s.rx.frames - counters_rx_errors(&s.rx), ns),
+		per_second(s.rx.bytes, ns) * 8, per_second(s.tx.frames, ns),
+		per_second(s.tx.bytes, ns) * 8);
+	baseline_take_sum(shown, p);
 }
 
 void
@@ -64,7 +65,7 @@ show_port_stats(struct app *app, const struct port *p, FILE *out)
 		"  TX-packets: %-10" PRIu64 " TX-errors: %-10" PRIu64 " TX-bytes:  %-" PRIu64 "\n",
 		s.rx.frames, 0u, s.rx.bytes, errors, s.rx.drop[DROP_RX_NO_MEMORY], s.tx.frames,
 		counters_tx_drops(&s.tx), s.tx.bytes);
-	print_rates(&app->port[p->id].rate, &s, out);
+	print_rates(&app->port[p->id].shown, p, out);
 	fputs("  ############################################################################\n",
 	      out);
 }
@@ -85,20 +86,6 @@ show_periodic(struct app *app, FILE *out)
 static const char *const size_names[PKTQ_SIZE_BINS] = {
 	"64", "65_127", "128_255", "256_511", "512_1023", "1024_1518", "1519_max",
 };
-
-/* A queue's counters since they were cleared; false past the last queue. */
-static bool
-queue_stats(const struct app *app, const struct port *p, bool tx, uint16_t i,
-	    struct pktq_stats *out)
-{
-	const struct show_base *b = &app->port[p->id].base;
-
-	if (!port_queue_stats(p, tx, i, out))
-		return false;
-	if (i < b->n[tx])
-		port_stats_subtract(out, &b->q[tx][i]);
-	return true;
-}
 
 static void
 print_port(const struct port_stats *s, FILE *out)
@@ -174,7 +161,7 @@ print_xstats(const struct app *app, const struct port *p, FILE *out)
 	print_port(&s, out);
 	for (size_t part = 0; part < nparts; part++)
 		for (int tx = 0; tx < 2; tx++)
-			for (uint16_t i = 0; queue_stats(app, p, tx, i, &q); i++)
+			for (uint16_t i = 0; baseline_queue(&p->cleared, p, tx, i, &q); i++)
 				parts[part](&q, tx, i, out);
 }
 
@@ -204,37 +191,4 @@ show_port_xstats(const struct app *app, const struct port *p, FILE *out)
 	if (fclose(f) == 0)
 		print_nonzero(text, out);
 	free(text);
-}
-
-/* --- clear --- */
-
-static void
-clear_queues(struct show_base *b, const struct port *p, bool tx)
-{
-	uint16_t n = port_queue_count(p, tx);
-
-	free(b->q[tx]);
-	/* of whole cache lines, which calloc() does not align to */
-	b->q[tx] = aligned_alloc(RTE_CACHE_LINE_SIZE,
-				 RTE_ALIGN_CEIL((n + 1u) * sizeof(*b->q[tx]), RTE_CACHE_LINE_SIZE));
-	b->n[tx] = b->q[tx] != NULL ? n : 0;
-	for (uint16_t i = 0; i < b->n[tx]; i++)
-		port_queue_stats(p, tx, i, &b->q[tx][i]);
-}
-
-void
-show_clear(struct app *app, struct port *p)
-{
-	port_clear_stats(p);
-	clear_queues(&app->port[p->id].base, p, false);
-	clear_queues(&app->port[p->id].base, p, true);
-}
-
-void
-show_forget(struct app *app, uint16_t id)
-{
-	free(app->port[id].base.q[0]);
-	free(app->port[id].base.q[1]);
-	app->port[id].base = (struct show_base){0};
-	app->port[id].rate = (struct show_rate){0};
 }

@@ -20,12 +20,6 @@ void show_port_xstats(const struct app *app, const struct port *p, FILE *out);
 /** --stats-period: every port's statistics on a cleared screen. */
 void show_periodic(struct app *app, FILE *out);
 
-/** "clear port stats": counters of the port and of its queues start at 0. */
-void show_clear(struct app *app, struct port *p);
-
-/** The port number is free again. */
-void show_forget(struct app *app, uint16_t id);
-
 /** "The valid ports array is [ 0 1 ]" */
 void show_valid_ports(const struct app *app, FILE *out);
 

@@ -61,14 +61,14 @@ cmd_show_port(struct cmd *c)
 static void
 clear_stats(struct cmd *c, struct port *p)
 {
-	show_clear(c->app, p);
+	baseline_take(&p->cleared, p);
 	cmd_print(c, "\n  NIC statistics for port %u cleared\n", p->id);
 }
 
 static void
 clear_xstats(struct cmd *c, struct port *p)
 {
-	show_clear(c->app, p);
+	baseline_take(&p->cleared, p);
 }
 
 static void

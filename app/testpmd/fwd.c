@@ -273,16 +273,12 @@ fwd_port_added(struct app *app, struct port *p)
 void
 fwd_port_removed(struct app *app, struct port *p)
 {
-	struct fwd_mark *m = &app->fwd->mark[p->id];
 	uint16_t kept = 0;
 
 	for (uint16_t i = 0; i < app->sw.nlist; i++)
 		if (app->sw.list[i] != p->id)
 			app->sw.list[kept++] = app->sw.list[i];
 	app->sw.nlist = kept;
-	free(m->rx);
-	free(m->tx);
-	*m = (struct fwd_mark){0};
 }
 
 /* --- show --- */

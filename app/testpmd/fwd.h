@@ -16,13 +16,6 @@
 
 struct app;
 
-/** What a port's counters were at "start"; rx and tx by queue. */
-struct fwd_mark {
-	uint16_t nrx, ntx;
-	struct fwd_count *rx, *tx;
-	uint64_t no_queue; /* frames of "start tx_first" for a port without a peer */
-};
-
 /** testpmd's unit of forwarding: from queue to queue of the same number. */
 struct fwd_stream {
 	const struct port *rx, *tx;
@@ -49,15 +42,13 @@ struct fwd {
 	uint8_t core[DP_WORKERS_MAX]; /* ... these workers */
 	uint32_t verbose;
 	bool no_link_check;
-	bool warned_odd; /* said once that the last port is its own peer */
-	struct fwd_mark mark[DP_PORTS_MAX];
-	uint64_t mark_cycles; /* of all workers */
+	bool warned_odd;      /* said once that the last port is its own peer */
+	uint64_t mark_cycles; /* of all workers at "start" */
 	uint64_t mark_iterations[DP_WORKERS_MAX];
 };
 
 /** Defaults and what the command line says; the ports are there. 0, or -EINVAL with a sentence. */
 int fwd_init(struct app *app, char *err, size_t errlen);
-void fwd_fini(struct app *app);
 
 /** Ports that forward, in their order; returns how many. @p list has DP_PORTS_MAX entries. */
 uint16_t fwd_ports(const struct app *app, uint16_t *list);

@@ -19,14 +19,14 @@ struct fwd_count {
 	uint64_t bad_ip, bad_l4; /* rx: checksums, in mode csum */
 };
 
-/* What a mode got to see of a queue, or what left through it; and what did not. */
+/* Since "start": the frames a mode saw of a queue, or that left through it, and the others. */
 static struct fwd_count
-count_now(const struct port *p, bool tx, uint16_t i)
+count_queue(const struct app *app, const struct port *p, bool tx, uint16_t i)
 {
 	struct pktq_stats s;
 	struct fwd_count c;
 
-	port_queue_stats(p, tx, i, &s);
+	baseline_queue(&app->port[p->id].started, p, tx, i, &s);
 	c = (struct fwd_count){
 		.frames = s.frames,
 		.bad_ip = s.bad_ip_csum,
@@ -35,23 +35,6 @@ count_now(const struct port *p, bool tx, uint16_t i)
 	};
 	if (!tx)
 		c.frames -= c.dropped;
-	return c;
-}
-
-static struct fwd_count
-count_queue(const struct app *app, const struct port *p, bool tx, uint16_t i)
-{
-	const struct fwd_mark *m = &app->fwd->mark[p->id];
-	struct fwd_count c = count_now(p, tx, i);
-
-	if (i < (tx ? m->ntx : m->nrx)) {
-		const struct fwd_count *before = tx ? &m->tx[i] : &m->rx[i];
-
-		c.frames -= before->frames;
-		c.dropped -= before->dropped;
-		c.bad_ip -= before->bad_ip;
-		c.bad_l4 -= before->bad_l4;
-	}
 	return c;
 }
 
@@ -72,35 +55,11 @@ count_port(const struct app *app, const struct port *p, bool tx)
 	for (uint16_t i = 0, n = port_queue_count(p, tx); i < n; i++)
 		add(&sum, count_queue(app, p, tx, i));
 	if (tx)
-		sum.dropped += app->fwd->mark[p->id].no_queue;
+		sum.dropped += app->port[p->id].no_queue;
 	return sum;
 }
 
 /* --- start --- */
-
-static struct fwd_count *
-mark_queues(const struct port *p, bool tx, uint16_t *n)
-{
-	struct fwd_count *c;
-
-	*n = port_queue_count(p, tx);
-	c = calloc(*n + 1u, sizeof(*c));
-	if (c == NULL)
-		*n = 0;
-	for (uint16_t i = 0; i < *n; i++)
-		c[i] = count_now(p, tx, i);
-	return c;
-}
-
-static void
-mark_port(struct fwd_mark *m, const struct port *p)
-{
-	free(m->rx);
-	free(m->tx);
-	m->rx = mark_queues(p, false, &m->nrx);
-	m->tx = mark_queues(p, true, &m->ntx);
-	m->no_queue = 0;
-}
 
 static uint64_t
 busy_cycles(const struct app *app)
@@ -115,22 +74,15 @@ busy_cycles(const struct app *app)
 void
 fwd_clear_stats(struct app *app)
 {
-	for (uint16_t id = 0; id < app->sw.nports; id++)
+	for (uint16_t id = 0; id < app->sw.nports; id++) {
 		if (app->sw.port[id] != NULL)
-			mark_port(&app->fwd->mark[id], app->sw.port[id]);
+			baseline_take(&app->port[id].started, app->sw.port[id]);
+		app->port[id].no_queue = 0;
+	}
 	app->fwd->mark_cycles = busy_cycles(app);
 	for (uint32_t i = 0; i < app->nworkers; i++)
 		app->fwd->mark_iterations[i] = counter_read(&app->worker[i]->iterations);
 	sw_clear_bursts(&app->sw);
-}
-
-void
-fwd_fini(struct app *app)
-{
-	for (uint16_t id = 0; id < DP_PORTS_MAX; id++) {
-		free(app->fwd->mark[id].rx);
-		free(app->fwd->mark[id].tx);
-	}
 }
 
 /* --- stop --- */

@@ -41,5 +41,5 @@ fwd_send_first(struct app *app, struct port *p, uint32_t bursts)
 	for (uint16_t i = 0; i < q.ntx && i < streams; i++)
 		send_frames(tx[i], &frame, n);
 	if (q.ntx < streams)
-		app->fwd->mark[p->id].no_queue += n * (uint64_t)(streams - q.ntx);
+		app->port[p->id].no_queue += n * (uint64_t)(streams - q.ntx);
 }

@@ -119,16 +119,6 @@ add_queue(struct pktq_stats *sum, const struct pktq_stats *q)
 		to[i] += __atomic_load_n(&from[i], __ATOMIC_RELAXED);
 }
 
-void
-port_stats_subtract(struct pktq_stats *s, const struct pktq_stats *before)
-{
-	uint64_t *to = (uint64_t *)s;
-	const uint64_t *from = (const uint64_t *)before;
-
-	for (size_t i = 0; i < STATS_WORDS; i++)
-		to[i] -= from[i];
-}
-
 bool
 port_read_queue(const struct pktq *q, struct pktq_stats *out)
 {
@@ -175,16 +165,72 @@ port_sum_stats(const struct port *p, struct port_stats *out)
 	out->rx.drop[DROP_RX_INJECT] += p->inject->refused;
 }
 
-void
-port_get_stats(const struct port *p, struct port_stats *out)
+static void
+subtract(struct pktq_stats *s, const struct pktq_stats *before)
 {
-	port_sum_stats(p, out);
-	port_stats_subtract(&out->rx, &p->cleared.rx);
-	port_stats_subtract(&out->tx, &p->cleared.tx);
+	uint64_t *to = (uint64_t *)s;
+	const uint64_t *from = (const uint64_t *)before;
+
+	for (size_t i = 0; i < sizeof(*s) / sizeof(*to); i++)
+		to[i] -= from[i];
+}
+
+static void
+take_queues(struct baseline *b, const struct port *p, bool tx)
+{
+	uint16_t n = port_queue_count(p, tx);
+
+	b->q[tx] = calloc(n + 1u, sizeof(*b->q[tx]));
+	b->n[tx] = b->q[tx] != NULL ? n : 0;
+	for (uint16_t i = 0; i < b->n[tx]; i++)
+		port_queue_stats(p, tx, i, &b->q[tx][i]);
 }
 
 void
-port_clear_stats(struct port *p)
+baseline_take_sum(struct baseline *b, const struct port *p)
 {
-	port_sum_stats(p, &p->cleared);
+	baseline_free(b);
+	b->ns = ev_now_ns();
+	port_sum_stats(p, &b->sum);
+}
+
+void
+baseline_take(struct baseline *b, const struct port *p)
+{
+	baseline_take_sum(b, p);
+	take_queues(b, p, false);
+	take_queues(b, p, true);
+}
+
+void
+baseline_stats(const struct baseline *b, const struct port *p, struct port_stats *out)
+{
+	port_sum_stats(p, out);
+	subtract(&out->rx, &b->sum.rx);
+	subtract(&out->tx, &b->sum.tx);
+}
+
+bool
+baseline_queue(const struct baseline *b, const struct port *p, bool tx, uint16_t index,
+	       struct pktq_stats *out)
+{
+	if (!port_queue_stats(p, tx, index, out))
+		return false;
+	if (index < b->n[tx])
+		subtract(out, &b->q[tx][index]);
+	return true;
+}
+
+void
+baseline_free(struct baseline *b)
+{
+	free(b->q[0]);
+	free(b->q[1]);
+	*b = (struct baseline){0};
+}
+
+void
+port_get_stats(const struct port *p, struct port_stats *out)
+{
+	baseline_stats(&p->cleared, p, out);
 }

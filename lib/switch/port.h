@@ -50,6 +50,18 @@ struct port_stats {
 };
 
 /**
+ * Counters of a port at one moment, to be subtracted from those of later: the counters themselves
+ * are their queues' and never reset. "clear port stats", "start" and a display of rates each have
+ * one. Zero-initialised: the moment the port was made.
+ */
+struct baseline {
+	uint64_t ns;           /* of ev_now_ns(); 0: never taken */
+	struct port_stats sum; /* with the frames sent in the port's name */
+	uint16_t n[2];         /* queues by direction, tx: 1 */
+	struct pktq_stats *q[2];
+};
+
+/**
  * Running queues of a port, for the snapshot. Arrays of @p max entries each, filled by
  * port_ops.queues.
  */
@@ -147,8 +159,8 @@ struct port {
 	struct watch_queues *bursts;          /* made when they are to be counted */
 	struct inject_port *inject;           /* frames sent in its name; inject.h */
 	const struct dp_intercept *intercept; /* of a tunnel's kind of port; NULL: none */
-	struct port *mirror;       /* gets copies of what it sends and is sent; NULL: none */
-	struct port_stats cleared; /* what "clear port stats" subtracts */
+	struct port *mirror;     /* gets copies of what it sends and is sent; NULL: none */
+	struct baseline cleared; /* "clear port stats" */
 	/*
 	 * by queue pair: the worker that is to poll its rx queue, and the one that does;
 	 * PORT_WORKER_NONE
@@ -304,8 +316,8 @@ void port_get_limits(const struct port *p, struct limits *out);
 /** What holds: those and the guest's. */
 void port_limits_in_force(const struct port *p, struct limits *out);
 
-void port_get_stats(const struct port *p, struct port_stats *out); /* minus what was cleared */
-void port_clear_stats(struct port *p);
+/** The sums over all queues since they were cleared (baseline_take(&p->cleared)). */
+void port_get_stats(const struct port *p, struct port_stats *out);
 
 /**
  * The counters of one queue, running or not, since it was made: copied one by one, since its owner
@@ -322,7 +334,17 @@ bool port_read_queue(const struct pktq *q, struct pktq_stats *out);
 /** The sums over all queues since the port was made, whatever was cleared. */
 void port_sum_stats(const struct port *p, struct port_stats *out);
 
-/** @p s minus what it was before, counter by counter. */
-void port_stats_subtract(struct pktq_stats *s, const struct pktq_stats *before);
+/** Now. Out of memory for them, queues count from when they were made. */
+void baseline_take(struct baseline *b, const struct port *p);
+
+/** The same without the queues, which then count from when they were made. */
+void baseline_take_sum(struct baseline *b, const struct port *p);
+
+/** The counters since, of the port and of one of its queues. False: past the last queue. */
+void baseline_stats(const struct baseline *b, const struct port *p, struct port_stats *out);
+bool baseline_queue(const struct baseline *b, const struct port *p, bool tx, uint16_t index,
+		    struct pktq_stats *out);
+
+void baseline_free(struct baseline *b);
 
 #endif

@@ -131,6 +131,7 @@ sw_port_remove(struct sw *s, struct port *p)
 	s->port[id] = NULL;
 	while (s->nports > 0 && s->port[s->nports - 1] == NULL)
 		s->nports--;
+	baseline_free(&p->cleared);
 	p->ops->close(p);
 	free(flows);
 	limiter_free(limiter);

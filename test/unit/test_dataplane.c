@@ -498,7 +498,9 @@ test_ports_come_and_go(void **state)
 static void
 test_stats(void **state)
 {
+	struct baseline started = {0};
 	struct port_stats s;
+	struct pktq_stats q;
 
 	ports[0].rx[0].q.stats.frames = 10;
 	ports[0].rx[3].q.stats.frames = 5;
@@ -508,11 +510,24 @@ test_stats(void **state)
 	assert_int_equal(s.rx.frames, 15);
 	assert_int_equal(s.rx.drop[DROP_NUM - 1], 3);
 	assert_int_equal(s.tx.bytes, 7);
-	port_clear_stats(&ports[0].p);
+	baseline_take(&ports[0].p.cleared, &ports[0].p);
 	ports[0].rx[0].q.stats.frames = 11;
 	port_get_stats(&ports[0].p, &s);
 	assert_int_equal(s.rx.frames, 1);
 	assert_int_equal(s.rx.drop[DROP_NUM - 1], 0);
+	/* queues count from there, too, and two baselines do not touch each other */
+	baseline_take(&started, &ports[0].p);
+	ports[0].rx[0].q.stats.frames = 15;
+	assert_true(baseline_queue(&ports[0].p.cleared, &ports[0].p, false, 0, &q));
+	assert_int_equal(q.frames, 5);
+	assert_true(baseline_queue(&started, &ports[0].p, false, 0, &q));
+	assert_int_equal(q.frames, 4);
+	assert_false(baseline_queue(&started, &ports[0].p, false, 1000, &q));
+	baseline_stats(&started, &ports[0].p, &s);
+	assert_int_equal(s.rx.frames, 4);
+	baseline_free(&started);
+	assert_true(baseline_queue(&started, &ports[0].p, false, 0, &q));
+	assert_int_equal(q.frames, 15);
 }
 
 /* --- sleeping --- */
