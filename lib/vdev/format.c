@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The data format of a guest; the rules are in format.h. */
+#include <assert.h>
 #include <string.h>
 
+#include <linux/virtio_config.h>
 #include <rte_byteorder.h>
 #include <rte_common.h>
 
 #include "vdev/format.h"
-#include "vdev/vdev.h"
 
 static const char *const format_name[] = {
 	[VDEV_MODERN] = "modern",
@@ -94,7 +95,7 @@ derive(const struct vdev_format_facts *f)
 	enum vdev_format needed = only_one(f->needed);
 	enum vdev_format forced = only_one(vdev_policy_formats(f->policy));
 
-	if (f->features & VDEV_F(VERSION_1))
+	if (f->features & 1ull << VIRTIO_F_VERSION_1)
 		return (struct vdev_format_verdict){VDEV_MODERN, "VIRTIO_F_VERSION_1 was acked",
 						    NULL};
 	if (f->endian_set)
@@ -136,18 +137,4 @@ vdev_format_decide(const struct vdev_format_facts *f)
 	else if (!(vdev_policy_formats(f->policy) & (1u << v.format)))
 		v.refused = against_policy[v.format];
 	return v;
-}
-
-struct vdev_format_verdict
-vdev_vq_format(const struct vdev *d, uint32_t i)
-{
-	const struct vdev_format_facts facts = {
-		.features = d->features,
-		.needed = d->formats_needed,
-		.endian_set = d->q[i].endian_set,
-		.big_endian = d->q[i].big_endian,
-		.policy = d->cfg.policy,
-	};
-
-	return vdev_format_decide(&facts);
 }

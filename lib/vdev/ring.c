@@ -81,6 +81,20 @@ ring_key(const struct vdev *d, const struct vdev_queue *q)
 	};
 }
 
+struct vdev_format_verdict
+vdev_vq_format(const struct vdev *d, uint32_t i)
+{
+	const struct vdev_format_facts facts = {
+		.features = d->features,
+		.needed = d->formats_needed,
+		.endian_set = d->q[i].endian_set,
+		.big_endian = d->q[i].big_endian,
+		.policy = d->cfg.policy,
+	};
+
+	return vdev_format_decide(&facts);
+}
+
 static bool
 refuse(struct vdev_queue *q, const char *why)
 {
