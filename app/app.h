@@ -27,6 +27,7 @@ struct cli;
 struct control_socket;
 struct ctl;
 struct fwd;
+struct kept_config;
 struct metrics_http;
 
 /** What the program keeps about a port and the switch has no use for. Zeroes: a new port. */
@@ -53,8 +54,10 @@ struct app {
 	struct sw sw;
 	struct rte_mempool *mp;
 	struct cli *cli;
-	struct control_socket *control; /* NULL: none */
-	struct metrics_http *metrics;   /* NULL: none */
+	struct control_socket *control;  /* NULL: none */
+	struct metrics_http *metrics;    /* NULL: none */
+	void (*reload)(struct app *app); /* for SIGHUP */
+	struct kept_config *kept;        /* NULL: settings are not kept for a crash */
 	struct notify notify;
 	struct fwd *fwd;
 	struct app_port port[DP_PORTS_MAX];

@@ -48,7 +48,12 @@ on_signal(struct ev_source *src, uint32_t events)
 	struct ctl *c = container_of(src, struct ctl, signals);
 	struct signalfd_siginfo info;
 
-	if (read(src->fd, &info, sizeof(info)) == sizeof(info))
+	if (read(src->fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	/* with a prompt its terminal has gone; testpmd ends as well */
+	if (info.ssi_signo == SIGHUP && !c->app->opt.interactive && !c->app->testpmd)
+		c->app->reload(c->app);
+	else
 		ctl_quit(c->app);
 }
 

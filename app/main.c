@@ -22,6 +22,7 @@
 #include "metrics_http.h"
 #include "control_socket.h"
 #include "device.h"
+#include "kept_config.h"
 #include "ctl.h"
 #include "cli/cli.h"
 #include "testpmd/fwd.h"
@@ -283,6 +284,8 @@ init(struct app *app, int argc, char **argv)
 		if (steps[i](app) < 0)
 			return -1;
 	}
+	if (!app->testpmd && !app->opt.no_keep && app->state_dir[0] != '\0')
+		kept_config_open(app, argc, argv);
 	return 0;
 }
 
@@ -302,12 +305,65 @@ start_forwarding(struct app *app)
 	fwd_start(app, o->tx_first, stdout);
 }
 
+/* testpmd goes on without the file; a switch must not serve guests without its settings. */
+static int
+run_command_file(struct app *app)
+{
+	const char *path = app->opt.cmdline_file;
+	int ret;
+
+	if (path == NULL)
+		return 0;
+	ret = cli_run_file(app->cli, path, stdout);
+	if (ret == 0)
+		printf("Read CLI commands from %s\n", path);
+	else if (!app->testpmd)
+		return fail(app, "--cmdline-file=%s: %s", path,
+			    ret == -EINVAL ? "a command failed" : strerror(-ret));
+	return 0;
+}
+
+/* Settings come from the run that crashed or from the command file. */
+static int
+configure(struct app *app)
+{
+	const char *kept = kept_config_found(app);
+	int ret = kept != NULL ? cli_run_file(app->cli, kept, stdout) : run_command_file(app);
+
+	if (kept == NULL && ret == 0)
+		start_forwarding(app);
+	else if (ret == 0)
+		log_notice(NULL, "settings of the run that crashed are restored from %s", kept);
+	else if (kept != NULL)
+		return fail(app,
+			    "%s: the settings of the run that crashed cannot be restored: %s;"
+			    " --no-keep starts without them",
+			    kept, ret == -EINVAL ? "a command failed" : strerror(-ret));
+	return ret;
+}
+
+/* SIGHUP. Lines that hold already change nothing. */
+static void
+reload(struct app *app)
+{
+	const char *path = app->opt.cmdline_file;
+
+	if (path == NULL)
+		log_notice(NULL, "SIGHUP: there is no --cmdline-file to run again");
+	else if (cli_run_file(app->cli, path, stdout) == 0)
+		log_notice(NULL, "SIGHUP: commands of %s run again", path);
+	else
+		log_warn(NULL, "SIGHUP: not all commands of %s are done", path);
+	fflush(stdout);
+}
+
 static int
 run(struct app *app)
 {
 	const struct options *o = &app->opt;
 	int ret;
 
+	app->reload = reload;
 	ret = ctl_init(app);
 	if (ret < 0)
 		return fail(app, "signals: %s", strerror(-ret));
@@ -315,15 +371,9 @@ run(struct app *app)
 	fwd_setup(app, stdout);
 	announce_ports(app);
 	workers_launch(app);
-	if (o->cmdline_file != NULL)
-		ret = cli_run_file(app->cli, o->cmdline_file, stdout);
-	/* testpmd goes on without the file; a switch must not serve guests without its settings */
-	if (ret < 0 && ret != -EINVAL && !app->testpmd)
-		return fail(app, "--cmdline-file=%s: %s", o->cmdline_file, strerror(-ret));
-	if (o->cmdline_file != NULL && ret == 0)
-		printf("Read CLI commands from %s\n", o->cmdline_file);
-	ret = 0;
-	start_forwarding(app);
+	ret = configure(app);
+	if (ret < 0)
+		return ret;
 	fflush(stdout);
 	if (o->interactive)
 		ret = cli_prompt(app->cli);
@@ -334,6 +384,7 @@ run(struct app *app)
 	notify_ready(&app->notify, app->loop);
 	ev_run(app->loop);
 	notify_stopping(&app->notify);
+	kept_config_forget(app->kept);
 	return 0;
 }
 
@@ -377,6 +428,7 @@ finish(struct app *app)
 		telemetry_fini(app);
 	metrics_http_free(app->metrics);
 	control_socket_free(app->control);
+	kept_config_free(app->kept);
 	if (app->cli != NULL)
 		cli_free(app->cli);
 	enter_unwatch();

@@ -286,6 +286,8 @@ static const struct opt_row rows[] = {
 	    "seconds until an unused address is forgotten, 0: never"),
 	STR("state-dir", state_dir, "DIR",
 	    "where ring state survives a crash; default /run/vqswitch"),
+	FLAG("no-keep", no_keep,
+	     "neither keep settings for a start after a crash nor restore them"),
 	STR("control", control, "PATH",
 	    "socket vqsctl talks to; default 'control' in the state directory"),
 	CALL("control-mode", call_control_mode, "MODE",

@@ -17,6 +17,7 @@
 
 #include "app.h"
 #include "ctl.h"
+#include "kept_config.h"
 #include "base/ev.h"
 #include "base/log.h"
 #include "syntax.h"
@@ -62,6 +63,18 @@ static const struct cli_section *const sections[] = {
 
 /* --- running a command --- */
 
+/* Commands that leave the configuration as it is need not have it compared. */
+static bool
+only_looks(const struct cli_row *row)
+{
+	static const char *const words[] = {"show ", "dump", "help", "wait ", "why ", "save "};
+
+	for (size_t i = 0; i < RTE_DIM(words); i++)
+		if (strncmp(row->syntax, words[i], strlen(words[i])) == 0)
+			return true;
+	return false;
+}
+
 static void
 run(void *parsed, struct cmdline *cl, void *data)
 {
@@ -80,6 +93,8 @@ run(void *parsed, struct cmdline *cl, void *data)
 	if (wait_active(&b->cli->wait) && b->cli->prompt == cl)
 		cmdline_set_prompt(cl, "");
 	b->cli->failed |= c.failed;
+	if (!only_looks(b->row))
+		kept_config_touch(c.app->kept);
 }
 
 struct wait *

@@ -5,6 +5,7 @@
 
 #include "app.h"
 #include "cli.h"
+#include "kept_config.h"
 #include "testpmd/fwd.h"
 #include "show/running_config.h"
 #include "wait.h"
@@ -46,6 +47,36 @@ cmd_load(struct cmd *c)
 		cmd_print(c, "Read CLI commands from %s\n", c->words->rest);
 	else
 		c->failed = true;
+}
+
+static void
+save(struct cmd *c, const char *path)
+{
+	int ret = config_save(c->app, path);
+
+	c->failed = ret < 0;
+	if (ret < 0)
+		cmd_print(c, "%s: %s; \"show config\" prints what it would hold\n", path,
+			  strerror(-ret));
+	else
+		cmd_print(c, "Configuration saved to %s\n", path);
+}
+
+static void
+cmd_save(struct cmd *c)
+{
+	if (c->app->opt.cmdline_file != NULL) {
+		save(c, c->app->opt.cmdline_file);
+		return;
+	}
+	c->failed = true;
+	cmd_print(c, "No file was given by --cmdline-file: save config FILE\n");
+}
+
+static void
+cmd_save_as(struct cmd *c)
+{
+	save(c, c->words->rest);
 }
 
 /* --- waiting for a peer --- */
@@ -141,6 +172,9 @@ static const struct cli_row rows[] = {
 	{"wait port (port_id) (up|down) (seconds)", cmd_wait_port_for,
 	 "Wait no longer than that; 0: look once."},
 	{"load (path)", cmd_load, "Execute the commands in a file."},
+	{"save config", cmd_save,
+	 "Write what \"show config\" prints to the file of --cmdline-file, whole or not at all."},
+	{"save config (path)", cmd_save_as, "The same to another file."},
 	{"quit", cmd_quit, "Quit to prompt."},
 	{"help", cmd_help, "List the sections of the help."},
 	{"help (section|all)", cmd_help_section, "Show the commands of a section."},
