@@ -1,207 +1,246 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "metrics_http.h"
 
-#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/epoll.h>
-#include <sys/queue.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <microhttpd.h>
+
 #include "app.h"
+#include "base/log.h"
 #include "base/sock.h"
 #include "show/metrics.h"
 
-#define REQUEST_MAX 4096 /* a longer request is refused */
+#define REQUEST_MAX \
+	16384 /* bytes of a request's head and of the answer's; longer ones are refused */
 #define CLIENTS_MAX 16
-#define TIMEOUT_MS 10000 /* for a request and its answer */
+#define TIMEOUT_S 10 /* for a request and its answer */
 #define SOCKET_MODE 0660
 
 #define UNIX_PREFIX "unix:"
 
-/** One request and its answer. */
-struct client {
-	struct ev_source io;
-	struct ev_timer deadline;
-	struct metrics_http *http;
-	char request[REQUEST_MAX + 1];
-	size_t request_len;
-	char *answer; /* being sent, NULL: the request is not complete */
-	size_t answer_len, answer_sent;
-	LIST_ENTRY(client) entry;
-};
-
 struct metrics_http {
 	struct sock_listener listener;
+	struct ev_source io;   /* libmicrohttpd's epoll descriptor */
+	struct ev_timer again; /* it has work that no event announces */
+	struct MHD_Daemon *daemon;
 	struct app *app;
 	char *path; /* of a unix socket */
-	unsigned int nclients;
-	LIST_HEAD(client_list, client) clients;
 };
 
-static void
-client_free(struct client *c)
+/** A connection ends at its deadline, however often the peer sends a byte. */
+struct client {
+	struct ev_timer deadline;
+	int fd;
+};
+
+/* --- what is answered --- */
+
+/** The formats there are, the preferred one first. */
+static const struct format {
+	const char *range; /* in "Accept:" */
+	const char *type;
+	enum metrics_format format;
+} formats[] = {
+	{"application/openmetrics-text",
+	 "application/openmetrics-text; version=1.0.0; charset=utf-8", METRICS_OPEN},
+	{"text/plain", "text/plain; version=0.0.4; charset=utf-8", METRICS_TEXT},
+};
+
+/* The q of one media range, @p len bytes at @p text; negative: it does not match @p type. */
+static double
+quality(const char *text, size_t len, const char *type)
 {
-	ev_del(&c->io);
-	ev_timer_cancel(&c->deadline);
-	close(c->io.fd);
-	LIST_REMOVE(c, entry);
-	c->http->nclients--;
-	free(c->answer);
-	free(c);
+	size_t name = strcspn(text, ";, \t"), major = strcspn(type, "/") + 1;
+	const char *q;
+
+	name = RTE_MIN(name, len);
+	if (!(name == 3 && strncmp(text, "*/*", 3) == 0) &&
+	    !(name == major + 1 && text[major] == '*' && strncasecmp(text, type, major) == 0) &&
+	    !(name == strlen(type) && strncasecmp(text, type, name) == 0))
+		return -1;
+	q = memmem(text, len, "q=", 2);
+	return q != NULL ? atof(q + 2) : 1;
 }
+
+/* The best q of the list @p accept for @p type; a range that names more of it comes first. */
+static double
+accepts(const char *accept, const char *type)
+{
+	size_t longest = 0;
+	double best = 0;
+
+	while (*accept != '\0') {
+		size_t len, name = strcspn(accept += strspn(accept, ", \t"), ";, \t");
+		double q;
+
+		len = strcspn(accept, ",");
+		q = quality(accept, len, type);
+		if (q >= 0 && name > longest) {
+			longest = name;
+			best = q;
+		}
+		accept += len;
+	}
+	return best;
+}
+
+/* NULL: none is acceptable. */
+static const struct format *
+choose_format(const char *accept)
+{
+	const struct format *best = NULL;
+	double most = 0;
+
+	if (accept == NULL)
+		return &formats[0];
+	for (size_t i = 0; i < RTE_DIM(formats); i++) {
+		double q = accepts(accept, formats[i].range);
+
+		if (q > most) {
+			most = q;
+			best = &formats[i];
+		}
+	}
+	return best;
+}
+
+/* The body @p text of @p len bytes, which becomes the response's. */
+static enum MHD_Result
+respond(struct MHD_Connection *c, unsigned int status, const char *type, char *text, size_t len)
+{
+	struct MHD_Response *r =
+		text == NULL ? NULL
+			     : MHD_create_response_from_buffer(len, text, MHD_RESPMEM_MUST_FREE);
+	enum MHD_Result ret;
+
+	if (r == NULL) {
+		free(text);
+		return MHD_NO;
+	}
+	MHD_add_response_header(r, "Content-Type", type);
+	MHD_add_response_header(r, "Connection", "close");
+	if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
+		MHD_add_response_header(r, "Allow", "GET, HEAD");
+	ret = MHD_queue_response(c, status, r);
+	MHD_destroy_response(r);
+	return ret;
+}
+
+static enum MHD_Result
+refuse(struct MHD_Connection *c, unsigned int status, const char *text)
+{
+	return respond(c, status, "text/plain", strdup(text), strlen(text));
+}
+
+static enum MHD_Result
+give_metrics(struct metrics_http *h, struct MHD_Connection *c, const struct format *f)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	if (out == NULL)
+		return MHD_NO;
+	metrics_write(h->app, f->format, out);
+	if (fclose(out) == 0)
+		return respond(c, MHD_HTTP_OK, f->type, text, len);
+	free(text);
+	return MHD_NO;
+}
+
+static enum MHD_Result
+on_request(void *ctx, struct MHD_Connection *c, const char *url, const char *method,
+	   const char *version, const char *upload, size_t *upload_size, void **state)
+{
+	const char *accept = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Accept");
+	const struct format *f = choose_format(accept);
+
+	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
+		return refuse(c, MHD_HTTP_METHOD_NOT_ALLOWED, "Only GET and HEAD are answered.\n");
+	if (strcmp(url, "/metrics") != 0 && strcmp(url, "/") != 0)
+		return refuse(c, MHD_HTTP_NOT_FOUND, "There is /metrics.\n");
+	if (f == NULL)
+		return refuse(c, MHD_HTTP_NOT_ACCEPTABLE,
+			      "There are application/openmetrics-text and text/plain.\n");
+	return give_metrics(ctx, c, f);
+}
+
+/* --- connections --- */
 
 static void
 on_deadline(struct ev_timer *t)
 {
-	client_free(container_of(t, struct client, deadline));
-}
-
-/* --- answers --- */
-
-/* The answer to HEAD is that to GET without its body. */
-static bool
-is_head(const char *request)
-{
-	return strncmp(request, "HEAD ", 5) == 0;
-}
-
-static const char *
-status_of(const char *request)
-{
-	static const char *const paths[] = {"/metrics ", "/metrics?", "/ "};
-	const char *path;
-
-	if (strncmp(request, "GET ", 4) != 0 && !is_head(request))
-		return "405 Method Not Allowed";
-	path = strchr(request, ' ') + 1;
-	for (size_t i = 0; i < RTE_DIM(paths); i++)
-		if (strncmp(path, paths[i], strlen(paths[i])) == 0)
-			return "200 OK";
-	return "404 Not Found";
-}
-
-/* The text for a request, of which @p *len bytes count; NULL: out of memory. */
-static char *
-body_of(struct app *app, const char *status, size_t *len)
-{
-	char *text = NULL;
-	FILE *out = open_memstream(&text, len);
-
-	if (out == NULL)
-		return NULL;
-	if (strcmp(status, "200 OK") == 0)
-		metrics_write(app, out);
-	else
-		fprintf(out, "%s\n", status);
-	if (fclose(out) == 0)
-		return text;
-	free(text);
-	return NULL;
-}
-
-/* False: out of memory. */
-static bool
-make_answer(struct client *c)
-{
-	const char *status = status_of(c->request);
-	const char *type = "text/plain";
-	size_t body_len = 0;
-	char *body = body_of(c->http->app, status, &body_len);
-	FILE *out = body != NULL ? open_memstream(&c->answer, &c->answer_len) : NULL;
-	bool ok = false;
-
-	if (strcmp(status, "200 OK") == 0)
-		type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-	if (out != NULL) {
-		fprintf(out,
-			"HTTP/1.0 %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
-			"Connection: close\r\n\r\n",
-			status, type, body_len);
-		if (!is_head(c->request))
-			fwrite(body, 1, body_len, out);
-		ok = fclose(out) == 0;
-	}
-	free(body);
-	return ok;
-}
-
-/* --- one client --- */
-
-/* False: everything is sent, or the peer is gone. */
-static bool
-send_answer(struct client *c)
-{
-	while (c->answer_sent < c->answer_len) {
-		ssize_t n = send(c->io.fd, c->answer + c->answer_sent,
-				 c->answer_len - c->answer_sent, MSG_NOSIGNAL | MSG_DONTWAIT);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return errno == EAGAIN;
-		c->answer_sent += (size_t)n;
-	}
-	shutdown(c->io.fd, SHUT_WR);
-	return false;
-}
-
-/* False: the peer is gone or sends too much. */
-static bool
-read_request(struct client *c)
-{
-	ssize_t n = recv(c->io.fd, c->request + c->request_len, REQUEST_MAX - c->request_len,
-			 MSG_DONTWAIT);
-
-	if (n < 0)
-		return errno == EAGAIN || errno == EINTR;
-	if (n == 0)
-		return false;
-	c->request_len += (size_t)n;
-	c->request[c->request_len] = '\0';
-	if (strstr(c->request, "\r\n\r\n") == NULL && strstr(c->request, "\n\n") == NULL)
-		return c->request_len < REQUEST_MAX;
-	return make_answer(c);
+	/* libmicrohttpd sees the end of the connection and closes it */
+	shutdown(container_of(t, struct client, deadline)->fd, SHUT_RDWR);
 }
 
 static void
-on_client(struct ev_source *src, uint32_t events)
+on_connection(void *ctx, struct MHD_Connection *c, void **state,
+	      enum MHD_ConnectionNotificationCode what)
 {
-	struct client *c = container_of(src, struct client, io);
-	bool ok = true;
+	struct metrics_http *h = ctx;
+	struct client *client = *state;
 
-	if (c->answer == NULL)
-		ok = read_request(c);
-	if (ok && c->answer != NULL) {
-		ok = send_answer(c);
-		ev_mod(&c->io, EPOLLOUT);
+	if (what == MHD_CONNECTION_NOTIFY_CLOSED && client != NULL) {
+		ev_timer_cancel(&client->deadline);
+		free(client);
+		*state = NULL;
 	}
-	if (!ok)
-		client_free(c);
+	if (what != MHD_CONNECTION_NOTIFY_STARTED)
+		return;
+	client = calloc(1, sizeof(*client));
+	*state = client;
+	if (client == NULL)
+		return;
+	client->fd = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+	client->deadline.cb = on_deadline;
+	ev_timer_arm(h->app->loop, &client->deadline, TIMEOUT_S * 1000);
+}
+
+/* Let libmicrohttpd do what can be done without waiting. */
+static void
+work(struct metrics_http *h)
+{
+	MHD_UNSIGNED_LONG_LONG ms;
+
+	MHD_run(h->daemon);
+	if (MHD_get_timeout(h->daemon, &ms) == MHD_YES)
+		ev_timer_arm(h->app->loop, &h->again, (uint32_t)RTE_MIN(ms, TIMEOUT_S * 1000u));
+	else
+		ev_timer_cancel(&h->again);
+}
+
+static void
+on_event(struct ev_source *src, uint32_t events)
+{
+	work(container_of(src, struct metrics_http, io));
+}
+
+static void
+on_again(struct ev_timer *t)
+{
+	work(container_of(t, struct metrics_http, again));
 }
 
 static void
 on_accepted(struct sock_listener *l, int fd)
 {
 	struct metrics_http *h = container_of(l, struct metrics_http, listener);
-	struct client *c;
+	struct sockaddr_storage addr = {0};
+	socklen_t len = sizeof(addr);
 
-	c = h->nclients < CLIENTS_MAX ? calloc(1, sizeof(*c)) : NULL;
-	if (c == NULL) {
+	/* beyond the limit of connections it is closed there */
+	if (getpeername(fd, (struct sockaddr *)&addr, &len) < 0)
 		close(fd);
-		return;
-	}
-	c->http = h;
-	c->io = (struct ev_source){.fd = fd, .cb = on_client};
-	c->deadline.cb = on_deadline;
-	LIST_INSERT_HEAD(&h->clients, c, entry);
-	h->nclients++;
-	ev_timer_arm(h->app->loop, &c->deadline, TIMEOUT_MS);
-	if (ev_add(h->app->loop, &c->io, EPOLLIN) < 0)
-		client_free(c);
+	else if (MHD_add_connection(h->daemon, fd, (struct sockaddr *)&addr, len) == MHD_YES)
+		work(h);
 }
 
 /* --- life cycle --- */
@@ -221,6 +260,26 @@ listen_at(struct metrics_http *h, const char *where, char *err, size_t errlen)
 	return fd;
 }
 
+/* The server, driven by the event loop: it has neither a thread nor a listening socket. */
+static int
+start_server(struct metrics_http *h)
+{
+	h->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL,
+				     on_request, h, MHD_OPTION_CONNECTION_LIMIT, CLIENTS_MAX,
+				     MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)REQUEST_MAX,
+				     MHD_OPTION_CONNECTION_TIMEOUT, TIMEOUT_S,
+				     MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_CONNECTION,
+				     on_connection, h, MHD_OPTION_END);
+	if (h->daemon == NULL)
+		return -1;
+	h->io = (struct ev_source){
+		.fd = MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd,
+		.cb = on_event,
+	};
+	h->again.cb = on_again;
+	return ev_add(h->app->loop, &h->io, EPOLLIN);
+}
+
 struct metrics_http *
 metrics_http_new(struct app *app, const char *where, char *err, size_t errlen)
 {
@@ -232,17 +291,16 @@ metrics_http_new(struct app *app, const char *where, char *err, size_t errlen)
 		snprintf(err, errlen, "out of memory");
 		return NULL;
 	}
+	h->app = app;
 	fd = listen_at(h, where, why, sizeof(why));
 	if (fd < 0) {
 		snprintf(err, errlen, "--metrics=%.512s: %s", where, why);
 		free(h);
 		return NULL;
 	}
-	h->app = app;
-	LIST_INIT(&h->clients);
 	h->listener = (struct sock_listener){.accepted = on_accepted, .tag = "metrics"};
-	if (sock_accept_on(&h->listener, app->loop, fd) < 0) {
-		snprintf(err, errlen, "--metrics=%.512s: cannot be watched", where);
+	if (sock_accept_on(&h->listener, app->loop, fd) < 0 || start_server(h) < 0) {
+		snprintf(err, errlen, "--metrics=%.512s: the server does not start", where);
 		metrics_http_free(h);
 		return NULL;
 	}
@@ -252,15 +310,13 @@ metrics_http_new(struct app *app, const char *where, char *err, size_t errlen)
 void
 metrics_http_free(struct metrics_http *h)
 {
-	struct client *c, *next;
-
 	if (h == NULL)
 		return;
-	for (c = LIST_FIRST(&h->clients); c != NULL; c = next) {
-		next = LIST_NEXT(c, entry);
-		client_free(c);
-	}
+	ev_del(&h->io);
+	ev_timer_cancel(&h->again);
 	sock_listener_close(&h->listener);
+	if (h->daemon != NULL)
+		MHD_stop_daemon(h->daemon);
 	if (h->path != NULL)
 		unlink(h->path);
 	free(h->path);

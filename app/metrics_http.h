@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * "GET /metrics" on a unix socket or a loopback port: as much of HTTP/1.0 as a
- * scraper needs. Nothing can be changed through it. A client is served on the
- * event loop without ever waiting for it, and is dropped when it dawdles.
+ * "GET /metrics" on a unix socket or a loopback port, by libmicrohttpd on the
+ * event loop. Nothing can be changed through it. Connections, the size of a
+ * request and the time it may take are limited.
  *
  * Control thread.
  */

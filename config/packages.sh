@@ -26,7 +26,7 @@ read -r DEBIAN_CODENAME LLVM QEMU_S390X <<<"${DEBIAN_RELEASES[$(packages_release
 # shellcheck disable=SC2034 # used by those who source this file
 PACKAGES_BUILD=(
     gcc libc6-dev meson ninja-build pkg-config
-    libdpdk-dev libbsd-dev libjansson-dev libmnl-dev
+    libdpdk-dev libbsd-dev libjansson-dev libmicrohttpd-dev libmnl-dev
 )
 
 # tiny guests and what boots them

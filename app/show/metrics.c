@@ -2,6 +2,7 @@
 #include "metrics.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include <rte_cycles.h>
 #include <rte_mempool.h>
@@ -330,18 +331,39 @@ static const struct family families[] = {
 };
 /* clang-format on */
 
+/* Its own name for a family's metric, which the two formats give differently. */
+static const char *
+suffix(const struct family *f, enum metrics_format format)
+{
+	if (format == METRICS_OPEN)
+		return "";
+	if (strcmp(f->type, "counter") == 0)
+		return "_total";
+	return strcmp(f->type, "info") == 0 ? "_info" : "";
+}
+
+static void
+describe(const struct family *f, enum metrics_format format, FILE *out)
+{
+	const char *end = suffix(f, format);
+	bool info = format == METRICS_TEXT && strcmp(f->type, "info") == 0;
+
+	fprintf(out, "# TYPE %s%s %s\n", f->name, end, info ? "gauge" : f->type);
+	if (f->unit != NULL && format == METRICS_OPEN)
+		fprintf(out, "# UNIT %s %s\n", f->name, f->unit);
+	fprintf(out, "# HELP %s%s %s\n", f->name, end, f->help);
+}
+
 void
-metrics_write(struct app *app, FILE *out)
+metrics_write(struct app *app, enum metrics_format format, FILE *out)
 {
 	for (size_t i = 0; i < RTE_DIM(families); i++) {
 		const struct family *f = &families[i];
 		struct sink s = {.app = app, .out = out, .name = f->name};
 
-		fprintf(out, "# TYPE %s %s\n", f->name, f->type);
-		if (f->unit != NULL)
-			fprintf(out, "# UNIT %s %s\n", f->name, f->unit);
-		fprintf(out, "# HELP %s %s\n", f->name, f->help);
+		describe(f, format, out);
 		f->samples(&s, f);
 	}
-	fputs("# EOF\n", out);
+	if (format == METRICS_OPEN)
+		fputs("# EOF\n", out);
 }

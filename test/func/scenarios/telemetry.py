@@ -108,7 +108,7 @@ class Telemetry(Scenario):
         except ImportError as e:
             raise Skip("needs python3-prometheus-client") from e
         head, body = self.request(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
-        expect(head.startswith("HTTP/1.0 200 OK"), head)
+        expect(head.startswith("HTTP/1.1 200 OK"), head)
         expect("application/openmetrics-text; version=1.0.0" in head, head)
         expect(f"Content-Length: {len(body)}" in head, f"{len(body)} bytes, {head}")
         return {family.name: family for family in text_string_to_metric_families(body)}
@@ -121,7 +121,7 @@ class Telemetry(Scenario):
         expect(kinds == {"net_null0": "ethdev", "net_null1": "ethdev", "net_vhost2": "vhost"},
                f"ports: {kinds}")
         head, body = self.request(b"HEAD /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
-        expect(head.startswith("HTTP/1.0 200 OK") and "Content-Length: " in head and not body, head)
+        expect(head.startswith("HTTP/1.1 200 OK") and "Content-Length: " in head and not body, head)
         before = self.frames(families)
         wait_for("more frames", lambda: self.frames(self.scrape()) > before)
         self.switch.command("stop")
@@ -148,20 +148,72 @@ class Telemetry(Scenario):
     def http(self):
         """Wrong requests are refused, and a client that says nothing holds up no other client."""
         for text, status in ((b"GET /other HTTP/1.0\r\n\r\n", "404"),
-                             (b"POST /metrics HTTP/1.0\r\n\r\n", "405"),
-                             (b"\r\n\r\n", "405"), (b"GET /metrics HTTP/1.0\n\n", "200")):
+                             (b"GET /metricsx HTTP/1.0\r\n\r\n", "404"),
+                             (b"GET /metrics?x=1 HTTP/1.0\r\n\r\n", "200"),
+                             (b"GET / HTTP/1.0\r\n\r\n", "200"),
+                             (b"GET /metrics HTTP/1.1\r\n\r\n", "400"),  # no Host
+                             (b"GET /metrics HTTP/1.0\n\n", "200"),
+                             (b"GET /metrics\r\n\r\n", "400"),
+                             (b"GET /" + b"x" * 40000 + b" HTTP/1.0\r\n\r\n", "414"),
+                             (b"GET / HTTP/1.0\r\n" + b"a: b\r\n" * 9000 + b"\r\n", "431")):
             head, _ = self.request(text)
-            expect(head.split()[1:2] == [status], f"{text}: {head}")
-        expect(self.request(b"GET /" + b"x" * 5000) == ("", ""), "an endless request is answered")
+            expect(head.split()[1:2] == [status], f"{text[:40]}: {head}")
+        for method in (b"POST", b"PUT", b"DELETE", b"OPTIONS", b"get", b"NONSENSE"):
+            head, _ = self.request(method + b" /metrics HTTP/1.0\r\n\r\n")
+            expect(head.split()[1:2] == ["405"] and "Allow: GET, HEAD" in head, f"{method}: {head}")
         silent = []
         for _ in range(4):
             silent.append(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
             silent[-1].connect(str(self.path("metrics")))
             silent[-1].send(b"GET /met")
         head, _ = self.request(b"GET /metrics HTTP/1.0\r\n\r\n")
-        expect(head.startswith("HTTP/1.0 200"), head)
+        expect(head.split()[1:2] == ["200"], head)
         for s in silent:
             s.close()
+
+    @check("telemetry.accept")
+    def accept(self):
+        """Each of the two formats, by what the client prefers."""
+        opened, plain, refused = "application/openmetrics-text", "text/plain", None
+        for accept, wanted in (
+                ("*/*", opened), ("application/*", opened), ("text/*", plain), ("text/html", refused),
+                ("text/plain", plain), ("Text/Plain;version=0.0.4", plain),
+                ("application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5", opened),
+                ("application/openmetrics-text;q=0.2, text/plain;q=0.3", plain),
+                ("text/html,application/xhtml+xml,*/*;q=0.8", opened), ("*/*;q=0", refused),
+                ("application/openmetrics-text;q=0,*/*", plain), (",,", refused)):
+            head, body = self.request(f"GET / HTTP/1.0\r\nAccept: {accept}\r\n\r\n".encode())
+            status = "406" if wanted is None else "200"
+            expect(head.split()[1:2] == [status], f"{accept}: {head}")
+            expect(wanted is None or f"Content-Type: {wanted}; version=" in head, f"{accept}: {head}")
+            expect(wanted is None or body.endswith("# EOF\n") == (wanted == opened), f"{accept}: end")
+        _, body = self.request(b"GET / HTTP/1.0\r\nAccept: text/plain\r\n\r\n")
+        expect("# TYPE vqswitch_port_info gauge\n" in body and "# UNIT" not in body, "text format")
+        expect("# TYPE vqswitch_queue_frames_total counter\n" in body, "names of counters")
+        try:
+            # pylint: disable-next=import-outside-toplevel
+            from prometheus_client.parser import text_string_to_metric_families
+        except ImportError as e:
+            raise Skip("needs python3-prometheus-client") from e
+        names = {family.name for family in text_string_to_metric_families(body)}
+        expect("vqswitch_queue_frames" in names, f"names: {sorted(names)}")
+
+    @check("telemetry.slow")
+    def slow(self):
+        """A client that sends a byte now and then is dropped when its time is up."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
+            s.connect(str(self.path("metrics")))
+            s.settimeout(0.5)
+            deadline = Deadline(120)
+            try:
+                while not deadline.passed():
+                    s.send(b"x")
+                    with contextlib.suppress(socket.timeout):
+                        expect(s.recv(1) == b"", "an answer to nothing")
+                        return
+            except (BrokenPipeError, ConnectionResetError):
+                return
+            raise Failure("a client may take any time")
 
     @check("telemetry.dashboard")
     def dashboard(self):
