@@ -30,7 +30,7 @@ struct fwd;
 struct kept_config;
 struct metrics_http;
 
-/** What the program keeps about a port and the switch has no use for. Zeroes: a new port. */
+/** The program's own state of a port, of no use to the switch. Zeroes: a new port. */
 struct app_port {
 	struct baseline shown;   /* "show port stats", for the rates */
 	struct baseline started; /* "start", for the statistics of "stop" */

@@ -56,7 +56,7 @@ client_free(struct client *c)
 	free(c);
 }
 
-/* What the command printed is its answer, with the status behind it. False: out of memory. */
+/* The output of the command is its answer, with the status behind it. False: out of memory. */
 static bool
 complete(struct client *c, bool ok)
 {

@@ -3,9 +3,9 @@
  * The control socket: the prompt's commands for programs and for vqsctl(1).
  *
  * A client sends command lines. Each is answered, in order, by what the command
- * printed, a NUL byte, and '0' (done) or '1' (refused or failed). Who may
- * connect is decided by the mode of the socket file. A client that does not
- * read its answers is not read from until it does; it holds up nobody else.
+ * printed, a NUL byte, and '0' (done) or '1' (refused or failed). The mode
+ * of the socket file decides which users may connect. A client that does not
+ * read its answers is not read from until it does; it holds up no other client.
  *
  * Control thread.
  */

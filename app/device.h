@@ -16,8 +16,8 @@ struct port;
 int devices_check(const struct app *app, char *err, size_t errlen);
 
 /**
- * Ports of what EAL found - as in testpmd, other buses first, then --vdev in
- * the order given, whoever drives them. 0, or -1 with a sentence in @p err.
+ * Ports of the devices EAL found - as in testpmd, other buses first, then --vdev
+ * in the order given, of any kind. 0, or -1 with a sentence in @p err.
  */
 int devices_make(struct app *app, char *err, size_t errlen);
 
@@ -38,7 +38,7 @@ void app_close_port(struct app *app, struct port *p);
 /** How many ports there are. */
 uint16_t app_port_count(const struct app *app);
 
-/** What the command line and "port config all" say for all ports. */
+/** The settings of all ports by the command line and "port config all". */
 struct port_defaults device_defaults(const struct app *app);
 
 #endif

@@ -8,7 +8,7 @@
 #include "virtio/kind.h"
 
 static const struct port_kind *const kinds[] = {
-	&virtio_kind, &ethdev_kind, /* the last one takes what nobody else does */
+	&virtio_kind, &ethdev_kind, /* the last one takes the rest */
 };
 
 const struct port_kind *

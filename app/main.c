@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Start and end. What is made is undone in the reverse order, whatever the
- * reason for ending: quit, a signal, or an error half-way.
+ * Start and end. Parts are undone in the reverse order of their making, for any
+ * reason to end: quit, a signal, or an error half-way.
  */
 #include <errno.h>
 #include <inttypes.h>

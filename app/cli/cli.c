@@ -296,7 +296,7 @@ on_waited(struct wait *w, bool ok)
 }
 
 /*
- * One byte at a time, so that what was typed behind "quit" is left to whoever
+ * One byte at a time, so that input behind "quit" is left to the program that
  * reads the terminal next. False: the input has ended.
  */
 static bool
@@ -338,7 +338,7 @@ on_file_input(struct ev_timer *t)
 }
 
 /*
- * Input is echoed by the line editor when it consumes it. What was typed ahead
+ * Input is echoed by the line editor when it consumes it. Input typed ahead
  * stays (TCSANOW), and output is left alone: lines end with CR LF.
  */
 static void

@@ -42,7 +42,7 @@ union cli_word {
 	struct rte_ether_addr mac;
 };
 
-/** What librte_cmdline fills in: word i of the command, and the text behind the last one. */
+/** A line as librte_cmdline parses it: word i of the command, and the text behind the last one. */
 struct cli_words {
 	union cli_word w[CLI_WORDS_MAX];
 	cmdline_multi_string_t rest;
@@ -134,7 +134,7 @@ int cli_prompt(struct cli *cli);
 bool cli_run_line(struct cli *cli, const char *line, FILE *out);
 
 /**
- * The same for somebody who can wait: with wait_active(@p wait) on return the command
+ * The same for a client that can wait: with wait_active(@p wait) on return the command
  * goes on and wait->done tells how it ended. @p out and @p wait are kept until then.
  */
 bool cli_run_waiting(struct cli *cli, const char *line, FILE *out, struct wait *wait);
@@ -145,7 +145,7 @@ bool cli_run_waiting(struct cli *cli, const char *line, FILE *out, struct wait *
  */
 int cli_run_file(struct cli *cli, const char *path, FILE *out);
 
-/** What "quit" does: no further input is read and the loop ends. */
+/** The work of "quit": no further input is read and the loop ends. */
 void cli_quit(struct cli *cli);
 
 /** Every command as a page of documentation. Needs no interpreter, nor EAL. */

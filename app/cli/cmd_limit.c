@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What a port may send: rates, storms, source addresses. */
+/* Limits of the frames a port sends: rates, storms, source addresses. */
 #include <string.h>
 
 #include "app.h"
@@ -226,7 +226,7 @@ static const struct cli_row rows[] = {
 const struct cli_section cli_limits = {
 	.name = "limits",
 	.title = "Limits:",
-	.summary = "What a port may send: rates, storms, source addresses.",
+	.summary = "Limits of the frames a port sends: rates, storms, source addresses.",
 	.rows = rows,
 	.n = RTE_DIM(rows),
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What dpdk-testpmd does not have: the switch itself. */
+/* Commands that dpdk-testpmd does not have: the switch itself. */
 #include <string.h>
 
 #include <rte_lcore.h>

@@ -16,7 +16,7 @@
 
 #define CLI_BURSTS_MAX 10000 /* control sends them itself, and does nothing else meanwhile */
 
-/** What an argument in parentheses stands for. */
+/** The meaning of an argument in parentheses. */
 enum arg_kind {
 	ARG_NUM,
 	ARG_PORT_OR_ALL,

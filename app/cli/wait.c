@@ -45,7 +45,7 @@ show_progress(struct wait *w, uint64_t now)
 	fflush(w->out);
 }
 
-/* What was shown meanwhile is a line of its own. */
+/* Progress shown meanwhile is a line of its own. */
 static void
 end_progress(const struct wait *w)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Waiting for something on behalf of a command, without holding up anything:
- * a timer looks, shows how far it is to somebody who looks on, and the command
+ * a timer looks, shows how far it is at a terminal, and the command
  * ends when there is nothing left to wait for, when the time is up, or when
- * somebody cancels it.
+ * the caller cancels it.
  *
  * Control thread. Zero-initialised is valid: not waiting.
  */
@@ -31,26 +31,26 @@ enum wait_end {
 	WAIT_LATE, /* the time is up */
 };
 
-/** What can be waited for. */
+/** An end to wait for. */
 struct wait_kind {
 	/** Never WAIT_LATE. */
 	enum wait_end (*look)(const struct wait *w);
 	/** The last words, to w->out. */
 	void (*say)(const struct wait *w, enum wait_end end);
-	/** How far it is. NULL: nobody knows. */
+	/** How far it is. NULL: not known. */
 	void (*progress)(const struct wait *w, char *line, size_t len);
 	/**
-	 * Nobody waits any more: end it. What look() then returns is how it ended. NULL: it goes on
-	 * by itself, and only the waiting was interrupted.
+	 * The waiting was interrupted: end it. The result of look() then tells how it ended. NULL:
+	 * it goes on by itself.
 	 */
 	void (*end)(struct wait *w);
 };
 
 struct wait {
 	struct ev_timer timer;
-	/* whoever carries it: where output goes, and what to do in the end */
+	/* set by its owner: where output goes, and the work in the end */
 	FILE *out;
-	bool seen; /* by somebody who looks on: progress is shown once a second */
+	bool seen; /* at a terminal: progress is shown once a second */
 	void (*done)(struct wait *w, bool ok);
 	/* what for */
 	union {
@@ -90,7 +90,7 @@ void wait_start(struct wait *w, struct app *app, const struct wait_kind *kind, u
 /** End it; unless it is of a kind that ends like that, it has failed. */
 void wait_cancel(struct wait *w);
 
-/** End it without a word: nobody is there any more. */
+/** End it without a word: the client is gone. */
 void wait_drop(struct wait *w);
 
 #endif

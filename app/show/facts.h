@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What a port is, with the program's defaults. Control thread. */
+/* Facts about a port, with the program's defaults. Control thread. */
 #ifndef APP_SHOW_FACTS_H
 #define APP_SHOW_FACTS_H
 

@@ -9,7 +9,7 @@
 
 #include "app.h"
 
-/** Where a family's samples go; one of its labels is nearly always the port. */
+/** The destination of a family's samples; one of its labels is nearly always the port. */
 struct sink {
 	struct app *app;
 	FILE *out;

@@ -4,8 +4,8 @@
  * Loaded where they came from they change nothing.
  *
  * Each file of commands prints its own settings; running_config.c has them in the
- * order in which they can be loaded. What cannot change while the program runs
- * - lcores, memory, directories and sockets of its own - is not among them.
+ * order in which they can be loaded. Settings that cannot change while the program
+ * runs - lcores, memory, directories and sockets of its own - is not among them.
  * Control thread.
  */
 #ifndef APP_SHOW_RUNNING_CONFIG_H

@@ -129,7 +129,7 @@ print_queue_details(const struct pktq_stats *s, bool tx, uint16_t q, FILE *out)
 	fprintf(out, "%s_q%u_guest_notifications: %" PRIu64 "\n", dir, q, s->notified);
 }
 
-/* What testpmd does not have: enough to see that every frame is accounted for. */
+/* Counters testpmd does not have: enough to see that every frame is accounted for. */
 static void
 print_queue_accounts(const struct pktq_stats *s, bool tx, uint16_t q, FILE *out)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What ports and devices are: show port info|summary, show device info, offloads. */
+/* Facts about ports and devices: show port info|summary, show device info, offloads. */
 #include <inttypes.h>
 #include <string.h>
 

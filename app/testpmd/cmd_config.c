@@ -96,7 +96,7 @@ set_nbcore(struct cmd *c, uint32_t n)
 		c->failed = true;
 		return;
 	}
-	if (n == 0) { /* for the switch that is all of them */
+	if (n == 0) { /* the switch takes 0 for all */
 		cmd_print(c, "nb fwd cores 0 < 1 - ignored\n");
 		c->failed = true;
 		return;
@@ -337,7 +337,7 @@ cmd_set_eth_peer(struct cmd *c)
 	sw_publish(&c->app->sw);
 }
 
-/* What a port without the operation does: it takes every frame, and always will. */
+/* A port without the operation takes every frame, and always will. */
 static int
 set_rx_filter(int (*op)(struct port *p, bool on), struct port *p, bool on)
 {
@@ -417,7 +417,7 @@ cmd_set_hide_zero(struct cmd *c)
 	c->app->hide_zero = is_on(c, 2);
 }
 
-/* A guest's link is its front-end's, nobody sets it. */
+/* A guest's link is its front-end's: no command sets it. */
 static void
 cmd_set_link(struct cmd *c)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What DPDK knows about itself, and what would take hardware. */
+/* DPDK's facts about itself, and commands for hardware that is not there. */
 #include <string.h>
 
 #include <rte_devargs.h>

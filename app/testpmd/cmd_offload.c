@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Checksum, segmentation and VLAN settings: what mode csum does
- * (lib/switch/csum.c). What a device offers is asked for where testpmd does;
+ * (lib/switch/csum.c). The offers of a device count where they do in testpmd;
  * segmentation is there for every port, in software.
  */
 #include <string.h>

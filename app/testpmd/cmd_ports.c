@@ -295,7 +295,7 @@ configure_ports(struct cmd *c)
 static const struct {
 	const char *what;
 	size_t offset;
-	uint32_t unset;    /* what it is while nobody said anything */
+	uint32_t unset;    /* its value until it is set */
 	uint32_t min, max; /* as of the option */
 } config_words[] = {
 	{"rxq", offsetof(struct options, rxq), OPT_UNSET, 0, OPT_QUEUES_MAX},

@@ -62,7 +62,7 @@ uint16_t fwd_queues(const struct app *app, const struct port *p, bool tx);
 /** Streams that begin at @p p. */
 uint16_t fwd_stream_queues(const struct app *app, const struct port *p);
 
-/** Where mode mac sends what leaves @p p unless told otherwise: 02:00:00:00 and its number. */
+/** The address mode mac sends frames from @p p to, unless set: 02:00:00:00 and its number. */
 struct rte_ether_addr fwd_default_peer(const struct port *p);
 
 /** A port joins or leaves the list. */

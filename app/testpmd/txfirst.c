@@ -2,7 +2,7 @@
 /*
  * "start tx_first": a burst of generated frames from every port, to set frames
  * circulating between two programs that only reflect them. Control sends them
- * itself, before the workers start: nobody else touches the queues then.
+ * itself, before the workers start: no other thread touches the queues then.
  */
 #include "app.h"
 #include "fwd.h"

@@ -23,7 +23,7 @@
 #define VDPA_NAME_MAX 64
 #define VDPA_COUNTERS_MAX 64
 
-/* What names look like, for errors and help. */
+/* Examples of names, for errors and help. */
 #define VDPA_NAMES "sim0 and the like (simulated)"
 
 /** A counter of a device, as its hardware names it. */

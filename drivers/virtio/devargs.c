@@ -21,7 +21,7 @@
 #define BIT(n) (UINT64_C(1) << (n))
 #define HOST_TSO (BIT(VIRTIO_NET_F_HOST_TSO4) | BIT(VIRTIO_NET_F_HOST_TSO6))
 
-/** Where a key's value goes; 0 or -EINVAL. */
+/** Stores a key's value; 0 or -EINVAL. */
 typedef int (*key_fn)(struct virtio_devargs *a, const char *value);
 
 static int
@@ -136,7 +136,7 @@ key_mbuf_only(struct virtio_devargs *a, const char *value)
 	return parse_bool(value, &on);
 }
 
-/* What is not there may be switched off, not on. */
+/* An absent feature may be switched off, not on. */
 static int
 key_absent(struct virtio_devargs *a, const char *value)
 {
@@ -314,7 +314,7 @@ has_key(const struct virtio_devargs *a, const char *key)
 	return found;
 }
 
-/* Who may connect can come from the command line (--socket-mode ...). */
+/* The users that may connect can come from the command line (--socket-mode ...). */
 void
 virtio_devargs_print(const struct virtio_devargs *a, FILE *out)
 {

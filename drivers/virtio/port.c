@@ -67,7 +67,7 @@ dev_wake(struct vdev *d)
 
 /*
  * A guest whose front-end is gone may turn up behind another port: until it speaks there, frames to
- * it go everywhere rather than nowhere. What it was allowed there goes with it, too.
+ * it go everywhere rather than nowhere. Its limits there go with it, too.
  */
 static void
 note_connection(struct virtio_port *v, bool connected)

@@ -17,7 +17,7 @@
 #include "vdev/transport.h"
 #include "vdev/vdev.h"
 
-/** Where a port is made. */
+/** The place of a port to be made. */
 struct virtio_env {
 	struct sw *sw;
 	const char *state_dir; /* for ring journals; NULL: a restart does not carry on */
@@ -41,7 +41,7 @@ void virtio_port_info(const struct port *p, struct transport_info *out);
 /** The same, to drive the states of the ports of a VM together (vdev_state_set()). */
 struct vdev *virtio_port_device(struct port *p);
 
-/** What device and transport say about their state and their peer, in lines. */
+/** State and peer of device and transport, in lines. */
 void virtio_port_show(const struct port *p, FILE *out);
 
 #endif

@@ -135,7 +135,7 @@ may_send(const struct limits *l, const struct rte_ether_addr *mac)
 	return !l->locked;
 }
 
-/** Where frames with that tag belong. False: nowhere, the port does not take them. */
+/** The FID of frames with that tag. False: none, the port does not take them. */
 static bool
 find_fid(const struct port *p, uint16_t vlan, uint16_t *fid)
 {

@@ -105,7 +105,7 @@ outer_make(struct outer *o, const struct outer_config *c)
 
 /* --- way out --- */
 
-/* Where the IP header of a frame is, behind its VLAN tags; @p len: bytes there are. 0: nowhere. */
+/* The offset of a frame's IP header, behind its VLAN tags; @p len: bytes there are. 0: nowhere. */
 static uint32_t
 find_ip(const uint8_t *b, uint32_t len)
 {
