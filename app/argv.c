@@ -99,6 +99,39 @@ argv_split(int argc, char **argv, struct argv_split *s)
 	return 0;
 }
 
+int
+argv_rehearse(struct argv_split *s)
+{
+	static char alone[][32] = {"--no-huge",
+				   "-m",
+				   "256",
+				   "--no-shconf",
+				   "--no-pci",
+				   "--no-telemetry",
+				   "--log-level",
+				   "lib.*:warning",
+				   "--file-prefix=vqswitch-check"};
+	char **words = calloc((size_t)s->eal_argc + RTE_DIM(alone) + 1, sizeof(*words));
+	int n = 0;
+
+	if (words == NULL)
+		return -ENOMEM;
+	words[n++] = s->eal_argv[0];
+	for (int i = 1; i < s->eal_argc; i++) {
+		if (!chooses_lcores(s->eal_argv[i]))
+			continue;
+		words[n++] = s->eal_argv[i];
+		if (i + 1 < s->eal_argc && s->eal_argv[i + 1][0] != '-')
+			words[n++] = s->eal_argv[++i];
+	}
+	for (size_t i = 0; i < RTE_DIM(alone); i++)
+		words[n++] = alone[i];
+	free(s->eal_argv);
+	s->eal_argv = words;
+	s->eal_argc = n;
+	return 0;
+}
+
 void
 argv_free(struct argv_split *s)
 {

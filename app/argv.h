@@ -23,6 +23,13 @@ struct argv_split {
  * CPUs to use and there is only one, control and a worker share it. 0 or -ENOMEM.
  */
 int argv_split(int argc, char **argv, struct argv_split *s);
+
+/**
+ * Leave EAL what a rehearsal needs, of @p s its lcores: nothing it shares with another process, no
+ * device, no huge page. 0 or -ENOMEM.
+ */
+int argv_rehearse(struct argv_split *s);
+
 void argv_free(struct argv_split *s);
 
 #endif

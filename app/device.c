@@ -29,6 +29,7 @@ device_defaults(const struct app *app)
 		.txd = given(o->txd),
 		.rx_offloads = o->rx_offloads,
 		.tx_offloads = o->tx_offloads,
+		.rehearsal = o->check,
 	};
 }
 

@@ -37,6 +37,8 @@
 #include "base/notify.h"
 #include "worker.h"
 
+#define MBUFS_OF_CHECK 4096u
+
 static int fail(const struct app *app, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /** Say in one line why the program cannot run. */
@@ -78,7 +80,10 @@ parse_command_line(struct app *app, int argc, char **argv)
 		testpmd_defaults(&app->opt);
 	if (devices_check(app, err, sizeof(err)) < 0)
 		return fail(app, "%s", err);
-	return 0;
+	if (!app->opt.check)
+		return 0;
+	app->opt.total_num_mbufs = RTE_MIN(app->opt.total_num_mbufs, MBUFS_OF_CHECK);
+	return argv_rehearse(&app->args) < 0 ? fail(app, "out of memory") : 0;
 }
 
 static void
@@ -225,7 +230,7 @@ make_control_socket(struct app *app)
 	const struct options *o = &app->opt;
 	char path[PATH_MAX], err[256];
 
-	if (o->no_control || (o->control == NULL && app->state_dir[0] == '\0'))
+	if (o->check || o->no_control || (o->control == NULL && app->state_dir[0] == '\0'))
 		return 0;
 	if (o->control != NULL)
 		strlcpy(path, o->control, sizeof(path));
@@ -246,6 +251,8 @@ make_telemetry(struct app *app)
 {
 	char err[APP_ERR_MAX];
 
+	if (app->opt.check)
+		return 0;
 	telemetry_init(app);
 	if (app->opt.metrics == NULL)
 		return 0;
@@ -279,7 +286,8 @@ init(struct app *app, int argc, char **argv)
 		return fail(app, "SIGBUS handler: %s", strerror(-ret));
 	raise_fd_limit();
 	spare_init();
-	find_state_dir(app);
+	if (!app->opt.check)
+		find_state_dir(app);
 	for (size_t i = 0; i < RTE_DIM(steps); i++) {
 		if (steps[i](app) < 0)
 			return -1;
@@ -355,6 +363,23 @@ reload(struct app *app)
 	else
 		log_warn(NULL, "SIGHUP: not all commands of %s are done", path);
 	fflush(stdout);
+}
+
+/* --check. The end of these ports is none of the user's business. */
+static int
+rehearse(struct app *app)
+{
+	int ret;
+
+	sw_publish(&app->sw);
+	fwd_setup(app, stdout);
+	ret = run_command_file(app);
+	if (ret == 0)
+		puts("The configuration is valid");
+	fflush(stdout);
+	if (freopen("/dev/null", "w", stdout) == NULL)
+		return fail(app, "/dev/null: %s", strerror(errno));
+	return ret;
 }
 
 static int
@@ -466,7 +491,7 @@ main(int argc, char **argv)
 	ctl_block_signals();
 	ret = init(&app, argc, argv);
 	if (ret == 0)
-		ret = run(&app);
+		ret = app.opt.check ? rehearse(&app) : run(&app);
 	finish(&app);
 	if (ret == 0)
 		puts("\nBye...");

@@ -286,6 +286,8 @@ static const struct opt_row rows[] = {
 	    "seconds until an unused address is forgotten, 0: never"),
 	STR("state-dir", state_dir, "DIR",
 	    "where ring state survives a crash; default /run/vqswitch"),
+	FLAG("check", check,
+	     "run the command file on ports of no device or socket, say what fails, and exit"),
 	FLAG("no-keep", no_keep,
 	     "neither keep settings for a start after a crash nor restore them"),
 	STR("control", control, "PATH",

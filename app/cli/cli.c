@@ -455,8 +455,9 @@ cli_run_file(struct cli *cli, const char *path, FILE *out)
 	for (unsigned int n = 1; read_line(f, line, sizeof(line)); n++) {
 		if (cli_run_line(cli, line, out))
 			continue;
-		log_peer(&cli->log_limit, NULL, "%s:%u: failed: %s", path, n, line);
-		if (out != stdout)
+		if (!cli->app->opt.check)
+			log_peer(&cli->log_limit, NULL, "%s:%u: failed: %s", path, n, line);
+		if (out != stdout || cli->app->opt.check)
 			fprintf(out, "%s:%u: failed: %s\n", path, n, line);
 		ret = -EINVAL;
 	}

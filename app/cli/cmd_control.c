@@ -52,7 +52,7 @@ cmd_load(struct cmd *c)
 static void
 save(struct cmd *c, const char *path)
 {
-	int ret = config_save(c->app, path);
+	int ret = c->app->opt.check ? 0 : config_save(c->app, path);
 
 	c->failed = ret < 0;
 	if (ret < 0)

@@ -155,6 +155,8 @@ start(struct cmd *c, uint32_t snaplen, uint64_t count)
 	if ((run && w == NULL) || !choose_port(c, &cfg))
 		return;
 	strlcpy(cfg.path, cmd_str(c, 3), sizeof(cfg.path));
+	if (c->app->opt.check)
+		return; /* a file may be there already */
 	report(c, sw_capture_start(&c->app->sw, &cfg));
 	if (w == NULL || c->failed)
 		return;

@@ -290,6 +290,7 @@ virtio_devargs_of(const struct port_request *r, struct virtio_devargs *out)
 	out->mode = r->defaults->socket_mode;
 	out->owner = r->defaults->socket_owner;
 	out->group = r->defaults->socket_group;
+	out->rehearsal = r->defaults->rehearsal;
 	return virtio_devargs_parse(r->devargs, out, r->err, r->errlen);
 }
 

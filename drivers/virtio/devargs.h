@@ -40,6 +40,7 @@ struct virtio_devargs {
 	enum vdev_policy policy;
 	char vm[VIRTIO_VM_MAX]; /* name of the VM, for commands to all its ports; "": none */
 	uint16_t mtu;           /* 0: none announced */
+	bool rehearsal;         /* the transport stays closed; no part of the argument */
 	bool mac_set;
 	struct rte_ether_addr mac;
 };

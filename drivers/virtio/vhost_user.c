@@ -11,6 +11,7 @@ virtio_vhost_user_new(const struct virtio_devargs *a, struct vdev *d, struct ev_
 	const struct vhu_config cfg = {
 		.path = a->path,
 		.client = a->client,
+		.closed = a->rehearsal,
 		.mode = a->mode,
 		.owner = a->owner,
 		.group = a->group,

@@ -32,6 +32,7 @@ struct port_defaults {
 	uint16_t rxq, txq; /* queues and their descriptors; 0: as suits the device */
 	uint16_t rxd, txd;
 	uint64_t rx_offloads, tx_offloads; /* RTE_ETH_RX_OFFLOAD_*, RTE_ETH_TX_OFFLOAD_* */
+	bool rehearsal; /* --check: nothing outside the process is made, opened or changed */
 };
 
 /** A port to be made. */

@@ -216,6 +216,8 @@ vhu_backend_new(const struct vhu_config *cfg, char *err, size_t errlen)
 		free(b);
 		return NULL;
 	}
+	if (cfg->closed)
+		return &b->session.transport;
 	if (b->client) {
 		on_retry(&b->retry);
 	} else if (!listen_at(b, cfg, err, errlen)) {

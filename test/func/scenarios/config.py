@@ -187,6 +187,30 @@ class Config(Arguments):
         expect(f"{path}:2: failed: set fdb aeg 7" in said, said[-400:])
         expect(f"{path}:3: failed: set port 9 vlan" in said, said[-400:])
 
+    @check("config.check")
+    def check_check(self):
+        """--check names every wrong line, and touches nothing, beside the running switch."""
+        good = self.command_file("port add 4 net_vhost4,iface=/nosuch/four\nport add 5 net_tap5,iface=x\n"
+                                 "set port 4 vlan access 5\nset port 5 rate pps 9\nstart\n"
+                                 f"capture start 0 {self.workdir}/none\nsave config\n", "good.vqs")
+        text = good.read_text()
+        self.started(state="beside")
+        self.runs = self.numbers["beside"]
+        status, said = self.ended("--check", f"--cmdline-file={good}",
+                                  f"--state-dir={self.workdir}/checked", ports=2)
+        expect(status == 0 and said.endswith("The configuration is valid\n"), f"{status}: {said}")
+        expect(good.read_text() == text and not (self.workdir / "none").exists() and
+               not (self.workdir / "checked").exists(), "something was written")
+        bad = self.command_file("set fdb aeg 7\n" * 20 + "port add 4 net_vhost4,ifcae=x\n"
+                                "set port 4 vlan access 5\nset fdb age 7\n", "bad.vqs")
+        status, said = self.ended("--check", f"--cmdline-file={bad}", ports=2)
+        expect(status == 1 and "is valid" not in said, f"{status}: {said}")
+        named = [int(line.split(":")[1]) for line in said.splitlines()
+                 if line.startswith(f"{bad}:")]
+        expect(named == list(range(1, 23)), f"{named}: {said}")
+        status, said = self.ended("--check", ports=["net_vhost0,iface=x,queues=0"])
+        expect(status == 1 and "queues" in said, f"{status}: {said}")
+
     @check("config.reload")
     def check_reload(self):
         """SIGHUP runs the command file again, and ends nothing."""
