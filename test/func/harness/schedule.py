@@ -4,6 +4,7 @@
 import ctypes
 import multiprocessing
 import os
+import resource
 import signal
 import time
 import traceback
@@ -23,6 +24,17 @@ class Result(NamedTuple):
     seconds: float
     reason: str
     flaky: str = ""
+
+
+class Usage(NamedTuple):
+    """The cores a scenario kept busy on average, with all its processes, and how long it took."""
+    scenario: type
+    cpus: float
+    seconds: float
+
+    def __str__(self):
+        return (f"{self.scenario.__module__}.{self.scenario.__name__}: cpus {self.cpus:.2f} seconds "
+                f"{self.seconds:.0f} (planned with {self.scenario.cpus} and {self.scenario.seconds})")
 
 
 def verdict_of(action):
@@ -94,11 +106,16 @@ class Bench:
 def _worker(bench, names, results):
     """Main function of a scenario's process."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    start = time.monotonic()
     try:
         for name in names:
             results.send(bench.run(name))
     finally:
         bench.close()
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    seconds = time.monotonic() - start
+    results.send(Usage(bench.scenario_class, sum(u.ru_utime + u.ru_stime for u in used) / seconds,
+                       seconds))
 
 
 class _Running:
@@ -113,10 +130,11 @@ class _Running:
         theirs.close()
 
     def receive(self):
-        """The next result; None when there will be no more."""
+        """The next result or the usage; None when there will be no more."""
         try:
             result = self.results.recv()
-            self.names.remove(result.name)
+            if isinstance(result, Result):
+                self.names.remove(result.name)
             return result
         except EOFError:
             self.process.join()
@@ -138,7 +156,8 @@ def _next(waiting, running, cpus):
 
 
 def run_all(benches, cpus):
-    """Results of [(Bench, names)] as they come, with so many cores to share; 0: one by one."""
+    """Results of [(Bench, names)] as they come, with so many cores to share; 0: one by one. After
+    those of a scenario comes its Usage."""
     waiting, running = list(benches), []
     while waiting or running:
         while (start := _next(waiting, running, cpus)) is not None:
