@@ -5,10 +5,11 @@
 #include <rte_common.h>
 
 #include "ethdev/kind.h"
+#include "uplink/kind.h"
 #include "virtio/kind.h"
 
 static const struct port_kind *const kinds[] = {
-	&virtio_kind, &ethdev_kind, /* the last one takes the rest */
+	&virtio_kind, &uplink_kind, &ethdev_kind, /* the last one takes the rest */
 };
 
 const struct port_kind *

@@ -197,6 +197,15 @@ get_fdb(struct app *app, const char *params)
 	return report_fdb(app);
 }
 
+static json_t *
+get_vdpa(struct app *app, const char *params)
+{
+	json_t *d = json_object();
+
+	json_object_set_new(d, "devices", report_vdpa());
+	return d;
+}
+
 /* --- the table --- */
 
 typedef json_t *(*get_fn)(struct app *app, const char *params);
@@ -212,6 +221,7 @@ static const struct endpoint {
 	{"/vqswitch/queue", get_queue, "Counters of a queue. Parameters: port, rx or tx, number"},
 	{"/vqswitch/workers", get_workers, "Numbers of the workers. No parameters"},
 	{"/vqswitch/worker", get_worker, "A worker's counters and queues. Parameters: number"},
+	{"/vqswitch/vdpa", get_vdpa, "vDPA devices. No parameters"},
 	{"/vqswitch/fdb", get_fdb, "Counters of the forwarding database. No parameters"},
 };
 

@@ -25,6 +25,7 @@
 #include <cmdline_parse.h>
 #include <cmdline_parse_string.h>
 
+#include <jansson.h>
 #include <rte_ether.h>
 
 struct app;
@@ -77,7 +78,7 @@ struct cli_section {
 };
 
 extern const struct cli_section cli_control, cli_display, cli_config, cli_ports, cli_offload,
-	cli_switching, cli_vlans, cli_limits, cli_mirrors, cli_states, cli_json, cli_dpdk;
+	cli_switching, cli_vlans, cli_limits, cli_mirrors, cli_states, cli_json, cli_dpdk, cli_vdpa;
 
 /* --- what handlers use --- */
 
@@ -95,6 +96,9 @@ cmd_num(const struct cmd *c, unsigned int word)
 
 /** Write to the command's output. */
 void cmd_print(struct cmd *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/** Print a JSON value and release it; NULL: out of memory, the command has failed. */
+void cmd_json(struct cmd *c, json_t *value);
 
 /** The port a command names at @p word; NULL after "Invalid port N" was written. */
 struct port *cmd_port(struct cmd *c, unsigned int word);

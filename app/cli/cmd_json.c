@@ -6,9 +6,8 @@
 #include "cli.h"
 #include "show/json.h"
 
-/* Prints and releases @p value. */
-static void
-print_json(struct cmd *c, json_t *value)
+void
+cmd_json(struct cmd *c, json_t *value)
 {
 	if (value == NULL || json_dumpf(value, c->out, JSON_INDENT(2)) != 0)
 		c->failed = true;
@@ -28,14 +27,14 @@ report_ports(struct cmd *c, unsigned int word, json_t *(*fn)(struct cmd *c, cons
 	if (cmd_num(c, word) != CLI_PORT_ALL) {
 		one = cmd_port(c, word);
 		if (one != NULL)
-			print_json(c, fn(c, one));
+			cmd_json(c, fn(c, one));
 		return;
 	}
 	list = json_array();
 	for (uint16_t id = 0; id < c->app->sw.nports; id++)
 		if (c->app->sw.port[id] != NULL)
 			json_array_append_new(list, fn(c, c->app->sw.port[id]));
-	print_json(c, list);
+	cmd_json(c, list);
 }
 
 static json_t *
@@ -94,7 +93,7 @@ static void
 cmd_fdb_json(struct cmd *c)
 {
 	fdb_maintain(c->app->sw.fdb, ev_now_ns());
-	print_json(c, report_fdb_entries(c->app));
+	cmd_json(c, report_fdb_entries(c->app));
 }
 
 static void
@@ -104,13 +103,13 @@ cmd_worker_json(struct cmd *c)
 
 	for (uint32_t i = 0; i < c->app->nworkers; i++)
 		json_array_append_new(list, report_worker(c->app, i));
-	print_json(c, list);
+	cmd_json(c, list);
 }
 
 static void
 cmd_switch_json(struct cmd *c)
 {
-	print_json(c, report_switch(c->app));
+	cmd_json(c, report_switch(c->app));
 }
 
 static const struct cli_row rows[] = {

@@ -260,6 +260,8 @@ why(struct cmd *c, struct port *p)
 
 	cmd_print(c, "Port %u (%s): %s\n", p->id, p->name,
 		  said != NULL ? said : "nothing keeps it from passing traffic");
+	if (p->ops->datapath != NULL)
+		p->ops->datapath(p, c->out);
 }
 
 static void

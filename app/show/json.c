@@ -8,6 +8,7 @@
 
 #include "app.h"
 #include "counters.h"
+#include "vdpa/vdpa.h"
 #include "device.h"
 #include "switch/port_kind.h"
 
@@ -221,6 +222,47 @@ report_worker(struct app *app, uint32_t i)
 	add(d, "sleeps", counter_read(&w->sleeps));
 	json_object_set_new(d, "queues", polled_queues(app, i));
 	return d;
+}
+
+/* --- vDPA devices --- */
+
+static void
+add_device(const struct vdpa_info *i, void *ctx)
+{
+	struct vdpa_counter list[VDPA_COUNTERS_MAX];
+	uint32_t n = vdpa_counters(i->name, list);
+	json_t *d = json_object(), *values = json_array(), *all = ctx;
+
+	add_text(d, "name", i->name);
+	add_text(d, "kind", i->kind);
+	add_text(d, "state", i->state);
+	add(d, "present", i->present);
+	add_text(d, "port", i->owner != NULL ? i->owner->name : "");
+	add(d, "features", i->caps.features);
+	add(d, "formats", i->caps.formats);
+	add(d, "queue_pairs", i->caps.queue_pairs);
+	add(d, "queue_pairs_used", i->pairs_used);
+	add(d, "regions", i->caps.regions);
+	add(d, "locks_memory", i->caps.pins);
+	for (uint32_t k = 0; k < n; k++) {
+		json_t *one = json_object();
+
+		add_text(one, "name", list[k].name);
+		json_object_set_new(one, "queue", json_integer(list[k].queue));
+		add(one, "value", list[k].value);
+		json_array_append_new(values, one);
+	}
+	json_object_set_new(d, "counters", values);
+	json_array_append_new(all, d);
+}
+
+json_t *
+report_vdpa(void)
+{
+	json_t *list = json_array();
+
+	vdpa_list(add_device, list);
+	return list;
 }
 
 /* --- forwarding database --- */

@@ -25,6 +25,7 @@ json_t *report_switch(const struct app *app);
 json_t *report_port(const struct app *app, const struct port *p, uint32_t parts);
 json_t *report_drops(const struct port *p);
 json_t *report_worker(struct app *app, uint32_t i);
+json_t *report_vdpa(void);                         /* every device */
 json_t *report_fdb(const struct app *app);         /* counters */
 json_t *report_fdb_entries(const struct app *app); /* and what is in it */
 

@@ -4,7 +4,7 @@
 #include "app.h"
 
 static const running_fn parts[] = {
-	ports_running, config_running, offload_running, switch_running,
+	vdpa_running,  ports_running,  config_running,  offload_running, switch_running,
 	vlans_running, limits_running, mirrors_running, control_running,
 };
 

@@ -39,6 +39,7 @@ void limits_running(const struct app *app, FILE *out);
 void vlans_running(const struct app *app, FILE *out);
 /* cli/cmd_mirror.c */
 void mirrors_running(const struct app *app, FILE *out);
+void vdpa_running(const struct app *app, FILE *out);
 /* cli/cmd_control.c: whether it forwards; after everything else */
 void control_running(const struct app *app, FILE *out);
 

@@ -204,6 +204,41 @@ key_mac(struct virtio_devargs *a, const char *value)
 	return 0;
 }
 
+/* "vdpa=a,b": a word without '=' is one more device. */
+static int
+key_vdpa(struct virtio_devargs *a, const char *value)
+{
+	if (a->nvdpa == VIRTIO_VDPA_MAX || vdpa_kind_of(value) == NULL)
+		return -EINVAL;
+	for (uint32_t i = 0; i < a->nvdpa; i++)
+		if (strcmp(a->vdpa[i], value) == 0)
+			return -EINVAL;
+	if (strlcpy(a->vdpa[a->nvdpa], value, VDPA_NAME_MAX) >= VDPA_NAME_MAX)
+		return -EINVAL;
+	a->nvdpa++;
+	return 0;
+}
+
+static int
+key_hw(struct virtio_devargs *a, const char *value)
+{
+	return vdev_hw_parse(value, &a->hw) ? 0 : -EINVAL;
+}
+
+static int
+key_migrate(struct virtio_devargs *a, const char *value)
+{
+	return vdev_migrate_parse(value, &a->migrate) ? 0 : -EINVAL;
+}
+
+static int
+key_uplink(struct virtio_devargs *a, const char *value)
+{
+	if (*value == '\0' || strlcpy(a->uplink, value, sizeof(a->uplink)) >= sizeof(a->uplink))
+		return -EINVAL;
+	return 0;
+}
+
 static const struct key {
 	const char *name;
 	key_fn fn;
@@ -230,6 +265,10 @@ static const struct key {
 	{"device-state", key_device_state, "0 or 1"},
 	{"base-inflight", key_base_inflight, "0 or 1"},
 	{"gpa-addresses", key_gpa_addresses, "0 or 1"},
+	{"vdpa", key_vdpa, "names of up to 8 different vDPA devices: " VDPA_NAMES},
+	{"hw", key_hw, "prefer, require or never"},
+	{"migrate", key_migrate, "software or device"},
+	{"uplink", key_uplink, "the name or number of a port"},
 	{"mac", key_mac, "a unicast address XX:XX:XX:XX:XX:XX"},
 };
 
@@ -259,6 +298,28 @@ apply_key(struct virtio_devargs *a, const char *name, const char *value, char *e
 			    value == NULL ? "" : value, keys[i].expects);
 	}
 	return fail(err, errlen, "%s: unknown key '%.512s'", a->name, name);
+}
+
+/** Whether pair @p i goes on with the list a "vdpa=" before it has begun. */
+static bool
+goes_on(const struct rte_kvargs *kv, unsigned int i)
+{
+	if (kv->pairs[i].value != NULL)
+		return false;
+	while (i-- > 0 && kv->pairs[i].value == NULL)
+		;
+	return i != UINT_MAX && strcmp(kv->pairs[i].key, "vdpa") == 0;
+}
+
+static int
+apply_pair(struct virtio_devargs *a, const struct rte_kvargs *kv, unsigned int i, char *err,
+	   size_t errlen)
+{
+	const struct rte_kvargs_pair *p = &kv->pairs[i];
+
+	if (goes_on(kv, i))
+		return apply_key(a, "vdpa", p->key, err, errlen);
+	return apply_key(a, p->key, p->value, err, errlen);
 }
 
 bool
@@ -301,7 +362,9 @@ virtio_devargs_same(const struct virtio_devargs *a, const struct virtio_devargs 
 	       strcmp(a->vm, b->vm) == 0 && a->queues == b->queues && a->client == b->client &&
 	       a->without == b->without && a->options == b->options && a->mode == b->mode &&
 	       a->owner == b->owner && a->group == b->group && a->policy == b->policy &&
-	       a->mtu == b->mtu && a->mac_set == b->mac_set &&
+	       a->mtu == b->mtu && a->mac_set == b->mac_set && a->nvdpa == b->nvdpa &&
+	       memcmp(a->vdpa, b->vdpa, a->nvdpa * sizeof(a->vdpa[0])) == 0 && a->hw == b->hw &&
+	       a->migrate == b->migrate && strcmp(a->uplink, b->uplink) == 0 &&
 	       rte_is_same_ether_addr(&a->mac, &b->mac);
 }
 
@@ -346,9 +409,12 @@ virtio_devargs_parse(const char *devargs, struct virtio_devargs *a, char *err, s
 	if (kv == NULL)
 		return fail(err, errlen, "%s: '%.512s' is not a list of key=value", a->name, text);
 	for (unsigned int i = 0; i < kv->count && ret == 0; i++)
-		ret = apply_key(a, kv->pairs[i].key, kv->pairs[i].value, err, errlen);
+		ret = apply_pair(a, kv, i, err, errlen);
 	rte_kvargs_free(kv);
 	if (ret == 0 && a->path[0] == '\0')
 		ret = fail(err, errlen, "%s: iface=PATH is missing", a->name);
+	if (ret == 0 && a->nvdpa == 0 && (a->hw == VDEV_HW_REQUIRE || a->uplink[0] != '\0'))
+		ret = fail(err, errlen, "%s: %s needs vdpa=DEVICE", a->name,
+			   a->hw == VDEV_HW_REQUIRE ? "hw=require" : "uplink");
 	return ret;
 }

@@ -4,6 +4,7 @@
  * that a dpdk-testpmd command line works, plus our own keys:
  *
  *     net_vhost0,iface=/run/vm1.sock,queues=4,client=1,mode=0660,group=kvm
+ *     net_vhost1,iface=/run/vm2.sock,vdpa=0000:3b:00.2,sim0,hw=prefer,uplink=net_ring_w0
  *
  * A key is in the table of devargs.c or it is an error; keys of the PMD that
  * mean nothing here are accepted when their value asks for nothing.
@@ -21,10 +22,12 @@
 #include <rte_ether.h>
 
 #include "switch/port_kind.h"
-#include "vdev/format.h"
+#include "vdev/vdev.h"
+#include "vdpa/vdpa.h"
 
 #define VIRTIO_DEVARGS_MAX 1024
 #define VIRTIO_VM_MAX 64
+#define VIRTIO_VDPA_MAX 8 /* devices a port may be given to */
 
 struct virtio_devargs {
 	char name[PORT_NAME_MAX];      /* "net_vhost0" */
@@ -41,6 +44,11 @@ struct virtio_devargs {
 	char vm[VIRTIO_VM_MAX]; /* name of the VM, for commands to all its ports; "": none */
 	uint16_t mtu;           /* 0: none announced */
 	bool rehearsal;         /* the transport stays closed; no part of the argument */
+	uint32_t nvdpa;
+	char vdpa[VIRTIO_VDPA_MAX][VDPA_NAME_MAX]; /* in the order they are preferred */
+	enum vdev_hw hw;
+	enum vdev_migrate migrate;
+	char uplink[PORT_NAME_MAX]; /* name or number of a port; "": none */
 	bool mac_set;
 	struct rte_ether_addr mac;
 };

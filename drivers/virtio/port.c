@@ -11,6 +11,7 @@
 #include <rte_arp.h>
 
 #include "base/log.h"
+#include "virtio/hardware.h"
 #include "virtio/report.h"
 #include "virtio/save.h"
 #include "virtio/state.h"
@@ -23,6 +24,7 @@ struct virtio_port {
 	struct virtio_devargs args;
 	struct vdev *dev;
 	struct transport *transport;
+	struct virtio_hw hw;
 	bool was_up; /* what was logged */
 	bool was_connected;
 };
@@ -83,6 +85,7 @@ dev_changed(struct vdev *d)
 	struct virtio_port *v = dev_port(d);
 	bool up = vdev_link_up(d);
 
+	virtio_hw_changed(&v->hw);
 	note_connection(v, d->transport != NULL);
 	if (up == v->was_up)
 		return;
@@ -102,6 +105,12 @@ dev_rarp(struct vdev *d, const uint8_t mac[6])
 	m = rte_net_make_rarp_packet(v->port.sw->mp, &addr);
 	if (m == NULL || !sw_inject(v->port.sw, &v->port, m))
 		log_peer(&d->log_limit, v->port.name, "the guest's move could not be announced");
+}
+
+static const char *
+dev_needs_software(const struct vdev *d)
+{
+	return virtio_hw_needs_software(&dev_port(d)->hw);
 }
 
 static void
@@ -124,6 +133,7 @@ static const struct vdev_ops virtio_dev_ops = {
 	.publish_soon = dev_publish_soon,
 	.grace = dev_grace,
 	.wake = dev_wake,
+	.needs_software = dev_needs_software,
 	.changed = dev_changed,
 	.save = dev_save,
 	.load = dev_load,
@@ -161,7 +171,14 @@ virtio_queues(struct port *p, struct port_queues *out)
 			out->tx[out->ntx++] = &vq->q;
 		}
 	}
+	p->uplink = virtio_hw_uplink(&v->hw);
 	vdev_published(v->dev);
+}
+
+static void
+virtio_published(struct port *p)
+{
+	virtio_hw_published(&to_virtio(p)->hw);
 }
 
 static bool
@@ -200,7 +217,7 @@ virtio_why(const struct port *p, char *buf, size_t len)
 	struct transport_info info;
 
 	if (vdev_link_up(v->dev))
-		return NULL;
+		return virtio_hw_why(&v->hw, buf, len);
 	v->transport->ops->info(v->transport, &info);
 	if (info.connected || v->dev->wanted != VDEV_STATE_RUNNING)
 		return vdev_why(v->dev, buf, len);
@@ -230,6 +247,7 @@ virtio_close(struct port *p)
 		v->transport->ops->info(v->transport, &info);
 		v->transport->ops->free(v->transport);
 	}
+	virtio_hw_fini(&v->hw);
 	vdev_free(v->dev, info.connected);
 	free(v);
 }
@@ -251,6 +269,9 @@ const struct port_ops virtio_port_ops = {
 	.states = &virtio_states,
 	.set_mtu = virtio_set_mtu,
 	.set_format = virtio_set_format,
+	.set_hw = virtio_set_hw,
+	.datapath = virtio_datapath,
+	.published = virtio_published,
 };
 
 /* --- construction --- */
@@ -334,6 +355,10 @@ virtio_port_new(const struct virtio_env *env, const struct virtio_devargs *a, ch
 		snprintf(err, errlen, "%s: out of memory", a->name);
 		return NULL;
 	}
+	if (virtio_hw_init(&v->hw, &v->port, v->dev, &v->args, err, errlen) < 0) {
+		virtio_close(&v->port);
+		return NULL;
+	}
 	ret = sw_port_add(env->sw, &v->port);
 	if (ret < 0) {
 		snprintf(err, errlen, "%s: %s", a->name,
@@ -383,4 +408,10 @@ virtio_port_show(const struct port *p, FILE *out)
 
 	vdev_show(v->dev, out);
 	v->transport->ops->show(v->transport, out);
+}
+
+const struct virtio_hw *
+virtio_port_hw(const struct port *p)
+{
+	return &to_virtio(p)->hw;
 }

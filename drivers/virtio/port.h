@@ -17,6 +17,8 @@
 #include "vdev/transport.h"
 #include "vdev/vdev.h"
 
+struct virtio_hw;
+
 /** The place of a port to be made. */
 struct virtio_env {
 	struct sw *sw;
@@ -43,5 +45,8 @@ struct vdev *virtio_port_device(struct port *p);
 
 /** State and peer of device and transport, in lines. */
 void virtio_port_show(const struct port *p, FILE *out);
+
+/** The engines that may move the port's frames in place of the workers. */
+const struct virtio_hw *virtio_port_hw(const struct port *p);
 
 #endif

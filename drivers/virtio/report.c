@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#include "virtio/hardware.h"
 #include "virtio/port.h"
 
 /* --- the device argument --- */
@@ -91,6 +92,7 @@ virtio_show(const struct port *p, FILE *out)
 		info.connects, info.messages, info.refused, info.unknown);
 	if (info.last_error != NULL)
 		fprintf(out, "Last error: %s\n", info.last_error);
+	virtio_hw_show(virtio_port_hw(p), out);
 }
 
 uint32_t
@@ -108,6 +110,7 @@ virtio_details(const struct port *p, struct port_detail *out)
 	out[n++] = (struct port_detail){"messages", NULL, info.messages};
 	out[n++] = (struct port_detail){"messages_refused", NULL, info.refused};
 	out[n++] = (struct port_detail){"messages_unknown", NULL, info.unknown};
+	n += virtio_hw_details(virtio_port_hw(p), out + n);
 	return n;
 }
 
@@ -123,6 +126,8 @@ virtio_running(const struct port *p, FILE *out)
 		fprintf(out, "port config mtu %u %u\n", p->id, p->mtu);
 	if (cfg->policy != a->policy)
 		fprintf(out, "set port %u format %s\n", p->id, vdev_policy_name(cfg->policy));
+	if (virtio_port_vdev(p)->hw != a->hw)
+		fprintf(out, "set port %u hw %s\n", p->id, vdev_hw_name(virtio_port_vdev(p)->hw));
 }
 
 void
@@ -146,6 +151,28 @@ virtio_set_format(struct port *p, const char *format)
 	if (!vdev_policy_parse(format, &policy))
 		return -EINVAL;
 	vdev_set_policy(d, policy);
+	vdev_sync(d);
+	return 0;
+}
+
+void
+virtio_datapath(const struct port *p, FILE *out)
+{
+	virtio_hw_show(virtio_port_hw(p), out);
+}
+
+int
+virtio_set_hw(struct port *p, const char *word)
+{
+	struct vdev *d = virtio_port_device(p);
+	enum vdev_hw hw;
+
+	if (virtio_port_devargs(p)->nvdpa == 0)
+		return -ENODEV;
+	if (!vdev_hw_parse(word, &hw))
+		return -EINVAL;
+	vdev_set_hw(d, hw);
+	vdev_retry(d);
 	vdev_sync(d);
 	return 0;
 }

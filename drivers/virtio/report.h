@@ -16,6 +16,8 @@ uint32_t virtio_details(const struct port *p, struct port_detail *out);
 void virtio_running(const struct port *p, FILE *out);
 void virtio_negotiation(const struct port *p, FILE *out);
 int virtio_set_format(struct port *p, const char *format);
+int virtio_set_hw(struct port *p, const char *hw);
+void virtio_datapath(const struct port *p, FILE *out);
 
 extern const struct port_state_ops virtio_states;
 

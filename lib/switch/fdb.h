@@ -109,6 +109,12 @@ uint32_t fdb_get_port_limit(const struct fdb *f, uint16_t port);
 /** One more, of the guest behind @p port < DP_PORTS_MAX, 0: none. The stricter one holds. */
 void fdb_set_guest_limit(struct fdb *f, uint16_t port, uint32_t limit);
 
+/**
+ * Frames of what is behind @p port come in at @p via, too (FDB_PORT_NONE: no more): an address that
+ * is seen there stays where it is. Both < DP_PORTS_MAX.
+ */
+void fdb_set_via(struct fdb *f, uint16_t port, uint16_t via);
+
 /** What holds for @p port: its own limit or that of all, or its guest's; 0: none. */
 uint32_t fdb_port_limit(const struct fdb *f, uint16_t port);
 

@@ -254,6 +254,12 @@ move(struct fdb *f, uint32_t index, uint16_t port)
 
 	if (e->origin == FDB_STATIC || e->port == port)
 		return false;
+	if (f->port[e->port].via == port + 1) {
+		atomic_store_explicit(&f->seen_s[index],
+				      atomic_load_explicit(&f->now_s, memory_order_relaxed),
+				      memory_order_relaxed);
+		return false;
+	}
 	if (port_is_full(f, port)) {
 		f->stats.refused_port_limit++;
 		return false;
@@ -419,6 +425,12 @@ void
 fdb_set_guest_limit(struct fdb *f, uint16_t port, uint32_t limit)
 {
 	f->port[port].guest_limit = limit;
+}
+
+void
+fdb_set_via(struct fdb *f, uint16_t port, uint16_t via)
+{
+	f->port[port].via = via == FDB_PORT_NONE ? 0 : (uint16_t)(via + 1);
 }
 
 uint32_t

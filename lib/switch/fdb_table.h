@@ -59,6 +59,7 @@ struct fdb_port {
 	uint32_t count;
 	uint32_t head, tail;
 	uint32_t own_limit, guest_limit;
+	uint16_t via; /* where its frames come in, too, plus one; 0: nowhere */
 };
 
 struct fdb {

@@ -188,7 +188,9 @@ unicast(struct worker *w, const struct dataplane *dp, const struct dp_port *in, 
 		return;
 	}
 	out = dp->by_id[egress];
-	if (unlikely(out == NULL || !may_pass(in, out)))
+	if (unlikely(out == in)) /* the uplink of the port it is for */
+		pktq_drop(rxq, DROP_RX_SAME_PORT, n);
+	else if (unlikely(out == NULL || !may_pass(in, out)))
 		pktq_drop(rxq, DROP_RX_NO_EGRESS, n);
 	else
 		forward_send(w, out, rxq, pkts, n);

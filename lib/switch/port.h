@@ -124,6 +124,14 @@ struct port_ops {
 	int (*set_format)(struct port *p, const char *format);
 	/** Take other queues, descriptors or offloads. -EBUSY: not while it is started. */
 	int (*configure)(struct port *p, const struct port_defaults *d);
+	/**
+	 * Whether hardware may move its frames: "prefer", "require", "never". -ENODEV: it has none.
+	 */
+	int (*set_hw)(struct port *p, const char *hw);
+	/** Lines: who moves its frames, and why hardware it might have does not. With set_hw. */
+	void (*datapath)(const struct port *p, FILE *out);
+	/** A publication has been made: settings, other ports and modes may differ. */
+	void (*published)(struct port *p);
 };
 
 /** Frames of control's own sent in the name of a port (inject.h). */
@@ -159,6 +167,11 @@ struct port {
 	struct watch_queues *bursts;          /* made when they are to be counted */
 	struct inject_port *inject;           /* frames sent in its name; inject.h */
 	const struct dp_intercept *intercept; /* of a tunnel's kind of port; NULL: none */
+	/*
+	 * hardware moves its frames past the workers, who reach it through this port: what is for
+	 * it goes there. Said by port_ops.queues; NULL: none
+	 */
+	const struct port *uplink;
 	struct port *mirror;     /* gets copies of what it sends and is sent; NULL: none */
 	struct baseline cleared; /* "clear port stats" */
 	/*
@@ -227,6 +240,9 @@ int sw_port_add(struct sw *s, struct port *p);
 /** Take @p p out of the snapshot, flush its addresses, close and free it. */
 void sw_port_remove(struct sw *s, struct port *p);
 struct port *sw_port_by_name(const struct sw *s, const char *name);
+
+/** Whether @p p is among those that forward: sw_list_ports(). */
+bool sw_port_listed(const struct port *p);
 
 /** Let these forward, from the next sw_publish() on. @p list: ids of ports, each once. */
 void sw_list_ports(struct sw *s, const uint16_t *list, uint16_t n);

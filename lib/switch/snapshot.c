@@ -359,6 +359,17 @@ count_receivers(struct build *b)
 				in_domain[b->dport[m].domain] - (b->dport[m].ntx > 0);
 }
 
+/* What is for a port whose frames hardware moves goes out at its uplink. */
+static void
+join_uplink(struct build *b, uint16_t m)
+{
+	const struct port *p = b->member[m];
+	const struct dp_port *up = p->uplink != NULL ? b->dp->by_id[p->uplink->id] : NULL;
+
+	if (up != NULL)
+		b->dp->by_id[p->id] = up;
+}
+
 /* What a port knows of others. */
 static void
 join_ports(struct build *b, uint16_t m)
@@ -366,7 +377,7 @@ join_ports(struct build *b, uint16_t m)
 	const struct port *mirror = b->member[m]->mirror;
 	struct dp_port *dport = &b->dport[m];
 
-	dport->peer = &b->dport[peer_of(b, m)];
+	dport->peer = b->dp->by_id[b->member[peer_of(b, m)]->id];
 	if (mirror != NULL)
 		dport->mirror = b->dp->by_id[mirror->id];
 }
@@ -401,6 +412,8 @@ fill(struct build *b)
 	}
 	for (uint16_t m = 0; m < b->nmembers; m++)
 		fill_port(b, m);
+	for (uint16_t m = 0; m < b->nmembers; m++)
+		join_uplink(b, m);
 	for (uint16_t m = 0; m < b->nmembers; m++)
 		join_ports(b, m);
 	count_receivers(b);

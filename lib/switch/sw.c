@@ -178,6 +178,9 @@ sw_publish(struct sw *s)
 		publish_once(s, &again);
 	if (!s->forwarding || s->mode->forward == NULL)
 		inject_drain(s);
+	for (uint16_t i = 0; i < s->nports; i++)
+		if (s->port[i] != NULL && s->port[i]->ops->published != NULL)
+			s->port[i]->ops->published(s->port[i]);
 }
 
 static void

@@ -187,7 +187,9 @@ unicast(struct worker *w, const struct dataplane *dp, const struct run *r, uint1
 
 	if (likely(egress < DP_PORTS_MAX && egress != r->in->id))
 		out = dp->by_id[egress];
-	if (unlikely(out == NULL || !is_member(r, out)))
+	if (unlikely(out == r->in)) /* the uplink of the port it is for */
+		pktq_drop(r->rxq, DROP_RX_SAME_PORT, r->to - r->from);
+	else if (unlikely(out == NULL || !is_member(r, out)))
 		pktq_drop(r->rxq, egress_drop(r->in, egress), r->to - r->from);
 	else
 		send(w, r, out);

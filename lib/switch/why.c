@@ -9,11 +9,13 @@
 
 #include "switch/port.h"
 
-static bool
-is_listed(const struct sw *s, uint16_t id)
+bool
+sw_port_listed(const struct port *p)
 {
+	const struct sw *s = p->sw;
+
 	for (uint16_t i = 0; i < s->nlist; i++)
-		if (s->list[i] == id)
+		if (s->list[i] == p->id)
 			return true;
 	return !s->listed;
 }
@@ -91,7 +93,7 @@ sw_why(struct sw *s, const struct port *p, char *buf, size_t len)
 
 	if (!p->started)
 		return "the port is stopped (\"port start\" starts it)";
-	if (!is_listed(s, p->id))
+	if (!sw_port_listed(p))
 		return "the port is not among those that forward (\"set portlist\")";
 	why = p->ops->why != NULL ? p->ops->why(p, buf, len) : NULL;
 	if (why != NULL)

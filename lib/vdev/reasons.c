@@ -81,6 +81,12 @@ vdev_set_migrate(struct vdev *d, enum vdev_migrate migrate)
 	d->migrate = migrate;
 }
 
+const struct engine *
+vdev_hardware(const struct vdev *d)
+{
+	return d->engine_next != &soft_engine ? d->engine_next : NULL;
+}
+
 void
 vdev_retry(struct vdev *d)
 {

@@ -209,8 +209,9 @@ struct vdev {
 	struct gmem_fault fault; /* [atomic] set by the fault guard */
 	bool fault_seen;
 	struct vdev_queue q[VDEV_QUEUES_MAX];
-	uint32_t nqueues;                /* highest queue index seen, plus one */
-	struct engine *engine;           /* in charge; NULL: none, or not decided yet */
+	uint32_t nqueues;           /* highest queue index seen, plus one */
+	struct engine *engine;      /* in charge; NULL: none, or not decided yet */
+	struct engine *engine_next; /* to be in charge when the rings have stopped; else the same */
 	char engine_why[ENGINE_WHY_MAX]; /* why the last of the list is not */
 	enum vdev_hw hw;                 /* by the operator */
 	enum vdev_migrate migrate;       /* likewise */
@@ -305,6 +306,8 @@ int vdev_iotlb_update(struct vdev *d, const struct iotlb_entry *e);
 int vdev_iotlb_invalidate(struct vdev *d, uint64_t iova, uint64_t size);
 /** Engines that may move the frames from the next vdev_sync() on, as vdev_config.engines. */
 void vdev_set_engines(struct vdev *d, struct engine *const *engines);
+/** The engine that moves the frames, or is about to, if it is not software; else NULL. */
+const struct engine *vdev_hardware(const struct vdev *d);
 /** Whether hardware of the list may move the frames, from the next vdev_sync() on. */
 void vdev_set_hw(struct vdev *d, enum vdev_hw hw);
 /** Whether it may while writes are logged, if it has a dirty log; likewise. */

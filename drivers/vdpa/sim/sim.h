@@ -112,6 +112,12 @@ struct sim_wire *sim_wire_get(const char *name);
 /** Whether @p devargs names the uplink of a wire: "net_ring_w0". */
 bool sim_uplink_ours(const char *devargs);
 
+/** Whether @p devargs can name an uplink. 0, or -EINVAL with a sentence in @p err. */
+int sim_uplink_check(const char *devargs, char *err, size_t errlen);
+
+/** Packet buffers of frames on the wires, if no device has brought any. */
+void sim_uplink_pool(struct rte_mempool *mp);
+
 /**
  * The DPDK device that is the uplink @p devargs names, made if need be. 0 and its number in @p id,
  * or -errno with a sentence in @p err.

@@ -51,6 +51,27 @@ wire_up(struct sim_wire *w)
 }
 
 int
+sim_uplink_check(const char *devargs, char *err, size_t errlen)
+{
+	const char *name = devargs + sizeof(PREFIX) - 1;
+
+	if (*name != '\0' && strlen(name) < SIM_WIRE_MAX && strchr(name, ',') == NULL)
+		return 0;
+	snprintf(err, errlen,
+		 "%.64s: expected " PREFIX " and the name of a wire, 1 to %d characters", devargs,
+		 SIM_WIRE_MAX - 1);
+	return -EINVAL;
+}
+
+void
+sim_uplink_pool(struct rte_mempool *mp)
+{
+	card_lock();
+	card_set_pool(mp);
+	card_unlock();
+}
+
+int
 sim_uplink_make(const char *devargs, uint16_t *id, char *err, size_t errlen)
 {
 	const char *name = devargs + sizeof(PREFIX) - 1;
@@ -59,11 +80,8 @@ sim_uplink_make(const char *devargs, uint16_t *id, char *err, size_t errlen)
 
 	if (rte_eth_dev_get_port_by_name(devargs, id) == 0)
 		return 0;
-	if (*name == '\0' || strlen(name) >= SIM_WIRE_MAX || strchr(name, ',') != NULL) {
-		snprintf(err, errlen, "%.64s: the name of a wire is 1 to %d characters", devargs,
-			 SIM_WIRE_MAX - 1);
+	if (sim_uplink_check(devargs, err, errlen) < 0)
 		return -EINVAL;
-	}
 	w = sim_wire_get(name);
 	if (w == NULL || !wire_up(w) || card_power_on() != 0) {
 		snprintf(err, errlen, "%s: out of memory", devargs);
