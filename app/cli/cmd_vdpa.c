@@ -132,7 +132,7 @@ vdpa_running(const struct app *app, FILE *out)
 static const struct cli_row rows[] = {
 	{"port (port_id) offload", cmd_offload,
 	 "Have hardware move a port's frames: the first device of its vdpa=DEVICE[,DEVICE...] "
-	 "that has no reason against it (hw=prefer). What failed is tried again."},
+	 "that has no reason against it (hw=prefer). One that failed is tried again."},
 	{"port (port_id) reclaim", cmd_reclaim,
 	 "Take a port's rings back from hardware; workers move its frames (hw=never)."},
 	{"set port (port_id) hw (prefer|require|never)", cmd_hw,

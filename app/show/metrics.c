@@ -122,6 +122,20 @@ link_samples(struct sink *s, const struct family *f)
 	}
 }
 
+/* Ports that hardware might serve. */
+static void
+hardware_samples(struct sink *s, const struct family *f)
+{
+	struct port *p;
+
+	for (uint32_t id = 0; (p = next_port(s, &id)) != NULL;) {
+		if (p->ops->in_hardware == NULL)
+			continue;
+		begin(s, "", p);
+		end(s, p->ops->in_hardware(p));
+	}
+}
+
 static void
 started_samples(struct sink *s, const struct family *f)
 {
@@ -289,6 +303,8 @@ static const struct family families[] = {
 
 	{"vqswitch_port", "info", NULL, "Number and kind of a port.", port_samples, 0},
 	{"vqswitch_port_link_up", "gauge", NULL, "1 while the peer is there.", link_samples, 0},
+	{"vqswitch_port_in_hardware", "gauge", NULL, "1 while hardware moves the frames.",
+	 hardware_samples, 0},
 	{"vqswitch_port_started", "gauge", NULL, "0 after 'port stop'.", started_samples, 0},
 	{"vqswitch_port_fdb_entries", "gauge", NULL, "Addresses learned behind a port.",
 		port_fdb_samples, 0},

@@ -27,7 +27,7 @@ struct virtio_hw {
 	struct ev_timer due;                      /* reasons have changed: vdev_sync() */
 };
 
-/** Give the device its engines. 0, or -1 with a sentence in @p err. The device's end closes them. */
+/** Give the device its engines, which end with it. 0, or -1 with a sentence in @p err. */
 int virtio_hw_init(struct virtio_hw *h, struct port *p, struct vdev *d,
 		   const struct virtio_devargs *a, char *err, size_t errlen);
 void virtio_hw_fini(struct virtio_hw *h);

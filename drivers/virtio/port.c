@@ -271,6 +271,7 @@ const struct port_ops virtio_port_ops = {
 	.set_format = virtio_set_format,
 	.set_hw = virtio_set_hw,
 	.datapath = virtio_datapath,
+	.in_hardware = virtio_in_hardware,
 	.published = virtio_published,
 };
 

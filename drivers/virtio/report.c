@@ -161,6 +161,12 @@ virtio_datapath(const struct port *p, FILE *out)
 	virtio_hw_show(virtio_port_hw(p), out);
 }
 
+bool
+virtio_in_hardware(const struct port *p)
+{
+	return vdev_hardware(virtio_port_vdev(p)) != NULL;
+}
+
 int
 virtio_set_hw(struct port *p, const char *word)
 {

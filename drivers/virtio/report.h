@@ -18,6 +18,7 @@ void virtio_negotiation(const struct port *p, FILE *out);
 int virtio_set_format(struct port *p, const char *format);
 int virtio_set_hw(struct port *p, const char *hw);
 void virtio_datapath(const struct port *p, FILE *out);
+bool virtio_in_hardware(const struct port *p);
 
 extern const struct port_state_ops virtio_states;
 

@@ -130,6 +130,8 @@ struct port_ops {
 	int (*set_hw)(struct port *p, const char *hw);
 	/** Lines: who moves its frames, and why hardware it might have does not. With set_hw. */
 	void (*datapath)(const struct port *p, FILE *out);
+	/** Whether hardware moves its frames, or is about to. */
+	bool (*in_hardware)(const struct port *p);
 	/** A publication has been made: settings, other ports and modes may differ. */
 	void (*published)(struct port *p);
 };

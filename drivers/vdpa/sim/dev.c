@@ -318,6 +318,8 @@ sim_vq_stop(struct engine *e, struct vdev *d, struct vdev_queue *q)
 	struct vq_state state;
 
 	card_lock();
+	/* all rings stand still with the first: frames that one takes would find no receiver */
+	s->dev->live = false;
 	state = vq_stop(&r->vq);
 	r->running = false;
 	if (s->dev->fault == SIM_FAULT_INDEX)
