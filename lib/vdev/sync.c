@@ -144,7 +144,7 @@ take_over(struct vdev *d, struct engine *e)
 
 	if (e == d->engine)
 		return true;
-	d->engine_next = e; /* known to whoever is told of the publication */
+	d->engine_next = e; /* the publication is made by it already */
 	vdev_pause(d);
 	for (i = 0; i < d->nqueues; i++) {
 		/* an interrupt that hardware owes is not lost with it */
