@@ -32,7 +32,7 @@ int virtio_hw_init(struct virtio_hw *h, struct port *p, struct vdev *d,
 		   const struct virtio_devargs *a, char *err, size_t errlen);
 void virtio_hw_fini(struct virtio_hw *h);
 
-/** What of the port's work needs its frames to pass the workers, static text; NULL: nothing. */
+/** The work of the port for which workers must see its frames, static text; NULL: none. */
 const char *virtio_hw_needs_software(const struct virtio_hw *h);
 
 /** The port its guest is reached through while hardware moves its frames; else NULL. */
