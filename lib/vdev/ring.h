@@ -109,8 +109,8 @@ void sync_publish(struct vdev *d);
 
 /* --- soft.c: queues that workers poll, their IOTLB misses and their attention --- */
 
-/** The queue object, made on first use; it lives on when the ring stops, for its counters. */
-struct vq *soft_vq(struct vdev_queue *q);
+/** Counters of @p q, which live on when it stops. NULL: no memory. Control, while it is stopped. */
+struct pktq_stats *soft_counters(struct vdev_queue *q);
 
 /** Running @p q is not touched until soft_resume(): vq_suspend(). */
 void soft_suspend(struct vdev_queue *q);

@@ -216,9 +216,9 @@ apply_counters(struct loading *l, const void *data)
 
 	memcpy(&x, data, sizeof(x));
 	q = ring_get(l->d, rte_le_to_cpu_32(x.index));
-	if (rte_le_to_cpu_32(x.shape) != counter_shape() || soft_vq(q) == NULL)
+	value = (uint64_t *)soft_counters(q);
+	if (rte_le_to_cpu_32(x.shape) != counter_shape() || value == NULL)
 		return;
-	value = (uint64_t *)&q->vq->q.stats;
 	for (k = 0; k < COUNTERS; k++)
 		value[k] += rte_le_to_cpu_64(x.value[k]);
 }

@@ -50,8 +50,9 @@ soft_set_mem(struct engine *e, struct vdev *d)
 
 /* --- queues --- */
 
-struct vq *
-soft_vq(struct vdev_queue *q)
+/** The queue object, made on first use. */
+static struct vq *
+queue_object(struct vdev_queue *q)
 {
 	if (q->vq == NULL) {
 		q->vq = aligned_alloc(RTE_CACHE_LINE_SIZE,
@@ -101,7 +102,7 @@ soft_vq_start(struct engine *e, struct vdev *d, struct vdev_queue *q)
 
 	engine_vq_setup(d, q, &s);
 	s.state = q->state;
-	if (soft_vq(q) == NULL || vq_start(q->vq, &s) != 0)
+	if (queue_object(q) == NULL || vq_start(q->vq, &s) != 0)
 		return "no memory for the queue";
 	if (s.journal != NULL)
 		vq_journal_start(s.journal, &key, &s.state);
@@ -120,6 +121,14 @@ soft_set_irq(struct engine *e, struct vdev *d, struct vdev_queue *q)
 	vq_swap_call(q->vq, q->call_fd);
 	if (!d->paused)
 		d->cfg.ops->grace(d);
+}
+
+struct pktq_stats *
+soft_counters(struct vdev_queue *q)
+{
+	struct vq *vq = queue_object(q);
+
+	return vq != NULL ? &vq->q.stats : NULL;
 }
 
 static const struct pktq_stats *
