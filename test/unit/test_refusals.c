@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Every reason against a device that is known before rings are handed over, for
+ * kinds of devices with different capabilities. With an argument the program
+ * prints the table of doc/compat.md instead.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include <cmocka.h>
+
+#include "owner.h"
+#include "vdev/engine.h"
+
+#define MODERN (F(VERSION_1) | F(PROTOCOL_FEATURES))
+#define MRG_RXBUF (1ull << 15)
+#define SIZE 64
+
+/* --- devices --- */
+
+static const char *
+never(const struct engine *e, const struct vdev *d)
+{
+	return NULL;
+}
+
+static const struct engine_ops ops = {.check = never};
+
+/* In the table's columns. The second has what the mlx5 driver of DPDK 22.11 reports for a card. */
+static struct engine kinds[] = {
+	{.ops = &ops,
+	 .name = "sim",
+	 .caps = {.formats = 1u << VDEV_MODERN | 1u << VDEV_LEGACY_LE, .queue_pairs = 8}},
+	{.ops = &ops,
+	 .name = "mlx5",
+	 .caps = {.features = 0x114c60180bull,
+		  .formats = 1u << VDEV_MODERN | 1u << VDEV_LEGACY_LE,
+		  .queue_pairs = 8,
+		  .pins = true}},
+	{.ops = &ops,
+	 .name = "least",
+	 .caps = {.features = F(VERSION_1),
+		  .formats = 1u << VDEV_MODERN,
+		  .queue_pairs = 1,
+		  .regions = 1,
+		  .pins = true}},
+};
+
+/* --- guests --- */
+
+static struct owner o;
+static const char *needs;
+
+static const char *
+needs_software(const struct vdev *d)
+{
+	return needs;
+}
+
+static void
+modern(void)
+{
+	owner_start(&o, MODERN, SIZE);
+}
+
+static void
+mergeable(void)
+{
+	owner_start(&o, MODERN | MRG_RXBUF, SIZE);
+}
+
+static void
+packed(void)
+{
+	owner_start(&o, MODERN | F(RING_PACKED), SIZE);
+}
+
+static void
+legacy_le(void)
+{
+	owner_start(&o, F(PROTOCOL_FEATURES), SIZE);
+}
+
+static void
+legacy_be(void)
+{
+	vdev_set_policy(o.d, VDEV_POLICY_LEGACY_BE);
+	owner_start(&o, F(PROTOCOL_FEATURES), SIZE);
+}
+
+static void
+iommu(void)
+{
+	owner_start(&o, MODERN | F(ACCESS_PLATFORM), SIZE);
+}
+
+static void
+logging(void)
+{
+	owner_start(&o, MODERN, SIZE);
+	assert_int_equal(vdev_set_features(o.d, MODERN | F(LOG_ALL)), 0);
+}
+
+static void
+two_pairs(void)
+{
+	owner_start(&o, MODERN, SIZE);
+	owner_start_ring(&o, 2, SIZE, 0);
+	owner_start_ring(&o, 3, SIZE, 0);
+}
+
+static void
+two_regions(void)
+{
+	const struct gmem_desc half[] = {owner_region(0, OWNER_MEM / 2),
+					 owner_region(OWNER_MEM / 2, OWNER_MEM / 2)};
+	struct gmem *m = gmem_new(), *next;
+	const char *why;
+
+	owner_start(&o, MODERN, SIZE);
+	for (size_t i = 0; i < RTE_DIM(half); i++) {
+		next = gmem_add(m, &half[i], o.memfd, &o.d->fault, &why);
+		assert_non_null(next);
+		gmem_put(m);
+		m = next;
+	}
+	assert_int_equal(vdev_set_mem(o.d, m), 0);
+	vdev_sync(o.d);
+}
+
+static void
+memlock(void)
+{
+	struct rlimit rl;
+
+	owner_start(&o, MODERN, SIZE);
+	assert_int_equal(getrlimit(RLIMIT_MEMLOCK, &rl), 0);
+	rl.rlim_cur = OWNER_MEM / 2;
+	assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &rl), 0);
+}
+
+static void
+work(void)
+{
+	owner_start(&o, MODERN, SIZE);
+	needs = "the port is mirrored";
+}
+
+static void
+operators_word(void)
+{
+	owner_start(&o, MODERN, SIZE);
+	vdev_set_hw(o.d, VDEV_HW_NEVER);
+}
+
+/* --- the table --- */
+
+#define LOG "a migration has writes logged and it has no dirty log"
+#define IOMMU "the guest's buffers are behind an IOMMU"
+#define CANNOT ", which it cannot serve"
+
+static const struct row {
+	const char *guest;
+	void (*make)(void);
+	const char *why[RTE_DIM(kinds)]; /* the reason's beginning; NULL: hardware takes over */
+} rows[] = {
+	{"modern, split ring", modern, {NULL, NULL, NULL}},
+	{"mergeable buffers",
+	 mergeable,
+	 {NULL, "the guest negotiated VIRTIO_NET_F_MRG_RXBUF (bit 15)" CANNOT,
+	  "the guest negotiated VIRTIO_NET_F_MRG_RXBUF (bit 15)" CANNOT}},
+	{"packed ring",
+	 packed,
+	 {NULL, "the guest negotiated VIRTIO_F_RING_PACKED (bit 34)" CANNOT,
+	  "the guest negotiated VIRTIO_F_RING_PACKED (bit 34)" CANNOT}},
+	{"legacy, little-endian",
+	 legacy_le,
+	 {NULL, NULL, "the guest's data format is legacy-le" CANNOT}},
+	{"legacy, big-endian",
+	 legacy_be,
+	 {"the guest's data format is legacy-be" CANNOT,
+	  "the guest's data format is legacy-be" CANNOT,
+	  "the guest's data format is legacy-be" CANNOT}},
+	{"behind an IOMMU", iommu, {IOMMU, IOMMU, IOMMU}},
+	{"writes are logged",
+	 logging,
+	 {LOG, "a migration has writes logged, which software does (migrate=software)", LOG}},
+	{"two queue pairs", two_pairs, {NULL, NULL, "the guest uses 2 queue pairs and it has 1"}},
+	{"two memory regions",
+	 two_regions,
+	 {NULL, NULL, "the guest has 2 memory regions and it takes 1"}},
+	{"more memory than RLIMIT_MEMLOCK",
+	 memlock,
+	 {NULL, "it locks the guest's memory", "it locks the guest's memory"}},
+	{"the port is mirrored",
+	 work,
+	 {"the port is mirrored", "the port is mirrored", "the port is mirrored"}},
+	{"hw=never",
+	 operators_word,
+	 {"the operator has software move the frames (hw=never)",
+	  "the operator has software move the frames (hw=never)",
+	  "the operator has software move the frames (hw=never)"}},
+};
+
+static void
+test_refusals(void **state)
+{
+	struct vdev_ops with_needs = owner_ops;
+	char buf[ENGINE_WHY_MAX];
+	struct rlimit before;
+
+	with_needs.needs_software = needs_software;
+	kinds[0].caps.features = vdev_features_all() & ~(F(LOG_ALL) | F(ACCESS_PLATFORM));
+	assert_int_equal(getrlimit(RLIMIT_MEMLOCK, &before), 0);
+	for (size_t i = 0; i < RTE_DIM(rows); i++) {
+		owner_init(&o, NULL);
+		o.d->cfg.ops = &with_needs;
+		needs = NULL;
+		rows[i].make();
+		for (size_t k = 0; k < RTE_DIM(kinds); k++) {
+			const char *why = engine_against(&kinds[k], o.d, buf, sizeof(buf));
+
+			if (rows[i].why[k] == NULL)
+				assert_null(why);
+			else if (why == NULL)
+				fail_msg("%s by %s: no reason", rows[i].guest, kinds[k].name);
+			else
+				assert_memory_equal(why, rows[i].why[k], strlen(rows[i].why[k]));
+		}
+		assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &before), 0);
+		owner_fini(&o);
+	}
+}
+
+static int
+print_table(void)
+{
+	printf("| guest or port |");
+	for (size_t k = 0; k < RTE_DIM(kinds); k++)
+		printf(" %s |", kinds[k].name);
+	printf("\n| --- | --- | --- | --- |\n");
+	for (size_t i = 0; i < RTE_DIM(rows); i++) {
+		printf("| %s |", rows[i].guest);
+		for (size_t k = 0; k < RTE_DIM(kinds); k++)
+			printf(" %s |", rows[i].why[k] != NULL ? rows[i].why[k] : "yes");
+		printf("\n");
+	}
+	return 0;
+}
+
+int
+main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_refusals),
+	};
+
+	return argc > 1 ? print_table() : cmocka_run_group_tests(tests, NULL, NULL);
+}
