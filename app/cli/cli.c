@@ -20,6 +20,7 @@
 #include "kept_config.h"
 #include "base/ev.h"
 #include "base/log.h"
+#include "explain.h"
 #include "syntax.h"
 #include "wait.h"
 
@@ -39,10 +40,11 @@ struct cli {
 	struct app *app;
 	cmdline_parse_ctx_t *grammar; /* ends with NULL */
 	struct bound *bound;
-	struct cmdline *batch;  /* for commands that do not come from the prompt */
-	struct cmdline *prompt; /* NULL: none */
-	bool raw;               /* the terminal was changed */
-	struct termios cooked;  /* what it was */
+	struct explain *mistyped; /* NULL under the name of testpmd, whose answers are fixed */
+	struct cmdline *batch;    /* for commands that do not come from the prompt */
+	struct cmdline *prompt;   /* NULL: none */
+	bool raw;                 /* the terminal was changed */
+	struct termios cooked;    /* what it was */
 	struct ev_source input;
 	struct ev_timer file_input; /* standard input that epoll cannot watch */
 	FILE *out;                  /* where the current command writes */
@@ -116,6 +118,16 @@ cmd_print(struct cmd *c, const char *fmt, ...)
 	va_start(ap, fmt);
 	vfprintf(c->out, fmt, ap);
 	va_end(ap);
+}
+
+void
+cmd_bad_argument(struct cmd *c, const char *given, const char *expected)
+{
+	if (c->app->testpmd)
+		cmd_print(c, "Bad arguments\n");
+	else
+		cmd_print(c, "Bad arguments: '%s': expected %s\n", given, expected);
+	c->failed = true;
 }
 
 struct port *
@@ -196,12 +208,35 @@ count_rows(void)
 	return n;
 }
 
+static void
+run_mistyped(void *parsed, struct cmdline *cl, void *data)
+{
+	struct cli *cli = data;
+
+	explain_print(cli->mistyped, cli->out);
+	fflush(cli->out);
+	cli->failed = true;
+}
+
+/* The command behind the last row. */
+static bool
+build_mistyped(struct cli *cli, size_t last)
+{
+	if (cli->app->testpmd)
+		return true;
+	cli->mistyped = explain_new(cli->grammar, run_mistyped, cli);
+	if (cli->mistyped == NULL)
+		return false;
+	cli->grammar[last] = explain_inst(cli->mistyped);
+	return true;
+}
+
 static bool
 build_grammar(struct cli *cli)
 {
 	size_t n = count_rows(), i = 0;
 
-	cli->grammar = calloc(n + 1, sizeof(*cli->grammar));
+	cli->grammar = calloc(n + 2, sizeof(*cli->grammar));
 	cli->bound = calloc(n, sizeof(*cli->bound));
 	if (cli->grammar == NULL || cli->bound == NULL)
 		return false;
@@ -213,7 +248,7 @@ build_grammar(struct cli *cli)
 				return false;
 		}
 	}
-	return true;
+	return build_mistyped(cli, i);
 }
 
 struct cli *
@@ -245,8 +280,10 @@ cli_free(struct cli *cli)
 	if (cli->raw)
 		tcsetattr(STDIN_FILENO, TCSANOW, &cli->cooked);
 	cmdline_free(cli->batch);
-	for (size_t i = 0; cli->grammar != NULL && cli->grammar[i] != NULL; i++)
-		cli_compiled_free(cli->grammar[i]);
+	for (size_t i = 0; i < count_rows() && cli->grammar != NULL; i++)
+		if (cli->grammar[i] != NULL)
+			cli_compiled_free(cli->grammar[i]);
+	explain_free(cli->mistyped);
 	free(cli->grammar);
 	free(cli->bound);
 	free(cli);

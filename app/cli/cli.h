@@ -100,6 +100,12 @@ void cmd_print(struct cmd *c, const char *fmt, ...) __attribute__((format(printf
 /** Print a JSON value and release it; NULL: out of memory, the command has failed. */
 void cmd_json(struct cmd *c, json_t *value);
 
+/**
+ * The command has failed: @p given, which the grammar lets through, is none of what is @p expected.
+ * Under the name of testpmd that is said in its words.
+ */
+void cmd_bad_argument(struct cmd *c, const char *given, const char *expected);
+
 /** The port a command names at @p word; NULL after "Invalid port N" was written. */
 struct port *cmd_port(struct cmd *c, unsigned int word);
 

@@ -238,14 +238,12 @@ cmd_set_list(struct cmd *c)
 	uint32_t ids[LIST_MAX];
 	int n = parse_ranges(c->words->rest, ids);
 
-	if (n < 0) {
-		cmd_print(c, "Bad arguments\n");
-		c->failed = true;
-	} else if (strcmp(cmd_str(c, 1), "portlist") == 0) {
+	if (n < 0)
+		cmd_bad_argument(c, c->words->rest, "numbers and ranges of them, such as 0,4-7");
+	else if (strcmp(cmd_str(c, 1), "portlist") == 0)
 		use_ports(c, ids, n);
-	} else {
+	else
 		use_cores(c, ids, n);
-	}
 }
 
 static void
@@ -289,7 +287,7 @@ cmd_set_txpkts(struct cmd *c)
 		total += list[i];
 	}
 	if (n < 0) {
-		cmd_print(c, "Bad arguments\n");
+		cmd_bad_argument(c, cmd_str(c, 2), "lengths of segments, such as 64,128");
 		return;
 	}
 	if (total < TXPKT_MIN) {
@@ -317,9 +315,8 @@ cmd_set_txtimes(struct cmd *c)
 {
 	uint32_t list[2];
 
-	c->failed = options_parse_list(cmd_str(c, 2), list, 2) != 2;
-	if (c->failed)
-		cmd_print(c, "Bad arguments\n");
+	if (options_parse_list(cmd_str(c, 2), list, 2) != 2)
+		cmd_bad_argument(c, cmd_str(c, 2), "two numbers, such as 10,0");
 	else
 		memcpy(c->app->fwd->txtimes, list, sizeof(list));
 }

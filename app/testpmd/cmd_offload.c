@@ -317,8 +317,7 @@ cmd_vlan_stripq(struct cmd *c)
 	uint32_t which[2];
 
 	if (options_parse_list(cmd_str(c, 4), which, RTE_DIM(which)) != RTE_DIM(which)) {
-		cmd_print(c, "Bad arguments\n");
-		c->failed = true;
+		cmd_bad_argument(c, cmd_str(c, 4), "PORT,QUEUE");
 		return;
 	}
 	if (app_port(c->app, which[0]) == NULL) {

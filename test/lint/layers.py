@@ -62,7 +62,8 @@ KNOWN = [
      "lib/switch/watch"},
 ]
 TEST_FOLDERS = ("test", "test/lib", "test/unit")  # whose headers other tests use
-KIND = re.compile(r"\bops\s*[!=]=(?!\s*NULL)|[!=]=\s*&\w+_ops\b|\bkind\b[^;]*strcmp|strcmp[^;]*->kind\b")
+KIND = re.compile(r"\bops\s*[!=]=(?!\s*(?:NULL|&cmdline_))|[!=]=\s*&(?!cmdline_)\w+_ops\b"
+                  r"|\bkind\b[^;]*strcmp|strcmp[^;]*->kind\b")
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
 
 

@@ -28,6 +28,8 @@ ARGUMENTS = {
     "ident": ("net_vhost9", None, None), "path": ("/nosuch/file", None, None),
 }
 GARBAGE = ("-1", "1x", "1.5", "0x", "+1", str(2**64), str(10**30), "''", "1,2")
+TEXTS = ("x[,y]*", "x[,y]*|all|vm=NAME", "name", "file")  # any word is one
+RESTS = ("a[,b-c]*", "ident", "path")  # and any words
 # that act on what the next ones need, or end the program
 NOT_TRIED = ("quit", "port detach (port_id)", "port close (port_id|all)")
 # lists and texts: none is one number that testpmd takes as nothing
@@ -132,6 +134,79 @@ class Arguments(Scenario):
         done, said = control.ask("show port summary all")
         expect(done and "Number of available ports: 2" in said, f"afterwards: {said}")
 
+    # --- mistyped lines ---
+
+    @staticmethod
+    def rows():
+        """[(words of the syntax, words that are fine)] of every command"""
+        said = subprocess.run([Switch.program, "--", "--print-commands"], check=True, timeout=60,
+                              stdout=subprocess.PIPE).stdout.decode()
+        found = []
+        for syntax in re.findall(r"^- `(.*)`$", said, re.M):
+            # a word is a choice between itself and itself: "vlan" is not "(vlan)"
+            names = [w[1:-1] if w.startswith("(") else f"{w}|{w}" for w in syntax.split()]
+            found.append((names, [ARGUMENTS[n][0] if n in ARGUMENTS else n.split("|")[0] for n in names]))
+        return found
+
+    @staticmethod
+    def takes(names, words):
+        """Whether the first words of a command can be those, by its syntax."""
+        for name, word in zip(names, words):
+            if name in RESTS:
+                return True
+            if name == "mode":
+                name = "switch|mac|io"
+            if name not in TEXTS and word == "nosuchword":
+                return False
+            if name not in ARGUMENTS and word not in name.split("|"):
+                return False
+            if name in ARGUMENTS and name not in TEXTS and not (
+                    name.endswith("all") and word == "all") and word[0] not in "0123456789":
+                return False
+        return True
+
+    @check("arguments.mistyped")
+    def check_mistyped(self):
+        """A wrong word, a missing one and one too many are named in every command, and what was meant."""
+        _, control = self.controlled(ports=2)
+        rows, wrong, tried = self.rows(), [], 0
+
+        def refused(words, beginning, expected):
+            nonlocal tried
+            tried += 1
+            done, said = control.ask(" ".join(words))
+            if done or not said.startswith(beginning) or not all(e in said for e in expected):
+                wrong.append(f"{' '.join(words)!r}: {said!r}, not {beginning!r} with {expected}")
+
+        def takers(words):
+            return [names for names, _ in rows if self.takes(names, words)]
+
+        for names, words in rows:
+            for i, name in enumerate(names):
+                before = " ".join(words[:i])
+                expected = [] if i == 0 or name in ("mode", "section|all") else [
+                    "ort" if name.startswith("port_id") else "level" if name == "level" else
+                    "Ethernet" if name.startswith("XX") else name] if name in ARGUMENTS else name.split("|")
+                if not any(len(n) > i for n in takers([*words[:i], "nosuchword"])):
+                    refused([*words[:i], "nosuchword", *words[i + 1:]],
+                            f"Bad arguments: 'nosuchword' behind \"{before}\": " if i > 0
+                            else "Command not found: 'nosuchword'", expected)
+                if i > 0 and not any(len(n) == i or n[-1] in RESTS and len(n) < i
+                                     for n in takers(words[:i])):
+                    refused(words[:i], f"Bad arguments: \"{before}\" is not complete: expected ", expected)
+            more = [*words, "nosuchword"]
+            if not any(len(n) > len(words) or n[-1] in RESTS for n in takers(more)):
+                refused(more, f"Bad arguments: 'nosuchword' behind \"{' '.join(words)}\": ", ["the end"])
+        expect(tried > 1000, f"only {tried} lines were tried")
+        expect(not wrong, f"{len(wrong)} of {tried}: {wrong[:12]}")
+        for line, said in (("shoow port info 0", "Command not found: 'shoow'; did you mean 'show'?\n"),
+                           ("zzz", "Command not found: 'zzz'; \"help\" lists the commands\n"),
+                           ("show prot info 0", None), ("show port info 0 jsn", None),
+                           ("  set  port 0 domaim 3", None), ("why port 0 # all", "Port 0 (net_vhost0): ")):
+            _, answer = control.ask(line)
+            expect(said is not None or "did you mean" in answer, f"{line}: {answer!r}")
+            expect(said is None or answer.startswith(said), f"{line}: {answer!r}")
+
     @check("arguments.last_port")
     def check_last_port(self):
         """The last number a port can have is not all ports."""
@@ -175,6 +250,7 @@ class Arguments(Scenario):
             for value in BAD_LISTS:
                 done, said = control.ask(f"{command} {value}")
                 expect(not done and said, f"{command} {value!r}: {said!r}")
+                expect(said != "Bad arguments\n", f"{command} {value!r} is refused without a reason")
         expect(control.ask("show config") == before, "something has changed")
 
     # --- texts ---

@@ -538,7 +538,8 @@ class Cli(Scenario):
 
         wait_for("answers", lambda: ask("show", "worker")[0] == 0, 30, alive=[switch])
         expect(ask("set", "burst", "9") == (0, "Number of packets per burst set to 9\n"), "set")
-        expect(ask("nonsense") == (1, "Command not found\n"), "nonsense")
+        expect(ask("nonsense") == (1, "Command not found: 'nonsense'; \"help\" lists the commands\n"),
+               "nonsense")
         status, out = ask(input=b"show config fwd\nport stop 7\nset burst 8\n")
         expect(status == 1 and "Invalid port 7" in out and "set to 8" in out, f"input: {out}")
         expect(ask("wait", "port", "0", "down") == (0, "Port 0 is down\n"), "wait")
