@@ -105,7 +105,7 @@ class Results(unittest.TestCase):
         bench = schedule.Bench(Unsteady, pathlib.Path(self.folder.name))
         *results, usage = schedule.run_all([(bench, ["steady"])], 1)
         self.assertEqual([r.verdict for r in results], ["PASS"])
-        self.assertIn("planned with 1 and 1", str(usage))
+        self.assertIn("planned with cpus 1, seconds 1", str(usage))
 
     def test_check(self):
         """The last lines of ./check, by its own functions."""

@@ -27,14 +27,16 @@ class Result(NamedTuple):
 
 
 class Usage(NamedTuple):
-    """The cores a scenario kept busy on average, with all its processes, and how long it took."""
+    """Processor time of a scenario's processes and how long it took: on an idle machine their
+    quotient is `cpus`. On a busy one it takes longer by its share of the cores."""
     scenario: type
-    cpus: float
+    busy: float
     seconds: float
 
     def __str__(self):
-        return (f"{self.scenario.__module__}.{self.scenario.__name__}: cpus {self.cpus:.2f} seconds "
-                f"{self.seconds:.0f} (planned with {self.scenario.cpus} and {self.scenario.seconds})")
+        return (f"{self.scenario.__module__}.{self.scenario.__name__}: {self.busy:.1f} s of processor "
+                f"time in {self.seconds:.0f} s, cpus {self.busy / self.seconds:.2f} (planned with cpus "
+                f"{self.scenario.cpus}, seconds {self.scenario.seconds})")
 
 
 def verdict_of(action):
@@ -113,9 +115,8 @@ def _worker(bench, names, results):
     finally:
         bench.close()
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    seconds = time.monotonic() - start
-    results.send(Usage(bench.scenario_class, sum(u.ru_utime + u.ru_stime for u in used) / seconds,
-                       seconds))
+    results.send(Usage(bench.scenario_class, sum(u.ru_utime + u.ru_stime for u in used),
+                       time.monotonic() - start))
 
 
 class _Running:

@@ -48,7 +48,7 @@ def expect(condition, what):
 class Arguments(Scenario):
     """Each check starts the program it needs."""
 
-    cpus, seconds = 0.5, 60
+    cpus, seconds = 0.3, 60
 
     def setup(self):
         self.runs = 0

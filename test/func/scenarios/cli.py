@@ -36,7 +36,7 @@ def expect(condition, what):
 class Cli(Scenario):
     """Each check starts the program anew, under the name it needs."""
 
-    cpus, seconds = 0.5, 120
+    cpus, seconds = 0.3, 60
     # words after "--", exit status of dpdk-testpmd 22.11 (reasons differ, the status does not)
     OPTIONS = {
         "--no-such-option": 1, "stray": 1, "--nb-cores=0": 1, "--nb-cores=2": 1, "--rxq=9": 1,

@@ -16,7 +16,7 @@ SETTINGS = ("set port 0 vlan access 5", "set port 0 rate pps 1000", "set fwd mac
 class Config(Arguments):
     """Each check starts the program it needs."""
 
-    cpus, seconds = 0.5, 15
+    cpus, seconds = 0.3, 15
 
     def setup(self):
         super().setup()

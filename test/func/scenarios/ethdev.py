@@ -73,7 +73,7 @@ def read_pcap(path):
 class Ethdev(Scenario):
     """Each check starts what it needs."""
 
-    cpus, seconds = 0.5, 20
+    cpus, seconds = 0.1, 20
 
     def setup(self):
         self.frames = make_frames()

@@ -25,7 +25,7 @@ def open_fds(process):
 class Hostile(Scenario):
     """Port 0 is attacked while frames circulate at port 1."""
 
-    seconds = 60
+    cpus, seconds = 0.3, 60
 
     def setup(self):
         self.victim, self.neighbour = self.path("victim"), self.path("neighbour")

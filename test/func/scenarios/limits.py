@@ -18,7 +18,7 @@ COUNT = 200
 class Limits(Wires):
     """A at port 0 sends, B at port 1 is its peer, the others hear what is flooded."""
 
-    cpus, seconds = 0.5, 10
+    cpus, seconds = 0.2, 5
     PORTS = 3
 
     def introduce(self):
@@ -94,7 +94,7 @@ class Limits(Wires):
 class Flood(Scenario):
     """A guest's driver that sends as fast as it can."""
 
-    cpus, seconds = 1, 10
+    cpus, seconds = 0.3, 5
 
     def setup(self):
         path = self.path("guest")

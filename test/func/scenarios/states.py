@@ -30,7 +30,7 @@ def expect(out, *texts):
 class States(Scenario):
     """Port 0 is spoken to by hand, frames circulate at port 1; both are of one VM."""
 
-    cpus, seconds = 0.5, 20
+    cpus, seconds = 0.3, 10
 
     def setup(self):
         self.hand, self.busy = self.path("hand"), self.path("busy")

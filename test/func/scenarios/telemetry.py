@@ -47,7 +47,7 @@ class Client:
 class Telemetry(Scenario):
     """Two null devices, whose frames are all dropped for their source address, and a vhost port."""
 
-    cpus, seconds = 0.5, 15
+    cpus, seconds = 0.1, 15
 
     def setup(self):
         self.manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)

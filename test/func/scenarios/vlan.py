@@ -22,7 +22,7 @@ PRIORITY = 5 << 13
 class Vlans(Wires):
     """Access ports of two VLANs, a trunk of both with a native third, and a port without."""
 
-    cpus, seconds = 0.5, 10
+    cpus, seconds = 0.1, 10
 
     def configure(self):
         """The same for every check."""
@@ -87,7 +87,7 @@ class Vlans(Wires):
 class Kernels(Scenario):
     """Two namespaces, and a trunk that ends in this process."""
 
-    cpus, seconds = 0.5, 10
+    cpus, seconds = 0.1, 10
 
     def __init__(self, workdir):
         super().__init__(workdir)
