@@ -204,8 +204,8 @@ static const char *
 why_no_peer(const struct virtio_port *v, const struct transport_info *info, char *buf, size_t len)
 {
 	snprintf(buf, len, "%s %s%s%s",
-		 v->args.client ? "nobody answers at" : "no front-end is connected to", info->where,
-		 info->last_error != NULL ? "; the last connection ended: " : "",
+		 v->args.client ? "no front-end listens at" : "no front-end is connected to",
+		 info->where, info->last_error != NULL ? "; the last connection ended: " : "",
 		 info->last_error != NULL ? info->last_error : "");
 	return buf;
 }

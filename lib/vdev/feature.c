@@ -19,56 +19,56 @@
 #define HARDWARE "of hardware only"
 
 /* X(bit, name, NULL or why it is not offered): every bit of a virtio-net device in vhost's 64. */
-#define FEATURES(X)                                                                        \
-	X(0, VIRTIO_NET_F_CSUM, NULL)                                                      \
-	X(1, VIRTIO_NET_F_GUEST_CSUM, NULL)                                                \
-	X(2, VIRTIO_NET_F_CTRL_GUEST_OFFLOADS, OWNED)                                      \
-	X(3, VIRTIO_NET_F_MTU, NULL)                                                       \
-	X(5, VIRTIO_NET_F_MAC, OWNED)                                                      \
-	X(6, VIRTIO_NET_F_GSO, NULL)                                                       \
-	X(7, VIRTIO_NET_F_GUEST_TSO4, NULL)                                                \
-	X(8, VIRTIO_NET_F_GUEST_TSO6, NULL)                                                \
-	X(9, VIRTIO_NET_F_GUEST_ECN, NULL)                                                 \
-	X(10, VIRTIO_NET_F_GUEST_UFO, NULL)                                                \
-	X(11, VIRTIO_NET_F_HOST_TSO4, NULL)                                                \
-	X(12, VIRTIO_NET_F_HOST_TSO6, NULL)                                                \
-	X(13, VIRTIO_NET_F_HOST_ECN, NULL)                                                 \
-	X(14, VIRTIO_NET_F_HOST_UFO, NULL)                                                 \
-	X(15, VIRTIO_NET_F_MRG_RXBUF, NULL)                                                \
-	X(16, VIRTIO_NET_F_STATUS, OWNED)                                                  \
-	X(17, VIRTIO_NET_F_CTRL_VQ, OWNED)                                                 \
-	X(18, VIRTIO_NET_F_CTRL_RX, OWNED)                                                 \
-	X(19, VIRTIO_NET_F_CTRL_VLAN, OWNED)                                               \
-	X(20, VIRTIO_NET_F_CTRL_RX_EXTRA, OWNED)                                           \
-	X(21, VIRTIO_NET_F_GUEST_ANNOUNCE, NULL)                                           \
-	X(22, VIRTIO_NET_F_MQ, NULL)                                                       \
-	X(23, VIRTIO_NET_F_CTRL_MAC_ADDR, OWNED)                                           \
-	X(24, VIRTIO_F_NOTIFY_ON_EMPTY, NULL)                                              \
-	X(26, VHOST_F_LOG_ALL, NULL)                                                       \
-	X(27, VIRTIO_F_ANY_LAYOUT, NULL)                                                   \
-	X(28, VIRTIO_F_INDIRECT_DESC, NULL)                                                \
-	X(29, VIRTIO_F_EVENT_IDX, NULL)                                                    \
-	X(30, VHOST_USER_F_PROTOCOL_FEATURES, NULL)                                        \
-	X(32, VIRTIO_F_VERSION_1, NULL)                                                    \
-	X(33, VIRTIO_F_ACCESS_PLATFORM, NULL)                                              \
-	X(34, VIRTIO_F_RING_PACKED, NULL)                                                  \
-	X(35, VIRTIO_F_IN_ORDER, NULL)                                                     \
-	X(36, VIRTIO_F_ORDER_PLATFORM, HARDWARE)                                           \
-	X(37, VIRTIO_F_SR_IOV, HARDWARE)                                                   \
-	X(38, VIRTIO_F_NOTIFICATION_DATA, "a kick carries no data")                        \
-	X(39, VIRTIO_F_NOTIF_CONFIG_DATA, "a kick carries no data")                        \
-	X(40, VIRTIO_F_RING_RESET, NULL)                                                   \
-	X(41, VIRTIO_F_ADMIN_VQ, HARDWARE)                                                 \
-	X(52, VIRTIO_NET_F_VQ_NOTF_COAL, UNSEEN)                                           \
-	X(53, VIRTIO_NET_F_NOTF_COAL, UNSEEN)                                              \
-	X(54, VIRTIO_NET_F_GUEST_USO4, NULL)                                               \
-	X(55, VIRTIO_NET_F_GUEST_USO6, NULL)                                               \
-	X(56, VIRTIO_NET_F_HOST_USO, NULL)                                                 \
-	X(57, VIRTIO_NET_F_HASH_REPORT, UNSEEN)                                            \
-	X(59, VIRTIO_NET_F_GUEST_HDRLEN, "frames are copied whatever their header length") \
-	X(60, VIRTIO_NET_F_RSS, UNSEEN)                                                    \
-	X(61, VIRTIO_NET_F_RSC_EXT, "segments are not coalesced")                          \
-	X(62, VIRTIO_NET_F_STANDBY, OWNED)                                                 \
+#define FEATURES(X)                                                                              \
+	X(0, VIRTIO_NET_F_CSUM, NULL)                                                            \
+	X(1, VIRTIO_NET_F_GUEST_CSUM, NULL)                                                      \
+	X(2, VIRTIO_NET_F_CTRL_GUEST_OFFLOADS, OWNED)                                            \
+	X(3, VIRTIO_NET_F_MTU, NULL)                                                             \
+	X(5, VIRTIO_NET_F_MAC, OWNED)                                                            \
+	X(6, VIRTIO_NET_F_GSO, NULL)                                                             \
+	X(7, VIRTIO_NET_F_GUEST_TSO4, NULL)                                                      \
+	X(8, VIRTIO_NET_F_GUEST_TSO6, NULL)                                                      \
+	X(9, VIRTIO_NET_F_GUEST_ECN, NULL)                                                       \
+	X(10, VIRTIO_NET_F_GUEST_UFO, NULL)                                                      \
+	X(11, VIRTIO_NET_F_HOST_TSO4, NULL)                                                      \
+	X(12, VIRTIO_NET_F_HOST_TSO6, NULL)                                                      \
+	X(13, VIRTIO_NET_F_HOST_ECN, NULL)                                                       \
+	X(14, VIRTIO_NET_F_HOST_UFO, NULL)                                                       \
+	X(15, VIRTIO_NET_F_MRG_RXBUF, NULL)                                                      \
+	X(16, VIRTIO_NET_F_STATUS, OWNED)                                                        \
+	X(17, VIRTIO_NET_F_CTRL_VQ, OWNED)                                                       \
+	X(18, VIRTIO_NET_F_CTRL_RX, OWNED)                                                       \
+	X(19, VIRTIO_NET_F_CTRL_VLAN, OWNED)                                                     \
+	X(20, VIRTIO_NET_F_CTRL_RX_EXTRA, OWNED)                                                 \
+	X(21, VIRTIO_NET_F_GUEST_ANNOUNCE, NULL)                                                 \
+	X(22, VIRTIO_NET_F_MQ, NULL)                                                             \
+	X(23, VIRTIO_NET_F_CTRL_MAC_ADDR, OWNED)                                                 \
+	X(24, VIRTIO_F_NOTIFY_ON_EMPTY, NULL)                                                    \
+	X(26, VHOST_F_LOG_ALL, NULL)                                                             \
+	X(27, VIRTIO_F_ANY_LAYOUT, NULL)                                                         \
+	X(28, VIRTIO_F_INDIRECT_DESC, NULL)                                                      \
+	X(29, VIRTIO_F_EVENT_IDX, NULL)                                                          \
+	X(30, VHOST_USER_F_PROTOCOL_FEATURES, NULL)                                              \
+	X(32, VIRTIO_F_VERSION_1, NULL)                                                          \
+	X(33, VIRTIO_F_ACCESS_PLATFORM, NULL)                                                    \
+	X(34, VIRTIO_F_RING_PACKED, NULL)                                                        \
+	X(35, VIRTIO_F_IN_ORDER, NULL)                                                           \
+	X(36, VIRTIO_F_ORDER_PLATFORM, HARDWARE)                                                 \
+	X(37, VIRTIO_F_SR_IOV, HARDWARE)                                                         \
+	X(38, VIRTIO_F_NOTIFICATION_DATA, "a kick carries no data")                              \
+	X(39, VIRTIO_F_NOTIF_CONFIG_DATA, "a kick carries no data")                              \
+	X(40, VIRTIO_F_RING_RESET, NULL)                                                         \
+	X(41, VIRTIO_F_ADMIN_VQ, HARDWARE)                                                       \
+	X(52, VIRTIO_NET_F_VQ_NOTF_COAL, UNSEEN)                                                 \
+	X(53, VIRTIO_NET_F_NOTF_COAL, UNSEEN)                                                    \
+	X(54, VIRTIO_NET_F_GUEST_USO4, NULL)                                                     \
+	X(55, VIRTIO_NET_F_GUEST_USO6, NULL)                                                     \
+	X(56, VIRTIO_NET_F_HOST_USO, NULL)                                                       \
+	X(57, VIRTIO_NET_F_HASH_REPORT, UNSEEN)                                                  \
+	X(59, VIRTIO_NET_F_GUEST_HDRLEN, "frames are copied independent of their header length") \
+	X(60, VIRTIO_NET_F_RSS, UNSEEN)                                                          \
+	X(61, VIRTIO_NET_F_RSC_EXT, "segments are not coalesced")                                \
+	X(62, VIRTIO_NET_F_STANDBY, OWNED)                                                       \
 	X(63, VIRTIO_NET_F_SPEED_DUPLEX, OWNED)
 
 static const struct {
@@ -158,9 +158,9 @@ static const struct {
 	{VIRTIO_NET_F_HOST_UFO, HOST_CSUM, 0, "needs CSUM"},
 	{VIRTIO_NET_F_HOST_USO, HOST_CSUM, 0, "needs CSUM"},
 	{VIRTIO_NET_F_HOST_ECN, HOST_TSO, 0, "needs HOST_TSO4 or HOST_TSO6"},
-	{VIRTIO_NET_F_GSO, 0, MODERN, "means nothing to a modern driver"},
-	{VIRTIO_F_NOTIFY_ON_EMPTY, 0, MODERN, "means nothing to a modern driver"},
-	{VIRTIO_F_ANY_LAYOUT, 0, MODERN, "means nothing to a modern driver"},
+	{VIRTIO_NET_F_GSO, 0, MODERN, "has no meaning for a modern driver"},
+	{VIRTIO_F_NOTIFY_ON_EMPTY, 0, MODERN, "has no meaning for a modern driver"},
+	{VIRTIO_F_ANY_LAYOUT, 0, MODERN, "has no meaning for a modern driver"},
 };
 
 /* Drivers and front-ends that take a bit, where not all do. */

@@ -109,7 +109,7 @@ derive(const struct vdev_format_facts *f)
 	if (forced == VDEV_LEGACY_LE || forced == VDEV_LEGACY_BE)
 		return (struct vdev_format_verdict){forced, "forced by the port's policy", NULL};
 	return (struct vdev_format_verdict){host_order(),
-					    "no VERSION_1 and nothing said: the host's byte order",
+					    "no VERSION_1 and no byte order stated: the host's",
 					    NULL};
 }
 

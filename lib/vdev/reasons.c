@@ -25,8 +25,8 @@ static const char *const migrate_names[] = {
 	VDEV_MIGRATES(X)
 #undef X
 };
-static_assert(RTE_DIM(hw_names) == VDEV_HW_NUM, "every choice has its word");
-static_assert(RTE_DIM(migrate_names) == VDEV_MIGRATE_NUM, "every choice has its word");
+static_assert(RTE_DIM(hw_names) == VDEV_HW_NUM, "every choice has its name");
+static_assert(RTE_DIM(migrate_names) == VDEV_MIGRATE_NUM, "every choice has its name");
 
 /** Index of @p word among @p n names, or -1. */
 static int

@@ -13,7 +13,7 @@ static const char *const lack_text[] = {
 	VDEV_LACKS(X)
 #undef X
 };
-static_assert(RTE_DIM(lack_text) == VDEV_LACK_NUM, "every lack has its text");
+static_assert(RTE_DIM(lack_text) == VDEV_LACK_NUM, "every missing fact has its text");
 
 const char *
 vdev_lack_text(const struct vdev *d, enum vdev_lack lack)
@@ -77,7 +77,7 @@ why_session(const struct vdev *d, char *buf, size_t len)
 		return buf;
 	}
 	if (d->nqueues == 0)
-		return "the front-end is connected but has said nothing about its queues yet";
+		return "the front-end is connected but has not set up a queue yet";
 	if (!d->features_set && !any_described(d))
 		return vdev_lack_text(d, VDEV_LACK_FEATURES);
 	return NULL;

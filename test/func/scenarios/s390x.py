@@ -81,7 +81,7 @@ class S390x(Scenario):
         out = self.switch.command(f"show port {port} negotiation")
         how = {"modern": "VIRTIO_F_VERSION_1 was acked",
                "legacy-be": "no VERSION_1, byte order stated by the front-end",
-               "legacy-le": "no VERSION_1 and nothing said: the host's byte order"}[wanted]
+               "legacy-le": "no VERSION_1 and no byte order stated: the host's"}[wanted]
         if f"format {wanted}: {how}" not in out:
             raise Failure(f"{end} is not {wanted} because of {how!r}: {out}")
 

@@ -61,7 +61,7 @@ class States(Scenario):
         """From no peer at all to frames that pass, one reason after another."""
         self.said("Port 0 (net_vhost0): no front-end is connected to", str(self.hand))
         front = self.connected()
-        self.said("has said nothing about its queues yet")
+        self.said("has not set up a queue yet")
         front.send(vhu.SET_VRING_ENABLE, struct.pack("=II", 0, 1))
         front.ask(vhu.GET_FEATURES)
         self.said("no features were acked")
