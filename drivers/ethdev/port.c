@@ -255,6 +255,7 @@ ethdev_set_link(struct port *p, bool up)
 
 const struct port_ops ethdev_port_ops = {
 	.kind = "ethdev",
+	.carries_tunnels = true,
 	.queues = ethdev_queues,
 	.stats = ethdev_stats,
 	.link_up = ethdev_link_up,

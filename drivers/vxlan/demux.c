@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "vxlan/demux.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_hash_crc.h>
+
+#include "switch/ingress.h"
+#include "vxlan/vtep.h"
+
+/** All zero: unused. */
+struct entry {
+	struct evpn_ip src; /* no address: the VNI itself */
+	uint8_t local;
+	uint32_t vni; /* plus one */
+	const struct vtep *v;
+};
+
+struct demux {
+	struct dp_intercept intercept; /* first member */
+	uint32_t nlocal;
+	struct {
+		struct evpn_ip ip;
+		uint16_t port;
+	} local[DEMUX_LOCALS];
+	uint32_t mask;
+	struct entry table[]; /* open addressing, at most half full */
+};
+
+static uint32_t
+hash_of(const struct entry *key)
+{
+	uint32_t h = rte_hash_crc_4byte(key->vni, key->local);
+
+	return rte_hash_crc(key->src.addr, key->src.len == 4 ? 4 : sizeof(key->src.addr), h);
+}
+
+static bool
+is_same(const struct entry *a, const struct entry *b)
+{
+	return a->vni == b->vni && a->local == b->local &&
+	       memcmp(&a->src, &b->src, sizeof(a->src)) == 0;
+}
+
+/* Its place, or the place where it would be. */
+static uint32_t
+find(const struct demux *d, const struct entry *key)
+{
+	uint32_t i = hash_of(key) & d->mask;
+
+	while (d->table[i].vni != 0 && !is_same(&d->table[i], key))
+		i = (i + 1) & d->mask;
+	return i;
+}
+
+/* --- workers --- */
+
+static int
+find_local(const struct demux *d, const struct outer_in *o)
+{
+	for (uint32_t i = 0; i < d->nlocal; i++)
+		if (d->local[i].port == o->port &&
+		    memcmp(&d->local[i].ip, &o->dst, sizeof(o->dst)) == 0)
+			return (int)i;
+	return -1;
+}
+
+/*
+ * The VTEP a frame is from, the view then begins at the inner frame; NULL: it is no tunnel frame of
+ * ours. False: it was dropped.
+ */
+static bool
+classify(const struct demux *d, struct pktq *rxq, struct pkt *p, const struct vtep **from)
+{
+	enum drop_reason why = DROP_RX_OUTER;
+	struct outer_in o;
+	struct entry key;
+	int local;
+
+	*from = NULL;
+	if (!outer_find(p, &o) || (local = find_local(d, &o)) < 0)
+		return true;
+	if (likely(outer_check(p, &o))) {
+		key = (struct entry){.src = o.src, .local = (uint8_t)local, .vni = o.vni + 1};
+		*from = d->table[find(d, &key)].v;
+		if (likely(*from != NULL)) {
+			if (likely(outer_strip(p, &o)))
+				return true;
+			why = DROP_RX_ECN;
+		} else {
+			key.src = (struct evpn_ip){0};
+			why = d->table[find(d, &key)].vni != 0 ? DROP_RX_VTEP : DROP_RX_VNI;
+		}
+	}
+	pktq_drop(rxq, why, 1);
+	return false;
+}
+
+static void
+hand_on(struct worker *w, const struct dataplane *dp, const struct vtep *from, struct pktq *rxq)
+{
+	const struct dp_port *in = dp->by_id[from->port.id];
+
+	if (unlikely(in == NULL)) {
+		pktq_drop(rxq, DROP_RX_NO_EGRESS, w->batch.n);
+		return;
+	}
+	rxq->stats.offered += w->batch.n;
+	ingress_receive(w, dp, in, from->rx[w->id], &w->batch);
+}
+
+/** Frames of one batch, and whose they are. */
+struct sorted {
+	const struct dp_port *in;
+	struct pktq *rxq;
+	uint16_t n;
+	const struct vtep *from[PKT_BATCH_MAX];
+};
+
+/* The frames of @p s as a batch for each VTEP, and one of those that are nobody's. */
+static __rte_noinline void
+deliver_mixed(struct worker *w, const struct dataplane *dp, const struct sorted *s)
+{
+	struct pkt pkt[PKT_BATCH_MAX];
+	struct pkt_batch *b = &w->batch;
+	uint64_t left = UINT64_MAX >> (PKT_BATCH_MAX - s->n);
+
+	memcpy(pkt, b->pkt, s->n * sizeof(pkt[0]));
+	while (left != 0) {
+		const struct vtep *from = s->from[__builtin_ctzll(left)];
+
+		b->n = 0;
+		for (uint16_t i = 0; i < s->n; i++) {
+			if ((left >> i & 1) == 0 || s->from[i] != from)
+				continue;
+			b->pkt[b->n++] = pkt[i];
+			left &= ~(UINT64_C(1) << i);
+		}
+		if (from != NULL)
+			hand_on(w, dp, from, s->rxq);
+		else
+			ingress_rest(w, dp, s->in, s->rxq, b);
+	}
+}
+
+static void
+demux_forward(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
+	      struct pktq *rxq, struct pkt_batch *batch)
+{
+	const struct demux *d = (const struct demux *)in->intercept; /* its first member */
+	struct sorted s = {.in = in, .rxq = rxq};
+	bool mixed = false;
+
+	for (uint16_t i = 0; i < batch->n; i++) {
+		if (unlikely(!classify(d, rxq, &batch->pkt[i], &s.from[s.n])))
+			continue;
+		if (unlikely(s.n != i))
+			batch->pkt[s.n] = batch->pkt[i];
+		mixed |= s.from[s.n] != s.from[0];
+		s.n++;
+	}
+	batch->n = s.n;
+	if (unlikely(s.n == 0))
+		return;
+	if (unlikely(mixed))
+		deliver_mixed(w, dp, &s);
+	else if (s.from[0] != NULL)
+		hand_on(w, dp, s.from[0], rxq);
+	else
+		ingress_rest(w, dp, in, rxq, batch);
+}
+
+/* --- control --- */
+
+struct demux *
+demux_new(uint32_t n)
+{
+	uint32_t size = rte_align32pow2(2 * n + 2);
+	struct demux *d = calloc(1, sizeof(*d) + size * sizeof(d->table[0]));
+
+	if (d == NULL)
+		return NULL;
+	d->intercept.fn = demux_forward;
+	d->mask = size - 1;
+	return d;
+}
+
+void
+demux_free(struct demux *d)
+{
+	free(d);
+}
+
+int
+demux_add_local(struct demux *d, const struct evpn_ip *ip, uint16_t port)
+{
+	if (d->nlocal == DEMUX_LOCALS)
+		return -1;
+	d->local[d->nlocal].ip = *ip;
+	d->local[d->nlocal].port = port;
+	return (int)d->nlocal++;
+}
+
+void
+demux_add_vni(struct demux *d, int local, uint32_t vni)
+{
+	struct entry e = {.local = (uint8_t)local, .vni = vni + 1};
+
+	d->table[find(d, &e)] = e;
+}
+
+void
+demux_add_vtep(struct demux *d, int local, const struct vtep *v)
+{
+	struct entry e = {.src = v->ip, .local = (uint8_t)local, .vni = v->vni + 1, .v = v};
+
+	d->table[find(d, &e)] = e;
+}
+
+const struct dp_intercept *
+demux_intercept(const struct demux *d)
+{
+	return &d->intercept;
+}

@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "vxlan/vtep.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bsd/string.h>
+
+#include <rte_mbuf.h>
+
+#include "pkt/copy.h"
+#include "pkt/offload.h"
+
+#define FIRST_ID 1024 /* ports that commands make have lower numbers, and keep them */
+#define SEGS 256      /* fragments of a burst */
+
+/** A tx queue; its frames leave by one of the port below. */
+struct vtep_txq {
+	struct pktq q; /* first member */
+	/* [fixed] while published */
+	const struct vtep *v;
+	struct pktq *below;
+	struct rte_mempool *mp;
+	uint16_t room; /* bytes that fit one mbuf of it */
+};
+
+/** A burst in the making. */
+struct burst {
+	const struct outer *outer;
+	uint16_t n, nsegs;
+	struct rte_mbuf *mbuf[PKT_BATCH_MAX];
+	struct pkt *list[PKT_BATCH_MAX];
+	struct pkt pkt[PKT_BATCH_MAX];
+	struct pkt_seg seg[SEGS];
+};
+
+/* --- workers --- */
+
+static struct rte_mbuf *
+copy_frame(const struct vtep_txq *t, const struct pkt *p)
+{
+	struct rte_mbuf *m;
+
+	if (unlikely(p->len > t->room))
+		return pkt_to_mbuf(t->mp, p);
+	m = rte_pktmbuf_alloc(t->mp);
+	if (unlikely(m == NULL))
+		return NULL;
+	pkt_copy(p, rte_pktmbuf_mtod(m, uint8_t *));
+	m->data_len = (uint16_t)p->len;
+	m->pkt_len = p->len;
+	return m;
+}
+
+/* The queue below takes a reference of its own to what it does not copy. */
+static void
+send_burst(struct vtep_txq *t, struct burst *b)
+{
+	struct pktq *q = t->below;
+
+	if (q->shared)
+		rte_spinlock_lock(&q->lock);
+	pktq_ops(q)->tx(q, b->list, b->n);
+	if (q->shared)
+		rte_spinlock_unlock(&q->lock);
+	rte_pktmbuf_free_bulk(b->mbuf, b->n);
+	b->n = 0;
+	b->nsegs = 0;
+}
+
+static void
+add(struct vtep_txq *t, struct burst *b, struct pkt *p)
+{
+	struct pkt *v = &b->pkt[b->n];
+	struct rte_mbuf *m;
+
+	if (unlikely(p->len > b->outer->max_len)) {
+		pktq_drop(&t->q, DROP_TX_MTU, 1);
+		return;
+	}
+	m = copy_frame(t, p);
+	if (unlikely(m == NULL)) {
+		pktq_drop(&t->q, DROP_TX_NO_MEMORY, 1);
+		return;
+	}
+	if (p->hash == 0)
+		p->hash = pkt_flow_hash(p);
+	outer_put(b->outer, m, p->hash);
+	if (unlikely(m->nb_segs - 1u > (uint32_t)SEGS - b->nsegs)) {
+		send_burst(t, b);
+		v = &b->pkt[0];
+	}
+	if (unlikely(!pkt_from_mbuf(v, m, b->seg + b->nsegs, SEGS - b->nsegs))) {
+		rte_pktmbuf_free(m);
+		pktq_drop(&t->q, DROP_TX_TOO_BIG, 1);
+		return;
+	}
+	v->hash = p->hash;
+	b->nsegs += v->nsegs - 1;
+	b->list[b->n] = v;
+	b->mbuf[b->n++] = m;
+	pktq_count(&t->q.stats, p);
+}
+
+static uint16_t
+vtep_tx(struct pktq *q, struct pkt *const *pkts, uint16_t n)
+{
+	struct vtep_txq *t = (struct vtep_txq *)q;
+	uint64_t before = q->stats.frames;
+	struct burst b;
+
+	q->stats.offered += n;
+	b.outer = atomic_load_explicit(&t->v->outer, memory_order_acquire);
+	if (unlikely(b.outer == NULL)) {
+		pktq_drop(q, DROP_TX_NO_HOP, n);
+		return 0;
+	}
+	b.n = 0;
+	b.nsegs = 0;
+	for (uint16_t i = 0; i < n; i++) {
+		add(t, &b, pkts[i]);
+		if (b.n == PKT_BATCH_MAX)
+			send_burst(t, &b);
+	}
+	if (likely(b.n != 0))
+		send_burst(t, &b);
+	return (uint16_t)(q->stats.frames - before);
+}
+
+static const struct pktq_ops tx_ops = {.tx = vtep_tx};
+
+/* --- queues --- */
+
+static struct vtep *
+to_vtep(const struct port *p)
+{
+	return (struct vtep *)(uintptr_t)p;
+}
+
+struct port *
+vtep_below(const struct vtep *v)
+{
+	return sw_port_by_name(v->port.sw, v->below);
+}
+
+static struct pktq *
+make_queue(const struct vtep *v, size_t size, uint16_t index)
+{
+	struct pktq *q = aligned_alloc(RTE_CACHE_LINE_SIZE,
+				       RTE_ALIGN_CEIL(size, (size_t)RTE_CACHE_LINE_SIZE));
+
+	if (q == NULL)
+		return NULL;
+	memset(q, 0, size);
+	q->port = v->port.id;
+	q->index = index;
+	q->event_fd = -1;
+	rte_spinlock_init(&q->lock);
+	return q;
+}
+
+static struct vtep_txq *
+make_txq(struct vtep *v)
+{
+	struct vtep_txq *t = (struct vtep_txq *)make_queue(v, sizeof(*t), v->ntx);
+
+	if (t == NULL)
+		return NULL;
+	atomic_init(&t->q.ops, &tx_ops);
+	t->v = v;
+	t->mp = v->port.sw->mp;
+	t->room = (uint16_t)(rte_pktmbuf_data_room_size(t->mp) - RTE_PKTMBUF_HEADROOM);
+	v->tx[v->ntx++] = t;
+	return t;
+}
+
+/* As many as the port below has, each to one of its. */
+static void
+vtep_queues(struct port *p, struct port_queues *out)
+{
+	struct pktq *rx[DP_QUEUES_MAX], *tx[DP_QUEUES_MAX];
+	bool discard[DP_QUEUES_MAX];
+	struct port_queues q = {.max = DP_QUEUES_MAX, .rx = rx, .tx = tx, .discard = discard};
+	struct vtep *v = to_vtep(p);
+	struct port *below = vtep_below(v);
+
+	out->nrx = 0;
+	out->ntx = 0;
+	if (below == NULL || !below->started || below->tunnel)
+		return;
+	below->ops->queues(below, &q);
+	while (out->ntx < RTE_MIN(q.ntx, out->max)) {
+		struct vtep_txq *t = out->ntx < v->ntx ? v->tx[out->ntx] : make_txq(v);
+
+		if (t == NULL)
+			return;
+		t->below = tx[out->ntx];
+		out->tx[out->ntx++] = &t->q;
+	}
+}
+
+static const struct pktq *
+vtep_queue(const struct port *p, bool tx, uint16_t index)
+{
+	const struct vtep *v = to_vtep(p);
+
+	if (tx)
+		return index < v->ntx ? &v->tx[index]->q : NULL;
+	return index < v->nrx ? v->rx[index] : NULL;
+}
+
+/* --- the port --- */
+
+static bool
+vtep_link_up(const struct port *p)
+{
+	const struct vtep *v = to_vtep(p);
+	const struct port *below = vtep_below(v);
+
+	return atomic_load_explicit(&to_vtep(p)->outer, memory_order_relaxed) != NULL &&
+	       below != NULL && below->started && below->ops->link_up(below);
+}
+
+static const char *
+vtep_why(const struct port *p, char *buf, size_t len)
+{
+	const struct vtep *v = to_vtep(p);
+	const struct port *below = vtep_below(v);
+	char text[EVPN_IP_TEXT];
+
+	if (below == NULL || !below->started) {
+		snprintf(buf, len, "the port below, %s, is %s", v->below,
+			 below == NULL ? "not there" : "stopped");
+		return buf;
+	}
+	if (v->why == NULL)
+		return below->ops->why != NULL ? below->ops->why(below, buf, len) : NULL;
+	snprintf(buf, len, "no way to VTEP %s: %s", evpn_ip_text(&v->ip, text), v->why);
+	return buf;
+}
+
+static void
+vtep_show(const struct port *p, FILE *out)
+{
+	const struct vtep *v = to_vtep(p);
+	const struct outer *o = atomic_load_explicit(&to_vtep(p)->outer, memory_order_relaxed);
+	char text[EVPN_IP_TEXT];
+
+	fprintf(out, "Tunnel: VNI %u, VTEP %s, over %s, longest frame %u\n", v->vni,
+		evpn_ip_text(&v->ip, text), v->below, o != NULL ? o->max_len : 0);
+}
+
+static void
+vtep_free(struct vtep *v)
+{
+	for (uint16_t i = 0; i < v->nrx; i++)
+		free(v->rx[i]);
+	for (uint16_t i = 0; i < v->ntx; i++)
+		free(v->tx[i]);
+	free((void *)(uintptr_t)atomic_load(&v->outer));
+	free(v);
+}
+
+static void
+vtep_close(struct port *p)
+{
+	vtep_free(to_vtep(p));
+}
+
+static const struct port_ops vtep_ops = {
+	.kind = "vxlan",
+	.queues = vtep_queues,
+	.queue = vtep_queue,
+	.link_up = vtep_link_up,
+	.why = vtep_why,
+	.show = vtep_show,
+	.close = vtep_close,
+};
+
+const struct outer *
+vtep_set_outer(struct vtep *v, const struct outer *o, const char *why)
+{
+	v->why = why;
+	return atomic_exchange(&v->outer, o);
+}
+
+/* --- life --- */
+
+/* The number of workers is that of the accounts. */
+static bool
+make_accounts(struct vtep *v)
+{
+	uint32_t n = RTE_MAX(v->port.sw->dp.nworkers, 1u);
+
+	while (v->nrx < n) {
+		struct pktq *q = make_queue(v, sizeof(*q), v->nrx);
+
+		if (q == NULL)
+			return false;
+		v->rx[v->nrx++] = q;
+	}
+	return true;
+}
+
+static int
+add_port(struct sw *sw, struct vtep *v)
+{
+	uint16_t first = sw->first_id;
+	int ret;
+
+	sw->first_id = FIRST_ID;
+	ret = sw_port_add(sw, &v->port);
+	sw->first_id = first;
+	return ret == -ENOSPC ? sw_port_add(sw, &v->port) : ret;
+}
+
+/* Domain and VLAN, which take effect with the next publication. */
+static int
+join_domain(struct vtep *v, const struct vtep_config *c)
+{
+	struct vlan_config vlan = {.on = true, .access = true, .native = c->vlan};
+	int ret = 0;
+
+	if (c->domain != 0)
+		ret = port_set_domain(&v->port, c->domain);
+	if (ret == 0 && c->vlan != 0)
+		ret = port_set_vlan(&v->port, &vlan);
+	return ret;
+}
+
+struct vtep *
+vtep_new(struct sw *sw, const struct vtep_config *c)
+{
+	struct vtep *v = calloc(1, sizeof(*v));
+	int ret;
+
+	if (v == NULL)
+		return NULL;
+	v->port.ops = &vtep_ops;
+	v->port.sw = sw;
+	v->port.tunnel = true;
+	v->port.no_learning = !c->learns;
+	v->ip = c->ip;
+	v->vni = c->vni;
+	v->why = "it was not looked for so far";
+	strlcpy(v->port.name, c->name, sizeof(v->port.name));
+	strlcpy(v->below, c->below, sizeof(v->below));
+	ret = add_port(sw, v);
+	if (ret == 0) {
+		ret = make_accounts(v) ? join_domain(v, c) : -ENOMEM;
+		if (ret == 0)
+			return v;
+		sw_port_remove(sw, &v->port);
+	} else {
+		vtep_free(v);
+	}
+	errno = -ret;
+	return NULL;
+}

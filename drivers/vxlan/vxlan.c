@@ -1,0 +1,724 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "vxlan/vxlan.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bsd/string.h>
+
+#include "base/log.h"
+#include "evpn/evpn.h"
+#include "vxlan/demux.h"
+
+#define TAG "vxlan"
+#define DEFAULT_MTU 1500
+
+/** A port below tunnels, there or not. */
+struct below {
+	char name[PORT_NAME_MAX];
+	struct demux *demux;
+	STAILQ_ENTRY(below) entry;
+};
+
+/** Memory that workers may use until the next grace period. */
+struct garbage {
+	struct garbage *next;
+	const void *mem;
+};
+
+struct vxlan {
+	struct vxlan_config cfg;
+	struct evpn *evpn; /* made with the first tunnel */
+	struct vxlan_tunnels tunnels;
+	STAILQ_HEAD(, below) belows;
+	STAILQ_HEAD(, vxlan_vtep) leaving; /* VTEPs whose ports are to be removed */
+	struct garbage *garbage;
+	bool changed; /* the set of VTEPs */
+};
+
+static int __attribute__((format(printf, 3, 4)))
+refuse(char *err, size_t errlen, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(err, errlen, fmt, ap);
+	va_end(ap);
+	return -1;
+}
+
+/* Without memory to remember it, it is waited for now. */
+static void
+throw_away(struct vxlan *x, const void *mem)
+{
+	struct garbage *g;
+
+	if (mem == NULL)
+		return;
+	g = malloc(sizeof(*g));
+	if (g == NULL) {
+		dp_grace(&x->cfg.sw->dp);
+		free((void *)(uintptr_t)mem);
+		return;
+	}
+	*g = (struct garbage){.next = x->garbage, .mem = mem};
+	x->garbage = g;
+}
+
+/* After a grace period. */
+static void
+free_garbage(struct vxlan *x)
+{
+	struct garbage *g;
+
+	while ((g = x->garbage) != NULL) {
+		x->garbage = g->next;
+		free((void *)(uintptr_t)g->mem);
+		free(g);
+	}
+}
+
+/* --- what workers get --- */
+
+static uint32_t
+count_entries(const struct vxlan *x)
+{
+	const struct vxlan_tunnel *t;
+	const struct vxlan_vtep *v;
+	const struct vxlan_vni *n;
+	uint32_t count = 0;
+
+	STAILQ_FOREACH (t, &x->tunnels, entry)
+		STAILQ_FOREACH (n, &t->vnis, entry) {
+			count++;
+			STAILQ_FOREACH (v, &n->vteps, entry)
+				count++;
+		}
+	return count;
+}
+
+static void
+fill_demux(struct demux *d, const struct vxlan_tunnel *t)
+{
+	int local = demux_add_local(d, &t->local, t->udp_port);
+	const struct vxlan_vtep *v;
+	const struct vxlan_vni *n;
+
+	if (local < 0)
+		return;
+	STAILQ_FOREACH (n, &t->vnis, entry) {
+		demux_add_vni(d, local, n->vni);
+		STAILQ_FOREACH (v, &n->vteps, entry)
+			demux_add_vtep(d, local, v->port);
+	}
+}
+
+/* Without memory for it tunnel frames are not recognized until the next change. */
+static void
+rebuild(struct vxlan *x, struct below *b)
+{
+	struct port *p = sw_port_by_name(x->cfg.sw, b->name);
+	struct demux *old = b->demux;
+	struct vxlan_tunnel *t;
+
+	b->demux = demux_new(count_entries(x));
+	if (b->demux == NULL)
+		log_err(TAG, "out of memory: no frames of tunnels over %s are taken", b->name);
+	STAILQ_FOREACH (t, &x->tunnels, entry)
+		if (b->demux != NULL && strcmp(t->below, b->name) == 0)
+			fill_demux(b->demux, t);
+	if (p != NULL)
+		p->intercept = b->demux != NULL ? demux_intercept(b->demux) : NULL;
+	throw_away(x, old);
+}
+
+static void
+remove_ports(struct vxlan *x)
+{
+	struct vxlan_vtep *v;
+
+	while ((v = STAILQ_FIRST(&x->leaving)) != NULL) {
+		STAILQ_REMOVE_HEAD(&x->leaving, entry);
+		if (x->cfg.leaving != NULL)
+			x->cfg.leaving(x->cfg.ctx, &v->port->port);
+		sw_port_remove(x->cfg.sw, &v->port->port);
+		free(v);
+	}
+}
+
+/* Everything that has changed becomes the workers' at once. */
+static void
+commit(struct vxlan *x)
+{
+	struct below *b;
+
+	if (x->changed) {
+		STAILQ_FOREACH (b, &x->belows, entry)
+			rebuild(x, b);
+		sw_publish(x->cfg.sw);
+		x->changed = false;
+	} else if (x->garbage != NULL) {
+		dp_grace(&x->cfg.sw->dp);
+	}
+	free_garbage(x);
+	remove_ports(x);
+}
+
+/* --- the way to a VTEP --- */
+
+static uint32_t
+way_mtu(const struct vtep *v, const struct evpn_hop *hop)
+{
+	const struct port *below = vtep_below(v);
+	uint32_t mtu = hop->mtu != 0 ? hop->mtu : DEFAULT_MTU;
+
+	return below != NULL && below->mtu != 0 ? RTE_MIN(mtu, below->mtu) : mtu;
+}
+
+/* The template as the next hop is now. */
+static void
+set_way(struct vxlan *x, const struct vxlan_tunnel *t, struct vtep *v)
+{
+	const struct evpn_hop *hop = evpn_hop(x->evpn, &v->ip);
+	const char *why = hop == NULL ? "it is not followed" : hop->why;
+	struct outer *o = NULL;
+
+	if (why == NULL) {
+		o = aligned_alloc(__alignof__(*o), sizeof(*o));
+		why = o == NULL ? "out of memory" : NULL;
+	}
+	if (o != NULL)
+		outer_make(o, &(struct outer_config){.src_mac = hop->src,
+						     .dst_mac = hop->dst,
+						     .src = t->local,
+						     .dst = v->ip,
+						     .vni = v->vni,
+						     .port = t->udp_port,
+						     .mtu = way_mtu(v, hop)});
+	throw_away(x, vtep_set_outer(v, o, why));
+}
+
+static void
+on_hop(void *ctx, const struct evpn_ip *vtep, const struct evpn_hop *hop)
+{
+	struct vxlan *x = ctx;
+	struct vxlan_tunnel *t;
+	struct vxlan_vtep *v;
+	struct vxlan_vni *n;
+
+	STAILQ_FOREACH (t, &x->tunnels, entry)
+		STAILQ_FOREACH (n, &t->vnis, entry)
+			STAILQ_FOREACH (v, &n->vteps, entry)
+				if (evpn_ip_equal(&v->ip, vtep))
+					set_way(x, t, v->port);
+}
+
+static void
+on_settled(void *ctx)
+{
+	commit(ctx);
+}
+
+/* --- what EVPN says: of VNIs that have it --- */
+
+static void
+on_remote(void *ctx, uint32_t vni, const struct rte_ether_addr *mac, const struct evpn_ip *vtep)
+{
+}
+
+static void
+on_flood(void *ctx, uint32_t vni, const struct evpn_ip *vtep, bool on)
+{
+}
+
+static void
+on_neigh(void *ctx, uint32_t vni, const struct evpn_ip *ip, const struct rte_ether_addr *mac)
+{
+}
+
+static const struct evpn_ops evpn_ops = {
+	.remote = on_remote,
+	.flood = on_flood,
+	.neigh = on_neigh,
+	.hop = on_hop,
+	.settled = on_settled,
+};
+
+/* --- VTEPs --- */
+
+static struct vxlan_vtep *
+find_vtep(const struct vxlan_vni *n, const struct evpn_ip *ip)
+{
+	struct vxlan_vtep *v;
+
+	STAILQ_FOREACH (v, &n->vteps, entry)
+		if (evpn_ip_equal(&v->ip, ip))
+			return v;
+	return NULL;
+}
+
+static struct vtep *
+make_port(struct vxlan *x, const struct vxlan_vni *n, const struct evpn_ip *ip)
+{
+	char name[PORT_NAME_MAX], text[EVPN_IP_TEXT];
+	struct vtep_config c = {.ip = *ip,
+				.vni = n->vni,
+				.name = name,
+				.below = n->tunnel->below,
+				.domain = n->domain,
+				.vlan = n->vlan,
+				.learns = true};
+
+	snprintf(name, sizeof(name), "%s.%u.%s", n->tunnel->name, n->vni, evpn_ip_text(ip, text));
+	return vtep_new(x->cfg.sw, &c);
+}
+
+/* NULL with errno set. */
+static struct vxlan_vtep *
+add_vtep(struct vxlan *x, struct vxlan_vni *n, const struct evpn_ip *ip)
+{
+	struct vxlan_vtep *v = calloc(1, sizeof(*v));
+
+	if (v == NULL)
+		return NULL;
+	v->ip = *ip;
+	v->port = make_port(x, n, ip);
+	if (v->port == NULL) {
+		free(v);
+		return NULL;
+	}
+	if (evpn_use_vtep(x->evpn, ip) == 0)
+		set_way(x, n->tunnel, v->port);
+	if (x->cfg.added != NULL)
+		x->cfg.added(x->cfg.ctx, &v->port->port);
+	STAILQ_INSERT_TAIL(&n->vteps, v, entry);
+	x->changed = true;
+	return v;
+}
+
+/* It is in no VNI's list any more; its port leaves with the next commit. */
+static void
+retire_vtep(struct vxlan *x, struct vxlan_vtep *v)
+{
+	STAILQ_INSERT_TAIL(&x->leaving, v, entry);
+	evpn_drop_vtep(x->evpn, &v->ip);
+	v->port->port.started = false;
+	x->changed = true;
+}
+
+/* --- VNIs --- */
+
+struct vxlan_vni *
+vxlan_find_vni(const struct vxlan *x, uint32_t vni)
+{
+	const struct vxlan_tunnel *t;
+	struct vxlan_vni *n;
+
+	STAILQ_FOREACH (t, &x->tunnels, entry)
+		STAILQ_FOREACH (n, &t->vnis, entry)
+			if (n->vni == vni)
+				return n;
+	return NULL;
+}
+
+static struct vxlan_tunnel *
+find_tunnel(const struct vxlan *x, const char *name)
+{
+	struct vxlan_tunnel *t;
+
+	STAILQ_FOREACH (t, &x->tunnels, entry)
+		if (strcmp(t->name, name) == 0)
+			return t;
+	return NULL;
+}
+
+/* The tunnel a VNI is to be on, or NULL after saying why not. */
+static struct vxlan_tunnel *
+choose_tunnel(const struct vxlan *x, const char *name, char *err, size_t errlen)
+{
+	struct vxlan_tunnel *t = STAILQ_FIRST(&x->tunnels);
+
+	if (name != NULL)
+		t = find_tunnel(x, name);
+	else if (t != NULL && STAILQ_NEXT(t, entry) != NULL)
+		t = NULL;
+	if (t != NULL)
+		return t;
+	if (name != NULL)
+		refuse(err, errlen, "there is no tunnel %s", name);
+	else if (STAILQ_EMPTY(&x->tunnels))
+		refuse(err, errlen, "there is no tunnel (\"vxlan add\" makes one)");
+	else
+		refuse(err, errlen, "there are several tunnels: say which one (\"on NAME\")");
+	return NULL;
+}
+
+/* Another VNI in the same domain and VLAN would be the same network twice. */
+static const struct vxlan_vni *
+find_same_network(const struct vxlan *x, const struct vxlan_vni_config *c)
+{
+	const struct vxlan_tunnel *t;
+	const struct vxlan_vni *n;
+
+	STAILQ_FOREACH (t, &x->tunnels, entry)
+		STAILQ_FOREACH (n, &t->vnis, entry)
+			if (n->vni != c->vni && n->domain == c->domain && n->vlan == c->vlan)
+				return n;
+	return NULL;
+}
+
+static int
+check_vni(const struct vxlan *x, const struct vxlan_tunnel *t, const struct vxlan_vni_config *c,
+	  char *err, size_t errlen)
+{
+	const struct vxlan_vni *n = vxlan_find_vni(x, c->vni);
+	const struct vxlan_vni *same = find_same_network(x, c);
+	char text[EVPN_IP_TEXT];
+
+	if (n != NULL && (n->tunnel != t || n->domain != c->domain || n->vlan != c->vlan))
+		return refuse(err, errlen,
+			      "VNI %u is that of domain %u, VLAN %u on %s: remove it first", n->vni,
+			      n->domain, n->vlan, n->tunnel->name);
+	if (same != NULL)
+		return refuse(err, errlen, "domain %u, VLAN %u has VNI %u", c->domain, c->vlan,
+			      same->vni);
+	for (uint32_t i = 0; i < c->nvteps; i++) {
+		evpn_ip_text(&c->vtep[i], text);
+		if (c->vtep[i].len != t->local.len)
+			return refuse(err, errlen, "VTEP %s is not of the family of %s", text,
+				      t->name);
+		if (evpn_ip_equal(&c->vtep[i], &t->local))
+			return refuse(err, errlen, "VTEP %s is this switch", text);
+	}
+	return 0;
+}
+
+static bool
+is_listed(const struct vxlan_vni_config *c, const struct evpn_ip *ip)
+{
+	for (uint32_t i = 0; i < c->nvteps; i++)
+		if (evpn_ip_equal(&c->vtep[i], ip))
+			return true;
+	return false;
+}
+
+/* What is not listed any more goes first: there may be no room for both. */
+static int
+set_vteps(struct vxlan *x, struct vxlan_vni *n, const struct vxlan_vni_config *c, char *err,
+	  size_t errlen)
+{
+	struct vxlan_vtep *v, *next;
+
+	for (v = STAILQ_FIRST(&n->vteps); v != NULL; v = next) {
+		next = STAILQ_NEXT(v, entry);
+		if (is_listed(c, &v->ip))
+			continue;
+		STAILQ_REMOVE(&n->vteps, v, vxlan_vtep, entry);
+		retire_vtep(x, v);
+	}
+	commit(x);
+	for (uint32_t i = 0; i < c->nvteps; i++) {
+		char text[EVPN_IP_TEXT];
+
+		if (find_vtep(n, &c->vtep[i]) == NULL && add_vtep(x, n, &c->vtep[i]) == NULL)
+			return refuse(err, errlen, "VTEP %s: %s", evpn_ip_text(&c->vtep[i], text),
+				      errno == ENOSPC ? "there are too many ports"
+						      : strerror(errno));
+	}
+	return 0;
+}
+
+static struct vxlan_vni *
+add_vni(struct vxlan *x, struct vxlan_tunnel *t, const struct vxlan_vni_config *c)
+{
+	struct vxlan_vni *n = calloc(1, sizeof(*n));
+
+	if (n == NULL)
+		return NULL;
+	n->tunnel = t;
+	n->vni = c->vni;
+	n->domain = c->domain;
+	n->vlan = c->vlan;
+	STAILQ_INIT(&n->vteps);
+	STAILQ_INSERT_TAIL(&t->vnis, n, entry);
+	x->changed = true;
+	return n;
+}
+
+/* It is in no list any more. */
+static void
+free_vni(struct vxlan *x, struct vxlan_vni *n)
+{
+	struct vxlan_vtep *v;
+
+	while ((v = STAILQ_FIRST(&n->vteps)) != NULL) {
+		STAILQ_REMOVE_HEAD(&n->vteps, entry);
+		retire_vtep(x, v);
+	}
+	free(n);
+	x->changed = true;
+}
+
+static void
+remove_vni(struct vxlan *x, struct vxlan_vni *n)
+{
+	STAILQ_REMOVE(&n->tunnel->vnis, n, vxlan_vni, entry);
+	free_vni(x, n);
+}
+
+int
+vxlan_set_vni(struct vxlan *x, const struct vxlan_vni_config *c, char *err, size_t errlen)
+{
+	struct vxlan_tunnel *t = choose_tunnel(x, c->tunnel, err, errlen);
+	struct vxlan_vni *n;
+	bool is_new;
+	int ret;
+
+	if (t == NULL || check_vni(x, t, c, err, errlen) < 0)
+		return -1;
+	n = vxlan_find_vni(x, c->vni);
+	is_new = n == NULL;
+	if (is_new)
+		n = add_vni(x, t, c);
+	if (n == NULL)
+		return refuse(err, errlen, "out of memory");
+	ret = set_vteps(x, n, c, err, errlen);
+	if (ret < 0 && is_new)
+		remove_vni(x, n);
+	commit(x);
+	return ret;
+}
+
+int
+vxlan_remove_vni(struct vxlan *x, uint32_t vni, char *err, size_t errlen)
+{
+	struct vxlan_vni *n = vxlan_find_vni(x, vni);
+
+	if (n == NULL)
+		return refuse(err, errlen, "there is no VNI %u", vni);
+	remove_vni(x, n);
+	commit(x);
+	return 0;
+}
+
+/* --- tunnels --- */
+
+static struct below *
+find_below(const struct vxlan *x, const char *name)
+{
+	struct below *b;
+
+	STAILQ_FOREACH (b, &x->belows, entry)
+		if (strcmp(b->name, name) == 0)
+			return b;
+	return NULL;
+}
+
+static bool
+need_below(struct vxlan *x, const char *name)
+{
+	struct below *b = find_below(x, name);
+
+	if (b != NULL)
+		return true;
+	b = calloc(1, sizeof(*b));
+	if (b == NULL)
+		return false;
+	strlcpy(b->name, name, sizeof(b->name));
+	STAILQ_INSERT_TAIL(&x->belows, b, entry);
+	return true;
+}
+
+static int
+check_tunnel(const struct vxlan *x, const struct vxlan_tunnel_config *c, char *err, size_t errlen)
+{
+	const struct port *p = sw_port_by_name(x->cfg.sw, c->below);
+	const struct vxlan_tunnel *t;
+	uint32_t locals = 0;
+
+	if (c->name[0] == '\0' || strlen(c->name) >= VXLAN_NAME_MAX)
+		return refuse(err, errlen, "name %s: must have 1 to %d characters", c->name,
+			      VXLAN_NAME_MAX - 1);
+	if (p == NULL)
+		return refuse(err, errlen, "there is no port %s", c->below);
+	if (!p->ops->carries_tunnels)
+		return refuse(err, errlen,
+			      "port %s is a %s port: a tunnel needs one of a network device",
+			      c->below, p->ops->kind);
+	STAILQ_FOREACH (t, &x->tunnels, entry) {
+		if (strcmp(t->name, c->name) == 0)
+			return refuse(err, errlen, "there is a tunnel %s", c->name);
+		if (evpn_ip_equal(&t->local, &c->local) && t->udp_port == c->udp_port)
+			return refuse(err, errlen, "tunnel %s has this address", t->name);
+		locals += strcmp(t->below, c->below) == 0;
+	}
+	if (locals == DEMUX_LOCALS)
+		return refuse(err, errlen, "port %s has %d tunnels, the most there can be",
+			      c->below, DEMUX_LOCALS);
+	return 0;
+}
+
+int
+vxlan_add(struct vxlan *x, const struct vxlan_tunnel_config *c, char *err, size_t errlen)
+{
+	struct vxlan_tunnel *t;
+
+	if (check_tunnel(x, c, err, errlen) < 0)
+		return -1;
+	if (x->evpn == NULL)
+		x->evpn = evpn_new(x->cfg.sw->loop, &evpn_ops, x);
+	if (x->evpn == NULL)
+		return refuse(err, errlen, "the kernel's routes cannot be read: %s",
+			      strerror(errno));
+	t = calloc(1, sizeof(*t));
+	if (t == NULL || !need_below(x, c->below)) {
+		free(t);
+		return refuse(err, errlen, "out of memory");
+	}
+	strlcpy(t->name, c->name, sizeof(t->name));
+	strlcpy(t->below, c->below, sizeof(t->below));
+	t->local = c->local;
+	t->udp_port = c->udp_port;
+	STAILQ_INIT(&t->vnis);
+	STAILQ_INSERT_TAIL(&x->tunnels, t, entry);
+	x->changed = true;
+	commit(x);
+	return 0;
+}
+
+/* It is in no list any more. */
+static void
+free_tunnel(struct vxlan *x, struct vxlan_tunnel *t)
+{
+	struct vxlan_vni *n;
+
+	while ((n = STAILQ_FIRST(&t->vnis)) != NULL) {
+		STAILQ_REMOVE_HEAD(&t->vnis, entry);
+		free_vni(x, n);
+	}
+	free(t);
+	x->changed = true;
+}
+
+int
+vxlan_remove(struct vxlan *x, const char *name, char *err, size_t errlen)
+{
+	struct vxlan_tunnel *t = find_tunnel(x, name);
+
+	if (t == NULL)
+		return refuse(err, errlen, "there is no tunnel %s", name);
+	STAILQ_REMOVE(&x->tunnels, t, vxlan_tunnel, entry);
+	free_tunnel(x, t);
+	commit(x);
+	return 0;
+}
+
+void
+vxlan_port_attached(struct vxlan *x, const struct port *p)
+{
+	struct vxlan_tunnel *t;
+	struct vxlan_vtep *v;
+	struct vxlan_vni *n;
+
+	if (find_below(x, p->name) == NULL)
+		return;
+	STAILQ_FOREACH (t, &x->tunnels, entry)
+		STAILQ_FOREACH (n, &t->vnis, entry)
+			STAILQ_FOREACH (v, &n->vteps, entry)
+				set_way(x, t, v->port); /* its MTU may be another */
+	x->changed = true;
+	commit(x);
+}
+
+/* --- display --- */
+
+const struct vxlan_tunnels *
+vxlan_all(const struct vxlan *x)
+{
+	return &x->tunnels;
+}
+
+const char *
+vxlan_why(const struct vxlan *x, const struct vxlan_vni *n, char *buf, size_t len)
+{
+	const struct vxlan_vtep *v;
+	const char *why;
+
+	if (STAILQ_EMPTY(&n->vteps))
+		return "it has no VTEP: nothing is sent to other hosts";
+	STAILQ_FOREACH (v, &n->vteps, entry) {
+		why = sw_why(x->cfg.sw, &v->port->port, buf, len);
+		if (why != NULL)
+			return why;
+	}
+	return NULL;
+}
+
+uint32_t
+vxlan_inner_mtu(const struct vxlan_vni *n)
+{
+	const struct vxlan_vtep *v;
+	uint32_t least = 0;
+
+	STAILQ_FOREACH (v, &n->vteps, entry) {
+		const struct outer *o = atomic_load(&v->port->outer);
+
+		if (o != NULL && o->max_len > RTE_ETHER_HDR_LEN &&
+		    (least == 0 || o->max_len < least))
+			least = o->max_len;
+	}
+	return least != 0 ? least - RTE_ETHER_HDR_LEN : 0;
+}
+
+/* --- life --- */
+
+struct vxlan *
+vxlan_new(const struct vxlan_config *cfg)
+{
+	struct vxlan *x = calloc(1, sizeof(*x));
+
+	if (x == NULL)
+		return NULL;
+	x->cfg = *cfg;
+	STAILQ_INIT(&x->tunnels);
+	STAILQ_INIT(&x->belows);
+	STAILQ_INIT(&x->leaving);
+	return x;
+}
+
+static void
+free_belows(struct vxlan *x)
+{
+	struct below *b;
+
+	while ((b = STAILQ_FIRST(&x->belows)) != NULL) {
+		struct port *p = sw_port_by_name(x->cfg.sw, b->name);
+
+		STAILQ_REMOVE_HEAD(&x->belows, entry);
+		if (p != NULL)
+			p->intercept = NULL;
+		throw_away(x, b->demux);
+		free(b);
+	}
+	sw_publish(x->cfg.sw);
+	free_garbage(x);
+}
+
+void
+vxlan_free(struct vxlan *x)
+{
+	struct vxlan_tunnel *t;
+
+	if (x == NULL)
+		return;
+	while ((t = STAILQ_FIRST(&x->tunnels)) != NULL) {
+		STAILQ_REMOVE_HEAD(&x->tunnels, entry);
+		free_tunnel(x, t);
+	}
+	commit(x);
+	free_belows(x);
+	evpn_free(x->evpn);
+	free(x);
+}

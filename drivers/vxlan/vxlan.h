@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * VXLAN: layer 2 over an IP network, between this switch and others.
+ *
+ * A tunnel is an address of ours and the port of the switch frames leave by. It carries VNIs, each
+ * of which joins a domain, or a VLAN of one, to the same VNI of other hosts. Who they are, its
+ * VTEPs, the operator lists. How they are reached is asked of the kernel's routes and neighbours
+ * (evpn/hop.h), whoever sends the frames.
+ *
+ * Each VTEP of a VNI is a port of the switch (vtep.h), made and removed here. Addresses are learned
+ * from its frames like from any port's.
+ *
+ * Control thread only.
+ */
+#ifndef VXLAN_VXLAN_H
+#define VXLAN_VXLAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "evpn/ip.h"
+#include "switch/port.h"
+#include "vxlan/vtep.h"
+
+struct evpn;
+struct vxlan;
+
+#define VXLAN_NAME_MAX 8   /* with the NUL: the names of its ports are longer */
+#define VXLAN_FLOOD_MAX 64 /* VTEPs an operator can list for one VNI */
+
+/** One VTEP of a VNI. [ctl] */
+struct vxlan_vtep {
+	struct evpn_ip ip;
+	struct vtep *port;
+	STAILQ_ENTRY(vxlan_vtep) entry;
+};
+
+/** A VNI. [ctl] */
+struct vxlan_vni {
+	struct vxlan_tunnel *tunnel;
+	uint32_t vni;
+	uint16_t domain, vlan; /* 0: no VLAN */
+	STAILQ_HEAD(, vxlan_vtep) vteps;
+	STAILQ_ENTRY(vxlan_vni) entry;
+};
+
+/** A tunnel. [ctl] */
+struct vxlan_tunnel {
+	char name[VXLAN_NAME_MAX];
+	struct evpn_ip local;
+	uint16_t udp_port;
+	char below[PORT_NAME_MAX];
+	STAILQ_HEAD(, vxlan_vni) vnis;
+	STAILQ_ENTRY(vxlan_tunnel) entry;
+};
+
+STAILQ_HEAD(vxlan_tunnels, vxlan_tunnel);
+
+struct vxlan_config {
+	struct sw *sw; /* with a loop */
+	/* A port was made, or is about to be removed. May be NULL. */
+	void (*added)(void *ctx, struct port *p);
+	void (*leaving)(void *ctx, struct port *p);
+	void *ctx;
+};
+
+/** NULL: no memory. */
+struct vxlan *vxlan_new(const struct vxlan_config *cfg);
+
+/** Remove all tunnels. NULL is fine. */
+void vxlan_free(struct vxlan *x);
+
+struct vxlan_tunnel_config {
+	const char *name;
+	struct evpn_ip local;
+	uint16_t udp_port;
+	const char *below; /* name of a port */
+};
+
+/** All that add or remove return 0, or -1 with a sentence in @p err. */
+int vxlan_add(struct vxlan *x, const struct vxlan_tunnel_config *c, char *err, size_t errlen);
+int vxlan_remove(struct vxlan *x, const char *name, char *err, size_t errlen);
+
+struct vxlan_vni_config {
+	const char *tunnel; /* NULL: the only one */
+	uint32_t vni;
+	uint16_t domain, vlan;
+	uint32_t nvteps;
+	struct evpn_ip vtep[VXLAN_FLOOD_MAX];
+};
+
+/** Of a VNI that is there only the VTEPs can change. */
+int vxlan_set_vni(struct vxlan *x, const struct vxlan_vni_config *c, char *err, size_t errlen);
+int vxlan_remove_vni(struct vxlan *x, uint32_t vni, char *err, size_t errlen);
+
+/** A port was attached: tunnels may have waited for it. */
+void vxlan_port_attached(struct vxlan *x, const struct port *p);
+
+/** For display. */
+const struct vxlan_tunnels *vxlan_all(const struct vxlan *x);
+struct vxlan_vni *vxlan_find_vni(const struct vxlan *x, uint32_t vni);
+
+/** One sentence, static or in @p buf: what keeps a VNI from working. NULL: nothing does. */
+const char *vxlan_why(const struct vxlan *x, const struct vxlan_vni *n, char *buf, size_t len);
+
+/** Bytes of the longest IP packet guests of a VNI can send, 0: not known. */
+uint32_t vxlan_inner_mtu(const struct vxlan_vni *n);
+
+#endif
