@@ -29,6 +29,7 @@ struct ctl;
 struct fwd;
 struct kept_config;
 struct metrics_http;
+struct vxlan;
 
 /** The program's own state of a port, of no use to the switch. Zeroes: a new port. */
 struct app_port {
@@ -60,6 +61,7 @@ struct app {
 	struct kept_config *kept;        /* NULL: settings are not kept for a crash */
 	struct notify notify;
 	struct fwd *fwd;
+	struct vxlan *vxlan;
 	struct app_port port[DP_PORTS_MAX];
 	uint32_t gso_segsz, gro_flush;
 	bool hide_zero; /* "set xstats-hide-zero" */

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "device.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "app.h"
 #include "kinds.h"
 #include "testpmd/fwd.h"
+#include "vxlan/vxlan.h"
 
 static uint16_t
 given(uint32_t value)
@@ -56,8 +58,10 @@ app_attach(struct app *app, uint16_t id, const char *devargs, char *err, size_t 
 	const struct port_request r = {&app->sw, devargs, id, &d, err, errlen};
 	struct port *p = kind_of(devargs)->attach(&r);
 
-	if (p != NULL)
-		fwd_port_added(app, p);
+	if (p == NULL)
+		return NULL;
+	fwd_port_added(app, p);
+	vxlan_port_attached(app->vxlan, p);
 	return p;
 }
 
@@ -71,16 +75,44 @@ device_is(const struct app *app, const struct port *p, const char *devargs)
 	return p->ops->same(p, &r);
 }
 
+static void
+forget_port(struct app *app, struct port *p)
+{
+	fwd_port_removed(app, p);
+	baseline_free(&app->port[p->id].shown);
+	baseline_free(&app->port[p->id].started);
+	app->port[p->id] = (struct app_port){0};
+}
+
 void
 app_close_port(struct app *app, struct port *p)
 {
-	uint16_t id = p->id;
-
-	fwd_port_removed(app, p);
+	forget_port(app, p);
 	sw_port_remove(&app->sw, p);
-	baseline_free(&app->port[id].shown);
-	baseline_free(&app->port[id].started);
-	app->port[id] = (struct app_port){0};
+}
+
+/* --- ports of tunnels, which come and go by themselves --- */
+
+static void
+on_tunnel_added(void *ctx, struct port *p)
+{
+	fwd_port_added(ctx, p);
+}
+
+static void
+on_tunnel_leaving(void *ctx, struct port *p)
+{
+	forget_port(ctx, p);
+}
+
+int
+tunnels_init(struct app *app)
+{
+	app->vxlan = vxlan_new(&(struct vxlan_config){.sw = &app->sw,
+						      .added = on_tunnel_added,
+						      .leaving = on_tunnel_leaving,
+						      .ctx = app});
+	return app->vxlan != NULL ? 0 : -ENOMEM;
 }
 
 uint16_t

@@ -41,4 +41,7 @@ uint16_t app_port_count(const struct app *app);
 /** The settings of all ports by the command line and "port config all". */
 struct port_defaults device_defaults(const struct app *app);
 
+/** Before the first port: tunnels can be made. 0 or -ENOMEM. vxlan_free() ends it. */
+int tunnels_init(struct app *app);
+
 #endif

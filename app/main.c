@@ -34,6 +34,7 @@
 #include "telemetry.h"
 #include "testpmd/enter.h"
 #include "virtq/isa.h"
+#include "vxlan/vxlan.h"
 #include "base/notify.h"
 #include "worker.h"
 
@@ -190,6 +191,9 @@ make_switch(struct app *app)
 	ret = sw_init(&app->sw, app->nworkers, &fdb, app->mp, app->loop);
 	if (ret < 0)
 		return fail(app, "switch: %s", strerror(-ret));
+	ret = tunnels_init(app);
+	if (ret < 0)
+		return fail(app, "tunnels: %s", strerror(-ret));
 	return 0;
 }
 
@@ -463,6 +467,7 @@ finish(struct app *app)
 			fwd_stop(app, stdout);
 		stop_ports(app);
 		workers_join(app);
+		vxlan_free(app->vxlan);
 		close_ports(app);
 		sw_fini(&app->sw);
 	}

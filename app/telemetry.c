@@ -14,6 +14,7 @@
 #include "base/parse.h"
 #include "ctl.h"
 #include "show/json.h"
+#include "show/show_vxlan.h"
 
 #define PORTS_PER_ANSWER RTE_TEL_MAX_ARRAY_ENTRIES
 
@@ -206,6 +207,12 @@ get_vdpa(struct app *app, const char *params)
 	return d;
 }
 
+static json_t *
+get_vxlan(struct app *app, const char *params)
+{
+	return report_tunnels(app);
+}
+
 /* --- the table --- */
 
 typedef json_t *(*get_fn)(struct app *app, const char *params);
@@ -223,6 +230,7 @@ static const struct endpoint {
 	{"/vqswitch/worker", get_worker, "A worker's counters and queues. Parameters: number"},
 	{"/vqswitch/vdpa", get_vdpa, "vDPA devices. No parameters"},
 	{"/vqswitch/fdb", get_fdb, "Counters of the forwarding database. No parameters"},
+	{"/vqswitch/vxlan", get_vxlan, "Tunnels, their VNIs and VTEPs. No parameters"},
 };
 
 /** A question on its way to control. */

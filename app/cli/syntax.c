@@ -16,6 +16,8 @@
 
 #define CLI_BURSTS_MAX 10000 /* control sends them itself, and does nothing else meanwhile */
 
+#define VNI_MAX 0xffffff
+
 /** The meaning of an argument in parentheses. */
 enum arg_kind {
 	ARG_NUM,
@@ -48,6 +50,10 @@ static const struct arg {
 	{"seconds", ARG_NUM, 0, UINT32_MAX},
 	{"vlan_id", ARG_NUM, 0, UINT16_MAX},
 	{"vlan", ARG_NUM, 1, VLAN_ID_MAX},
+	{"vni", ARG_NUM, 1, VNI_MAX},
+	{"udp_port", ARG_NUM, 1, UINT16_MAX},
+	{"address", ARG_STRING},
+	{"vtep[,vtep]*", ARG_REST},
 	{"domain", ARG_NUM, 0, VLAN_DOMAINS - 1},
 	{"mask", ARG_NUM, 0, UINT64_MAX},
 	{"level", ARG_LEVEL, 0, RTE_LOG_MAX},

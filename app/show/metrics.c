@@ -8,6 +8,7 @@
 #include <rte_mempool.h>
 
 #include "app.h"
+#include "vxlan/vxlan.h"
 
 /** The destination of a family's samples; one of its labels is nearly always the port. */
 struct sink {
@@ -158,6 +159,23 @@ port_fdb_samples(struct sink *s, const struct family *f)
 	}
 }
 
+static void
+tunnel_samples(struct sink *s, const struct family *f)
+{
+	const struct vxlan_tunnel *t;
+	const struct vxlan_vtep *v;
+	const struct vxlan_vni *n;
+
+	STAILQ_FOREACH (t, vxlan_all(s->app->vxlan), entry)
+		STAILQ_FOREACH (n, &t->vnis, entry)
+			STAILQ_FOREACH (v, &n->vteps, entry) {
+				begin(s, "_info", &v->port->port);
+				fprintf(s->out, ",tunnel=\"%s\",vni=\"%u\",vtep=\"%s\"", t->name,
+					n->vni, v->port->text);
+				end(s, 1);
+			}
+}
+
 /* --- queues --- */
 
 static const char *const directions[] = {"rx", "tx"};
@@ -302,6 +320,8 @@ static const struct family families[] = {
 	{"vqswitch_mbufs", "gauge", NULL, "Packet buffers of the pool.", mbufs_samples, 0},
 
 	{"vqswitch_port", "info", NULL, "Number and kind of a port.", port_samples, 0},
+	{"vqswitch_tunnel", "info", NULL, "Port that stands for a VNI at a VTEP.", tunnel_samples,
+		0},
 	{"vqswitch_port_link_up", "gauge", NULL, "1 while the peer is there.", link_samples, 0},
 	{"vqswitch_port_in_hardware", "gauge", NULL, "1 while hardware moves the frames.",
 	 hardware_samples, 0},

@@ -5,7 +5,7 @@
 
 static const running_fn parts[] = {
 	vdpa_running,  ports_running,  config_running,  offload_running, switch_running,
-	vlans_running, limits_running, mirrors_running, control_running,
+	vlans_running, limits_running, mirrors_running, tunnels_running, control_running,
 };
 
 void
@@ -13,7 +13,7 @@ running_each_port(const struct app *app, FILE *out,
 		  void (*fn)(const struct app *app, const struct port *p, FILE *out))
 {
 	for (uint16_t id = 0; id < app->sw.nports; id++)
-		if (app->sw.port[id] != NULL)
+		if (app->sw.port[id] != NULL && !app->sw.port[id]->tunnel)
 			fn(app, app->sw.port[id], out);
 }
 

@@ -21,7 +21,7 @@ typedef void (*running_fn)(const struct app *app, FILE *out);
 
 void running_print(const struct app *app, FILE *out);
 
-/** Call @p fn for every port, by number. */
+/** Call @p fn for every port that a device argument makes, by number. */
 void running_each_port(const struct app *app, FILE *out,
 		       void (*fn)(const struct app *app, const struct port *p, FILE *out));
 
@@ -40,6 +40,8 @@ void vlans_running(const struct app *app, FILE *out);
 /* cli/cmd_mirror.c */
 void mirrors_running(const struct app *app, FILE *out);
 void vdpa_running(const struct app *app, FILE *out);
+/* cli/cmd_vxlan.c: behind the ports and their domains */
+void tunnels_running(const struct app *app, FILE *out);
 /* cli/cmd_control.c: whether it forwards; after everything else */
 void control_running(const struct app *app, FILE *out);
 

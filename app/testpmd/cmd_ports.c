@@ -131,6 +131,17 @@ cmd_port_stop(struct cmd *c)
 	cmd_print(c, "Done\n");
 }
 
+/* The end of a tunnel is there as long as its VNI names it. With "all" it is passed over. */
+static bool
+is_tunnel(struct cmd *c, const struct port *p)
+{
+	if (p->tunnel && cmd_num(c, 2) != CLI_PORT_ALL) {
+		cmd_print(c, "Port %u is the end of a tunnel: \"vxlan vni\" removes it\n", p->id);
+		c->failed = true;
+	}
+	return p->tunnel;
+}
+
 static void
 cmd_port_close(struct cmd *c)
 {
@@ -143,7 +154,7 @@ cmd_port_close(struct cmd *c)
 	for (uint16_t i = 0; i < n; i++) {
 		uint16_t id = list[i]->id;
 
-		if (is_forwarding(c, list[i]))
+		if (is_forwarding(c, list[i]) || is_tunnel(c, list[i]))
 			continue;
 		app_close_port(c->app, list[i]);
 		cmd_print(c, "Port %u is closed\n", id);
@@ -227,6 +238,8 @@ cmd_detach(struct cmd *c)
 		c->failed = true;
 		return;
 	}
+	if (is_tunnel(c, p))
+		return;
 	if (c->app->testpmd && p->started) {
 		cmd_print(c, "Port not stopped\n");
 		c->failed = true;

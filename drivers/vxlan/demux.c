@@ -118,7 +118,7 @@ struct sorted {
 	const struct vtep *from[PKT_BATCH_MAX];
 };
 
-/* The frames of @p s as a batch for each VTEP, and one of those that are nobody's. */
+/* The frames of @p s as a batch for each VTEP, and one of those that are no tunnel frames. */
 static __rte_noinline void
 deliver_mixed(struct worker *w, const struct dataplane *dp, const struct sorted *s)
 {

@@ -11,6 +11,7 @@
 
 #include "pkt/copy.h"
 #include "pkt/offload.h"
+#include "switch/port_kind.h"
 
 #define FIRST_ID 1024 /* ports that commands make have lower numbers, and keep them */
 #define SEGS 256      /* fragments of a burst */
@@ -200,14 +201,17 @@ vtep_queues(struct port *p, struct port_queues *out)
 	}
 }
 
-static const struct pktq *
-vtep_queue(const struct port *p, bool tx, uint16_t index)
+static bool
+vtep_stats(const struct port *p, bool tx, uint16_t index, struct pktq_stats *out)
 {
 	const struct vtep *v = to_vtep(p);
+	const struct pktq *q = NULL;
 
-	if (tx)
-		return index < v->ntx ? &v->tx[index]->q : NULL;
-	return index < v->nrx ? v->rx[index] : NULL;
+	if (tx && index < v->ntx)
+		q = &v->tx[index]->q;
+	else if (!tx && index < v->nrx)
+		q = v->rx[index];
+	return port_read_queue(q, out);
 }
 
 /* --- the port --- */
@@ -227,7 +231,6 @@ vtep_why(const struct port *p, char *buf, size_t len)
 {
 	const struct vtep *v = to_vtep(p);
 	const struct port *below = vtep_below(v);
-	char text[EVPN_IP_TEXT];
 
 	if (below == NULL || !below->started) {
 		snprintf(buf, len, "the port below, %s, is %s", v->below,
@@ -236,7 +239,7 @@ vtep_why(const struct port *p, char *buf, size_t len)
 	}
 	if (v->why == NULL)
 		return below->ops->why != NULL ? below->ops->why(below, buf, len) : NULL;
-	snprintf(buf, len, "no way to VTEP %s: %s", evpn_ip_text(&v->ip, text), v->why);
+	snprintf(buf, len, "no way to VTEP %s: %s", v->text, v->why);
 	return buf;
 }
 
@@ -245,10 +248,60 @@ vtep_show(const struct port *p, FILE *out)
 {
 	const struct vtep *v = to_vtep(p);
 	const struct outer *o = atomic_load_explicit(&to_vtep(p)->outer, memory_order_relaxed);
-	char text[EVPN_IP_TEXT];
 
-	fprintf(out, "Tunnel: VNI %u, VTEP %s, over %s, longest frame %u\n", v->vni,
-		evpn_ip_text(&v->ip, text), v->below, o != NULL ? o->max_len : 0);
+	fprintf(out, "Tunnel: VNI %u, VTEP %s, over %s, longest frame %u\n", v->vni, v->text,
+		v->below, o != NULL ? o->max_len : 0);
+}
+
+/* No device argument makes it; "show config" has the VNI instead. */
+static void
+vtep_argument(const struct port *p, FILE *out)
+{
+	fputs(p->name, out);
+}
+
+static bool
+vtep_same(const struct port *p, const struct port_request *r)
+{
+	return false;
+}
+
+static void
+vtep_facts(const struct port *p, const struct port_defaults *d, struct port_facts *out)
+{
+	const struct vtep *v = to_vtep(p);
+
+	*out = (struct port_facts){
+		.info =
+			{
+				.driver_name = "vxlan",
+				.max_rx_pktlen = UINT32_MAX,
+				.max_rx_queues = v->nrx,
+				.max_tx_queues = DP_QUEUES_MAX,
+				.switch_info.domain_id = RTE_ETH_DEV_SWITCH_DOMAIN_ID_INVALID,
+			},
+		.link =
+			{
+				.link_duplex = RTE_ETH_LINK_FULL_DUPLEX,
+				.link_status = vtep_link_up(p),
+			},
+		.nrx = v->nrx,
+		.ntx = v->ntx,
+		.promisc = true,
+		.allmulti = true,
+		.bus_vdev = true,
+	};
+}
+
+static uint32_t
+vtep_details(const struct port *p, struct port_detail *out)
+{
+	const struct vtep *v = to_vtep(p);
+
+	out[0] = (struct port_detail){.name = "vni", .number = v->vni};
+	out[1] = (struct port_detail){.name = "vtep", .text = v->text};
+	out[2] = (struct port_detail){.name = "below", .text = v->below};
+	return 3;
 }
 
 static void
@@ -271,11 +324,15 @@ vtep_close(struct port *p)
 static const struct port_ops vtep_ops = {
 	.kind = "vxlan",
 	.queues = vtep_queues,
-	.queue = vtep_queue,
+	.stats = vtep_stats,
 	.link_up = vtep_link_up,
 	.why = vtep_why,
-	.show = vtep_show,
 	.close = vtep_close,
+	.argument = vtep_argument,
+	.same = vtep_same,
+	.facts = vtep_facts,
+	.show = vtep_show,
+	.details = vtep_details,
 };
 
 const struct outer *
@@ -306,13 +363,14 @@ make_accounts(struct vtep *v)
 static int
 add_port(struct sw *sw, struct vtep *v)
 {
-	uint16_t first = sw->first_id;
 	int ret;
 
-	sw->first_id = FIRST_ID;
+	v->port.id = FIRST_ID;
 	ret = sw_port_add(sw, &v->port);
-	sw->first_id = first;
-	return ret == -ENOSPC ? sw_port_add(sw, &v->port) : ret;
+	if (ret != -ENOSPC)
+		return ret;
+	v->port.id = 0;
+	return sw_port_add(sw, &v->port);
 }
 
 /* Domain and VLAN, which take effect with the next publication. */
@@ -342,6 +400,7 @@ vtep_new(struct sw *sw, const struct vtep_config *c)
 	v->port.tunnel = true;
 	v->port.no_learning = !c->learns;
 	v->ip = c->ip;
+	evpn_ip_text(&c->ip, v->text);
 	v->vni = c->vni;
 	v->why = "it was not looked for so far";
 	strlcpy(v->port.name, c->name, sizeof(v->port.name));

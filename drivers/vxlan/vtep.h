@@ -27,6 +27,7 @@ struct vtep {
 	struct port port; /* first member */
 	/* [fixed] */
 	struct evpn_ip ip;
+	char text[EVPN_IP_TEXT]; /* of it */
 	uint32_t vni;
 	char below[PORT_NAME_MAX]; /* the port frames leave by; there need not be one */
 	/* [ctl] */

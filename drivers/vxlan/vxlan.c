@@ -404,7 +404,7 @@ is_listed(const struct vxlan_vni_config *c, const struct evpn_ip *ip)
 	return false;
 }
 
-/* What is not listed any more goes first: there may be no room for both. */
+/* VTEPs that are not listed any more go first: there may be no room for both. */
 static int
 set_vteps(struct vxlan *x, struct vxlan_vni *n, const struct vxlan_vni_config *c, char *err,
 	  size_t errlen)
@@ -560,11 +560,20 @@ check_tunnel(const struct vxlan *x, const struct vxlan_tunnel_config *c, char *e
 	return 0;
 }
 
+static bool
+is_as_asked(const struct vxlan_tunnel *t, const struct vxlan_tunnel_config *c)
+{
+	return evpn_ip_equal(&t->local, &c->local) && t->udp_port == c->udp_port &&
+	       strcmp(t->below, c->below) == 0;
+}
+
 int
 vxlan_add(struct vxlan *x, const struct vxlan_tunnel_config *c, char *err, size_t errlen)
 {
-	struct vxlan_tunnel *t;
+	struct vxlan_tunnel *t = find_tunnel(x, c->name);
 
+	if (t != NULL && is_as_asked(t, c))
+		return 0;
 	if (check_tunnel(x, c, err, errlen) < 0)
 		return -1;
 	if (x->evpn == NULL)

@@ -3,9 +3,8 @@
  * VXLAN: layer 2 over an IP network, between this switch and others.
  *
  * A tunnel is an address of ours and the port of the switch frames leave by. It carries VNIs, each
- * of which joins a domain, or a VLAN of one, to the same VNI of other hosts. Who they are, its
- * VTEPs, the operator lists. How they are reached is asked of the kernel's routes and neighbours
- * (evpn/hop.h), whoever sends the frames.
+ * of which joins a domain, or a VLAN of one, to the same VNI of other hosts: its VTEPs, which the
+ * operator lists. The kernel's routes and neighbours say how they are reached (evpn/hop.h).
  *
  * Each VTEP of a VNI is a port of the switch (vtep.h), made and removed here. Addresses are learned
  * from its frames like from any port's.
@@ -79,7 +78,7 @@ struct vxlan_tunnel_config {
 	const char *below; /* name of a port */
 };
 
-/** All that add or remove return 0, or -1 with a sentence in @p err. */
+/** As asked: stays as it is. All that add or remove return 0, or -1 with a sentence in @p err. */
 int vxlan_add(struct vxlan *x, const struct vxlan_tunnel_config *c, char *err, size_t errlen);
 int vxlan_remove(struct vxlan *x, const char *name, char *err, size_t errlen);
 

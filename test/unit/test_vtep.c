@@ -171,7 +171,10 @@ check_outer(const struct fake_frame *f, const struct vtep *v, uint32_t len)
 static uint64_t
 sent_drops(const struct vtep *v, enum drop_reason why)
 {
-	return v->port.ops->queue(&v->port, true, 0)->stats.drop[why];
+	struct port_stats s;
+
+	port_get_stats(&v->port, &s);
+	return s.tx.drop[why];
 }
 
 /* --- to the VTEPs --- */

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Tunnels to other hosts. */
+#include <string.h>
+
+#include <bsd/string.h>
+
+#include "app.h"
+#include "cli.h"
+#include "show/running_config.h"
+#include "show/show_vxlan.h"
+#include "vxlan/vxlan.h"
+
+#define ERR_MAX 256
+
+static void
+refused(struct cmd *c, const char *err)
+{
+	cmd_print(c, "Refused: %s\n", err);
+	c->failed = true;
+}
+
+/* --- tunnels --- */
+
+static void
+add_tunnel(struct cmd *c, uint16_t udp_port)
+{
+	const struct port *below = cmd_port(c, 6);
+	struct vxlan_tunnel_config t = {.name = cmd_str(c, 2), .udp_port = udp_port};
+	char err[ERR_MAX];
+
+	if (below == NULL)
+		return;
+	t.below = below->name;
+	if (!evpn_ip_parse(&t.local, cmd_str(c, 4))) {
+		snprintf(err, sizeof(err), "%.64s: must be an IPv4 or IPv6 address", cmd_str(c, 4));
+		refused(c, err);
+	} else if (vxlan_add(c->app->vxlan, &t, err, sizeof(err)) < 0) {
+		refused(c, err);
+	}
+}
+
+static void
+cmd_add(struct cmd *c)
+{
+	add_tunnel(c, OUTER_VXLAN_PORT);
+}
+
+static void
+cmd_add_udp_port(struct cmd *c)
+{
+	add_tunnel(c, (uint16_t)cmd_num(c, 8));
+}
+
+static void
+cmd_del(struct cmd *c)
+{
+	char err[ERR_MAX];
+
+	if (vxlan_remove(c->app->vxlan, cmd_str(c, 2), err, sizeof(err)) < 0)
+		refused(c, err);
+}
+
+/* --- VNIs --- */
+
+/* "192.0.2.1,192.0.2.2" */
+static bool
+parse_vteps(struct cmd *c, const char *text, struct vxlan_vni_config *n)
+{
+	char list[sizeof(cmdline_multi_string_t)], err[ERR_MAX], *word, *save;
+
+	strlcpy(list, text, sizeof(list));
+	for (word = strtok_r(list, ",", &save); word != NULL; word = strtok_r(NULL, ",", &save)) {
+		if (n->nvteps == VXLAN_FLOOD_MAX) {
+			snprintf(err, sizeof(err), "more than %d VTEPs", VXLAN_FLOOD_MAX);
+			refused(c, err);
+			return false;
+		}
+		if (!evpn_ip_parse(&n->vtep[n->nvteps++], word)) {
+			snprintf(err, sizeof(err), "VTEP %.64s: must be an IPv4 or IPv6 address",
+				 word);
+			refused(c, err);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* @p domain: number of the word; a VLAN, if there is one, is two words behind it. */
+static void
+set_vni(struct cmd *c, const char *tunnel, unsigned int domain, unsigned int vlan)
+{
+	struct vxlan_vni_config n = {
+		.tunnel = tunnel,
+		.vni = (uint32_t)cmd_num(c, 2),
+		.domain = (uint16_t)cmd_num(c, domain),
+		.vlan = vlan != 0 ? (uint16_t)cmd_num(c, vlan) : 0,
+	};
+	char err[ERR_MAX];
+
+	if (parse_vteps(c, c->words->rest, &n) &&
+	    vxlan_set_vni(c->app->vxlan, &n, err, sizeof(err)) < 0)
+		refused(c, err);
+}
+
+static void
+cmd_vni(struct cmd *c)
+{
+	set_vni(c, NULL, 4, 0);
+}
+
+static void
+cmd_vni_vlan(struct cmd *c)
+{
+	set_vni(c, NULL, 4, 6);
+}
+
+static void
+cmd_vni_on(struct cmd *c)
+{
+	set_vni(c, cmd_str(c, 4), 6, 0);
+}
+
+static void
+cmd_vni_on_vlan(struct cmd *c)
+{
+	set_vni(c, cmd_str(c, 4), 6, 8);
+}
+
+static void
+cmd_vni_off(struct cmd *c)
+{
+	char err[ERR_MAX];
+
+	if (vxlan_remove_vni(c->app->vxlan, (uint32_t)cmd_num(c, 2), err, sizeof(err)) < 0)
+		refused(c, err);
+}
+
+/* --- show --- */
+
+static void
+cmd_show(struct cmd *c)
+{
+	show_tunnels(c->app, c->out);
+}
+
+static void
+cmd_show_part(struct cmd *c)
+{
+	if (strcmp(cmd_str(c, 2), "vni") == 0)
+		show_vnis(c->app, c->out);
+	else
+		show_vteps(c->app, c->out);
+}
+
+static void
+cmd_show_json(struct cmd *c)
+{
+	json_t *d = report_tunnels(c->app);
+
+	if (d == NULL || json_dumpf(d, c->out, JSON_INDENT(2)) != 0)
+		c->failed = true;
+	cmd_print(c, "\n");
+	json_decref(d);
+}
+
+static void
+cmd_why_vni(struct cmd *c)
+{
+	const struct vxlan_vni *n = vxlan_find_vni(c->app->vxlan, (uint32_t)cmd_num(c, 2));
+	char buf[ERR_MAX];
+	const char *why;
+
+	if (n == NULL) {
+		snprintf(buf, sizeof(buf), "there is no VNI %u", (uint32_t)cmd_num(c, 2));
+		refused(c, buf);
+		return;
+	}
+	why = vxlan_why(c->app->vxlan, n, buf, sizeof(buf));
+	cmd_print(c, "VNI %u: %s\n", n->vni, why != NULL ? why : "nothing keeps it from working");
+}
+
+/* --- show config --- */
+
+static void
+vni_running(const struct vxlan_vni *n, FILE *out)
+{
+	const struct vxlan_vtep *v;
+	const char *sep = "";
+
+	fprintf(out, "vxlan vni %u on %s domain %u", n->vni, n->tunnel->name, n->domain);
+	if (n->vlan != 0)
+		fprintf(out, " vlan %u", n->vlan);
+	fputs(" flood ", out);
+	STAILQ_FOREACH (v, &n->vteps, entry) {
+		fprintf(out, "%s%s", sep, v->port->text);
+		sep = ",";
+	}
+	fputc('\n', out);
+}
+
+void
+tunnels_running(const struct app *app, FILE *out)
+{
+	const struct vxlan_tunnel *t;
+	const struct vxlan_vni *n;
+	char text[EVPN_IP_TEXT];
+
+	STAILQ_FOREACH (t, vxlan_all(app->vxlan), entry) {
+		const struct port *below = sw_port_by_name(&app->sw, t->below);
+
+		if (below == NULL)
+			continue; /* it cannot be made again without it */
+		fprintf(out, "vxlan add %s local %s underlay %u dstport %u\n", t->name,
+			evpn_ip_text(&t->local, text), below->id, t->udp_port);
+		STAILQ_FOREACH (n, &t->vnis, entry)
+			vni_running(n, out);
+	}
+}
+
+#define FLOOD_HELP                                                                        \
+	"Join a domain to a VNI of other hosts: frames to all are sent to each of these " \
+	"VTEPs, addresses are learned from what they send. Given again it changes the list."
+
+static const struct cli_row rows[] = {
+	{"vxlan add (name) local (address) underlay (port_id)", cmd_add,
+	 "Make a VXLAN tunnel from an address of this host, over a port of a network device. The "
+	 "kernel has the address; its routes and neighbours say where VTEPs are."},
+	{"vxlan add (name) local (address) underlay (port_id) dstport (udp_port)", cmd_add_udp_port,
+	 "The same with a UDP port other than 4789."},
+	{"vxlan del (name)", cmd_del, "Remove a tunnel and its VNIs."},
+	{"vxlan vni (vni) domain (domain) flood (vtep[,vtep]*)", cmd_vni, FLOOD_HELP},
+	{"vxlan vni (vni) domain (domain) vlan (vlan) flood (vtep[,vtep]*)", cmd_vni_vlan,
+	 "Join a VLAN of a domain to a VNI; frames have no tag in the tunnel."},
+	{"vxlan vni (vni) on (name) domain (domain) flood (vtep[,vtep]*)", cmd_vni_on,
+	 "The same where there are several tunnels."},
+	{"vxlan vni (vni) on (name) domain (domain) vlan (vlan) flood (vtep[,vtep]*)",
+	 cmd_vni_on_vlan, "The same where there are several tunnels."},
+	{"vxlan vni (vni) off", cmd_vni_off, "Remove a VNI."},
+	{"show vxlan", cmd_show, "Show tunnels."},
+	{"show vxlan (vni|vtep)", cmd_show_part,
+	 "Show their VNIs, or the VTEPs of each: the port that stands for it, the longest frame "
+	 "that fits, frames of either direction, and what keeps it from working."},
+	{"show vxlan json", cmd_show_json, "Show all of it for programs."},
+	{"why vni (vni)", cmd_why_vni, "Say what keeps a VNI from working."},
+};
+
+const struct cli_section cli_tunnels = {
+	.name = "vxlan",
+	.title = "Tunnels:",
+	.summary = "VXLAN to other hosts.",
+	.rows = rows,
+	.n = RTE_DIM(rows),
+};

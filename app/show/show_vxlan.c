@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "show_vxlan.h"
+
+#include <inttypes.h>
+#include <stdatomic.h>
+
+#include "app.h"
+#include "vxlan/vxlan.h"
+
+/** Each VTEP with its VNI and tunnel. */
+struct each {
+	struct app *app;
+	const struct vxlan_tunnel *t;
+	const struct vxlan_vni *n;
+	const struct vxlan_vtep *v;
+	FILE *out;
+};
+
+static uint64_t
+drops(const struct pktq_stats *s)
+{
+	uint64_t n = 0;
+
+	for (int r = 0; r < DROP_NUM; r++)
+		n += s->drop[r];
+	return n;
+}
+
+static uint32_t
+count_vteps(const struct vxlan_vni *n)
+{
+	const struct vxlan_vtep *v;
+	uint32_t count = 0;
+
+	STAILQ_FOREACH (v, &n->vteps, entry)
+		count++;
+	return count;
+}
+
+static uint32_t
+longest_frame(const struct vxlan_vtep *v)
+{
+	const struct outer *o = atomic_load(&v->port->outer);
+
+	return o != NULL ? o->max_len : 0;
+}
+
+/* --- text --- */
+
+void
+show_tunnels(const struct app *app, FILE *out)
+{
+	const struct vxlan_tunnel *t;
+	const struct vxlan_vni *n;
+	char text[EVPN_IP_TEXT];
+
+	fprintf(out, "Tunnel   VNIs  UDP port  Local address    Port below\n");
+	STAILQ_FOREACH (t, vxlan_all(app->vxlan), entry) {
+		uint32_t count = 0;
+
+		STAILQ_FOREACH (n, &t->vnis, entry)
+			count++;
+		fprintf(out, "%-7s  %4u  %8u  %-15s  %s\n", t->name, count, t->udp_port,
+			evpn_ip_text(&t->local, text), t->below);
+	}
+}
+
+void
+show_vnis(const struct app *app, FILE *out)
+{
+	const struct vxlan_tunnel *t;
+	const struct vxlan_vni *n;
+
+	fprintf(out, "VNI       Tunnel   Domain  VLAN  VTEPs  MTU of guests\n");
+	STAILQ_FOREACH (t, vxlan_all(app->vxlan), entry)
+		STAILQ_FOREACH (n, &t->vnis, entry)
+			fprintf(out, "%-8u  %-7s  %6u  %4u  %5u  %13u\n", n->vni, t->name,
+				n->domain, n->vlan, count_vteps(n), vxlan_inner_mtu(n));
+}
+
+static void
+show_vtep(const struct each *e)
+{
+	const struct port *p = &e->v->port->port;
+	struct port_stats s;
+	char buf[256];
+	const char *why = sw_why(&e->app->sw, p, buf, sizeof(buf));
+
+	port_get_stats(p, &s);
+	fprintf(e->out, "%-8u  %-15s  %4u  %10u  %10" PRIu64 "  %10" PRIu64 "  %7" PRIu64 "  %s\n",
+		e->n->vni, e->v->port->text, p->id, longest_frame(e->v), s.rx.frames, s.tx.frames,
+		drops(&s.rx) + drops(&s.tx), why != NULL ? why : "up");
+}
+
+void
+show_vteps(struct app *app, FILE *out)
+{
+	struct each e = {.app = app, .out = out};
+
+	fprintf(out,
+		"VNI       VTEP             Port  Frame most    Received        Sent  Dropped  "
+		"State\n");
+	STAILQ_FOREACH (e.t, vxlan_all(app->vxlan), entry)
+		STAILQ_FOREACH (e.n, &e.t->vnis, entry)
+			STAILQ_FOREACH (e.v, &e.n->vteps, entry)
+				show_vtep(&e);
+}
+
+/* --- JSON --- */
+
+static void
+add(json_t *d, const char *name, uint64_t value)
+{
+	json_object_set_new(d, name, json_integer((json_int_t)value));
+}
+
+static json_t *
+report_vtep(struct app *app, const struct vxlan_vtep *v)
+{
+	const struct port *p = &v->port->port;
+	json_t *d = json_object();
+	struct port_stats s;
+	char buf[256];
+	const char *why = sw_why(&app->sw, p, buf, sizeof(buf));
+
+	port_get_stats(p, &s);
+	json_object_set_new(d, "vtep", json_string(v->port->text));
+	add(d, "port", p->id);
+	add(d, "frame_most", longest_frame(v));
+	add(d, "rx_frames", s.rx.frames);
+	add(d, "tx_frames", s.tx.frames);
+	add(d, "drops", drops(&s.rx) + drops(&s.tx));
+	if (why != NULL)
+		json_object_set_new(d, "why", json_string(why));
+	return d;
+}
+
+static json_t *
+report_vni(struct app *app, const struct vxlan_vni *n)
+{
+	json_t *d = json_object(), *list = json_array();
+	const struct vxlan_vtep *v;
+
+	add(d, "vni", n->vni);
+	add(d, "domain", n->domain);
+	if (n->vlan != 0)
+		add(d, "vlan", n->vlan);
+	add(d, "mtu", vxlan_inner_mtu(n));
+	STAILQ_FOREACH (v, &n->vteps, entry)
+		json_array_append_new(list, report_vtep(app, v));
+	json_object_set_new(d, "vteps", list);
+	return d;
+}
+
+static json_t *
+report_tunnel(struct app *app, const struct vxlan_tunnel *t)
+{
+	json_t *d = json_object(), *list = json_array();
+	const struct vxlan_vni *n;
+	char text[EVPN_IP_TEXT];
+
+	json_object_set_new(d, "name", json_string(t->name));
+	json_object_set_new(d, "local", json_string(evpn_ip_text(&t->local, text)));
+	add(d, "udp_port", t->udp_port);
+	json_object_set_new(d, "below", json_string(t->below));
+	STAILQ_FOREACH (n, &t->vnis, entry)
+		json_array_append_new(list, report_vni(app, n));
+	json_object_set_new(d, "vnis", list);
+	return d;
+}
+
+json_t *
+report_tunnels(struct app *app)
+{
+	json_t *d = json_object(), *list = json_array();
+	const struct vxlan_tunnel *t;
+
+	STAILQ_FOREACH (t, vxlan_all(app->vxlan), entry)
+		json_array_append_new(list, report_tunnel(app, t));
+	json_object_set_new(d, "tunnels", list);
+	return d;
+}
