@@ -17,6 +17,7 @@
 
 struct gmem_file {
 	uint32_t refs; /* [ctl] */
+	int fd;        /* ours, of the same file */
 	void *base;
 	size_t len;
 	size_t page;
@@ -116,9 +117,12 @@ gmem_file_map(int fd, uint64_t offset, uint64_t size, struct gmem_fault *fault, 
 		free(f);
 		return NULL;
 	}
-	if (sigbus_guard(f->base, f->len, page, fault) < 0) {
-		*why = "too many mappings";
+	f->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (f->fd < 0 || sigbus_guard(f->base, f->len, page, fault) < 0) {
+		*why = f->fd < 0 ? "too many open files" : "too many mappings";
 		munmap(f->base, f->len);
+		if (f->fd >= 0)
+			close(f->fd);
 		free(f);
 		return NULL;
 	}
@@ -145,6 +149,13 @@ gmem_file_is(const struct gmem_file *f, const uint8_t *data, int fd, uint64_t of
 	       f->start + (uint64_t)(data - (const uint8_t *)f->base) == offset;
 }
 
+int
+gmem_file_fd(const struct gmem_file *f, const uint8_t *data, uint64_t *offset)
+{
+	*offset = f->start + (uint64_t)(data - (const uint8_t *)f->base);
+	return f->fd;
+}
+
 void
 gmem_file_put(struct gmem_file *f)
 {
@@ -152,5 +163,6 @@ gmem_file_put(struct gmem_file *f)
 		return;
 	sigbus_unguard(f->base);
 	reaper_unmap(f->base, f->len, f->page);
+	close(f->fd);
 	free(f);
 }

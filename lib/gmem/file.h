@@ -41,6 +41,12 @@ bool gmem_file_in_memory(int fd);
 /** Whether @p data, in the mapping of @p f, is byte @p offset of the file behind @p fd. */
 bool gmem_file_is(const struct gmem_file *f, const uint8_t *data, int fd, uint64_t offset);
 
+/**
+ * A descriptor of the file, for whoever else is to map it; valid as long as @p f and stays its own.
+ * @p offset receives the byte of the file that is at @p data, which is in the mapping.
+ */
+int gmem_file_fd(const struct gmem_file *f, const uint8_t *data, uint64_t *offset);
+
 /** Drop a reference; the last one unmaps, in portions (reaper.h). NULL is fine. */
 void gmem_file_put(struct gmem_file *f);
 

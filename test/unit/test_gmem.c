@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "gmem/file.h"
 #include "gmem/gmem.h"
 
 #define PAGE UINT64_C(4096)
@@ -322,6 +323,25 @@ test_offset_need_not_be_page_aligned(void **state)
 	gmem_put(m);
 }
 
+/* Whoever else is to map the memory gets our own descriptor of it and the same bytes. */
+static void
+test_descriptor_for_others(void **state)
+{
+	struct gmem *m = gmem_new();
+	uint64_t offset = 0;
+	uint8_t byte = 0;
+	int ours;
+
+	assert_null(add(&m, 4 * MB, 2 * PAGE, 104 * MB, 20 * PAGE));
+	ours = gmem_file_fd(m->r[0].file, m->r[0].hva + PAGE, &offset);
+	assert_int_equal(offset, 21 * PAGE);
+	assert_int_not_equal(ours, fd);
+	assert_int_equal(pread(ours, &byte, 1, (off_t)offset), 1);
+	assert_int_equal(byte, 21);
+	gmem_put(m);
+	assert_int_equal(fcntl(ours, F_GETFD), -1);
+}
+
 static void
 test_uva_ranges(void **state)
 {
@@ -427,6 +447,7 @@ main(void)
 		cmocka_unit_test(test_slots_are_limited),
 		cmocka_unit_test(test_region_added_twice_is_removed_twice),
 		cmocka_unit_test(test_offset_need_not_be_page_aligned),
+		cmocka_unit_test(test_descriptor_for_others),
 		cmocka_unit_test(test_uva_ranges),
 		cmocka_unit_test(test_uva_in_any_order),
 		cmocka_unit_test(test_uva_range_over_adjacent_regions),
