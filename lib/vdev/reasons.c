@@ -69,6 +69,16 @@ vdev_migrate_parse(const char *word, enum vdev_migrate *out)
 	return i >= 0;
 }
 
+bool
+vdev_has_hardware(const struct vdev *d)
+{
+	struct engine *const *e;
+
+	for (e = d->cfg.engines; *e == &soft_engine; e++)
+		;
+	return *e != NULL;
+}
+
 void
 vdev_set_hw(struct vdev *d, enum vdev_hw hw)
 {

@@ -55,6 +55,12 @@ struct transport_info {
 	const char *last_error;     /* static text, NULL: none */
 };
 
+/** Memory a guest's driver writes to notify the device: a card's, or its simulation's. */
+struct transport_doorbell {
+	int fd; /* -1: the kick eventfd again */
+	uint64_t offset, size;
+};
+
 /** The functions of a transport for the device and its owner. Only the marked ones may be NULL. */
 struct transport_ops {
 	const char *name; /* "vhost-user" */
@@ -71,6 +77,14 @@ struct transport_ops {
 	void (*config_changed)(struct transport *t);
 	/** A ring broke; its err eventfd has been written. May be NULL. */
 	void (*ring_error)(struct transport *t, uint32_t queue);
+	/**
+	 * The guest is to notify ring @p queue through doorbell @p b, whose descriptor stays the
+	 * caller's, where the front-end can do that. When the eventfd has its turn again every ring
+	 * is kicked once, since the guest may have rung the old one meanwhile. False: it cannot. May
+	 * be NULL.
+	 */
+	bool (*host_notifier)(struct transport *t, uint32_t queue,
+			      const struct transport_doorbell *b);
 	void (*info)(const struct transport *t, struct transport_info *out);
 	/** Peer, transport-level negotiation and last messages with their results, in lines. */
 	void (*show)(const struct transport *t, FILE *out);

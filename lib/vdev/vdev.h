@@ -308,6 +308,8 @@ int vdev_iotlb_invalidate(struct vdev *d, uint64_t iova, uint64_t size);
 void vdev_set_engines(struct vdev *d, struct engine *const *engines);
 /** The engine that moves the frames, or is about to, if it is not software; else NULL. */
 const struct engine *vdev_hardware(const struct vdev *d);
+/** Whether there is hardware in the list, present or not. */
+bool vdev_has_hardware(const struct vdev *d);
 /** Whether hardware of the list may move the frames, from the next vdev_sync() on. */
 void vdev_set_hw(struct vdev *d, enum vdev_hw hw);
 /** Whether it may while writes are logged, if it has a dirty log; likewise. */

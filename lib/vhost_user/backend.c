@@ -286,6 +286,7 @@ const struct transport_ops vhu_transport_ops = {
 	.space = backend_space,
 	.translate = vhu_send_miss,
 	.config_changed = vhu_send_config_change,
+	.host_notifier = vhu_send_host_notifier,
 	.info = backend_info,
 	.show = backend_show,
 	.free = backend_free,

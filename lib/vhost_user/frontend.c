@@ -2,9 +2,11 @@
 /* The vhost-user front-end: operations made of messages, answered in order. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -643,6 +645,48 @@ int
 vhu_frontend_barrier(struct vhu_frontend *f, struct vhu_frontend_done done)
 {
 	return ask(f, &(struct vhu_msg){.header = {.request = VHU_GET_FEATURES}}, done);
+}
+
+/* --- without the loop --- */
+
+static struct pollfd
+poll_of(const struct vhu_conn *c)
+{
+	return (struct pollfd){
+		.fd = vhu_conn_is_open(c) ? c->src.fd : -1,
+		.events = vhu_conn_idle(c) ? POLLIN : POLLIN | POLLOUT,
+	};
+}
+
+/** What epoll calls events, poll calls the same (POLLIN, POLLOUT, POLLERR, POLLHUP). */
+static void
+serve(struct vhu_conn *c, const struct pollfd *p)
+{
+	if (p->revents != 0 && vhu_conn_is_open(c))
+		c->src.cb(&c->src, (uint32_t)p->revents);
+}
+
+int
+vhu_frontend_wait(struct vhu_frontend *f, uint32_t timeout_ms)
+{
+	const uint64_t end = ev_now_ns() + timeout_ms * UINT64_C(1000000);
+	uint64_t now;
+
+	static_assert(POLLIN == EPOLLIN && POLLOUT == EPOLLOUT && POLLERR == EPOLLERR &&
+			      POLLHUP == EPOLLHUP,
+		      "one set of names");
+	while (f->ncalls > 0) {
+		struct pollfd p[] = {poll_of(&f->backend), poll_of(&f->conn)};
+
+		now = ev_now_ns();
+		if (now >= end)
+			return -ETIMEDOUT;
+		if (poll(p, RTE_DIM(p), (int)((end - now) / 1000000) + 1) <= 0)
+			continue;
+		serve(&f->backend, &p[0]);
+		serve(&f->conn, &p[1]);
+	}
+	return 0;
 }
 
 int

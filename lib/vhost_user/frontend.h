@@ -173,4 +173,10 @@ int vhu_frontend_query(struct vhu_frontend *f, const struct vhu_msg *m,
  */
 int vhu_frontend_barrier(struct vhu_frontend *f, struct vhu_frontend_done done);
 
+/**
+ * Serve this session alone until no operation is under way; blocks for at most @p timeout_ms. For
+ * an owner that may not go on before. Not from a callback of the session. 0 or -ETIMEDOUT.
+ */
+int vhu_frontend_wait(struct vhu_frontend *f, uint32_t timeout_ms);
+
 #endif

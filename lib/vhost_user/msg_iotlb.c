@@ -1,19 +1,35 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* vIOMMU translations, and the channel over which they are requested. */
+/* vIOMMU translations, and the channel over which they are requested and doorbells named. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "base/notify.h"
 #include "vhost_user/session.h"
 
-/** Messages on our channel are answers to requests without NEED_REPLY: they are discarded. */
+/** The guest notifies by eventfd from now on; writes elsewhere may have been missed. */
+static void
+kick_all(const struct vdev *d)
+{
+	uint32_t i;
+
+	for (i = 0; i < d->nqueues; i++)
+		notify_peer(d->q[i].kick_fd);
+}
+
+/** Messages on our channel are answers; only those about doorbells matter. */
 static const char *
 req_message(struct vhu_conn *c, struct vhu_msg *m, struct vhu_fds *fds)
 {
-	(void)c, (void)fds;
+	const struct vhu_session *s = c->ctx;
+
+	(void)fds;
 	if ((m->header.flags & VHU_VERSION_MASK) != VHU_VERSION || !(m->header.flags & VHU_REPLY))
 		return "not a vhost-user reply";
+	if (m->header.request == VHU_BACKEND_VRING_HOST_NOTIFIER)
+		kick_all(s->dev);
 	return NULL;
 }
 
@@ -80,6 +96,27 @@ vhu_send_config_change(struct transport *t)
 
 	if (s->protocol_features & VHU_PF(CONFIG))
 		(void)vhu_conn_send(&s->req, &h, NULL, -1);
+}
+
+bool
+vhu_send_host_notifier(struct transport *t, uint32_t queue, const struct transport_doorbell *b)
+{
+	struct vhu_session *s = vhu_session_of(t);
+	const uint64_t needs = VHU_PF(HOST_NOTIFIER) | VHU_PF(BACKEND_SEND_FD);
+	const struct vhu_vring_area area = {
+		.index = queue | (b->fd < 0 ? VHU_VRING_NOFD : 0),
+		.size = b->size,
+		.offset = b->offset,
+	};
+	const struct vhu_header h = {VHU_BACKEND_VRING_HOST_NOTIFIER,
+				     VHU_VERSION | (b->fd < 0 ? VHU_NEED_REPLY : 0), sizeof(area)};
+	int fd = -1;
+
+	if ((s->protocol_features & needs) != needs || !vhu_conn_is_open(&s->req))
+		return false;
+	if (b->fd >= 0 && (fd = fcntl(b->fd, F_DUPFD_CLOEXEC, 0)) < 0)
+		return false;
+	return vhu_conn_send(&s->req, &h, &area, fd) == 0;
 }
 
 bool

@@ -32,6 +32,9 @@ vhu_offered(const struct vhu_session *s)
 	for (f = 0; f < VDEV_FORMAT_NUM; f++)
 		if (formats & (1u << f))
 			bits |= format_bit[f];
+	/* a card has doorbells of its own for the guest */
+	if (vdev_has_hardware(s->dev))
+		bits |= VHU_PF(HOST_NOTIFIER);
 	return bits;
 }
 

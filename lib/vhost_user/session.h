@@ -158,6 +158,8 @@ void vhu_session_show(const struct vhu_session *s, FILE *out);
 /* The device's requests to the front-end, over s->req: see struct transport_ops. */
 bool vhu_send_miss(struct transport *t, uint64_t iova, uint32_t perm);
 void vhu_send_config_change(struct transport *t);
+bool vhu_send_host_notifier(struct transport *t, uint32_t queue,
+			    const struct transport_doorbell *b);
 
 /**
  * Other features were negotiated: read the front-end's bases again, since their format differs

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The vhost-user front-end: sessions with our back-end, whose device echoes, and with a bad one. */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -656,6 +657,51 @@ all_operations_end_with_the_connection(void **state)
 	}
 }
 
+/** A back-end that answers what it is asked, from a thread of its own. */
+static void *
+answer_two(void *arg)
+{
+	const struct vhu_header h = {VHU_GET_FEATURES, VHU_VERSION | VHU_REPLY, 8};
+	const uint64_t word = 1;
+	struct session *s = arg;
+	uint8_t question[12];
+
+	for (int i = 0; i < 2; i++) {
+		if (recv(s->peer, question, sizeof(question), MSG_WAITALL) != sizeof(question))
+			break;
+		peer_write(s->peer, &h, sizeof(h), NULL, 0);
+		peer_write(s->peer, &word, sizeof(word), NULL, 0);
+	}
+	return NULL;
+}
+
+static void
+an_owner_may_wait_without_the_loop(void **state)
+{
+	struct session s;
+	pthread_t thread;
+
+	session_open(&s, 0, 60000);
+	assert_int_equal(vhu_frontend_wait(&s.f, 0), 0); /* for nothing */
+	assert_int_equal(vhu_frontend_barrier(&s.f, ends_as(0)), 0);
+	assert_int_equal(vhu_frontend_barrier(&s.f, ends_as(1)), 0);
+	assert_int_equal(vhu_frontend_wait(&s.f, 1), -ETIMEDOUT);
+	assert_int_equal(s.n, 0);
+	fcntl(s.peer, F_SETFL, 0); /* the thread waits */
+	assert_int_equal(pthread_create(&thread, NULL, answer_two, &s), 0);
+	assert_int_equal(vhu_frontend_wait(&s.f, 60000), 0);
+	pthread_join(thread, NULL);
+	assert_int_equal(s.n, 2);
+	assert_int_equal(s.ended[1], 0);
+	/* the end of the connection is an end, too */
+	assert_int_equal(vhu_frontend_barrier(&s.f, ends_as(2)), 0);
+	shutdown(s.peer, SHUT_WR);
+	assert_int_equal(vhu_frontend_wait(&s.f, 60000), 0);
+	assert_int_equal(s.ended[2], -ECONNRESET);
+	assert_int_equal(s.closed, 1);
+	session_end(&s);
+}
+
 static void
 a_back_end_that_does_not_keep_up_is_not_flooded(void **state)
 {
@@ -690,6 +736,7 @@ main(void)
 		cmocka_unit_test(an_operation_ends_with_its_last_message),
 		cmocka_unit_test(without_acknowledgements_a_barrier_tells),
 		cmocka_unit_test(all_operations_end_with_the_connection),
+		cmocka_unit_test(an_owner_may_wait_without_the_loop),
 		cmocka_unit_test(a_back_end_that_does_not_keep_up_is_not_flooded),
 	};
 
