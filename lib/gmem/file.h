@@ -42,7 +42,8 @@ bool gmem_file_in_memory(int fd);
 bool gmem_file_is(const struct gmem_file *f, const uint8_t *data, int fd, uint64_t offset);
 
 /**
- * A descriptor of the file, for whoever else is to map it; valid as long as @p f and stays its own.
+ * A descriptor of the file, for another component that maps it; valid as long as @p f, which
+ * keeps it.
  * @p offset receives the byte of the file that is at @p data, which is in the mapping.
  */
 int gmem_file_fd(const struct gmem_file *f, const uint8_t *data, uint64_t *offset);

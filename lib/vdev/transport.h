@@ -79,8 +79,8 @@ struct transport_ops {
 	void (*ring_error)(struct transport *t, uint32_t queue);
 	/**
 	 * The guest is to notify ring @p queue through doorbell @p b, whose descriptor stays the
-	 * caller's, where the front-end can do that. When the eventfd has its turn again every ring
-	 * is kicked once, since the guest may have rung the old one meanwhile. False: it cannot. May
+	 * caller's, where the front-end can do that. When the eventfd is used again every ring is
+	 * kicked once, since the guest may have rung the old one meanwhile. False: it cannot. May
 	 * be NULL.
 	 */
 	bool (*host_notifier)(struct transport *t, uint32_t queue,

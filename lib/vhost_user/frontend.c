@@ -658,7 +658,7 @@ poll_of(const struct vhu_conn *c)
 	};
 }
 
-/** What epoll calls events, poll calls the same (POLLIN, POLLOUT, POLLERR, POLLHUP). */
+/** poll has the same values for events as epoll (POLLIN, POLLOUT, POLLERR, POLLHUP). */
 static void
 serve(struct vhu_conn *c, const struct pollfd *p)
 {

@@ -323,7 +323,7 @@ test_offset_need_not_be_page_aligned(void **state)
 	gmem_put(m);
 }
 
-/* Whoever else is to map the memory gets our own descriptor of it and the same bytes. */
+/* Another component that maps the memory gets our own descriptor of it and the same bytes. */
 static void
 test_descriptor_for_others(void **state)
 {
