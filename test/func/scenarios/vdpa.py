@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Frames that hardware moves: simulated devices take a guest's rings and give them back."""
+
+from harness.peers import EthdevPort, Port, VirtioUser
+from harness.process import Failure, wait_for
+
+from .base import Scenario, check
+
+MACS = ("02:00:00:00:00:01", "02:00:00:00:00:02")
+BURSTS, BURST = 3, 32  # they fit a ring of 256 with room to spare
+FRAMES = BURSTS * BURST
+MOVES = 100
+# the fault, and why the port is in software then; None: it is not
+FAULTS = (("refuse", "refuses the ring"), ("halfway", "half-way"), ("stall", "stalled"),
+          ("index", None), ("interrupt", None), ("vanish", "the device is gone"))
+
+
+def datapath(switch, port=0):
+    """The engine that moves the port's frames, and the reasons after it."""
+    out = switch.command(f"why port {port}")
+    return out[out.index("datapath: ") + len("datapath: "):]
+
+
+class InCircles(Scenario):
+    """One guest whose frames return to it: through the port, or on a wire that leads back."""
+
+    seconds = 35
+
+    def setup(self):
+        self.socket = self.path("loop")
+        self.start()
+
+    def start(self):
+        """The switch; port 0 is its own peer."""
+        self.backend([Port(self.socket, client=1, vdpa="sim0", hw="never")])
+        for command in ("stop", "set topology loop", "set fwd io", "set vdpa sim0 wire back",
+                        "start"):
+            self.switch.command(command)
+
+    def peer(self, path):
+        """A testpmd that reflects frames; it is the server, so the switch may be started again."""
+        self.socket.unlink(missing_ok=True)  # of the peer before
+        peer = self.own(VirtioUser(f"vu-{path}", self.workdir, self.socket,
+                                   f"{VirtioUser.PATHS[path]},server=1", MACS[0])).start()
+        self.switch.wait_link(0)
+        return peer
+
+    def circulate(self, peer):
+        """A number of frames that stays the same goes round."""
+        peer.command("set fwd io")
+        peer.command(f"start tx_first {BURSTS}")
+        self.moves_on(peer)
+
+    def moves_on(self, peer):
+        """Frames go round."""
+        before = peer.packets()[0]
+        wait_for("frames that go round", lambda: peer.packets()[0] > before + 10 * FRAMES, 30,
+                 alive=[peer, self.switch])
+
+    def count(self, peer):
+        """How many there are: the peer keeps all that come in."""
+        peer.command("stop")
+        peer.command("set fwd rxonly")
+        peer.command("clear port stats all")
+        peer.command("start")
+        wait_for(f"{FRAMES} frames", lambda: peer.packets()[0] >= FRAMES, 10,
+                 alive=[peer, self.switch])
+        peer.command("stop")
+        if peer.packets()[0] != FRAMES:
+            raise Failure(f"{FRAMES} frames have become {peer.packets()[0]}")
+
+    @check("vdpa.moves.{}", ("mergeable", "inorder_mergeable", "packed_mergeable"))
+    def moves(self, path):
+        """There and back under traffic: no frame more, no frame less."""
+        peer = self.peer(path)
+        self.circulate(peer)
+        for _ in range(MOVES):
+            for command, who in (("offload", "sim0"), ("reclaim", "software")):
+                self.switch.command(f"port 0 {command}")
+                if not datapath(self.switch).startswith(who):
+                    raise Failure(f"after {command}: {datapath(self.switch)}")
+        self.moves_on(peer)
+        self.count(peer)
+        self.disown(peer)
+
+    @check("vdpa.fault.{}", FAULTS)
+    def fault(self, fault, why):
+        """The port goes on in software, or in hardware when that can be; then it goes back."""
+        peer = self.peer("mergeable")
+        self.circulate(peer)
+        self.switch.command("port 0 offload")
+        self.moves_on(peer)
+        self.switch.command(f"set vdpa sim0 fault {fault}")
+        if fault in ("refuse", "halfway"):
+            self.switch.command("port 0 reclaim")
+            self.switch.command("port 0 offload")
+        if why is not None:
+            wait_for(f"software after {fault}", lambda: datapath(self.switch).startswith(
+                "software"), 30, alive=[peer, self.switch])
+            if why not in datapath(self.switch):
+                raise Failure(f"{why!r} is not said: {datapath(self.switch)}")
+        self.moves_on(peer)
+        self.switch.command("port 0 reclaim")
+        self.moves_on(peer)
+        self.switch.command("set vdpa sim0 fault none")
+        self.switch.command("port 0 offload")
+        self.moves_on(peer)
+        if not datapath(self.switch).startswith("sim0"):
+            raise Failure(f"not in hardware again: {datapath(self.switch)}")
+        self.switch.command("port 0 reclaim")
+        self.disown(peer)
+
+    @check("vdpa.killed.{}", ("offload", "reclaim"))
+    def killed(self, command):
+        """kill -9 while either moves the frames: the next start takes over from the rings."""
+        peer = self.peer("mergeable")
+        self.circulate(peer)
+        self.switch.command(f"port 0 {command}")
+        self.moves_on(peer)
+        self.disown(self.switch)
+        self.start()
+        self.switch.wait_link(0)
+        self.moves_on(peer)
+        self.switch.command("port 0 offload")
+        self.moves_on(peer)
+        self.disown(peer)
+        self.spoiled = True
+
+    @check("vdpa.needs-software")
+    def needs_software(self):
+        """Work that only workers do brings the frames back to them, and says so."""
+        peer = self.peer("mergeable")
+        self.circulate(peer)
+        self.switch.command("port 0 offload")
+        for command, why, undo in (
+                ("set port 0 rate pps 100000000", "has limits", "set port 0 rate pps off"),
+                ("stop", "forwarding is stopped", "start"),
+                ("port quiesce 0", None, "port resume 0"),
+                ("port stop 0", "the port is stopped", "port start 0")):
+            self.switch.command(command)
+            if why is not None:
+                wait_for(why, lambda w=why: w in datapath(self.switch), 10)
+            self.switch.command(undo)
+            wait_for("hardware", lambda: datapath(self.switch).startswith("sim0"), 10)
+            self.moves_on(peer)
+        self.switch.command("port 0 reclaim")
+        self.disown(peer)
+
+
+class OnTheWire(Scenario):
+    """Two guests: both in hardware on one wire, or one in software behind the wire's uplink."""
+
+    seconds = 30
+
+    def setup(self):
+        self.sockets = [self.path("a"), self.path("b")]
+        self.backend([Port(path, vdpa=f"sim{i}", uplink=2)
+                      for i, path in enumerate(self.sockets)] + [EthdevPort("net_ring_w")])
+        for device in ("sim0", "sim1"):
+            self.switch.command(f"set vdpa {device} wire w2")
+
+    @check("vdpa.wire.{}{}", (("offload", "offload"), ("offload", "reclaim"),
+                              ("reclaim", "offload"), ("reclaim", "reclaim")))
+    def wire(self, *commands):
+        """Every frame arrives and comes back."""
+        here, there = (self.own(VirtioUser(
+            name, self.workdir, self.sockets[i], VirtioUser.PATHS["mergeable"], MACS[i],
+            [f"--eth-peer=0,{MACS[1 - i]}"])).start() for i, name in enumerate(("here", "there")))
+        for port, command in enumerate(commands):
+            self.switch.wait_link(port)
+            self.switch.command(f"port {port} {command}")
+        there.command("set fwd macswap")
+        there.command("start")
+        here.command("set fwd rxonly")
+        here.command(f"start tx_first {BURSTS}")
+        wait_for(f"{FRAMES} frames there and back",
+                 lambda: here.packets() == there.packets() == (FRAMES, FRAMES), 30,
+                 alive=[here, there, self.switch])
+        self.swap(here, there, commands)
+        for peer in (here, there):
+            self.disown(peer)
+
+    def swap(self, here, there, commands):
+        """Both change hands: addresses are found where the guests are now."""
+        for port, command in enumerate(commands):
+            self.switch.command(f"port {port} {'reclaim' if command == 'offload' else 'offload'}")
+        here.command("stop")
+        here.command(f"start tx_first {BURSTS}")
+        wait_for(f"{2 * FRAMES} frames there and back",
+                 lambda: here.packets() == there.packets() == (2 * FRAMES, 2 * FRAMES), 30,
+                 alive=[here, there, self.switch])
