@@ -93,6 +93,31 @@ test_protocol_features(void **state)
 }
 
 /* One clear sentence that names the device and the key. */
+/* A list goes on with words that have no '='. */
+static void
+test_hardware(void **state)
+{
+	struct virtio_devargs a, b;
+
+	assert_int_equal(parse(DEVICE, &a), 0);
+	assert_int_equal(a.nvdpa, 0);
+	assert_int_equal(a.hw, VDEV_HW_PREFER);
+	assert_int_equal(a.migrate, VDEV_MIGRATE_SOFTWARE);
+	assert_int_equal(parse(DEVICE
+			       ",vdpa=sim0,sim-b,hw=require,migrate=device,uplink=net_ring_w0",
+			       &b),
+			 0);
+	assert_int_equal(b.nvdpa, 2);
+	assert_string_equal(b.vdpa[0], "sim0");
+	assert_string_equal(b.vdpa[1], "sim-b");
+	assert_int_equal(b.hw, VDEV_HW_REQUIRE);
+	assert_int_equal(b.migrate, VDEV_MIGRATE_DEVICE);
+	assert_string_equal(b.uplink, "net_ring_w0");
+	assert_false(virtio_devargs_same(&a, &b));
+	assert_int_equal(parse(DEVICE ",vdpa=sim0,vdpa=sim1", &a), 0);
+	assert_int_equal(a.nvdpa, 2);
+}
+
 static void
 test_refused(void **state)
 {
@@ -117,6 +142,17 @@ test_refused(void **state)
 		{DEVICE ",postcopy-support=1", "postcopy"},
 		{DEVICE ",dmas=txq0", "DMA"},
 		{DEVICE ",colour=red", "unknown key 'colour'"},
+		{DEVICE ",vdpa=", "vDPA devices"},
+		{DEVICE ",vdpa=card0", "sim0"},
+		{DEVICE ",vdpa=sim0,sim0", "different"},
+		{DEVICE ",vdpa=sim0,mac=02:00:00:00:00:01,sim1", "unknown key 'sim1'"},
+		{DEVICE ",sim0", "unknown key 'sim0'"},
+		{DEVICE ",vdpa=sim0,sim1,sim2,sim3,sim4,sim5,sim6,sim7,sim8", "up to 8"},
+		{DEVICE ",vdpa=sim0,hw=maybe", "prefer, require or never"},
+		{DEVICE ",vdpa=sim0,migrate=both", "software or device"},
+		{DEVICE ",vdpa=sim0,uplink=", "uplink="},
+		{DEVICE ",hw=require", "needs vdpa=DEVICE"},
+		{DEVICE ",uplink=0", "needs vdpa=DEVICE"},
 	};
 	struct virtio_devargs a;
 	size_t i;
@@ -150,7 +186,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults),          cmocka_unit_test(test_values),
 		cmocka_unit_test(test_protocol_features), cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_too_long),
+		cmocka_unit_test(test_too_long),          cmocka_unit_test(test_hardware),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
