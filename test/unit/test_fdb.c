@@ -178,23 +178,6 @@ test_move(void **state)
 	assert_int_equal(stats().moved, 1);
 }
 
-/* An address whose frames come in at its port's uplink, too, stays with the port, and is fresh. */
-static void
-test_via(void **state)
-{
-	fdb_set_via(fdb, 3, 0);
-	learn(1, 3);
-	learn(1, 0);
-	assert_int_equal(lookup(1), 3);
-	learn(1, 4);
-	assert_int_equal(lookup(1), 4);
-	learn(1, 3);
-	fdb_set_via(fdb, 3, FDB_PORT_NONE);
-	fdb_new_epoch(fdb);
-	learn(1, 0);
-	assert_int_equal(lookup(1), 0);
-}
-
 static void
 test_static(void **state)
 {
@@ -791,7 +774,6 @@ main(void)
 		TEST(test_learn_and_look_up),
 		TEST(test_domains_are_separate),
 		TEST(test_move),
-		TEST(test_via),
 		TEST(test_static),
 		TEST(test_extern),
 		TEST(test_listener),
