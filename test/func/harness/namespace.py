@@ -4,6 +4,7 @@
 import ctypes
 import dataclasses
 import fcntl
+import itertools
 import os
 import pathlib
 import shutil
@@ -17,6 +18,15 @@ from .system import Channel, System
 
 SIOCETHTOOL = 0x8946
 ETHTOOL_STXCSUM = 0x17
+
+
+# device names on the host are seen by all processes on it
+_serial = itertools.count()
+
+
+def device():
+    """A name no other run uses."""
+    return f"vqt{os.getpid()}{chr(ord('a') + next(_serial) % 26)}"
 
 
 @dataclasses.dataclass
@@ -80,6 +90,16 @@ class Namespace(System):
         """Of the first process in it."""
         path = pathlib.Path(f"/proc/{self.child.pid}/task/{self.child.pid}/children")
         return path.read_text("ascii").split()[0]
+
+    def enter(self):
+        """Words in front of a command of the host that is to run in the network here."""
+        return ["nsenter", f"--net=/proc/{self._pid()}/ns/net"]
+
+    def card(self, name, seconds=30):
+        """A device that another process makes here."""
+        wait_for(f"device {name} of {self.name}",
+                 lambda: self.run(f"[ -e /sys/class/net/{name} ]")[0] == 0, seconds)
+        return Card(self.sh(f"cat /sys/class/net/{name}/address"))
 
     def take(self, dev, name):
         """Move a device of the host here, under that name; the card."""

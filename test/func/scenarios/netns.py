@@ -1,27 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Kernels on both sides: namespaces of the host behind tap and veth devices, and a guest."""
 
-import itertools
-import os
-
 from harness import images, namespace
 from harness.guest import Guest, Nic
-from harness.namespace import Namespace
+from harness.namespace import Namespace, device
 
 from harness.peers import EthdevPort, Port
 from harness.process import Failure
 
 from .base import PING_SIZES, Link, Scenario, check
 from .pair import CSUM, GUEST_TSO4, HOST_TSO4, MODERN
-
-# device names on the host are seen by all processes on it
-_serial = itertools.count()
-
-
-def device():
-    """A name no other run uses."""
-    return f"vqt{os.getpid()}{chr(ord('a') + next(_serial) % 26)}"
-
 
 class Netns(Scenario):
     """Two namespaces, each with a tap and a veth, and one guest."""
