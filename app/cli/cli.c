@@ -243,7 +243,8 @@ build_grammar(struct cli *cli)
 	for (size_t s = 0; s < RTE_DIM(sections); s++) {
 		for (size_t r = 0; r < sections[s]->n; r++, i++) {
 			cli->bound[i] = (struct bound){cli, &sections[s]->rows[r]};
-			cli->grammar[i] = cli_compile(cli->bound[i].row, run, &cli->bound[i]);
+			cli->grammar[i] =
+				cli_compile(cli->app, cli->bound[i].row, run, &cli->bound[i]);
 			if (cli->grammar[i] == NULL)
 				return false;
 		}
@@ -555,7 +556,9 @@ cli_print_reference(FILE *out)
 	      "Printed by `vqswitch -- --print-commands` from the tables in `app/*/cmd_*.c`.\n\n"
 	      "A line ends at `#`, and blanks separate words. In a name, a path or a device "
 	      "argument `\\xHH` stands for the byte with that number (`\\x23` for `#`, `\\x20` for "
-	      "a blank) and `\\\\` for a backslash; `show config` prints them like that.\n",
+	      "a blank) and `\\\\` for a backslash; `show config` prints them like that.\n\n"
+	      "A `port_id` is a port's number or its name (`net_vhost0`), which TAB completes; a "
+	      "list of ports has numbers, ranges and names, such as `0,4-7,net_tap0`.\n",
 	      out);
 	for (size_t s = 0; s < RTE_DIM(sections); s++) {
 		const struct cli_section *sec = sections[s];

@@ -8,6 +8,7 @@
 #include "app.h"
 #include "show/show.h"
 #include "cli.h"
+#include "lists.h"
 #include "switch/port_kind.h"
 #include "wait.h"
 
@@ -40,7 +41,7 @@ static const uint32_t *
 group_listed(const struct app *app, const char *text, struct group *g, uint32_t *bad)
 {
 	uint32_t ids[DP_PORTS_MAX];
-	int n = options_parse_list(text, ids, RTE_DIM(ids));
+	int n = cli_list(text, app, ids, RTE_DIM(ids));
 
 	for (int i = 0; i < n; i++) {
 		struct port *p = app_port(app, ids[i]);
@@ -278,7 +279,8 @@ static const struct cli_row rows[] = {
 	 "Quiesce ports, all at the same moment: they keep their connections and take what guests "
 	 "and front-ends say, but nothing is copied. Returns when no copy from or to any of them "
 	 "is "
-	 "under way. vm=NAME: the ports with that device argument."},
+	 "under way. A list has numbers, ranges and names of ports; vm=NAME: the ports with that "
+	 "device argument."},
 	{"port resume (x[,y]*|all|vm=NAME)", cmd_resume,
 	 "Let quiesced or stopped ports run again."},
 	{"port state (x[,y]*|all|vm=NAME)", cmd_show_state, "Show the state ports are in."},

@@ -11,7 +11,9 @@
 #include <rte_debug.h>
 #include <rte_log.h>
 
+#include "app.h"
 #include "escape.h"
+#include "lists.h"
 #include "switch/forward.h"
 
 #define CLI_BURSTS_MAX 10000 /* control sends them itself, and does nothing else meanwhile */
@@ -21,6 +23,7 @@
 /** The meaning of an argument in parentheses. */
 enum arg_kind {
 	ARG_NUM,
+	ARG_PORT,
 	ARG_PORT_OR_ALL,
 	ARG_LEVEL,
 	ARG_MAC,
@@ -35,7 +38,7 @@ static const struct arg {
 	enum arg_kind kind;
 	uint64_t min, max; /* of ARG_NUM; an end that means something of its own is not in it */
 } args[] = {
-	{"port_id", ARG_NUM, 0, UINT16_MAX},
+	{"port_id", ARG_PORT, 0, UINT16_MAX},
 	{"port_id|all", ARG_PORT_OR_ALL, 0, UINT16_MAX},
 	{"queue_id", ARG_NUM, 0, UINT16_MAX},
 	{"desc_id", ARG_NUM, 0, UINT16_MAX},
@@ -77,7 +80,8 @@ struct token {
 		struct cmdline_token_num_data num;
 		struct cmdline_token_etheraddr mac;
 	};
-	const struct arg *arg; /* ARG_NUM, ARG_PORT_OR_ALL */
+	const struct arg *arg; /* of all but words */
+	const struct app *app; /* ARG_PORT, ARG_PORT_OR_ALL */
 	char text[256];        /* what str points to */
 };
 
@@ -126,34 +130,72 @@ static struct cmdline_token_ops num_ops = {
 	.get_help = help_num,
 };
 
-static int
-parse_port(cmdline_parse_token_hdr_t *hdr, const char *text, void *out, unsigned int room)
+static const struct sw *
+token_sw(cmdline_parse_token_hdr_t *hdr)
 {
-	uint64_t all = CLI_PORT_ALL;
+	return &((struct token *)(void *)hdr)->app->sw;
+}
 
-	if (strncmp(text, "all", 3) != 0 || !cmdline_isendoftoken(text[3]))
-		return parse_num(hdr, text, out, room);
-	if (out != NULL && room >= sizeof(all))
-		memcpy(out, &all, sizeof(all));
-	return 3;
+static bool
+may_be_all(cmdline_parse_token_hdr_t *hdr)
+{
+	return token_arg(hdr)->kind == ARG_PORT_OR_ALL;
+}
+
+/* The bytes of a word that is the name of a port, 0: it is none. */
+static int
+parse_port_name(cmdline_parse_token_hdr_t *hdr, const char *text, uint64_t *value)
+{
+	cmdline_fixed_string_t name;
+	uint16_t id;
+	int n = 0;
+
+	while (!cmdline_isendoftoken(text[n]))
+		n++;
+	if ((size_t)snprintf(name, sizeof(name), "%.*s", n, text) >= sizeof(name) ||
+	    !cli_unescape(name) ||
+	    !cli_port_named(((struct token *)(void *)hdr)->app, name, strlen(name), &id))
+		return 0;
+	*value = id;
+	return n;
 }
 
 static int
+parse_port(cmdline_parse_token_hdr_t *hdr, const char *text, void *out, unsigned int room)
+{
+	uint64_t value = CLI_PORT_ALL;
+	int n = 3;
+
+	if (!may_be_all(hdr) || strncmp(text, "all", 3) != 0 || !cmdline_isendoftoken(text[3]))
+		n = parse_port_name(hdr, text, &value);
+	if (n == 0)
+		return parse_num(hdr, text, out, room);
+	if (out != NULL && room >= sizeof(value))
+		memcpy(out, &value, sizeof(value));
+	return n;
+}
+
+/* By number of the port; the last one is "all", where that may stand. */
+static int
 complete_port_count(cmdline_parse_token_hdr_t *hdr)
 {
-	return 1;
+	return token_sw(hdr)->nports + (may_be_all(hdr) ? 1 : 0);
 }
 
 static int
 complete_port(cmdline_parse_token_hdr_t *hdr, int i, char *out, unsigned int size)
 {
-	return strlcpy(out, "all", size) < size ? 0 : -1;
+	const struct sw *s = token_sw(hdr);
+
+	if (i >= s->nports)
+		return strlcpy(out, "all", size) < size ? 0 : -1;
+	return s->port[i] != NULL && strlcpy(out, s->port[i]->name, size) < size ? 0 : -1;
 }
 
 static int
 help_port(cmdline_parse_token_hdr_t *hdr, char *out, unsigned int size)
 {
-	snprintf(out, size, "number of a port, or all");
+	snprintf(out, size, "number or name of a port%s", may_be_all(hdr) ? ", or all" : "");
 	return 0;
 }
 
@@ -315,6 +357,7 @@ make_arg(struct token *t, const struct arg *a)
 	case ARG_NUM:
 		t->hdr.ops = &num_ops;
 		break;
+	case ARG_PORT:
 	case ARG_PORT_OR_ALL:
 		t->hdr.ops = &port_ops;
 		break;
@@ -374,7 +417,8 @@ count_words(const char *syntax)
 }
 
 cmdline_parse_inst_t *
-cli_compile(const struct cli_row *row, void (*f)(void *, struct cmdline *, void *), void *data)
+cli_compile(const struct app *app, const struct cli_row *row,
+	    void (*f)(void *, struct cmdline *, void *), void *data)
 {
 	size_t n = count_words(row->syntax), i = 0;
 	struct compiled *c;
@@ -394,6 +438,7 @@ cli_compile(const struct cli_row *row, void (*f)(void *, struct cmdline *, void 
 	c->inst.data = data;
 	c->inst.help_str = row->syntax;
 	for (word = strtok_r(text, " ", &save); word != NULL; word = strtok_r(NULL, " ", &save)) {
+		c->tokens[i].app = app;
 		make_token(&c->tokens[i], word, i);
 		c->inst.tokens[i] = &c->tokens[i].hdr;
 		i++;

@@ -6,6 +6,7 @@
 
 #include "app.h"
 #include "cli/cli.h"
+#include "cli/lists.h"
 #include "fwd.h"
 #include "base/log.h"
 #include "base/parse.h"
@@ -155,30 +156,6 @@ cmd_set_retry(struct cmd *c)
 
 /* --- lists and masks --- */
 
-/* "0,4-7": their number, or -EINVAL. */
-static int
-parse_ranges(const char *text, uint32_t *list)
-{
-	uint32_t n = 0;
-
-	while (*text != '\0') {
-		uint64_t first, last;
-		const char *end;
-
-		if (!parse_range(text, 0, UINT16_MAX, &first, &last, &end) ||
-		    last - first >= LIST_MAX - n)
-			return -EINVAL;
-		while (first <= last)
-			list[n++] = (uint32_t)first++;
-		text = end + strspn(end, " \t");
-		if (*text == ',' && text[1] != '\0')
-			text += 1 + strspn(text + 1, " \t");
-		else if (*text != '\0')
-			return -EINVAL;
-	}
-	return n > 0 ? (int)n : -EINVAL;
-}
-
 static bool
 all_differ(struct cmd *c, const char *what, const uint32_t *ids, int n)
 {
@@ -236,11 +213,14 @@ static void
 cmd_set_list(struct cmd *c)
 {
 	uint32_t ids[LIST_MAX];
-	int n = parse_ranges(c->words->rest, ids);
+	bool ports = strcmp(cmd_str(c, 1), "portlist") == 0;
+	int n = cli_list(c->words->rest, ports ? c->app : NULL, ids, LIST_MAX);
 
 	if (n < 0)
-		cmd_bad_argument(c, c->words->rest, "numbers and ranges of them, such as 0,4-7");
-	else if (strcmp(cmd_str(c, 1), "portlist") == 0)
+		cmd_bad_argument(c, c->words->rest,
+				 ports ? "ports by number or name, such as 0,4-7,net_vhost9"
+				       : "numbers and ranges of them, such as 0,4-7");
+	else if (ports)
 		use_ports(c, ids, n);
 	else
 		use_cores(c, ids, n);

@@ -207,6 +207,36 @@ class Arguments(Scenario):
             expect(said is not None or "did you mean" in answer, f"{line}: {answer!r}")
             expect(said is None or answer.startswith(said), f"{line}: {answer!r}")
 
+    @check("arguments.port_names")
+    def check_port_names(self):
+        """A port by name is the same as by number, in every command and in lists."""
+        _, control = self.controlled(ports=2)
+        wrong, tried = [], 0
+        for names, words in self.rows():
+            ids = [i for i, name in enumerate(names) if name.startswith("port_id")]
+            if not ids or names[0].startswith("wait") or names[1].startswith(("detach", "close")):
+                continue
+            named = [f"net_vhost{word}" if i in ids else word for i, word in enumerate(words)]
+            answers = [control.ask(" ".join(w)) for w in (words, named, words)]
+            tried += 1
+            # a command that is done already may say something else
+            if answers[1] not in (answers[0], answers[2]):
+                wrong.append(f"{' '.join(named)}: {answers}")
+        expect(tried > 50, f"only {tried} commands")
+        expect(not wrong, f"{len(wrong)} of {tried}: {wrong[:5]}")
+        for line, status, said in (
+                ("why port net_vhost1", True, "Port 1 (net_vhost1): "),
+                ("why port net_vhost", False, "Bad arguments: 'net_vhost' behind"),
+                ("why port net_vhost11", False, "Bad arguments: 'net_vhost11' behind"),
+                ("port state net_vhost1,0", True, "Port 1: stop\nPort 0: stop\n"),
+                ("port state 0-1", True, "Port 0: stop\nPort 1: stop\n"),
+                ("port state net_vhost2", False, "'net_vhost2' names no port"),
+                ("set portlist net_vhost1,0", True, ""),
+                ("set portlist net_vhost1,nosuch", False, "Bad arguments: 'net_vhost1,nosuch': ")):
+            done, answer = control.ask(line)
+            expect(done == status and answer.startswith(said), f"{line}: {done}, {answer!r}")
+        expect("set portlist 1,0\n" in control.ask("show config")[1], "portlist")
+
     @check("arguments.last_port")
     def check_last_port(self):
         """The last number a port can have is not all ports."""
