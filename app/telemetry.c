@@ -222,7 +222,7 @@ static const struct endpoint {
 	get_fn get;
 	const char *help;
 } endpoints[] = {
-	{"/vqswitch/info", get_info, "What runs. No parameters"},
+	{"/vqswitch/info", get_info, "Version, uptime and settings. No parameters"},
 	{"/vqswitch/ports", get_ports, "Ids of the ports. Parameters: none, or the first id"},
 	{"/vqswitch/port", get_port, "State and counters of a port. Parameters: id"},
 	{"/vqswitch/queue", get_queue, "Counters of a queue. Parameters: port, rx or tx, number"},

@@ -160,7 +160,7 @@ show_limits(struct cmd *c, struct port *p)
 	show_rate(c, l.pps);
 	show_rate(c, l.bps);
 	show_rate(c, l.storm);
-	cmd_print(c, "  %s", !l.locked ? "-" : l.nmac == 0 ? "on, nobody has sent yet" : "");
+	cmd_print(c, "  %s", !l.locked ? "-" : l.nmac == 0 ? "on, no address has sent yet" : "");
 	for (uint8_t i = 0; i < l.nmac; i++)
 		cmd_print(c, "%s" RTE_ETHER_ADDR_PRT_FMT, i == 0 ? "" : " ",
 			  RTE_ETHER_ADDR_BYTES(&l.mac[i]));

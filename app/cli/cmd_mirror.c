@@ -102,7 +102,7 @@ say_capture(const struct wait *w, enum wait_end end)
 	if (w->app->sw.captured.serial == w->on.capture)
 		print_capture(&w->app->sw, w->out);
 	else
-		fputs("The capture has ended, and somebody has started another one\n", w->out);
+		fputs("The capture has ended, and another client has started a new one\n", w->out);
 }
 
 static void

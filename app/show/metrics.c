@@ -332,7 +332,7 @@ static const struct family families[] = {
 	QUEUE("vqswitch_queue_frames", NULL, frames,
 		"Frames taken from (rx) or delivered to (tx) the peer."),
 	QUEUE("vqswitch_queue_bytes", "bytes", bytes, "Bytes of those frames."),
-	QUEUE("vqswitch_queue_broadcast_frames", NULL, broadcast, "Those to everybody."),
+	QUEUE("vqswitch_queue_broadcast_frames", NULL, broadcast, "Those to all stations."),
 	QUEUE("vqswitch_queue_multicast_frames", NULL, multicast, "Those to a group."),
 	QUEUE("vqswitch_queue_offered_frames", NULL, offered,
 		"Frames handed to an egress queue (rx) or given to this one (tx)."),

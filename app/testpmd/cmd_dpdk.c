@@ -50,7 +50,7 @@ static const struct cli_row rows[] = {
 const struct cli_section cli_dpdk = {
 	.name = "dpdk",
 	.title = "DPDK:",
-	.summary = "What DPDK knows about itself, and what takes hardware.",
+	.summary = "Facts DPDK has about itself, and commands that need hardware.",
 	.rows = rows,
 	.n = RTE_DIM(rows),
 };

@@ -65,13 +65,16 @@ why_alone(const struct sw *s, const struct dataplane *dp, const struct port *p)
 		isolated = true;
 	}
 	if (isolated)
-		return "there is nobody to talk to: the others are isolated as it is";
+		return "no other port can exchange frames with it: the others are isolated as it "
+		       "is";
 	if (me->vlan != NULL)
-		return "there is nobody to talk to: no other port in one of its VLANs is up";
+		return "no other port can exchange frames with it: no other port in one of its "
+		       "VLANs is up";
 	if (has_neighbour(s, dp, p))
-		return "there is nobody to talk to: the other ports of its domain that are up "
+		return "no other port can exchange frames with it: the other ports of its domain "
+		       "that are up "
 		       "have VLANs, it has none";
-	return "there is nobody to talk to: no other port of its domain is up";
+	return "no other port can exchange frames with it: no other port of its domain is up";
 }
 
 /** The wire modes send all frames to one port. */

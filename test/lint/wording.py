@@ -31,10 +31,13 @@ def dialect():
 
 
 def c_comments(text):
-    """(line, text) of comments; a string may look like one."""
+    """(line, text) of comments, and of strings that are sentences: what a program says."""
     for m in C_COMMENT.finditer(text):
+        line = text.count("\n", 0, m.start()) + 1
         if m.group().startswith("/"):
-            yield text.count("\n", 0, m.start()) + 1, re.sub(r"^/\*+|\*/$|^//+", "", m.group())
+            yield line, re.sub(r"^/\*+|\*/$|^//+", "", m.group())
+        elif m.group().count(" ") > 1:
+            yield line, m.group().strip('"')
 
 
 def python_comments(text):

@@ -336,7 +336,7 @@ static const struct {
 	{"err with a file", 14, 8, 'f', "eventfd", {.u64 = 2}},
 	{"call without descriptor", 13, 8, 0, "agree", {.u64 = 2}},
 	{"rarp from a group", 19, 8, 0, "station", {.u64 = 0x0000060504030201}},
-	{"rarp from nobody", 19, 8, 0, "station", {.u64 = 0}},
+	{"rarp from the zero address", 19, 8, 0, "station", {.u64 = 0}},
 	{"mtu 67", 20, 8, 0, "MTU", {.u64 = 67}},
 	{"mtu 65536", 20, 8, 0, "MTU", {.u64 = 65536}},
 	{"mtu huge", 20, 8, 0, "MTU", {.u64 = 1ull << 40 | 1500}},
