@@ -86,6 +86,12 @@ key_tso(struct virtio_devargs *a, const char *value)
 }
 
 static int
+key_packed(struct virtio_devargs *a, const char *value)
+{
+	return offer(a, value, BIT(VIRTIO_F_RING_PACKED));
+}
+
+static int
 key_iommu(struct virtio_devargs *a, const char *value)
 {
 	return offer(a, value, BIT(VIRTIO_F_ACCESS_PLATFORM));
@@ -239,16 +245,53 @@ key_uplink(struct virtio_devargs *a, const char *value)
 	return 0;
 }
 
+static int
+key_attach(struct virtio_devargs *a, const char *value)
+{
+	static const char *const names[] = {
+		[VDUSE_ATTACH_VIRTIO] = "virtio",
+		[VDUSE_ATTACH_VHOST] = "vhost",
+		[VDUSE_ATTACH_NONE] = "none",
+	};
+
+	for (size_t i = 0; i < RTE_DIM(names); i++) {
+		if (strcmp(names[i], value) == 0) {
+			a->attach = (enum vduse_attach)i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+static int
+key_ifname(struct virtio_devargs *a, const char *value)
+{
+	return *value == '\0' || strchr(value, '/') != NULL ||
+			       strlcpy(a->ifname, value, sizeof(a->ifname)) >= sizeof(a->ifname)
+		       ? -EINVAL
+		       : 0;
+}
+
+static int
+key_netns(struct virtio_devargs *a, const char *value)
+{
+	return *value == '\0' || strchr(value, '/') != NULL ||
+			       strlcpy(a->netns, value, sizeof(a->netns)) >= sizeof(a->netns)
+		       ? -EINVAL
+		       : 0;
+}
+
 static const struct key {
 	const char *name;
 	key_fn fn;
 	const char *expects; /* for the error line */
 } keys[] = {
-	{"iface", key_iface, "the path of a socket, at most 107 bytes"},
+	{"iface", key_iface, "the path of a socket or VDUSE device, at most 107 bytes"},
 	{"queues", key_queues, "1 to 128 queue pairs"},
 	{"client", key_client, "0 or 1"},
 	{"tso", key_tso, "0 or 1"},
 	{"iommu-support", key_iommu, "0 or 1"},
+	{"packed", key_packed, "0 or 1"},
 	{"linear-buffer", key_mbuf_only, "0 or 1"},
 	{"ext-buf", key_mbuf_only, "0 or 1"},
 	{"legacy-ol-flags", key_mbuf_only, "0 or 1"},
@@ -270,6 +313,9 @@ static const struct key {
 	{"migrate", key_migrate, "software or device"},
 	{"uplink", key_uplink, "the name or number of a port"},
 	{"mac", key_mac, "a unicast address XX:XX:XX:XX:XX:XX"},
+	{"attach", key_attach, "virtio, vhost or none"},
+	{"ifname", key_ifname, "the name of a network interface, at most 15 bytes"},
+	{"netns", key_netns, "the name of a network namespace, at most 63 bytes"},
 };
 
 static int fail(char *err, size_t errlen, const char *fmt, ...)
@@ -320,6 +366,37 @@ apply_pair(struct virtio_devargs *a, const struct rte_kvargs *kv, unsigned int i
 	if (goes_on(kv, i))
 		return apply_key(a, "vdpa", p->key, err, errlen);
 	return apply_key(a, p->key, p->value, err, errlen);
+}
+
+/** Whether the keys are those of such a path. */
+static int
+check_path(const struct virtio_devargs *a, char *err, size_t errlen)
+{
+	const bool vduse = vduse_is_path(a->path);
+
+	if (a->path[0] == '\0')
+		return fail(err, errlen, "%s: iface=PATH is missing", a->name);
+	if (vduse && a->queues > 1)
+		return fail(err, errlen, "%s: queues=%u: a VDUSE device has one queue pair",
+			    a->name, a->queues);
+	if (vduse && (a->client || a->vm[0] != '\0'))
+		return fail(err, errlen, "%s: %s means nothing to a VDUSE device", a->name,
+			    a->client ? "client=1" : "vm");
+	if (!vduse &&
+	    (a->ifname[0] != '\0' || a->netns[0] != '\0' || a->attach != VDUSE_ATTACH_VIRTIO))
+		return fail(err, errlen,
+			    "%s: attach, ifname and netns are keys of a VDUSE device, "
+			    "iface=/dev/vduse/NAME",
+			    a->name);
+	if (a->attach != VDUSE_ATTACH_VIRTIO && (a->ifname[0] != '\0' || a->netns[0] != '\0'))
+		return fail(err, errlen, "%s: ifname and netns need attach=virtio", a->name);
+	if (vduse && a->nvdpa > 0)
+		return fail(err, errlen, "%s: vdpa=%s: a VDUSE device has no use of cards", a->name,
+			    a->vdpa[0]);
+	if (a->nvdpa == 0 && (a->hw == VDEV_HW_REQUIRE || a->uplink[0] != '\0'))
+		return fail(err, errlen, "%s: %s needs vdpa=DEVICE", a->name,
+			    a->hw == VDEV_HW_REQUIRE ? "hw=require" : "uplink");
+	return 0;
 }
 
 bool
@@ -411,10 +488,5 @@ virtio_devargs_parse(const char *devargs, struct virtio_devargs *a, char *err, s
 	for (unsigned int i = 0; i < kv->count && ret == 0; i++)
 		ret = apply_pair(a, kv, i, err, errlen);
 	rte_kvargs_free(kv);
-	if (ret == 0 && a->path[0] == '\0')
-		ret = fail(err, errlen, "%s: iface=PATH is missing", a->name);
-	if (ret == 0 && a->nvdpa == 0 && (a->hw == VDEV_HW_REQUIRE || a->uplink[0] != '\0'))
-		ret = fail(err, errlen, "%s: %s needs vdpa=DEVICE", a->name,
-			   a->hw == VDEV_HW_REQUIRE ? "hw=require" : "uplink");
-	return ret;
+	return ret == 0 ? check_path(a, err, errlen) : ret;
 }

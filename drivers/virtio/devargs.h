@@ -6,12 +6,17 @@
  *     net_vhost0,iface=/run/vm1.sock,queues=4,client=1,mode=0660,group=kvm
  *     net_vhost1,iface=/run/vm2.sock,vdpa=0000:3b:00.2,sim0,hw=prefer,uplink=net_ring_w0
  *
+ * A path below /dev/vduse/ is a VDUSE device, which has keys of its own:
+ *
+ *     net_vhost1,iface=/dev/vduse/web,attach=virtio,netns=web,ifname=eth0
+ *
  * A key is in the table of devargs.c or it is an error; keys of the PMD that
  * mean nothing here are accepted when their value asks for nothing.
  */
 #ifndef VIRTIO_DEVARGS_H
 #define VIRTIO_DEVARGS_H
 
+#include <net/if.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -24,10 +29,12 @@
 #include "switch/port_kind.h"
 #include "vdev/vdev.h"
 #include "vdpa/vdpa.h"
+#include "vduse/vduse.h"
 
 #define VIRTIO_DEVARGS_MAX 1024
 #define VIRTIO_VM_MAX 64
 #define VIRTIO_VDPA_MAX 8 /* devices a port may be given to */
+#define VIRTIO_NETNS_MAX 64
 
 struct virtio_devargs {
 	char name[PORT_NAME_MAX];      /* "net_vhost0" */
@@ -51,6 +58,10 @@ struct virtio_devargs {
 	char uplink[PORT_NAME_MAX]; /* name or number of a port; "": none */
 	bool mac_set;
 	struct rte_ether_addr mac;
+	/* of a VDUSE device */
+	enum vduse_attach attach;
+	char ifname[IFNAMSIZ]; /* "": as the kernel names it */
+	char netns[VIRTIO_NETNS_MAX];
 };
 
 /** Whether a --vdev argument names one of our devices (net_vhost*, eth_vhost*). */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <linux/virtio_net.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -204,7 +205,9 @@ static const char *
 why_no_peer(const struct virtio_port *v, const struct transport_info *info, char *buf, size_t len)
 {
 	snprintf(buf, len, "%s %s%s%s",
-		 v->args.client ? "no front-end listens at" : "no front-end is connected to",
+		 vduse_is_path(v->args.path) ? "no driver has"
+		 : v->args.client            ? "no front-end listens at"
+					     : "no front-end is connected to",
 		 info->where, info->last_error != NULL ? "; the last connection ended: " : "",
 		 info->last_error != NULL ? info->last_error : "");
 	return buf;
@@ -298,6 +301,9 @@ new_device(struct virtio_port *v, const struct virtio_env *env)
 		memcpy(cfg.mac, v->args.mac.addr_bytes, sizeof(cfg.mac));
 	if (v->args.mtu == 0)
 		cfg.features &= ~VDEV_F(NET_MTU);
+	if (vduse_is_path(v->args.path))
+		cfg.features = vduse_features(cfg.features) |
+			       (v->args.mac_set ? UINT64_C(1) << VIRTIO_NET_F_MAC : 0);
 	if (env->state_dir != NULL) {
 		ret = virtio_state_path(env->state_dir, v->args.path, path, sizeof(path));
 		if (ret == 0)
@@ -368,7 +374,9 @@ virtio_port_new(const struct virtio_env *env, const struct virtio_devargs *a, ch
 		return NULL;
 	}
 	set_mac(v);
-	v->transport = virtio_vhost_user_new(a, v->dev, env->sw->loop, err, errlen);
+	v->transport = vduse_is_path(a->path)
+			       ? virtio_vduse_new(a, v->dev, env->sw->loop, err, errlen)
+			       : virtio_vhost_user_new(a, v->dev, env->sw->loop, err, errlen);
 	if (v->transport == NULL) {
 		sw_port_remove(env->sw, &v->port);
 		return NULL;

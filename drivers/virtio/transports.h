@@ -18,4 +18,8 @@ struct vdev;
 struct transport *virtio_vhost_user_new(const struct virtio_devargs *a, struct vdev *d,
 					struct ev_loop *loop, char *err, size_t errlen);
 
+/** The same with the VDUSE device that @p a names (vduse_is_path()). */
+struct transport *virtio_vduse_new(const struct virtio_devargs *a, struct vdev *d,
+				   struct ev_loop *loop, char *err, size_t errlen);
+
 #endif

@@ -83,22 +83,13 @@ note_missing_seal(int fd)
 		  "a peer shares memory without F_SEAL_SHRINK; truncation will cost its port");
 }
 
-struct gmem_file *
-gmem_file_map(int fd, uint64_t offset, uint64_t size, struct gmem_fault *fault, uint8_t **data,
-	      const char **why)
+/** Map what has been checked. */
+static struct gmem_file *
+map_file(int fd, uint64_t offset, uint64_t size, struct gmem_fault *fault, const char **why)
 {
-	struct gmem_file *f;
-	struct stat st;
-	size_t page;
+	size_t page = file_page_size(fd);
+	struct gmem_file *f = malloc(sizeof(*f));
 
-	if (!gmem_file_in_memory(fd)) {
-		*why = "the file is not in memory (memfd, tmpfs or hugetlbfs)";
-		return NULL;
-	}
-	if (!file_covers(fd, offset, size, &st, why))
-		return NULL;
-	page = file_page_size(fd);
-	f = malloc(sizeof(*f));
 	if (f == NULL) {
 		*why = "out of memory";
 		return NULL;
@@ -107,8 +98,6 @@ gmem_file_map(int fd, uint64_t offset, uint64_t size, struct gmem_fault *fault, 
 	f->start = RTE_ALIGN_FLOOR(offset, (uint64_t)page);
 	f->len = RTE_ALIGN_CEIL(offset + size, (uint64_t)page) - f->start;
 	f->page = page;
-	f->dev = st.st_dev;
-	f->ino = st.st_ino;
 	f->refs = 1;
 	f->base = mmap(NULL, f->len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd,
 		       (off_t)f->start);
@@ -127,7 +116,47 @@ gmem_file_map(int fd, uint64_t offset, uint64_t size, struct gmem_fault *fault, 
 		return NULL;
 	}
 	madvise(f->base, f->len, MADV_DONTDUMP);
+	return f;
+}
+
+struct gmem_file *
+gmem_file_map(int fd, uint64_t offset, uint64_t size, struct gmem_fault *fault, uint8_t **data,
+	      const char **why)
+{
+	struct gmem_file *f;
+	struct stat st;
+
+	if (!gmem_file_in_memory(fd)) {
+		*why = "the file is not in memory (memfd, tmpfs or hugetlbfs)";
+		return NULL;
+	}
+	if (!file_covers(fd, offset, size, &st, why))
+		return NULL;
+	f = map_file(fd, offset, size, fault, why);
+	if (f == NULL)
+		return NULL;
+	f->dev = st.st_dev;
+	f->ino = st.st_ino;
 	note_missing_seal(fd);
+	*data = (uint8_t *)f->base + (offset - f->start);
+	return f;
+}
+
+struct gmem_file *
+gmem_file_map_kernel(int fd, uint64_t offset, uint64_t size, struct gmem_fault *fault,
+		     uint8_t **data, const char **why)
+{
+	struct gmem_file *f;
+
+	if (size == 0 || offset > INT64_MAX || size > INT64_MAX - offset) {
+		*why = "size is 0 or offset + size wraps";
+		return NULL;
+	}
+	f = map_file(fd, offset, size, fault, why);
+	if (f == NULL)
+		return NULL;
+	f->dev = 0; /* no file of anybody's */
+	f->ino = 0;
 	*data = (uint8_t *)f->base + (offset - f->start);
 	return f;
 }

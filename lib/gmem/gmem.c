@@ -216,7 +216,8 @@ gmem_add(const struct gmem *old, const struct gmem_desc *d, int fd, struct gmem_
 		*why = neighbour_fault(old, d);
 	if (*why != NULL)
 		return NULL;
-	r.file = gmem_file_map(fd, d->mmap_offset, d->size, fault, &r.hva, why);
+	r.file = d->kernel ? gmem_file_map_kernel(fd, d->mmap_offset, d->size, fault, &r.hva, why)
+			   : gmem_file_map(fd, d->mmap_offset, d->size, fault, &r.hva, why);
 	if (r.file == NULL)
 		return NULL;
 	m = map_alloc(old->n + 1);

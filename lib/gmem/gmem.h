@@ -62,6 +62,7 @@ struct gmem_desc {
 	uint64_t size;
 	uint64_t uva;
 	uint64_t mmap_offset; /* bytes of the fd that precede the region */
+	bool kernel;          /* the fd is the kernel's own, not a peer's file (file.h) */
 };
 
 /** An empty map with one reference. NULL when out of memory. */

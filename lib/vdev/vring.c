@@ -123,6 +123,17 @@ vdev_vq_stop(struct vdev *d, uint32_t i, struct vq_state *s)
 }
 
 int
+vdev_vq_get_state(struct vdev *d, uint32_t i, struct vq_state *s)
+{
+	struct vdev_queue *q;
+	int ret = ring_edit(d, i, &q);
+
+	if (ret == 0)
+		*s = q->state_set ? q->state : ring_fresh(d);
+	return ret;
+}
+
+int
 vdev_vq_set_kick(struct vdev *d, uint32_t i, int fd)
 {
 	struct vdev_queue *q;

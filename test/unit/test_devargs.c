@@ -153,6 +153,15 @@ test_refused(void **state)
 		{DEVICE ",vdpa=sim0,uplink=", "uplink="},
 		{DEVICE ",hw=require", "needs vdpa=DEVICE"},
 		{DEVICE ",uplink=0", "needs vdpa=DEVICE"},
+		{"net_vhost0,iface=/dev/vduse/a,queues=2", "one queue pair"},
+		{"net_vhost0,iface=/dev/vduse/a,client=1", "client=1 means nothing"},
+		{"net_vhost0,iface=/dev/vduse/a,vm=x", "vm means nothing"},
+		{"net_vhost0,iface=/dev/vduse/a,attach=kernel", "virtio, vhost or none"},
+		{"net_vhost0,iface=/dev/vduse/a,attach=vhost,ifname=e", "attach=virtio"},
+		{"net_vhost0,iface=/dev/vduse/a,ifname=sixteen-letters-", "at most 15"},
+		{"net_vhost0,iface=/dev/vduse/a,netns=a/b", "namespace"},
+		{DEVICE ",ifname=eth0", "keys of a VDUSE device"},
+		{DEVICE ",attach=none", "keys of a VDUSE device"},
 	};
 	struct virtio_devargs a;
 	size_t i;

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A virtio port's VDUSE device. */
+#include "virtio/transports.h"
+
+struct transport *
+virtio_vduse_new(const struct virtio_devargs *a, struct vdev *d, struct ev_loop *loop, char *err,
+		 size_t errlen)
+{
+	const struct vduse_config cfg = {
+		.path = a->path,
+		.attach = a->attach,
+		.ifname = a->ifname,
+		.netns = a->netns,
+		.loop = loop,
+		.dev = d,
+	};
+
+	return vduse_new(&cfg, err, errlen);
+}

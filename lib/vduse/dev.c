@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The device node: made, found, told of rings and config space. */
+#include "vduse/dev.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <bsd/string.h>
+
+#include <rte_common.h>
+
+#include "vdev/netcfg.h"
+
+#define ID_NET 1
+#define RING_ALIGN 4096
+
+/* Control queues are refused by kernels; what is of legacy devices or vhost-user means nothing. */
+#define BIT(n) (UINT64_C(1) << (n))
+#define NEVER                                                                                  \
+	(BIT(VIRTIO_NET_F_CTRL_VQ) | BIT(VIRTIO_NET_F_CTRL_RX) | BIT(VIRTIO_NET_F_CTRL_VLAN) | \
+	 BIT(VIRTIO_NET_F_CTRL_RX_EXTRA) | BIT(VIRTIO_NET_F_GUEST_ANNOUNCE) |                  \
+	 BIT(VIRTIO_NET_F_MQ) | BIT(VIRTIO_NET_F_CTRL_MAC_ADDR) | BIT(24) | BIT(27) |          \
+	 VDEV_F(LOG_ALL) | VDEV_F(PROTOCOL_FEATURES))
+
+bool
+vduse_is_path(const char *path)
+{
+	return strncmp(path, VDUSE_DIR, strlen(VDUSE_DIR)) == 0;
+}
+
+uint64_t
+vduse_features(uint64_t features)
+{
+	return (features & ~NEVER) | VDEV_F(VERSION_1) | VDEV_F(ACCESS_PLATFORM) |
+	       BIT(VIRTIO_NET_F_STATUS);
+}
+
+static void
+read_config(const struct vduse *v, struct virtio_net_config *c)
+{
+	memset(c, 0, sizeof(*c));
+	vdev_config_read(v->dev, 0, sizeof(*c), (uint8_t *)c);
+}
+
+static int
+create_at(struct vduse *v, int ctl)
+{
+	struct vduse_dev_config *c = calloc(1, sizeof(*c) + sizeof(v->config));
+	uint64_t version = VDUSE_API_VERSION;
+	int ret;
+
+	if (c == NULL)
+		return -ENOMEM;
+	read_config(v, &v->config);
+	strlcpy(c->name, v->name, sizeof(c->name));
+	c->device_id = ID_NET;
+	c->features = vdev_features_offered(v->dev);
+	c->vq_num = VDUSE_QUEUES;
+	c->vq_align = RING_ALIGN;
+	c->config_size = sizeof(v->config);
+	memcpy(c->config, &v->config, sizeof(v->config));
+	ret = v->sys->ioctl(ctl, VDUSE_SET_API_VERSION, &version);
+	if (ret == 0)
+		ret = v->sys->ioctl(ctl, VDUSE_CREATE_DEV, c);
+	ret = ret < 0 ? -errno : 0;
+	free(c);
+	return ret;
+}
+
+static int
+create(struct vduse *v, char *err, size_t errlen)
+{
+	int ret, ctl = v->sys->open(VDUSE_DIR "control");
+
+	if (ctl < 0) {
+		ret = -errno;
+		snprintf(err, errlen, VDUSE_DIR "control: %s%s", strerror(-ret),
+			 ret == -ENOENT ? ": the kernel module vduse is not loaded" : "");
+		return ret;
+	}
+	ret = create_at(v, ctl);
+	close(ctl);
+	if (ret != 0)
+		snprintf(err, errlen, "%s cannot be created: %s%s", v->path, strerror(-ret),
+			 ret == -EPERM ? ": CAP_NET_ADMIN is missing" : "");
+	return ret;
+}
+
+static int
+setup_queues(struct vduse *v)
+{
+	for (uint32_t i = 0; i < VDUSE_QUEUES; i++) {
+		struct vduse_vq_config c = {.index = i, .max_size = VDUSE_RING_SIZE};
+
+		/* a device that is on the bus already has been through this */
+		if (v->sys->ioctl(v->src.fd, VDUSE_VQ_SETUP, &c) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+int
+vduse_open(struct vduse *v, bool *adopted, char *err, size_t errlen)
+{
+	int ret;
+
+	v->src.fd = v->sys->open(v->path);
+	*adopted = v->src.fd >= 0;
+	if (!*adopted && errno == ENOENT) {
+		ret = create(v, err, errlen);
+		if (ret != 0)
+			return ret;
+		v->src.fd = v->sys->open(v->path);
+	}
+	if (v->src.fd < 0) {
+		ret = -errno;
+		snprintf(err, errlen, "%s: %s%s", v->path, strerror(-ret),
+			 ret == -EBUSY ? ": another process serves it" : "");
+		return ret;
+	}
+	ret = *adopted ? 0 : setup_queues(v);
+	if (ret != 0)
+		snprintf(err, errlen, "%s: rings cannot be set up: %s", v->path, strerror(-ret));
+	return ret;
+}
+
+void
+vduse_close(struct vduse *v)
+{
+	char name[VDUSE_NAME_MAX] = "";
+	int ctl;
+
+	vduse_queues_forget(v);
+	ev_del(&v->src);
+	if (v->src.fd >= 0)
+		close(v->src.fd);
+	v->src.fd = -1;
+	strlcpy(name, v->name, sizeof(name));
+	ctl = v->sys->open(VDUSE_DIR "control");
+	if (ctl < 0)
+		return;
+	/* EBUSY: it is on the vdpa bus and stays for a successor */
+	(void)v->sys->ioctl(ctl, VDUSE_DESTROY_DEV, name);
+	close(ctl);
+}
+
+/* --- config space --- */
+
+static void
+inject_config_irq(struct vduse *v)
+{
+	/* refused until the kernel has our answer to DRIVER_OK */
+	v->config_irq_due = v->sys->ioctl(v->src.fd, VDUSE_DEV_INJECT_CONFIG_IRQ, NULL) < 0;
+}
+
+void
+vduse_config_update(struct vduse *v)
+{
+	union {
+		struct vduse_config_data d;
+		uint8_t room[sizeof(struct vduse_config_data) + sizeof(v->config)];
+	} c = {.d = {.length = sizeof(v->config)}};
+	struct virtio_net_config now;
+
+	if (v->src.fd < 0)
+		return;
+	read_config(v, &now);
+	if (memcmp(&now, &v->config, sizeof(now)) != 0) {
+		memcpy(c.room + sizeof(c.d), &now, sizeof(now));
+		if (v->sys->ioctl(v->src.fd, VDUSE_DEV_SET_CONFIG, &c) < 0)
+			return;
+		v->config = now;
+		v->config_irq_due = true;
+	}
+	if (v->config_irq_due && v->started)
+		inject_config_irq(v);
+}
+
+/* --- rings --- */
+
+/** A worker wants the driver interrupted. The ioctl may wait in the kernel: control does it. */
+static void
+on_call(struct ev_source *src, uint32_t events)
+{
+	struct vduse_queue *q = container_of(src, struct vduse_queue, call);
+	uint32_t index = q->index;
+	uint64_t n;
+
+	if (read(src->fd, &n, sizeof(n)) != sizeof(n) || q->v->src.fd < 0)
+		return;
+	q->v->irqs++;
+	(void)q->v->sys->ioctl(q->v->src.fd, VDUSE_VQ_INJECT_IRQ, &index);
+}
+
+/** The eventfd that workers signal, in the loop and in the device. 0 or -errno. */
+static int
+queue_set_call(struct vduse_queue *q)
+{
+	int ret, copy;
+
+	q->call = (struct ev_source){.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), .cb = on_call};
+	if (q->call.fd < 0)
+		return -errno;
+	copy = fcntl(q->call.fd, F_DUPFD_CLOEXEC, 0);
+	if (copy < 0)
+		return -errno;
+	ret = ev_add(q->v->loop, &q->call, EPOLLIN);
+	if (ret == 0)
+		ret = vdev_vq_set_call(q->v->dev, q->index, copy);
+	if (ret != 0)
+		close(copy);
+	return ret;
+}
+
+/** The kernel's kicks: an eventfd that it and the workers share. 0 or -errno. */
+static int
+queue_set_kick(struct vduse_queue *q)
+{
+	struct vduse_vq_eventfd e = {.index = q->index,
+				     .fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
+	int ret;
+
+	if (e.fd < 0)
+		return -errno;
+	ret = q->v->sys->ioctl(q->v->src.fd, VDUSE_VQ_SETUP_KICKFD, &e);
+	ret = ret < 0 ? -errno : vdev_vq_set_kick(q->v->dev, q->index, e.fd);
+	if (ret != 0)
+		close(e.fd);
+	return ret;
+}
+
+static struct vq_state
+state_of(const struct vduse *v, const struct vduse_vq_info *info)
+{
+	if (!(v->dev->features & VDEV_F(RING_PACKED)))
+		return (struct vq_state){.avail = info->split.avail_index,
+					 .used = info->split.avail_index};
+	return (struct vq_state){
+		.avail = info->packed.last_avail_idx,
+		.used = info->packed.last_used_idx,
+		.avail_wrap = info->packed.last_avail_counter,
+		.used_wrap = info->packed.last_used_counter,
+	};
+}
+
+static int
+queue_set_facts(struct vduse_queue *q, const struct vduse_vq_info *info)
+{
+	const struct vq_state state = state_of(q->v, info);
+	struct vdev *d = q->v->dev;
+	int ret = vdev_vq_set_num(d, q->index, info->num);
+
+	if (ret == 0)
+		ret = vdev_vq_set_addr(d, q->index, info->desc_addr, info->driver_addr,
+				       info->device_addr, 0, 0);
+	if (ret == 0)
+		ret = vdev_vq_set_state(d, q->index, &state);
+	if (ret == 0)
+		ret = queue_set_call(q);
+	if (ret == 0)
+		ret = queue_set_kick(q);
+	return ret == 0 ? vdev_vq_set_ready(d, q->index) : ret;
+}
+
+bool
+vduse_queue_load(struct vduse *v, uint32_t i)
+{
+	struct vduse_vq_info info = {.index = i};
+	struct vduse_queue *q = &v->q[i];
+
+	if (v->sys->ioctl(v->src.fd, VDUSE_VQ_GET_INFO, &info) < 0)
+		return false;
+	if (q->loaded && v->dev->q[i].enabled == (info.ready != 0))
+		return false;
+	if (!q->loaded && !info.ready)
+		return false;
+	if (!q->loaded && queue_set_facts(q, &info) != 0)
+		log_peer(&v->dev->log_limit, v->dev->name, "ring %u of %u entries is refused", i,
+			 info.num);
+	q->loaded = true;
+	vdev_vq_set_enable(v->dev, i, info.ready != 0);
+	return true;
+}
+
+void
+vduse_queues_forget(struct vduse *v)
+{
+	for (uint32_t i = 0; i < VDUSE_QUEUES; i++) {
+		struct vduse_queue *q = &v->q[i];
+
+		if (q->call.fd >= 0) {
+			ev_del(&q->call);
+			close(q->call.fd);
+		}
+		q->call.fd = -1;
+		q->loaded = false;
+	}
+}

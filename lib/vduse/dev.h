@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Inside lib/vduse: one device, its requests and its memory. Control thread only. */
+#ifndef VDUSE_DEV_H
+#define VDUSE_DEV_H
+
+#include <linux/vduse.h>
+#include <linux/virtio_net.h>
+
+#include "base/ev.h"
+#include "vdev/vdev.h"
+#include "vduse/vduse.h"
+
+#define VDUSE_QUEUES 2 /* kernels refuse a control queue, and without it there is one pair */
+#define VDUSE_HISTORY 32
+#define VDUSE_MISSES_MAX 64
+#define VDUSE_POLL_MS 100 /* how often rings are asked whether they are ready */
+
+struct vduse_bus;
+
+/** One request as it was judged. */
+struct vduse_event {
+	uint64_t when_ns;
+	uint32_t type;
+	uint64_t word;   /* status, queue, first IOVA */
+	const char *why; /* static text; NULL: accepted */
+};
+
+struct vduse_queue {
+	struct vduse *v;
+	uint32_t index;
+	struct ev_source call; /* what workers signal: one interrupt; fd -1: not set up */
+	bool loaded;           /* the device knows its addresses */
+};
+
+/** [ctl] */
+struct vduse {
+	struct transport transport; /* first member */
+	const struct vduse_sys *sys;
+	struct ev_loop *loop;
+	struct vdev *dev;
+	char path[sizeof(VDUSE_DIR) + VDUSE_NAME_MAX];
+	const char *name; /* in path */
+	enum vduse_attach attach;
+	struct ev_source src; /* the device node; fd -1: it broke */
+	struct vduse_queue q[VDUSE_QUEUES];
+	bool started;                    /* DRIVER_OK was seen */
+	struct ev_timer poll;            /* while started: rings' readiness, config space */
+	uint64_t miss[VDUSE_MISSES_MAX]; /* IOVAs that a ring waits for */
+	uint32_t nmisses;
+	struct ev_timer resolve;         /* at once, when there are misses */
+	struct virtio_net_config config; /* as the kernel has it */
+	bool config_irq_due;
+	struct vduse_bus *bus; /* work on the vdpa bus that goes on; NULL: none */
+	bool on_bus;           /* we put it there, or found it there */
+	uint64_t starts, requests, refused, irqs, regions;
+	const char *last_error; /* static text */
+	char bus_error[160];    /* why the device could not be attached; "": it could */
+	struct vduse_event history[VDUSE_HISTORY];
+	uint64_t events;
+};
+
+static inline struct vduse *
+vduse_of(const struct transport *t)
+{
+	return (struct vduse *)(uintptr_t)t;
+}
+
+/* --- dev.c: the device node --- */
+
+/** Open the node, and make the device before if there is none. *adopted: there was. */
+int vduse_open(struct vduse *v, bool *adopted, char *err, size_t errlen);
+void vduse_close(struct vduse *v);
+
+/** Tell the kernel the config space if it differs, and the driver that it does. */
+void vduse_config_update(struct vduse *v);
+
+/** Give the device what the kernel knows of the ring if it is ready. Whether anything changed. */
+bool vduse_queue_load(struct vduse *v, uint32_t i);
+
+/** The device is not told of the rings any more; their descriptors are closed. */
+void vduse_queues_forget(struct vduse *v);
+
+/* --- mem.c: memory on demand --- */
+
+/** struct transport_ops.translate */
+bool vduse_translate(struct transport *t, uint64_t iova, uint32_t perm);
+
+/** Start what can run, with all memory it takes. */
+void vduse_sync(struct vduse *v);
+
+/** Forget [start, last]; when it returns nobody uses such memory. 0 or -errno. */
+int vduse_mem_flush(struct vduse *v, uint64_t start, uint64_t last);
+
+/* --- msg.c: requests --- */
+
+/** Answer all requests there are. False: the node is of no use any more. */
+bool vduse_serve(struct vduse *v);
+
+/** Carry on with a driver that a predecessor left running, if there is one. Static text or NULL. */
+const char *vduse_adopt(struct vduse *v);
+
+const char *vduse_request_name(uint32_t type);
+
+/* --- bus.c: the vdpa bus --- */
+
+/** Work that waits for the driver, which waits for us: in a thread of its own. */
+int vduse_bus_attach(struct vduse *v, const struct vduse_config *cfg);
+
+/** Take the device off the bus and serve its requests meanwhile. */
+void vduse_bus_detach(struct vduse *v);
+
+#endif

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The driver's memory, mapped when it is first used.
+ *
+ * The kernel knows regions of IOVAs, each a part of a file. Memory regions of the device are these
+ * regions, at the IOVA in all three address spaces, and a translation of the IOTLB covers each.
+ *
+ * Files come from the kernel, but only its own bounce buffers are the kernel's: behind vhost_vdpa
+ * they are the driver's, and pass the checks for peers' files or are not mapped.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <rte_common.h>
+
+#include "vduse/dev.h"
+
+#define ROUNDS_MAX 64 /* regions that starting the rings may take */
+
+/** Whether @p fd is a file of the kernel's own, which nobody can truncate or delay. */
+static bool
+is_bounce(int fd)
+{
+	static const char kind[] = "anon_inode:[vduse-domain]";
+	char path[32], name[sizeof(kind)];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	n = readlink(path, name, sizeof(name));
+	return n == sizeof(kind) - 1 && memcmp(name, kind, sizeof(kind) - 1) == 0;
+}
+
+static const char *
+add_region(struct vduse *v, const struct vduse_iotlb_entry *e, int fd)
+{
+	const struct iotlb_entry t = {
+		.iova = e->start,
+		.size = e->last - e->start + 1,
+		.uva = e->start,
+		.perm = e->perm,
+	};
+	const struct gmem_desc d = {
+		.gpa = e->start,
+		.size = t.size,
+		.uva = e->start,
+		.mmap_offset = e->offset,
+		.kernel = is_bounce(fd),
+	};
+	const char *why = NULL;
+	struct gmem *m = gmem_add(v->dev->gmem, &d, fd, &v->dev->fault, &why);
+
+	if (m == NULL)
+		return why;
+	if (vdev_set_mem(v->dev, m) != 0 || vdev_iotlb_update(v->dev, &t) != 0)
+		return "no memory for its translation";
+	v->regions++;
+	return NULL;
+}
+
+/** Map the region that @p iova is in. */
+static void
+resolve_one(struct vduse *v, uint64_t iova)
+{
+	struct vduse_iotlb_entry e = {.start = iova, .last = iova};
+	const char *why;
+	int fd;
+
+	if (v->dev->gmem == NULL || v->src.fd < 0 || gmem_find(v->dev->gmem, iova) != NULL)
+		return;
+	fd = v->sys->ioctl(v->src.fd, VDUSE_IOTLB_GET_FD, &e);
+	if (fd < 0)
+		return; /* not mapped by the driver: asked for again while somebody waits */
+	if (e.start > iova || e.last < iova)
+		why = "the kernel names another region";
+	else
+		why = add_region(v, &e, fd);
+	close(fd);
+	if (why != NULL)
+		log_peer(&v->dev->log_limit, v->dev->name, "memory at 0x%llx is not used: %s",
+			 (unsigned long long)e.start, why);
+}
+
+static void
+resolve(struct vduse *v)
+{
+	uint64_t miss[VDUSE_MISSES_MAX];
+	uint32_t i, n = v->nmisses;
+
+	memcpy(miss, v->miss, n * sizeof(miss[0]));
+	v->nmisses = 0;
+	for (i = 0; i < n; i++)
+		resolve_one(v, miss[i]);
+}
+
+void
+vduse_sync(struct vduse *v)
+{
+	uint32_t round = 0;
+
+	vdev_sync(v->dev);
+	while (v->nmisses > 0 && round++ < ROUNDS_MAX) {
+		resolve(v);
+		vdev_sync(v->dev);
+	}
+}
+
+static void
+on_resolve(struct ev_timer *t)
+{
+	vduse_sync(container_of(t, struct vduse, resolve));
+}
+
+bool
+vduse_translate(struct transport *t, uint64_t iova, uint32_t perm)
+{
+	struct vduse *v = vduse_of(t);
+
+	if (v->nmisses == VDUSE_MISSES_MAX)
+		return false;
+	v->miss[v->nmisses++] = iova;
+	v->resolve.cb = on_resolve;
+	if (v->resolve.loop == NULL)
+		ev_timer_arm(v->loop, &v->resolve, 0);
+	return true;
+}
+
+static bool
+overlaps(const struct gmem_region *r, uint64_t start, uint64_t last)
+{
+	return r->gpa <= last && r->gpa + (r->size - 1) >= start;
+}
+
+/** The map without regions in [start, last], which grows to cover them. NULL: no memory. */
+static struct gmem *
+map_without(const struct vduse *v, uint64_t *start, uint64_t *last)
+{
+	struct gmem *next, *m = gmem_ref(v->dev->gmem);
+	const struct gmem *all = v->dev->gmem;
+	uint64_t first = *start, end = *last;
+
+	for (uint32_t i = 0; i < all->n && m != NULL; i++) {
+		const struct gmem_region *r = &all->r[i];
+		const struct gmem_desc d = {.gpa = r->gpa, .size = r->size, .uva = r->uva};
+
+		if (!overlaps(r, first, end))
+			continue;
+		*start = RTE_MIN(*start, r->gpa);
+		*last = RTE_MAX(*last, r->gpa + (r->size - 1));
+		next = gmem_remove(m, &d);
+		gmem_put(m);
+		m = next;
+	}
+	return m;
+}
+
+int
+vduse_mem_flush(struct vduse *v, uint64_t start, uint64_t last)
+{
+	struct gmem *m;
+	int ret;
+
+	if (start > last)
+		return -EINVAL;
+	if (v->dev->gmem == NULL)
+		return 0;
+	m = map_without(v, &start, &last);
+	if (m == NULL)
+		return -ENOMEM;
+	/* all addresses: one fewer than the size can say, which no region ends with */
+	ret = vdev_iotlb_invalidate(v->dev, start, RTE_MAX(last - start + 1, last - start));
+	if (ret != 0) {
+		gmem_put(m);
+		return ret;
+	}
+	return vdev_set_mem(v->dev, m);
+}

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Requests of the kernel. Each is answered before the next is read: a driver waits in the kernel
+ * until then. The device status is the synchronisation point: rings run when DRIVER_OK is answered,
+ * and nobody uses them or their memory when its absence is.
+ */
+#include <errno.h>
+#include <linux/virtio_config.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <rte_common.h>
+
+#include "vduse/dev.h"
+
+#define BURST 16
+/* Where a driver that was found running is. */
+#define STATUS_RUNNING                                                                        \
+	(VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER | VIRTIO_CONFIG_S_FEATURES_OK | \
+	 VIRTIO_CONFIG_S_DRIVER_OK)
+
+static void
+on_poll(struct ev_timer *t)
+{
+	struct vduse *v = container_of(t, struct vduse, poll);
+	bool changed = false;
+
+	/* the kernel does not say when a ring becomes ready, or stops being it */
+	for (uint32_t i = 0; i < VDUSE_QUEUES; i++)
+		changed |= vduse_queue_load(v, i);
+	if (changed)
+		vduse_sync(v);
+	vduse_config_update(v);
+	ev_timer_arm(v->loop, &v->poll, VDUSE_POLL_MS);
+}
+
+static const char *
+take_features(struct vduse *v)
+{
+	uint64_t features = 0;
+
+	if (v->sys->ioctl(v->src.fd, VDUSE_DEV_GET_FEATURES, &features) < 0)
+		return "the kernel does not say which features were negotiated";
+	if (vdev_set_features(v->dev, features) != 0)
+		return "features were accepted that are not offered";
+	return NULL;
+}
+
+static const char *
+driver_starts(struct vduse *v)
+{
+	struct gmem *none = gmem_new();
+
+	if (none == NULL || vdev_set_mem(v->dev, none) != 0)
+		return "out of memory";
+	vdev_use_enable(v->dev, true);
+	for (uint32_t i = 0; i < VDUSE_QUEUES; i++)
+		vduse_queue_load(v, i);
+	v->started = true;
+	v->starts++;
+	v->poll.cb = on_poll;
+	ev_timer_arm(v->loop, &v->poll, VDUSE_POLL_MS);
+	vduse_sync(v);
+	return NULL;
+}
+
+/** The rings stand still and are forgotten, and so is all memory. */
+static void
+driver_leaves(struct vduse *v)
+{
+	ev_timer_cancel(&v->poll);
+	ev_timer_cancel(&v->resolve);
+	v->started = false;
+	v->nmisses = 0;
+	if (v->dev->transport != NULL) {
+		vdev_set_status(v->dev, 0);
+		vdev_disconnect(v->dev);
+	}
+	vduse_queues_forget(v);
+}
+
+static const char *
+set_status(struct vduse *v, const struct vduse_dev_request *req, struct vduse_dev_response *resp)
+{
+	const uint8_t status = req->s.status;
+	const uint8_t before = vdev_get_status(v->dev);
+	const char *why = NULL;
+
+	if ((before & ~status & VIRTIO_CONFIG_S_DRIVER_OK) || !(status & VIRTIO_CONFIG_S_DRIVER))
+		driver_leaves(v);
+	if (!(status & VIRTIO_CONFIG_S_DRIVER))
+		return NULL;
+	if (v->dev->transport == NULL)
+		vdev_connect(v->dev, &v->transport);
+	if ((status & ~before) & VIRTIO_CONFIG_S_FEATURES_OK)
+		why = take_features(v);
+	if (why != NULL)
+		return why;
+	vdev_set_status(v->dev, status);
+	if ((status & VIRTIO_CONFIG_S_FEATURES_OK) &&
+	    !(vdev_get_status(v->dev) & VIRTIO_CONFIG_S_FEATURES_OK))
+		return v->dev->status_why;
+	if ((status & VIRTIO_CONFIG_S_DRIVER_OK) && !v->started)
+		why = driver_starts(v);
+	return why;
+}
+
+static const char *
+get_vq_state(struct vduse *v, const struct vduse_dev_request *req, struct vduse_dev_response *resp)
+{
+	struct vq_state s;
+
+	if (req->vq_state.index >= VDUSE_QUEUES)
+		return "no such ring";
+	vdev_pause(v->dev);
+	if (vdev_vq_get_state(v->dev, req->vq_state.index, &s) != 0)
+		return "no such ring";
+	resp->vq_state.index = req->vq_state.index;
+	if (v->dev->features & VDEV_F(RING_PACKED)) {
+		resp->vq_state.packed = (struct vduse_vq_state_packed){
+			.last_avail_counter = s.avail_wrap,
+			.last_avail_idx = s.avail,
+			.last_used_counter = s.used_wrap,
+			.last_used_idx = s.used,
+		};
+	} else {
+		resp->vq_state.split.avail_index = s.avail;
+	}
+	vduse_sync(v);
+	return NULL;
+}
+
+static const char *
+update_iotlb(struct vduse *v, const struct vduse_dev_request *req, struct vduse_dev_response *resp)
+{
+	if (vduse_mem_flush(v, req->iova.start, req->iova.last) != 0)
+		return "the range of addresses is not one";
+	/* rings whose memory has moved start again where it is */
+	vduse_sync(v);
+	return NULL;
+}
+
+static const struct {
+	const char *name;
+	const char *(*handle)(struct vduse *v, const struct vduse_dev_request *req,
+			      struct vduse_dev_response *resp);
+} rows[] = {
+	[VDUSE_GET_VQ_STATE] = {"GET_VQ_STATE", get_vq_state},
+	[VDUSE_SET_STATUS] = {"SET_STATUS", set_status},
+	[VDUSE_UPDATE_IOTLB] = {"UPDATE_IOTLB", update_iotlb},
+};
+
+const char *
+vduse_request_name(uint32_t type)
+{
+	return type < RTE_DIM(rows) ? rows[type].name : "?";
+}
+
+static void
+record(struct vduse *v, const struct vduse_dev_request *req, const char *why)
+{
+	struct vduse_event *e = &v->history[v->events++ % VDUSE_HISTORY];
+
+	*e = (struct vduse_event){.when_ns = ev_now_ns(), .type = req->type, .why = why};
+	e->word = req->type == VDUSE_SET_STATUS     ? req->s.status
+		  : req->type == VDUSE_UPDATE_IOTLB ? req->iova.start
+						    : req->vq_state.index;
+	v->requests++;
+	if (why == NULL)
+		return;
+	v->refused++;
+	v->last_error = why;
+	log_peer(&v->dev->log_limit, v->dev->name, "%s (%u) refused: %s",
+		 vduse_request_name(req->type), req->type, why);
+}
+
+static void
+answer(struct vduse *v, const struct vduse_dev_request *req)
+{
+	struct vduse_dev_response resp = {.request_id = req->request_id};
+	const char *why = req->type < RTE_DIM(rows) ? rows[req->type].handle(v, req, &resp)
+						    : "request not known here";
+
+	record(v, req, why);
+	if (why != NULL)
+		resp = (struct vduse_dev_response){.request_id = req->request_id,
+						   .result = VDUSE_REQ_RESULT_FAILED};
+	if (write(v->src.fd, &resp, sizeof(resp)) != sizeof(resp))
+		log_peer(&v->dev->log_limit, v->dev->name, "%s: the answer came too late",
+			 vduse_request_name(req->type));
+	vduse_config_update(v);
+}
+
+bool
+vduse_serve(struct vduse *v)
+{
+	struct vduse_dev_request req;
+	ssize_t n;
+
+	for (int i = 0; i < BURST; i++) {
+		n = read(v->src.fd, &req, sizeof(req));
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			return true;
+		if (n != sizeof(req))
+			return false;
+		answer(v, &req);
+	}
+	return true;
+}
+
+const char *
+vduse_adopt(struct vduse *v)
+{
+	struct vduse_vq_info info[VDUSE_QUEUES];
+	bool ready = false;
+	const char *why;
+
+	for (uint32_t i = 0; i < VDUSE_QUEUES; i++) {
+		info[i] = (struct vduse_vq_info){.index = i};
+		if (v->sys->ioctl(v->src.fd, VDUSE_VQ_GET_INFO, &info[i]) == 0)
+			ready |= info[i].ready != 0;
+	}
+	/* no driver, or one that has not come so far: its status follows */
+	if (!ready)
+		return NULL;
+	vdev_connect(v->dev, &v->transport);
+	why = take_features(v);
+	if (why == NULL) {
+		vdev_set_status(v->dev, STATUS_RUNNING);
+		why = driver_starts(v);
+	}
+	if (why != NULL)
+		driver_leaves(v);
+	return why;
+}

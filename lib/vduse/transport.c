@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The device as a transport: made, shown, freed. */
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/virtio_config.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <bsd/string.h>
+
+#include <rte_common.h>
+
+#include "vduse/dev.h"
+
+static int
+sys_open(const char *path)
+{
+	return open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+}
+
+static int
+sys_ioctl(int fd, unsigned long request, void *arg)
+{
+	return ioctl(fd, request, arg);
+}
+
+static const struct vduse_sys the_kernel = {.open = sys_open, .ioctl = sys_ioctl};
+
+static enum vdev_space
+space(const struct transport *t, uint64_t features)
+{
+	return VDEV_SPACE_IOVA;
+}
+
+static void
+config_changed(struct transport *t)
+{
+	vduse_config_update(vduse_of(t));
+}
+
+static const char *
+last_error(const struct vduse *v)
+{
+	return v->bus_error[0] != '\0' ? v->bus_error : v->last_error;
+}
+
+static void
+info(const struct transport *t, struct transport_info *out)
+{
+	const struct vduse *v = (const struct vduse *)t;
+
+	*out = (struct transport_info){
+		.kind = "Device",
+		.where = v->path,
+		.role = "VDUSE",
+		.connected = v->dev->transport != NULL,
+		.connects = v->starts,
+		.messages = v->requests,
+		.refused = v->refused,
+		.last_error = last_error(v),
+	};
+}
+
+static void
+show_event(const struct vduse_event *e, FILE *out)
+{
+	fprintf(out, "    %" PRIu64 " ms ago: %s 0x%" PRIx64 "%s%s\n",
+		(ev_now_ns() - e->when_ns) / 1000000, vduse_request_name(e->type), e->word,
+		e->why != NULL ? ": refused: " : "", e->why != NULL ? e->why : "");
+}
+
+static void
+show(const struct transport *t, FILE *out)
+{
+	static const char *const driver[] = {"virtio_vdpa", "vhost_vdpa",
+					     "another program's choice"};
+	const struct vduse *v = (const struct vduse *)t;
+	const struct gmem *m = v->dev->gmem;
+	uint64_t i;
+
+	fprintf(out, "  device %s, driver %s, %s", v->path, driver[v->attach],
+		v->src.fd < 0               ? "broken"
+		: v->dev->transport != NULL ? "in use"
+					    : "not in use");
+	if (last_error(v) != NULL)
+		fprintf(out, ", last error: %s", last_error(v));
+	fprintf(out,
+		"\n  %" PRIu64 " starts, %" PRIu64
+		" interrupts, %u regions of memory mapped (%" PRIu64 " so far)\n",
+		v->starts, v->irqs, m != NULL ? m->n : 0, v->regions);
+	fprintf(out, "  last requests:\n");
+	for (i = v->events > VDUSE_HISTORY ? v->events - VDUSE_HISTORY : 0; i < v->events; i++)
+		show_event(&v->history[i % VDUSE_HISTORY], out);
+}
+
+/** The kernel gives a device up for good when a request is not answered in time. */
+static void
+broken(struct vduse *v, const char *why)
+{
+	struct vdev *d = v->dev;
+
+	ev_timer_cancel(&v->poll);
+	ev_timer_cancel(&v->resolve);
+	ev_del(&v->src);
+	close(v->src.fd);
+	v->src.fd = -1;
+	v->last_error = why;
+	v->started = false;
+	if (d->transport != NULL)
+		vdev_disconnect(d);
+	vduse_queues_forget(v);
+	log_warn(d->name, "%s: %s", v->path, why);
+}
+
+static void
+on_request(struct ev_source *src, uint32_t events)
+{
+	struct vduse *v = container_of(src, struct vduse, src);
+
+	if ((events & EPOLLERR) || !vduse_serve(v))
+		broken(v, "the kernel has given the device up: it must be taken off the vdpa bus");
+}
+
+static void
+vduse_free(struct transport *t)
+{
+	struct vduse *v = vduse_of(t);
+
+	if (v->bus != NULL || v->on_bus)
+		vduse_bus_detach(v);
+	ev_timer_cancel(&v->poll);
+	ev_timer_cancel(&v->resolve);
+	if (v->dev->transport != NULL)
+		vdev_disconnect(v->dev);
+	vduse_close(v);
+	free(v);
+}
+
+static const char *const lack[] = {
+	[VDEV_LACK_MEMORY] = "no driver has started the device (DRIVER_OK)",
+	[VDEV_LACK_SIZE] = "the driver has not set the ring's size",
+	[VDEV_LACK_ADDRESSES] = "the driver has not set the ring's addresses",
+	[VDEV_LACK_READY] = "the driver has not made the ring ready",
+	[VDEV_LACK_ENABLE] = "the driver has disabled the ring",
+	[VDEV_LACK_FEATURES] = "no driver has negotiated features",
+	[VDEV_LACK_LOG] = "a VDUSE device has no log",
+};
+static_assert(RTE_DIM(lack) == VDEV_LACK_NUM, "lack[] is incomplete");
+
+static const struct transport_ops vduse_transport_ops = {
+	.name = "VDUSE",
+	.lack = lack,
+	.space = space,
+	.translate = vduse_translate,
+	.config_changed = config_changed,
+	.info = info,
+	.show = show,
+	.free = vduse_free,
+};
+
+static const char *
+name_fault(const char *name)
+{
+	if (*name == '\0' || strchr(name, '/') != NULL || strcmp(name, "control") == 0 ||
+	    strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return "not the name of a VDUSE device";
+	return strlen(name) >= VDUSE_NAME_MAX ? "the name is too long" : NULL;
+}
+
+/** Serve the node: watch it, and go on where a predecessor was. 0 or -errno. */
+static int
+begin(struct vduse *v, const struct vduse_config *cfg, bool adopted, char *err, size_t errlen)
+{
+	const char *why = adopted ? vduse_adopt(v) : NULL;
+	int ret = why != NULL ? -EINVAL : ev_add(v->loop, &v->src, EPOLLIN);
+
+	if (ret != 0) {
+		snprintf(err, errlen, "%s: %s", v->path, why != NULL ? why : strerror(-ret));
+		return ret;
+	}
+	if (adopted)
+		log_info(v->dev->name, "%s is there already%s", v->path,
+			 v->started ? ": its driver goes on" : "");
+	if (cfg->attach != VDUSE_ATTACH_NONE)
+		ret = vduse_bus_attach(v, cfg);
+	if (ret != 0)
+		snprintf(err, errlen, "%s cannot be attached: %s", v->path, strerror(-ret));
+	return ret;
+}
+
+struct transport *
+vduse_new(const struct vduse_config *cfg, char *err, size_t errlen)
+{
+	const char *fault = name_fault(cfg->path + strlen(VDUSE_DIR));
+	struct vduse *v = calloc(1, sizeof(*v));
+	bool adopted;
+
+	if (v == NULL || fault != NULL) {
+		snprintf(err, errlen, "%s: %s", cfg->path, fault != NULL ? fault : "out of memory");
+		free(v);
+		return NULL;
+	}
+	v->transport.ops = &vduse_transport_ops;
+	v->sys = cfg->sys != NULL ? cfg->sys : &the_kernel;
+	v->loop = cfg->loop;
+	v->dev = cfg->dev;
+	v->attach = cfg->attach;
+	v->src = (struct ev_source){.fd = -1, .cb = on_request};
+	strlcpy(v->path, cfg->path, sizeof(v->path));
+	v->name = v->path + strlen(VDUSE_DIR);
+	for (uint32_t i = 0; i < VDUSE_QUEUES; i++)
+		v->q[i] = (struct vduse_queue){.v = v, .index = i, .call.fd = -1};
+	if (vduse_open(v, &adopted, err, errlen) == 0 && begin(v, cfg, adopted, err, errlen) == 0)
+		return &v->transport;
+	vduse_free(&v->transport);
+	return NULL;
+}

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""VDUSE: the switch runs inside a guest whose kernel has it, and that kernel is its peer."""
+
+from collections import namedtuple
+
+from harness.hostguest import HostGuest
+from harness.peers import Switch
+from harness.process import Failure, wait_for
+
+from .base import RECEIVED, Link, Scenario, check, transfer_finish, transfer_start
+
+Card = namedtuple("Card", "name")
+LAYOUTS = ("split", "packed")
+NETDEVS = "/sys/bus/vdpa/devices/{}/virtio*/net"
+
+
+class GuestSwitch:
+    """vqswitch in a guest, driven through its control socket."""
+
+    def __init__(self, guest, ports, extra=""):
+        self.guest = guest
+        program = Switch.program
+        self.ctl = f"{program.rsplit('/', 1)[0]}/vqsctl -s /run/vqs/control"
+        vdevs = " ".join(f"--vdev {port}" for port in ports)
+        self.start = (f"mkdir -p /run/vqs && cd / && exec {program} --lcores 0@0,1@1 --no-huge -m 256"
+                      f" --no-pci --no-telemetry --file-prefix=vqs {vdevs} -- -a"
+                      f" --state-dir=/run/vqs {extra} >>/tmp/vqs.log 2>&1 </dev/null")
+
+    def begin(self):
+        """Start it; it answers commands when this returns."""
+        self.guest.background(self.start)
+        wait_for("the switch", lambda: self.guest.run(f"{self.ctl} show port info all")[0] == 0, 60,
+                 alive=[self.guest], pause=0.5)
+
+    def command(self, text):
+        """What it says to a command."""
+        return self.guest.sh(f"{self.ctl} {text}")
+
+    def kill(self, signal="KILL"):
+        """End it with a signal."""
+        self.guest.sh(f"busybox killall -{signal} vqswitch; "
+                      "while busybox pidof vqswitch >/dev/null; do busybox usleep 20000; done")
+
+    def log(self):
+        """The end of its log."""
+        return self.guest.run("tail -n 12 /tmp/vqs.log")[1]
+
+    def check_accounts(self):
+        """Frames between two ports in the guest's own kernel come and go while one looks."""
+
+
+class Vduse(Scenario):
+    """Two devices, each a network interface in a namespace of the guest."""
+
+    seconds = 200
+
+    def setup(self):
+        self.guest = self.own(HostGuest("host", self.workdir)).start()
+        self.guest.wait_ready()
+        self.guest.load("vduse", "virtio_vdpa")
+        self.spaces = [self.guest.space(name) for name in ("n0", "n1")]
+        self.cards = [Card("eth0"), Card("eth0")]
+        self.switch = None
+        self.layout = None
+
+    def ports(self, **more):
+        """Arguments of both ports."""
+        options = "".join(f",{key}={value}" for key, value in more.items())
+        return [f"net_vhost{i},iface=/dev/vduse/v{i},mac=02:00:00:00:00:1{i},netns=n{i},"
+                f"ifname=eth0{options}" for i in range(2)]
+
+    def serve(self, layout="split"):
+        """The switch with both devices, of that ring layout, attached."""
+        if self.layout == layout:
+            return
+        if self.switch is not None:
+            self.switch.kill("TERM")
+        self.switch = GuestSwitch(self.guest, self.ports(packed=int(layout == "packed")))
+        self.layout = layout
+        self.switch.begin()
+        self.wait_cards()
+
+    def wait_cards(self):
+        """Until both interfaces are where they belong."""
+        for space in self.spaces:
+            try:
+                wait_for(f"eth0 in {space.name}", lambda s=space: s.run("ip link show eth0")[0] == 0,
+                         60, alive=[self.guest], pause=0.2)
+            except Failure as e:
+                raise Failure(f"{e}: {self.switch.log()}") from e
+
+    def link(self, **more):
+        """Both ends addressed."""
+        return Link(self, *zip(self.spaces, self.cards), **more)
+
+    @check("vduse.{}", LAYOUTS)
+    def traffic(self, layout):
+        """Pings of all sizes and a file each way; the driver has the ring layout it was offered."""
+        self.serve(layout)
+        bits = self.spaces[0].sh("cat /sys/class/net/eth0/device/features")
+        if (bits[34] == "1") != (layout == "packed"):
+            raise Failure(f"features {bits}")
+        with self.link() as link:
+            link.exchange()
+
+    @check("vduse.restart.{}", LAYOUTS)
+    def restart(self, layout):
+        """Killed and started again under a ping and a file: the interfaces stay, nothing is lost."""
+        self.serve(layout)
+        with self.link() as link:
+            link.ping_sizes((64,))
+            receiver, sender, address = link.directions()[0]
+            receiver.background(f"ping -q -c 40 -i 0.2 -W 20 {address} >/tmp/pings 2>&1; "
+                                "echo >/tmp/pings.done")
+            transfer_start(sender, receiver, address)
+            wait_for("the first megabyte",
+                     lambda: int(receiver.sh(f"stat -c %s {RECEIVED} 2>/dev/null || echo 0")) > 1e6,
+                     60, alive=[self.guest])
+            self.switch.kill()
+            self.switch.begin()
+            transfer_finish(sender, receiver)
+            receiver.run("busybox sh -c 'until [ -f /tmp/pings.done ]; do usleep 50000; done'")
+            text = receiver.sh("cat /tmp/pings; rm -f /tmp/pings*")
+            if " 0% packet loss" not in text:
+                raise Failure(text)
+
+    @check("vduse.link")
+    def link_state(self):
+        """A port that is taken out has no carrier; the driver hears of both."""
+        self.serve()
+        with self.link() as link:
+            link.ping_sizes((64,))
+            for command, carrier in (("quiesce", "0"), ("resume", "1")):
+                self.switch.command(f"port {command} 0")
+                wait_for(f"carrier {carrier}",
+                         lambda c=carrier: self.spaces[0].sh("cat /sys/class/net/eth0/carrier",
+                                                             check=False) == c,
+                         30, alive=[self.guest])
+            link.ping_sizes((64,))
+
+    @check("vduse.bus")
+    def bus(self):
+        """Taken off the bus and put there, unbound and bound: each time with a working interface."""
+        self.serve()
+        with self.link() as link:
+            link.ping_sizes((64,))
+        driver = "/sys/bus/virtio/drivers/virtio_net"
+        for attempt in range(20):
+            self.guest.sh("vdpa dev del v0 && vdpa dev add name v0 mgmtdev vduse")
+            name = self.guest.sh(f"ls {NETDEVS.format('v0')}")
+            device = self.guest.sh("basename /sys/bus/vdpa/devices/v0/virtio*")
+            if attempt % 10 == 0:
+                self.guest.sh(f"echo {device} >{driver}/unbind && echo {device} >{driver}/bind")
+                name = self.guest.sh(f"ls {NETDEVS.format('v0')}")
+        self.guest.sh(f"ip link set {name} netns n0 name eth0")
+        with self.link() as link:
+            link.ping_sizes((64,))
+
+    @check("vduse.refused")
+    def refused(self):
+        """Each thing that is missing is said in one line."""
+        for argument, says in (
+                ("iface=/dev/vduse/x,queues=2", "one queue pair"),
+                ("iface=/dev/vduse/control", "not the name of a VDUSE device"),
+                ("iface=/run/x,ifname=eth0", "keys of a VDUSE device")):
+            _, out = self.guest.run(f"{self.switch.ctl} port attach net_vhost9,{argument}")
+            if says not in out:
+                raise Failure(f"{argument}: {out}")

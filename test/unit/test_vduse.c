@@ -1,0 +1,504 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* VDUSE against a model of the kernel: a socket pair for the node, a function for ioctl(). */
+#include <errno.h>
+#include <linux/vduse.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_net.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "owner.h"
+#include "vduse/vduse.h"
+
+#define NODE VDUSE_DIR "test"
+#define RING 64
+#define STARTED 0xf
+
+/* --- the kernel --- */
+
+static struct {
+	int fd;      /* our end of the node */
+	bool exists; /* the node does */
+	bool created, destroyed, no_module, busy, config_irq_early;
+	uint64_t features; /* as the driver negotiated them */
+	uint64_t offered;
+	struct vduse_vq_info vq[2];
+	unsigned int setups, kicks, irqs[2], config_irqs, fds_given;
+	struct virtio_net_config config;
+	uint64_t region_last; /* of the one region there is, at OWNER_GPA; 0: none */
+	int memfd;
+	uint32_t next_id;
+} k;
+
+static int
+fail_with(int err)
+{
+	errno = err;
+	return -1;
+}
+
+static int
+model_open(const char *path)
+{
+	int pair[2];
+
+	if (strcmp(path, VDUSE_DIR "control") == 0)
+		return k.no_module ? fail_with(ENOENT) : memfd_create("control", MFD_CLOEXEC);
+	assert_string_equal(path, NODE);
+	if (!k.exists || k.busy)
+		return fail_with(k.busy ? EBUSY : ENOENT);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair), 0);
+	k.fd = pair[0];
+	return pair[1];
+}
+
+static int
+model_create(const struct vduse_dev_config *c)
+{
+	assert_string_equal(c->name, "test");
+	assert_int_equal(c->vq_num, 2);
+	/* each of these is EINVAL of a kernel */
+	assert_true(c->features & F(ACCESS_PLATFORM));
+	assert_true(c->features & F(VERSION_1));
+	assert_false(c->features & (1u << VIRTIO_NET_F_CTRL_VQ | 1u << VIRTIO_NET_F_MQ));
+	assert_int_equal(c->config_size, sizeof(k.config));
+	memcpy(&k.config, c->config, sizeof(k.config));
+	k.offered = c->features;
+	k.exists = k.created = true;
+	return 0;
+}
+
+static int
+model_get_fd(struct vduse_iotlb_entry *e)
+{
+	if (k.region_last == 0 || e->start < OWNER_GPA || e->start > k.region_last)
+		return fail_with(EINVAL);
+	e->start = OWNER_GPA;
+	e->last = k.region_last;
+	e->offset = 0;
+	e->perm = VDUSE_ACCESS_RW;
+	k.fds_given++;
+	return dup(k.memfd);
+}
+
+static int
+model_set_config(const struct vduse_config_data *c)
+{
+	assert_true(c->offset + c->length <= sizeof(k.config));
+	memcpy((uint8_t *)&k.config + c->offset, c->buffer, c->length);
+	return 0;
+}
+
+static int
+model_ioctl(int fd, unsigned long request, void *arg)
+{
+	switch (request) {
+	case VDUSE_SET_API_VERSION:
+		return *(uint64_t *)arg == 0 ? 0 : fail_with(EINVAL);
+	case VDUSE_CREATE_DEV:
+		return model_create(arg);
+	case VDUSE_DESTROY_DEV:
+		k.destroyed = true;
+		return 0;
+	case VDUSE_VQ_SETUP:
+		k.setups++;
+		return 0;
+	case VDUSE_DEV_GET_FEATURES:
+		*(uint64_t *)arg = k.features;
+		return 0;
+	case VDUSE_VQ_GET_INFO: {
+		struct vduse_vq_info *info = arg;
+		uint32_t i = info->index;
+
+		*info = k.vq[i];
+		info->index = i;
+		return 0;
+	}
+	case VDUSE_VQ_SETUP_KICKFD:
+		k.kicks++;
+		return 0;
+	case VDUSE_VQ_INJECT_IRQ:
+		k.irqs[*(uint32_t *)arg]++;
+		return 0;
+	case VDUSE_DEV_SET_CONFIG:
+		return model_set_config(arg);
+	case VDUSE_DEV_INJECT_CONFIG_IRQ:
+		if (k.config_irq_early)
+			return fail_with(EINVAL);
+		k.config_irqs++;
+		return 0;
+	case VDUSE_IOTLB_GET_FD:
+		return model_get_fd(arg);
+	default:
+		return fail_with(ENOTTY);
+	}
+}
+
+static const struct vduse_sys model = {model_open, model_ioctl};
+
+/* --- a device, and the requests it gets --- */
+
+static struct owner o;
+static struct transport *t;
+static char err[200];
+
+static struct transport *
+make(void)
+{
+	const struct vduse_config cfg = {
+		.path = NODE,
+		.attach = VDUSE_ATTACH_NONE,
+		.ifname = "",
+		.netns = "",
+		.loop = o.loop,
+		.dev = o.d,
+		.sys = &model,
+	};
+
+	return vduse_new(&cfg, err, sizeof(err));
+}
+
+static int
+setup(void **state)
+{
+	memset(&k, 0, sizeof(k));
+	k.fd = -1;
+	owner_init(&o, NULL);
+	vdev_disconnect(o.d);
+	o.d->cfg.queue_pairs = 1;
+	o.d->cfg.features = vduse_features(vdev_features_all());
+	k.memfd = o.memfd;
+	k.region_last = OWNER_GPA + OWNER_MEM - 1;
+	t = NULL;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	if (t != NULL)
+		t->ops->free(t);
+	if (k.fd >= 0)
+		close(k.fd);
+	owner_fini(&o);
+	return 0;
+}
+
+/** The rings of a driver that has set them up. */
+static void
+driver_rings(uint64_t features)
+{
+	k.features = features | F(VERSION_1) | F(ACCESS_PLATFORM);
+	for (uint32_t i = 0; i < 2; i++) {
+		k.vq[i] = (struct vduse_vq_info){
+			.num = RING,
+			.desc_addr = OWNER_GPA + RING_AT(i),
+			.driver_addr = OWNER_GPA + RING_AT(i) + RING_DRIVER_OFF,
+			.device_addr = OWNER_GPA + RING_AT(i) + RING_DEVICE_OFF,
+			.ready = 1,
+		};
+		if (features & F(RING_PACKED))
+			k.vq[i].packed = (struct vduse_vq_state_packed){1, 0, 1, 0};
+	}
+}
+
+static void
+send_request(struct vduse_dev_request *req)
+{
+	req->request_id = ++k.next_id;
+	assert_int_equal(write(k.fd, req, sizeof(*req)), sizeof(*req));
+}
+
+/** The answer there is after one round of the loop. */
+static struct vduse_dev_response
+answer_of(const struct vduse_dev_request *req)
+{
+	struct vduse_dev_response resp;
+
+	ev_run_once(o.loop, 1000);
+	assert_int_equal(read(k.fd, &resp, sizeof(resp)), sizeof(resp));
+	assert_int_equal(resp.request_id, req->request_id);
+	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(resp.reserved[i], 0);
+	return resp;
+}
+
+static uint32_t
+set_status(uint8_t status)
+{
+	struct vduse_dev_request req = {.type = VDUSE_SET_STATUS, .s.status = status};
+
+	send_request(&req);
+	return answer_of(&req).result;
+}
+
+static uint32_t
+update_iotlb(uint64_t start, uint64_t last)
+{
+	struct vduse_dev_request req = {.type = VDUSE_UPDATE_IOTLB, .iova = {start, last}};
+
+	send_request(&req);
+	return answer_of(&req).result;
+}
+
+static void
+start(uint64_t features)
+{
+	static const uint8_t steps[] = {0, 1, 3, 0xb, STARTED};
+
+	t = make();
+	assert_non_null(t);
+	driver_rings(features);
+	for (size_t i = 0; i < RTE_DIM(steps); i++)
+		assert_int_equal(set_status(steps[i]), VDUSE_REQ_RESULT_OK);
+}
+
+static bool
+both_run(void)
+{
+	return vdev_vq_running(o.d, 0) && vdev_vq_running(o.d, 1);
+}
+
+/* --- tests --- */
+
+static uint64_t layouts[] = {0, F(RING_PACKED)};
+
+static void
+a_driver_starts_and_leaves(void **state)
+{
+	const uint64_t features = *(uint64_t *)*state;
+	unsigned int fds = open_fds();
+
+	start(features);
+	assert_true(k.created);
+	assert_int_equal(k.setups, 2);
+	assert_int_equal(k.kicks, 2);
+	/* answered when the rings run, and one region is enough for all */
+	assert_true(both_run());
+	assert_true(vdev_link_up(o.d));
+	assert_int_equal(k.fds_given, 1);
+	assert_int_equal(k.config.status, VIRTIO_NET_S_LINK_UP);
+	assert_true(k.config_irqs > 0);
+	assert_int_equal(set_status(0), VDUSE_REQ_RESULT_OK);
+	assert_int_equal(o.d->nqueues, 0);
+	assert_null(o.d->gmem);
+	assert_null(o.rx[0]);
+	/* and once more */
+	driver_rings(features);
+	assert_int_equal(set_status(3), VDUSE_REQ_RESULT_OK);
+	assert_int_equal(set_status(0xb), VDUSE_REQ_RESULT_OK);
+	assert_int_equal(set_status(STARTED), VDUSE_REQ_RESULT_OK);
+	assert_true(both_run());
+	t->ops->free(t);
+	t = NULL;
+	close(k.fd);
+	k.fd = -1;
+	assert_true(k.destroyed);
+	assert_int_equal(open_fds(), fds);
+}
+
+static void
+features_are_refused_by_the_answer(void **state)
+{
+	t = make();
+	assert_non_null(t);
+	driver_rings(1u << VIRTIO_NET_F_CTRL_VQ);
+	assert_int_equal(set_status(3), VDUSE_REQ_RESULT_OK);
+	assert_int_equal(set_status(0xb), VDUSE_REQ_RESULT_FAILED);
+	/* modern drivers only, and such as use the kernel's addresses */
+	assert_int_equal(set_status(0), VDUSE_REQ_RESULT_OK);
+}
+
+static void
+rings_become_ready_later(void **state)
+{
+	t = make();
+	assert_non_null(t);
+	driver_rings(0);
+	k.vq[0].ready = k.vq[1].ready = 0;
+	for (uint8_t s = 1; s != 0; s = s == 1 ? 3 : s == 3 ? 0xb : s == 0xb ? STARTED : 0)
+		assert_int_equal(set_status(s), VDUSE_REQ_RESULT_OK);
+	assert_false(both_run());
+	k.vq[0].ready = k.vq[1].ready = 1;
+	while (!both_run())
+		ev_run_once(o.loop, 1000);
+	assert_true(o.d->q[0].enabled);
+	k.vq[0].ready = 0;
+	while (o.d->q[0].enabled)
+		ev_run_once(o.loop, 1000);
+	assert_true(o.d->q[1].enabled);
+}
+
+static void
+memory_is_forgotten_and_found_again(void **state)
+{
+	start(0);
+	assert_int_equal(update_iotlb(0, UINT64_MAX), VDUSE_REQ_RESULT_OK);
+	/* the rings go on where the driver has put them meanwhile */
+	assert_int_equal(k.fds_given, 2);
+	assert_true(both_run());
+	k.region_last = 0;
+	assert_int_equal(update_iotlb(OWNER_GPA, OWNER_GPA), VDUSE_REQ_RESULT_OK);
+	assert_false(vdev_vq_running(o.d, 0));
+	assert_int_equal(o.d->gmem->n, 0);
+	/* what is elsewhere changes nothing; nonsense is refused */
+	assert_int_equal(update_iotlb(1, 2), VDUSE_REQ_RESULT_OK);
+	assert_int_equal(update_iotlb(2, 1), VDUSE_REQ_RESULT_FAILED);
+	k.region_last = OWNER_GPA + OWNER_MEM - 1;
+	while (!both_run())
+		ev_run_once(o.loop, 1000);
+}
+
+static void
+a_file_of_the_peers_is_checked(void **state)
+{
+	char path[] = "/var/tmp/test_vduse.XXXXXX";
+	int fd = mkstemp(path);
+
+	/* behind vhost_vdpa the file is the driver's: on a disk, or shorter than it says */
+	unlink(path);
+	assert_int_equal(ftruncate(fd, OWNER_MEM), 0);
+	k.memfd = fd;
+	start(0);
+	assert_false(both_run());
+	assert_int_equal(o.d->gmem->n, 0);
+	close(fd);
+	k.memfd = o.memfd;
+	k.region_last = OWNER_GPA + OWNER_MEM;
+	assert_int_equal(update_iotlb(0, UINT64_MAX), VDUSE_REQ_RESULT_OK);
+	assert_int_equal(o.d->gmem->n, 0);
+}
+
+static void
+states_of_rings_are_told(void **state)
+{
+	struct vduse_dev_request req = {.type = VDUSE_GET_VQ_STATE};
+	struct vduse_dev_response resp;
+	struct vqd drv;
+
+	start(0);
+	owner_driver(&o, 1, RING, &drv);
+	assert_int_equal(owner_transmit(&o, 0, &drv), 1);
+	req.vq_state.index = 1;
+	send_request(&req);
+	resp = answer_of(&req);
+	assert_int_equal(resp.result, VDUSE_REQ_RESULT_OK);
+	assert_int_equal(resp.vq_state.index, 1);
+	assert_int_equal(resp.vq_state.split.avail_index, 1);
+	assert_true(both_run());
+	req.vq_state.index = 2;
+	send_request(&req);
+	assert_int_equal(answer_of(&req).result, VDUSE_REQ_RESULT_FAILED);
+	vqd_fini(&drv);
+}
+
+static void
+unknown_requests_are_answered(void **state)
+{
+	struct vduse_dev_request req = {0};
+
+	t = make();
+	for (uint32_t type = 3; type < 1000; type = type * 2 + 1) {
+		req.type = type;
+		send_request(&req);
+		assert_int_equal(answer_of(&req).result, VDUSE_REQ_RESULT_FAILED);
+	}
+	req.type = UINT32_MAX;
+	send_request(&req);
+	assert_int_equal(answer_of(&req).result, VDUSE_REQ_RESULT_FAILED);
+}
+
+static void
+interrupts_are_injected(void **state)
+{
+	start(0);
+	assert_true(k.irqs[1] == 0);
+	vq_signal(o.d->q[1].vq);
+	while (k.irqs[1] == 0)
+		ev_run_once(o.loop, 1000);
+	assert_int_equal(k.irqs[0], 0);
+}
+
+static void
+a_successor_goes_on(void **state)
+{
+	start(0);
+	/* the process is gone, the device and its driver are not */
+	t->ops->free(t);
+	close(k.fd);
+	k.created = false;
+	k.setups = 0;
+	t = make();
+	assert_non_null(t);
+	assert_false(k.created);
+	assert_int_equal(k.setups, 0);
+	assert_true(both_run());
+	/* the driver's next request finds a device that is started */
+	assert_int_equal(set_status(STARTED), VDUSE_REQ_RESULT_OK);
+	assert_true(both_run());
+	assert_int_equal(set_status(0), VDUSE_REQ_RESULT_OK);
+	assert_false(both_run());
+}
+
+static void
+what_is_missing_is_said(void **state)
+{
+	k.no_module = true;
+	assert_null(make());
+	assert_non_null(strstr(err, "module vduse"));
+	k.no_module = false;
+	k.exists = k.busy = true;
+	assert_null(make());
+	assert_non_null(strstr(err, "another process"));
+	k.busy = false;
+	/* a driver that wants what this device does not have */
+	driver_rings(1u << VIRTIO_NET_F_CTRL_VQ);
+	assert_null(make());
+	assert_non_null(strstr(err, "not offered"));
+}
+
+static void
+a_node_that_breaks_is_let_go(void **state)
+{
+	start(0);
+	close(k.fd);
+	k.fd = -1;
+	while (o.d->transport != NULL)
+		ev_run_once(o.loop, 1000);
+	assert_false(both_run());
+}
+
+int
+main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_prestate_setup_teardown(a_driver_starts_and_leaves, setup,
+							 teardown, &layouts[0]),
+		cmocka_unit_test_prestate_setup_teardown(a_driver_starts_and_leaves, setup,
+							 teardown, &layouts[1]),
+		TEST(features_are_refused_by_the_answer),
+		TEST(rings_become_ready_later),
+		TEST(memory_is_forgotten_and_found_again),
+		TEST(a_file_of_the_peers_is_checked),
+		TEST(states_of_rings_are_told),
+		TEST(unknown_requests_are_answered),
+		TEST(interrupts_are_injected),
+		TEST(a_successor_goes_on),
+		TEST(what_is_missing_is_said),
+		TEST(a_node_that_breaks_is_let_go),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
