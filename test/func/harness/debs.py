@@ -64,13 +64,13 @@ def _mirror():
     raise DebError(f"apt has no source for Debian {release()} main")
 
 
-def _apt_options(arch, root, codename):
+def _apt_options(arch, root, suite):
     state = root / "apt"
     for sub in ("state/lists/partial", "cache/archives/partial"):
         (state / sub).mkdir(parents=True, exist_ok=True)
     (state / "status").touch()
     sources = state / "sources.list"
-    sources.write_text(f"deb [signed-by={KEYRING}] {_mirror()} {codename} main\n", "ascii")
+    sources.write_text(f"deb [signed-by={KEYRING}] {_mirror()} {suite} main\n", "ascii")
     settings = {
         "Dir::State": state / "state", "Dir::State::status": state / "status",
         "Dir::Cache": state / "cache", "Dir::Etc::sourcelist": sources,
@@ -82,11 +82,11 @@ def _apt_options(arch, root, codename):
 
 
 class Apt:
-    """apt for one architecture, as long as packages are fetched."""
+    """apt for one architecture and suite, as long as packages are fetched."""
 
-    def __init__(self, arch, root, codename=None):
+    def __init__(self, arch, root, suite=None):
         self.state = root / "apt"
-        self.options = _apt_options(arch, root, codename or release())
+        self.options = _apt_options(arch, root, suite or release())
         run(["apt-get", *self.options, "-q", "update"])
 
     def depends(self, package):

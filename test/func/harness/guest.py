@@ -63,6 +63,13 @@ MACHINES = {
         "console=ttyS0 agent=ttyS1 mitigations=off clocksource=acpi_pm tsc=unstable",
         # MSI-X with a vhost-user back-end crashes QEMU 7.2 without KVM
         "virtio-net-pci,vectors=0,romfile="),
+    # cmpxchg16b of QEMU 7.2 leaves flags that newer kernels stumble over
+    "vdpa": Machine(
+        "qemu-system-x86_64",
+        ["-machine", "q35,accel=tcg,memory-backend=m", "-cpu", "max,cx16=off"],
+        ["-serial", "chardev:console", "-serial", "chardev:agent"],
+        "console=ttyS0 agent=ttyS1 mitigations=off clocksource=acpi_pm tsc=unstable",
+        "virtio-net-pci,vectors=0,romfile="),
     "s390x": Machine(
         "qemu-system-s390x", ["-machine", "s390-ccw-virtio,accel=tcg,memory-backend=m"],
         ["-device", "sclplmconsole,chardev=console", "-device", "sclpconsole,chardev=agent"],
@@ -108,7 +115,8 @@ class Guest(System):
         memory, cpus, incoming = self.options
         machine = MACHINES[self.arch]
         kernel, initrd = images.get(self.arch, self.software.kernel)
-        cmdline = f"{machine.cmdline} quiet panic=-1 nokaslr ipv6.disable=1 net.ifnames=0"
+        cmdline = (f"{machine.cmdline} rdinit=/{images.IMAGES[self.arch].first} quiet panic=-1 "
+                   "nokaslr ipv6.disable=1 net.ifnames=0")
         argv = [*qemu.command(machine.qemu, self.software.qemu), "-name", self.name,
                 "-nodefaults", "-no-user-config", "-display", "none", *machine.arguments,
                 # room for a second CPU: for a machine that can never have one QEMU leaves out
@@ -124,11 +132,16 @@ class Guest(System):
                 "-mon", "chardev=qmp,mode=control", *machine.consoles]
         if self.software.iommu:
             argv += ["-device", "intel-iommu,intremap=off,device-iotlb=on"]
+        argv += self._devices()
         for index, nic in enumerate(self.nics):
             argv += nic.backend(index) + nic.device(index, machine.nic)
         if incoming:
             argv += ["-incoming", incoming]
         return [str(word) for word in argv]
+
+    def _devices(self):
+        """Arguments for what only some guests have."""
+        return []
 
     def start(self):
         """Start QEMU; the guest boots meanwhile."""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Tiny guests out of Debian packages: a stock kernel, static busybox, our init."""
 
+import dataclasses
 import hashlib
 import itertools
 import lzma
@@ -8,43 +9,68 @@ import pathlib
 import shutil
 import subprocess
 
-from .debs import Apt, DebError, cache_dir, locked
+from .debs import Apt, DebError, cache_dir, locked, release
 
-INIT = pathlib.Path(__file__).parent.parent / "guest" / "init"
+GUEST = pathlib.Path(__file__).parent.parent / "guest"
+INIT = GUEST / "init"
 
-# arch: the package that depends on the current kernel, and the modules in loading order
-ARCHS = {
-    "amd64": ("linux-image-cloud-amd64", [
+
+@dataclasses.dataclass
+class Image:
+    """The package that depends on a kernel, and the modules of it in loading order."""
+    package: str
+    modules: list
+    later: list = dataclasses.field(default_factory=list)  # the tests load these
+    arch: str = "amd64"
+    suites: dict = dataclasses.field(default_factory=dict)  # by release, where it is another
+    first: str = "init"  # the script that the kernel starts
+
+
+IMAGES = {
+    "amd64": Image("linux-image-cloud-amd64", [
         "virtio", "virtio_ring", "virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio_pci",
         "failover", "net_failover", "virtio_net"]),
-    "s390x": ("linux-image-s390x", ["failover", "net_failover", "virtio_net"]),
+    "s390x": Image("linux-image-s390x", ["failover", "net_failover", "virtio_net"], arch="s390x"),
+    # a kernel with VDUSE, for programs of the host
+    "vdpa": Image("linux-image-cloud-amd64", [
+        "overlay", "failover", "net_failover", "virtio_net", "tun", "veth", "vdpa",
+        "vhost_iotlb"], later=["vduse", "virtio_vdpa", "vhost", "vhost_vdpa"],
+        suites={"bookworm": "bookworm-backports"}, first="first"),
 }
 
 
-def get(arch, codename=None):
-    """(kernel, initrd) for an architecture, made when they are missing or outdated."""
-    root = cache_dir() / (f"{arch}-{codename}" if codename else arch)
+def get(name, codename=None):
+    """(kernel, initrd) of an image, made when they are missing or outdated.
+
+    The kernel is that of release codename, or of the one the image names for this release.
+    """
+    image = IMAGES[name]
+    if name != image.arch or codename:
+        get(image.arch)  # has the busybox
+    root = cache_dir() / (f"{name}-{codename}" if codename else name)
     root.mkdir(parents=True, exist_ok=True)
     with locked(root / "lock"):
         if not (root / "kernel").exists():
-            _fetch(arch, root, codename)
-        wanted = hashlib.sha256(INIT.read_bytes() + repr(ARCHS[arch]).encode()).hexdigest()
+            _fetch(image, root, codename or image.suites.get(release(), release()))
+        scripts = b"".join(path.read_bytes() for path in sorted(GUEST.iterdir()))
+        wanted = hashlib.sha256(scripts + repr(image).encode()).hexdigest()
         stamp = root / "initrd.stamp"
         if not stamp.exists() or stamp.read_text() != wanted:
-            _make_initrd(arch, root)
+            _make_initrd(image, root)
             stamp.write_text(wanted)
     return root / "kernel", root / "initrd"
 
 
-def _fetch(arch, root, codename):
-    """Download and unpack kernel and busybox into root."""
-    apt = Apt(arch, root, codename)
-    meta = ARCHS[arch][0]
-    kernel = [name for name in apt.depends(meta) if name.startswith("linux-image-")]
-    if not kernel:
-        raise DebError(f"{meta}: depends on no kernel")
+def _fetch(image, root, suite):
+    """Download and unpack the kernel, and busybox from the release, into root."""
+    apt = Apt(image.arch, root, suite)
+    packages = [name for name in apt.depends(image.package) if name.startswith("linux-image-")][:1]
+    if not packages:
+        raise DebError(f"{image.package}: depends on no kernel")
+    if suite == release():
+        packages.append("busybox-static")
     files = root / "files"
-    apt.unpack([kernel[0], "busybox-static"], files)
+    apt.unpack(packages, files)
     shutil.copy(_one(files, "boot/vmlinuz-*"), root / "kernel.new")
     (root / "kernel.new").rename(root / "kernel")
 
@@ -67,20 +93,22 @@ def _unpacked(module):
     return lzma.decompress(data) if module.suffix == ".xz" else data
 
 
-def _make_initrd(arch, root):
+def _make_initrd(image, root):
     tree = root / "tree"
     shutil.rmtree(tree, ignore_errors=True)
     for sub in ("bin", "modules"):
         (tree / sub).mkdir(parents=True)
-    shutil.copy(_one(root / "files", "bin/busybox"), tree / "bin/busybox")
+    shutil.copy(busybox(image.arch), tree / "bin/busybox")
     (tree / "bin/sh").symlink_to("busybox")
-    shutil.copy(INIT, tree / "init")
+    for script in GUEST.iterdir():
+        shutil.copy(script, tree / script.name)
     order = []
-    for module in ARCHS[arch][1]:
+    for module in image.modules + image.later:
         for top in ("lib", "usr/lib"):
             for found in root.glob(f"files/{top}/modules/*/kernel/**/{module}.ko*"):
                 (tree / "modules" / f"{module}.ko").write_bytes(_unpacked(found))
-                order.append(f"{module}.ko")
+                if module in image.modules:
+                    order.append(f"{module}.ko")
     (tree / "modules/order").write_text("".join(f"{name}\n" for name in order), "ascii")
     names = "\n".join(str(p.relative_to(tree)) for p in sorted(tree.rglob("*")))
     with open(root / "initrd", "wb") as out:
