@@ -11,6 +11,7 @@ virtio_vduse_new(const struct virtio_devargs *a, struct vdev *d, struct ev_loop 
 		.attach = a->attach,
 		.ifname = a->ifname,
 		.netns = a->netns,
+		.closed = a->rehearsal,
 		.loop = loop,
 		.dev = d,
 	};

@@ -31,8 +31,8 @@ struct gmem_file *gmem_file_map(int fd, uint64_t offset, uint64_t size, struct g
 				uint8_t **data, const char **why);
 
 /**
- * The same for a file of the kernel's own, which has no length and which nobody can truncate or
- * delay. The caller knows where @p fd is from and what it is.
+ * The same for a file of the kernel's own, which has no length and which no process can truncate
+ * or delay. The caller knows where @p fd is from and what it is.
  */
 struct gmem_file *gmem_file_map_kernel(int fd, uint64_t offset, uint64_t size,
 				       struct gmem_fault *fault, uint8_t **data, const char **why);

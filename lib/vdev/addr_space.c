@@ -20,6 +20,12 @@ space_translated(const struct vdev *d)
 	       d->transport->ops->space(d->transport, d->features) == VDEV_SPACE_IOVA;
 }
 
+void
+space_fresh(struct vdev *d)
+{
+	d->flushes = d->transport != NULL && d->transport->ops->takes_back;
+}
+
 /** The addresses a change affects, as rings and descriptors have them. */
 struct range {
 	uint64_t first, last;

@@ -141,6 +141,9 @@ bool soft_retry(struct vdev_queue *q);
 
 /* --- addr_space.c: the meaning of guest addresses --- */
 
+/** Nothing is known of how long translations hold but what the transport says. */
+void space_fresh(struct vdev *d);
+
 /** Whether addresses are IOVAs. */
 bool space_translated(const struct vdev *d);
 

@@ -117,7 +117,7 @@ ring_forget_translations(struct vdev *d, const struct vdev_queue *q, enum vq_lay
 	uint32_t i;
 
 	if (!ring_any_runs(d)) {
-		d->flushes = false;
+		space_fresh(d);
 		space_forget(d, 0, 0);
 		return;
 	}

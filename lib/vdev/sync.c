@@ -241,7 +241,7 @@ vdev_reset(struct vdev *d)
 	}
 	d->features = 0;
 	d->features_set = d->enable_used = false;
-	d->flushes = false;
+	space_fresh(d);
 	d->status = 0;
 	d->status_why = NULL;
 	d->mtu = 0;

@@ -66,6 +66,11 @@ struct transport_ops {
 	const char *name; /* "vhost-user" */
 	/** By enum vdev_lack, naming the message that is missing; static texts, NULL: none. */
 	const char *const *lack;
+	/**
+	 * Translations hold until vdev_iotlb_invalidate(). False: the peer may forget to say that
+	 * one has ended, so each holds for the chains it was asked for.
+	 */
+	bool takes_back;
 	/** The address space of ring addresses with these negotiated features. */
 	enum vdev_space (*space)(const struct transport *t, uint64_t features);
 	/**

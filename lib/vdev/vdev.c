@@ -160,6 +160,7 @@ void
 vdev_connect(struct vdev *d, struct transport *t)
 {
 	d->transport = t;
+	space_fresh(d);
 	d->watch.cb = watch_run;
 	if (d->cfg.loop != NULL)
 		ev_timer_arm(d->cfg.loop, &d->watch, WATCH_MS);
@@ -173,7 +174,6 @@ forget_session(struct vdev *d)
 	uint32_t i;
 
 	iotlb_requests_forget(d);
-	d->flushes = false;
 	for (i = 0; i < d->nqueues; i++) {
 		ring_halt(d, &d->q[i]);
 		ring_close_fds(&d->q[i]);

@@ -339,7 +339,7 @@ int vdev_vq_set_state(struct vdev *d, uint32_t i, const struct vq_state *s);
  * Stop that ring only, until vdev_vq_set_ready(); its position in @p s. Its kick eventfd is closed.
  */
 int vdev_vq_stop(struct vdev *d, uint32_t i, struct vq_state *s);
-/** Where a ring stands that goes on from there; the device is paused if it runs. */
+/** Position of a ring that goes on from there; the device is paused if it runs. */
 int vdev_vq_get_state(struct vdev *d, uint32_t i, struct vq_state *s);
 int vdev_vq_set_kick(struct vdev *d, uint32_t i,
 		     int fd);                      /* -1: none, poll; takes fd when it returns 0 */

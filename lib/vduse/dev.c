@@ -142,6 +142,8 @@ vduse_close(struct vduse *v)
 	if (v->src.fd >= 0)
 		close(v->src.fd);
 	v->src.fd = -1;
+	if (v->closed)
+		return;
 	strlcpy(name, v->name, sizeof(name));
 	ctl = v->sys->open(VDUSE_DIR "control");
 	if (ctl < 0)

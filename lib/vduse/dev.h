@@ -41,6 +41,7 @@ struct vduse {
 	char path[sizeof(VDUSE_DIR) + VDUSE_NAME_MAX];
 	const char *name; /* in path */
 	enum vduse_attach attach;
+	bool closed;          /* a rehearsal: there is no node */
 	struct ev_source src; /* the device node; fd -1: it broke */
 	struct vduse_queue q[VDUSE_QUEUES];
 	bool started;                    /* DRIVER_OK was seen */
@@ -88,7 +89,7 @@ bool vduse_translate(struct transport *t, uint64_t iova, uint32_t perm);
 /** Start what can run, with all memory it takes. */
 void vduse_sync(struct vduse *v);
 
-/** Forget [start, last]; when it returns nobody uses such memory. 0 or -errno. */
+/** Forget [start, last]; when it returns no worker uses such memory. 0 or -errno. */
 int vduse_mem_flush(struct vduse *v, uint64_t start, uint64_t last);
 
 /* --- msg.c: requests --- */

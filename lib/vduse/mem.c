@@ -36,15 +36,9 @@ is_bounce(int fd)
 static const char *
 add_region(struct vduse *v, const struct vduse_iotlb_entry *e, int fd)
 {
-	const struct iotlb_entry t = {
-		.iova = e->start,
-		.size = e->last - e->start + 1,
-		.uva = e->start,
-		.perm = e->perm,
-	};
 	const struct gmem_desc d = {
 		.gpa = e->start,
-		.size = t.size,
+		.size = e->last - e->start + 1,
 		.uva = e->start,
 		.mmap_offset = e->offset,
 		.kernel = is_bounce(fd),
@@ -54,10 +48,30 @@ add_region(struct vduse *v, const struct vduse_iotlb_entry *e, int fd)
 
 	if (m == NULL)
 		return why;
-	if (vdev_set_mem(v->dev, m) != 0 || vdev_iotlb_update(v->dev, &t) != 0)
-		return "no memory for its translation";
 	v->regions++;
-	return NULL;
+	return vdev_set_mem(v->dev, m) == 0 ? NULL : "no memory for its region";
+}
+
+static const char *
+translate_region(struct vduse *v, const struct vduse_iotlb_entry *e)
+{
+	const struct iotlb_entry t = {
+		.iova = e->start,
+		.size = e->last - e->start + 1,
+		.uva = e->start,
+		.perm = e->perm,
+	};
+
+	return vdev_iotlb_update(v->dev, &t) == 0 ? NULL : "no memory for its translation";
+}
+
+/** Whether the region that @p iova is in has been asked for meanwhile. */
+static bool
+is_known(const struct vduse *v, uint64_t iova)
+{
+	uint64_t uva, len;
+
+	return iotlb_translate(v->dev->tlb, iova, 1, 0, &uva, &len);
 }
 
 /** Map the region that @p iova is in. */
@@ -65,18 +79,20 @@ static void
 resolve_one(struct vduse *v, uint64_t iova)
 {
 	struct vduse_iotlb_entry e = {.start = iova, .last = iova};
-	const char *why;
+	const char *why = NULL;
 	int fd;
 
-	if (v->dev->gmem == NULL || v->src.fd < 0 || gmem_find(v->dev->gmem, iova) != NULL)
+	if (v->dev->gmem == NULL || v->src.fd < 0 || is_known(v, iova))
 		return;
 	fd = v->sys->ioctl(v->src.fd, VDUSE_IOTLB_GET_FD, &e);
 	if (fd < 0)
 		return; /* not mapped by the driver: asked for again while somebody waits */
 	if (e.start > iova || e.last < iova)
 		why = "the kernel names another region";
-	else
+	else if (gmem_find(v->dev->gmem, iova) == NULL)
 		why = add_region(v, &e, fd);
+	if (why == NULL)
+		why = translate_region(v, &e);
 	close(fd);
 	if (why != NULL)
 		log_peer(&v->dev->log_limit, v->dev->name, "memory at 0x%llx is not used: %s",
@@ -169,11 +185,11 @@ vduse_mem_flush(struct vduse *v, uint64_t start, uint64_t last)
 	m = map_without(v, &start, &last);
 	if (m == NULL)
 		return -ENOMEM;
-	/* all addresses: one fewer than the size can say, which no region ends with */
-	ret = vdev_iotlb_invalidate(v->dev, start, RTE_MAX(last - start + 1, last - start));
-	if (ret != 0) {
-		gmem_put(m);
+	/* a worker with a translation to memory that is gone would call the ring broken */
+	vdev_pause(v->dev);
+	ret = vdev_set_mem(v->dev, m);
+	if (ret != 0)
 		return ret;
-	}
-	return vdev_set_mem(v->dev, m);
+	/* all addresses: one fewer than the size can say, which no region ends with */
+	return vdev_iotlb_invalidate(v->dev, start, RTE_MAX(last - start + 1, last - start));
 }

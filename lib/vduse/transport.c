@@ -155,6 +155,7 @@ static_assert(RTE_DIM(lack) == VDEV_LACK_NUM, "lack[] is incomplete");
 static const struct transport_ops vduse_transport_ops = {
 	.name = "VDUSE",
 	.lack = lack,
+	.takes_back = true,
 	.space = space,
 	.translate = vduse_translate,
 	.config_changed = config_changed,
@@ -210,11 +211,14 @@ vduse_new(const struct vduse_config *cfg, char *err, size_t errlen)
 	v->loop = cfg->loop;
 	v->dev = cfg->dev;
 	v->attach = cfg->attach;
+	v->closed = cfg->closed;
 	v->src = (struct ev_source){.fd = -1, .cb = on_request};
 	strlcpy(v->path, cfg->path, sizeof(v->path));
 	v->name = v->path + strlen(VDUSE_DIR);
 	for (uint32_t i = 0; i < VDUSE_QUEUES; i++)
 		v->q[i] = (struct vduse_queue){.v = v, .index = i, .call.fd = -1};
+	if (v->closed)
+		return &v->transport;
 	if (vduse_open(v, &adopted, err, errlen) == 0 && begin(v, cfg, adopted, err, errlen) == 0)
 		return &v->transport;
 	vduse_free(&v->transport);

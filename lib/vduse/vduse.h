@@ -43,6 +43,7 @@ struct vduse_config {
 	enum vduse_attach attach;
 	const char *ifname; /* name of the interface with VDUSE_ATTACH_VIRTIO; "": the kernel's */
 	const char *netns; /* network namespace it is moved to, as ip-netns(8) names it; "": none */
+	bool closed;       /* a rehearsal: the kernel hears nothing of the device */
 	struct ev_loop *loop;
 	struct vdev *dev;            /* of one queue pair, offering vduse_features() at most */
 	const struct vduse_sys *sys; /* NULL: the kernel */

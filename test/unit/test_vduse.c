@@ -152,6 +152,7 @@ static const struct vduse_sys model = {model_open, model_ioctl};
 static struct owner o;
 static struct transport *t;
 static char err[200];
+static bool rehearsal;
 
 static struct transport *
 make(void)
@@ -161,6 +162,7 @@ make(void)
 		.attach = VDUSE_ATTACH_NONE,
 		.ifname = "",
 		.netns = "",
+		.closed = rehearsal,
 		.loop = o.loop,
 		.dev = o.d,
 		.sys = &model,
@@ -468,6 +470,20 @@ what_is_missing_is_said(void **state)
 	assert_non_null(strstr(err, "not offered"));
 }
 
+/** A rehearsal of a configuration makes no device and destroys none. */
+static void
+a_rehearsal_leaves_the_kernel_alone(void **state)
+{
+	rehearsal = true;
+	t = make();
+	rehearsal = false;
+	assert_non_null(t);
+	t->ops->free(t);
+	t = NULL;
+	assert_false(k.created);
+	assert_false(k.destroyed);
+}
+
 static void
 a_node_that_breaks_is_let_go(void **state)
 {
@@ -498,6 +514,7 @@ main(void)
 		TEST(a_successor_goes_on),
 		TEST(what_is_missing_is_said),
 		TEST(a_node_that_breaks_is_let_go),
+		TEST(a_rehearsal_leaves_the_kernel_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -80,7 +80,8 @@ class Space:
 
     def run(self, command, seconds=COMMAND):
         """(status, output) of one line of shell in it."""
-        return self.guest.run(f"ip netns exec {self.name} sh -c {shlex.quote(command)}", seconds)
+        words = shlex.quote(f". /functions; {command}")
+        return self.guest.run(f"ip netns exec {self.name} sh -c {words}", seconds)
 
     def sh(self, command, seconds=COMMAND, check=True):
         """The same; fails on a status other than 0 if check."""

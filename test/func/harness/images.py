@@ -34,7 +34,7 @@ IMAGES = {
     # a kernel with VDUSE, for programs of the host
     "vdpa": Image("linux-image-cloud-amd64", [
         "overlay", "failover", "net_failover", "virtio_net", "tun", "veth", "vdpa",
-        "vhost_iotlb"], later=["vduse", "virtio_vdpa", "vhost", "vhost_vdpa"],
+        "vhost_iotlb"], later=["vduse", "virtio_vdpa", "vhost", "irqbypass", "vhost_vdpa"],
         suites={"bookworm": "bookworm-backports"}, first="first"),
 }
 

@@ -80,6 +80,7 @@ class Namespace(System):
         (self.root / "bin").mkdir(parents=True)
         shutil.copy(images.busybox("amd64"), self.root / "bin")
         shutil.copy(images.INIT, self.root / "init")
+        shutil.copy(images.INIT.with_name("functions"), self.root / "functions")
         self.agent = Channel()
         end = self.agent.theirs
         self.spawn(stdin=end, stdout=end, env={"NAMESPACE": "1", "PATH": "/bin"})

@@ -33,7 +33,7 @@ class GuestSwitch:
                  alive=[self.guest], pause=0.5)
 
     def command(self, text):
-        """What it says to a command."""
+        """The answer to a command."""
         return self.guest.sh(f"{self.ctl} {text}")
 
     def kill(self, signal="KILL"):
@@ -53,12 +53,14 @@ class Vduse(Scenario):
     """Two devices, each a network interface in a namespace of the guest."""
 
     seconds = 200
+    on_demand = True
 
     def setup(self):
-        self.guest = self.own(HostGuest("host", self.workdir)).start()
-        self.guest.wait_ready()
-        self.guest.load("vduse", "virtio_vdpa")
-        self.spaces = [self.guest.space(name) for name in ("n0", "n1")]
+        self.machine = self.own(HostGuest("host", self.workdir))
+        self.machine.start()
+        self.machine.wait_ready()
+        self.machine.load("vduse", "virtio_vdpa")
+        self.spaces = [self.machine.space(name) for name in ("n0", "n1")]
         self.cards = [Card("eth0"), Card("eth0")]
         self.switch = None
         self.layout = None
@@ -75,7 +77,7 @@ class Vduse(Scenario):
             return
         if self.switch is not None:
             self.switch.kill("TERM")
-        self.switch = GuestSwitch(self.guest, self.ports(packed=int(layout == "packed")))
+        self.switch = GuestSwitch(self.machine, self.ports(packed=int(layout == "packed")))
         self.layout = layout
         self.switch.begin()
         self.wait_cards()
@@ -85,7 +87,7 @@ class Vduse(Scenario):
         for space in self.spaces:
             try:
                 wait_for(f"eth0 in {space.name}", lambda s=space: s.run("ip link show eth0")[0] == 0,
-                         60, alive=[self.guest], pause=0.2)
+                         60, alive=[self.machine], pause=0.2)
             except Failure as e:
                 raise Failure(f"{e}: {self.switch.log()}") from e
 
@@ -110,12 +112,12 @@ class Vduse(Scenario):
         with self.link() as link:
             link.ping_sizes((64,))
             receiver, sender, address = link.directions()[0]
-            receiver.background(f"ping -q -c 40 -i 0.2 -W 20 {address} >/tmp/pings 2>&1; "
+            receiver.background(f"ping -q -c 150 -i 0.2 {address} >/tmp/pings 2>&1; "
                                 "echo >/tmp/pings.done")
             transfer_start(sender, receiver, address)
             wait_for("the first megabyte",
                      lambda: int(receiver.sh(f"stat -c %s {RECEIVED} 2>/dev/null || echo 0")) > 1e6,
-                     60, alive=[self.guest])
+                     60, alive=[self.machine])
             self.switch.kill()
             self.switch.begin()
             transfer_finish(sender, receiver)
@@ -135,7 +137,7 @@ class Vduse(Scenario):
                 wait_for(f"carrier {carrier}",
                          lambda c=carrier: self.spaces[0].sh("cat /sys/class/net/eth0/carrier",
                                                              check=False) == c,
-                         30, alive=[self.guest])
+                         30, alive=[self.machine])
             link.ping_sizes((64,))
 
     @check("vduse.bus")
@@ -146,13 +148,13 @@ class Vduse(Scenario):
             link.ping_sizes((64,))
         driver = "/sys/bus/virtio/drivers/virtio_net"
         for attempt in range(20):
-            self.guest.sh("vdpa dev del v0 && vdpa dev add name v0 mgmtdev vduse")
-            name = self.guest.sh(f"ls {NETDEVS.format('v0')}")
-            device = self.guest.sh("basename /sys/bus/vdpa/devices/v0/virtio*")
+            self.machine.sh("vdpa dev del v0 && vdpa dev add name v0 mgmtdev vduse")
+            name = self.machine.sh(f"ls {NETDEVS.format('v0')}")
+            device = self.machine.sh("basename /sys/bus/vdpa/devices/v0/virtio*")
             if attempt % 10 == 0:
-                self.guest.sh(f"echo {device} >{driver}/unbind && echo {device} >{driver}/bind")
-                name = self.guest.sh(f"ls {NETDEVS.format('v0')}")
-        self.guest.sh(f"ip link set {name} netns n0 name eth0")
+                self.machine.sh(f"echo {device} >{driver}/unbind && echo {device} >{driver}/bind")
+                name = self.machine.sh(f"ls {NETDEVS.format('v0')}")
+        self.machine.sh(f"ip link set {name} netns n0 name eth0")
         with self.link() as link:
             link.ping_sizes((64,))
 
@@ -163,6 +165,6 @@ class Vduse(Scenario):
                 ("iface=/dev/vduse/x,queues=2", "one queue pair"),
                 ("iface=/dev/vduse/control", "not the name of a VDUSE device"),
                 ("iface=/run/x,ifname=eth0", "keys of a VDUSE device")):
-            _, out = self.guest.run(f"{self.switch.ctl} port attach net_vhost9,{argument}")
+            _, out = self.machine.run(f"{self.switch.ctl} port attach net_vhost9,{argument}")
             if says not in out:
                 raise Failure(f"{argument}: {out}")
