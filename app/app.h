@@ -18,8 +18,9 @@
 #include "base/ev.h"
 #include "notify.h"
 #include "options.h"
-#include "switch/forward.h"
+#include "switch/worker.h"
 #include "switch/port.h"
+#include "switch/sw.h"
 
 #define APP_ERR_MAX 1024 /* for a sentence about what is wrong */
 

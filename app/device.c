@@ -7,6 +7,9 @@
 #include "app.h"
 #include "kinds.h"
 #include "testpmd/fwd.h"
+#include "switch/publish.h"
+#include "switch/sw.h"
+#include "switch/sw_ports.h"
 #include "vxlan/vxlan.h"
 
 static uint16_t

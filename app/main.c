@@ -37,6 +37,9 @@
 #include "vxlan/vxlan.h"
 #include "base/notify.h"
 #include "worker.h"
+#include "switch/publish.h"
+#include "switch/sw.h"
+#include "switch/sw_ports.h"
 
 #define MBUFS_OF_CHECK 4096u
 

@@ -14,6 +14,7 @@
 
 #include "base/parse.h"
 #include "switch/fdb.h"
+#include "switch/sw.h"
 
 enum opt_kind {
 	OPT_FLAG,    /* sets a bool */

@@ -16,6 +16,7 @@
 
 #include "switch/dataplane.h"
 #include "switch/port.h"
+#include "switch/sw.h"
 
 #define OPT_PEERS_MAX 64
 #define OPT_TXPKTS_MAX 8 /* segments, testpmd's limit */

@@ -15,6 +15,8 @@
 #include <rte_malloc.h>
 
 #include "app.h"
+#include "switch/dataplane_worker.h"
+#include "switch/poll.h"
 
 /** Cycles of polling without a frame after which a worker sleeps; UINT64_MAX: never. */
 static uint64_t

@@ -6,6 +6,7 @@
 #include "show/show.h"
 #include "cli.h"
 #include "show/running_config.h"
+#include "switch/port_limits.h"
 
 /* --- settings --- */
 

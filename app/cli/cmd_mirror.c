@@ -8,6 +8,9 @@
 #include "cli.h"
 #include "show/running_config.h"
 #include "wait.h"
+#include "switch/sw.h"
+#include "switch/sw_capture.h"
+#include "switch/sw_ports.h"
 
 static void
 report(struct cmd *c, int ret)

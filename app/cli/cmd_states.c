@@ -11,6 +11,7 @@
 #include "lists.h"
 #include "switch/port_kind.h"
 #include "wait.h"
+#include "switch/why.h"
 
 /* --- the ports of a VM --- */
 

@@ -9,6 +9,11 @@
 #include "cli.h"
 #include "show/counters.h"
 #include "show/running_config.h"
+#include "switch/poll.h"
+#include "switch/publish.h"
+#include "switch/sw.h"
+#include "switch/sw_ports.h"
+#include "switch/vlan_table.h"
 
 /* --- forwarding database --- */
 

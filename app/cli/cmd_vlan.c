@@ -7,6 +7,7 @@
 #include "base/parse.h"
 #include "cli.h"
 #include "show/running_config.h"
+#include "switch/vlan_table.h"
 
 static void
 set(struct cmd *c, struct port *p, const struct vlan_config *v)

@@ -9,6 +9,7 @@
 #include "show/running_config.h"
 #include "show/show_vxlan.h"
 #include "vxlan/vxlan.h"
+#include "switch/sw_ports.h"
 
 #define ERR_MAX 256
 

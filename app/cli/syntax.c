@@ -14,7 +14,8 @@
 #include "app.h"
 #include "escape.h"
 #include "lists.h"
-#include "switch/forward.h"
+#include "switch/modes.h"
+#include "switch/vlan.h"
 
 #define CLI_BURSTS_MAX 10000 /* control sends them itself, and does nothing else meanwhile */
 

@@ -4,6 +4,7 @@
 #define APP_SHOW_FACTS_H
 
 #include "switch/port_kind.h"
+#include "switch/sw.h"
 
 struct app;
 

@@ -11,6 +11,8 @@
 #include "vdpa/vdpa.h"
 #include "device.h"
 #include "switch/port_kind.h"
+#include "switch/sw.h"
+#include "switch/vlan_table.h"
 
 static void
 add(json_t *d, const char *name, uint64_t value)

@@ -6,6 +6,7 @@
 
 #include "app.h"
 #include "vxlan/vxlan.h"
+#include "switch/why.h"
 
 /** Each VTEP with its VNI and tunnel. */
 struct each {

@@ -11,6 +11,10 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "show/running_config.h"
+#include "switch/modes.h"
+#include "switch/publish.h"
+#include "switch/sw.h"
+#include "switch/sw_ports.h"
 
 #define LIST_MAX DP_PORTS_MAX
 #define TXPKT_MIN 42 /* Ethernet, IPv4 and UDP headers */

@@ -10,6 +10,8 @@
 #include "cli/cli.h"
 #include "show/facts.h"
 #include "show/running_config.h"
+#include "switch/publish.h"
+#include "switch/sw.h"
 
 static const struct layer {
 	const char *word, *shown;

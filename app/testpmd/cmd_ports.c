@@ -12,6 +12,8 @@
 #include "base/log.h"
 #include "show/facts.h"
 #include "show/running_config.h"
+#include "switch/publish.h"
+#include "switch/sw.h"
 
 /* --- start and stop --- */
 

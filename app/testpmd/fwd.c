@@ -10,6 +10,10 @@
 
 #include "app.h"
 #include "show/show.h"
+#include "switch/modes.h"
+#include "switch/publish.h"
+#include "switch/sw.h"
+#include "switch/sw_ports.h"
 
 /* --- ports, queues, streams --- */
 

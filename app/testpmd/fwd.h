@@ -13,6 +13,7 @@
 
 #include "options.h"
 #include "switch/port.h"
+#include "switch/sw.h"
 
 struct app;
 

@@ -12,6 +12,8 @@
 #include "app.h"
 #include "fwd.h"
 #include "show/counters.h"
+#include "switch/sw.h"
+#include "switch/sw_ports.h"
 
 /** One direction of one queue or port. */
 struct fwd_count {

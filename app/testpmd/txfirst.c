@@ -6,6 +6,7 @@
  */
 #include "app.h"
 #include "fwd.h"
+#include "switch/modes.h"
 
 static void
 send_frames(struct pktq *q, struct pkt *frame, uint64_t n)

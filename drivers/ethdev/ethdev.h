@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "switch/port.h"
+#include "switch/sw.h"
 
 /** Settings of a device by the user; 0: as suits the device. */
 struct ethdev_config {

@@ -13,6 +13,9 @@
 
 #include "base/log.h"
 #include "ethdev/report.h"
+#include "switch/publish.h"
+#include "switch/sw.h"
+#include "switch/sw_ports.h"
 
 static struct ethdev_port *
 to_ethdev(const struct port *p)

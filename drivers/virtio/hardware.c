@@ -6,6 +6,10 @@
 #include "base/parse.h"
 #include "switch/port.h"
 #include "vdpa/vdpa.h"
+#include "switch/port_limits.h"
+#include "switch/publish.h"
+#include "switch/sw.h"
+#include "switch/sw_ports.h"
 
 /* --- reasons for software --- */
 

@@ -19,6 +19,11 @@
 #include "virtio/transports.h"
 #include "vdev/netcfg.h"
 #include "vdev/vdev.h"
+#include "switch/inject.h"
+#include "switch/publish.h"
+#include "switch/sw.h"
+#include "switch/sw_ports.h"
+#include "switch/why.h"
 
 struct virtio_port {
 	struct port port; /* first member */

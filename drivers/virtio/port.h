@@ -14,6 +14,7 @@
 
 #include "virtio/devargs.h"
 #include "switch/port.h"
+#include "switch/sw.h"
 #include "vdev/transport.h"
 #include "vdev/vdev.h"
 

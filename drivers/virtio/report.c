@@ -6,6 +6,7 @@
 
 #include "virtio/hardware.h"
 #include "virtio/port.h"
+#include "switch/why.h"
 
 /* --- the device argument --- */
 

@@ -9,6 +9,9 @@
 #include "base/blob.h"
 #include "base/ev.h"
 #include "base/log.h"
+#include "switch/port_limits.h"
+#include "switch/sw.h"
+#include "switch/vlan_table.h"
 
 enum { TYPE_LIMITS = VDEV_SAVE_OWNER, TYPE_ADDRESSES };
 

@@ -12,6 +12,9 @@
 #include "pkt/copy.h"
 #include "pkt/offload.h"
 #include "switch/port_kind.h"
+#include "switch/sw.h"
+#include "switch/sw_ports.h"
+#include "switch/vlan_table.h"
 
 #define FIRST_ID 1024 /* ports that commands make have lower numbers, and keep them */
 #define SEGS 256      /* fragments of a burst */

@@ -11,6 +11,10 @@
 #include "base/log.h"
 #include "evpn/evpn.h"
 #include "vxlan/demux.h"
+#include "switch/publish.h"
+#include "switch/sw.h"
+#include "switch/sw_ports.h"
+#include "switch/why.h"
 
 #define TAG "vxlan"
 #define DEFAULT_MTU 1500

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Runs on: control and workers.
+ * Runs on: control.
  *
  * A capture in progress: frames of some ports, into a pcapng file.
  *
- * Workers copy frames to mbufs of the capture's own and put them into a ring;
- * a thread of the capture's own writes them, on control's CPU, so neither waits
- * for a disk. What does not fit is lost for the file and counted there, by port.
+ * Workers (capture_worker.c) copy frames to mbufs of the capture's own and put them into a
+ * ring; a thread of the capture's own (capture_writer.c) writes them, on control's CPU, so
+ * neither waits for a disk. Frames that do not fit are lost for the file and counted there, by
+ * port.
  *
  * Control makes it, publishes it (dp_port.capture), takes it out of the
  * snapshot again, and only then stops it.
@@ -17,18 +18,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "pkt/pkt.h"
-#include "switch/pcapng.h"
-
 struct capture;
-struct sw;
+struct ev_loop;
 
 #define CAPTURE_SNAPLEN 262144 /* whole frames */
 
 struct capture_config {
 	const char *path;
-	uint32_t snaplen; /* bytes kept of a frame */
-	uint64_t count;   /* frames, 0: no limit */
+	uint32_t snaplen;     /* bytes kept of a frame */
+	uint64_t count;       /* frames, 0: no limit */
+	struct ev_loop *loop; /* NULL: done() is not called */
+	uint16_t nports;      /* ids are below */
+	/** The name of a port, NULL: there is none. Called by capture_start(). */
+	const char *(*name)(void *arg, uint16_t port);
 	/** Control thread: @p count is reached, or writing failed. Not while in capture_stop(). */
 	void (*done)(void *arg);
 	void *arg;
@@ -41,15 +43,11 @@ struct capture_stats {
 };
 
 /** 0 or -errno. A file at the path is overwritten; -EINVAL: what is there is not a plain file. */
-int capture_start(struct capture **out, const struct sw *s, const struct capture_config *cfg);
+int capture_start(struct capture **out, const struct capture_config *cfg);
 
 /** Write what is still in the ring, close the file, free @p c. Its last numbers to @p out. */
 void capture_stop(struct capture *c, struct capture_stats *out);
 
 void capture_get_stats(const struct capture *c, struct capture_stats *out);
-
-/** Copies of @p n frames. Any worker. */
-void capture_frames(struct capture *c, uint16_t port, uint16_t queue, enum pcapng_direction way,
-		    struct pkt *const *pkts, uint16_t n);
 
 #endif

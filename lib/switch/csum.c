@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
+ * Runs on: workers.
+ *
  * Mode csum: verify the checksums of what comes in, count the bad ones, and
  * send everything on with right ones, addressed as in mode mac.
  *
@@ -22,6 +24,7 @@
 
 #include "switch/gro.h"
 #include "switch/modes.h"
+#include "switch/wire.h"
 
 #define SUM_OK 0xffff  /* a sum over data and its right checksum */
 #define FRAGMENT_MIN 8 /* offsets of fragments count in that */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
+ * Runs on: workers.
+ *
  * Frames that are segmented here for a receiver that does not do that itself.
  *
  * One frame can become as many as it has bytes. One that costs more than PKT_BATCH_COST is copied
@@ -7,7 +9,7 @@
  * queue, so its frames keep their order, and its neighbours on the worker wait for one portion
  * only. Such a frame is the last of its batch.
  *
- * Each worker has its own. The functions are in forward.h.
+ * Each worker has its own. The functions are in cut_run.h.
  */
 #ifndef SWITCH_CUT_H
 #define SWITCH_CUT_H

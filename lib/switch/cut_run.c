@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "switch/forward.h"
+/* Runs on: workers. */
+#include "switch/cut_run.h"
 
 #include <string.h>
 
 #include <rte_mbuf.h>
 
 #include "pkt/offload.h"
+#include "switch/transmit.h"
 
 /*
  * Make frames and send them until they have cost @p limit or all are made. True: there are more to

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Runs on: control; workers sleep here. */
+/* Runs on: control. */
 #include "switch/dataplane.h"
 
 #include <errno.h>
@@ -10,8 +10,6 @@
 #include <unistd.h>
 
 #include "base/log.h"
-
-#define SLEEP_EVENTS 16 /* only that something happened matters */
 
 /* --- interest lists --- */
 
@@ -164,47 +162,6 @@ dp_free(struct dataplane *dp)
 		return;
 	free(dp->arena);
 	free(dp);
-}
-
-/* --- workers --- */
-
-/* The eventfd is ours alone and non-blocking: nothing to read is fine. */
-static void
-drain_wake(const struct dp_wait *wait, uint32_t id)
-{
-	uint64_t count;
-
-	if (read(wait->wake_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
-		log_err("dataplane", "worker %u: eventfd: %s", id, strerror(errno));
-}
-
-static void
-wait_event(struct dp_wait *wait, uint32_t id, int timeout_ms)
-{
-	struct epoll_event ev[SLEEP_EVENTS];
-	int n = epoll_wait(wait->epfd, ev, SLEEP_EVENTS, timeout_ms);
-
-	if (n < 0 && errno != EINTR)
-		log_err("dataplane", "worker %u: epoll_wait: %s", id, strerror(errno));
-	for (int i = 0; i < n; i++)
-		if (ev[i].data.fd == wait->wake_fd)
-			drain_wake(wait, id);
-}
-
-void
-dp_sleep(struct dp_ctl *c, uint32_t id, const struct dataplane *dp)
-{
-	int timeout_ms = dp->worker[id].must_poll ? DP_NAP_MS : -1;
-	struct dp_wait *wait = &c->worker[id];
-
-	/* still online, so that another snapshot cannot have dp's address */
-	atomic_store_explicit(&wait->asleep, true, memory_order_seq_cst);
-	if (atomic_load_explicit(&c->live, memory_order_seq_cst) == dp) {
-		dp_offline(c, id);
-		wait_event(wait, id, timeout_ms);
-		dp_online(c, id);
-	}
-	atomic_store_explicit(&wait->asleep, false, memory_order_relaxed);
 }
 
 /* --- life cycle --- */

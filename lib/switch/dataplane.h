@@ -16,7 +16,6 @@
 #ifndef SWITCH_DATAPLANE_H
 #define SWITCH_DATAPLANE_H
 
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,6 +25,7 @@
 
 #include "pkt/pktq.h"
 #include "switch/fdb.h"
+#include "switch/mode.h"
 #include "switch/watch.h"
 
 #define DP_QUEUES_MAX 128 /* of a port, per direction */
@@ -52,27 +52,6 @@ struct dp_flows {
 		queue[DP_FLOWS]; /* [atomic] queue pair, written by workers only when it changes */
 };
 
-/* What "csum set" is said of. */
-enum csum_layer {
-	CSUM_IP,
-	CSUM_UDP,
-	CSUM_TCP,
-	CSUM_SCTP,
-	CSUM_OUTER_IP,
-	CSUM_OUTER_UDP,
-	CSUM_LAYERS
-};
-
-/** What mode csum does with frames that leave at a port, or come in there. */
-struct fwd_csum {
-	uint8_t hw;         /* bit by layer: its sum is left to a receiver that accepts that */
-	bool tunnels;       /* out: sums of what is inside a tunnel are made right, too */
-	bool keep_macs;     /* out: addresses are not rewritten */
-	bool gro;           /* in: TCP segments are joined */
-	uint16_t tso_segsz; /* out: payload of a TCP segment, 0: as its sender says */
-	uint16_t gso_len;   /* out: longest frame, longer ones are cut here; 0: none is */
-};
-
 /* Kinds of isolation. A frame from a tunnel never goes into another one: split horizon. */
 #define DP_ISOLATED_SET 0x1u    /* by the operator */
 #define DP_ISOLATED_TUNNEL 0x2u /* the port is the end of a tunnel */
@@ -96,7 +75,7 @@ struct dp_port {
 	struct dp_flows *flows;  /* ntx > 1; owned by the port, outlives snapshots */
 	struct dp_vlan *vlan;    /* NULL: in no VLAN; owned by the port, too */
 	struct limiter *limiter; /* of what comes in, NULL: none; owned by the port, too */
-	/* looks at what comes in before the mode does; NULL: nobody */
+	/* takes frames that come in before the mode does; NULL: none */
 	const struct dp_intercept *intercept;
 	struct watch_queues *bursts;  /* NULL: not counted; owned by the port, too */
 	struct capture *capture;      /* gets copies of all frames; NULL: none */
@@ -106,16 +85,9 @@ struct dp_port {
 };
 
 /**
- * What a forwarding mode does with a batch: every frame is handed to a tx() or dropped, in rx order
- * per egress. Worker.
- */
-typedef void (*dp_forward_fn)(struct worker *w, const struct dataplane *dp,
-			      const struct dp_port *in, struct pktq *rxq, struct pkt_batch *batch);
-
-/**
- * Takes frames out of what comes in at a port, such as those of tunnels over it, for ports that are
- * not polled: they are handed on with ingress_receive(), what is left with ingress_rest(). Embedded
- * in whatever it needs; the learning switch only.
+ * Takes frames out of those that come in at a port, such as frames of tunnels over it, for ports
+ * that are not polled: they are handed on with ingress_receive(), the rest with ingress_rest().
+ * Embedded in a struct of its maker's; the learning switch only.
  */
 struct dp_intercept {
 	dp_forward_fn fn;
@@ -139,43 +111,6 @@ struct dp_worker {
 	/* egress queues this worker flushes while they have a backlog (pktq.backlog) */
 	uint32_t nflush;
 	struct pktq **flush;
-};
-
-/**
- * A source of frames: called once in a poll iteration for every rx queue, sends through
- * forward_send(). Worker.
- */
-typedef void (*dp_generate_fn)(struct worker *w, const struct dataplane *dp,
-			       const struct dp_port *port, struct pktq *rxq);
-
-/** A forwarding mode ("set fwd NAME"). */
-struct fwd_mode {
-	const char *name;
-	dp_forward_fn forward;   /* NULL: received frames stay in the rings */
-	dp_generate_fn generate; /* NULL: makes no frames of its own */
-	dp_forward_fn vlan;      /* forward for ports that have VLANs; NULL: as for all */
-};
-
-#define FWD_GEN_SEGS_MAX 8
-
-/** The ends of a flow, in host order. */
-struct fwd_gen_flow {
-	uint32_t src, dst;
-	uint16_t sport, dport;
-};
-
-/* testpmd's: the network for benchmarks and the discard port; and how many flows flowgen makes */
-#define FWD_GEN_FLOW ((struct fwd_gen_flow){0xc6120001, 0xc6120002, 9, 9}) /* 198.18.0.1, .2 */
-#define FWD_GEN_FLOWS 1024
-
-/** What generating modes make: frames of the sum of these lengths ("set txpkts"). */
-struct fwd_gen {
-	struct fwd_gen_flow flow; /* of mode txonly */
-	bool many;                /* ... whose source address is counted up in its third byte */
-	uint32_t flows;           /* of mode flowgen, >= 1 */
-	uint16_t nsegs;
-	bool random; /* txonly: of the first few of these lengths ("set txsplit rand") */
-	uint16_t len[FWD_GEN_SEGS_MAX];
 };
 
 struct dataplane {
@@ -232,50 +167,11 @@ void dp_wake(struct dp_ctl *c);
 
 void dp_free(struct dataplane *dp);
 
-/* --- workers, each with its own id --- */
-
-/** Before the first poll iteration, and to pair dp_offline(). */
-static inline void
-dp_online(struct dp_ctl *c, uint32_t id)
-{
-	rte_rcu_qsbr_thread_online(c->qsbr, id);
-}
-
-/** After the last poll iteration: control does not wait for this worker any more. */
-static inline void
-dp_offline(struct dp_ctl *c, uint32_t id)
-{
-	rte_rcu_qsbr_thread_offline(c->qsbr, id);
-}
-
-/** The snapshot to work with until the next dp_quiescent() or dp_sleep(). */
+/** The live snapshot: a worker's until its next dp_quiescent() or dp_sleep(). */
 static inline const struct dataplane *
 dp_live(struct dp_ctl *c)
 {
 	return atomic_load_explicit(&c->live, memory_order_acquire);
 }
-
-/** Whether control is waiting for a grace period now. */
-static inline bool
-dp_waited_for(const struct dp_ctl *c)
-{
-	return atomic_load_explicit(&c->waiting, memory_order_relaxed);
-}
-
-/** Every few iterations at least: nothing seen through dp_live() or the FDB is in use any more. */
-static inline void
-dp_quiescent(struct dp_ctl *c, uint32_t id)
-{
-	rte_rcu_qsbr_quiescent(c->qsbr, id);
-	if (unlikely(dp_waited_for(c)))
-		sched_yield();
-}
-
-/**
- * Sleep until a queue of this worker is notified, control publishes something
- * other than @p dp, or dp_wake(); with a queue that cannot notify, no longer than
- * DP_NAP_MS. A quiescent state. The caller has armed its queues.
- */
-void dp_sleep(struct dp_ctl *c, uint32_t id, const struct dataplane *dp);
 
 #endif

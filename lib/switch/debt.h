@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
+ * Runs on: workers.
+ *
  * Work a port owes a worker.
  *
  * What a call of a queue may cost is bounded (virtq/chain.h), but one whose every
@@ -14,7 +16,7 @@
 #ifndef SWITCH_DEBT_H
 #define SWITCH_DEBT_H
 
-#include "switch/forward.h"
+#include "switch/worker.h"
 
 #define DEBT_PER_FRAME 8   /* lookups each frame warrants */
 #define DEBT_BYTES 256     /* bytes that warrant one more */

@@ -14,7 +14,7 @@
 #ifndef SWITCH_DEFERRED_H
 #define SWITCH_DEFERRED_H
 
-#include "switch/forward.h"
+#include "switch/worker.h"
 
 #define DEFERRED_POLLS 8 /* idle queues looked at before peers are notified anyway */
 

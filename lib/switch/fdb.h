@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Runs on: control and workers, see the parts.
+ * Runs on: control; for the workers' half see fdb_worker.h.
  *
  * Forwarding database: which port a MAC address is behind.
  *
@@ -93,8 +93,6 @@ struct fdb *fdb_new(const struct fdb_config *cfg);
 /** After the last worker has gone offline. */
 void fdb_free(struct fdb *f);
 
-/* --- control --- */
-
 /**
  * -ERANGE: the table was not made that large. Entries over a lowered limit stay until they age or
  * new ones take their place: in a full table the port with the most learned entries loses one.
@@ -177,31 +175,5 @@ uint32_t fdb_port_count(const struct fdb *f, uint16_t port);
 
 /** Calls @p fn for each entry until it returns false. */
 void fdb_walk(struct fdb *f, bool (*fn)(const struct fdb_entry_info *e, void *arg), void *arg);
-
-/* --- workers, online --- */
-
-/**
- * Changes whenever a lookup made before could give another answer - an entry
- * was added, moved or removed - and once a second, so that ages are refreshed.
- * What a worker remembers of lookups is valid while the epoch it read *before*
- * them stays the same. Never 0.
- */
-static inline uint32_t
-fdb_epoch(const struct fdb *f)
-{
-	/* the first member; see struct fdb */
-	return atomic_load_explicit((const _Atomic uint32_t *)(const void *)f,
-				    memory_order_acquire);
-}
-
-/** ports[i] = port behind keys[i], or FDB_PORT_NONE. n <= FDB_BULK_MAX. Does not touch ages. */
-void fdb_lookup(const struct fdb *f, const fdb_key *keys, uint16_t n, uint16_t *ports);
-
-/**
- * Note that keys[i] was seen as a source on @p port: refreshes ages, pushes
- * unknown or moved addresses to the worker's learn ring (dropped and counted
- * when full: tried again in the next epoch). n <= FDB_BULK_MAX.
- */
-void fdb_seen(struct fdb *f, uint32_t worker, const fdb_key *keys, uint16_t n, uint16_t port);
 
 #endif

@@ -2,8 +2,10 @@
 /*
  * Runs on: workers.
  *
- * Lookups in the forwarding database, and what is pushed to be learned.
+ * Lookups in the forwarding database, and requests to learn.
  */
+#include "switch/fdb_worker.h"
+
 #include <sys/eventfd.h>
 
 #include <rte_hash.h>

@@ -14,9 +14,11 @@
 
 #include <string.h>
 
-#include "switch/fdb.h"
+#include "switch/fdb_worker.h"
+#include "switch/flood.h"
 #include "switch/group.h"
 #include "switch/modes.h"
+#include "switch/wire.h"
 
 static_assert(EGRESS_RESERVED < FORWARD_KEYS, "verdicts that can be grouped have a key");
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
+ * Runs on: workers.
+ *
  * Modes that make frames: txonly (one flow) and flowgen (many, and it takes
  * what comes in). Frames are IPv4 and UDP with zeros in them; each burst counts
  * as replicated by the rx queue whose poll it is made in, so that the queue's
@@ -13,6 +15,7 @@
 #include <rte_udp.h>
 
 #include "switch/modes.h"
+#include "switch/wire.h"
 
 #define GEN_LEN_MAX 65535
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* Runs on: workers. */
 #include "switch/gro.h"
 
 #include <netinet/in.h>

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
+ * Runs on: workers.
+ *
  * Joining TCP/IPv4 segments of a batch that follow each other into one large
  * frame, as a receiver with TSO takes it ("set port N gro on"). Nothing is
  * copied: the fragments of one view become fragments of another.
@@ -12,7 +14,7 @@
 
 #include <stdint.h>
 
-#include "switch/forward.h"
+#include "switch/worker.h"
 
 /**
  * Join what can be among the first @p n frames of w->list, which are frames of w->batch that begin

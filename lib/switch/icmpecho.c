@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
+ * Runs on: workers.
+ *
  * Mode icmpecho: answer ARP requests (for any address) and ICMP echo requests
  * out of the port they came in at; take everything else.
  */
@@ -11,6 +13,7 @@
 #include <rte_ip.h>
 
 #include "switch/modes.h"
+#include "switch/wire.h"
 
 static bool
 answer_arp(struct pkt_hdrs *h, struct rte_ether_hdr *eth, const struct dp_port *in)

@@ -7,8 +7,10 @@
  */
 #include "switch/ingress.h"
 
-#include "switch/limit.h"
+#include "switch/limit_worker.h"
 #include "switch/modes.h"
+#include "switch/watch_worker.h"
+#include "switch/wire.h"
 
 static void
 ingress_discard(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
@@ -23,7 +25,7 @@ mode_of(const struct dataplane *dp, const struct dp_port *in)
 	return in->vlan != NULL && dp->mode->vlan != NULL ? dp->mode->vlan : dp->mode->forward;
 }
 
-/* The mode, or who looks at the frames first. */
+/* The mode, or the intercept in front of it. */
 static dp_forward_fn
 first_of(const struct dataplane *dp, const struct dp_port *in)
 {

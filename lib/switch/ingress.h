@@ -2,12 +2,12 @@
 /*
  * Runs on: workers; control chooses.
  *
- * What a worker calls with the frames of a queue.
+ * The function a worker calls with the frames of a queue.
  */
 #ifndef SWITCH_INGRESS_H
 #define SWITCH_INGRESS_H
 
-#include "switch/forward.h"
+#include "switch/worker.h"
 
 /** For dp_poll.forward of a queue of @p in, which is filled in. NULL: nothing is forwarded. */
 dp_forward_fn ingress_forward(const struct dataplane *dp, const struct dp_port *in, bool discard);
@@ -20,7 +20,7 @@ dp_forward_fn ingress_forward(const struct dataplane *dp, const struct dp_port *
 void ingress_receive(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
 		     struct pktq *rxq, struct pkt_batch *batch);
 
-/** What an intercept of @p in does not take. */
+/** Frames an intercept of @p in does not take. */
 void ingress_rest(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
 		  struct pktq *rxq, struct pkt_batch *batch);
 

@@ -4,8 +4,7 @@
  *
  * Frames of control's own, sent in the name of a port: control puts them into a
  * ring, one worker takes them out like the frames of any queue and hands them
- * to the forwarding mode, limits and copies of the port included. Internal to
- * lib/switch.
+ * to the forwarding mode, limits and copies of the port included.
  *
  * A port's share is limited: it costs the workers less than the port's own
  * frames could, however often its peer asks.
@@ -13,23 +12,40 @@
 #ifndef SWITCH_INJECT_H
 #define SWITCH_INJECT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
-struct dataplane;
+#include "pkt/pktq.h"
+#include "switch/bucket.h"
+
 struct dp_worker;
 struct inject;
-struct inject_port;
+struct port;
+struct rte_mbuf;
 struct sw;
 
 #define INJECT_BURST 32 /* frames in the name of a port at once */
 #define INJECT_RATE 10  /* and per second in the long run */
 
-/* --- control --- */
+/** Frames of control's own, sent in the name of a port. */
+struct inject_port {
+	struct pktq q;        /* [worker] accounts only: an rx queue that is never polled */
+	uint32_t serial;      /* [fixed] no port before or after it has the same one */
+	struct bucket bucket; /* [ctl] */
+	uint64_t refused;     /* [ctl] frames no worker has seen: over the limit */
+};
+
+/**
+ * Have a frame forwarded, soon, as if it had come in at @p from. Takes @p m, one segment without
+ * offloads. False: not forwarding, @p from has no running queue, or (counted as DROP_RX_INJECT) too
+ * many frames are sent in its name.
+ */
+bool sw_inject(struct sw *s, struct port *from, struct rte_mbuf *m);
 
 /** NULL: out of memory. */
 struct inject *inject_new(void);
 
-/** What is in the ring is freed. NULL is fine; no worker is online. */
+/** Frees the frames in the ring, too. NULL is fine; no worker is online. */
 void inject_free(struct inject *i);
 
 /** For a new port with this id. NULL: out of memory. Freed with free() when no snapshot has it. */
@@ -38,7 +54,7 @@ struct inject_port *inject_port_new(struct inject *i, uint16_t id);
 /** Let this worker poll the queue. */
 void inject_poll(struct inject *i, struct dp_worker *dw);
 
-/** No worker polls the queue: drop what is in it. */
+/** No worker polls the queue: drop its frames. */
 void inject_drain(struct sw *s);
 
 #endif

@@ -4,6 +4,8 @@
  *
  * A worker's poll iteration, and how it goes to sleep.
  */
+#include "switch/poll.h"
+
 #include <string.h>
 
 #include <rte_cycles.h>
@@ -11,9 +13,10 @@
 #include <rte_ring.h>
 #include <rte_spinlock.h>
 
-#include "switch/forward.h"
+#include "switch/cut_run.h"
 #include "switch/debt.h"
 #include "switch/deferred.h"
+#include "switch/watch_worker.h"
 
 #define OPEN_ITERATIONS_MAX 16 /* busy poll iterations without a quiescent state */
 
@@ -164,7 +167,7 @@ swap(struct dp_poll *list, uint32_t a, uint32_t b)
 static bool
 may_idle(const struct dataplane *dp, const struct dp_worker *dw, const struct pktq *q)
 {
-	return dw->n > FORWARD_IDLE_FROM && dp->mode->generate == NULL && pktq_ops(q)->arm != NULL;
+	return dw->n > POLL_IDLE_FROM && dp->mode->generate == NULL && pktq_ops(q)->arm != NULL;
 }
 
 /* The list of a new snapshot. Control or another worker may have armed some of the active ones. */
@@ -181,7 +184,7 @@ begin(struct worker *w, const struct dataplane *dp)
 		struct pktq *q = dw->poll[i].q;
 
 		q->flood_next = 0; /* receivers have other numbers */
-		if (q->misses >= FORWARD_IDLE_AFTER && may_idle(dp, dw, q))
+		if (q->misses >= POLL_IDLE_AFTER && may_idle(dp, dw, q))
 			dw->list[--idle] = dw->poll[i];
 		else
 			dw->list[w->nactive++] = dw->poll[i];
@@ -195,8 +198,7 @@ goes_idle(struct worker *w, const struct dataplane *dp, uint32_t i)
 {
 	const struct dp_worker *dw = &dp->worker[w->id];
 
-	if (likely(++dw->list[i].q->misses < FORWARD_IDLE_AFTER) ||
-	    !may_idle(dp, dw, dw->list[i].q))
+	if (likely(++dw->list[i].q->misses < POLL_IDLE_AFTER) || !may_idle(dp, dw, dw->list[i].q))
 		return false;
 	swap(dw->list, i, --w->nactive);
 	return true;
@@ -238,12 +240,12 @@ poll_active(struct worker *w, const struct dataplane *dp, bool timed)
 static uint32_t
 idle_looks(struct worker *w, uint32_t n, uint32_t frames)
 {
-	uint32_t looks = FORWARD_IDLE_LOOK;
+	uint32_t looks = POLL_IDLE_LOOK;
 
 	if (frames != 0) {
 		w->unspent += frames;
-		looks = w->unspent / FORWARD_IDLE_SHARE;
-		w->unspent %= FORWARD_IDLE_SHARE;
+		looks = w->unspent / POLL_IDLE_SHARE;
+		w->unspent %= POLL_IDLE_SHARE;
 	}
 	return RTE_MIN(looks, n);
 }

@@ -2,31 +2,26 @@
 /*
  * Runs on: control.
  *
- * Ports as control sees them, and the switch that holds them.
+ * Ports as control sees them.
  *
  * A port kind (vhost, ethdev, ...) embeds struct port and implements port_ops.
- * sw_publish() asks every port for its running queues, spreads them over the
+ * sw_publish() (sw.h) asks every port for its running queues, spreads them over the
  * workers and publishes the result; a port calls it whenever the set of its
  * running queues changed. Control thread only.
  */
 #ifndef SWITCH_PORT_H
 #define SWITCH_PORT_H
 
-#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
 #include <rte_ether.h>
 
-#include "base/ev.h"
-#include "switch/capture.h"
 #include "switch/dataplane.h"
-#include "switch/fdb.h"
 #include "switch/limit.h"
 #include "switch/vlan.h"
 
-struct inject;
 struct inject_port;
 struct port;
 struct port_defaults;
@@ -36,9 +31,6 @@ struct port_queue_info;
 struct port_request;
 struct port_state_ops;
 struct sw;
-struct rte_mbuf;
-struct rte_mempool;
-struct ev_loop;
 
 #define PORT_NAME_MAX 64
 #define PORT_WORKER_NONE 0xff
@@ -138,14 +130,6 @@ struct port_ops {
 	void (*published)(struct port *p);
 };
 
-/** Frames of control's own sent in the name of a port (inject.h). */
-struct inject_port {
-	struct pktq q;        /* [worker] accounts only: an rx queue that is never polled */
-	uint32_t serial;      /* [fixed] no port before or after it has the same one */
-	struct bucket bucket; /* [ctl] */
-	uint64_t refused;     /* [ctl] frames no worker has seen: over the limit */
-};
-
 /** [ctl] */
 struct port {
 	const struct port_ops *ops;
@@ -176,7 +160,7 @@ struct port {
 	 * it goes there. Said by port_ops.queues; NULL: none
 	 */
 	const struct port *uplink;
-	struct port *mirror;     /* gets copies of what it sends and is sent; NULL: none */
+	struct port *mirror;     /* gets copies of frames it sends and is sent; NULL: none */
 	struct baseline cleared; /* "clear port stats" */
 	/*
 	 * by queue pair: the worker that is to poll its rx queue, and the one that does;
@@ -185,156 +169,6 @@ struct port {
 	uint8_t placed[DP_QUEUES_MAX];
 	uint8_t owner[DP_QUEUES_MAX];
 };
-
-/**
- * Who is the other end of a port in the wire modes (io, mac, ...): neighbours by twos, the next
- * one, itself.
- */
-enum sw_topology { SW_PAIRED, SW_CHAINED, SW_LOOP };
-
-/** A capture: what is or was last captured. [ctl] */
-struct sw_capture {
-	uint16_t port; /* SW_CAPTURE_ALL: every port, later ones too */
-	char path[PATH_MAX];
-	uint32_t snaplen;
-	uint64_t count;            /* frames after which it ends, 0: none */
-	struct capture_stats last; /* when it ended */
-	uint32_t serial;           /* which one it is: the first is 1 */
-};
-
-#define SW_CAPTURE_ALL UINT16_MAX
-
-/** [ctl] */
-struct sw {
-	struct dp_ctl dp;
-	struct fdb *fdb;
-	struct rte_mempool *mp;
-	struct ev_loop *loop;
-	const struct fwd_mode *mode; /* selected */
-	bool forwarding;             /* started */
-	enum sw_topology topology;
-	struct fwd_gen gen; /* for modes that make frames */
-	struct watch watch; /* the log, if there is one, is freed by sw_fini() */
-	uint32_t nactive;   /* workers that get queues, 0: all */
-	uint8_t active[DP_WORKERS_MAX];
-	uint16_t group_fwd; /* for all ports; sw_set_group_fwd() */
-	uint16_t nports;    /* highest id in use, plus one */
-	struct port *port[DP_PORTS_MAX];
-	/* ports that forward, in this order, if there is a list ("set portlist"); else all */
-	bool listed;
-	uint16_t nlist;
-	uint16_t list[DP_PORTS_MAX];
-	uint64_t generation;
-	struct capture *capture; /* NULL: none is running */
-	struct sw_capture captured;
-	struct inject *inject;
-	uint8_t inject_owner;     /* the worker that polls it, PORT_WORKER_NONE */
-	struct vlan_table *vlans; /* made when first needed */
-	struct dataplane *spare;  /* an empty snapshot, should memory run out */
-	struct ev_timer soon;     /* armed: sw_publish() is due, see sw_publish_soon() */
-};
-
-/** 0 or -errno. @p fdb_cfg->qsbr and workers are filled in. */
-int sw_init(struct sw *s, uint32_t nworkers, const struct fdb_config *fdb_cfg,
-	    struct rte_mempool *mp, struct ev_loop *loop);
-void sw_fini(struct sw *s); /* closes all ports; workers are offline */
-
-/** Give @p p the lowest free id from p->id on, start and add it. 0, -EEXIST, -ENOSPC, -ENOMEM. */
-int sw_port_add(struct sw *s, struct port *p);
-/** Take @p p out of the snapshot, flush its addresses, close and free it. */
-void sw_port_remove(struct sw *s, struct port *p);
-struct port *sw_port_by_name(const struct sw *s, const char *name);
-
-/** Whether @p p is among those that forward: sw_list_ports(). */
-bool sw_port_listed(const struct port *p);
-
-/** Let these forward, from the next sw_publish() on. @p list: ids of ports, each once. */
-void sw_list_ports(struct sw *s, const uint16_t *list, uint16_t n);
-
-/**
- * Rebuild the snapshot from the ports and publish it. On return no worker uses
- * a queue that is not running any more.
- */
-void sw_publish(struct sw *s);
-
-/**
- * sw_publish() before the control loop waits again, once however often it is asked for; at once
- * without a loop. For changes nobody waits for: what starts, what is enabled or disabled.
- */
-void sw_publish_soon(struct sw *s);
-
-/** Count bursts from 0 again (WATCH_BURSTS). Publishes. */
-void sw_clear_bursts(struct sw *s);
-
-/* MAC control frames (PAUSE) are never relayed: they speak to one end of a link. */
-#define SW_GROUP_FWD_MAX 0xfffdu
-
-/**
- * Let the learning switch relay frames to reserved groups 01:80:c2:00:00:0X (802.1Q 8.6.3) that
- * come in at @p p (NULL: at any port), by bit X of @p mask. -EINVAL: not within SW_GROUP_FWD_MAX.
- */
-int sw_set_group_fwd(struct sw *s, struct port *p, uint64_t mask);
-
-/**
- * Whether addresses are learned from frames that come in at @p p, as they are at first. Switched
- * off, those it has are forgotten.
- */
-void sw_set_learning(struct port *p, bool on);
-
-/** Start or stop forwarding. Stopped, queues stay published but no worker touches one. */
-void sw_start(struct sw *s, bool on);
-
-/**
- * Have a frame forwarded, soon, as if it had come in at @p from. Takes @p m, one segment without
- * offloads. False: not forwarding, @p from has no running queue, or (counted as DROP_RX_INJECT) too
- * many frames are sent in its name; see inject.h.
- */
-bool sw_inject(struct sw *s, struct port *from, struct rte_mbuf *m);
-
-/**
- * Have @p to (NULL: nobody) get copies of all frames @p p sends and is sent, whatever domain and
- * VLANs it is in itself. -EINVAL: the same port.
- */
-int sw_mirror(struct port *p, struct port *to);
-
-/**
- * Write what a port, or all, send and are sent to a file (of @p cfg, last and serial are not looked
- * at). 0, -EBUSY (there is a capture), or what capture_start() says.
- */
-int sw_capture_start(struct sw *s, const struct sw_capture *cfg);
-void sw_capture_stop(struct sw *s); /* nothing when there is none; numbers in s->captured.last */
-void sw_capture_stats(const struct sw *s, struct capture_stats *out); /* running, or the last */
-
-/**
- * The snapshot for the ports' state now (snapshot.c). @p *again: a queue changes workers; publish
- * and build once more.
- */
-struct dataplane *snapshot_build(struct sw *s, bool *again);
-
-/**
- * One sentence, static or in @p buf: what keeps @p p from passing traffic, the reason nearest to
- * the cause (why.c). NULL: nothing does.
- */
-const char *sw_why(struct sw *s, const struct port *p, char *buf, size_t len);
-
-/**
- * Replace the limits of what @p p sends. 0, -ERANGE (over LIMIT_RATE_MAX), -EINVAL (not a unicast
- * address), -ENOMEM.
- */
-int port_set_limits(struct port *p, const struct limits *l);
-
-/**
- * Replace the limits that migrated with the guest behind @p p from its former port (NULL: none, it
- * is gone). Of two rates the lower one holds; a lock that is set is the one that holds. Same
- * errors.
- */
-int port_set_migrated_limits(struct port *p, const struct limits *l);
-
-/** The limits as set, with the address the port was locked to by sending first. */
-void port_get_limits(const struct port *p, struct limits *out);
-
-/** What holds: those and the guest's. */
-void port_limits_in_force(const struct port *p, struct limits *out);
 
 /** The sums over all queues since they were cleared (baseline_take(&p->cleared)). */
 void port_get_stats(const struct port *p, struct port_stats *out);

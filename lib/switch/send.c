@@ -5,60 +5,15 @@
  * From a forwarding mode to an egress queue: which queue, whether the receiver
  * takes the frame as it is, and the accounts.
  */
-#include <rte_cycles.h>
-#include <rte_spinlock.h>
+#include "switch/send.h"
 
 #include "pkt/offload.h"
-#include "switch/debt.h"
-#include "switch/forward.h"
+#include "switch/cut_run.h"
 #include "switch/group.h"
-#include "switch/deferred.h"
+#include "switch/mirror.h"
+#include "switch/transmit.h"
 
 /* --- one queue --- */
-
-static void
-transmit_timed(struct worker *w, struct pktq *txq, struct pkt *const *pkts, uint16_t n)
-{
-	uint64_t copied = 0, start = rte_rdtsc();
-
-	txq->copy_cycles = &copied;
-	pktq_ops(txq)->tx(txq, pkts, n);
-	txq->copy_cycles = NULL;
-	w->stage[STAGE_COPY] += copied;
-	w->stage[STAGE_TX] += rte_rdtsc() - start - copied;
-}
-
-static void
-transmit_now(struct worker *w, struct pktq *txq, struct pkt *const *pkts, uint16_t n)
-{
-	if (unlikely(debt_of(w, txq) > DEBT_SEND_MAX)) {
-		txq->stats.offered += n;
-		pktq_drop(txq, DROP_TX_NO_BUFFER, n);
-		return;
-	}
-	if (unlikely(atomic_load_explicit(&w->timed, memory_order_relaxed)))
-		transmit_timed(w, txq, pkts, n);
-	else
-		pktq_ops(txq)->tx(txq, pkts, n);
-	debt_sent(w, txq, pkts, n);
-}
-
-void
-forward_transmit(struct worker *w, struct pktq *txq, struct pktq *rxq, struct pkt *const *pkts,
-		 uint16_t n)
-{
-	rxq->stats.offered += n;
-	if (unlikely(w->watch != NULL)) {
-		watch_transmit(w, txq, pkts, n);
-	} else if (txq->shared) {
-		rte_spinlock_lock(&txq->lock);
-		transmit_now(w, txq, pkts, n);
-		rte_spinlock_unlock(&txq->lock);
-	} else {
-		transmit_now(w, txq, pkts, n);
-		deferred_note(w, txq);
-	}
-}
 
 static bool
 accepts(const struct pktq *txq, const struct pkt *p)

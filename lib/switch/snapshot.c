@@ -7,12 +7,15 @@
  * Everything of variable size lies in one block, the arena: sizes are counted
  * first, then the block is handed out piece by piece.
  */
+#include "switch/snapshot.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "switch/ingress.h"
 #include "switch/inject.h"
 #include "switch/port.h"
+#include "switch/sw.h"
 
 /** A snapshot in the making. */
 struct build {

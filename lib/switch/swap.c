@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
+ * Runs on: workers.
+ *
  * Mode 5tswap: both ends of a frame change places - MAC and IP addresses, TCP
  * and UDP ports. Sums do not change by that, partial ones neither, unless the
  * addresses of the pseudo header are not those of the IP header.
@@ -14,6 +16,7 @@
 #include <rte_udp.h>
 
 #include "switch/modes.h"
+#include "switch/wire.h"
 
 static void
 swap(void *a, void *b, size_t len)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Runs on: control and workers, see the parts.
+ * Runs on: control and workers.
  *
  * VLANs (802.1Q) of the switch.
  *
@@ -23,12 +23,6 @@
 
 #include "pkt/pkt.h"
 
-struct dp_port;
-struct pktq;
-struct port;
-struct sw;
-struct worker;
-
 #define VLAN_IDS 4096 /* 1 to 4094 are VLANs */
 #define VLAN_ID_MAX 4094
 #define VLAN_DOMAINS 4096 /* bridges there can be */
@@ -36,7 +30,7 @@ struct worker;
 #define VLAN_FID_NONE UINT16_MAX /* domain of ports that have VLANs: equals no frame's */
 #define VLAN_TAGGED_LEN 18       /* Ethernet header and tag */
 
-/** What is set for a port. */
+/** VLAN settings of a port. */
 struct vlan_config {
 	bool on;
 	bool access;     /* takes no tagged frames */
@@ -61,15 +55,6 @@ struct vlan_scratch {
 	uint8_t header[PKT_BATCH_MAX][VLAN_TAGGED_LEN];
 };
 
-/** Numbers of the VLANs of all domains. [ctl] */
-struct vlan_table {
-	uint32_t n;
-	struct {
-		uint16_t domain, id;
-	} owner[VLAN_FID_NONE - VLAN_FID_FIRST];
-	uint16_t *fid[VLAN_DOMAINS]; /* by VLAN; 0: none yet; NULL: the domain has none */
-};
-
 static inline bool
 vlan_is_allowed(const struct vlan_config *c, uint16_t id)
 {
@@ -81,33 +66,5 @@ vlan_allow(struct vlan_config *c, uint16_t id)
 {
 	c->allowed[id / 64] |= UINT64_C(1) << id % 64;
 }
-
-/* --- vlan_tag.c --- */
-
-/** Take the tag off @p p, tag and inner type are copies. False: there is none to take off whole. */
-bool vlan_pop(struct pkt *p, uint16_t *tci);
-
-/**
- * A view of @p p with a tag, which lies in @p header; fragments come from @p batch. False: it has
- * no room for one more.
- */
-bool vlan_push(struct pkt *view, const struct pkt *p, uint8_t *header, uint16_t tci,
-	       struct pkt_batch *batch);
-
-/* --- control: vlan_table.c --- */
-
-/** Set the VLANs of a port. 0, -EINVAL (no such VLAN), -ENOSPC (too many in all), -ENOMEM. */
-int port_set_vlan(struct port *p, const struct vlan_config *c);
-
-/** Move a port and its VLANs to another domain below VLAN_DOMAINS. Same errors. */
-int port_set_domain(struct port *p, uint16_t domain);
-
-/** The number of VLAN @p id in @p domain to *@p fid; 0: the domain itself. Same errors. */
-int vlan_fid(struct sw *s, uint16_t domain, uint16_t id, uint16_t *fid);
-
-/** What an FDB entry's domain stands for; *@p id is 0 when it is in no VLAN. */
-void vlan_of_fid(const struct sw *s, uint16_t fid, uint16_t *domain, uint16_t *id);
-
-void vlan_table_free(struct vlan_table *t);
 
 #endif

@@ -4,10 +4,15 @@
  *
  * Which VLANs there are, and which of them a port carries.
  */
+#include "switch/vlan_table.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
+#include "switch/fdb.h"
 #include "switch/port.h"
+#include "switch/publish.h"
+#include "switch/sw.h"
 
 static_assert(VLAN_FID_NONE > VLAN_FID_FIRST, "VLANs have numbers that are no domain's");
 
@@ -82,7 +87,7 @@ fill(struct dp_vlan *v, struct sw *s, const struct vlan_config *c, uint16_t doma
 	return ret;
 }
 
-/* What workers need to know of @p c in @p domain; *v is NULL when nothing is set. */
+/* @p c in @p domain, for workers; *v is NULL when nothing is set. */
 static int
 make(struct sw *s, const struct vlan_config *c, uint16_t domain, struct dp_vlan **v)
 {

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Runs on: workers. */
+#include "switch/vlan_tag.h"
+
 #include <string.h>
 
 #include <linux/virtio_net.h>
@@ -7,11 +9,10 @@
 #include <rte_byteorder.h>
 
 #include "pkt/copy.h"
-#include "switch/vlan.h"
 
 #define MACS_LEN (2 * RTE_ETHER_ADDR_LEN)
 
-/* What the virtio-net header says about places behind the tag. False: it cannot. */
+/* Move the places behind the tag that the virtio-net header names. False: it cannot. */
 static bool
 shift(struct pkt_vnet *v, int by)
 {

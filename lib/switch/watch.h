@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Runs on: workers; control shows.
+ * Runs on: control; for the workers' half see watch_worker.h.
  *
- * What workers do with frames besides forwarding them, when somebody asks for
- * it: describe them ("set verbose"), count how full bursts are ("set
- * record-burst-stats"), try again what a full ring did not take ("set fwd MODE
- * retry"). Off, it costs a worker a test a burst.
+ * Work on frames besides forwarding them, when the operator asks for it: describe them
+ * ("set verbose"), count bursts by their number of frames ("set record-burst-stats"), try
+ * again to send frames a full ring did not take ("set fwd MODE retry"). Off, it costs a
+ * worker a test a burst.
  *
  * A worker must not wait for a terminal: descriptions go through a ring to
  * control; what does not fit is counted and left out.
@@ -17,18 +17,15 @@
 
 #include "pkt/pktq.h"
 
-struct dp_port;
-struct dataplane;
 struct ev_loop;
 struct watch_log;
-struct worker;
 
 #define WATCH_SHOW_RX 0x1u /* describe frames that come in */
 #define WATCH_SHOW_TX 0x2u /* and those that leave */
 #define WATCH_BURSTS 0x4u  /* count bursts by their number of frames */
 #define WATCH_RETRY 0x8u
 
-#define WATCH_WAIT_MAX_US 1000 /* for one burst, whatever was asked for: control waits meanwhile */
+#define WATCH_WAIT_MAX_US 1000 /* for one burst, at most: control waits meanwhile */
 
 /** [fixed] in a snapshot. */
 struct watch {
@@ -43,13 +40,11 @@ struct watch_bursts {
 	uint64_t rx[PKT_BATCH_MAX + 1], tx[PKT_BATCH_MAX + 1];
 };
 
-/** A port's, by queue. Written by the queues' owners, read by anybody, relaxed. */
+/** A port's, by queue. Written by the queues' owners, read by any thread, relaxed. */
 struct watch_queues {
 	uint16_t n;
 	struct watch_bursts q[];
 };
-
-/* --- control --- */
 
 /** @p show is called on the loop's thread with one or more lines. NULL: out of memory. */
 struct watch_log *watch_log_new(struct ev_loop *loop, void (*show)(const char *text));
@@ -59,14 +54,5 @@ void watch_log_drain(struct watch_log *log);
 
 /** NULL is fine. No worker uses it any more. */
 void watch_log_free(struct watch_log *log);
-
-/* --- workers; @p w->watch is set --- */
-
-/** A batch of @p rxq is about to be forwarded. */
-void watch_receive(struct worker *w, const struct dp_port *in, const struct pktq *rxq,
-		   struct pkt_batch *batch);
-
-/** pktq_ops.tx with the queue's lock, in the watched way. */
-void watch_transmit(struct worker *w, struct pktq *txq, struct pkt *const *pkts, uint16_t n);
 
 #endif

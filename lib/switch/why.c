@@ -4,21 +4,14 @@
  *
  * Why does a port pass no traffic: the switch's part of the answer.
  */
+#include "switch/why.h"
+
 #include <stdio.h>
 #include <string.h>
 
 #include "switch/port.h"
-
-bool
-sw_port_listed(const struct port *p)
-{
-	const struct sw *s = p->sw;
-
-	for (uint16_t i = 0; i < s->nlist; i++)
-		if (s->list[i] == p->id)
-			return true;
-	return !s->listed;
-}
+#include "switch/sw.h"
+#include "switch/sw_ports.h"
 
 static bool
 share_vlan(const struct dp_vlan *a, const struct dp_vlan *b)

@@ -5,6 +5,8 @@
  * Modes that send every frame on to the port's peer and touch the Ethernet
  * header at most; and the one that sends nothing.
  */
+#include "switch/wire.h"
+
 #include "switch/modes.h"
 
 void

@@ -12,6 +12,11 @@
 
 #include "fakesw.h"
 #include "pkt/copy.h"
+#include "switch/dataplane_worker.h"
+#include "switch/poll.h"
+#include "switch/publish.h"
+#include "switch/sw.h"
+#include "switch/sw_ports.h"
 
 struct sw fake_sw;
 struct worker *fake_worker;

@@ -8,8 +8,10 @@
 
 #include <stdint.h>
 
-#include "switch/forward.h"
+#include "switch/poll.h"
+#include "switch/send.h"
 #include "switch/port.h"
+#include "switch/sw.h"
 
 #define FAKE_PORTS 4
 #define FAKE_LEN 2048

@@ -18,6 +18,7 @@
 
 #include "owner.h"
 #include "switch/dataplane.h"
+#include "switch/dataplane_worker.h"
 
 #define MODERN (F(VERSION_1) | F(PROTOCOL_FEATURES))
 #define SIZE 256

@@ -19,7 +19,8 @@
 #include "eal.h"
 #include "frame.h"
 #include "pkt/offload.h"
-#include "switch/forward.h"
+#include "switch/poll.h"
+#include "switch/send.h"
 
 #define GREEDY 0 /* queues and ports */
 #define MODEST 1

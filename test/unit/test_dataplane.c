@@ -24,8 +24,12 @@
 #include <rte_mbuf.h>
 
 #include "eal.h"
-#include "switch/forward.h"
+#include "switch/dataplane_worker.h"
+#include "switch/poll.h"
 #include "switch/port.h"
+#include "switch/publish.h"
+#include "switch/sw.h"
+#include "switch/sw_ports.h"
 
 #define WORKERS 3
 #define PORTS 8

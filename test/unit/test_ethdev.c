@@ -23,7 +23,10 @@
 #include "ethdev/ethdev.h"
 #include "frame.h"
 #include "pkt/copy.h"
-#include "switch/forward.h"
+#include "switch/poll.h"
+#include "switch/publish.h"
+#include "switch/sw.h"
+#include "switch/sw_ports.h"
 
 #define WIRES 3
 #define RING_SIZE 128 /* one less fits */

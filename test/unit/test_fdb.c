@@ -26,6 +26,7 @@
 #include "eal.h"
 #include "switch/dataplane.h"
 #include "switch/fdb.h"
+#include "switch/fdb_worker.h"
 
 #define SECOND 1000000000ull
 #define RING 2047              /* usable slots of a learn ring */

@@ -12,6 +12,7 @@
 
 #include "eal.h"
 #include "switch/fdb.h"
+#include "switch/fdb_worker.h"
 
 #define UPLINK 0
 #define PORT 3

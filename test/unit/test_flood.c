@@ -17,7 +17,13 @@
 
 #include "eal.h"
 #include "fakesw.h"
+#include "switch/flood.h"
+#include "switch/inject.h"
 #include "switch/modes.h"
+#include "switch/port_limits.h"
+#include "switch/publish.h"
+#include "switch/sw.h"
+#include "switch/vlan_table.h"
 
 #define LEN 100
 #define COST (LEN + FLOOD_COPY)

@@ -1,31 +1,31 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Forwarding with queues that make random traffic and check what they get:
- * no frame is lost without being counted, none overtakes another on its way
- * to one egress, and flows stick to the queue their peer sends from.
+ * Forwarding with queues that make random traffic and check what they get: no frame is lost without
+ * being counted, none overtakes another to its egress, flows stick to the queue their peer uses.
  */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-
 #include <cmocka.h>
-
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-
 #include <linux/virtio_net.h>
-
 #include <rte_mbuf.h>
 
 #include "eal.h"
 #include "frame.h"
 #include "pkt/offload.h"
-#include "switch/forward.h"
+#include "switch/dataplane_worker.h"
+#include "switch/modes.h"
 #include "switch/port.h"
+#include "switch/poll.h"
+#include "switch/publish.h"
+#include "switch/sw.h"
+#include "switch/sw_ports.h"
 
 #define PORTS 6
 #define PAIRS 3  /* of the multiqueue ports: the even ones */

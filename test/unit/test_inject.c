@@ -17,7 +17,15 @@
 
 #include "eal.h"
 #include "fakesw.h"
+#include "switch/bucket.h"
+#include "switch/fdb_worker.h"
 #include "switch/inject.h"
+#include "switch/modes.h"
+#include "switch/port_limits.h"
+#include "switch/publish.h"
+#include "switch/sw.h"
+#include "switch/sw_ports.h"
+#include "switch/vlan_table.h"
 
 #define MANY 10000
 #define ELSEWHERE 3 /* a port of another domain */

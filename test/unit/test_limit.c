@@ -18,6 +18,9 @@
 
 #include "eal.h"
 #include "fakesw.h"
+#include "switch/bucket.h"
+#include "switch/modes.h"
+#include "switch/port_limits.h"
 
 #define SLOW 1 /* a rate that adds nothing to a bucket while a test runs */
 #define BURST 32u

@@ -24,6 +24,12 @@
 #include "base/ev.h"
 #include "eal.h"
 #include "fakesw.h"
+#include "switch/modes.h"
+#include "switch/port_limits.h"
+#include "switch/publish.h"
+#include "switch/sw.h"
+#include "switch/sw_capture.h"
+#include "switch/sw_ports.h"
 
 static struct rte_ether_addr host[FAKE_PORTS];
 static char path[] = "/tmp/vqs_mirror_XXXXXX";

@@ -19,7 +19,8 @@
 #include "frame.h"
 #include "pkt/copy.h"
 #include "pkt/offload.h"
-#include "switch/forward.h"
+#include "switch/modes.h"
+#include "switch/worker.h"
 
 #define ROUNDS 3000
 

@@ -13,12 +13,12 @@
 
 #include <stdlib.h>
 
-#include "switch/forward.h"
+#include "switch/poll.h"
 
 #define QUEUES 100
 #define BURST 32u
-#define TURNS_PER_LOOK (FORWARD_IDLE_SHARE / BURST)
-#define ROUND (QUEUES / FORWARD_IDLE_LOOK + 1) /* idle turns to look at all */
+#define TURNS_PER_LOOK (POLL_IDLE_SHARE / BURST)
+#define ROUND (QUEUES / POLL_IDLE_LOOK + 1) /* idle turns to look at all */
 
 struct fakeq {
 	struct pktq q;
@@ -143,7 +143,7 @@ idle_turns(uint32_t n)
 static void
 all_idle(void)
 {
-	busy_turns(FORWARD_IDLE_AFTER);
+	busy_turns(POLL_IDLE_AFTER);
 	assert_int_equal(w->nactive, 1);
 	forget_polls();
 }
@@ -151,24 +151,24 @@ all_idle(void)
 static void
 test_few_are_always_polled(void **state)
 {
-	dp.worker[0].n = FORWARD_IDLE_FROM;
-	busy_turns(10 * FORWARD_IDLE_AFTER);
-	assert_int_equal(w->frames, 10 * FORWARD_IDLE_AFTER * BURST);
-	for (uint32_t i = 0; i < FORWARD_IDLE_FROM; i++)
-		assert_int_equal(queues[i].polled, 10 * FORWARD_IDLE_AFTER);
+	dp.worker[0].n = POLL_IDLE_FROM;
+	busy_turns(10 * POLL_IDLE_AFTER);
+	assert_int_equal(w->frames, 10 * POLL_IDLE_AFTER * BURST);
+	for (uint32_t i = 0; i < POLL_IDLE_FROM; i++)
+		assert_int_equal(queues[i].polled, 10 * POLL_IDLE_AFTER);
 }
 
 /* No queue is idle before its time, and a frame in between starts it anew. */
 static void
 test_goes_idle(void **state)
 {
-	busy_turns(FORWARD_IDLE_AFTER - 1);
+	busy_turns(POLL_IDLE_AFTER - 1);
 	assert_int_equal(w->nactive, QUEUES);
 	queues[50].frames = 1;
 	busy_turns(1);
 	assert_int_equal(w->nactive, 2);
 	assert_int_equal(queues[50].frames, 0);
-	busy_turns(FORWARD_IDLE_AFTER - 1);
+	busy_turns(POLL_IDLE_AFTER - 1);
 	assert_int_equal(w->nactive, 2);
 	busy_turns(1);
 	assert_int_equal(w->nactive, 1);
@@ -202,7 +202,7 @@ test_idle_turn_looks_around(void **state)
 	idle_turns(1);
 	for (uint32_t i = 1; i < QUEUES; i++)
 		looks += queues[i].polled;
-	assert_int_equal(looks, FORWARD_IDLE_LOOK);
+	assert_int_equal(looks, POLL_IDLE_LOOK);
 	idle_turns(ROUND - 1);
 	for (uint32_t i = 1; i < QUEUES; i++)
 		assert_in_range(queues[i].polled, 1, 2);
@@ -324,7 +324,7 @@ static void
 test_generator(void **state)
 {
 	dp.mode = &generator;
-	idle_turns(2 * FORWARD_IDLE_AFTER);
+	idle_turns(2 * POLL_IDLE_AFTER);
 	assert_int_equal(w->nactive, QUEUES);
 }
 
@@ -333,7 +333,7 @@ static void
 test_deaf(void **state)
 {
 	atomic_store(&queues[7].q.ops, &deaf_ops);
-	busy_turns(FORWARD_IDLE_AFTER);
+	busy_turns(POLL_IDLE_AFTER);
 	assert_int_equal(w->nactive, 2);
 	forget_polls();
 	busy_turns(10);

@@ -17,6 +17,9 @@
 #include "eal.h"
 #include "owner.h"
 #include "virtio/port.h"
+#include "switch/publish.h"
+#include "switch/sw.h"
+#include "switch/sw_ports.h"
 
 #define PORTS 100
 #define REPEATS 10000

@@ -15,6 +15,12 @@
 
 #include "eal.h"
 #include "fakesw.h"
+#include "switch/fdb_worker.h"
+#include "switch/modes.h"
+#include "switch/publish.h"
+#include "switch/sw.h"
+#include "switch/sw_ports.h"
+#include "switch/vlan_table.h"
 
 #define GROUPS 16
 #define LEN 60

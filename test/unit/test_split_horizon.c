@@ -13,6 +13,9 @@
 
 #include "eal.h"
 #include "fakesw.h"
+#include "switch/publish.h"
+#include "switch/vlan_table.h"
+#include "switch/why.h"
 
 #define LEN 100
 

@@ -26,6 +26,11 @@
 #include "vdev/vdev.h"
 #include "virtio/port.h"
 #include "vhf.h"
+#include "switch/fdb_worker.h"
+#include "switch/port_limits.h"
+#include "switch/sw.h"
+#include "switch/sw_ports.h"
+#include "switch/vlan_table.h"
 
 #define ADDRESSES 3
 #define PINNED 3 /* one address more, which is pinned to the source */

@@ -20,6 +20,11 @@
 
 #include "eal.h"
 #include "fakesw.h"
+#include "switch/inject.h"
+#include "switch/publish.h"
+#include "switch/sw.h"
+#include "switch/sw_ports.h"
+#include "switch/vlan_table.h"
 
 #define LEN 100
 

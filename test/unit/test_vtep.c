@@ -19,6 +19,10 @@
 #include "frame.h"
 #include "vxlan/demux.h"
 #include "vxlan/vtep.h"
+#include "switch/modes.h"
+#include "switch/publish.h"
+#include "switch/sw_ports.h"
+#include "switch/why.h"
 
 #define DOMAIN 5 /* of ports 1, 2 and VNI 100; port 3 and VNI 200 are in the next */
 #define VNI 100

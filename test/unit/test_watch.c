@@ -15,8 +15,11 @@
 
 #include "base/ev.h"
 #include "eal.h"
-#include "switch/forward.h"
 #include "switch/port.h"
+#include "switch/publish.h"
+#include "switch/sw.h"
+#include "switch/sw_ports.h"
+#include "switch/watch_worker.h"
 
 #define QUEUE 1 /* the one in use, of two */
 

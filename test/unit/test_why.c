@@ -10,8 +10,13 @@
 #include <cmocka.h>
 
 #include "eal.h"
-#include "switch/forward.h"
+#include "switch/modes.h"
 #include "switch/port.h"
+#include "switch/publish.h"
+#include "switch/sw.h"
+#include "switch/sw_ports.h"
+#include "switch/vlan_table.h"
+#include "switch/why.h"
 
 #define PORTS 3
 

@@ -1,23 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Runs on: control. */
+#include "switch/sw_ports.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
-#include "switch/forward.h"
+#include "switch/fdb.h"
 #include "switch/inject.h"
+#include "switch/modes.h"
 #include "switch/port.h"
-
-static struct dataplane *
-empty_snapshot(const struct sw *s)
-{
-	struct dataplane *dp = calloc(1, sizeof(*dp));
-
-	if (dp != NULL)
-		dp->nworkers = s->dp.nworkers;
-	return dp;
-}
+#include "switch/port_limits.h"
+#include "switch/publish.h"
+#include "switch/sw.h"
+#include "switch/sw_capture.h"
+#include "switch/vlan_table.h"
 
 int
 sw_init(struct sw *s, uint32_t nworkers, const struct fdb_config *fdb_cfg, struct rte_mempool *mp,
@@ -42,7 +39,7 @@ sw_init(struct sw *s, uint32_t nworkers, const struct fdb_config *fdb_cfg, struc
 	s->fdb = fdb_new(&cfg);
 	s->inject = inject_new();
 	s->inject_owner = PORT_WORKER_NONE;
-	s->spare = empty_snapshot(s);
+	s->spare = sw_empty_snapshot(s);
 	if (s->fdb == NULL || s->inject == NULL || s->spare == NULL) {
 		sw_fini(s);
 		return -ENOMEM;
@@ -74,6 +71,17 @@ sw_port_by_name(const struct sw *s, const char *name)
 		if (s->port[i] != NULL && strcmp(s->port[i]->name, name) == 0)
 			return s->port[i];
 	return NULL;
+}
+
+bool
+sw_port_listed(const struct port *p)
+{
+	const struct sw *s = p->sw;
+
+	for (uint16_t i = 0; i < s->nlist; i++)
+		if (s->list[i] == p->id)
+			return true;
+	return !s->listed;
 }
 
 int
@@ -148,59 +156,6 @@ sw_list_ports(struct sw *s, const uint16_t *list, uint16_t n)
 	s->listed = true;
 }
 
-static void
-publish_once(struct sw *s, bool *again)
-{
-	struct dataplane *dp = snapshot_build(s, again);
-
-	if (dp != NULL) {
-		dp_publish(&s->dp, dp);
-		return;
-	}
-	/* rather no traffic than a queue that its owner believes to be taken away */
-	log_err("switch", "out of memory: forwarding stops until the next change");
-	*again = false;
-	if (s->spare != NULL) {
-		s->spare->generation = ++s->generation;
-		dp_publish(&s->dp, s->spare);
-		s->spare = empty_snapshot(s);
-	}
-}
-
-void
-sw_publish(struct sw *s)
-{
-	bool again = false;
-
-	ev_timer_cancel(&s->soon);
-	publish_once(s, &again);
-	if (again)
-		publish_once(s, &again);
-	if (!s->forwarding || s->mode->forward == NULL)
-		inject_drain(s);
-	for (uint16_t i = 0; i < s->nports; i++)
-		if (s->port[i] != NULL && s->port[i]->ops->published != NULL)
-			s->port[i]->ops->published(s->port[i]);
-}
-
-static void
-on_soon(struct ev_timer *t)
-{
-	sw_publish(container_of(t, struct sw, soon));
-}
-
-void
-sw_publish_soon(struct sw *s)
-{
-	if (s->loop == NULL) {
-		sw_publish(s);
-		return;
-	}
-	s->soon.cb = on_soon;
-	if (s->soon.loop == NULL)
-		ev_timer_arm(s->loop, &s->soon, 0);
-}
-
 void
 sw_clear_bursts(struct sw *s)
 {
@@ -238,9 +193,12 @@ sw_set_learning(struct port *p, bool on)
 		fdb_flush_port(p->sw->fdb, p->id, false);
 }
 
-void
-sw_start(struct sw *s, bool on)
+int
+sw_mirror(struct port *p, struct port *to)
 {
-	s->forwarding = on;
-	sw_publish(s);
+	if (p == to)
+		return -EINVAL;
+	p->mirror = to;
+	sw_publish(p->sw);
+	return 0;
 }

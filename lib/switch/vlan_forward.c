@@ -5,11 +5,13 @@
  * The learning switch for ports that have VLANs. Decisions are made and
  * remembered as for others (forward.c); the domain is the frame's.
  */
-#include "switch/vlan.h"
-
 #include <rte_byteorder.h>
 
+#include "switch/flood.h"
+#include "switch/forward.h"
 #include "switch/modes.h"
+#include "switch/send.h"
+#include "switch/vlan_tag.h"
 
 #define TCI_ID_MASK 0x0fff
 

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Runs on: control, workers and the writer, by the groups of fields.
+ *
+ * A capture inside. Internal to lib/switch.
+ */
+#ifndef SWITCH_CAPTURE_RING_H
+#define SWITCH_CAPTURE_RING_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "base/ev.h"
+#include "switch/fdb.h"
+#include "switch/pcapng.h"
+
+struct rte_mempool;
+struct rte_ring;
+
+#define CAPTURE_NAME_MAX 64 /* of a port */
+
+/** A worker's notes about a frame, in the private area of its mbuf. */
+struct capture_note {
+	uint64_t tsc;
+	uint32_t len;
+	uint16_t port, queue;
+	enum pcapng_direction way;
+};
+
+struct capture {
+	/* [fixed] */
+	uint32_t snaplen;
+	uint64_t count;
+	struct rte_mempool *mp;
+	struct rte_ring *ring; /* several workers to one writer */
+	uint64_t start_tsc, start_ns;
+	struct ev_loop *loop; /* NULL: done() is not called */
+	void (*done)(void *arg);
+	void *arg;
+	uint16_t nnames;
+	char (*name)[CAPTURE_NAME_MAX]; /* of the ports there were at the start */
+	pthread_t thread;
+
+	/* [atomic] */
+	atomic_bool stop; /* control: write what is left and end */
+	atomic_uint_fast64_t frames, bytes;
+	atomic_int error;
+	atomic_uint_fast64_t lost[DP_PORTS_MAX]; /* written by workers only when it happens */
+
+	/* the writer's, until it has ended */
+	FILE *file;
+	bool full; /* count is reached or writing failed: the rest is thrown away */
+	bool told; /* work was posted; control clears it */
+	uint32_t ninterfaces;
+	uint32_t interface[DP_PORTS_MAX]; /* plus one; 0: not in the file yet */
+	uint64_t written[DP_PORTS_MAX];
+
+	/* [ctl] */
+	struct ev_work work;
+	bool stopped;
+};
+
+/** The writer's thread; @p arg is the capture. */
+void *capture_writer(void *arg);
+
+#endif

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Runs on: the writer of a capture, a thread of its own.
+ *
+ * From the ring to the file.
+ */
+#include <errno.h>
+#include <unistd.h>
+
+#include <rte_cycles.h>
+#include <rte_mbuf.h>
+#include <rte_ring.h>
+
+#include "switch/capture_ring.h"
+
+#define WRITE_BURST 64
+#define NAP_US 2000
+
+static uint64_t
+time_of(const struct capture *c, uint64_t tsc)
+{
+	uint64_t hz = rte_get_tsc_hz(), d = tsc - c->start_tsc;
+
+	return c->start_ns + d / hz * NS_PER_S + d % hz * NS_PER_S / hz;
+}
+
+static bool
+add_interface(struct capture *c, uint16_t port)
+{
+	const char *description = port < c->nnames ? c->name[port] : NULL;
+	char name[16];
+
+	snprintf(name, sizeof(name), "port%u", port);
+	c->interface[port] = ++c->ninterfaces;
+	return pcapng_interface(c->file, name, description, c->snaplen);
+}
+
+static bool
+write_frame(struct capture *c, struct rte_mbuf *m)
+{
+	const struct capture_note *note = rte_mbuf_to_priv(m);
+	struct pcapng_frame frame = {
+		.time_ns = time_of(c, note->tsc),
+		.len = note->len,
+		.queue = note->queue,
+		.direction = note->way,
+	};
+
+	if (c->interface[note->port] == 0 && !add_interface(c, note->port))
+		return false;
+	frame.interface = c->interface[note->port] - 1;
+	if (!pcapng_packet(c->file, &frame, m))
+		return false;
+	c->written[note->port]++;
+	atomic_fetch_add_explicit(&c->bytes, note->len, memory_order_relaxed);
+	return atomic_fetch_add_explicit(&c->frames, 1, memory_order_relaxed) + 1 != c->count;
+}
+
+/* Nothing more is written; control may want to know. */
+static void
+give_up(struct capture *c)
+{
+	c->full = true;
+	if (ferror(c->file))
+		atomic_store(&c->error, errno != 0 ? errno : EIO);
+	if (c->loop == NULL)
+		return;
+	c->told = true;
+	ev_post(c->loop, &c->work);
+}
+
+/* False: there was nothing to write. */
+static bool
+write_some(struct capture *c)
+{
+	struct rte_mbuf *m[WRITE_BURST] = {NULL};
+	uint32_t n = rte_ring_sc_dequeue_burst(c->ring, (void **)m, WRITE_BURST, NULL);
+
+	for (uint32_t i = 0; i < n && !c->full; i++)
+		if (!write_frame(c, m[i]))
+			give_up(c);
+	rte_pktmbuf_free_bulk(m, n);
+	return n != 0;
+}
+
+static void
+write_end(struct capture *c)
+{
+	uint64_t now = time_of(c, rte_get_tsc_cycles());
+
+	for (uint16_t p = 0; p < DP_PORTS_MAX; p++) {
+		uint64_t lost = atomic_load(&c->lost[p]);
+
+		if (c->interface[p] != 0)
+			pcapng_statistics(c->file, c->interface[p] - 1, now, c->written[p] + lost,
+					  lost);
+	}
+	if (fclose(c->file) != 0 && atomic_load(&c->error) == 0)
+		atomic_store(&c->error, errno);
+}
+
+void *
+capture_writer(void *arg)
+{
+	struct capture *c = arg;
+	bool stop;
+
+	do {
+		/* before the ring is looked at: nothing is put into it afterwards */
+		stop = atomic_load(&c->stop);
+		while (write_some(c))
+			;
+		if (!stop) {
+			fflush(c->file); /* for programs that read along */
+			usleep(NAP_US);
+		}
+	} while (!stop);
+	write_end(c);
+	return NULL;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Runs on: workers.
+ *
+ * Segmenting frames for a receiver that does not do that itself; see cut.h.
+ */
+#ifndef SWITCH_CUT_RUN_H
+#define SWITCH_CUT_RUN_H
+
+#include "switch/worker.h"
+
+/**
+ * Segments (cut.h): finish in software what @p txq does not take of @p may_leave, and send; count
+ * in the account of @p rxq what could not be.
+ */
+void cut_send(struct worker *w, struct pktq *txq, struct pktq *rxq, const struct pkt *p,
+	      uint32_t may_leave);
+
+/** Go on with the jobs of @p rxq. True: it has some, or had, and is not to be polled this time. */
+bool cut_continue(struct worker *w, struct pktq *rxq);
+
+/**
+ * In a new snapshot: jobs go on only between queues that are in it, in one domain; others are
+ * dropped. What a job points to may be gone already, so it is only compared.
+ */
+void cut_revise(struct worker *w, const struct dataplane *dp);
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Runs on: workers, online.
+ *
+ * The workers' half of fdb.h: lookups, and requests to learn an address.
+ */
+#ifndef SWITCH_FDB_WORKER_H
+#define SWITCH_FDB_WORKER_H
+
+#include "switch/fdb.h"
+
+/**
+ * Changes whenever a lookup made before could give another answer - an entry
+ * was added, moved or removed - and once a second, so that ages are refreshed.
+ * What a worker remembers of lookups is valid while the epoch it read *before*
+ * them stays the same. Never 0.
+ */
+static inline uint32_t
+fdb_epoch(const struct fdb *f)
+{
+	/* the first member; see struct fdb */
+	return atomic_load_explicit((const _Atomic uint32_t *)(const void *)f,
+				    memory_order_acquire);
+}
+
+/** ports[i] = port behind keys[i], or FDB_PORT_NONE. n <= FDB_BULK_MAX. Does not touch ages. */
+void fdb_lookup(const struct fdb *f, const fdb_key *keys, uint16_t n, uint16_t *ports);
+
+/**
+ * Note that keys[i] was seen as a source on @p port: refreshes ages, pushes
+ * unknown or moved addresses to the worker's learn ring (dropped and counted
+ * when full: tried again in the next epoch). n <= FDB_BULK_MAX.
+ */
+void fdb_seen(struct fdb *f, uint32_t worker, const fdb_key *keys, uint16_t n, uint16_t port);
+
+#endif

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Runs on: workers.
+ *
+ * The costs of flooding.
+ *
+ * One frame may become two thousand copies of 64 KiB. So copies are what counts
+ * against an iteration's budget (worker.flood_left), frames that do not fit stay in
+ * their ring, and one that is too dear by itself is copied to some receivers in
+ * each iteration. Internal to lib/switch.
+ */
+#ifndef SWITCH_FLOOD_H
+#define SWITCH_FLOOD_H
+
+#include "switch/worker.h"
+
+#define FLOOD_COPY 512u /* a copy costs as much as so many bytes more */
+#define FLOOD_CUT 8u    /* and so many times as much when it is cut in software */
+
+/** Frames of a batch with the same source queue that all flood. */
+struct flood {
+	const struct dp_port *in;
+	struct pktq *rxq;
+	struct pkt *const *pkts;
+	uint16_t n;
+	bool may_leave; /* what does not fit stays in the ring; else it is dropped */
+};
+
+/** The bytes @p p stands for when it is sent to a receiver that takes PKT_NEED_* @p offloads. */
+static inline uint32_t
+flood_cost(const struct pkt *p, uint32_t offloads)
+{
+	uint32_t cost = p->len + FLOOD_COPY;
+
+	return (p->need & ~offloads) == 0 ? cost : cost * FLOOD_CUT;
+}
+
+/** Bytes a queue may use now. */
+static inline uint32_t
+flood_budget(const struct worker *w)
+{
+	return RTE_MAX(w->flood_left, w->flood_least);
+}
+
+static inline void
+flood_spend(struct worker *w, uint64_t cost)
+{
+	w->flood_left -= (uint32_t)RTE_MIN(cost, w->flood_left);
+}
+
+/** How many of the frames, one at least, may be copied to @p receivers ports each. */
+static inline uint16_t
+flood_portion(const struct worker *w, const struct flood *f, uint32_t receivers)
+{
+	uint64_t cost = 0, budget = flood_budget(w);
+	uint16_t i;
+
+	for (i = 0; i < f->n; i++) {
+		cost += (uint64_t)receivers * flood_cost(f->pkts[i], 0);
+		if (cost > budget)
+			break;
+	}
+	return f->rxq->flood_next != 0 ? 1 : RTE_MAX(i, (uint16_t)1);
+}
+
+/** The cost of copies of all of them to @p out. */
+static inline uint64_t
+flood_costs(const struct flood *f, const struct dp_port *out)
+{
+	uint64_t cost = 0;
+
+	for (uint16_t i = 0; i < f->n; i++)
+		cost += flood_cost(f->pkts[i], out->tx[0]->offloads);
+	return cost;
+}
+
+/** For how much they may be copied now. */
+static inline uint64_t
+flood_limit(const struct worker *w, const struct flood *f)
+{
+	return f->n == 1 && f->may_leave ? flood_budget(w) : UINT64_MAX;
+}
+
+/**
+ * @p copies were made for @p cost, and receivers from number @p next on, 0: none, are left. False:
+ * there are such.
+ */
+static inline bool
+flood_account(struct worker *w, const struct flood *f, uint32_t copies, uint64_t cost,
+	      uint16_t next)
+{
+	bool begun = f->rxq->flood_next != 0;
+
+	flood_spend(w, cost);
+	f->rxq->stats.replicated += (uint64_t)copies * f->n;
+	f->rxq->flood_next = next;
+	if (next != 0)
+		return false;
+	/* one copy is the frame itself */
+	if (copies == 0 && !begun)
+		pktq_drop(f->rxq, DROP_RX_NO_EGRESS, f->n);
+	else
+		f->rxq->stats.replicated -= f->n;
+	return true;
+}
+
+/**
+ * Whether frames of the batch can stay in their ring, to be seen once more: nothing was done with
+ * them so far, all of its chains are frames, and the ring is that of the port they come from.
+ */
+static inline bool
+flood_may_leave(const struct worker *w, const struct dp_port *in, const struct pkt_batch *b)
+{
+	return b->n == b->ndone && in->limiter == NULL && !in->copied && w->watch == NULL &&
+	       (in->isolated & DP_ISOLATED_TUNNEL) == 0;
+}
+
+/** Leave all frames from number @p from on. */
+static inline void
+flood_leave(struct pktq *rxq, struct pkt_batch *b, uint16_t from)
+{
+	for (uint16_t i = from; i < b->n; i++)
+		pktq_uncount(&rxq->stats, &b->pkt[i]);
+	b->left = b->n - from;
+	b->n = b->ndone = from;
+}
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Runs on: control.
+ *
+ * The switch that holds the ports: its state. Functions are in sw_ports.h, publish.h and
+ * sw_capture.h.
+ */
+#ifndef SWITCH_SW_H
+#define SWITCH_SW_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/ev.h"
+#include "switch/capture.h"
+#include "switch/dataplane.h"
+
+struct capture;
+struct inject;
+struct port;
+struct rte_mempool;
+struct vlan_table;
+
+/**
+ * The other end of a port in the wire modes (io, mac, ...): neighbours by twos, the next
+ * one, itself.
+ */
+enum sw_topology { SW_PAIRED, SW_CHAINED, SW_LOOP };
+
+/** A capture, running or the last one. [ctl] */
+struct sw_capture {
+	uint16_t port; /* SW_CAPTURE_ALL: every port, later ones too */
+	char path[PATH_MAX];
+	uint32_t snaplen;
+	uint64_t count;            /* frames after which it ends, 0: none */
+	struct capture_stats last; /* when it ended */
+	uint32_t serial;           /* which one it is: the first is 1 */
+};
+
+#define SW_CAPTURE_ALL UINT16_MAX
+
+/** [ctl] */
+struct sw {
+	struct dp_ctl dp;
+	struct fdb *fdb;
+	struct rte_mempool *mp;
+	struct ev_loop *loop;
+	const struct fwd_mode *mode; /* selected */
+	bool forwarding;             /* started */
+	enum sw_topology topology;
+	struct fwd_gen gen; /* for modes that make frames */
+	struct watch watch; /* the log, if there is one, is freed by sw_fini() */
+	uint32_t nactive;   /* workers that get queues, 0: all */
+	uint8_t active[DP_WORKERS_MAX];
+	uint16_t group_fwd; /* for all ports; sw_set_group_fwd() */
+	uint16_t nports;    /* highest id in use, plus one */
+	struct port *port[DP_PORTS_MAX];
+	/* ports that forward, in this order, if there is a list ("set portlist"); else all */
+	bool listed;
+	uint16_t nlist;
+	uint16_t list[DP_PORTS_MAX];
+	uint64_t generation;
+	struct capture *capture; /* NULL: none is running */
+	struct sw_capture captured;
+	struct inject *inject;
+	uint8_t inject_owner;     /* the worker that polls it, PORT_WORKER_NONE */
+	struct vlan_table *vlans; /* made when first needed */
+	struct dataplane *spare;  /* an empty snapshot, should memory run out */
+	struct ev_timer soon;     /* armed: sw_publish() is due, see sw_publish_soon() */
+};
+
+#endif

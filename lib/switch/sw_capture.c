@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Runs on: control.
+ *
+ * The capture of a switch: one at a time.
+ */
+#include "switch/sw_capture.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "switch/port.h"
+#include "switch/publish.h"
+#include "switch/sw.h"
+
+/* capture_config.name */
+static const char *
+name_of(void *arg, uint16_t port)
+{
+	const struct sw *s = arg;
+
+	return s->port[port] != NULL ? s->port[port]->name : NULL;
+}
+
+static void
+on_done(void *arg)
+{
+	struct sw *s = arg;
+	const struct sw_capture *c = &s->captured;
+
+	sw_capture_stop(s);
+	if (c->last.error != 0)
+		log_err("capture", "%s: %s", c->path, strerror(c->last.error));
+	else
+		log_notice("capture", "%s: %" PRIu64 " frames written", c->path, c->last.frames);
+}
+
+int
+sw_capture_start(struct sw *s, const struct sw_capture *cfg)
+{
+	const struct capture_config config = {
+		.path = cfg->path,
+		.snaplen = cfg->snaplen,
+		.count = cfg->count,
+		.loop = s->loop,
+		.nports = s->nports,
+		.name = name_of,
+		.done = on_done,
+		.arg = s,
+	};
+	uint32_t serial = s->captured.serial + 1;
+	int ret;
+
+	if (s->capture != NULL)
+		return -EBUSY;
+	ret = capture_start(&s->capture, &config);
+	if (ret < 0)
+		return ret;
+	s->captured = *cfg;
+	s->captured.serial = serial;
+	sw_publish(s);
+	return 0;
+}
+
+void
+sw_capture_stop(struct sw *s)
+{
+	struct capture *c = s->capture;
+
+	if (c == NULL)
+		return;
+	s->capture = NULL;
+	sw_publish(s);
+	capture_stop(c, &s->captured.last);
+}
+
+void
+sw_capture_stats(const struct sw *s, struct capture_stats *out)
+{
+	if (s->capture != NULL)
+		capture_get_stats(s->capture, out);
+	else
+		*out = s->captured.last;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Runs on: control.
+ *
+ * The capture of a switch: one at a time.
+ */
+#ifndef SWITCH_SW_CAPTURE_H
+#define SWITCH_SW_CAPTURE_H
+
+struct capture_stats;
+struct sw;
+struct sw_capture;
+
+/**
+ * Write the frames a port, or all, send and are sent to a file; last and serial of @p cfg are
+ * ignored. 0, -EBUSY (there is a capture), or that of capture_start().
+ */
+int sw_capture_start(struct sw *s, const struct sw_capture *cfg);
+void sw_capture_stop(struct sw *s); /* nothing when there is none; numbers in s->captured.last */
+void sw_capture_stats(const struct sw *s, struct capture_stats *out); /* running, or the last */
+
+#endif

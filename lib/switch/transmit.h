@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Runs on: workers.
+ *
+ * The last step to an egress queue: its lock, its tx(), its deferred notification and
+ * the work its port owes then. Internal to lib/switch.
+ */
+#ifndef SWITCH_TRANSMIT_H
+#define SWITCH_TRANSMIT_H
+
+#include <rte_cycles.h>
+#include <rte_spinlock.h>
+
+#include "switch/debt.h"
+#include "switch/deferred.h"
+#include "switch/watch_worker.h"
+#include "switch/worker.h"
+
+static inline void
+transmit_timed(struct worker *w, struct pktq *txq, struct pkt *const *pkts, uint16_t n)
+{
+	uint64_t copied = 0, start = rte_rdtsc();
+
+	txq->copy_cycles = &copied;
+	pktq_ops(txq)->tx(txq, pkts, n);
+	txq->copy_cycles = NULL;
+	w->stage[STAGE_COPY] += copied;
+	w->stage[STAGE_TX] += rte_rdtsc() - start - copied;
+}
+
+static inline void
+transmit_now(struct worker *w, struct pktq *txq, struct pkt *const *pkts, uint16_t n)
+{
+	if (unlikely(debt_of(w, txq) > DEBT_SEND_MAX)) {
+		txq->stats.offered += n;
+		pktq_drop(txq, DROP_TX_NO_BUFFER, n);
+		return;
+	}
+	if (unlikely(atomic_load_explicit(&w->timed, memory_order_relaxed)))
+		transmit_timed(w, txq, pkts, n);
+	else
+		pktq_ops(txq)->tx(txq, pkts, n);
+	debt_sent(w, txq, pkts, n);
+}
+
+/** Give @p n frames of @p rxq to a queue that takes them as they are. */
+static inline void
+forward_transmit(struct worker *w, struct pktq *txq, struct pktq *rxq, struct pkt *const *pkts,
+		 uint16_t n)
+{
+	rxq->stats.offered += n;
+	if (unlikely(w->watch != NULL)) {
+		watch_transmit(w, txq, pkts, n);
+	} else if (txq->shared) {
+		rte_spinlock_lock(&txq->lock);
+		transmit_now(w, txq, pkts, n);
+		rte_spinlock_unlock(&txq->lock);
+	} else {
+		transmit_now(w, txq, pkts, n);
+		deferred_note(w, txq);
+	}
+}
+
+#endif

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Runs on: workers; control makes them.
+ *
+ * A worker's private state, shared by its poll loop and all that forwards frames.
+ */
+#ifndef SWITCH_WORKER_H
+#define SWITCH_WORKER_H
+
+#include "pkt/hdrs.h"
+#include "switch/cut.h"
+#include "switch/dataplane.h"
+#include "switch/vlan.h"
+
+struct rte_mempool;
+
+#define WORKER_DEFERRED_MAX 64          /* queues with a deferred notification */
+#define FORWARD_FLOWS 256               /* remembered decisions, a power of two */
+#define FLOOD_BUDGET (512u << 10)       /* of copies in an iteration, bytes; see flood.h */
+#define FLOOD_LEAST 16                  /* part of it each queue has, whatever others used */
+#define FORWARD_KEYS (DP_PORTS_MAX + 2) /* what frames are grouped by: egress ports and refusals */
+
+/** A decision of the switch, remembered: frames with these addresses from this port go there. */
+struct fwd_flow {
+	uint64_t macs;  /* destination and the first two bytes of the source */
+	uint32_t macs2; /* the rest of the source */
+	uint32_t from;  /* ingress port and its domain */
+	uint32_t epoch; /* fdb_epoch() it was made in; 0: unused */
+	uint16_t egress;
+};
+
+/** Stages a worker spends its cycles on, counted while worker.timed is set. */
+enum worker_stage {
+	STAGE_POLL,   /* looking at queues that have nothing */
+	STAGE_RX,     /* taking frames, and giving their buffers back */
+	STAGE_LOOKUP, /* deciding where they go */
+	STAGE_COPY,   /* headers and payload to the receiver's buffers */
+	STAGE_TX,     /* finding those buffers and publishing them */
+	STAGE_NOTIFY, /* deferred notifications */
+	STAGE_NUM
+};
+
+/**
+ * One poll-mode worker's private state. Zeroed and filled in by control, then touched by its worker
+ * only.
+ */
+struct worker {
+	uint32_t id; /* index into dataplane.worker and learn rings */
+	unsigned int lcore;
+	struct dp_ctl *ctl;
+	struct rte_mempool *mp;    /* software offload, backlogs; never NULL */
+	uint16_t burst;            /* frames taken from a queue at once, 0: PKT_BATCH_MAX */
+	uint64_t generation;       /* of the snapshot of the last iteration */
+	uint32_t nactive;          /* of its list in that snapshot: polled in each iteration */
+	uint32_t next_idle;        /* of the rest: where the next iteration goes on */
+	uint32_t unspent;          /* frames no idle queue was looked at for yet */
+	const struct watch *watch; /* of that snapshot; NULL: nothing is to be watched */
+	uint32_t flood_budget;     /* of an iteration, 0: FLOOD_BUDGET */
+	uint32_t flood_left;       /* of this one */
+	uint32_t flood_least;      /* for each queue, even when nothing is left */
+	uint32_t open_iterations;  /* iterations since the last quiescent state */
+	uint32_t ndeferred, deferred_polls;         /* see deferred.h */
+	uint32_t ndebtors;                          /* ports that owe work, see debt.h */
+	uint16_t debtor[DP_PORTS_MAX];              /* their ids */
+	uint32_t debt[DP_PORTS_MAX];                /* by id: lookups owed */
+	struct pktq *deferred[WORKER_DEFERRED_MAX]; /* queues with a deferred notification */
+	struct fwd_flow flow[FORWARD_FLOWS];
+	uint32_t next_flow; /* of mode flowgen */
+	/* counters for "show worker", relaxed readers */
+	uint64_t iterations, busy_iterations, frames, sleeps;
+	uint64_t busy_cycles; /* TSC cycles of iterations that found frames */
+	atomic_bool timed;    /* [atomic] by control: account cycles by stage */
+	uint64_t stage[STAGE_NUM], stage_frames;
+	/* scratch, valid within one batch */
+	struct pkt_batch batch;
+	uint16_t egress[PKT_BATCH_MAX];
+	uint8_t tail[FORWARD_KEYS];        /* group_by() */
+	struct pkt *list[PKT_BATCH_MAX];   /* of a forwarding mode */
+	struct pkt *q_list[PKT_BATCH_MAX]; /* of forward_send(): frames for one of several queues */
+	struct pkt_hdrs hdrs[PKT_BATCH_MAX]; /* of modes that rewrite or make headers */
+	struct vlan_scratch vlan;
+	struct cut cut;
+} __rte_cache_aligned;
+
+#endif
