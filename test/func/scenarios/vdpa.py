@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Frames that hardware moves: simulated devices take a guest's rings and give them back."""
 
+from harness.guest import Guest, Nic
 from harness.peers import EthdevPort, Port, VirtioUser
 from harness.process import Failure, wait_for
 
-from .base import Scenario, check
+from . import pair
+from .base import Link, Scenario, check, transfer_finish, transfer_start
 
 MACS = ("02:00:00:00:00:01", "02:00:00:00:00:02")
 BURSTS, BURST = 3, 32  # they fit a ring of 256 with room to spare
@@ -189,3 +191,83 @@ class OnTheWire(Scenario):
         wait_for(f"{2 * FRAMES} frames there and back",
                  lambda: here.packets() == there.packets() == (2 * FRAMES, 2 * FRAMES), 30,
                  alive=[here, there, self.switch])
+
+
+class UnderGuests(Scenario):
+    """QEMU guests whose rings move to a simulated device and back while files go both ways."""
+
+    seconds = 120
+    KINDS = {"split": pair.MODERN, "packed": pair.MODERN | {"packed": "on"},
+             "legacy": pair.LEGACY}
+
+    def setup(self):
+        nics, ports = ({}, {}), []
+        for index, (kind, options) in enumerate(self.KINDS.items()):
+            for side in (0, 1):
+                path = self.path(f"{'ab'[side]}{index}")
+                nics[side][kind] = Nic(f"52:54:00:03:{side:02x}:{index:02x}", path,
+                                       options=options)
+                ports.append(Port(path, vdpa=f"sim{len(ports)}", uplink="net_ring_w6", hw="never"))
+        self.backend(ports + [EthdevPort("net_ring_w")])
+        for port in range(len(ports)):
+            self.switch.command(f"set vdpa sim{port} wire w6")
+        self.nics = nics
+        self.a, self.b = (
+            self.own(Guest(name, self.workdir, list(nics[side].values()), cpus=2)).start()
+            for side, name in enumerate("ab"))
+        for guest in (self.a, self.b):
+            guest.wait_ready()
+
+    def link(self, kind):
+        """The cards of that kind; frames in hardware are in no account of the switch."""
+        return Link(self, (self.a, self.nics[0][kind]), (self.b, self.nics[1][kind]),
+                    accounts=False)
+
+    def ports(self, kind):
+        """Numbers of the two ports."""
+        first = 2 * list(self.KINDS).index(kind)
+        return first, first + 1
+
+    def move(self, kind, command):
+        """Both ports of a kind."""
+        for port in self.ports(kind):
+            self.switch.command(f"port {port} {command}")
+            who = datapath(self.switch, port)
+            if who.startswith("sim") != (command == "offload"):
+                raise Failure(f"port {port} after {command}: {who}")
+
+    @check("vdpa.guests.{}", KINDS)
+    def guests(self, kind):
+        """A file each way while both ports move, then pings of every size in hardware."""
+        with self.link(kind) as link:
+            for receiver, sender, address in link.directions():
+                transfer_start(sender, receiver, address)
+                for _ in range(MOVES // 2):
+                    self.move(kind, "offload")
+                    self.move(kind, "reclaim")
+                transfer_finish(sender, receiver)
+            self.move(kind, "offload")
+            link.ping_sizes()
+            self.move(kind, "reclaim")
+
+    @check("vdpa.guests-rebind")
+    def rebind(self):
+        """The driver leaves a device that hardware serves and comes back."""
+        self.move("split", "offload")
+        nic = self.nics[1]["split"]
+        device = self.b.sh(f"basename $(readlink /sys/class/net/{self.b.nic_name(nic)}/device)")
+        driver = "/sys/bus/virtio/drivers/virtio_net"
+        self.b.sh(f"echo {device} >{driver}/unbind && echo {device} >{driver}/bind")
+        self.b.names.clear()
+        with self.link("split") as link:
+            link.exchange()
+        self.move("split", "reclaim")
+
+    @check("vdpa.guests-killed")
+    def killed(self):
+        """QEMU is killed while hardware serves its guest: the port is free for the next one."""
+        self.move("split", "offload")
+        self.b.kill()
+        wait_for("a free device", lambda: "runs, moves the frames of net_vhost1" not in
+                 self.switch.command("show vdpa"), 10, alive=[self.switch])
+        self.spoiled = True
