@@ -305,12 +305,9 @@ start_work(struct vduse *v, struct vduse_bus *b)
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	ret = pthread_create(&thread, &attr, work_thread, b);
 	pthread_attr_destroy(&attr);
-	if (ret != 0) {
-		free(b);
-		return -ret;
-	}
-	v->bus = b;
-	return 0;
+	if (ret == 0)
+		v->bus = b;
+	return -ret;
 }
 
 int
@@ -321,13 +318,17 @@ vduse_bus_attach(struct vduse *v, const struct vduse_config *cfg)
 		[VDUSE_ATTACH_VHOST] = "vhost_vdpa",
 	};
 	struct vduse_bus *b = calloc(1, sizeof(*b));
+	int ret;
 
 	if (b == NULL)
 		return -ENOMEM;
 	b->driver = driver[cfg->attach];
 	strlcpy(b->ifname, cfg->ifname, sizeof(b->ifname));
 	strlcpy(b->netns, cfg->netns, sizeof(b->netns));
-	return start_work(v, b);
+	ret = start_work(v, b);
+	if (ret < 0)
+		free(b);
+	return ret;
 }
 
 /** Answer requests until the work is done. False: not in time. */
@@ -375,8 +376,10 @@ vduse_bus_detach(struct vduse *v)
 	if (b == NULL)
 		return;
 	b->detach = true;
-	if (start_work(v, b) != 0)
+	if (start_work(v, b) < 0) {
+		free(b);
 		return;
+	}
 	if (!serve_until_done(v, b)) {
 		abandon(v);
 		return;
