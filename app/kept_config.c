@@ -12,8 +12,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <rte_jhash.h>
-
 #include "app.h"
 #include "base/log.h"
 #include "device.h"
@@ -146,16 +144,25 @@ config_save(const struct app *app, const char *path)
 
 /* --- keeping it --- */
 
+/* Byte by byte: DPDK's hashes read whole words, past the end of a string. */
+static uint32_t
+fnv1a(const char *text, size_t len, uint32_t hash)
+{
+	for (size_t i = 0; i < len; i++)
+		hash = (hash ^ (uint8_t)text[i]) * 16777619u;
+	return hash;
+}
+
 static uint32_t
 fingerprint(const struct app *app, int argc, char **argv)
 {
 	char *file = app->opt.cmdline_file != NULL ? read_all(app->opt.cmdline_file) : NULL;
-	uint32_t hash = 0;
+	uint32_t hash = 2166136261u;
 
 	for (int i = 0; i < argc; i++)
-		hash = rte_jhash(argv[i], (uint32_t)strlen(argv[i]) + 1, hash);
+		hash = fnv1a(argv[i], strlen(argv[i]) + 1, hash);
 	if (file != NULL)
-		hash = rte_jhash(file, (uint32_t)strlen(file), hash);
+		hash = fnv1a(file, strlen(file), hash);
 	free(file);
 	return hash;
 }

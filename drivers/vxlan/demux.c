@@ -31,9 +31,11 @@ struct demux {
 static uint32_t
 hash_of(const struct entry *key)
 {
-	uint32_t h = rte_hash_crc_4byte(key->vni, key->local);
+	uint64_t a[2]; /* bytes behind a short address are 0 */
 
-	return rte_hash_crc(key->src.addr, key->src.len == 4 ? 4 : sizeof(key->src.addr), h);
+	memcpy(a, key->src.addr, sizeof(a));
+	return rte_hash_crc_8byte(a[1], rte_hash_crc_8byte(a[0], rte_hash_crc_4byte(key->vni,
+										    key->local)));
 }
 
 static bool

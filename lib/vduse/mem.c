@@ -185,6 +185,8 @@ vduse_mem_flush(struct vduse *v, uint64_t start, uint64_t last)
 	m = map_without(v, &start, &last);
 	if (m == NULL)
 		return -ENOMEM;
+	if (m == v->dev->gmem)
+		gmem_put(m); /* all of it stays: only one reference is the device's */
 	/* a worker with a translation to memory that is gone would call the ring broken */
 	vdev_pause(v->dev);
 	ret = vdev_set_mem(v->dev, m);
