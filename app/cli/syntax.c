@@ -147,7 +147,7 @@ may_be_all(cmdline_parse_token_hdr_t *hdr)
 static int
 parse_port_name(cmdline_parse_token_hdr_t *hdr, const char *text, uint64_t *value)
 {
-	cmdline_fixed_string_t name;
+	cmdline_fixed_string_t name = "";
 	uint16_t id;
 	int n = 0;
 

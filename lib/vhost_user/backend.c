@@ -216,11 +216,9 @@ vhu_backend_new(const struct vhu_config *cfg, char *err, size_t errlen)
 		free(b);
 		return NULL;
 	}
-	if (cfg->closed)
-		return &b->session.transport;
-	if (b->client) {
+	if (cfg->client && !cfg->closed)
 		on_retry(&b->retry);
-	} else if (!listen_at(b, cfg, err, errlen)) {
+	if (!cfg->client && !cfg->closed && !listen_at(b, cfg, err, errlen)) {
 		backend_free(&b->session.transport);
 		return NULL;
 	}

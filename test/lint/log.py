@@ -21,17 +21,22 @@ PAST = re.compile(r"\b(RTE_LOG|rte_log|perror|printf|puts|vprintf|syslog)\(|"
 OWN = {
     ("lib/vdev/vdev.c", "no ring state is kept"): "the operator makes a port",
     ("drivers/virtio/port.c", "ring state is not kept"): "the operator makes a port",
-    ("lib/switch/mirror.c", "c->path"): "the operator's capture has ended",
+    ("lib/switch/sw_capture.c", "c->path"): "the operator's capture has ended",
     ("lib/switch/dataplane.c", "wake a worker"): "the kernel refuses an eventfd of ours",
-    ("lib/switch/dataplane.c", "eventfd"): "once, when workers are made",
-    ("lib/switch/dataplane.c", "epoll_wait"): "the kernel refuses a descriptor of ours",
-    ("lib/switch/sw.c", "out of memory"): "no peer decides about the switch's memory",
+    ("lib/switch/dataplane_worker.c", "eventfd"): "once, when workers are made",
+    ("lib/switch/dataplane_worker.c", "epoll_wait"): "the kernel refuses a descriptor of ours",
+    ("lib/switch/publish.c", "out of memory"): "no peer decides about the switch's memory",
     ("lib/gmem/file.c", "F_SEAL_SHRINK"): "once in the life of the process",
     ("drivers/ethdev/dev.c", "offloads"): "the operator configures a device",
     ("drivers/ethdev/dev.c", "device has only"): "the operator configures a device",
     ("drivers/ethdev/dev.c", "device does not"): "the operator starts or stops a device",
     ("drivers/ethdev/port.c", "device was removed"): "once in the life of a port",
     ("drivers/ethdev/port.c", "not promiscuous"): "the operator makes a port",
+    ("drivers/vxlan/vxlan.c", "out of memory"): "no peer decides about the switch's memory",
+    ("lib/vduse/bus.c", "vdpa bus"): "the operator makes a port",
+    ("lib/vduse/bus.c", "b->err"): "the operator makes a port",
+    ("lib/vduse/transport.c", "is there already"): "the operator makes a port",
+    ("lib/vduse/transport.c", "v->path, why"): "once in the life of a port",
 }
 
 

@@ -195,7 +195,7 @@ look_run(struct ev_timer *t)
 	s->idle_ms = stands_still(s) ? s->idle_ms + LOOK_MS : 0;
 	if (s->idle_ms >= SIM_STALL_MS) {
 		s->why = "it stalled: the guest's frames were not taken for a second";
-		log_notice(s->d->name, "%s has stalled", s->dev->name);
+		log_peer(&s->d->log_limit, s->d->name, "%s has stalled", s->dev->name);
 		vdev_sync(s->d);
 		return;
 	}
