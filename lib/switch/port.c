@@ -2,6 +2,8 @@
 /* Runs on: control. */
 #include "switch/port.h"
 
+#include <stdlib.h>
+
 #include <stddef.h>
 
 #include "switch/inject.h"
