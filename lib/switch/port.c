@@ -2,9 +2,8 @@
 /* Runs on: control. */
 #include "switch/port.h"
 
-#include <stdlib.h>
-
 #include <stddef.h>
+#include <stdlib.h>
 
 #include "switch/inject.h"
 #include "base/ev.h"

@@ -34,7 +34,8 @@ class InCircles(Scenario):
 
     def start(self):
         """The switch; port 0 is its own peer."""
-        self.backend([Port(self.socket, client=1, vdpa="sim0", hw="never")])
+        # the settings of a run that was killed are made anew below
+        self.backend([Port(self.socket, client=1, vdpa="sim0", hw="never")], extra=["--no-keep"])
         for command in ("stop", "set topology loop", "set fwd io", "set vdpa sim0 wire back",
                         "start"):
             self.switch.command(command)
