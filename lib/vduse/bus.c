@@ -4,7 +4,8 @@
  *
  * The kernel carries a request on the bus out in the system call, and the driver's first requests
  * to the device are a part of it. So a thread of its own asks, while control answers. The thread
- * knows nothing but its copy of the names; the last of both to look at the work frees it.
+ * knows nothing but its copy of the names; the last of both to look at the work frees it. Work that
+ * is done is freed only when its thread has ended, since the thread's last act is a post in the loop.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -43,6 +44,7 @@ struct vduse_bus {
 	struct ev_work work; /* posted at the end */
 	struct ev_loop *loop;
 	struct vduse *v; /* control's */
+	pthread_t thread;
 	bool detach;
 	char name[VDUSE_NAME_MAX];
 	const char *driver;
@@ -165,12 +167,14 @@ choose_driver(struct vduse_bus *b)
 {
 	char path[PATH_MAX];
 	bool any;
+	int ret;
 
 	if (has_driver(b, &any))
 		return true;
 	snprintf(path, sizeof(path), DEVICES "%s/driver_override", b->name);
-	if (write_text(path, b->driver) != 0)
-		return fail(b, "%s: %s", path, strerror(errno));
+	ret = write_text(path, b->driver);
+	if (ret != 0)
+		return fail(b, "%s: %s", path, strerror(-ret));
 	if (any) {
 		snprintf(path, sizeof(path), DEVICES "%s/driver/unbind", b->name);
 		write_text(path, b->name);
@@ -279,6 +283,7 @@ on_attached(struct ev_work *w)
 	struct vduse *v = b->v;
 
 	if (v != NULL) {
+		pthread_join(b->thread, NULL);
 		v->bus = NULL;
 		v->on_bus = b->err[0] == '\0';
 		strlcpy(v->bus_error, b->err, sizeof(v->bus_error));
@@ -293,18 +298,13 @@ on_attached(struct ev_work *w)
 static int
 start_work(struct vduse *v, struct vduse_bus *b)
 {
-	pthread_attr_t attr;
-	pthread_t thread;
 	int ret;
 
 	b->work.fn = on_attached;
 	b->loop = v->loop;
 	b->v = v;
 	strlcpy(b->name, v->name, sizeof(b->name));
-	pthread_attr_init(&attr);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	ret = pthread_create(&thread, &attr, work_thread, b);
-	pthread_attr_destroy(&attr);
+	ret = pthread_create(&b->thread, NULL, work_thread, b);
 	if (ret == 0)
 		v->bus = b;
 	return -ret;
@@ -331,8 +331,8 @@ vduse_bus_attach(struct vduse *v, const struct vduse_config *cfg)
 	return ret;
 }
 
-/** Answer requests until the work is done. False: not in time. */
-static bool
+/** Answer requests until the work is done, or DETACH_MS have passed. */
+static void
 serve_until_done(struct vduse *v, const struct vduse_bus *b)
 {
 	const uint64_t end = ev_now_ns() + DETACH_MS * UINT64_C(1000000);
@@ -340,26 +340,30 @@ serve_until_done(struct vduse *v, const struct vduse_bus *b)
 
 	while (atomic_load(&b->state) == WORK_RUNS) {
 		if (ev_now_ns() > end)
-			return false;
+			return;
 		poll(&p, 1, 10);
 		if (p.fd >= 0 && (p.revents & POLLIN) && !vduse_serve(v))
 			p.fd = -1;
 	}
-	return true;
 }
 
-/** Let go of work that is under way: its thread frees it, or its post in the loop does. */
+/** Let go of work that may be under way: its thread frees it then, or its post in the loop does. */
 static void
 abandon(struct vduse *v)
 {
-	int runs = WORK_RUNS;
-
 	struct vduse_bus *b = v->bus;
+	pthread_t thread = b->thread;
 	bool detach = b->detach;
+	int runs = WORK_RUNS;
 
 	b->v = NULL;
 	v->bus = NULL;
-	if (!atomic_compare_exchange_strong(&b->state, &runs, WORK_ABANDONED) && detach)
+	if (atomic_compare_exchange_strong(&b->state, &runs, WORK_ABANDONED)) {
+		pthread_detach(thread);
+		return;
+	}
+	pthread_join(thread, NULL);
+	if (detach)
 		free(b);
 }
 
@@ -380,10 +384,6 @@ vduse_bus_detach(struct vduse *v)
 		free(b);
 		return;
 	}
-	if (!serve_until_done(v, b)) {
-		abandon(v);
-		return;
-	}
-	v->bus = NULL;
-	free(b);
+	serve_until_done(v, b);
+	abandon(v);
 }

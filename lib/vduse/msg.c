@@ -134,11 +134,13 @@ get_vq_state(struct vduse *v, const struct vduse_dev_request *req, struct vduse_
 static const char *
 update_iotlb(struct vduse *v, const struct vduse_dev_request *req, struct vduse_dev_response *resp)
 {
-	if (vduse_mem_flush(v, req->iova.start, req->iova.last) != 0)
-		return "the range of addresses is not one";
-	/* rings whose memory has moved start again where it is */
+	int ret = vduse_mem_flush(v, req->iova.start, req->iova.last);
+
+	/* rings that were paused, and those whose memory has moved, start again */
 	vduse_sync(v);
-	return NULL;
+	if (ret == -EINVAL)
+		return "the range of addresses is not one";
+	return ret == 0 ? NULL : "out of memory";
 }
 
 static const struct {
