@@ -166,7 +166,8 @@ virtio_queues(struct port *p, struct port_queues *out)
 		bool enabled;
 		struct vq *vq = vdev_rx_queue(v->dev, pair, &enabled);
 
-		if (vq != NULL && out->nrx < out->max) {
+		if (vq != NULL && out->nrx < out->max &&
+		    !vdev_vq_awaits_enable(v->dev, 2u * pair + 1)) {
 			add_queue(p, vq, pair);
 			out->discard[out->nrx] = !enabled;
 			out->rx[out->nrx++] = &vq->q;

@@ -61,6 +61,13 @@ ring_enabled(const struct vdev *d, const struct vdev_queue *q)
 	return q->enabled || !d->enable_used;
 }
 
+/** Whether the front-end may still be about to enable @p q, which has just become ready. */
+static inline bool
+ring_awaits_enable(const struct vdev *d, const struct vdev_queue *q)
+{
+	return q->enable_due && !ring_enabled(d, q);
+}
+
 /** Forget the facts about @p q, but not its descriptors. Not running. */
 void ring_forget(struct vdev_queue *q);
 void ring_close_fds(struct vdev_queue *q);

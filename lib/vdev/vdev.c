@@ -197,6 +197,7 @@ void
 vdev_disconnect(struct vdev *d)
 {
 	ev_timer_cancel(&d->watch);
+	ev_timer_cancel(&d->enable_late);
 	vdev_pause(d);
 	forget_session(d);
 	d->transport = NULL;

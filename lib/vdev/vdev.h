@@ -14,7 +14,9 @@
  * that it is ready (legacy devices run before DRIVER_OK), its format is not
  * contradictory, it is not broken, and the device is neither stopped nor dead
  * (see state.h). A queue that runs but is not enabled receives nothing and what it
- * transmits is discarded (vhost-user spec, "Ring states").
+ * transmits is discarded (vhost-user spec, "Ring states"). Front-ends start a ring first and enable
+ * it with the next message: for VDEV_ENABLE_MS after it became ready workers leave it alone, so that
+ * frames that were pending across a restart are not lost between the two.
  *
  * Life cycle: vdev_new(), then any number of sessions (facts until
  * vdev_disconnect()), vdev_free(). Queues (struct vq) and their counters live
@@ -43,6 +45,7 @@
 #define VDEV_RING_SIZE_MAX 32768
 #define VDEV_STATUS_NEEDS_RESET 0x40u
 #define ENGINE_WHY_MAX 160 /* bytes of a reason against an engine */
+#define VDEV_ENABLE_MS 500 /* a ring that is ready waits so long to be enabled or disabled */
 #define VDEV_ADDR_F_LOG 1u /* flag of vdev_vq_set_addr(): VHOST_VRING_F_LOG */
 
 struct vdev;
@@ -150,6 +153,7 @@ struct vdev_queue {
 	int kick_fd, call_fd, err_fd; /* owned; -1: none */
 	bool ready;                   /* all facts are there: it is to start */
 	bool enabled;
+	bool enable_due; /* ready, and the front-end has yet to enable or disable it since */
 	bool endian_set, big_endian; /* byte order as stated for this ring */
 	bool broken;
 	bool addr_again, ready_again; /* stated since it broke: with both it is another ring */
@@ -219,6 +223,8 @@ struct vdev {
 	struct vq_host host;
 	struct vdev_attn *attn; /* workers' way to control */
 	struct ev_timer watch;  /* looks for faults while connected */
+	struct ev_timer
+		enable_late; /* the front-end has had its time to enable rings that are ready */
 	struct vq_journal_file *journal;
 	struct log_limit log_limit;
 	struct vdev_counters counters;
@@ -359,6 +365,11 @@ uint32_t vdev_vq_index(const struct vdev *d, const struct vdev_queue *q);
 
 /** Whether queue @p i is enabled, by itself or with all; false for any index out of range. */
 bool vdev_vq_enabled(const struct vdev *d, uint32_t i);
+/**
+ * Whether it is not, but the front-end has VDEV_ENABLE_MS since it became ready to say so: who moves
+ * frames leaves those the guest has sent in the ring.
+ */
+bool vdev_vq_awaits_enable(const struct vdev *d, uint32_t i);
 
 /** Whether queue @p i runs; false for any index out of range. */
 bool vdev_vq_running(const struct vdev *d, uint32_t i);

@@ -38,6 +38,12 @@ vdev_vq_enabled(const struct vdev *d, uint32_t i)
 }
 
 bool
+vdev_vq_awaits_enable(const struct vdev *d, uint32_t i)
+{
+	return i < d->nqueues && ring_awaits_enable(d, &d->q[i]);
+}
+
+bool
 vdev_vq_running(const struct vdev *d, uint32_t i)
 {
 	return i < d->nqueues && d->q[i].running;
@@ -147,6 +153,30 @@ vdev_vq_set_kick(struct vdev *d, uint32_t i, int fd)
 	return 0;
 }
 
+static void
+on_enable_late(struct ev_timer *t)
+{
+	struct vdev *d = container_of(t, struct vdev, enable_late);
+	uint32_t i;
+
+	for (i = 0; i < d->nqueues; i++) {
+		d->unpublished |= ring_awaits_enable(d, &d->q[i]);
+		d->q[i].enable_due = false;
+	}
+	vdev_sync(d);
+}
+
+/** Without a loop nobody tells when it is too late. */
+static void
+await_enable(struct vdev *d, struct vdev_queue *q)
+{
+	q->enable_due = d->cfg.loop != NULL && !ring_enabled(d, q);
+	if (!q->enable_due)
+		return;
+	d->enable_late.cb = on_enable_late;
+	ev_timer_arm(d->cfg.loop, &d->enable_late, VDEV_ENABLE_MS);
+}
+
 int
 vdev_vq_set_ready(struct vdev *d, uint32_t i)
 {
@@ -158,6 +188,7 @@ vdev_vq_set_ready(struct vdev *d, uint32_t i)
 	q->ready = true;
 	q->ready_again = q->broken;
 	repair_replaced(d, q);
+	await_enable(d, q);
 	return 0;
 }
 
@@ -203,7 +234,10 @@ vdev_vq_set_enable(struct vdev *d, uint32_t i, bool on)
 
 	if (q == NULL)
 		return -EINVAL;
+	/* workers have left it alone and are to discard what it transmits, or use it */
+	d->unpublished |= ring_awaits_enable(d, q);
 	q->enabled = on;
+	q->enable_due = false;
 	return 0;
 }
 

@@ -165,6 +165,53 @@ test_edit_in_a_loop(void **state)
 	assert_true(dev[0]->q[1].live);
 }
 
+/* How many of the rings the guest transmits on workers poll, and whether they discard frames. */
+static uint16_t
+polled(bool *discard)
+{
+	struct pktq *rx[1], *tx[1];
+	struct port_queues q = {.max = 1, .rx = rx, .tx = tx, .discard = discard};
+
+	sw.port[0]->ops->queues(sw.port[0], &q);
+	return q.nrx;
+}
+
+/* Start ring 1 as a front-end does, or go on from there: it says the enable in a message of its own. */
+static void
+start_disabled(void)
+{
+	vdev_pause(dev[0]);
+	assert_int_equal(vdev_vq_set_enable(dev[0], 1, false), 0);
+	assert_int_equal(vdev_vq_set_ready(dev[0], 1), 0);
+	vdev_sync(dev[0]);
+	ev_run_once(sw.loop, 0);
+	assert_true(dev[0]->q[1].running);
+}
+
+/* Frames that are pending when a ring starts stay until the front-end has said what it is to be. */
+static void
+test_enable_is_awaited(void **state)
+{
+	bool discard;
+
+	start_disabled();
+	assert_int_equal(polled(&discard), 0);
+	assert_int_equal(vdev_vq_set_enable(dev[0], 1, true), 0);
+	vdev_sync(dev[0]);
+	assert_int_equal(polled(&discard), 1);
+	assert_false(discard);
+	start_disabled();
+	assert_int_equal(vdev_vq_set_enable(dev[0], 1, false), 0);
+	vdev_sync(dev[0]);
+	assert_int_equal(polled(&discard), 1);
+	assert_true(discard);
+	start_disabled();
+	assert_int_equal(polled(&discard), 0);
+	while (polled(&discard) == 0)
+		ev_run_once(sw.loop, -1);
+	assert_true(discard);
+}
+
 /* A port may go while a publication is due. */
 static void
 test_end_while_due(void **state)
@@ -195,7 +242,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(starts), T(group), T(enable_in_a_loop), T(edit_in_a_loop), T(end_while_due),
+		T(starts),         T(group),         T(enable_in_a_loop),
+		T(edit_in_a_loop), T(end_while_due), T(enable_is_awaited),
 	};
 
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);

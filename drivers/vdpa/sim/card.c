@@ -216,7 +216,8 @@ turn_dev(struct sim_dev *d)
 	if (!d->live || d->fault == SIM_FAULT_STALL || d->fault == SIM_FAULT_VANISH)
 		return 0;
 	for (uint32_t pair = 0; pair < SIM_PAIRS_MAX; pair++)
-		if (d->ring[2 * pair + 1] != NULL && d->ring[2 * pair + 1]->running)
+		if (d->ring[2 * pair + 1] != NULL && d->ring[2 * pair + 1]->running &&
+		    !d->ring[2 * pair + 1]->waits)
 			n += turn_ring(d, pair);
 	return n;
 }

@@ -275,6 +275,7 @@ ring_run(struct sim_engine *s, struct vdev *d, struct vdev_queue *q)
 		setup.call_fd = -1;
 	r->running = vq_start(&r->vq, &setup) == 0;
 	r->enabled = false;
+	r->waits = true;
 	return r->running;
 }
 
@@ -348,9 +349,12 @@ sim_commit(struct engine *e, struct vdev *d)
 	if (s->dev->owner != s)
 		return;
 	card_lock();
-	for (uint32_t i = 0; i < RTE_DIM(s->dev->ring); i++)
-		if (s->dev->ring[i] != NULL)
-			s->dev->ring[i]->enabled = vdev_vq_enabled(d, i);
+	for (uint32_t i = 0; i < RTE_DIM(s->dev->ring); i++) {
+		if (s->dev->ring[i] == NULL)
+			continue;
+		s->dev->ring[i]->enabled = vdev_vq_enabled(d, i);
+		s->dev->ring[i]->waits = vdev_vq_awaits_enable(d, i);
+	}
 	s->dev->live = true;
 	card_unlock();
 	if (s->look.loop == NULL && d->cfg.loop != NULL) {

@@ -66,7 +66,8 @@ struct sim_wire {
 struct sim_ring {
 	struct vq vq; /* counters live as long as the device */
 	bool running;
-	bool enabled; /* else it receives nothing, and what it transmits is discarded */
+	bool enabled; /* else it receives nothing, and what it transmits is discarded ... */
+	bool waits;   /* ... unless it may be about to be enabled: then it is left alone */
 };
 
 struct sim_engine;

@@ -34,8 +34,7 @@ class InCircles(Scenario):
 
     def start(self):
         """The switch; port 0 is its own peer."""
-        # the settings of a run that was killed are made anew below
-        self.backend([Port(self.socket, client=1, vdpa="sim0", hw="never")], extra=["--no-keep"])
+        self.backend([Port(self.socket, client=1, vdpa="sim0", hw="never")])
         for command in ("stop", "set topology loop", "set fwd io", "set vdpa sim0 wire back",
                         "start"):
             self.switch.command(command)
