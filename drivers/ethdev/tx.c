@@ -10,7 +10,6 @@
 #include <rte_tcp.h>
 #include <rte_udp.h>
 
-#include "pkt/copy.h"
 #include "pkt/hdrs.h"
 #include "pkt/offload.h"
 
@@ -149,23 +148,6 @@ can_share(const struct ethdev_txq *t, const struct pkt *p)
 	return true;
 }
 
-/* Copy into one mbuf, or a chain when the device takes chains. */
-static struct rte_mbuf *
-copy_frame(const struct ethdev_txq *t, const struct pkt *p)
-{
-	struct rte_mbuf *m;
-
-	if (unlikely(p->len > t->room))
-		return pkt_to_mbuf(t->mp, p);
-	m = rte_pktmbuf_alloc(t->mp);
-	if (unlikely(m == NULL))
-		return NULL;
-	pkt_copy(p, rte_pktmbuf_mtod(m, uint8_t *));
-	m->data_len = (uint16_t)p->len;
-	m->pkt_len = p->len;
-	return m;
-}
-
 static bool
 too_long(const struct ethdev_txq *t, const struct pkt *p)
 {
@@ -202,7 +184,8 @@ add(struct ethdev_txq *t, const struct pkt *p)
 		m = p->mbuf;
 		rte_pktmbuf_refcnt_update(m, 1);
 	} else {
-		m = copy_frame(t, p);
+		/* one mbuf, or a chain when the device takes chains */
+		m = pkt_to_mbuf_of(t->mp, p, t->room);
 		if (unlikely(m == NULL)) {
 			drop(t, NULL, DROP_TX_NO_MEMORY);
 			return;

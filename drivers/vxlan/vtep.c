@@ -9,7 +9,6 @@
 
 #include <rte_mbuf.h>
 
-#include "pkt/copy.h"
 #include "pkt/offload.h"
 #include "switch/port_kind.h"
 #include "switch/sw.h"
@@ -41,22 +40,6 @@ struct burst {
 
 /* --- workers --- */
 
-static struct rte_mbuf *
-copy_frame(const struct vtep_txq *t, const struct pkt *p)
-{
-	struct rte_mbuf *m;
-
-	if (unlikely(p->len > t->room))
-		return pkt_to_mbuf(t->mp, p);
-	m = rte_pktmbuf_alloc(t->mp);
-	if (unlikely(m == NULL))
-		return NULL;
-	pkt_copy(p, rte_pktmbuf_mtod(m, uint8_t *));
-	m->data_len = (uint16_t)p->len;
-	m->pkt_len = p->len;
-	return m;
-}
-
 /* The queue below takes a reference of its own to what it does not copy. */
 static void
 send_burst(struct vtep_txq *t, struct burst *b)
@@ -83,7 +66,7 @@ add(struct vtep_txq *t, struct burst *b, struct pkt *p)
 		pktq_drop(&t->q, DROP_TX_MTU, 1);
 		return;
 	}
-	m = copy_frame(t, p);
+	m = pkt_to_mbuf_of(t->mp, p, t->room);
 	if (unlikely(m == NULL)) {
 		pktq_drop(&t->q, DROP_TX_NO_MEMORY, 1);
 		return;

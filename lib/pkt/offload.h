@@ -11,6 +11,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <rte_mbuf.h>
+
+#include "pkt/copy.h"
 #include "pkt/gso.h"
 #include "pkt/pkt.h"
 
@@ -94,6 +97,23 @@ bool pkt_mbuf_finish_csum(struct rte_mbuf *m, uint32_t start, uint32_t field);
 
 /** Copy a frame into a (chained) mbuf: eth copy first, then the fragments. NULL: out of mbufs. */
 struct rte_mbuf *pkt_to_mbuf(struct rte_mempool *mp, const struct pkt *p);
+
+/** The same where each mbuf of @p mp has @p room bytes: a frame that fits is copied at once. */
+static inline struct rte_mbuf *
+pkt_to_mbuf_of(struct rte_mempool *mp, const struct pkt *p, uint32_t room)
+{
+	struct rte_mbuf *m;
+
+	if (unlikely(p->len > room))
+		return pkt_to_mbuf(mp, p);
+	m = rte_pktmbuf_alloc(mp);
+	if (unlikely(m == NULL))
+		return NULL;
+	pkt_copy(p, rte_pktmbuf_mtod(m, uint8_t *));
+	m->data_len = (uint16_t)p->len;
+	m->pkt_len = p->len;
+	return m;
+}
 
 /**
  * View on an mbuf; fragments beyond the first go to @p segs. False: more than @p nsegs fragments.

@@ -14,8 +14,8 @@
  * that it is ready (legacy devices run before DRIVER_OK), its format is not
  * contradictory, it is not broken, and the device is neither stopped nor dead
  * (see state.h). A queue that runs but is not enabled receives nothing and what it
- * transmits is discarded (vhost-user spec, "Ring states"). Front-ends start a ring first and enable
- * it with the next message: for VDEV_ENABLE_MS after it became ready workers leave it alone, so that
+ * transmits is discarded (vhost-user spec, "Ring states"). Front-ends start a ring and enable it
+ * with the next message: workers leave it alone for VDEV_ENABLE_MS after it became ready, so that
  * frames that were pending across a restart are not lost between the two.
  *
  * Life cycle: vdev_new(), then any number of sessions (facts until
@@ -366,8 +366,8 @@ uint32_t vdev_vq_index(const struct vdev *d, const struct vdev_queue *q);
 /** Whether queue @p i is enabled, by itself or with all; false for any index out of range. */
 bool vdev_vq_enabled(const struct vdev *d, uint32_t i);
 /**
- * Whether it is not, but the front-end has VDEV_ENABLE_MS since it became ready to say so: who moves
- * frames leaves those the guest has sent in the ring.
+ * Whether it is not, but the front-end still has time to say so (VDEV_ENABLE_MS after it became
+ * ready): frames the guest has sent are left in the ring.
  */
 bool vdev_vq_awaits_enable(const struct vdev *d, uint32_t i);
 

@@ -5,7 +5,7 @@
  * The kernel carries a request on the bus out in the system call, and the driver's first requests
  * to the device are a part of it. So a thread of its own asks, while control answers. The thread
  * knows nothing but its copy of the names; the last of both to look at the work frees it. Work that
- * is done is freed only when its thread has ended, since the thread's last act is a post in the loop.
+ * is done is freed when its thread has ended, whose last act is a post in the loop.
  */
 #include <errno.h>
 #include <fcntl.h>

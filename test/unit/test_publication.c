@@ -176,7 +176,7 @@ polled(bool *discard)
 	return q.nrx;
 }
 
-/* Start ring 1 as a front-end does, or go on from there: it says the enable in a message of its own. */
+/* Start ring 1 as a front-end does: its enable is a message of its own. */
 static void
 start_disabled(void)
 {
