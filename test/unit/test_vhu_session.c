@@ -16,7 +16,6 @@
 
 #include <cmocka.h>
 
-#include "vdev/engine.h"
 #include "vdev/netcfg.h"
 #include "wire.h"
 
@@ -490,75 +489,6 @@ test_config_change(void **state)
 	close(sv[0]);
 }
 
-/* --- doorbells of hardware --- */
-
-static const char *
-absent(const struct engine *e, const struct vdev *d)
-{
-	return "not there";
-}
-
-static void
-no_engine_closes(struct engine *e, struct vdev *d)
-{
-}
-
-static bool
-counter_of(int fd, uint64_t *count)
-{
-	return read(fd, count, sizeof(*count)) == sizeof(*count);
-}
-
-/* A doorbell is offered where there is hardware, named, and taken back with an answer. */
-static void
-test_host_notifier(void **state)
-{
-	static const struct engine_ops ops = {.check = absent, .close = no_engine_closes};
-	static struct engine card = {.ops = &ops, .name = "card", .caps.queue_pairs = 1};
-	static struct engine *const list[] = {&card, &soft_engine, NULL};
-	const uint64_t protocol = QEMU_PROTOCOL | VHU_PF(HOST_NOTIFIER);
-	const struct vhu_header ok = {VHU_BACKEND_VRING_HOST_NOTIFIER, VHU_VERSION | VHU_REPLY, 8};
-	struct transport_doorbell bell = {.fd = w.o.memfd, .offset = 8192, .size = 4096};
-	struct transport *t = &w.s.transport;
-	uint64_t kicks = 0;
-	struct vhu_msg m;
-	int sv[2], fd;
-
-	assert_int_equal(get(VHU_GET_PROTOCOL_FEATURES) & VHU_PF(HOST_NOTIFIER), 0);
-	vdev_set_engines(w.o.d, list);
-	assert_int_equal(get(VHU_GET_PROTOCOL_FEATURES) & protocol, protocol);
-	assert_int_equal(wire_ask_u64(&w, VHU_SET_PROTOCOL_FEATURES, QEMU_PROTOCOL), 0);
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv), 0);
-	say(VHU_SET_BACKEND_REQ_FD, NULL, 0, &sv[1]);
-	close(sv[1]);
-	assert_false(t->ops->host_notifier(t, 0, &bell)); /* not negotiated */
-	assert_int_equal(wire_ask_u64(&w, VHU_SET_PROTOCOL_FEATURES, protocol), 0);
-	say_fd(VHU_SET_VRING_KICK, 1);
-	assert_true(t->ops->host_notifier(t, 1, &bell));
-	assert_true(peer_recv(sv[0], &m, &fd));
-	assert_true(fd >= 0);
-	close(fd);
-	assert_int_equal(m.header.request, VHU_BACKEND_VRING_HOST_NOTIFIER);
-	assert_int_equal(m.header.flags, VHU_VERSION);
-	assert_int_equal(m.payload.area.index, 1);
-	assert_int_equal(m.payload.area.offset, 8192);
-	assert_int_equal(m.payload.area.size, 4096);
-	bell = (struct transport_doorbell){.fd = -1};
-	assert_true(t->ops->host_notifier(t, 1, &bell));
-	assert_true(peer_recv(sv[0], &m, &fd));
-	assert_int_equal(fd, -1);
-	assert_int_equal(m.header.flags, VHU_VERSION | VHU_NEED_REPLY);
-	assert_int_equal(m.payload.area.index, 1 | VHU_VRING_NOFD);
-	/* what the guest wrote to the doorbell until now is made up for */
-	assert_false(counter_of(w.o.d->q[1].kick_fd, &kicks));
-	peer_send(sv[0], ok.request, ok.flags, &(uint64_t){0}, 8, NULL, 0);
-	ev_run_once(w.o.loop, 1000);
-	assert_true(counter_of(w.o.d->q[1].kick_fd, &kicks));
-	assert_int_equal(kicks, 1);
-	close(sv[0]);
-	vdev_set_engines(w.o.d, NULL);
-}
-
 /* --- IOMMU --- */
 
 static void
@@ -727,7 +657,6 @@ main(void)
 		T(slots),
 		T(gpa_addresses),
 		T(config_change),
-		T(host_notifier),
 		T(iommu),
 		T(show),
 		T(show_policy),
