@@ -54,6 +54,12 @@ devices_check(const struct app *app, char *err, size_t errlen)
 	return 0;
 }
 
+void
+app_port_changed(struct app *app, const struct port *p)
+{
+	vxlan_port_changed(app->vxlan, p);
+}
+
 struct port *
 app_attach(struct app *app, uint16_t id, const char *devargs, char *err, size_t errlen)
 {
@@ -64,7 +70,7 @@ app_attach(struct app *app, uint16_t id, const char *devargs, char *err, size_t 
 	if (p == NULL)
 		return NULL;
 	fwd_port_added(app, p);
-	vxlan_port_attached(app->vxlan, p);
+	app_port_changed(app, p);
 	return p;
 }
 

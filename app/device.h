@@ -32,6 +32,9 @@ struct port *app_attach(struct app *app, uint16_t id, const char *devargs, char 
 /** Whether @p devargs asks for the device @p p has, however it is written. */
 bool device_is(const struct app *app, const struct port *p, const char *devargs);
 
+/** @p p is new, or has another MTU or domain: what is built on it follows. */
+void app_port_changed(struct app *app, const struct port *p);
+
 /** Remove @p p and everything that was kept about it. */
 void app_close_port(struct app *app, struct port *p);
 

@@ -142,6 +142,18 @@ cmd_port(struct cmd *c, unsigned int word)
 	return p;
 }
 
+struct port *
+cmd_settable_port(struct cmd *c, unsigned int word)
+{
+	struct port *p = cmd_port(c, word);
+
+	if (p == NULL || !p->tunnel)
+		return p;
+	cmd_print(c, "Port %u is the end of a tunnel: its settings are those of its VNI\n", p->id);
+	c->failed = true;
+	return NULL;
+}
+
 bool
 cmd_each_port(struct cmd *c, unsigned int word, void (*fn)(struct cmd *c, struct port *p))
 {

@@ -110,6 +110,12 @@ void cmd_bad_argument(struct cmd *c, const char *given, const char *expected);
 /** The port a command names at @p word; NULL after "Invalid port N" was written. */
 struct port *cmd_port(struct cmd *c, unsigned int word);
 
+/**
+ * The same for a command that sets something. The end of a tunnel is refused, too: its settings are
+ * its VNI's, and "show config" has the VNI only.
+ */
+struct port *cmd_settable_port(struct cmd *c, unsigned int word);
+
 /** Call @p fn for the port at @p word, or for each when it says "all". False: no such port. */
 bool cmd_each_port(struct cmd *c, unsigned int word, void (*fn)(struct cmd *c, struct port *p));
 

@@ -20,7 +20,7 @@ struct change {
 static bool
 begin(struct cmd *c, struct change *x)
 {
-	x->p = cmd_port(c, 2);
+	x->p = cmd_settable_port(c, 2);
 	if (x->p == NULL)
 		return false;
 	port_get_limits(x->p, &x->set);

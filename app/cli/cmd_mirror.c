@@ -26,7 +26,8 @@ report(struct cmd *c, int ret)
 static void
 cmd_mirror_add(struct cmd *c)
 {
-	struct port *p = cmd_port(c, 2), *to = p != NULL ? cmd_port(c, 4) : NULL;
+	struct port *p = cmd_settable_port(c, 2);
+	struct port *to = p != NULL ? cmd_settable_port(c, 4) : NULL;
 
 	if (to != NULL && p->mirror != to)
 		report(c, sw_mirror(p, to));

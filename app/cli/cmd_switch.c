@@ -7,6 +7,7 @@
 #include "app.h"
 #include "show/show.h"
 #include "cli.h"
+#include "device.h"
 #include "show/counters.h"
 #include "show/running_config.h"
 #include "switch/poll.h"
@@ -160,7 +161,7 @@ report(struct cmd *c, int ret)
 static void
 cmd_fdb_add(struct cmd *c)
 {
-	const struct port *p = cmd_port(c, 4);
+	const struct port *p = cmd_settable_port(c, 4);
 
 	if (p != NULL)
 		report(c, fdb_add_static(c->app->sw.fdb, &c->words->w[2].mac,
@@ -210,7 +211,7 @@ cmd_set_fdb(struct cmd *c)
 static void
 cmd_port_fdb_limit(struct cmd *c)
 {
-	const struct port *p = cmd_port(c, 2);
+	const struct port *p = cmd_settable_port(c, 2);
 	uint32_t limit = (uint32_t)cmd_num(c, 4);
 
 	if (p == NULL)
@@ -226,17 +227,18 @@ cmd_port_fdb_limit(struct cmd *c)
 static void
 cmd_port_domain(struct cmd *c)
 {
-	struct port *p = cmd_port(c, 2);
+	struct port *p = cmd_settable_port(c, 2);
 
 	if (p == NULL || p->domain == cmd_num(c, 4))
 		return;
 	report(c, port_set_domain(p, (uint16_t)cmd_num(c, 4)));
+	app_port_changed(c->app, p);
 }
 
 static void
 cmd_port_isolated(struct cmd *c)
 {
-	struct port *p = cmd_port(c, 2);
+	struct port *p = cmd_settable_port(c, 2);
 
 	if (p == NULL)
 		return;
@@ -265,7 +267,7 @@ cmd_group_fwd(struct cmd *c)
 static void
 cmd_port_group_fwd(struct cmd *c)
 {
-	struct port *p = cmd_port(c, 2);
+	struct port *p = cmd_settable_port(c, 2);
 
 	if (p != NULL)
 		set_group_fwd(c, p, cmd_num(c, 4));
@@ -274,7 +276,7 @@ cmd_port_group_fwd(struct cmd *c)
 static void
 cmd_port_learning(struct cmd *c)
 {
-	struct port *p = cmd_port(c, 2);
+	struct port *p = cmd_settable_port(c, 2);
 
 	if (p != NULL)
 		sw_set_learning(p, strcmp(cmd_str(c, 4), "on") == 0);

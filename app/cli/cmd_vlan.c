@@ -76,7 +76,7 @@ cmd_access(struct cmd *c)
 		.access = true,
 		.native = (uint16_t)cmd_num(c, 5),
 	};
-	struct port *p = cmd_port(c, 2);
+	struct port *p = cmd_settable_port(c, 2);
 
 	if (p != NULL)
 		set(c, p, &v);
@@ -85,7 +85,7 @@ cmd_access(struct cmd *c)
 static void
 cmd_trunk(struct cmd *c)
 {
-	struct port *p = cmd_port(c, 2);
+	struct port *p = cmd_settable_port(c, 2);
 	struct vlan_config v = {.on = true};
 
 	if (p == NULL)
@@ -103,7 +103,7 @@ cmd_trunk(struct cmd *c)
 static void
 set_native(struct cmd *c, uint64_t id)
 {
-	struct port *p = cmd_port(c, 2);
+	struct port *p = cmd_settable_port(c, 2);
 	struct vlan_config v;
 
 	if (p == NULL)
@@ -134,7 +134,7 @@ static void
 cmd_off(struct cmd *c)
 {
 	const struct vlan_config off = {.on = false};
-	struct port *p = cmd_port(c, 2);
+	struct port *p = cmd_settable_port(c, 2);
 
 	if (p != NULL)
 		set(c, p, &off);
@@ -166,7 +166,7 @@ done(struct cmd *c, int ret)
 static void
 cmd_fdb_add(struct cmd *c)
 {
-	const struct port *p = cmd_port(c, 4);
+	const struct port *p = cmd_settable_port(c, 4);
 	uint16_t fid;
 
 	if (p != NULL && fid_named(c, 3, 6, &fid))

@@ -22,6 +22,12 @@ refused(struct cmd *c, const char *err)
 
 /* --- tunnels --- */
 
+static bool
+parse_host(struct evpn_ip *ip, const char *text)
+{
+	return evpn_ip_parse(ip, text) && evpn_ip_is_host(ip);
+}
+
 static void
 add_tunnel(struct cmd *c, uint16_t udp_port)
 {
@@ -32,7 +38,7 @@ add_tunnel(struct cmd *c, uint16_t udp_port)
 	if (below == NULL)
 		return;
 	t.below = below->name;
-	if (!evpn_ip_parse(&t.local, cmd_str(c, 4))) {
+	if (!parse_host(&t.local, cmd_str(c, 4))) {
 		snprintf(err, sizeof(err), "%.64s: must be an IPv4 or IPv6 address", cmd_str(c, 4));
 		refused(c, err);
 	} else if (vxlan_add(c->app->vxlan, &t, err, sizeof(err)) < 0) {
@@ -76,14 +82,16 @@ parse_vteps(struct cmd *c, const char *text, struct vxlan_vni_config *n)
 			refused(c, err);
 			return false;
 		}
-		if (!evpn_ip_parse(&n->vtep[n->nvteps++], word)) {
-			snprintf(err, sizeof(err), "VTEP %.64s: must be an IPv4 or IPv6 address",
-				 word);
+		if (!parse_host(&n->vtep[n->nvteps++], word)) {
+			snprintf(err, sizeof(err),
+				 "VTEP %.64s: must be an IPv4 or IPv6 address of a host", word);
 			refused(c, err);
 			return false;
 		}
 	}
-	return true;
+	if (n->nvteps == 0)
+		refused(c, "a list of VTEPs: must have one at least");
+	return n->nvteps != 0;
 }
 
 /* @p domain: number of the word; a VLAN, if there is one, is two words behind it. */

@@ -369,11 +369,16 @@ cmd_config_burst(struct cmd *c)
 }
 
 static int
-set_mtu(struct port *p, uint32_t mtu)
+set_mtu(struct cmd *c, struct port *p, uint32_t mtu)
 {
+	int ret;
+
 	if (p->ops->set_mtu == NULL)
 		return -ENOTSUP;
-	return mtu > UINT16_MAX ? -EINVAL : p->ops->set_mtu(p, (uint16_t)mtu);
+	ret = mtu > UINT16_MAX ? -EINVAL : p->ops->set_mtu(p, (uint16_t)mtu);
+	if (ret == 0)
+		app_port_changed(c->app, p);
+	return ret;
 }
 
 static void
@@ -386,7 +391,7 @@ cmd_config_max_len(struct cmd *c)
 		return;
 	c->app->opt.max_pkt_len = len;
 	for (uint16_t id = 0; id < c->app->sw.nports; id++)
-		if (c->app->sw.port[id] != NULL && set_mtu(c->app->sw.port[id], mtu) < 0)
+		if (c->app->sw.port[id] != NULL && set_mtu(c, c->app->sw.port[id], mtu) < 0)
 			cmd_print(c, "Failed to set MTU to %u for port %u\n", mtu, id);
 }
 
@@ -398,7 +403,7 @@ cmd_config_mtu(struct cmd *c)
 
 	if (p == NULL)
 		return;
-	ret = set_mtu(p, (uint32_t)cmd_num(c, 4));
+	ret = set_mtu(c, p, (uint32_t)cmd_num(c, 4));
 	if (ret < 0) {
 		cmd_print(c, "Set MTU failed. diag=%d\n", ret);
 		c->failed = true;

@@ -11,6 +11,7 @@
 #include <rte_udp.h>
 #include <rte_vxlan.h>
 
+#include "pkt/offload.h"
 #include "pkt/copy.h"
 #include "pkt/hdrs.h"
 
@@ -157,9 +158,7 @@ put_checksum(const struct outer *o, struct rte_mbuf *m, struct rte_udp_hdr *udp)
 	uint32_t at = o->len - ENCAP_LEN;
 	uint16_t sum;
 
-	if (rte_raw_cksum_mbuf(m, at, m->pkt_len - at, &sum) != 0)
-		return;
-	sum = (uint16_t)~fold((uint32_t)sum + o->udp_sum + udp->dgram_len);
+	sum = (uint16_t)~fold((uint32_t)pkt_mbuf_sum(m, at) + o->udp_sum + udp->dgram_len);
 	udp->dgram_cksum = sum != 0 ? sum : 0xffff;
 }
 
@@ -349,19 +348,23 @@ set_ecn(uint8_t *ip, uint8_t ecn)
 static __rte_noinline bool
 pass_ecn(struct pkt *p, uint8_t outer)
 {
-	uint32_t at = find_ip(p->data, p->data_len);
-	uint8_t inner, out;
+	uint8_t room[OUTER_MAX], inner, out;
+	uint32_t len, at;
+	const uint8_t *b;
 
+	b = beginning(p, room, &len);
+	at = find_ip(b, len);
 	if (at == 0)
 		return true;
-	inner = get_ecn(p->data + at);
+	inner = get_ecn(b + at);
 	out = ecn_out[inner][outer];
 	if (outer == ECN_CE && inner == ECN_NONE)
 		return false;
 	if (out == inner)
 		return true;
-	/* others look at the same memory: a frame that is lost says the same */
-	if (p->mbuf == NULL || rte_mbuf_refcnt_read(p->mbuf) != 1 || !RTE_MBUF_DIRECT(p->mbuf))
+	/* others look at the same memory, or it is in a further segment: a loss says the same */
+	if (at + sizeof(struct rte_ipv4_hdr) > p->data_len || p->mbuf == NULL ||
+	    rte_mbuf_refcnt_read(p->mbuf) != 1 || !RTE_MBUF_DIRECT(p->mbuf))
 		return outer != ECN_CE;
 	set_ecn(p->data + at, out);
 	return true;

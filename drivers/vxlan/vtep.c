@@ -162,6 +162,22 @@ make_txq(struct vtep *v)
 	return t;
 }
 
+/* The reason for which frames do not pass between @p v and the port below; static, NULL: none. */
+static const char *
+unusable(const struct vtep *v, const struct port *below)
+{
+	if (below == NULL)
+		return "not there";
+	if (!below->started)
+		return "stopped";
+	if (!sw_port_listed(below))
+		return "not among those that forward";
+	if (below->tunnel)
+		return "the end of a tunnel itself";
+	/* what it floods would go round by the tunnel */
+	return below->domain == v->port.domain ? "in the domain of the VNI itself" : NULL;
+}
+
 /* As many as the port below has, each to one of its. */
 static void
 vtep_queues(struct port *p, struct port_queues *out)
@@ -174,17 +190,27 @@ vtep_queues(struct port *p, struct port_queues *out)
 
 	out->nrx = 0;
 	out->ntx = 0;
-	if (below == NULL || !below->started || below->tunnel)
+	if (unusable(v, below) != NULL || v->short_of_memory)
 		return;
 	below->ops->queues(below, &q);
 	while (out->ntx < RTE_MIN(q.ntx, out->max)) {
 		struct vtep_txq *t = out->ntx < v->ntx ? v->tx[out->ntx] : make_txq(v);
 
+		/* a build asks twice, and the second answer must not have more than the first */
+		v->short_of_memory = t == NULL;
 		if (t == NULL)
 			return;
-		t->below = tx[out->ntx];
+		if (t->below != tx[out->ntx])
+			t->below = tx[out->ntx]; /* workers read it: not written without need */
 		out->tx[out->ntx++] = &t->q;
 	}
+}
+
+/* The next build may try again. */
+static void
+vtep_published(struct port *p)
+{
+	to_vtep(p)->short_of_memory = false;
 }
 
 static bool
@@ -209,7 +235,7 @@ vtep_link_up(const struct port *p)
 	const struct port *below = vtep_below(v);
 
 	return atomic_load_explicit(&to_vtep(p)->outer, memory_order_relaxed) != NULL &&
-	       below != NULL && below->started && below->ops->link_up(below);
+	       unusable(v, below) == NULL && below->ops->link_up(below);
 }
 
 static const char *
@@ -217,10 +243,10 @@ vtep_why(const struct port *p, char *buf, size_t len)
 {
 	const struct vtep *v = to_vtep(p);
 	const struct port *below = vtep_below(v);
+	const char *why = unusable(v, below);
 
-	if (below == NULL || !below->started) {
-		snprintf(buf, len, "the port below, %s, is %s", v->below,
-			 below == NULL ? "not there" : "stopped");
+	if (why != NULL) {
+		snprintf(buf, len, "the port below, %s, is %s", v->below, why);
 		return buf;
 	}
 	if (v->why == NULL)
@@ -319,6 +345,7 @@ static const struct port_ops vtep_ops = {
 	.facts = vtep_facts,
 	.show = vtep_show,
 	.details = vtep_details,
+	.published = vtep_published,
 };
 
 const struct outer *

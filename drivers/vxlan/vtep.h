@@ -31,8 +31,9 @@ struct vtep {
 	uint32_t vni;
 	char below[PORT_NAME_MAX]; /* the port frames leave by; there need not be one */
 	/* [ctl] */
-	const char *why; /* there is no template: static text */
-	uint16_t ntx;    /* queues made so far */
+	bool short_of_memory; /* for a tx queue: it has none until the next build */
+	const char *why;      /* there is no template: static text */
+	uint16_t ntx;         /* queues made so far */
 	struct vtep_txq *tx[DP_QUEUES_MAX];
 	/* [fixed] the accounts of what came in, by worker */
 	uint16_t nrx;

@@ -23,6 +23,7 @@
 struct below {
 	char name[PORT_NAME_MAX];
 	struct demux *demux;
+	struct demux *old; /* workers have it until the next publication */
 	STAILQ_ENTRY(below) entry;
 };
 
@@ -104,7 +105,7 @@ count_entries(const struct vxlan *x)
 }
 
 static void
-fill_demux(struct demux *d, const struct vxlan_tunnel *t)
+fill_demux(struct demux *d, const struct vxlan_tunnel *t, const struct port *below)
 {
 	int local = demux_add_local(d, &t->local, t->udp_port);
 	const struct vxlan_vtep *v;
@@ -113,6 +114,8 @@ fill_demux(struct demux *d, const struct vxlan_tunnel *t)
 	if (local < 0)
 		return;
 	STAILQ_FOREACH (n, &t->vnis, entry) {
+		if (below->domain == n->domain)
+			continue; /* vtep_why() says so */
 		demux_add_vni(d, local, n->vni);
 		STAILQ_FOREACH (v, &n->vteps, entry)
 			demux_add_vtep(d, local, v->port);
@@ -124,18 +127,17 @@ static void
 rebuild(struct vxlan *x, struct below *b)
 {
 	struct port *p = sw_port_by_name(x->cfg.sw, b->name);
-	struct demux *old = b->demux;
 	struct vxlan_tunnel *t;
 
+	b->old = b->demux;
 	b->demux = demux_new(count_entries(x));
 	if (b->demux == NULL)
 		log_err(TAG, "out of memory: no frames of tunnels over %s are taken", b->name);
 	STAILQ_FOREACH (t, &x->tunnels, entry)
-		if (b->demux != NULL && strcmp(t->below, b->name) == 0)
-			fill_demux(b->demux, t);
+		if (p != NULL && b->demux != NULL && strcmp(t->below, b->name) == 0)
+			fill_demux(b->demux, t, p);
 	if (p != NULL)
 		p->intercept = b->demux != NULL ? demux_intercept(b->demux) : NULL;
-	throw_away(x, old);
 }
 
 static void
@@ -162,6 +164,10 @@ commit(struct vxlan *x)
 		STAILQ_FOREACH (b, &x->belows, entry)
 			rebuild(x, b);
 		sw_publish(x->cfg.sw);
+		STAILQ_FOREACH (b, &x->belows, entry) {
+			demux_free(b->old);
+			b->old = NULL;
+		}
 		x->changed = false;
 	} else if (x->garbage != NULL) {
 		dp_grace(&x->cfg.sw->dp);
@@ -189,6 +195,8 @@ set_way(struct vxlan *x, const struct vxlan_tunnel *t, struct vtep *v)
 	const char *why = hop == NULL ? "it is not followed" : hop->why;
 	struct outer *o = NULL;
 
+	if (why == NULL && outer_room(v->ip.len != 4, way_mtu(v, hop)) == 0)
+		why = "its MTU leaves no room for a frame";
 	if (why == NULL) {
 		o = aligned_alloc(__alignof__(*o), sizeof(*o));
 		why = o == NULL ? "out of memory" : NULL;
@@ -293,7 +301,8 @@ add_vtep(struct vxlan *x, struct vxlan_vni *n, const struct evpn_ip *ip)
 		free(v);
 		return NULL;
 	}
-	if (evpn_use_vtep(x->evpn, ip) == 0)
+	v->followed = evpn_use_vtep(x->evpn, ip) == 0;
+	if (v->followed)
 		set_way(x, n->tunnel, v->port);
 	if (x->cfg.added != NULL)
 		x->cfg.added(x->cfg.ctx, &v->port->port);
@@ -307,7 +316,8 @@ static void
 retire_vtep(struct vxlan *x, struct vxlan_vtep *v)
 {
 	STAILQ_INSERT_TAIL(&x->leaving, v, entry);
-	evpn_drop_vtep(x->evpn, &v->ip);
+	if (v->followed)
+		evpn_drop_vtep(x->evpn, &v->ip);
 	v->port->port.started = false;
 	x->changed = true;
 }
@@ -379,6 +389,7 @@ check_vni(const struct vxlan *x, const struct vxlan_tunnel *t, const struct vxla
 {
 	const struct vxlan_vni *n = vxlan_find_vni(x, c->vni);
 	const struct vxlan_vni *same = find_same_network(x, c);
+	const struct port *below = sw_port_by_name(x->cfg.sw, t->below);
 	char text[EVPN_IP_TEXT];
 
 	if (n != NULL && (n->tunnel != t || n->domain != c->domain || n->vlan != c->vlan))
@@ -388,6 +399,10 @@ check_vni(const struct vxlan *x, const struct vxlan_tunnel *t, const struct vxla
 	if (same != NULL)
 		return refuse(err, errlen, "domain %u, VLAN %u has VNI %u", c->domain, c->vlan,
 			      same->vni);
+	/* frames of its guests would go round by the tunnel and the port below it */
+	if (below != NULL && below->domain == c->domain)
+		return refuse(err, errlen, "domain %u is that of port %u (%s) below the tunnel",
+			      c->domain, below->id, t->below);
 	for (uint32_t i = 0; i < c->nvteps; i++) {
 		evpn_ip_text(&c->vtep[i], text);
 		if (c->vtep[i].len != t->local.len)
@@ -629,7 +644,7 @@ vxlan_remove(struct vxlan *x, const char *name, char *err, size_t errlen)
 }
 
 void
-vxlan_port_attached(struct vxlan *x, const struct port *p)
+vxlan_port_changed(struct vxlan *x, const struct port *p)
 {
 	struct vxlan_tunnel *t;
 	struct vxlan_vtep *v;
@@ -706,16 +721,18 @@ free_belows(struct vxlan *x)
 {
 	struct below *b;
 
-	while ((b = STAILQ_FIRST(&x->belows)) != NULL) {
+	STAILQ_FOREACH (b, &x->belows, entry) {
 		struct port *p = sw_port_by_name(x->cfg.sw, b->name);
 
-		STAILQ_REMOVE_HEAD(&x->belows, entry);
 		if (p != NULL)
 			p->intercept = NULL;
-		throw_away(x, b->demux);
-		free(b);
 	}
 	sw_publish(x->cfg.sw);
+	while ((b = STAILQ_FIRST(&x->belows)) != NULL) {
+		STAILQ_REMOVE_HEAD(&x->belows, entry);
+		demux_free(b->demux);
+		free(b);
+	}
 	free_garbage(x);
 }
 

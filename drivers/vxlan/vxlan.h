@@ -33,6 +33,7 @@ struct vxlan;
 struct vxlan_vtep {
 	struct evpn_ip ip;
 	struct vtep *port;
+	bool followed; /* by lib/evpn, which tells its next hop */
 	STAILQ_ENTRY(vxlan_vtep) entry;
 };
 
@@ -94,8 +95,8 @@ struct vxlan_vni_config {
 int vxlan_set_vni(struct vxlan *x, const struct vxlan_vni_config *c, char *err, size_t errlen);
 int vxlan_remove_vni(struct vxlan *x, uint32_t vni, char *err, size_t errlen);
 
-/** A port was attached: tunnels may have waited for it. */
-void vxlan_port_attached(struct vxlan *x, const struct port *p);
+/** A port was attached, or has another MTU or domain: tunnels may be over it. */
+void vxlan_port_changed(struct vxlan *x, const struct port *p);
 
 /** For display. */
 const struct vxlan_tunnels *vxlan_all(const struct vxlan *x);

@@ -33,6 +33,17 @@ evpn_ip_parse(struct evpn_ip *ip, const char *text)
 	return false;
 }
 
+bool
+evpn_ip_is_host(const struct evpn_ip *ip)
+{
+	static const uint8_t none[LEN6], loopback[LEN6] = {[LEN6 - 1] = 1};
+
+	if (ip->len == LEN4)
+		return ip->addr[0] != 0 && ip->addr[0] != 127 && ip->addr[0] < 224;
+	return ip->len == LEN6 && ip->addr[0] != 0xff && memcmp(ip->addr, none, LEN6) != 0 &&
+	       memcmp(ip->addr, loopback, LEN6) != 0;
+}
+
 int
 evpn_ip_cmp(const struct evpn_ip *a, const struct evpn_ip *b)
 {

@@ -19,6 +19,9 @@ struct evpn_ip {
 /** The address in @p len bytes, network order; false: neither 4 nor 16. */
 bool evpn_ip_set(struct evpn_ip *ip, const void *addr, size_t len);
 
+/** Whether it can be one host's: unicast, and not this host's loopback. */
+bool evpn_ip_is_host(const struct evpn_ip *ip);
+
 /** From text, "192.0.2.1" or "2001:db8::1"; false: it is neither. */
 bool evpn_ip_parse(struct evpn_ip *ip, const char *text);
 

@@ -171,8 +171,8 @@ mbuf_put16(struct rte_mbuf *m, uint32_t off, uint16_t val)
  * Ones' complement sum from @p off to the end of a chain. rte_raw_cksum_mbuf()
  * of 22.11 loses carries behind a segment of odd length.
  */
-static uint16_t
-sum_chain(const struct rte_mbuf *m, uint32_t off)
+uint16_t
+pkt_mbuf_sum(const struct rte_mbuf *m, uint32_t off)
 {
 	uint32_t sum = 0, done = 0;
 	uint16_t part;
@@ -197,7 +197,7 @@ pkt_mbuf_finish_csum(struct rte_mbuf *m, uint32_t start, uint32_t field)
 
 	if (field + CSUM_SIZE > m->pkt_len || start >= m->pkt_len)
 		return false;
-	sum = sum_chain(m, start);
+	sum = pkt_mbuf_sum(m, start);
 	/* 0 would mean "no checksum" to UDP; its other representation is right for all */
 	mbuf_put16(m, field, sum == 0xffff ? 0xffff : (uint16_t)~sum);
 	return true;

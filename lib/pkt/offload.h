@@ -95,6 +95,9 @@ offload_cost(const struct pkt *p)
  */
 bool pkt_mbuf_finish_csum(struct rte_mbuf *m, uint32_t start, uint32_t field);
 
+/** The ones' complement sum of a (chained) mbuf from byte @p off on, in network order. */
+uint16_t pkt_mbuf_sum(const struct rte_mbuf *m, uint32_t off);
+
 /** Copy a frame into a (chained) mbuf: eth copy first, then the fragments. NULL: out of mbufs. */
 struct rte_mbuf *pkt_to_mbuf(struct rte_mempool *mp, const struct pkt *p);
 

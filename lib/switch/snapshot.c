@@ -72,7 +72,10 @@ ask_port(struct build *b, struct port *p)
 static void
 add_member(struct build *b, struct port *p)
 {
-	if (p != NULL && p->started)
+	if (p == NULL || !p->started)
+		return;
+	/* ends of tunnels are the learning switch's: they have no place in a pair or a chain */
+	if (!p->tunnel || b->s->mode->vlan != NULL)
 		b->member[b->nmembers++] = p;
 }
 
@@ -351,15 +354,25 @@ fill_inject(struct build *b)
 static void
 count_receivers(struct build *b)
 {
-	uint16_t in_domain[VLAN_DOMAINS] = {0};
+	uint16_t in_domain[VLAN_DOMAINS] = {0}, tunnels[VLAN_DOMAINS] = {0};
 
-	for (uint16_t m = 0; m < b->nmembers; m++)
-		if (b->dport[m].ntx > 0 && b->dport[m].vlan == NULL)
-			in_domain[b->dport[m].domain]++;
-	for (uint16_t m = 0; m < b->nmembers; m++)
-		if (b->dport[m].vlan == NULL)
-			b->dport[m].receivers =
-				in_domain[b->dport[m].domain] - (b->dport[m].ntx > 0);
+	for (uint16_t m = 0; m < b->nmembers; m++) {
+		const struct dp_port *p = &b->dport[m];
+
+		if (p->ntx == 0 || p->vlan != NULL)
+			continue;
+		in_domain[p->domain]++;
+		tunnels[p->domain] += (p->isolated & DP_ISOLATED_TUNNEL) != 0;
+	}
+	for (uint16_t m = 0; m < b->nmembers; m++) {
+		struct dp_port *p = &b->dport[m];
+
+		if (p->vlan == NULL)
+			p->receivers =
+				in_domain[p->domain] - ((p->isolated & DP_ISOLATED_TUNNEL) != 0
+								? tunnels[p->domain]
+								: (uint16_t)(p->ntx > 0));
+	}
 }
 
 /* What is for a port whose frames hardware moves goes out at its uplink. */

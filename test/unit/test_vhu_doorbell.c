@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Doorbells: memory of a card that the guest's driver notifies it by, over the back-end's channel. */
+/* Doorbells: memory of a card, named to the front-end, by which the guest notifies it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

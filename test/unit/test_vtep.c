@@ -409,6 +409,51 @@ test_wire_mode(void **state)
 	assert_int_equal(fake_ports[1].out[0].len, OUTER + LEN);
 }
 
+/* Nor are they a guest's other end there: it would send to another host unseen. */
+static void
+test_wire_pairs(void **state)
+{
+	struct rte_ether_addr a = fake_mac(2, 1);
+
+	fake_ports[3].p.started = false;
+	fake_sw.mode = fwd_mode_by_name("io");
+	sw_publish(&fake_sw);
+	fake_put(2, &a, &fake_broadcast, LEN);
+	turn();
+	assert_int_equal(fake_ports[0].nout, 0);
+}
+
+/* The port below in the domain of the VNI would be a way around the tunnel: it is one network. */
+static void
+test_same_domain(void **state)
+{
+	struct rte_ether_addr a = fake_mac(1, 1), far = fake_mac(9, 9);
+	char buf[128];
+
+	fake_ports[0].p.domain = DOMAIN;
+	sw_publish(&fake_sw);
+	fake_put(1, &a, &fake_broadcast, LEN);
+	turn();
+	assert_int_equal(fake_ports[0].nout, 1);
+	assert_int_equal(fake_ports[0].out[0].len, LEN);
+	assert_non_null(strstr(sw_why(&fake_sw, &vteps[0]->port, buf, sizeof(buf)), "domain"));
+	fake_clear();
+	fake_put(0, &far, &fake_broadcast, LEN);
+	turn();
+	assert_int_equal(fake_ports[0].nout, 0);
+	assert_int_equal(fake_ports[1].nout, 1);
+}
+
+/* The cost of a flooded frame of a tunnel is that of the ports it can go to: none is a tunnel. */
+static void
+test_receivers(void **state)
+{
+	const struct dataplane *dp = atomic_load(&fake_sw.dp.live);
+
+	assert_int_equal(dp->by_id[vteps[0]->port.id]->receivers, 2);
+	assert_int_equal(dp->by_id[fake_ports[1].p.id]->receivers, 3);
+}
+
 #define EACH(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 static int
@@ -437,6 +482,9 @@ main(void)
 		EACH(test_vtep_stopped),
 		EACH(test_below_leaves),
 		EACH(test_wire_mode),
+		EACH(test_wire_pairs),
+		EACH(test_same_domain),
+		EACH(test_receivers),
 	};
 
 	return cmocka_run_group_tests(tests, start_eal, NULL);
