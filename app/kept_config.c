@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <libgen.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,21 +14,27 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <bsd/string.h>
+
 #include "app.h"
 #include "base/log.h"
 #include "device.h"
 #include "show/running_config.h"
 
 #define FILE_MAX (64u << 20)
+#define HEAD_MAX 80 /* the first line of the file, with its NUL */
+#define FNV_BASIS 2166136261u
 #define SHORT_NS 1000000  /* of CPU time: a configuration that is kept with each command */
 #define REST_PER_WRITE 20 /* one of a thousand ports takes a twentieth of control's time at most */
 
 struct kept_config {
 	struct app *app;
 	char path[PATH_MAX];
-	int lock;       /* of the state directory's file of settings */
-	uint32_t start; /* fingerprint of the command line and the command file */
-	char *text;     /* as it is on disk; NULL: none */
+	int lock;           /* of the state directory's file of settings */
+	bool on;            /* the configuration is complete: changes are kept */
+	uint32_t arguments; /* fingerprints of the command line, ... */
+	uint32_t file;      /* ... and of the command file as it was last run or saved */
+	char *text;         /* as it is on disk; NULL: none */
 	struct ev_timer timer;
 	uint64_t not_before; /* ev_now_ns() of the next look */
 	struct log_limit log_limit;
@@ -47,61 +55,33 @@ write_all(int fd, const char *text, size_t len)
 	return 0;
 }
 
-/* The directory entry must not be lost with the power either. */
+/* Fill @p fd, which is closed, and give it the name @p path instead of @p temp. */
 static int
-sync_dir(const char *path)
+replace(int fd, const char *temp, const char *path, const char *text)
 {
-	char dir[PATH_MAX];
-	const char *end = strrchr(path, '/');
-	int fd, ret;
+	int ret = write_all(fd, text, strlen(text));
 
-	snprintf(dir, sizeof(dir), "%.*s/", end != NULL ? (int)(end - path) : 1,
-		 end != NULL ? path : ".");
-	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	ret = fsync(fd) < 0 && errno != EINVAL ? -errno : 0;
-	close(fd);
-	return ret;
-}
-
-/* @p durable: after a loss of power, too, for which the disk is waited for. */
-static int
-replace(const char *path, const char *text, bool durable)
-{
-	char temp[PATH_MAX];
-	struct stat old;
-	mode_t mode = stat(path, &old) == 0 ? old.st_mode & 0777 : 0640;
-	int fd, ret;
-
-	if (snprintf(temp, sizeof(temp), "%s.XXXXXX", path) >= (int)sizeof(temp))
-		return -ENAMETOOLONG;
-	fd = mkostemp(temp, O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	ret = write_all(fd, text, strlen(text));
-	if (ret == 0 && (fchmod(fd, mode) < 0 || (durable && fsync(fd) < 0)))
-		ret = -errno;
 	close(fd);
 	if (ret == 0 && rename(temp, path) < 0)
 		ret = -errno;
 	if (ret < 0)
 		unlink(temp);
-	return ret == 0 && durable ? sync_dir(path) : ret;
+	return ret;
 }
 
-/* A file of ours, without a NUL in it; NULL: there is none, or errno. */
+/* A regular file without a NUL in it; NULL: there is none, or another kind. */
 static char *
-read_all(const char *path)
+read_all(const char *path, int flags, uid_t owner)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | flags);
 	struct stat st;
 	char *text = NULL;
 	ssize_t n = -1;
 
 	if (fd < 0)
 		return NULL;
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size < FILE_MAX)
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size < FILE_MAX &&
+	    (owner == (uid_t)-1 || st.st_uid == owner))
 		text = calloc(1, (size_t)st.st_size + 1);
 	if (text != NULL)
 		n = read(fd, text, (size_t)st.st_size);
@@ -109,8 +89,52 @@ read_all(const char *path)
 	if (n >= 0 && n == st.st_size && strlen(text) == (size_t)n)
 		return text;
 	free(text);
-	errno = EBADMSG;
 	return NULL;
+}
+
+/* --- on the disk, too --- */
+
+/* A file and its folder. The disk is waited for by a thread of its own. */
+struct flush {
+	int file, dir;
+};
+
+static void *
+flush_run(void *arg)
+{
+	struct flush *f = arg;
+
+	if (fsync(f->file) < 0 || (f->dir >= 0 && fsync(f->dir) < 0 && errno != EINVAL))
+		log_err(NULL, "the saved configuration may not outlive a loss of power: %s",
+			strerror(errno));
+	close(f->file);
+	if (f->dir >= 0)
+		close(f->dir);
+	free(f);
+	return NULL;
+}
+
+static void
+flush_soon(const char *path)
+{
+	struct flush *f = malloc(sizeof(*f));
+	char dir[PATH_MAX];
+	pthread_t thread;
+
+	if (f == NULL)
+		return;
+	strlcpy(dir, path, sizeof(dir));
+	f->file = open(path, O_RDONLY | O_CLOEXEC);
+	f->dir = open(dirname(dir), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (f->file >= 0 && pthread_create(&thread, NULL, flush_run, f) == 0) {
+		pthread_detach(thread);
+		return;
+	}
+	if (f->file >= 0)
+		close(f->file);
+	if (f->dir >= 0)
+		close(f->dir);
+	free(f);
 }
 
 /* --- the configuration as text --- */
@@ -132,13 +156,45 @@ configuration(const struct app *app)
 	return NULL;
 }
 
+/* A new file beside @p path, with the mode and, where that is allowed, the owner of the old one. */
+static int
+file_beside(const char *path, char temp[PATH_MAX])
+{
+	struct stat old;
+	bool is_new = stat(path, &old) < 0;
+	int fd;
+
+	if (!is_new && !S_ISREG(old.st_mode))
+		return -EINVAL;
+	if (snprintf(temp, PATH_MAX, "%s.XXXXXX", path) >= PATH_MAX)
+		return -ENAMETOOLONG;
+	fd = mkostemp(temp, O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (!is_new && fchown(fd, old.st_uid, old.st_gid) < 0)
+		log_info(NULL, "%s: its owner cannot be kept: %s", path, strerror(errno));
+	if (fchmod(fd, is_new ? 0640 : old.st_mode & 0777) == 0)
+		return fd;
+	close(fd);
+	unlink(temp);
+	return -EPERM;
+}
+
 int
 config_save(const struct app *app, const char *path)
 {
-	char *text = configuration(app);
-	int ret = text != NULL ? replace(path, text, true) : -ENOMEM;
+	char temp[PATH_MAX], real[PATH_MAX], *text;
+	int ret, fd;
 
+	/* what a link leads to is replaced, not the link */
+	if (realpath(path, real) != NULL)
+		path = real;
+	text = configuration(app);
+	fd = text != NULL ? file_beside(path, temp) : -ENOMEM;
+	ret = fd >= 0 ? replace(fd, temp, path, text) : fd;
 	free(text);
+	if (ret == 0)
+		flush_soon(path);
 	return ret;
 }
 
@@ -154,30 +210,38 @@ fnv1a(const char *text, size_t len, uint32_t hash)
 }
 
 static uint32_t
-fingerprint(const struct app *app, int argc, char **argv)
+hash_arguments(int argc, char **argv)
 {
-	char *file = app->opt.cmdline_file != NULL ? read_all(app->opt.cmdline_file) : NULL;
-	uint32_t hash = 2166136261u;
+	uint32_t hash = FNV_BASIS;
 
 	for (int i = 0; i < argc; i++)
 		hash = fnv1a(argv[i], strlen(argv[i]) + 1, hash);
-	if (file != NULL)
-		hash = fnv1a(file, strlen(file), hash);
-	free(file);
+	return hash;
+}
+
+static uint32_t
+hash_file(const struct app *app)
+{
+	const char *path = app->opt.cmdline_file;
+	char *text = path != NULL ? read_all(path, 0, (uid_t)-1) : NULL;
+	uint32_t hash = text != NULL ? fnv1a(text, strlen(text), FNV_BASIS) : 0;
+
+	free(text);
 	return hash;
 }
 
 static void
 heading(const struct kept_config *k, char *out, size_t outlen)
 {
-	snprintf(out, outlen, "# for the command line %08" PRIx32 "\n", k->start);
+	snprintf(out, outlen, "# for the command line %08" PRIx32 " and its file %08" PRIx32 "\n",
+		 k->arguments, k->file);
 }
 
 static void
 keep(struct kept_config *k)
 {
-	char *text = configuration(k->app), *all = NULL, head[64];
-	int ret = 0;
+	char *text = configuration(k->app), *all = NULL, head[HEAD_MAX], temp[PATH_MAX];
+	int ret = 0, fd;
 
 	heading(k, head, sizeof(head));
 	if (text == NULL || asprintf(&all, "%s%s", head, text) < 0)
@@ -187,8 +251,14 @@ keep(struct kept_config *k)
 		free(all);
 		return;
 	}
-	if (ret == 0)
-		ret = replace(k->path, all, false);
+	/* one name, which the lock makes ours: a crash leaves no more than that behind */
+	if (ret == 0 && snprintf(temp, sizeof(temp), "%s.new", k->path) >= (int)sizeof(temp))
+		ret = -ENAMETOOLONG;
+	if (ret == 0) {
+		unlink(temp);
+		fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
+		ret = fd < 0 ? -errno : replace(fd, temp, k->path, all);
+	}
 	if (ret < 0) {
 		log_peer(&k->log_limit, NULL, "%s: settings would be lost in a crash: %s", k->path,
 			 strerror(-ret));
@@ -230,7 +300,7 @@ kept_config_touch(struct kept_config *k)
 {
 	uint64_t now = ev_now_ns();
 
-	if (k == NULL || k->timer.loop != NULL)
+	if (k == NULL || !k->on || k->timer.loop != NULL)
 		return;
 	if (k->not_before <= now)
 		look(k); /* at once: the command's answer then says that it outlives a crash */
@@ -270,10 +340,10 @@ close_others(struct app *app, const char *kept)
 }
 
 const char *
-kept_config_found(struct app *app)
+kept_config_found(struct app *app, const char **path)
 {
 	struct kept_config *k = app->kept;
-	char head[64];
+	char head[HEAD_MAX];
 
 	if (k == NULL || k->text == NULL)
 		return NULL;
@@ -284,7 +354,26 @@ kept_config_found(struct app *app)
 		return NULL;
 	}
 	close_others(app, k->text);
-	return k->path;
+	*path = k->path;
+	return k->text;
+}
+
+void
+kept_config_begin(struct kept_config *k)
+{
+	if (k == NULL)
+		return;
+	k->on = true;
+	look(k);
+}
+
+void
+kept_config_file_changed(struct kept_config *k)
+{
+	if (k == NULL)
+		return;
+	k->file = hash_file(k->app);
+	kept_config_touch(k);
 }
 
 /* --- life --- */
@@ -309,6 +398,26 @@ lock_directory(const char *dir)
 }
 
 void
+kept_config_forget(struct kept_config *k)
+{
+	if (k == NULL)
+		return;
+	ev_timer_cancel(&k->timer);
+	unlink(k->path);
+}
+
+void
+kept_config_free(struct kept_config *k)
+{
+	if (k == NULL)
+		return;
+	ev_timer_cancel(&k->timer);
+	close(k->lock);
+	free(k->text);
+	free(k);
+}
+
+void
 kept_config_open(struct app *app, int argc, char **argv)
 {
 	struct kept_config *k = calloc(1, sizeof(*k));
@@ -327,28 +436,15 @@ kept_config_open(struct app *app, int argc, char **argv)
 		return;
 	}
 	k->app = app;
-	k->start = fingerprint(app, argc, argv);
+	if (app->opt.no_keep) {
+		/* nor is what a run before has kept to come back later */
+		kept_config_forget(k);
+		kept_config_free(k);
+		return;
+	}
+	k->arguments = hash_arguments(argc, argv);
+	k->file = hash_file(app);
 	k->timer.cb = on_timer;
-	k->text = read_all(k->path);
+	k->text = read_all(k->path, O_NOFOLLOW, geteuid());
 	app->kept = k;
-}
-
-void
-kept_config_forget(struct kept_config *k)
-{
-	if (k == NULL)
-		return;
-	ev_timer_cancel(&k->timer);
-	unlink(k->path);
-}
-
-void
-kept_config_free(struct kept_config *k)
-{
-	if (k == NULL)
-		return;
-	ev_timer_cancel(&k->timer);
-	close(k->lock);
-	free(k->text);
-	free(k);
 }

@@ -20,15 +20,25 @@ struct kept_config;
 /**
  * Keep the configuration of @p app, whose loop and state directory exist; @p argv is the command
  * line as main() has it. Sets app->kept, which stays NULL, with a line in the log, where another
- * switch has the directory or it cannot be written.
+ * switch has the directory or it cannot be written. With --no-keep what is kept there is removed.
  */
 void kept_config_open(struct app *app, int argc, char **argv);
 
 /**
- * The file of commands of a run that ended without an end in order, for this command line and
- * command file; ports that it does not have are closed. NULL: there is none.
+ * The commands of a run that ended without an end in order, for this command line and command
+ * file, and the file they are from; ports that they do not have are closed. NULL: there are none.
+ * The text stays until kept_config_begin().
  */
-const char *kept_config_found(struct app *app);
+const char *kept_config_found(struct app *app, const char **path);
+
+/**
+ * The configuration is complete: it is kept from now on. Until then the file stays as it is, so
+ * that a start that fails half-way can be tried again. NULL is fine.
+ */
+void kept_config_begin(struct kept_config *k);
+
+/** The command file was saved or run again: what is kept belongs to it now. NULL is fine. */
+void kept_config_file_changed(struct kept_config *k);
 
 /**
  * A command may have changed the configuration: write it where it did. At once, or, where that
@@ -45,7 +55,7 @@ void kept_config_free(struct kept_config *k);
 
 /**
  * Write what "show config" prints to @p path; those who read it see the old file or the new one,
- * whole. 0 or -errno.
+ * whole. A thread sees to it that it outlives a loss of power. 0 or -errno (-EINVAL: no file).
  */
 int config_save(const struct app *app, const char *path);
 

@@ -299,7 +299,7 @@ init(struct app *app, int argc, char **argv)
 		if (steps[i](app) < 0)
 			return -1;
 	}
-	if (!app->testpmd && !app->opt.no_keep && app->state_dir[0] != '\0')
+	if (!app->testpmd && app->state_dir[0] != '\0')
 		kept_config_open(app, argc, argv);
 	return 0;
 }
@@ -338,22 +338,31 @@ run_command_file(struct app *app)
 	return 0;
 }
 
+static int
+restore(struct app *app, const char *text, const char *path)
+{
+	int ret = cli_run_text(app->cli, text, path, stdout);
+
+	if (ret < 0)
+		return fail(app,
+			    "%s: the settings of the run that crashed cannot be restored: %s;"
+			    " --no-keep starts without them",
+			    path, ret == -EINVAL ? "a command failed" : strerror(-ret));
+	log_notice(NULL, "settings of the run that crashed are restored from %s", path);
+	return 0;
+}
+
 /* Settings come from the run that crashed or from the command file. */
 static int
 configure(struct app *app)
 {
-	const char *kept = kept_config_found(app);
-	int ret = kept != NULL ? cli_run_file(app->cli, kept, stdout) : run_command_file(app);
+	const char *path, *text = kept_config_found(app, &path);
+	int ret = text != NULL ? restore(app, text, path) : run_command_file(app);
 
-	if (kept == NULL && ret == 0)
+	if (ret == 0 && text == NULL)
 		start_forwarding(app);
-	else if (ret == 0)
-		log_notice(NULL, "settings of the run that crashed are restored from %s", kept);
-	else if (kept != NULL)
-		return fail(app,
-			    "%s: the settings of the run that crashed cannot be restored: %s;"
-			    " --no-keep starts without them",
-			    kept, ret == -EINVAL ? "a command failed" : strerror(-ret));
+	if (ret == 0)
+		kept_config_begin(app->kept);
 	return ret;
 }
 
@@ -369,6 +378,7 @@ reload(struct app *app)
 		log_notice(NULL, "SIGHUP: commands of %s run again", path);
 	else
 		log_warn(NULL, "SIGHUP: not all commands of %s are done", path);
+	kept_config_file_changed(app->kept);
 	fflush(stdout);
 }
 

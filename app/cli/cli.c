@@ -489,19 +489,12 @@ read_line(FILE *f, char *line, size_t size)
 	return n >= 0;
 }
 
-int
-cli_run_file(struct cli *cli, const char *path, FILE *out)
+static int
+run_lines(struct cli *cli, FILE *f, const char *path, FILE *out)
 {
-	FILE *f = cli->depth < FILES_MAX ? fopen(path, "re") : NULL;
 	char line[CLI_LINE_MAX];
 	int ret = 0;
 
-	if (f == NULL) {
-		int err = cli->depth < FILES_MAX ? errno : ELOOP;
-
-		fprintf(out, "Failed to create file based cmdline context: %s\n", path);
-		return -err;
-	}
 	cli->depth++;
 	for (unsigned int n = 1; read_line(f, line, sizeof(line)); n++) {
 		if (cli_run_line(cli, line, out))
@@ -519,6 +512,26 @@ cli_run_file(struct cli *cli, const char *path, FILE *out)
 	cli->depth--;
 	fclose(f);
 	return ret;
+}
+
+int
+cli_run_file(struct cli *cli, const char *path, FILE *out)
+{
+	FILE *f = cli->depth < FILES_MAX ? fopen(path, "re") : NULL;
+	int err = cli->depth < FILES_MAX ? errno : ELOOP;
+
+	if (f != NULL)
+		return run_lines(cli, f, path, out);
+	fprintf(out, "Failed to create file based cmdline context: %s\n", path);
+	return -err;
+}
+
+int
+cli_run_text(struct cli *cli, const char *text, const char *path, FILE *out)
+{
+	FILE *f = fmemopen((void *)(uintptr_t)text, strlen(text), "r");
+
+	return f != NULL ? run_lines(cli, f, path, out) : -errno;
 }
 
 /* --- help --- */

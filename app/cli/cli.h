@@ -162,6 +162,9 @@ bool cli_run_waiting(struct cli *cli, const char *line, FILE *out, struct wait *
  */
 int cli_run_file(struct cli *cli, const char *path, FILE *out);
 
+/** The same with @p text, which was read from @p path. */
+int cli_run_text(struct cli *cli, const char *text, const char *path, FILE *out);
+
 /** The work of "quit": no further input is read and the loop ends. */
 void cli_quit(struct cli *cli);
 

@@ -60,6 +60,8 @@ save(struct cmd *c, const char *path)
 			  strerror(-ret));
 	else
 		cmd_print(c, "Configuration saved to %s\n", path);
+	if (ret == 0)
+		kept_config_file_changed(c->app->kept);
 }
 
 static void

@@ -480,14 +480,16 @@ port_running(const struct app *app, const struct port *p, FILE *out)
 static void
 list_running(const struct sw *s, FILE *out)
 {
-	uint32_t list[DP_PORTS_MAX];
+	uint32_t list[DP_PORTS_MAX], n = 0;
 
+	/* ends of tunnels join the list when their VNI makes them */
 	for (uint16_t i = 0; i < s->nlist; i++)
-		list[i] = s->list[i];
-	if (s->listed && s->nlist == 0)
+		if (!s->port[s->list[i]]->tunnel)
+			list[n++] = s->list[i];
+	if (s->listed && n == 0)
 		fputs("set nbport 0\n", out);
 	else if (s->listed)
-		print_ranges(out, "set portlist", list, s->nlist);
+		print_ranges(out, "set portlist", list, n);
 }
 
 /* A list that is as good as none depends on the lcores there are less. */

@@ -269,6 +269,38 @@ all_stopped(struct cmd *c)
 	return true;
 }
 
+/*
+ * The same, but as long as nothing is forwarded ports are stopped for the command: a file of "show
+ * config" finds those of the command line started.
+ */
+static bool
+stopped_for(struct cmd *c, bool *again)
+{
+	struct sw *s = &c->app->sw;
+
+	if (c->app->testpmd || s->forwarding)
+		return all_stopped(c);
+	for (uint16_t id = 0; id < s->nports; id++) {
+		again[id] = s->port[id] != NULL && s->port[id]->started;
+		if (again[id])
+			s->port[id]->started = false;
+	}
+	sw_publish(s);
+	for (uint16_t id = 0; id < s->nports; id++)
+		if (again[id] && s->port[id]->ops->stop != NULL)
+			s->port[id]->ops->stop(s->port[id]);
+	return true;
+}
+
+static void
+start_again(struct cmd *c, const bool *again)
+{
+	for (uint16_t id = 0; id < c->app->sw.nports; id++)
+		if (again[id] && start_port(c, c->app->sw.port[id]) < 0)
+			c->failed = true;
+	sw_publish(&c->app->sw);
+}
+
 static bool
 enough_queues(struct cmd *c, bool tx, uint32_t n)
 {
@@ -344,6 +376,7 @@ cmd_config_all(struct cmd *c)
 {
 	const char *what = cmd_str(c, 3);
 	uint32_t n = (uint32_t)cmd_num(c, 4), *option;
+	bool again[DP_PORTS_MAX] = {0};
 	size_t i = 0;
 
 	/* the grammar lets only these words through */
@@ -352,12 +385,15 @@ cmd_config_all(struct cmd *c)
 	option = config_option(c->app, i);
 	if (!within(c, what, n, config_words[i].min, config_words[i].max))
 		return;
-	if ((!c->app->testpmd && *option == n) || !all_stopped(c))
+	if (!c->app->testpmd && *option == n)
 		return;
 	if (what[2] == 'q' && !enough_queues(c, what[0] == 't', n))
 		return;
+	if (!stopped_for(c, again))
+		return;
 	*option = n;
 	configure_ports(c);
+	start_again(c, again);
 	fwd_setup(c->app, c->out);
 }
 

@@ -442,7 +442,8 @@ virtio_devargs_same(const struct virtio_devargs *a, const struct virtio_devargs 
 	       a->mtu == b->mtu && a->mac_set == b->mac_set && a->nvdpa == b->nvdpa &&
 	       memcmp(a->vdpa, b->vdpa, a->nvdpa * sizeof(a->vdpa[0])) == 0 && a->hw == b->hw &&
 	       a->migrate == b->migrate && strcmp(a->uplink, b->uplink) == 0 &&
-	       rte_is_same_ether_addr(&a->mac, &b->mac);
+	       a->attach == b->attach && strcmp(a->ifname, b->ifname) == 0 &&
+	       strcmp(a->netns, b->netns) == 0 && rte_is_same_ether_addr(&a->mac, &b->mac);
 }
 
 static bool

@@ -129,6 +129,10 @@ virtio_running(const struct port *p, FILE *out)
 		fprintf(out, "set port %u format %s\n", p->id, vdev_policy_name(cfg->policy));
 	if (virtio_port_vdev(p)->hw != a->hw)
 		fprintf(out, "set port %u hw %s\n", p->id, vdev_hw_name(virtio_port_vdev(p)->hw));
+	if (virtio_port_vdev(p)->wanted == VDEV_STATE_RUNNING_P2P)
+		fprintf(out, "port quiesce %u\n", p->id);
+	else if (virtio_port_vdev(p)->wanted != VDEV_STATE_RUNNING)
+		fprintf(out, "port state %u stop\n", p->id); /* also on the way of a migration */
 }
 
 void

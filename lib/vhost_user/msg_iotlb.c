@@ -23,13 +23,17 @@ kick_all(const struct vdev *d)
 static const char *
 req_message(struct vhu_conn *c, struct vhu_msg *m, struct vhu_fds *fds)
 {
-	const struct vhu_session *s = c->ctx;
+	struct vhu_session *s = c->ctx;
 
 	(void)fds;
 	if ((m->header.flags & VHU_VERSION_MASK) != VHU_VERSION || !(m->header.flags & VHU_REPLY))
 		return "not a vhost-user reply";
-	if (m->header.request == VHU_BACKEND_VRING_HOST_NOTIFIER)
-		kick_all(s->dev);
+	if (m->header.request != VHU_BACKEND_VRING_HOST_NOTIFIER)
+		return NULL;
+	if (s->bells == 0)
+		return "an answer to no request";
+	s->bells--;
+	kick_all(s->dev);
 	return NULL;
 }
 
@@ -83,6 +87,7 @@ vhu_set_backend_req_fd(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds 
 	if (is_named(fds->fd[0]))
 		return vhu_refuse(s, EINVAL, "not an end of a socket pair");
 	vhu_conn_close(&s->req);
+	s->bells = 0;
 	ret = vhu_conn_open(&s->req, s->loop, vhu_fds_take(fds, 0), &req_ops, s);
 	s->req.patient = true;
 	return ret;
@@ -116,7 +121,10 @@ vhu_send_host_notifier(struct transport *t, uint32_t queue, const struct transpo
 		return false;
 	if (b->fd >= 0 && (fd = fcntl(b->fd, F_DUPFD_CLOEXEC, 0)) < 0)
 		return false;
-	return vhu_conn_send(&s->req, &h, &area, fd) == 0;
+	if (vhu_conn_send(&s->req, &h, &area, fd) != 0)
+		return false;
+	s->bells += b->fd < 0;
+	return true;
 }
 
 bool

@@ -7,6 +7,7 @@ vhu_session_reset(struct vhu_session *s)
 {
 	vhu_conn_close(&s->conn);
 	vhu_conn_close(&s->req);
+	s->bells = 0;
 	vhu_transfer_stop(&s->transfer);
 	s->protocol_features = 0;
 }

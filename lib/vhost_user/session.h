@@ -67,6 +67,7 @@ struct vhu_session {
 	uint64_t extra; /* protocol features offered by option, VHU_PF_OPTIONAL */
 	struct vhu_conn conn;
 	struct vhu_conn req; /* the channel for our own requests */
+	uint32_t bells;      /* requests on it to withdraw a doorbell that are not answered yet */
 	uint64_t protocol_features;
 	uint32_t base[VDEV_QUEUES_MAX]; /* as stated last, see vhu_bases_again() */
 	struct vhu_transfer transfer;

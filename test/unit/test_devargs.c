@@ -92,7 +92,52 @@ test_protocol_features(void **state)
 	}
 }
 
-/* One clear sentence that names the device and the key. */
+/* Each key that means something makes another device; the order of keys does not. */
+static void
+test_same(void **state)
+{
+	static const struct {
+		const char *base, *key;
+	} rows[] = {
+		{DEVICE, "queues=2"},
+		{DEVICE, "client=1"},
+		{DEVICE, "tso=0"},
+		{DEVICE, "iommu-support=0"},
+		{DEVICE, "packed=0"},
+		{DEVICE, "mode=0660"},
+		{DEVICE, "owner=1"},
+		{DEVICE, "group=1"},
+		{DEVICE, "format=legacy-le"},
+		{DEVICE, "vm=x"},
+		{DEVICE, "mtu=1400"},
+		{DEVICE, "config=1"},
+		{DEVICE, "device-state=1"},
+		{DEVICE, "base-inflight=1"},
+		{DEVICE, "gpa-addresses=1"},
+		{DEVICE, "mac=02:00:00:00:00:01"},
+		{DEVICE, "vdpa=sim0"},
+		{DEVICE ",vdpa=sim0", "vdpa=sim1"},
+		{DEVICE ",vdpa=sim0", "hw=never"},
+		{DEVICE ",vdpa=sim0", "migrate=device"},
+		{DEVICE ",vdpa=sim0", "uplink=2"},
+		{"net_vhost7,iface=/dev/vduse/x", "attach=vhost"},
+		{"net_vhost7,iface=/dev/vduse/x", "ifname=eth7"},
+		{"net_vhost7,iface=/dev/vduse/x", "netns=web"},
+	};
+	struct virtio_devargs a, b;
+	char text[200];
+
+	for (size_t i = 0; i < RTE_DIM(rows); i++) {
+		assert_int_equal(parse(rows[i].base, &a), 0);
+		snprintf(text, sizeof(text), "%s,%s", rows[i].base, rows[i].key);
+		if (parse(text, &b) != 0 || virtio_devargs_same(&a, &b))
+			fail_msg("%s: %s", text, err[0] != '\0' ? err : "the same device");
+	}
+	assert_int_equal(parse(DEVICE ",mtu=1400,vm=x", &a), 0);
+	assert_int_equal(parse(DEVICE ",vm=x,mtu=1400", &b), 0);
+	assert_true(virtio_devargs_same(&a, &b));
+}
+
 /* A list goes on with words that have no '='. */
 static void
 test_hardware(void **state)
@@ -118,6 +163,7 @@ test_hardware(void **state)
 	assert_int_equal(a.nvdpa, 2);
 }
 
+/* One clear sentence that names the device and the key. */
 static void
 test_refused(void **state)
 {
@@ -193,9 +239,13 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults),          cmocka_unit_test(test_values),
-		cmocka_unit_test(test_protocol_features), cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_too_long),          cmocka_unit_test(test_hardware),
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_values),
+		cmocka_unit_test(test_protocol_features),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_too_long),
+		cmocka_unit_test(test_hardware),
+		cmocka_unit_test(test_same),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -101,6 +101,11 @@ test_host_notifier(void **state)
 	ev_run_once(w.o.loop, 1000);
 	assert_true(counter_of(w.o.d->q[1].kick_fd, &kicks));
 	assert_int_equal(kicks, 1);
+	/* an answer to nothing kicks no ring: a front-end could send any number of them */
+	peer_send(sv[0], ok.request, ok.flags, &(uint64_t){0}, 8, NULL, 0);
+	ev_run_once(w.o.loop, 1000);
+	assert_false(counter_of(w.o.d->q[1].kick_fd, &kicks));
+	assert_false(vhu_conn_is_open(&w.s.req));
 	close(sv[0]);
 	vdev_set_engines(w.o.d, NULL);
 }
