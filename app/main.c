@@ -34,6 +34,7 @@
 #include "telemetry.h"
 #include "testpmd/enter.h"
 #include "virtq/isa.h"
+#include "vdpa/vdpa.h"
 #include "vxlan/vxlan.h"
 #include "base/notify.h"
 #include "worker.h"
@@ -484,6 +485,7 @@ finish(struct app *app)
 		close_ports(app);
 		sw_fini(&app->sw);
 	}
+	vdpa_fini();
 	workers_fini(app);
 	reaper_fini();
 	if (app->loop != NULL)

@@ -40,6 +40,14 @@ vdpa_open(const char *name, struct vdev *d, char *err, size_t errlen)
 }
 
 void
+vdpa_fini(void)
+{
+	for (size_t i = 0; kinds[i] != NULL; i++)
+		if (kinds[i]->fini != NULL)
+			kinds[i]->fini();
+}
+
+void
 vdpa_list(vdpa_list_fn fn, void *ctx)
 {
 	size_t i;

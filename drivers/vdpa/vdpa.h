@@ -66,6 +66,8 @@ struct vdpa_kind {
 	 */
 	int (*set)(const char *device, const char *key, const char *value, char *err,
 		   size_t errlen);
+	/** The process ends: no thread of the kind runs any more. NULL: it has none. */
+	void (*fini)(void);
 };
 
 /* The kinds; vdpa.c has the table. */
@@ -76,6 +78,9 @@ struct engine *vdpa_open(const char *name, struct vdev *d, char *err, size_t err
 
 /** The kind a name belongs to, or NULL. */
 const struct vdpa_kind *vdpa_kind_of(const char *name);
+
+/** The process ends: ports are closed, EAL's memory is still there. */
+void vdpa_fini(void);
 
 /** Every device of every kind. */
 void vdpa_list(vdpa_list_fn fn, void *ctx);

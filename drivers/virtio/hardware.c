@@ -93,6 +93,8 @@ needs_uplink(const struct virtio_hw *h)
 	up = named_uplink(h);
 	if (up == NULL || up == h->port)
 		return "there is no port of its uplink's name";
+	if (!up->started || !sw_port_listed(up))
+		return "its uplink is stopped or does not forward";
 	if (up->vlans != NULL)
 		return "its uplink has VLANs";
 	return up->domain == h->port->domain ? NULL : "its uplink is in another domain";

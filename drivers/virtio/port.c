@@ -166,8 +166,10 @@ virtio_queues(struct port *p, struct port_queues *out)
 		bool enabled;
 		struct vq *vq = vdev_rx_queue(v->dev, pair, &enabled);
 
+		/* nor before the guest can receive: an answer that comes at once would be lost */
 		if (vq != NULL && out->nrx < out->max &&
-		    !vdev_vq_awaits_enable(v->dev, 2u * pair + 1)) {
+		    !vdev_vq_awaits_enable(v->dev, 2u * pair + 1) &&
+		    !vdev_vq_awaits_enable(v->dev, 2u * pair)) {
 			add_queue(p, vq, pair);
 			out->discard[out->nrx] = !enabled;
 			out->rx[out->nrx++] = &vq->q;

@@ -44,9 +44,9 @@
 #define VDEV_QUEUES_MAX (2 * VDEV_QUEUE_PAIRS_MAX)
 #define VDEV_RING_SIZE_MAX 32768
 #define VDEV_STATUS_NEEDS_RESET 0x40u
-#define ENGINE_WHY_MAX 160 /* bytes of a reason against an engine */
-#define VDEV_ENABLE_MS 500 /* a ring that is ready waits so long to be enabled or disabled */
-#define VDEV_ADDR_F_LOG 1u /* flag of vdev_vq_set_addr(): VHOST_VRING_F_LOG */
+#define ENGINE_WHY_MAX 160  /* bytes of a reason against an engine */
+#define VDEV_ENABLE_MS 2000 /* a ring that is ready waits so long to be enabled or disabled */
+#define VDEV_ADDR_F_LOG 1u  /* flag of vdev_vq_set_addr(): VHOST_VRING_F_LOG */
 
 struct vdev;
 struct engine;

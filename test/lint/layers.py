@@ -52,6 +52,7 @@ EXCEPTIONS = [
     ("app/main.c", "gmem/sigbus.h"),
     ("app/main.c", "gmem/reaper.h"),
     ("app/main.c", "virtq/isa.h"),
+    ("app/main.c", "vdpa/vdpa.h"),
     # what a queue counts is shown as it is
     ("app/show/counters.h", "pkt/pktq.h"),
     # the table of kinds of ports, and nothing else of a driver

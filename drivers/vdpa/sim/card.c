@@ -27,6 +27,9 @@ struct sim_card sim_card = {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static atomic_uint wanted;       /* control waits for the lock */
+static atomic_bool off;          /* the thread is to end */
+static pthread_t thread;         /* [ctl] while it is on */
+static bool is_on;               /* [ctl] */
 static struct rte_mempool *pool; /* [card] */
 static struct pkt_batch batch;   /* [card] */
 
@@ -249,10 +252,17 @@ turn(void)
 	struct sim_dev *d;
 	uint32_t n = 0;
 
-	STAILQ_FOREACH (d, &sim_card.devs, entry)
+	/* control does not wait for more than one device's or wire's burst */
+	STAILQ_FOREACH (d, &sim_card.devs, entry) {
 		n += turn_dev(d);
-	STAILQ_FOREACH (w, &sim_card.wires, entry)
+		if (atomic_load(&wanted) != 0)
+			return n + 1;
+	}
+	STAILQ_FOREACH (w, &sim_card.wires, entry) {
 		n += turn_uplink(w);
+		if (atomic_load(&wanted) != 0)
+			return n + 1;
+	}
 	return n;
 }
 
@@ -262,7 +272,7 @@ card_run(void *arg)
 	static const struct timespec nap = {.tv_nsec = NAP_NS};
 	uint32_t vain = 0;
 
-	for (;;) {
+	while (!atomic_load(&off)) {
 		pthread_mutex_lock(&lock);
 		vain = turn() != 0 ? 0 : vain + 1;
 		pthread_mutex_unlock(&lock);
@@ -278,21 +288,29 @@ card_run(void *arg)
 int
 card_power_on(void)
 {
-	static bool on;
 	cpu_set_t all;
-	pthread_t t;
 	int ret;
 
-	if (on)
+	if (is_on)
 		return 0;
-	ret = pthread_create(&t, NULL, card_run, NULL);
+	atomic_store(&off, false);
+	ret = pthread_create(&thread, NULL, card_run, NULL);
 	if (ret != 0)
 		return -ret;
-	on = true;
-	pthread_setname_np(t, "vdpa-sim");
+	is_on = true;
+	pthread_setname_np(thread, "vdpa-sim");
 	/* EAL has bound the thread that makes it to one core */
 	memset(&all, 0xff, sizeof(all));
-	pthread_setaffinity_np(t, sizeof(all), &all);
-	pthread_detach(t);
+	pthread_setaffinity_np(thread, sizeof(all), &all);
 	return 0;
+}
+
+void
+card_power_off(void)
+{
+	if (!is_on)
+		return;
+	atomic_store(&off, true);
+	pthread_join(thread, NULL);
+	is_on = false;
 }

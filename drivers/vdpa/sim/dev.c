@@ -29,7 +29,7 @@ struct sim_engine {
 	atomic_bool posted;  /* [atomic] work is in the loop */
 	struct ev_work work;
 	struct ev_timer look;
-	uint16_t seen[2 * SIM_PAIRS_MAX]; /* positions at the last look */
+	uint64_t seen[2 * SIM_PAIRS_MAX]; /* frames of each ring at the last look */
 	uint32_t idle_ms;                 /* since when none of them moved that has to */
 	SLIST_ENTRY(sim_engine) entry;
 };
@@ -176,10 +176,10 @@ stands_still(struct sim_engine *s)
 	for (uint32_t i = 1; i < RTE_DIM(s->seen); i += 2) {
 		const struct sim_ring *r = s->dev->ring[i];
 
-		if (r == NULL || !r->running)
+		if (r == NULL || !r->running || r->waits)
 			continue;
-		still |= waiting(&r->vq) && r->vq.avail == s->seen[i];
-		s->seen[i] = r->vq.avail;
+		still |= waiting(&r->vq) && r->vq.q.stats.offered == s->seen[i];
+		s->seen[i] = r->vq.q.stats.offered;
 	}
 	card_unlock();
 	return still;
@@ -336,8 +336,9 @@ sim_set_irq(struct engine *e, struct vdev *d, struct vdev_queue *q)
 	struct sim_engine *s = to_sim(e);
 
 	card_lock();
-	if (s->dev->fault != SIM_FAULT_INTERRUPT)
-		vq_swap_call(&s->dev->ring[vdev_vq_index(d, q)]->vq, q->call_fd);
+	/* also with the fault: the descriptor before is about to be closed */
+	vq_swap_call(&s->dev->ring[vdev_vq_index(d, q)]->vq,
+		     s->dev->fault == SIM_FAULT_INTERRUPT ? -1 : q->call_fd);
 	card_unlock();
 }
 
@@ -353,7 +354,9 @@ sim_commit(struct engine *e, struct vdev *d)
 		if (s->dev->ring[i] == NULL)
 			continue;
 		s->dev->ring[i]->enabled = vdev_vq_enabled(d, i);
-		s->dev->ring[i]->waits = vdev_vq_awaits_enable(d, i);
+		/* nor before the guest can receive: what comes back would be lost */
+		s->dev->ring[i]->waits =
+			vdev_vq_awaits_enable(d, i) || vdev_vq_awaits_enable(d, i & ~1u);
 	}
 	s->dev->live = true;
 	card_unlock();
@@ -405,15 +408,28 @@ static const struct engine_ops sim_ops = {
 
 /* --- the kind --- */
 
-/** "sim" and letters, digits, '-', '_' after it. */
+/* Names stand in device arguments and commands as they are. */
 static bool
-sim_ours(const char *name)
+has_letters_only(const char *name)
 {
 	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				      "0123456789-_";
 
-	return strncmp(name, "sim", 3) == 0 && name[strspn(name, letters)] == '\0' &&
+	return name[strspn(name, letters)] == '\0';
+}
+
+/** "sim" and letters, digits, '-', '_' after it. */
+static bool
+sim_ours(const char *name)
+{
+	return strncmp(name, "sim", 3) == 0 && has_letters_only(name) &&
 	       strlen(name) < VDPA_NAME_MAX;
+}
+
+bool
+sim_wire_name(const char *name)
+{
+	return *name != '\0' && strlen(name) < SIM_WIRE_MAX && has_letters_only(name);
 }
 
 static struct engine *
@@ -544,7 +560,7 @@ set_wire(struct sim_dev *dev, const char *value)
 {
 	struct sim_wire *w = NULL;
 
-	if (*value == '\0' || strlen(value) >= SIM_WIRE_MAX)
+	if (!sim_wire_name(value))
 		return -EINVAL;
 	if (strcmp(value, SIM_WIRE_BACK) != 0) {
 		w = sim_wire_get(value);
@@ -580,7 +596,13 @@ set_fault(struct sim_dev *dev, const char *value)
 static int
 set_features(struct sim_dev *dev, const char *value)
 {
-	return parse_whole(value, 0, 0, UINT64_MAX, &dev->caps.features) ? 0 : -EINVAL;
+	uint64_t v;
+
+	if (!parse_whole(value, 0, 0, UINT64_MAX, &v))
+		return -EINVAL;
+	/* it has no translations: a guest's IOVA would be taken for an address of its memory */
+	dev->caps.features = v & vdev_features_all() & ~VDEV_F(ACCESS_PLATFORM);
+	return 0;
 }
 
 static int
@@ -610,7 +632,7 @@ static const struct setting {
 	int (*set)(struct sim_dev *dev, const char *value);
 	const char *expects;
 } settings[] = {
-	{"wire", set_wire, "back, or the name of a wire, at most 15 characters"},
+	{"wire", set_wire, "back, or the name of a wire: at most 15 letters, digits, - and _"},
 	{"fault", set_fault, "none, refuse, halfway, stall, index, interrupt or vanish"},
 	{"features", set_features, "feature bits as one number"},
 	{"pairs", set_pairs, "1 to 8 queue pairs"},
@@ -645,4 +667,5 @@ const struct vdpa_kind vdpa_sim = {
 	.list = sim_list,
 	.counters = sim_counters,
 	.set = sim_set,
+	.fini = card_power_off,
 };

@@ -95,8 +95,11 @@ extern struct sim_card sim_card;
 
 /* --- card.c --- */
 
-/** Have the card's thread run, from now until the process ends. 0 or -errno. */
+/** Have the card's thread run until card_power_off(). 0 or -errno. Control. */
 int card_power_on(void);
+
+/** End it: after that nothing touches rings, wires and mbufs. Control, without the lock. */
+void card_power_off(void);
 
 /** The card touches no ring and no wire until card_unlock(). */
 void card_lock(void);
@@ -104,6 +107,9 @@ void card_unlock(void);
 
 /** Frames that a wire's uplink and its devices exchange are made of these. [card] */
 void card_set_pool(struct rte_mempool *mp);
+
+/** Whether a wire can have that name: 1 to 15 letters, digits, '-' and '_'. */
+bool sim_wire_name(const char *name);
 
 /** The wire of this name, made if need be; NULL: out of memory. */
 struct sim_wire *sim_wire_get(const char *name);

@@ -55,11 +55,12 @@ sim_uplink_check(const char *devargs, char *err, size_t errlen)
 {
 	const char *name = devargs + sizeof(PREFIX) - 1;
 
-	if (*name != '\0' && strlen(name) < SIM_WIRE_MAX && strchr(name, ',') == NULL)
+	if (sim_wire_name(name))
 		return 0;
 	snprintf(err, errlen,
-		 "%.64s: expected " PREFIX " and the name of a wire, 1 to %d characters", devargs,
-		 SIM_WIRE_MAX - 1);
+		 "%.64s: expected " PREFIX
+		 " and the name of a wire, 1 to %d letters, digits, - and _",
+		 devargs, SIM_WIRE_MAX - 1);
 	return -EINVAL;
 }
 

@@ -112,19 +112,28 @@ class InCircles(Scenario):
         self.switch.command("port 0 reclaim")
         self.disown(peer)
 
+    def runs(self, who):
+        """Fails when another moves the frames."""
+        if not datapath(self.switch).startswith(who):
+            raise Failure(f"not {who}: {datapath(self.switch)}")
+
     @check("vdpa.killed.{}", ("offload", "reclaim"))
     def killed(self, command):
         """kill -9 while either moves the frames: the next start takes over from the rings."""
+        who = {"offload": "sim0", "reclaim": "software"}[command]
         peer = self.peer("mergeable")
         self.circulate(peer)
         self.switch.command(f"port 0 {command}")
         self.moves_on(peer)
+        self.runs(who)
         self.disown(self.switch)
         self.start()
         self.switch.wait_link(0)
         self.moves_on(peer)
+        self.runs(who)
         self.switch.command("port 0 offload")
         self.moves_on(peer)
+        self.runs("sim0")
         self.disown(peer)
         self.spoiled = True
 
