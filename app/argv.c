@@ -99,6 +99,13 @@ argv_split(int argc, char **argv, struct argv_split *s)
 	return 0;
 }
 
+/* "-a X", "-aX", "--allow X", "--allow=X": one device each. */
+static bool
+allows_device(const char *arg)
+{
+	return strncmp(arg, "-a", 2) == 0 || strncmp(arg, "--allow", 7) == 0;
+}
+
 int
 argv_rehearse(struct argv_split *s)
 {
@@ -111,13 +118,20 @@ argv_rehearse(struct argv_split *s)
 				   "--log-level",
 				   "lib.*:warning",
 				   "--file-prefix=vqswitch-check"};
+	/* the first ports are NICs: numbers of the others must be the same */
+	static char nic[RTE_MAX_ETHPORTS][32];
 	char **words = calloc((size_t)s->eal_argc + RTE_DIM(alone) + 1, sizeof(*words));
+	unsigned int nnic = 0;
 	int n = 0;
 
 	if (words == NULL)
 		return -ENOMEM;
 	words[n++] = s->eal_argv[0];
 	for (int i = 1; i < s->eal_argc; i++) {
+		if (allows_device(s->eal_argv[i]) && nnic < RTE_DIM(nic)) {
+			snprintf(nic[nnic], sizeof(nic[0]), "--vdev=net_null_nic%u", nnic);
+			words[n++] = nic[nnic++];
+		}
 		if (!chooses_lcores(s->eal_argv[i]))
 			continue;
 		words[n++] = s->eal_argv[i];

@@ -25,8 +25,8 @@ struct argv_split {
 int argv_split(int argc, char **argv, struct argv_split *s);
 
 /**
- * Leave EAL what a rehearsal needs, of @p s its lcores: nothing it shares with another process, no
- * device, no huge page. 0 or -ENOMEM.
+ * Leave EAL what a rehearsal needs, of @p s its lcores and for each allowed device one that is
+ * nowhere: nothing it shares with another process, no huge page. 0 or -ENOMEM.
  */
 int argv_rehearse(struct argv_split *s);
 

@@ -120,7 +120,8 @@ tunnels_init(struct app *app)
 	app->vxlan = vxlan_new(&(struct vxlan_config){.sw = &app->sw,
 						      .added = on_tunnel_added,
 						      .leaving = on_tunnel_leaving,
-						      .ctx = app});
+						      .ctx = app,
+						      .rehearsal = app->opt.check});
 	return app->vxlan != NULL ? 0 : -ENOMEM;
 }
 

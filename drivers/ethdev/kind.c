@@ -8,6 +8,7 @@
 #include <rte_ethdev.h>
 
 #include "ethdev/ethdev.h"
+#include "ethdev/report.h"
 
 struct ethdev_config
 ethdev_config_of(const struct port_defaults *d)
@@ -37,10 +38,15 @@ attach_stand_in(const struct port_request *r)
 {
 	const struct ethdev_config cfg = config_of(r);
 	static unsigned int n;
+	struct port *p;
 	char name[32];
 
 	snprintf(name, sizeof(name), "net_null_check%u", n++);
-	return ethdev_port_attach(r->sw, name, &cfg, r->err, r->errlen);
+	p = ethdev_port_attach(r->sw, name, &cfg, r->err, r->errlen);
+	/* commands know the port by the name it would have */
+	if (p != NULL)
+		ethdev_name_of(r->devargs, p->name);
+	return p;
 }
 
 static struct port *

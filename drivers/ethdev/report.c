@@ -48,14 +48,26 @@ bool
 ethdev_same(const struct port *p, const struct port_request *r)
 {
 	struct rte_devargs da = {0};
+	char name[PORT_NAME_MAX];
 	bool same = false;
 
+	if (r->defaults->rehearsal) {
+		ethdev_name_of(r->devargs, name);
+		return strcmp(p->name, name) == 0;
+	}
 	if (rte_devargs_parse(&da, r->devargs) == 0)
 		same = strcmp(da.name, device_name(p)) == 0 &&
 		       strcmp(da.args != NULL ? da.args : "",
 			      device_args(to_ethdev(p)->info.device)) == 0;
 	rte_devargs_reset(&da);
 	return same;
+}
+
+void
+ethdev_name_of(const char *devargs, char name[PORT_NAME_MAX])
+{
+	strlcpy(name, devargs, PORT_NAME_MAX);
+	name[strcspn(name, ",")] = '\0';
 }
 
 /* --- facts --- */

@@ -16,4 +16,7 @@ void ethdev_running(const struct port *p, FILE *out);
 int ethdev_queue_info(const struct port *p, bool tx, uint16_t index, struct port_queue_info *out);
 int ethdev_configure(struct port *p, const struct port_defaults *d);
 
+/** The name in a device argument: up to the first comma. */
+void ethdev_name_of(const char *devargs, char name[PORT_NAME_MAX]);
+
 #endif

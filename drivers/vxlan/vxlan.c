@@ -301,7 +301,7 @@ add_vtep(struct vxlan *x, struct vxlan_vni *n, const struct evpn_ip *ip)
 		free(v);
 		return NULL;
 	}
-	v->followed = evpn_use_vtep(x->evpn, ip) == 0;
+	v->followed = x->evpn != NULL && evpn_use_vtep(x->evpn, ip) == 0;
 	if (v->followed)
 		set_way(x, n->tunnel, v->port);
 	if (x->cfg.added != NULL)
@@ -595,9 +595,9 @@ vxlan_add(struct vxlan *x, const struct vxlan_tunnel_config *c, char *err, size_
 		return 0;
 	if (check_tunnel(x, c, err, errlen) < 0)
 		return -1;
-	if (x->evpn == NULL)
+	if (x->evpn == NULL && !x->cfg.rehearsal)
 		x->evpn = evpn_new(x->cfg.sw->loop, &evpn_ops, x);
-	if (x->evpn == NULL)
+	if (x->evpn == NULL && !x->cfg.rehearsal)
 		return refuse(err, errlen, "the kernel's routes cannot be read: %s",
 			      strerror(errno));
 	t = calloc(1, sizeof(*t));

@@ -64,6 +64,7 @@ struct vxlan_config {
 	void (*added)(void *ctx, struct port *p);
 	void (*leaving)(void *ctx, struct port *p);
 	void *ctx;
+	bool rehearsal; /* the kernel is not asked for next hops */
 };
 
 /** NULL: no memory. */

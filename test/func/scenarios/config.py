@@ -257,6 +257,18 @@ class Config(Arguments):
         expect(status == 0 and said.endswith("The configuration is valid\n"), f"{status}: {said}")
         expect(good.read_text() == text and not (self.workdir / "none").exists() and
                not (self.workdir / "checked").exists(), "something was written")
+        # a saved file of a switch with a device, by number and by name, and a tunnel over it
+        ports = [f"net_vhost0,iface={self.workdir}/saved0", "net_null7,copy=1"]
+        _, control = self.started(state="tocheck", ports=ports)
+        for line in ("set port net_null7 vlan access 9", "set port 1 rate pps 5", "set port 1 domain 3",
+                     "vxlan add vx local 192.0.2.1 underlay net_null7",
+                     "vxlan vni 7 domain 0 flood 192.0.2.2", f"save config {self.workdir}/full.vqs"):
+            done, said = control.ask(line)
+            expect(done, f"{line}: {said}")
+        for given in (ports, []):
+            self.runs = 3000
+            status, said = self.ended("--check", f"--cmdline-file={self.workdir}/full.vqs", ports=given)
+            expect(status == 0 and "is valid" in said, f"{status}: {said}")
         bad = self.command_file("set fdb aeg 7\n" * 20 + "port add 4 net_vhost4,ifcae=x\n"
                                 "set port 4 vlan access 5\nset fdb age 7\n", "bad.vqs")
         status, said = self.ended("--check", f"--cmdline-file={bad}", ports=2)
