@@ -12,10 +12,14 @@
 #ifndef SWITCH_FLOOD_H
 #define SWITCH_FLOOD_H
 
+#include "pkt/offload.h"
 #include "switch/worker.h"
 
-#define FLOOD_COPY 512u /* a copy costs as much as so many bytes more */
-#define FLOOD_CUT 8u    /* and so many times as much when it is cut in software */
+/* Costs in bytes copied. */
+#define FLOOD_COPY 512u     /* a copy, beside its bytes */
+#define FLOOD_FRAGMENT 64u  /* and each fragment it is collected from */
+#define FLOOD_FINISH 8u     /* times as much: its checksum is finished in software */
+#define FLOOD_SEGMENT 1024u /* a segment of the smallest size made in software */
 
 /** Frames of a batch with the same source queue that all flood. */
 struct flood {
@@ -30,9 +34,21 @@ struct flood {
 static inline uint32_t
 flood_cost(const struct pkt *p, uint32_t offloads)
 {
-	uint32_t cost = p->len + FLOOD_COPY;
+	uint32_t cost = p->len + FLOOD_COPY + (p->nsegs - 1u) * FLOOD_FRAGMENT;
 
-	return (p->need & ~offloads) == 0 ? cost : cost * FLOOD_CUT;
+	if (likely((p->need & ~offloads) == 0))
+		return cost;
+	return RTE_MAX(cost * FLOOD_FINISH, offload_cost(p) * FLOOD_SEGMENT);
+}
+
+/** The same for those who get copies of what @p out is sent. */
+static inline uint32_t
+flood_cost_copied(const struct pkt *p, const struct dp_port *out)
+{
+	const struct dp_port *m = out->mirror;
+	uint32_t cost = out->capture != NULL ? flood_cost(p, UINT32_MAX) : 0;
+
+	return m != NULL && m->ntx > 0 ? cost + flood_cost(p, m->tx[0]->offloads) : cost;
 }
 
 /** Bytes a queue may use now. */
@@ -71,6 +87,8 @@ flood_costs(const struct flood *f, const struct dp_port *out)
 
 	for (uint16_t i = 0; i < f->n; i++)
 		cost += flood_cost(f->pkts[i], out->tx[0]->offloads);
+	for (uint16_t i = 0; i < f->n && unlikely(out->copied); i++)
+		cost += flood_cost_copied(f->pkts[i], out);
 	return cost;
 }
 

@@ -42,8 +42,10 @@ make_view(struct pkt *p, struct fake_frame *f, struct pkt_batch *b)
 	if (f->split == 0)
 		return;
 	p->data_len = f->split;
-	p->nsegs = 2;
-	b->segs[b->nsegs++] = (struct pkt_seg){f->b + f->split, f->len - f->split};
+	for (uint32_t n, at = f->split; at < f->len; at += n, p->nsegs++) {
+		n = f->step != 0 ? RTE_MIN(f->step, f->len - at) : f->len - at;
+		b->segs[b->nsegs++] = (struct pkt_seg){f->b + at, n};
+	}
 }
 
 static uint16_t
@@ -201,6 +203,7 @@ fake_put(uint32_t port, const struct rte_ether_addr *src, const struct rte_ether
 	eth.dst_addr = *dst;
 	f->len = len;
 	f->split = 0;
+	f->step = 0;
 	f->need = 0;
 	f->vnet = (struct pkt_vnet){0};
 	for (uint32_t i = 0; i < len; i++)

@@ -23,6 +23,7 @@ struct rte_mempool;
 struct fake_frame {
 	uint32_t len;
 	uint32_t split; /* in: where the second fragment begins, 0: one fragment; out: fragments */
+	uint32_t step;  /* in: bytes of each fragment from the second one on, 0: there is one */
 	uint16_t need;
 	struct pkt_vnet vnet;
 	uint8_t b[FAKE_LEN];

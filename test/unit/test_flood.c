@@ -12,6 +12,8 @@
 
 #include <cmocka.h>
 
+#include <linux/virtio_net.h>
+
 #include <rte_arp.h>
 #include <rte_mbuf.h>
 
@@ -23,11 +25,13 @@
 #include "switch/port_limits.h"
 #include "switch/publish.h"
 #include "switch/sw.h"
+#include "switch/sw_ports.h"
 #include "switch/vlan_table.h"
 
 #define LEN 100
 #define COST (LEN + FLOOD_COPY)
 #define RECEIVERS (FAKE_PORTS - 1)
+#define BYTEWISE 40 /* segments of a frame */
 
 static const struct rte_ether_addr from = {{2, 0, 0, 0, 0, 1}};
 static struct rte_mempool *pool;
@@ -132,6 +136,77 @@ test_one_in_parts(void **state)
 	}
 	expect_all(3);
 	assert_int_equal(fake_ports[0].nin, 0);
+}
+
+/* A poll iteration's copies, and no more than @p most of them, until there are @p n. */
+static void
+expect_portions(uint32_t n, uint32_t most)
+{
+	uint32_t before, polls = 0;
+
+	for (before = 0; before < n; before = copies()) {
+		fake_poll();
+		assert_in_range(copies() - before, 1, most);
+		fake_check_accounts();
+		assert_true(++polls <= n);
+	}
+	assert_int_equal(copies(), n);
+}
+
+/* Bytes are not all a copy costs: fragments cost, too. */
+static void
+test_fragments(void **state)
+{
+	struct fake_frame *f = fake_put(0, &from, &fake_broadcast, LEN);
+
+	f->split = RTE_ETHER_HDR_LEN;
+	f->b[20] = 0;
+	f->step = 1;
+	allow(8);
+	expect_portions(RECEIVERS, 1);
+	expect_all(1);
+}
+
+/* A TCP segment of 40 bytes to be cut to bytes. */
+static void
+put_bytewise(void)
+{
+	struct fake_frame *f = fake_put(0, &from, &fake_broadcast, 54 + BYTEWISE);
+
+	memset(f->b + 12, 0, 42);
+	f->b[12] = 8;
+	f->b[14] = 0x45;
+	f->b[14 + 9] = 6;
+	f->b[34 + 12] = 0x50;
+	f->need = PKT_NEED_CSUM | PKT_NEED_TSO4;
+	f->vnet = (struct pkt_vnet){.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+				    .gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
+				    .gso_size = 1,
+				    .hdr_len = 54,
+				    .csum_start = 34,
+				    .csum_offset = 16};
+}
+
+/* Nor copies: what counts is how many frames they become. */
+static void
+test_segments(void **state)
+{
+	for (uint32_t port = 1; port < FAKE_PORTS; port++)
+		fake_ports[port].tx.offloads = 0;
+	put_bytewise();
+	allow(16);
+	expect_portions(RECEIVERS * BYTEWISE, BYTEWISE);
+}
+
+/* Those who are sent copies of a receiver's frames cost as much as the receiver. */
+static void
+test_mirrored(void **state)
+{
+	for (uint32_t port = 1; port < FAKE_PORTS - 1; port++)
+		assert_int_equal(sw_mirror(&fake_ports[port].p, &fake_ports[FAKE_PORTS - 1].p), 0);
+	put_broadcasts(1);
+	allow(2);
+	expect_portions(RECEIVERS + 2, 2);
 }
 
 /* With a new snapshot it begins anew: some get it twice, none is left out. */
@@ -273,15 +348,12 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		EACH(test_portions),
-		EACH(test_mixed),
-		EACH(test_one_in_parts),
-		EACH(test_new_snapshot),
-		EACH(test_learned_meanwhile),
-		EACH(test_injected),
-		EACH(test_neighbour),
-		EACH(test_limited),
-		EACH(test_vlan),
+		EACH(test_portions),     EACH(test_mixed),
+		EACH(test_one_in_parts), EACH(test_fragments),
+		EACH(test_segments),     EACH(test_mirrored),
+		EACH(test_new_snapshot), EACH(test_learned_meanwhile),
+		EACH(test_injected),     EACH(test_neighbour),
+		EACH(test_limited),      EACH(test_vlan),
 	};
 
 	return cmocka_run_group_tests(tests, start_eal, NULL);
