@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Copying a frame: from the fragments of a view to the fragments of a buffer.
- * The first 14 bytes always come from the copied Ethernet header, so what was
- * looked up is what is delivered, whatever the sender does meanwhile.
+ * The first 14 bytes always come from the copied Ethernet header, so the addresses of the lookup
+ * are those that are delivered, also when the sender writes to its buffer meanwhile.
  */
 #ifndef PKT_COPY_H
 #define PKT_COPY_H
@@ -31,10 +31,10 @@ pkt_cursor_init(struct pkt_cursor *c, const struct pkt *p)
 /** Copy the next @p len bytes of the frame to @p dst; the caller keeps done + len <= p->len. */
 void pkt_copy_next(struct pkt_cursor *c, uint8_t *dst, uint32_t len);
 
-/** Go on without copying, with the same condition. */
+/** Advance by @p len bytes without copying; the same condition holds. */
 void pkt_cursor_skip(struct pkt_cursor *c, uint32_t len);
 
-/* A block of this many bytes is one value: in one register or several, as the machine has. */
+/* Bytes of a block, which the compiler keeps in one vector register or in several. */
 #define PKT_BLOCK 64
 typedef uint8_t pkt_block __attribute__((vector_size(PKT_BLOCK), aligned(1), may_alias));
 
@@ -79,7 +79,7 @@ pkt_copy(const struct pkt *p, uint8_t *dst)
 	pkt_copy_next(&c, dst, p->len);
 }
 
-/** Let the view begin @p n bytes later; the frame has more. Lengths but data_len stay. */
+/** Let the view begin @p n bytes later; the frame is longer. The caller adapts p->len. */
 static inline void
 pkt_advance(struct pkt *p, uint32_t n)
 {

@@ -15,7 +15,7 @@
 #ifndef PKT_DROP_H
 #define PKT_DROP_H
 
-/* X(enumerator suffix, name shown to users, what it means) */
+/* X(enumerator suffix, name shown to users, meaning) */
 #define DROP_REASONS(X)                                                                          \
 	X(RX_BAD_CHAIN, "rx_bad_chain", "descriptor chain of the guest is malformed")            \
 	X(RX_BAD_OFFLOAD, "rx_bad_offload", "virtio-net header does not fit the frame")          \
@@ -25,7 +25,8 @@
 	X(RX_BAD_SOURCE, "rx_bad_source", "source address is multicast or zero")                 \
 	X(RX_SAME_PORT, "rx_same_port", "destination is behind the port it came from")           \
 	X(RX_RESERVED, "rx_reserved", "to a group that bridges do not relay (group-fwd-mask)")   \
-	X(RX_FLOOD, "rx_flood", "more copies than fit a turn, from a tunnel or limited port")    \
+	X(RX_FLOOD, "rx_flood",                                                                  \
+	  "more copies than a poll iteration has, from a tunnel or limited port")                \
 	X(RX_NO_EGRESS, "rx_no_egress", "no port to send it to, or that port is not running")    \
 	X(RX_VLAN, "rx_vlan", "VLAN is not one of the port's, or the frame has two tags")        \
 	X(RX_RATE, "rx_rate", "over the port's rate limit")                                      \

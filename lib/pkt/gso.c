@@ -41,7 +41,7 @@ fix_tcp(const struct gso_job *j, uint8_t *hdr)
 	tcp->sent_seq = rte_cpu_to_be_32(rte_be_to_cpu_32(tcp->sent_seq) + j->pos.off);
 	if (!is_last(j))
 		tcp->tcp_flags &= (uint8_t) ~(RTE_TCP_FIN_FLAG | RTE_TCP_PSH_FLAG);
-	/* the window was reduced once, so it is said once (RFC 3168 6.1.2) */
+	/* the sender reduced its window once, so one segment has CWR (RFC 3168 6.1.2) */
 	if (j->pos.index != 0)
 		tcp->tcp_flags &= (uint8_t)~RTE_TCP_CWR_FLAG;
 }
@@ -207,7 +207,7 @@ emit(struct gso_job *j, struct gso_out *o)
 	return true;
 }
 
-/* IPv6 has an extension header of its own for fragments, put in front of L4. */
+/* IPv6 has an extension header for fragments; it goes in front of L4. */
 static void
 insert_ipv6_fragment_hdr(struct gso_job *j)
 {
@@ -278,7 +278,7 @@ plan_fragments(struct gso_job *j)
 	bool ip6 = j->h.ether_type == RTE_ETHER_TYPE_IPV6;
 	uint32_t most = UINT16_MAX + (ip6 ? sizeof(struct rte_ipv6_hdr) : 0);
 
-	/* a fragment already has its place in another datagram; offsets end with IP's lengths */
+	/* the frame is a fragment itself, or its end is beyond the largest offset */
 	if (j->h.frag_hdr || j->p->len - j->h.l2_len > most)
 		return false;
 	j->hdr_len = j->h.l2_len + j->h.l3_len;
@@ -301,7 +301,7 @@ gso_begin(struct gso_job *j, const struct pkt *p, const struct gso_pos *pos)
 	j->set_sum = false;
 	j->no_sum = false;
 	pkt_hdrs_read(&j->h, p, PKT_HDRS_MOST);
-	/* with other headers than were checked, it would cost other than it was to */
+	/* headers other than those offload_check() saw: the batch has not paid for such a frame */
 	if (j->kind == NULL || j->h.l4_len == 0 ||
 	    p->vnet.hdr_len != j->h.l2_len + j->h.l3_len + j->h.l4_len)
 		return false;
@@ -309,7 +309,7 @@ gso_begin(struct gso_job *j, const struct pkt *p, const struct gso_pos *pos)
 		return false;
 	skip = (uint32_t)j->h.l2_len + j->h.l3_len + (j->kind->csum_offset != 0 ? j->h.l4_len : 0);
 	j->payload = p->len - skip;
-	/* the headers can have become longer behind our back */
+	/* the guest may have made the headers longer since the last portion */
 	j->pos.off = RTE_MIN(j->pos.off, j->payload);
 	pkt_cursor_init(&j->c, p);
 	pkt_cursor_skip(&j->c, skip + j->pos.off);

@@ -8,8 +8,8 @@
  * atomically. Since IPv6 needs a loop anyway, the same one serves IPv4 and
  * copies straight out of guest memory.
  *
- * A frame is cut in portions, which may be far apart in time: its place is a
- * struct gso_pos.
+ * A frame is segmented in portions, which may be far apart in time; struct gso_pos is the position
+ * between them.
  */
 #ifndef PKT_GSO_H
 #define PKT_GSO_H
@@ -24,14 +24,14 @@
 struct rte_mempool;
 struct gso_kind;
 
-/** How far the cutting of a frame has got; all zero: nothing is cut yet. */
+/** Position in the segmentation of a frame; all zero: its beginning. */
 struct gso_pos {
 	uint32_t off;   /* payload bytes before the next segment */
 	uint32_t index; /* number of the next segment */
 	uint32_t id;    /* of IPv6 fragments */
 };
 
-/** One frame being cut up. One worker's. */
+/** Segmentation of one frame. One worker's. */
 struct gso_job {
 	struct rte_mempool *mp;
 	const struct pkt *p;
@@ -60,13 +60,13 @@ struct gso_out {
 /**
  * Begin with the segmentation of @p p as p->need and p->vnet.gso_size say, or go on at @p pos. The
  * frame's headers are read and checked again: they may have changed since offload_check(). @p p
- * stays in use. False: the headers are not those of a frame that can be cut.
+ * stays in use. False: the headers are not those of a frame that can be segmented.
  */
 bool gso_begin(struct gso_job *j, const struct pkt *p, const struct gso_pos *pos);
 
 /**
- * Make the next segments, as many as @p o takes. None: out of mbufs, or not even one fits @p o.
- * Those there are can be sent and freed, and then the next are made.
+ * Make the next segments, as many as @p o takes; the caller sends and frees them and calls again.
+ * Returns their number. 0: out of mbufs, or not even one fits @p o.
  */
 uint16_t gso_next(struct gso_job *j, struct gso_out *o);
 

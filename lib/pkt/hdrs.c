@@ -23,7 +23,7 @@ get_be16(const uint8_t *b)
 	return (uint16_t)(b[0] << 8 | b[1]);
 }
 
-/* @p off: where the Ethernet header begins; it lies in the copy. */
+/* @p off: offset of the Ethernet header, which lies in the copy. */
 static void
 find_l2(struct pkt_hdrs *h, uint16_t off)
 {
@@ -93,7 +93,7 @@ find_ipv6(struct pkt_hdrs *h)
 	h->next_off = (uint16_t)(h->l2_len + offsetof(struct rte_ipv6_hdr, proto));
 	/*
 	 * Every extension begins with its successor's number and, except for fragments, a length.
-	 * Behind a fragment header that is one, there need not be a header.
+	 * A fragment need not have another header behind its fragment header.
 	 */
 	while (!h->fragment && off + EXT_MIN <= h->n &&
 	       pkt_ext_read(h->b + off, proto, &next, &len)) {
@@ -128,7 +128,7 @@ find_l4(struct pkt_hdrs *h)
 	}
 }
 
-/* The headers behind l2_len. */
+/* Find the headers behind l2_len. */
 static void
 find_ip(struct pkt_hdrs *h)
 {
@@ -182,8 +182,8 @@ pkt_hdrs_read(struct pkt_hdrs *h, const struct pkt *p, uint32_t max)
 #define UDP_TUNNEL_HDRS 16 /* UDP, and VXLAN or Geneve without options: 8 bytes each */
 
 /*
- * Read a tunnel's header at @p b, where there are @p left bytes: its length, all before the inner
- * frame, and the type of that one. False: not a tunnel.
+ * Read a tunnel's header at @p b, which has @p left bytes: its length, up to the inner frame, and
+ * the inner frame's type. False: not a tunnel.
  */
 typedef bool (*tunnel_fn)(const uint8_t *b, uint32_t left, uint32_t *len, uint16_t *type);
 
@@ -304,7 +304,7 @@ pkt_hdrs_attach(struct pkt_hdrs *h, struct pkt *p, struct pkt_batch *batch)
 		segs = &batch->segs[batch->nsegs];
 		batch->nsegs = (uint16_t)(batch->nsegs + rest);
 	}
-	/* if they share the array, fragments move towards its beginning or stay */
+	/* within one array, fragments move towards its beginning or stay */
 	for (uint32_t i = 0; i < rest; i++) {
 		struct pkt_seg s = fragment(p, first + i);
 
@@ -334,7 +334,7 @@ pkt_sum(const struct pkt *p, uint32_t off, uint32_t len)
 		}
 		n = RTE_MIN(s.len - off, len);
 		part = rte_raw_cksum(s.data + off, n);
-		/* behind an odd number of bytes, high and low change places */
+		/* behind an odd number of bytes, high and low byte are swapped */
 		sum += (done & 1) != 0 ? rte_bswap16(part) : part;
 		done += n;
 		len -= n;

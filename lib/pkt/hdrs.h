@@ -2,9 +2,9 @@
 /*
  * The protocol headers of one frame: a private copy and where each one starts.
  *
- * The frame's owner may rewrite it at any moment, so nothing is decided on
- * bytes in guest memory: the first bytes are copied once, everything is found
- * in and bounded by that copy. The Ethernet header is the one rx() copied.
+ * A guest may rewrite its frame at any moment, so no decision depends on bytes in guest memory: the
+ * first bytes are copied once, headers are found in and bounded by that copy. The Ethernet header
+ * is the one rx() copied.
  */
 #ifndef PKT_HDRS_H
 #define PKT_HDRS_H
@@ -14,8 +14,8 @@
 
 #include "pkt/pkt.h"
 
-#define PKT_HDRS_MAX 1024 /* the longest headers anything is done with */
-#define PKT_HDRS_MOST 256 /* what is copied unless IPv6 extensions go on behind it */
+#define PKT_HDRS_MAX 1024 /* longest headers that are handled */
+#define PKT_HDRS_MOST 256 /* bytes copied unless IPv6 extensions continue behind them */
 #define PKT_HDRS_L4 96    /* enough for the ports behind all but long IPv6 extension chains */
 #define PKT_HDRS_MORE 8   /* room behind the copy: headers may grow by a fragment header */
 
@@ -27,10 +27,10 @@ struct pkt_hdrs {
 	uint16_t ether_type; /* behind the VLAN tags, host order */
 	uint16_t next_off;   /* IPv6: where the number of the L4 protocol is */
 	uint8_t proto;       /* behind the IP header, valid when l3_len is not 0 */
-	bool fragment;       /* part of a fragmented IP datagram: not all of it, that is */
-	bool later;          /* and not the first part */
+	bool fragment;       /* a fragment that is a part of its IP datagram only */
+	bool later;          /* a fragment other than the first */
 	bool frag_hdr;       /* IPv6: has a fragment header */
-	bool plain;          /* no IPv6 extension header, no source route left to go */
+	bool plain;          /* no IPv6 extension header, no IPv4 source route with hops left */
 	/* aligned, and so are the fields of the headers in it, whose lengths are even */
 	uint8_t b[PKT_HDRS_MAX + PKT_HDRS_MORE] __rte_aligned(16);
 };
@@ -42,9 +42,9 @@ struct pkt_hdrs {
 void pkt_hdrs_read(struct pkt_hdrs *h, const struct pkt *p, uint32_t max);
 
 /**
- * Look at what is inside a tunnel - VXLAN, Geneve, GRE, IP in IP: from now on @p h tells of the
- * inner headers, l2_len being all that comes before the inner IP header. False, and nothing has
- * changed: no tunnel, or no IP header in it that the copy has.
+ * Let @p h describe the inner headers of a tunnel (VXLAN, Geneve, GRE, IP in IP); l2_len is then
+ * the length of all bytes before the inner IP header. False: no tunnel, or the copy has no inner IP
+ * header; @p h is unchanged.
  */
 bool pkt_hdrs_enter(struct pkt_hdrs *h);
 
@@ -56,24 +56,24 @@ bool pkt_hdrs_enter(struct pkt_hdrs *h);
  */
 bool pkt_hdrs_pseudo_sum(const struct pkt_hdrs *h, uint32_t l4_len, uint16_t *sum);
 
-/** The sum of the two addresses in it, an unknown one being 0. Worker. */
+/** Sum of the two addresses in the pseudo header; an unknown one counts as 0. Worker. */
 uint16_t pkt_hdrs_ends_sum(const struct pkt_hdrs *h);
 
 /**
- * The IPv6 extension header of number @p proto at @p ext, 8 bytes of which can be read: its
- * length and what follows. False: @p proto is no extension header. For lib/pkt.
+ * Read the IPv6 extension header of number @p proto at @p ext, 8 bytes of which are readable: its
+ * length and the number of the header behind it. False: @p proto is no extension header. For lib/pkt.
  */
 bool pkt_ext_read(const uint8_t *ext, uint8_t proto, uint8_t *next, uint32_t *len);
 
 /**
- * The source route option (RFC 791) of an IPv4 header of @p len bytes if the route has not come to
- * its end, or NULL. For lib/pkt.
+ * The source route option (RFC 791) of an IPv4 header of @p len bytes if the route has hops left,
+ * or NULL. For lib/pkt.
  */
 const uint8_t *pkt_ipv4_source_route(const uint8_t *ip, uint32_t len);
 
 /**
  * Let @p p begin with @p h->b instead of its owner's memory, so that headers can
- * be rewritten: the frame is sent with what is in @p h then. @p h must live as
+ * be rewritten: the frame is sent with the bytes that @p h has then. @p h must live as
  * long as the view; fragments come from @p batch. False: it has no room for one more.
  * p->eth stays the first 14 bytes and is rewritten separately.
  */

@@ -22,7 +22,7 @@
 
 #define CSUM_SIZE 2u
 
-/* The frames that a gso type is for. An ether_type of 0 ends the alternatives of a type. */
+/* Frames that a gso type is for. An ether_type of 0 ends the alternatives of a type. */
 static const struct gso_type {
 	uint16_t ether_type;
 	uint8_t proto;
@@ -89,7 +89,7 @@ offload_check(struct pkt *p)
 {
 	struct pkt_vnet *v = &p->vnet;
 
-	/* that a checksum was verified is for the receiver's side to say, not for a guest */
+	/* DATA_VALID is for the receiving side to set; a guest's is not believed */
 	v->flags &= VIRTIO_NET_HDR_F_NEEDS_CSUM;
 	p->need = 0;
 	if (v->flags != 0) {
@@ -198,7 +198,7 @@ pkt_mbuf_finish_csum(struct rte_mbuf *m, uint32_t start, uint32_t field)
 	if (field + CSUM_SIZE > m->pkt_len || start >= m->pkt_len)
 		return false;
 	sum = pkt_mbuf_sum(m, start);
-	/* 0 would mean "no checksum" to UDP; its other representation is right for all */
+	/* 0 means "no checksum" to UDP; 0xffff is the same sum for all protocols */
 	mbuf_put16(m, field, sum == 0xffff ? 0xffff : (uint16_t)~sum);
 	return true;
 }
@@ -234,7 +234,7 @@ offload_begin(struct offload_work *o, struct rte_mempool *mp, const struct pkt *
 	o->job.pos = start;
 	o->job.partial = (accept & PKT_NEED_CSUM) != 0;
 	if (!o->job.partial)
-		accept = 0; /* segmentation offloads are nothing without it */
+		accept = 0; /* segmentation offloads require it */
 	o->cut = pos != NULL || (p->need & cuts & ~accept) != 0;
 	o->done = false;
 	return !o->cut || gso_begin(&o->job, p, pos != NULL ? pos : &start);

@@ -29,9 +29,9 @@ struct rte_mempool;
  * Call only when vnet.flags or vnet.gso_type is not 0; NEEDS_CSUM with no GSO
  * is the common case and cheap. Worker.
  *
- * A frame to be segmented without NEEDS_CSUM is against VIRTIO 5.1.6.2.1, but
- * senders exist and Linux takes it. It is taken, and always segmented here
- * (PKT_NEED_SUM): receivers expect the pseudo header's sum in its checksum.
+ * A frame to be segmented without NEEDS_CSUM is against VIRTIO 5.1.6.2.1, but senders exist and
+ * Linux accepts it. It is accepted, and always segmented here (PKT_NEED_SUM), because receivers
+ * expect the pseudo header's sum in its checksum.
  */
 bool offload_check(struct pkt *p);
 
@@ -62,7 +62,7 @@ uint16_t offload_next(struct offload_work *o, struct pkt *out, uint16_t max, str
 		      uint16_t nsegs);
 void offload_free(struct pkt *pkts, uint16_t n);
 
-/** How far it has got: a new work on the same frame, or on a copy of it, can go on there. */
+/** The position reached: a new work on the same frame, or on a copy of it, can begin there. */
 static inline struct gso_pos
 offload_pos(const struct offload_work *o)
 {

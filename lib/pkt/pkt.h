@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The common currency of the datapath: a borrowed view of one frame.
+ * The unit that the datapath works on: a borrowed view of one frame.
  *
  * A struct pkt points into guest memory or into an mbuf. It is made by a
  * queue's rx(), lives until rx_done() of the same batch, in one iteration of
@@ -19,9 +19,10 @@
 
 struct rte_mbuf;
 
-#define PKT_BATCH_MAX 64         /* frames a worker looks at in one go */
-#define PKT_BATCH_COST 2048      /* of a batch; the frame that exceeds it is the last, see rx.h */
-#define PKT_SEGS_MAX 2048        /* fragments of all frames of a batch beyond each frame's first */
+#define PKT_BATCH_MAX 64 /* frames of a batch */
+#define PKT_BATCH_COST \
+	2048              /* segments of a batch; the frame that exceeds it is the last, see rx.h */
+#define PKT_SEGS_MAX 2048 /* fragments of all frames of a batch beyond each frame's first */
 #define PKT_LEN_MAX (65536 + 64) /* longest frame: 64 KiB of TSO payload and headers */
 
 /** Further fragment of a frame. */
@@ -58,11 +59,11 @@ struct pkt_vnet {
 struct pkt {
 	uint8_t *data;         /* first fragment, Ethernet header first */
 	struct pkt_seg *segs;  /* the nsegs - 1 fragments after it */
-	struct rte_mbuf *mbuf; /* the mbuf the view is on; NULL: guest memory */
+	struct rte_mbuf *mbuf; /* the mbuf viewed; NULL: guest memory */
 	uint32_t len;          /* whole frame, bytes */
 	uint32_t data_len;     /* bytes at data */
 	union {
-		struct rte_ether_hdr eth; /* copy: what was looked up is what is delivered */
+		struct rte_ether_hdr eth; /* a copy: the addresses of the lookup are delivered */
 		uint8_t eth_bytes[RTE_ETHER_HDR_LEN];
 	};
 	uint16_t need; /* PKT_NEED_* */

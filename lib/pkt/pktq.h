@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A queue of frames: one direction of one queue pair of anything the switch
- * can talk to - a virtqueue of any format, an ethdev queue, the inject ring.
+ * A queue of frames: one direction of one queue pair of a port (a virtqueue of any format, an ethdev
+ * queue), or the inject ring.
  *
  * One owner at a time: control while the queue is unpublished, one worker
  * while it is published. An egress queue that several workers send to is
@@ -40,7 +40,7 @@ struct pktq_ops {
 	/**
 	 * Copy @p n frames out in order, publish them, notify the peer if it asked
 	 * for it. Each frame is sent or counted as a drop; returns the number sent.
-	 * The caller has seen to it that pkts[i]->need is within q->offloads.
+	 * The caller guarantees that pkts[i]->need is within q->offloads.
 	 * NULL: the queue cannot send.
 	 */
 	uint16_t (*tx)(struct pktq *q, struct pkt *const *pkts, uint16_t n);
@@ -95,7 +95,7 @@ struct pktq_stats {
 struct pktq {
 	/* [atomic] control swaps it, then waits a grace period */
 	_Atomic(const struct pktq_ops *) ops;
-	/* [atomic] the owner can do nothing until control, who clears it, wakes it */
+	/* [atomic] the queue waits until control has done its part, clears this and wakes it */
 	atomic_bool waits;
 
 	/* [fixed] while published */
@@ -116,8 +116,9 @@ struct pktq {
 	uint16_t misses;       /* rx: how often in a row a worker found nothing */
 	uint32_t work;         /* lookups of the last rx(), tx() or flush() in unusual buffers */
 	rte_spinlock_t lock;   /* among workers only */
-	uint64_t *copy_cycles; /* tx() adds what it spent copying here; NULL: it takes no time */
-	struct pktq_stats stats __rte_cache_aligned; /* here only: copies lie anywhere */
+	uint64_t *copy_cycles; /* tx() adds the cycles it copied for; NULL: not measured */
+	struct pktq_stats stats
+		__rte_cache_aligned; /* aligned here; copies of the struct need not be */
 } __rte_cache_aligned;
 
 static inline const struct pktq_ops *
@@ -157,7 +158,7 @@ pktq_size_bin(uint32_t len)
 	return bits - 5u;
 }
 
-/** Count a frame that goes to more than one receiver as what it is. */
+/** Count a broadcast or multicast frame as such. */
 static inline void
 pktq_count_cast(struct pktq_stats *s, const struct pkt *p)
 {

@@ -3,7 +3,7 @@
  * The pseudo header that transport checksums cover.
  *
  * Its addresses are those of the two ends, which need not be the ones in the IP header: on the way
- * through routers the sender chose, the header names the next of them (RFC 8200 8.1, RFC 1122
+ * through routers that the sender chose, the header names the next router (RFC 8200 8.1, RFC 1122
  * 4.2.3.8), and a mobile node away from home names its care-of address (RFC 6275 6.3).
  */
 #include "pkt/hdrs.h"
@@ -87,7 +87,7 @@ static void
 read_route(struct ends *e, const uint8_t *rh, uint32_t len)
 {
 	if (rh[3] == 0)
-		return; /* the route has been gone to its end */
+		return; /* no hops left: the header names the destination */
 	for (uint32_t i = 0; i < RTE_DIM(routes); i++)
 		if (routes[i].type == rh[2] && routes[i].find(rh, len, e->dst))
 			return;
