@@ -16,7 +16,7 @@
 #include <rte_udp.h>
 
 #include "pkt/hdrs.h"
-#include "pkt/offload.h"
+#include "pkt/mbuf.h"
 
 #define PREFETCH_AHEAD 4
 

@@ -11,7 +11,7 @@
 #include <rte_udp.h>
 
 #include "pkt/hdrs.h"
-#include "pkt/offload.h"
+#include "pkt/mbuf.h"
 
 #define CSUM_OFFLOADS (RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM)
 #define TSO_OFFLOADS                                                                  \

@@ -11,7 +11,7 @@
 #include <rte_udp.h>
 #include <rte_vxlan.h>
 
-#include "pkt/offload.h"
+#include "pkt/mbuf.h"
 #include "pkt/copy.h"
 #include "pkt/hdrs.h"
 

@@ -9,7 +9,8 @@
 
 #include <rte_mbuf.h>
 
-#include "pkt/offload.h"
+#include "pkt/flow.h"
+#include "pkt/mbuf.h"
 #include "switch/port_kind.h"
 #include "switch/sw.h"
 #include "switch/sw_ports.h"

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "pkt/flow.h"
+
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <string.h>
@@ -7,7 +9,6 @@
 #include <rte_ip.h>
 
 #include "pkt/hdrs.h"
-#include "pkt/offload.h"
 
 /* The order of the two ends must not matter, or a reply would be another flow. */
 static uint32_t

@@ -16,7 +16,7 @@
 
 #include "pkt/copy.h"
 #include "pkt/hdrs.h"
-#include "pkt/offload.h"
+#include "pkt/mbuf.h"
 
 #define FRAG_UNIT 8u /* fragment offsets count in these */
 

@@ -6,7 +6,7 @@
 #include <rte_mbuf.h>
 #include <rte_ring.h>
 
-#include "pkt/offload.h"
+#include "pkt/mbuf.h"
 #include "switch/capture_ring.h"
 
 static struct rte_mbuf *

@@ -6,6 +6,7 @@
 
 #include <rte_mbuf.h>
 
+#include "pkt/mbuf.h"
 #include "pkt/offload.h"
 #include "switch/transmit.h"
 

@@ -4,7 +4,7 @@
 #include <rte_ring.h>
 
 #include "base/ev.h"
-#include "pkt/offload.h"
+#include "pkt/mbuf.h"
 #include "switch/ingress.h"
 #include "switch/inject.h"
 #include "switch/inject_queue.h"

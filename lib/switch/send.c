@@ -7,7 +7,7 @@
  */
 #include "switch/send.h"
 
-#include "pkt/offload.h"
+#include "pkt/flow.h"
 #include "switch/cut_run.h"
 #include "switch/group.h"
 #include "switch/mirror.h"

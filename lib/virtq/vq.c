@@ -8,7 +8,7 @@
 #include "virtq/net.h"
 #include "virtq/internal.h"
 #include "base/notify.h"
-#include "pkt/offload.h"
+#include "pkt/mbuf.h"
 
 #define VQ_SIZE_MAX 32768
 

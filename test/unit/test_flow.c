@@ -18,6 +18,8 @@
 #include "eal.h"
 #include "frame.h"
 #include "pkt/hdrs.h"
+#include "pkt/flow.h"
+#include "pkt/mbuf.h"
 #include "pkt/offload.h"
 
 #define ROUNDS 2000

@@ -20,7 +20,7 @@
 
 #include "eal.h"
 #include "frame.h"
-#include "pkt/offload.h"
+#include "pkt/mbuf.h"
 #include "vxlan/outer.h"
 
 #define VNI 0x123456

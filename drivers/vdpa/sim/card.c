@@ -12,6 +12,7 @@
 #include <bsd/string.h>
 #include <rte_mbuf.h>
 
+#include "pkt/mbuf.h"
 #include "pkt/offload.h"
 
 #define BURST 32
