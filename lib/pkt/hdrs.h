@@ -61,7 +61,8 @@ uint16_t pkt_hdrs_ends_sum(const struct pkt_hdrs *h);
 
 /**
  * Read the IPv6 extension header of number @p proto at @p ext, 8 bytes of which are readable: its
- * length and the number of the header behind it. False: @p proto is no extension header. For lib/pkt.
+ * length and the number of the header behind it. False: @p proto is no extension header. For
+ * lib/pkt.
  */
 bool pkt_ext_read(const uint8_t *ext, uint8_t proto, uint8_t *next, uint32_t *len);
 

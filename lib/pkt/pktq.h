@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A queue of frames: one direction of one queue pair of a port (a virtqueue of any format, an ethdev
- * queue), or the inject ring.
+ * A queue of frames: one direction of one queue pair of a port (a virtqueue of any format, a
+ * queue of an ethdev), or the inject ring.
  *
  * One owner at a time: control while the queue is unpublished, one worker
  * while it is published. An egress queue that several workers send to is
