@@ -29,7 +29,7 @@
 /* A frame of the device's MTU with its Ethernet header and two VLAN tags. */
 #define FRAME_OVERHEAD (RTE_ETHER_HDR_LEN + 2 * RTE_VLAN_HLEN)
 
-/* Drivers whose "offload" is a loop over the frame on our own core, for nothing. */
+/* Drivers whose "offload" is a loop over the frame on the worker's core. */
 static const struct {
 	const char *driver;
 	uint64_t rx, tx;
@@ -220,7 +220,7 @@ reads_when_told(const struct ethdev_port *e)
 	return strcmp(e->info.driver_name, "net_tap") == 0;
 }
 
-/* A device without interrupts is nothing to print an error about. */
+/* A device without interrupts is no error. */
 static int
 interrupt_fd(const struct ethdev_port *e, uint16_t queue)
 {
@@ -251,7 +251,7 @@ fill_rx(struct ethdev_port *e, uint16_t i)
 	atomic_store(&r->q.ops, r->q.event_fd >= 0 ? &ethdev_rx_ops : &ethdev_rx_poll_ops);
 }
 
-/* Bytes of a frame in as many mbufs as the device takes; it may not say. */
+/* Bytes of a frame in as many mbufs as the device takes; a device need not report it. */
 static uint32_t
 longest_chain(const struct ethdev_port *e)
 {
@@ -315,7 +315,7 @@ ethdev_dev_start(struct ethdev_port *e)
 	ret = make_queues(e);
 	if (ret < 0)
 		return ret;
-	/* not every driver can do rx interrupts in every setting, and some only say so here */
+	/* not every driver has rx interrupts in every setting, and some refuse only here */
 	ret = try_start(e, true);
 	if (ret != 0)
 		ret = try_start(e, false);
@@ -349,7 +349,7 @@ ethdev_dev_set_mtu(struct ethdev_port *e, uint16_t mtu)
 	int ret = rte_eth_dev_set_mtu(e->dev, mtu);
 
 	if (ret == -ENOTSUP && e->info.max_rx_pktlen == UINT32_MAX)
-		ret = 0; /* nothing that could be too small */
+		ret = 0; /* no buffer is too small */
 	if (ret == 0)
 		e->port.mtu = mtu;
 	return ret;

@@ -40,7 +40,7 @@ struct ethdev_port {
 
 	bool mac_set; /* by the operator */
 	bool was_up;
-	struct log_limit log_limit; /* of lines the other end of the wire causes */
+	struct log_limit log_limit; /* of log lines that the other end of the wire causes */
 	bool closed;                /* freed by the work item that is still queued */
 	atomic_uint events;         /* [atomic] ETHDEV_EVENT_*; not 0: the work below is queued */
 	struct ev_work work;

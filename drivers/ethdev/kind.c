@@ -32,7 +32,7 @@ config_of(const struct port_request *r)
 	return cfg;
 }
 
-/* A device that is nowhere takes the place of the one that must not be touched. */
+/* A null device takes the place of the device that must not be touched. */
 static struct port *
 attach_stand_in(const struct port_request *r)
 {
@@ -59,7 +59,7 @@ attach(const struct port_request *r)
 	return ethdev_port_attach(r->sw, r->devargs, &cfg, r->err, r->errlen);
 }
 
-/* Others than network devices (crypto_...) are none of ours. */
+/* Devices other than network devices (crypto_...) make no ports. */
 static int
 attach_probed(const struct port_request *r)
 {

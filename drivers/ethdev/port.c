@@ -97,7 +97,7 @@ unlisten_events(struct ethdev_port *e)
 			;
 }
 
-/* --- what the switch needs of us --- */
+/* --- operations for the switch --- */
 
 static void
 ethdev_queues(struct port *p, struct port_queues *out)
@@ -305,7 +305,7 @@ alloc_port(struct sw *sw, uint16_t dev, const struct ethdev_config *cfg)
 	return e;
 }
 
-/* Start the device with the MTU that was asked for and everything let through. */
+/* Start the device with the requested MTU and without address filters. */
 static int
 bring_up(struct ethdev_port *e, char *err, size_t errlen)
 {

@@ -130,7 +130,10 @@ view(struct pktq *q, struct pkt_batch *b, struct rte_mbuf *m)
 	b->n++;
 }
 
-/* Whether there is room for its fragments; behind others there may not be, first there is. */
+/*
+ * Whether there is room for its fragments; behind others there may not be, as the first one there
+ * is.
+ */
 static bool
 fits(const struct pkt_batch *b, const struct rte_mbuf *m)
 {

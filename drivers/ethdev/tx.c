@@ -79,7 +79,7 @@ ask_csum(struct rte_mbuf *m, const struct pkt_hdrs *h)
 		h->ether_type == RTE_ETHER_TYPE_IPV4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6;
 }
 
-/* The frame must be a private copy: its headers are made what DPDK has a device start from. */
+/* The frame must be a private copy: its headers are rewritten to the form that DPDK prescribes. */
 static void
 ask_tso(struct rte_mbuf *m, const struct pkt *p, const struct pkt_hdrs *h)
 {
@@ -100,8 +100,8 @@ ask_tso(struct rte_mbuf *m, const struct pkt *p, const struct pkt_hdrs *h)
 }
 
 /*
- * A copied frame whose checksum or segmentation its sender left to others. The
- * headers are read from the copy: what was checked before may have changed.
+ * A copied frame whose checksum or segmentation its sender left to others. The headers are read
+ * from the copy: those that were checked may have changed.
  */
 static bool
 ask_device(struct rte_mbuf *m, const struct pkt *p)
@@ -159,7 +159,7 @@ too_long(const struct ethdev_txq *t, const struct pkt *p)
 		return false;
 	if ((p->need & PKT_NEED_GSO) == 0)
 		return true;
-	/* what counts is a segment; the sender's hdr_len was checked to lie within the frame */
+	/* limits apply to a segment; the sender's hdr_len was checked to lie within the frame */
 	return (uint32_t)p->vnet.gso_size + RTE_ETHER_HDR_LEN > t->frame_max;
 }
 

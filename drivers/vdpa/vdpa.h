@@ -42,7 +42,7 @@ struct vdpa_info {
 	struct engine_caps caps;  /* all 0 while it is not there */
 	uint32_t pairs_used;      /* queue pairs that run */
 	const struct vdev *owner; /* the device of the port that has it; NULL: none */
-	char settings[256];       /* what vdpa_set() changed: "wire w1, fault stall"; "": nothing */
+	char settings[256];       /* changed by vdpa_set(): "wire w1, fault stall"; "": none */
 };
 
 typedef void (*vdpa_list_fn)(const struct vdpa_info *i, void *ctx);

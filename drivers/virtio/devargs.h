@@ -10,8 +10,8 @@
  *
  *     net_vhost1,iface=/dev/vduse/web,attach=virtio,netns=web,ifname=eth0
  *
- * A key is in the table of devargs.c or it is an error; keys of the PMD that
- * mean nothing here are accepted when their value asks for nothing.
+ * A key is in the table of devargs.c or it is an error; keys of the PMD without a meaning here are
+ * accepted when their value is the default.
  */
 #ifndef VIRTIO_DEVARGS_H
 #define VIRTIO_DEVARGS_H
@@ -38,7 +38,7 @@
 
 struct virtio_devargs {
 	char name[PORT_NAME_MAX];      /* "net_vhost0" */
-	char text[VIRTIO_DEVARGS_MAX]; /* what follows the name, as given */
+	char text[VIRTIO_DEVARGS_MAX]; /* the text behind the name, as given */
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	uint32_t queues; /* pairs */
 	bool client;

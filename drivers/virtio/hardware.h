@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A virtio port whose frames hardware may move: the engines of its list, what the
- * port does with frames that needs the workers, and the way to its guest while
- * the workers do not see it, by the port's uplink. Control thread.
+ * A virtio port whose frames hardware may move: the engines of its list, the work on frames that
+ * only workers do, and the way to its guest while the workers do not see it, by the port's uplink.
+ * Control thread.
  */
 #ifndef VIRTIO_HARDWARE_H
 #define VIRTIO_HARDWARE_H

@@ -31,7 +31,7 @@ struct virtio_port {
 	struct vdev *dev;
 	struct transport *transport;
 	struct virtio_hw hw;
-	bool was_up; /* what was logged */
+	bool was_up; /* as logged last */
 	bool was_connected;
 };
 
@@ -47,7 +47,7 @@ dev_port(const struct vdev *d)
 	return d->cfg.ctx;
 }
 
-/* --- what the device needs of us --- */
+/* --- operations for the device --- */
 
 static void
 dev_publish(struct vdev *d)
@@ -74,8 +74,8 @@ dev_wake(struct vdev *d)
 }
 
 /*
- * A guest whose front-end is gone may turn up behind another port: until it speaks there, frames to
- * it go everywhere rather than nowhere. Its limits there go with it, too.
+ * A guest whose front-end is gone may turn up behind another port: until it sends from there,
+ * frames to it are flooded and not dropped. Its limits there go with it, too.
  */
 static void
 note_connection(struct virtio_port *v, bool connected)
@@ -146,7 +146,7 @@ static const struct vdev_ops virtio_dev_ops = {
 	.rarp = dev_rarp,
 };
 
-/* --- what the switch needs of us --- */
+/* --- operations for the switch --- */
 
 static void
 add_queue(struct port *p, struct vq *vq, uint16_t pair)
@@ -247,7 +247,7 @@ virtio_set_mtu(struct port *p, uint16_t mtu)
 	return 0;
 }
 
-/* A guest that is still there may go on with a successor, who needs the state of its rings. */
+/* A guest that is still there may go on with a successor, which needs the state of its rings. */
 static void
 virtio_close(struct port *p)
 {

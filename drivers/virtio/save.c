@@ -43,7 +43,7 @@ struct collection {
 };
 
 /*
- * What moves is what the guest knows: an address and the tag it sends it with. The bridge, and the
+ * An address moves as the guest knows it, with the tag it sends it with. The bridge, and the
  * VLAN of an access port, may have other numbers on another host.
  */
 static bool
@@ -87,7 +87,7 @@ virtio_save(const struct port *p, struct blob *b)
 	struct collection c = {.port = p};
 
 	save_limits(p, b);
-	fdb_take_in(fdb); /* what workers have seen and control has not */
+	fdb_take_in(fdb); /* addresses that workers have seen and control has not */
 	fdb_walk(fdb, collect, &c);
 	r.len = c.n * (uint32_t)sizeof(c.data[0]);
 	blob_put_record(b, &r, c.data);

@@ -112,7 +112,7 @@ hand_on(struct worker *w, const struct dataplane *dp, const struct vtep *from, s
 	ingress_receive(w, dp, in, from->rx[w->id], &w->batch);
 }
 
-/** Frames of one batch, and whose they are. */
+/** Frames of one batch, and the VTEP each is from. */
 struct sorted {
 	const struct dp_port *in;
 	struct pktq *rxq;

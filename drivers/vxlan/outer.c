@@ -276,7 +276,7 @@ ip_payload(const uint8_t *b, const struct outer_in *o)
 	return len - o->l3_len;
 }
 
-/* A device that has verified the sum, or a sender on this machine that left it out, says so. */
+/* Flags of a device that has verified the sum, or of a sender on this machine that left it out. */
 static bool
 is_sum_right(const struct pkt *p, const struct outer_in *o, uint32_t udp_len)
 {
@@ -362,7 +362,7 @@ pass_ecn(struct pkt *p, uint8_t outer)
 		return false;
 	if (out == inner)
 		return true;
-	/* others look at the same memory, or it is in a further segment: a loss says the same */
+	/* others use the same memory, or it is in a further segment: a loss signals the same */
 	if (at + sizeof(struct rte_ipv4_hdr) > p->data_len || p->mbuf == NULL ||
 	    rte_mbuf_refcnt_read(p->mbuf) != 1 || !RTE_MBUF_DIRECT(p->mbuf))
 		return outer != ECN_CE;

@@ -81,7 +81,7 @@ bool outer_find(const struct pkt *p, struct outer_in *o);
 bool outer_check(const struct pkt *p, struct outer_in *o);
 
 /**
- * Have the view begin at the inner frame and end with it; what the outer header says of congestion
+ * Have the view begin at the inner frame and end with it; the congestion mark of the outer header
  * is put into the inner one (RFC 6040). False: to be dropped as DROP_RX_ECN, @p p is as it was.
  */
 bool outer_strip(struct pkt *p, const struct outer_in *o);

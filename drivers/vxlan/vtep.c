@@ -175,7 +175,7 @@ unusable(const struct vtep *v, const struct port *below)
 		return "not among those that forward";
 	if (below->tunnel)
 		return "the end of a tunnel itself";
-	/* what it floods would go round by the tunnel */
+	/* its flooded frames would go round by the tunnel */
 	return below->domain == v->port.domain ? "in the domain of the VNI itself" : NULL;
 }
 
@@ -416,7 +416,7 @@ vtep_new(struct sw *sw, const struct vtep_config *c)
 	v->ip = c->ip;
 	evpn_ip_text(&c->ip, v->text);
 	v->vni = c->vni;
-	v->why = "it was not looked for so far";
+	v->why = "without a VTEP nothing has looked for it";
 	strlcpy(v->port.name, c->name, sizeof(v->port.name));
 	strlcpy(v->below, c->below, sizeof(v->below));
 	ret = add_port(sw, v);

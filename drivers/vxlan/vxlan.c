@@ -85,7 +85,7 @@ free_garbage(struct vxlan *x)
 	}
 }
 
-/* --- what workers get --- */
+/* --- publication to the workers --- */
 
 static uint32_t
 count_entries(const struct vxlan *x)
@@ -154,7 +154,7 @@ remove_ports(struct vxlan *x)
 	}
 }
 
-/* Everything that has changed becomes the workers' at once. */
+/* Publish everything that has changed at once. */
 static void
 commit(struct vxlan *x)
 {
@@ -187,7 +187,7 @@ way_mtu(const struct vtep *v, const struct evpn_hop *hop)
 	return below != NULL && below->mtu != 0 ? RTE_MIN(mtu, below->mtu) : mtu;
 }
 
-/* The template as the next hop is now. */
+/* The template for the present next hop. */
 static void
 set_way(struct vxlan *x, const struct vxlan_tunnel *t, struct vtep *v)
 {
@@ -233,7 +233,7 @@ on_settled(void *ctx)
 	commit(ctx);
 }
 
-/* --- what EVPN says: of VNIs that have it --- */
+/* --- changes by EVPN --- */
 
 static void
 on_remote(void *ctx, uint32_t vni, const struct rte_ether_addr *mac, const struct evpn_ip *vtep)

@@ -18,18 +18,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define BLOB_MUST_KNOW 1u /* record flag: a reader that does not know the type cannot go on */
+#define BLOB_MUST_KNOW 1u /* record flag: a reader that does not know the type refuses the blob */
 
 #define BLOB_RECORD_FDS 253 /* descriptors of one record: what one message of a socket carries */
 #define BLOB_FDS_MAX 65536  /* of a whole blob */
 
-/** A growing buffer. Zero-initialised is empty. */
+/** A growing buffer; zero-initialised, it is empty. */
 struct blob {
 	uint8_t *data;
 	size_t len, room;
 	int *fd; /* owned */
 	uint32_t nfds, fd_room;
-	bool failed; /* no memory, no descriptor, or more than one record can have: useless */
+	bool failed; /* no memory, no descriptor or a record too large: unusable */
 };
 
 /** A record as it is read, in host order. */

@@ -45,7 +45,7 @@ struct evpn {
 	struct ev_timer refresh, repair, settle;
 	uint32_t dump; /* how many of dumped have been answered; all: none is under way */
 	bool dump_failed, dump_again;
-	bool told; /* something, since the last settled() */
+	bool told; /* changes since the last settled() */
 	struct evpn_stats stats;
 	struct log_limit log_limit;
 };
@@ -193,7 +193,7 @@ on_repair(struct ev_timer *t)
 	start_dump(container_of(t, struct evpn, repair));
 }
 
-/* --- what the table tells --- */
+/* --- changes of the tables --- */
 
 static void
 tell_remote(void *ctx, uint32_t vni, const struct rte_ether_addr *mac, const struct evpn_ip *vtep)
@@ -222,7 +222,7 @@ tell_neigh(void *ctx, uint32_t vni, const struct evpn_ip *ip, const struct rte_e
 	e->ops->neigh(e->ctx, vni, ip, mac);
 }
 
-/* An entry that is gone already is no trouble; anything else shows in the next dump. */
+/* An entry that is gone already needs no action; any other difference shows in the next dump. */
 static void
 on_told(void *arg, int err)
 {

@@ -19,7 +19,7 @@
 /* The questions about a VTEP, in order. */
 enum ask { ASK_ROUTE, ASK_LINK, LOOK_AT_NEIGHBOUR, KEEP_NEIGHBOUR, ASK_NEIGHBOUR, ASKS };
 
-/* A VTEP. Asked step by step; what is found goes to next and becomes hop when all is known. */
+/* A VTEP. Resolved step by step; results go to next, which becomes hop when all is known. */
 struct vtep {
 	LIST_ENTRY(vtep) entry;
 	struct evpn_hops *hops;
@@ -28,7 +28,7 @@ struct vtep {
 	bool changed; /* to be resolved */
 	bool asking;  /* an answer is on its way */
 	enum ask ask; /* to this question */
-	bool fixed;   /* the neighbour's address is an operator's: nothing is to be done for it */
+	bool fixed;   /* an operator set the neighbour's address: it is not resolved */
 	struct evpn_hop hop, next;
 };
 
@@ -91,7 +91,7 @@ look_at_neighbour(const struct vtep *v, void *buf)
 	return neighbour(v, buf, RTM_GETNEIGH, &(struct ndmsg){0});
 }
 
-/* NULL: it is fixed. Told to keep it the kernel would begin to ask for its address. */
+/* NULL for a fixed entry: NTF_EXT_MANAGED would have the kernel resolve it. */
 static struct nlmsghdr *
 keep_neighbour(const struct vtep *v, void *buf)
 {
@@ -237,7 +237,7 @@ static const struct {
 	[ASK_ROUTE] = {ask_route, read_route, RTM_NEWROUTE, "there is no route to it"},
 	[ASK_LINK] = {ask_link, read_link, RTM_NEWLINK, "the interface to it is gone"},
 	[LOOK_AT_NEIGHBOUR] = {look_at_neighbour, read_neighbour, RTM_NEWNEIGH, NULL},
-	/* kernels before 5.16 do not know the flag; ARP of the host's own traffic does as well */
+	/* kernels before 5.16 do not know the flag; ARP of the host's own traffic suffices */
 	[KEEP_NEIGHBOUR] = {keep_neighbour, NULL, 0, NULL},
 	[ASK_NEIGHBOUR] = {ask_neighbour, read_neighbour, RTM_NEWNEIGH,
 			   "its next hop does not answer"},

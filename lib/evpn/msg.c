@@ -54,7 +54,7 @@ read_ip(const struct nlattr *a, struct evpn_ip *ip)
 
 /*
  * An entry of the VXLAN device's own table. Some kernels send one more message for a bridge's
- * entry, without a destination: it says nothing here.
+ * entry, without a destination; it is ignored.
  */
 static enum evpn_nb_table
 read_vxlan(const struct attrs *as, struct evpn_nb *nb)
@@ -87,7 +87,7 @@ read_neighbour(const struct ndmsg *ndm, const struct attrs *as, struct evpn_nb *
 	nb->gone |= (ndm->ndm_state & NUD_FAILED) != 0 || !read_mac(as->lladdr, &nb->mac);
 	if (ndm->ndm_flags & NTF_EXT_LEARNED)
 		return EVPN_NB_REMOTE;
-	/* a deleted entry's state may have changed on the way; others' entries are no loss */
+	/* the state of a deleted entry may have changed; entries of others do not matter */
 	if ((ndm->ndm_state & NUD_PERMANENT) || nb->gone)
 		return EVPN_NB_LOCAL;
 	return EVPN_NB_OTHER;

@@ -17,7 +17,7 @@ struct nlmsghdr;
 
 /** The table a neighbour message is about. */
 enum evpn_nb_table {
-	EVPN_NB_OTHER,  /* nothing we use */
+	EVPN_NB_OTHER,  /* no table that is used here */
 	EVPN_NB_BRIDGE, /* a bridge's forwarding table: an address is behind a port */
 	EVPN_NB_VXLAN,  /* a VXLAN device's forwarding table: an address is at a VTEP */
 	EVPN_NB_FLOOD,  /* the same, its list of VTEPs to flood to (address 0) */

@@ -238,8 +238,8 @@ restrict_tap(const struct shadow *s, void *buf)
 /* The requests to the kernel, one after the other. */
 static const struct step {
 	const char *what;
-	struct nlmsghdr *(*make)(const struct shadow *s, void *buf); /* NULL from it: not needed */
-	int fine;                                                    /* an error that is none */
+	struct nlmsghdr *(*make)(const struct shadow *s, void *buf); /* NULL: not needed */
+	int fine; /* errno that counts as success */
 } steps[] = {
 	{"make the bridge", make_bridge, -EEXIST},
 	{"look at the VXLAN device", look_at_vxlan, -ENODEV},

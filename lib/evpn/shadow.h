@@ -5,11 +5,11 @@
  * Control thread only. No frame passes through them. A routing daemon (FRR's zebra) sees a VNI
  * when the VXLAN device is up and is a port of a bridge; it takes our guests' addresses from the
  * bridge's table and writes the others' to the tables of the bridge and the VXLAN device. Both
- * ports are isolated and flood nothing: a frame that gets in gets nowhere.
+ * ports are isolated and flood nothing, so no frame leaves them.
  *
  * The tap's carrier is this process: when it dies the bridge forgets what is behind the tap, and
  * the routing daemon withdraws it. The other devices are adopted by the next process if they are
- * as it would make them, so that a restart does not make the daemon begin anew.
+ * as it would make them, so that a restart does not withdraw and announce all addresses.
  *
  * Devices are made over netlink, one request after the other; shadow_ops.ready() is called when all
  * are up.

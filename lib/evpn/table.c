@@ -45,7 +45,7 @@ struct item {
 	struct heard pinned; /* IP: by us */
 	struct rte_ether_addr pinned_mac;
 	/* ours */
-	bool ours, renew; /* a guest has it; the kernel is to hear of it again */
+	bool ours, renew; /* a guest has it; the kernel is to be sent it again */
 	struct rte_ether_addr our_mac;
 	/* as told to the switch */
 	struct evpn_ip told_vtep;
@@ -262,7 +262,7 @@ hear_vxlan(struct evpn_table *t, struct item *e, const struct evpn_nb *nb)
 {
 	if (nb->gone && e->vxlan.is && e->key.kind == MAC && !nb->multihomed &&
 	    !evpn_ip_equal(&e->vtep, &nb->dst))
-		return; /* the former VTEP's */
+		return; /* the entry of the former VTEP */
 	hear(t, &e->vxlan, !nb->gone);
 	e->multihomed = nb->multihomed;
 	e->vtep = nb->dst;
@@ -286,7 +286,7 @@ hear_local(struct evpn_table *t, struct item *e, const struct evpn_nb *nb)
 	e->renew |= nb->gone && e->ours;
 }
 
-/* By table of a message: the entry it is about, and how it is heard. */
+/* By table of a message: the entry it is about, and the function that records it. */
 static const struct {
 	enum kind kind;
 	void (*hear)(struct evpn_table *t, struct item *e, const struct evpn_nb *nb);
@@ -466,10 +466,10 @@ settle_mac(struct evpn_table *t, struct item *e)
 	}
 	if (e->vni->ended)
 		return;
-	/* not here, nor elsewhere: it has aged, or was never taken in */
+	/* neither here nor elsewhere: it has aged, or the kernel never had it */
 	if (e->ours && (e->renew || !e->bridge.is)) {
 		t->ops->use(t->ctx, dev, &e->key.mac);
-		e->behind = TAP; /* what the kernel says next; until then it is not remote again */
+		e->behind = TAP; /* not remote until the next message */
 	} else if (!e->ours && e->bridge.is && e->behind == TAP) {
 		t->ops->unuse(t->ctx, dev, &e->key.mac);
 	}
@@ -549,7 +549,7 @@ evpn_table_settle(struct evpn_table *t)
 		if (is_empty(e))
 			drop(t, e);
 	}
-	free_ended(t); /* all their entries were dirty, and are empty */
+	free_ended(t); /* all their entries were dirty and are empty */
 }
 
 /* --- life, display --- */

@@ -92,13 +92,13 @@ int evpn_table_have_ip(struct evpn_table *t, uint32_t vni, const struct evpn_ip 
  */
 void evpn_table_refresh(struct evpn_table *t);
 
-/** Tell the differences from what was told last. */
+/** Tell the differences from the last report. */
 void evpn_table_settle(struct evpn_table *t);
 
 /** The place of an address at present. */
 enum evpn_place { EVPN_NOWHERE, EVPN_HERE, EVPN_REMOTE };
 
-/** An entry as told, for display. */
+/** An entry as the switch knows it, for display. */
 struct evpn_entry_info {
 	uint32_t vni;
 	enum { EVPN_ENTRY_MAC, EVPN_ENTRY_FLOOD, EVPN_ENTRY_IP } kind;

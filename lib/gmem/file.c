@@ -155,7 +155,7 @@ gmem_file_map_kernel(int fd, uint64_t offset, uint64_t size, struct gmem_fault *
 	f = map_file(fd, offset, size, fault, why);
 	if (f == NULL)
 		return NULL;
-	f->dev = 0; /* no file of a peer's */
+	f->dev = 0; /* not a file that a peer may pass */
 	f->ino = 0;
 	*data = (uint8_t *)f->base + (offset - f->start);
 	return f;

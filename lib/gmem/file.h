@@ -32,7 +32,7 @@ struct gmem_file *gmem_file_map(int fd, uint64_t offset, uint64_t size, struct g
 
 /**
  * The same for a file of the kernel's own, which has no length and which no process can truncate
- * or delay. The caller knows where @p fd is from and what it is.
+ * or delay. The caller knows the origin and the kind of @p fd.
  */
 struct gmem_file *gmem_file_map_kernel(int fd, uint64_t offset, uint64_t size,
 				       struct gmem_fault *fault, uint8_t **data, const char **why);
@@ -49,9 +49,8 @@ bool gmem_file_in_memory(int fd);
 bool gmem_file_is(const struct gmem_file *f, const uint8_t *data, int fd, uint64_t offset);
 
 /**
- * A descriptor of the file, for another component that maps it; valid as long as @p f, which
- * keeps it.
- * @p offset receives the byte of the file that is at @p data, which is in the mapping.
+ * A descriptor of the file, for another component that maps it; it belongs to @p f and is valid as
+ * long. @p offset receives the byte of the file that is at @p data, which is in the mapping.
  */
 int gmem_file_fd(const struct gmem_file *f, const uint8_t *data, uint64_t *offset);
 

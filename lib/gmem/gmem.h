@@ -75,7 +75,7 @@ struct gmem *gmem_new(void);
  * and offset + size, no overlap with another region, at most GMEM_SLOTS_MAX
  * regions and GMEM_BYTES_MAX bytes, fd a regular memfd/tmpfs/hugetlbfs file
  * (fstatfs) at least offset + size long; gpa, uva and offset equal modulo the
- * page size, so that what is aligned for the guest is aligned for us.
+ * page size, so that an aligned guest address is an aligned host address.
  *
  * @p fd is not taken: the caller closes it. @p fault is set when an access to
  * the mapping faults; it must outlive the map.

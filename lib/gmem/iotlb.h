@@ -23,7 +23,7 @@ struct iotlb_entry {
 	uint64_t size;
 	uint64_t uva;
 	uint32_t perm; /* IOTLB_RO | IOTLB_WO */
-	/* number of the request it answers, 0: none; valid then, perhaps not later */
+	/* number of the request it answers, 0: none; valid at that time, perhaps not later */
 	uint64_t serial;
 };
 
@@ -74,7 +74,7 @@ bool iotlb_find(const struct iotlb *t, const struct iotlb_query *q, uint64_t *uv
 
 /**
  * Translate for an access @p perm. Returns the front-end-virtual address and the bytes valid there
- * through @p uva and @p got (<= len). False: a miss; ask for it.
+ * through @p uva and @p got (<= len). False: a miss, to be requested.
  */
 bool iotlb_translate(const struct iotlb *t, uint64_t iova, uint64_t len, uint32_t perm,
 		     uint64_t *uva, uint64_t *got);

@@ -6,8 +6,8 @@
  * Guarded ranges are kept in a fixed, lock-free table. The SIGBUS handler looks the address up,
  * maps anonymous memory from there to the end of the range so that the access can be finished, and
  * sets the owner's dead flag: the worker sees it when it polls the queue next. A truncated file has
- * lost its end, so a range is never in more than two parts, however many pages fault: the mappings
- * of a process are limited, and all ports share them. A fault outside every range is a bug of this
+ * lost its end, so a range has two parts at most, however many pages fault: the mappings of a
+ * process are limited, and all ports share them. A fault outside every range is a bug of this
  * program and is re-raised with the default action. The handler takes no lock and allocates
  * nothing.
  */

@@ -146,7 +146,7 @@ take_buffer(struct nl *nl, int len)
 		take_message(nl, h);
 }
 
-/* Any answer may be among what was lost. */
+/* Any answer may be among the lost messages. */
 static void
 answers_lost(struct nl *nl)
 {

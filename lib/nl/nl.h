@@ -11,7 +11,7 @@
  * change, and a dump through the same socket fits into that order: of an object that is in both,
  * the message that comes later is the newer one.
  *
- * Life cycle: nl_open(), requests, nl_close(), which forgets what was not answered.
+ * Life cycle: nl_open(), requests, nl_close(), which forgets unanswered requests.
  */
 #ifndef NL_NL_H
 #define NL_NL_H
@@ -37,8 +37,8 @@ struct nl_config {
 	/* A message that answers no request. NULL without groups. */
 	void (*event)(void *ctx, const struct nlmsghdr *h);
 	/*
-	 * Notifications were lost (ENOBUFS): what is known of the kernel's tables is to be dumped
-	 * again. NULL without groups.
+	 * Notifications were lost (ENOBUFS): the kernel's tables are to be dumped again. NULL
+	 * without groups.
 	 */
 	void (*lost)(void *ctx);
 	/* All messages that could be read have been passed on. May be NULL. */
@@ -72,7 +72,7 @@ void nl_close(struct nl *nl);
  */
 int nl_send(struct nl *nl, const struct nlmsghdr *h, const struct nl_answer *a);
 
-/** Answers with this arg are not called any more; what was asked is still carried out. */
+/** Answers with this arg are not called any more; the requests are still carried out. */
 void nl_forget(struct nl *nl, const void *arg);
 
 /** Requests that were not answered so far. */

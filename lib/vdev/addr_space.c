@@ -34,9 +34,9 @@ struct range {
 static const struct range everything = {0, UINT64_MAX};
 
 /**
- * A ring whose translation is gone is suspended: its driver has not done anything to it, and a
- * front-end that flushes all translations now and then takes those of the rings with them. A ring
- * that has moved must stop.
+ * A ring whose translation is gone is suspended: its driver has not changed it, and a front-end
+ * that flushes all translations now and then takes those of the rings with them. A ring that has
+ * moved must stop.
  */
 static void
 ring_displaced(struct vdev *d, struct vdev_queue *q)
@@ -246,7 +246,7 @@ area_in_one(const struct vdev *d, uint64_t iova, uint64_t len, uint32_t perm,
 		if (done == 0)
 			*a = (struct vdev_ring_area){.hva = piece, .gpa = gpa};
 		else if (piece != (uint8_t *)a->hva + done)
-			ret = -EXDEV; /* go on: a translation may be missing */
+			ret = -EXDEV; /* continue: a translation may be missing */
 	}
 	return ret;
 }

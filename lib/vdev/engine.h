@@ -36,7 +36,7 @@ struct engine_caps {
 
 struct engine_ops {
 	/**
-	 * Further reasons against it as things are, static text, or NULL: a device it lacks, a ring
+	 * Further reasons against it at present, static text, or NULL: a device it lacks, a ring
 	 * it cannot serve, its own failure in vq_start() or commit(). May be NULL.
 	 */
 	const char *(*check)(const struct engine *e, const struct vdev *d);
@@ -90,8 +90,8 @@ extern struct engine soft_engine;
 void engine_vq_setup(struct vdev *d, const struct vdev_queue *q, struct vq_setup *s);
 
 /**
- * Why @p e may not run @p d as things are, static or in @p buf, or NULL: the operator's word, what
- * the owner needs software for, what exceeds its capabilities, what its check() says.
+ * Reason for which @p e may not run @p d at present, static or in @p buf, or NULL: the operator's
+ * choice, work of the owner that needs software, a capability it lacks, the result of its check().
  */
 const char *engine_against(const struct engine *e, const struct vdev *d, char *buf, size_t len);
 

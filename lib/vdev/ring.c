@@ -54,8 +54,8 @@ ring_fresh(const struct vdev *d)
 }
 
 /**
- * The position of the ring by the front-end's word. A split state that differs from the used index
- * means requests that were not completed, or a front-end that does not know it: with in-order
+ * The position of the ring as the front-end stated it. A split state that differs from the used
+ * index means requests that were not completed, or a front-end that does not know it: with in-order
  * processing both start again from the used index.
  */
 static struct vq_state
@@ -148,7 +148,7 @@ ring_launch(struct vdev *d, struct vdev_queue *q)
 	why = d->engine->ops->vq_start(d->engine, d, q);
 	if (why != NULL)
 		return refuse(q, why);
-	/* hardware keeps no journal: who comes next goes by the ring as it is */
+	/* hardware keeps no journal: a successor derives the position from the ring */
 	if (s.journal != NULL && d->engine != &soft_engine)
 		vq_journal_stop(s.journal);
 	/* a predecessor may have published frames, or left some, without a notification */
@@ -181,7 +181,7 @@ ring_halt(struct vdev *d, struct vdev_queue *q)
 	if (!q->running)
 		return;
 	q->state = d->engine->ops->vq_stop(d->engine, d, q);
-	/* hardware may report what it has fetched, or nothing that is true */
+	/* hardware may report a position it has fetched, or a wrong one */
 	if (d->engine != &soft_engine && q->layout != VQ_PACKED)
 		q->state.avail = q->state.used =
 			vq_split_used_idx(q->layout, q->map.area[VQ_DEVICE].hva);

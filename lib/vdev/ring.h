@@ -148,7 +148,7 @@ bool soft_retry(struct vdev_queue *q);
 
 /* --- addr_space.c: the meaning of guest addresses --- */
 
-/** Nothing is known of how long translations hold but what the transport says. */
+/** The lifetime of translations is known from the transport only. */
 void space_fresh(struct vdev *d);
 
 /** Whether addresses are IOVAs. */

@@ -89,8 +89,8 @@ struct vdev_ops {
 	/** Workers that sleep look at their queues again: a queue can go on. May be NULL. */
 	void (*wake)(struct vdev *d);
 	/**
-	 * What the owner does with frames that hardware would move past it, static text; NULL:
-	 * nothing. A reason against every engine but software. May be NULL.
+	 * Work of the owner on frames that hardware would bypass, static text; NULL: none. A reason
+	 * against every engine but software. May be NULL.
 	 */
 	const char *(*needs_software)(const struct vdev *d);
 	/** Link state, features or format changed; for display and events. May be NULL. */
@@ -158,7 +158,7 @@ struct vdev_queue {
 	bool broken;
 	bool addr_again, ready_again; /* stated since it broke: with both it is another ring */
 	bool refused;                 /* it cannot start with these facts: why has the reason */
-	const char *why;              /* why it does not run, static text; NULL while it runs */
+	const char *why;              /* reason for not running, static text; NULL while it runs */
 	enum vdev_format format;      /* of the last start */
 	enum vq_layout layout;        /* likewise */
 	const char *how;              /* how the format was decided, static text */
@@ -216,7 +216,7 @@ struct vdev {
 	uint32_t nqueues;           /* highest queue index seen, plus one */
 	struct engine *engine;      /* in charge; NULL: none, or not decided yet */
 	struct engine *engine_next; /* to be in charge when the rings have stopped; else the same */
-	char engine_why[ENGINE_WHY_MAX]; /* why the last of the list is not */
+	char engine_why[ENGINE_WHY_MAX]; /* reason against the last of the list */
 	enum vdev_hw hw;                 /* by the operator */
 	enum vdev_migrate migrate;       /* likewise */
 	struct vq_mem *vq_mem;           /* the software engine's: what running queues use */

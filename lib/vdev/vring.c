@@ -166,7 +166,7 @@ on_enable_late(struct ev_timer *t)
 	vdev_sync(d);
 }
 
-/** Without a loop there is no timer to tell when it is too late. */
+/** Without a loop there is no timer for the end of the delay. */
 static void
 await_enable(struct vdev *d, struct vdev_queue *q)
 {

@@ -3,9 +3,10 @@
  * The vdpa bus: attaching the device and taking it off.
  *
  * The kernel carries a request on the bus out in the system call, and the driver's first requests
- * to the device are a part of it. So a thread of its own asks, while control answers. The thread
- * knows nothing but its copy of the names; the last of both to look at the work frees it. Work that
- * is done is freed when its thread has ended, whose last act is a post in the loop.
+ * to the device are a part of it. So a thread of its own sends the request, while control answers
+ * the driver. The thread knows nothing but its copy of the names; the last of both to look at the
+ * work frees it. Work that is done is freed when its thread has ended, whose last act is a post in
+ * the loop.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -50,7 +51,7 @@ struct vduse_bus {
 	const char *driver;
 	char ifname[IFNAMSIZ];
 	char netns[NAME_MAX];
-	char err[160]; /* "": it went well */
+	char err[160]; /* "": success */
 	atomic_int state;
 };
 
@@ -210,7 +211,7 @@ place_interface(struct vduse_bus *b)
 	struct ifinfomsg *m;
 	int ns = -1, ret;
 
-	/* an interface that a predecessor has moved is not seen from here */
+	/* an interface that a predecessor has moved is in another namespace */
 	if (index == 0 || (b->ifname[0] == '\0' && b->netns[0] == '\0'))
 		return true;
 	h->nlmsg_type = RTM_NEWLINK;
@@ -252,7 +253,7 @@ do_work(struct vduse_bus *b)
 	int ret = bus_request(b, b->detach ? VDPA_CMD_DEV_DEL : VDPA_CMD_DEV_NEW);
 
 	if (!b->detach && ret == -EEXIST)
-		ret = 0; /* a predecessor did it */
+		ret = 0; /* a predecessor has attached it */
 	if (ret != 0)
 		fail(b, "the vdpa bus refuses the device: %s%s", strerror(-ret), why_refused(ret));
 	else if (!b->detach && choose_driver(b) && strcmp(b->driver, "virtio_vdpa") == 0)
@@ -266,7 +267,7 @@ work_thread(void *arg)
 	int runs = WORK_RUNS;
 
 	do_work(b);
-	/* abandoned by its owner: nobody looks any more */
+	/* abandoned by its owner: no thread waits for it */
 	if (!atomic_compare_exchange_strong(&b->state, &runs, WORK_DONE))
 		free(b);
 	else if (!b->detach)

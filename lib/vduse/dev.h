@@ -17,7 +17,7 @@
 
 struct vduse_bus;
 
-/** One request as it was judged. */
+/** One request and its result. */
 struct vduse_event {
 	uint64_t when_ns;
 	uint32_t type;
@@ -52,10 +52,10 @@ struct vduse {
 	struct virtio_net_config config; /* as the kernel has it */
 	bool config_irq_due;
 	struct vduse_bus *bus; /* work on the vdpa bus that goes on; NULL: none */
-	bool on_bus;           /* we put it there, or found it there */
+	bool on_bus;           /* this process put it there, or found it there */
 	uint64_t starts, requests, refused, irqs, regions;
 	const char *last_error; /* static text */
-	char bus_error[160];    /* why the device could not be attached; "": it could */
+	char bus_error[160];    /* reason for which the device is not attached; "": it is */
 	struct vduse_event history[VDUSE_HISTORY];
 	uint64_t events;
 };

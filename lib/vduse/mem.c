@@ -20,7 +20,7 @@
 
 #define ROUNDS_MAX 64 /* regions that starting the rings may take */
 
-/** Whether @p fd is a file of the kernel's own, which nobody can truncate or delay. */
+/** Whether @p fd is a file of the kernel's own, which no process can truncate or delay. */
 static bool
 is_bounce(int fd)
 {
@@ -86,7 +86,7 @@ resolve_one(struct vduse *v, uint64_t iova)
 		return;
 	fd = v->sys->ioctl(v->src.fd, VDUSE_IOTLB_GET_FD, &e);
 	if (fd < 0)
-		return; /* not mapped by the driver: asked for again while somebody waits */
+		return; /* not mapped by the driver: requested again while a ring waits */
 	if (e.start > iova || e.last < iova)
 		why = "the kernel names another region";
 	else if (gmem_find(v->dev->gmem, iova) == NULL)

@@ -2,7 +2,7 @@
 /*
  * Requests of the kernel. Each is answered before the next is read: a driver waits in the kernel
  * until then. The device status is the synchronisation point: rings run when DRIVER_OK is answered,
- * and nobody uses them or their memory when its absence is.
+ * and no thread uses them or their memory when its absence is.
  */
 #include <errno.h>
 #include <linux/virtio_config.h>
@@ -15,7 +15,7 @@
 #include "vduse/dev.h"
 
 #define BURST 16
-/* Where a driver that was found running is. */
+/* Position of a ring whose driver was found running. */
 #define STATUS_RUNNING                                                                        \
 	(VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER | VIRTIO_CONFIG_S_FEATURES_OK | \
 	 VIRTIO_CONFIG_S_DRIVER_OK)
@@ -65,7 +65,7 @@ driver_starts(struct vduse *v)
 	return NULL;
 }
 
-/** The rings stand still and are forgotten, and so is all memory. */
+/** The rings stop and are forgotten, and so is all memory. */
 static void
 driver_leaves(struct vduse *v)
 {

@@ -173,7 +173,7 @@ name_fault(const char *name)
 	return strlen(name) >= VDUSE_NAME_MAX ? "the name is too long" : NULL;
 }
 
-/** Serve the node: watch it, and go on where a predecessor was. 0 or -errno. */
+/** Serve the node: watch it, and continue a predecessor's rings. 0 or -errno. */
 static int
 begin(struct vduse *v, const struct vduse_config *cfg, bool adopted, char *err, size_t errlen)
 {

@@ -29,7 +29,7 @@ struct vdev;
 enum vduse_attach {
 	VDUSE_ATTACH_VIRTIO, /* virtio_vdpa */
 	VDUSE_ATTACH_VHOST,  /* vhost_vdpa */
-	VDUSE_ATTACH_NONE,   /* another program's affair: vdpa(8) */
+	VDUSE_ATTACH_NONE,   /* by another program: vdpa(8) */
 };
 
 /** The kernel's side, which tests replace. Both return -1 with errno set on failure. */

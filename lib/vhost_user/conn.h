@@ -3,7 +3,7 @@
  * One vhost-user connection: whole messages out of a hostile byte stream, and
  * back. Never blocks. Control thread only.
  *
- * A message may arrive in any number of pieces but has CONN_DEADLINE_MS from its first byte to its
+ * A message may arrive in any number of parts but has CONN_DEADLINE_MS from its first byte to its
  * last; what is sent waits in a bounded queue as long. A peer that breaks a limit is disconnected,
  * unless this process was late itself. The descriptors of a message are owned by a struct vhu_fds,
  * and those its handler does not take are closed afterwards.
@@ -23,7 +23,7 @@
 #define CONN_DEADLINE_MS 2000
 #define CONN_OUT_MAX 32      /* messages waiting to be sent */
 #define CONN_OUT_PAYLOAD 512 /* longest payload we send */
-#define CONN_BURST 16        /* messages handled before other connections get their turn */
+#define CONN_BURST 16        /* messages handled before other connections are served */
 
 /** Descriptors in transit. Each one has exactly one owner: this, until it is taken. */
 struct vhu_fds {
@@ -47,7 +47,7 @@ struct vhu_conn;
 
 struct vhu_conn_ops {
 	/**
-	 * A whole message. NULL, or why the connection must end: static text. May call
+	 * A whole message. NULL, or the reason for which the connection ends: static text. May call
 	 * vhu_conn_close().
 	 */
 	const char *(*message)(struct vhu_conn *c, struct vhu_msg *m, struct vhu_fds *fds);

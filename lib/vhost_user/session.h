@@ -146,7 +146,7 @@ const char *vhu_protocol_feature_name(unsigned int bit);
  * allowed) the session goes on. Any other refusal ends it, unless the front-end
  * asked for a reply and so can be told.
  *
- * @return NULL, or why the connection has to end; static text
+ * @return NULL, or the reason for which the connection ends; static text
  */
 const char *vhu_dispatch(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds);
 

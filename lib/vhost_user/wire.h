@@ -258,8 +258,8 @@ union vhu_payload {
 };
 
 /**
- * A message in memory. Not the wire image: the payload is aligned here, so it is
- * sent and received as two pieces (iovec), header.size bytes of the second one.
+ * A message in memory. Not the wire image: the payload is aligned here, so it is sent and received
+ * as two buffers (iovec), header.size bytes of the second one.
  */
 struct vhu_msg {
 	struct vhu_header header;

@@ -13,7 +13,7 @@
 
 /*
  * Work is counted in lookups: a descriptor read, an address translated. Limits of one chain, enough
- * for a frame in PKT_SEGS_MAX fragments; a chain that costs more is given back unused.
+ * for a frame in PKT_SEGS_MAX fragments; a chain that needs more is given back unused.
  */
 #define CHAIN_LOOKUPS_MAX (PKT_SEGS_MAX + 64)
 #define CHAIN_SLOTS_PER_WORK 8 /* ring slots passed over, one after the other, per lookup */
@@ -101,7 +101,7 @@ xlate_in(const struct gmem_region *r, uint64_t addr, uint32_t len)
 	return likely(off < r->size && r->size - off >= len) ? r->hva + off : NULL;
 }
 
-/** The region of @p addr becomes the usual one. False: there is none, or it already is. */
+/** Make the region of @p addr the usual one. False: there is none, or it already is. */
 static __rte_noinline bool
 xlate_switch(struct vq *vq, const struct vq_mem *mem, uint64_t addr)
 {
@@ -114,7 +114,7 @@ xlate_switch(struct vq *vq, const struct vq_mem *mem, uint64_t addr)
 	return vq->hint != hint;
 }
 
-/** xlate_in() with the right region, if one holds all of the range. */
+/** xlate_in() with the region that has all of the range, if there is one. */
 static __rte_always_inline uint8_t *
 xlate_whole(struct vq *vq, const struct vq_mem *mem, struct gmem_region *r, uint64_t addr,
 	    uint32_t len)
@@ -128,7 +128,7 @@ xlate_whole(struct vq *vq, const struct vq_mem *mem, struct gmem_region *r, uint
 	return p;
 }
 
-/** xlate() at the chain's expense. */
+/** xlate(), counted as work of the chain. */
 static __rte_always_inline enum vq_step
 chain_xlate(struct chain *c, uint64_t addr, uint32_t len, bool write, struct vq_segment *out)
 {

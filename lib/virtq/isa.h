@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 enum vq_isa {
-	VQ_ISA_BASE, /* the instruction set of the rest of the program; always there */
+	VQ_ISA_BASE, /* the instruction set of the rest of the program; always available */
 	VQ_ISA_V3,   /* x86-64-v3: AVX2 */
 	VQ_ISA_V4,   /* x86-64-v4: AVX-512 */
 	VQ_ISA_NUM

@@ -65,7 +65,7 @@ void vq_journal_close(struct vq_journal_file *f, bool unlink_it);
 struct vq_journal *vq_journal_get(struct vq_journal_file *f, uint32_t queue);
 
 /**
- * Whether the journal knows better than the front-end where the ring stands: it was running, the
+ * Whether the journal's position of the ring is newer than the front-end's: it was running, the
  * key is equal, and the ring is not a fresh one. Finishes a pending batch in the ring (@p
  * s->desc/device are mapped) and puts the state into @p s->state. False: use the front-end's
  * position.

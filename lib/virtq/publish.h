@@ -74,8 +74,7 @@ publish_notify(struct vq *vq)
 
 /**
  * After publish(): a fence now would wait for the lines just written to come from
- * the driver's core, so put the decision off where the owner has promised to
- * ask for it.
+ * the driver's core, so the decision is deferred where the owner calls notify().
  */
 static __rte_always_inline void
 publish_notify_later(struct vq *vq)

@@ -124,7 +124,10 @@ ring_log_part(const struct vq *vq, const struct dirty *log, struct ring_part w)
 	}
 }
 
-/* Log the ring memory we wrote as dirty; after the store, as the front-end copies at any time. */
+/*
+ * Log the ring memory that was written as dirty; after the store, as the front-end copies at any
+ * time.
+ */
 static __rte_always_inline void
 ring_log(const struct vq *vq, const struct vq_mem *mem, struct ring_part written)
 {

@@ -80,7 +80,7 @@ static __rte_noinline uint16_t
 rx_chain(struct vq *vq, const struct vq_mem *mem, struct pkt_batch *b, struct ring_pos pos,
 	 uint16_t head, uint32_t left)
 {
-	uint32_t bad = 0; /* else why, plus 1; rx_count_bad() counts it */
+	uint32_t bad = 0; /* else the reason plus 1; rx_count_bad() counts it */
 	struct chain c;
 	enum vq_step r;
 
@@ -207,7 +207,7 @@ rx_split_headers(const struct vq *vq, struct pkt *p, struct net_hdr *h)
 #define RX_CHEAP_MAX 16384
 #define RX_COPY_BYTES 1024 /* copying so many costs as much as making the smallest segment */
 
-/** Add a frame to what the batch costs: segments made of it, and one copy. */
+/** Add a frame to the cost of the batch: segments made of it, and one copy. */
 static inline unsigned int
 rx_charge(struct vq *vq, const struct pkt *p)
 {
@@ -223,7 +223,7 @@ rx_offload(struct vq *vq, struct pkt *p, const struct net_hdr *h)
 	return likely(offload_check(p)) ? rx_charge(vq, p) : DROP_RX_BAD_OFFLOAD;
 }
 
-/** Whether a header whose first two bytes are @p w means more than a plain frame. */
+/** Whether a header whose first two bytes are @p w has flags or GSO. */
 static __rte_always_inline bool
 rx_has_offload(const struct vq *vq, uint16_t w)
 {

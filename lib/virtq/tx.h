@@ -37,7 +37,7 @@ struct tx {
 	struct vq *vq;
 	const struct vq_mem *mem;
 	struct ring_pos pos;     /* of the next chain to look at */
-	enum vq_step stop;       /* why no more can be looked at; VQ_OK: no reason known */
+	enum vq_step stop;       /* reason for which no more can be looked at; VQ_OK: none */
 	uint32_t enough;         /* bytes of a buffer: no frame takes more of one */
 	struct pkt *const *pkts; /* the frames to be sent */
 	uint16_t npkts;
@@ -433,7 +433,7 @@ tx_frame_parts(struct tx *t, const struct pkt *p)
 	return VQ_OK;
 }
 
-/** Whether the receiver's MTU forbids the frame. */
+/** Whether the frame exceeds the receiver's MTU. */
 static __rte_always_inline bool
 tx_too_long(const struct pkt *p, uint32_t len_max)
 {
@@ -442,7 +442,8 @@ tx_too_long(const struct pkt *p, uint32_t len_max)
 
 /**
  * Send frames in one segment to buffers in one segment, until there is another. Returns how many.
- * The loop keeps its state in locals: for all the compiler knows, each copy overwrites the rest.
+ * The loop keeps its state in locals, since the compiler must assume that each copy overwrites the
+ * rest.
  */
 static __rte_always_inline uint16_t
 tx_frames_plain(struct tx *t, struct pkt *const *pkts, uint16_t n)

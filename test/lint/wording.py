@@ -15,8 +15,7 @@ from tree import LINT, own_files, report
 
 # "." stands for the files of the project's root
 ENFORCED = [".", "app", "config", "doc", "drivers", "lib/base", "lib/evpn", "lib/gmem", "lib/nl", "lib/pkt",
-            "lib/vdev", "lib/vhost_user", "lib/virtq",
-            "test/func", "test/lint", "test/fuzz", "test/lib", "test/model", "test/perf", "test/unit"]
+            "lib/vdev", "lib/vduse", "lib/vhost_user", "lib/virtq", "test"]
 BEGINNING = re.compile(r"(?:^|[.:;?!]\s+|\*\*\s*|\)\s+)(What|Who|Where|So many)\b(?!')")
 C_COMMENT = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"', re.S)
 HASH = re.compile(r"(?:^|\s)#(?!!)(.*)")

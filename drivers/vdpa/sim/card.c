@@ -17,7 +17,7 @@
 
 #define BURST 32
 #define WIRE_MADE 16 /* frames made of one that has to be finished, at a time */
-#define NAP_AFTER 64 /* turns in vain */
+#define NAP_AFTER 64 /* iterations without a frame */
 #define NAP_NS 50000
 #define SEGS 64
 
@@ -123,7 +123,7 @@ send_finished(const struct sink *s, const struct pkt *p, uint32_t accept)
 	}
 }
 
-/** In order: what needs no work is sent in runs between the others. */
+/** In order: frames that need no work are sent in runs between the others. */
 static void
 send(const struct sink *s, struct pkt *pkts, uint16_t n)
 {
@@ -277,7 +277,7 @@ card_run(void *arg)
 		pthread_mutex_lock(&lock);
 		vain = turn() != 0 ? 0 : vain + 1;
 		pthread_mutex_unlock(&lock);
-		/* a mutex is not fair: who waits for it would seldom get it */
+		/* a mutex is not fair: a waiting thread would seldom get it */
 		while (atomic_load(&wanted) != 0)
 			sched_yield();
 		if (vain > NAP_AFTER)

@@ -20,7 +20,7 @@
 /** A port's claim to a device. */
 struct sim_engine {
 	struct engine e; /* first member */
-	struct vdev *d;  /* NULL: closed, free it when the posted work comes */
+	struct vdev *d;  /* NULL: closed, freed when the posted work runs */
 	struct sim_dev *dev;
 	const char *why;     /* it failed, static text; until it is to be tried again */
 	struct vq_mem mem;   /* [card] */
@@ -30,7 +30,7 @@ struct sim_engine {
 	struct ev_work work;
 	struct ev_timer look;
 	uint64_t seen[2 * SIM_PAIRS_MAX]; /* frames of each ring at the last look */
-	uint32_t idle_ms;                 /* since when none of them moved that has to */
+	uint32_t idle_ms;                 /* since when none of those with work moved */
 	SLIST_ENTRY(sim_engine) entry;
 };
 
@@ -106,7 +106,7 @@ work_run(struct ev_work *w)
 		free(s);
 		return;
 	}
-	/* software looks at the ring itself and says what is wrong with it */
+	/* software reads the ring itself and reports its fault */
 	if (atomic_exchange(&s->broke, false))
 		s->why = "a ring of the guest broke under it";
 	vdev_sync(s->d);
@@ -120,7 +120,7 @@ post(struct sim_engine *s)
 		ev_post(s->d->cfg.loop, &s->work);
 }
 
-/** Ports that name @p dev look whether it is for them now. */
+/** Ports that name @p dev check whether they can have it now. */
 static void
 dev_changed(const struct sim_dev *dev)
 {
@@ -147,7 +147,7 @@ on_attention(const struct vq_host *host, struct vq *vq)
 	}
 }
 
-/* --- does it move anything --- */
+/* --- progress of the frames --- */
 
 /** Whether the driver has made a chain available beyond the position of @p vq. [card] */
 static bool
@@ -354,7 +354,7 @@ sim_commit(struct engine *e, struct vdev *d)
 		if (s->dev->ring[i] == NULL)
 			continue;
 		s->dev->ring[i]->enabled = vdev_vq_enabled(d, i);
-		/* nor before the guest can receive: what comes back would be lost */
+		/* nor before the guest can receive: frames that come back would be lost */
 		s->dev->ring[i]->waits =
 			vdev_vq_awaits_enable(d, i) || vdev_vq_awaits_enable(d, i & ~1u);
 	}
@@ -573,7 +573,7 @@ set_wire(struct sim_dev *dev, const char *value)
 	return 0;
 }
 
-/** A device that is mended is tried again. */
+/** A device without the fault is tried again. */
 static int
 set_fault(struct sim_dev *dev, const char *value)
 {

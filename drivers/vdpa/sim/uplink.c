@@ -11,7 +11,7 @@
 
 #include "vdpa/sim/sim.h"
 
-#define PREFIX "net_ring_" /* what the PMD calls a device made of rings, before its name */
+#define PREFIX "net_ring_" /* prefix that the PMD gives a device made of rings */
 #define RING_SIZE 4096
 
 bool
@@ -88,7 +88,7 @@ sim_uplink_make(const char *devargs, uint16_t *id, char *err, size_t errlen)
 		snprintf(err, errlen, "%s: out of memory", devargs);
 		return -ENOMEM;
 	}
-	/* what the wire sends up is what the device receives */
+	/* frames that the wire sends up are those that the device receives */
 	ret = rte_eth_from_rings(w->name, &w->up, 1, &w->down, 1, rte_socket_id());
 	if (ret < 0) {
 		snprintf(err, errlen, "%s: no ring device could be made", devargs);
