@@ -27,7 +27,7 @@ struct flood {
 	struct pktq *rxq;
 	struct pkt *const *pkts;
 	uint16_t n;
-	bool may_leave; /* what does not fit stays in the ring; else it is dropped */
+	bool may_leave; /* what does not fit stays in the ring; else one frame is kept (rest.h) */
 };
 
 /** The bytes @p p stands for when it is sent to a receiver that takes PKT_NEED_* @p offloads. */
@@ -96,7 +96,7 @@ flood_costs(const struct flood *f, const struct dp_port *out)
 static inline uint64_t
 flood_limit(const struct worker *w, const struct flood *f)
 {
-	return f->n == 1 && f->may_leave ? flood_budget(w) : UINT64_MAX;
+	return f->n == 1 ? flood_budget(w) : UINT64_MAX;
 }
 
 /**
@@ -124,11 +124,14 @@ flood_account(struct worker *w, const struct flood *f, uint32_t copies, uint64_t
 
 /**
  * Whether frames of the batch can stay in their ring, to be seen once more: nothing was done with
- * them so far, all of its chains are frames, and the ring is that of the port they come from.
+ * them so far, all of its chains are frames, and the ring is that of the port they come from. A
+ * rest stays where it is.
  */
 static inline bool
 flood_may_leave(const struct worker *w, const struct dp_port *in, const struct pkt_batch *b)
 {
+	if (unlikely(w->rests.at_work))
+		return true;
 	return b->n == b->ndone && in->limiter == NULL && !in->copied && w->watch == NULL &&
 	       (in->isolated & DP_ISOLATED_TUNNEL) == 0;
 }

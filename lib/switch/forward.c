@@ -18,6 +18,7 @@
 #include "switch/flood.h"
 #include "switch/group.h"
 #include "switch/modes.h"
+#include "switch/rest_run.h"
 #include "switch/wire.h"
 
 static_assert(EGRESS_RESERVED < FORWARD_KEYS, "verdicts that can be grouped have a key");
@@ -225,8 +226,12 @@ flood(struct worker *w, const struct dataplane *dp, struct flood *f)
 	uint16_t n = f->n;
 
 	f->n = flood_portion(w, f, f->in->receivers);
-	if (!copy_to_all(w, dp, f))
-		return 0;
+	if (!copy_to_all(w, dp, f)) {
+		if (f->may_leave)
+			return 0;
+		if (!rest_keep(w, f->in, f->rxq, f->pkts[0]))
+			pktq_drop(f->rxq, DROP_RX_FLOOD, 1);
+	}
 	if (likely(f->n == n) || f->may_leave)
 		return f->n;
 	pktq_drop(f->rxq, DROP_RX_FLOOD, n - f->n);

@@ -16,6 +16,7 @@
 #include "switch/cut_run.h"
 #include "switch/debt.h"
 #include "switch/deferred.h"
+#include "switch/rest_run.h"
 #include "switch/watch_worker.h"
 
 #define OPEN_ITERATIONS_MAX 16 /* busy poll iterations without a quiescent state */
@@ -76,6 +77,8 @@ poll_one(struct worker *w, const struct dataplane *dp, const struct dp_poll *pol
 		return 0;
 	if (unlikely(w->cut.n != 0) && cut_continue(w, poll->q))
 		return 1;
+	if (unlikely(w->rests.n != 0) && rest_forward(w, dp, poll->q))
+		return 1;
 	if (unlikely(debt_of(w, poll->q) != 0))
 		return 0;
 	n = ops->rx(poll->q, &w->batch);
@@ -86,6 +89,7 @@ poll_one(struct worker *w, const struct dataplane *dp, const struct dp_poll *pol
 	if (n == 0)
 		return 0;
 	w->frames += w->batch.n; /* rx_done() empties it */
+	w->polled = poll->q;
 	if (timed)
 		forward_timed(w, dp, poll, &last);
 	else
@@ -177,6 +181,7 @@ begin(struct worker *w, const struct dataplane *dp)
 	const struct dp_worker *dw = &dp->worker[w->id];
 
 	cut_revise(w, dp);
+	rest_revise(w, dp);
 	w->generation = dp->generation;
 	w->watch = dp->watch.flags != 0 ? &dp->watch : NULL;
 	w->nactive = 0;
@@ -310,7 +315,7 @@ worker_poll(struct worker *w, const struct dataplane *dp)
 		total = poll_active(w, dp, false);
 	if (unlikely(w->nactive < dw->n))
 		total += poll_idle(w, dp, total);
-	if (unlikely(is_injected(dw)))
+	if (unlikely(is_injected(dw)) || unlikely(w->rests.n != 0 && dw->inject.q != NULL))
 		total += poll_one(w, dp, &dw->inject, false);
 	for (uint32_t i = 0; i < dw->nflush; i++)
 		flush_one(w, dw->flush[i]);
@@ -345,7 +350,7 @@ is_busy(const struct worker *w, const struct dataplane *dp)
 {
 	const struct dp_worker *dw = &dp->worker[w->id];
 
-	if (dp->mode->generate != NULL || w->cut.n != 0 || is_injected(dw))
+	if (dp->mode->generate != NULL || w->cut.n != 0 || w->rests.n != 0 || is_injected(dw))
 		return true;
 	for (uint32_t i = 0; i < dw->nflush; i++)
 		if (backlog(dw->flush[i]) != 0 && !waits(dw->flush[i]))

@@ -10,6 +10,7 @@
 #include "switch/flood.h"
 #include "switch/forward.h"
 #include "switch/modes.h"
+#include "switch/rest_run.h"
 #include "switch/send.h"
 #include "switch/vlan_tag.h"
 
@@ -148,6 +149,28 @@ copy_to_all(struct worker *w, const struct dataplane *dp, const struct run *r,
 	return flood_account(w, f, copies, cost, i < dp->nports ? i : 0);
 }
 
+/* Keep frame @p i, with the tag it came with; the native VLAN's need not be named. */
+static bool
+keep(struct worker *w, const struct run *r, uint16_t i)
+{
+	const struct vlan_scratch *s = &w->vlan;
+	const struct pkt *p = &w->batch.pkt[i];
+	uint8_t header[VLAN_TAGGED_LEN];
+	uint16_t tci = s->tci[i];
+	struct pkt view;
+
+	if ((s->popped >> i & 1) != 0) {
+		if (r->id == r->in->vlan->native)
+			tci &= (uint16_t)~TCI_ID_MASK;
+		if (!vlan_push(&view, p, header, tci, &w->batch)) {
+			r->rxq->flood_next = 0;
+			return false;
+		}
+		p = &view;
+	}
+	return rest_keep(w, r->in, r->rxq, p);
+}
+
 /* Moves r->to to the first of the frames that have to be left, if there are any. */
 static void
 flood(struct worker *w, const struct dataplane *dp, struct run *r)
@@ -164,8 +187,12 @@ flood(struct worker *w, const struct dataplane *dp, struct run *r)
 		pkts[i] = &w->batch.pkt[r->from + i];
 	f.n = flood_portion(w, &f, count_receivers(dp, r));
 	r->to = r->from + f.n;
-	if (!copy_to_all(w, dp, r, &f))
-		r->to = r->from;
+	if (!copy_to_all(w, dp, r, &f)) {
+		if (f.may_leave)
+			r->to = r->from;
+		else if (!keep(w, r, r->from))
+			pktq_drop(r->rxq, DROP_RX_FLOOD, 1);
+	}
 	if (likely(r->to == to) || f.may_leave)
 		return;
 	pktq_drop(r->rxq, DROP_RX_FLOOD, to - r->to);

@@ -10,6 +10,7 @@
 #include "pkt/hdrs.h"
 #include "switch/cut.h"
 #include "switch/dataplane.h"
+#include "switch/rest.h"
 #include "switch/vlan.h"
 
 struct rte_mempool;
@@ -54,6 +55,7 @@ struct worker {
 	uint32_t nactive;          /* of its list in that snapshot: polled in each iteration */
 	uint32_t next_idle;        /* of the rest: where the next iteration goes on */
 	uint32_t unspent;          /* frames no idle queue was looked at for yet */
+	struct pktq *polled;       /* the queue whose frames are at work */
 	const struct watch *watch; /* of that snapshot; NULL: nothing is to be watched */
 	uint32_t flood_budget;     /* of an iteration, 0: FLOOD_BUDGET */
 	uint32_t flood_left;       /* of this one */
@@ -80,6 +82,7 @@ struct worker {
 	struct pkt_hdrs hdrs[PKT_BATCH_MAX]; /* of modes that rewrite or make headers */
 	struct vlan_scratch vlan;
 	struct cut cut;
+	struct rests rests;
 } __rte_cache_aligned;
 
 #endif

@@ -305,6 +305,172 @@ test_limited(void **state)
 	fake_check_accounts();
 }
 
+/* --- frames that cannot stay in their ring: the rest of one at a time is kept --- */
+
+static const struct limits some = {.pps = 1000000};
+
+static void
+limit(uint32_t port)
+{
+	assert_int_equal(port_set_limits(&fake_ports[port].p, &some), 0);
+}
+
+static void
+expect_nothing_kept(void)
+{
+	assert_int_equal(fake_worker->rests.n, 0);
+	assert_int_equal(rte_mempool_in_use_count(pool), 0);
+	fake_check_accounts();
+}
+
+static void
+test_limited_in_parts(void **state)
+{
+	limit(0);
+	for (uint32_t i = 0; i < 3; i++) {
+		fake_clear();
+		put_broadcasts(1);
+		allow(1);
+		expect_portions(RECEIVERS, 1);
+		expect_all(1);
+	}
+	assert_int_equal(fake_ports[0].rx.stats.frames, 3);
+	assert_int_equal(fake_ports[0].rx.stats.bytes, 3 * LEN);
+	assert_int_equal(fake_ports[0].rx.stats.broadcast, 3);
+	expect_nothing_kept();
+}
+
+/* Limits and a mirror see a frame once, and those behind it wait in the ring. */
+static void
+test_limited_once(void **state)
+{
+	limit(0);
+	assert_int_equal(sw_mirror(&fake_ports[0].p, &fake_ports[3].p), 0);
+	put_broadcasts(1);
+	allow(1);
+	fake_poll();
+	put_broadcasts(1);
+	while (fake_worker->rests.n != 0) {
+		assert_int_equal(fake_ports[0].nin, 1);
+		fake_poll();
+	}
+	assert_int_equal(fake_ports[1].nout, 1);
+	assert_int_equal(fake_ports[2].nout, 1);
+	assert_int_equal(fake_ports[3].nout, 2); /* and the mirror's copy */
+	do {
+		fake_poll();
+	} while (fake_worker->rests.n != 0);
+	assert_int_equal(fake_ports[0].nin, 0);
+	assert_int_equal(copies(), 2 * (RECEIVERS + 1));
+	expect_nothing_kept();
+}
+
+/* Frames to be finished or cut in software as any others. */
+static void
+test_limited_segments(void **state)
+{
+	limit(0);
+	for (uint32_t port = 1; port < FAKE_PORTS; port++)
+		fake_ports[port].tx.offloads = 0;
+	put_bytewise();
+	allow(16);
+	expect_portions(RECEIVERS * BYTEWISE, BYTEWISE);
+	for (uint32_t port = 1; port < FAKE_PORTS; port++)
+		for (uint32_t i = 0; i < BYTEWISE; i++)
+			assert_int_equal(fake_ports[port].out[i].b[41], i);
+	expect_nothing_kept();
+}
+
+/* A frame with this tag, none: 0, is given to all in portions; they get it @p tagged or not. */
+static void
+expect_tag(const char *tag, bool tagged)
+{
+	struct fake_frame *f = fake_put(0, &from, &fake_broadcast, LEN);
+	uint32_t len = LEN - (tag != NULL ? 4u : 0u) + (tagged ? 4u : 0u);
+
+	if (tag != NULL)
+		memcpy(f->b + 12, tag, 4);
+	fake_clear();
+	fake_worker->flood_budget = LEN;
+	expect_portions(RECEIVERS, 1);
+	for (uint32_t port = 1; port < FAKE_PORTS; port++) {
+		assert_int_equal(fake_ports[port].out[0].len, len);
+		assert_int_equal(fake_ports[port].out[0].b[len - 1], LEN - 1);
+	}
+}
+
+static void
+test_limited_in_vlans(void **state)
+{
+	struct vlan_config trunk = {.on = true, .native = 10};
+	struct vlan_config access = {.on = true, .access = true, .native = 10};
+
+	vlan_allow(&trunk, 10);
+	vlan_allow(&trunk, 20);
+	vlan_allow(&access, 10);
+	limit(0);
+	for (uint32_t port = 0; port < FAKE_PORTS; port++)
+		assert_int_equal(port_set_vlan(&fake_ports[port].p, &trunk), 0);
+	expect_tag("\x81\x00\x20\x0a", false);
+	expect_tag("\x81\x00\x20\x00", false);
+	expect_tag("\x81\x00\x20\x14", true);
+	expect_tag(NULL, false);
+	assert_int_equal(port_set_vlan(&fake_ports[0].p, &access), 0);
+	expect_tag("\x81\x00\x20\x00", false); /* only a priority */
+	expect_tag(NULL, false);
+	assert_int_equal(fake_ports[0].rx.stats.bytes, 6 * LEN);
+	expect_nothing_kept();
+}
+
+/* Receivers are counted anew; a frame is never sent to another domain; what goes takes its rest. */
+static void
+test_limited_new_snapshot(void **state)
+{
+	limit(0);
+	allow(1);
+	put_broadcasts(1);
+	fake_poll();
+	fake_poll();
+	assert_int_equal(copies(), 2);
+	sw_publish(&fake_sw);
+	while (fake_worker->rests.n != 0)
+		fake_poll();
+	assert_int_equal(fake_ports[1].nout, 2);
+	assert_int_equal(fake_ports[3].nout, 1);
+	put_broadcasts(1);
+	fake_poll();
+	assert_int_equal(fake_worker->rests.n, 1);
+	assert_int_equal(port_set_domain(&fake_ports[0].p, 7), 0);
+	fake_poll();
+	assert_int_equal(copies(), 2 + RECEIVERS + 1);
+	assert_int_equal(fake_dropped(0, DROP_RX_NO_EGRESS), 1);
+	assert_int_equal(port_set_domain(&fake_ports[0].p, 0), 0);
+	put_broadcasts(1);
+	fake_poll();
+	assert_int_equal(fake_worker->rests.n, 1);
+	sw_port_remove(&fake_sw, &fake_ports[0].p);
+	fake_poll();
+	assert_int_equal(fake_worker->rests.n, 0);
+	assert_int_equal(rte_mempool_in_use_count(pool), 0);
+}
+
+/* Without memory for it, its rest is a drop. */
+static void
+test_limited_no_memory(void **state)
+{
+	struct rte_mbuf *m[63];
+
+	assert_int_equal(rte_pktmbuf_alloc_bulk(pool, m, RTE_DIM(m)), 0);
+	limit(0);
+	allow(1);
+	put_broadcasts(1);
+	fake_poll();
+	assert_int_equal(copies(), 1);
+	assert_int_equal(fake_dropped(0, DROP_RX_FLOOD), 1);
+	rte_pktmbuf_free_bulk(m, RTE_DIM(m));
+	expect_nothing_kept();
+}
+
 /* Tags that were taken off are there again. */
 static void
 test_vlan(void **state)
@@ -348,12 +514,15 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		EACH(test_portions),     EACH(test_mixed),
-		EACH(test_one_in_parts), EACH(test_fragments),
-		EACH(test_segments),     EACH(test_mirrored),
-		EACH(test_new_snapshot), EACH(test_learned_meanwhile),
-		EACH(test_injected),     EACH(test_neighbour),
-		EACH(test_limited),      EACH(test_vlan),
+		EACH(test_portions),          EACH(test_mixed),
+		EACH(test_one_in_parts),      EACH(test_fragments),
+		EACH(test_segments),          EACH(test_mirrored),
+		EACH(test_new_snapshot),      EACH(test_learned_meanwhile),
+		EACH(test_injected),          EACH(test_neighbour),
+		EACH(test_limited),           EACH(test_limited_in_parts),
+		EACH(test_limited_once),      EACH(test_limited_segments),
+		EACH(test_limited_in_vlans),  EACH(test_limited_new_snapshot),
+		EACH(test_limited_no_memory), EACH(test_vlan),
 	};
 
 	return cmocka_run_group_tests(tests, start_eal, NULL);
