@@ -36,6 +36,7 @@
 #include "virtq/isa.h"
 #include "vdpa/vdpa.h"
 #include "vxlan/vxlan.h"
+#include "base/irq.h"
 #include "base/notify.h"
 #include "worker.h"
 #include "switch/publish.h"
@@ -129,7 +130,10 @@ start_eal(struct app *app)
 static int
 make_notifier(struct app *app)
 {
-	int ret = notify_init();
+	int ret;
+
+	irq_init();
+	ret = notify_init();
 
 	if (ret == -EAGAIN)
 		return fail(app, "notifications: no asynchronous operations left, raise the sysctl"

@@ -55,7 +55,7 @@ struct engine_ops {
 	 * from or to the guest is in flight.
 	 */
 	struct vq_state (*vq_stop)(struct engine *e, struct vdev *d, struct vdev_queue *q);
-	/** Interrupt the guest of running @p q through q->call_fd (-1: not at all) from now on. */
+	/** Interrupt the guest of running @p q through q->irq (NULL: not at all) from now on. */
 	void (*set_irq)(struct engine *e, struct vdev *d, struct vdev_queue *q);
 	/**
 	 * All rings that are to run were started: what was begun takes effect, and what has changed

@@ -10,7 +10,7 @@
 
 #include "vdev/engine.h"
 #include "vdev/ring.h"
-#include "base/notify.h"
+#include "base/irq.h"
 
 static enum vq_layout
 ring_layout(const struct vdev *d, enum vdev_format format)
@@ -153,7 +153,7 @@ ring_launch(struct vdev *d, struct vdev_queue *q)
 		vq_journal_stop(s.journal);
 	/* a predecessor may have published frames, or left some, without a notification */
 	if (recovered || (!q->state_ours && q->state.used != 0))
-		notify_peer(q->call_fd);
+		irq_raise(q->irq);
 	return true;
 }
 
@@ -232,7 +232,7 @@ ring_forget(struct vdev_queue *q)
 
 	*q = (struct vdev_queue){
 		.kick_fd = keep.kick_fd,
-		.call_fd = keep.call_fd,
+		.irq = keep.irq,
 		.err_fd = keep.err_fd,
 		.vq = keep.vq,
 		.shown_running = keep.shown_running,
@@ -244,7 +244,7 @@ ring_forget(struct vdev_queue *q)
 void
 ring_close_fds(struct vdev_queue *q)
 {
-	int *fds[] = {&q->kick_fd, &q->call_fd, &q->err_fd};
+	int *fds[] = {&q->kick_fd, &q->err_fd};
 	size_t i;
 
 	for (i = 0; i < RTE_DIM(fds); i++) {
@@ -252,6 +252,8 @@ ring_close_fds(struct vdev_queue *q)
 			close(*fds[i]);
 		*fds[i] = -1;
 	}
+	irq_free(q->irq);
+	q->irq = NULL;
 }
 
 struct vdev_queue *

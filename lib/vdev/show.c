@@ -128,7 +128,7 @@ show_ring(FILE *out, const struct vdev *d, uint32_t i)
 	if (q->addr_flags & VDEV_ADDR_F_LOG)
 		fprintf(out, " logged at 0x%" PRIx64, q->log_gpa);
 	fprintf(out, ", %s, %s\n", q->kick_fd >= 0 ? "kicked" : "polled",
-		q->call_fd >= 0 ? "interrupts" : "no interrupts");
+		q->irq != NULL ? "interrupts" : "no interrupts");
 	show_format(out, d, i);
 	if (!q->running && q->why != NULL)
 		fprintf(out, "    does not run: %s\n", q->why);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/notify.h"
+#include "base/irq.h"
 #include "vdev/engine.h"
 #include "vdev/ring.h"
 
@@ -84,7 +84,7 @@ engine_vq_setup(struct vdev *d, const struct vdev_queue *q, struct vq_setup *s)
 		.log_used_gpa = space_translated(d) ? area[VQ_DEVICE].gpa : q->log_gpa,
 		.log_ring = q->addr_flags & VDEV_ADDR_F_LOG,
 		.kick_fd = q->kick_fd,
-		.call_fd = q->call_fd,
+		.irq = q->irq,
 		.mtu = d->mtu,
 		.mem = d->vq_mem,
 		.fault = &d->fault,
@@ -118,7 +118,7 @@ soft_vq_stop(struct engine *e, struct vdev *d, struct vdev_queue *q)
 static void
 soft_set_irq(struct engine *e, struct vdev *d, struct vdev_queue *q)
 {
-	vq_swap_call(q->vq, q->call_fd);
+	vq_set_irq(q->vq, q->irq);
 	if (!d->paused)
 		d->cfg.ops->grace(d);
 }
@@ -177,7 +177,7 @@ void
 soft_resume(struct vdev_queue *q)
 {
 	vq_resume(q->vq);
-	notify_peer(q->call_fd); /* a decision to interrupt may have been missed */
+	irq_raise(q->irq); /* a decision to interrupt may have been missed */
 }
 
 /* --- what workers report --- */

@@ -15,7 +15,7 @@
 
 #include "vdev/engine.h"
 #include "vdev/ring.h"
-#include "base/notify.h"
+#include "base/irq.h"
 
 /** Rings keep their state, workers do not see them. */
 static bool
@@ -149,7 +149,7 @@ take_over(struct vdev *d, struct engine *e)
 	for (i = 0; i < d->nqueues; i++) {
 		/* an interrupt that hardware owes is not lost with it */
 		if (d->q[i].running && d->engine != &soft_engine)
-			notify_peer(d->q[i].call_fd);
+			irq_raise(d->q[i].irq);
 		ring_halt(d, &d->q[i]);
 	}
 	d->engine = e;
@@ -277,7 +277,7 @@ ring_broke(struct vdev *d, struct vdev_queue *q)
 	d->counters.ring_errors++;
 	log_peer(&d->log_limit, d->name, "queue %u is broken and stopped: %s", ring_index(d, q),
 		 q->why);
-	notify_peer(q->err_fd);
+	irq_signal(d->irqs, q->err_fd);
 	if (d->transport != NULL && d->transport->ops->ring_error != NULL)
 		d->transport->ops->ring_error(d->transport, ring_index(d, q));
 }

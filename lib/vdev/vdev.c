@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/irq.h"
 #include "vdev/engine.h"
 #include "vdev/ring.h"
 
@@ -114,10 +115,11 @@ vdev_new(const struct vdev_config *cfg)
 	d->host.attention = attn_raise;
 	d->wanted = d->transfer = VDEV_STATE_RUNNING;
 	for (i = 0; i < VDEV_QUEUES_MAX; i++)
-		d->q[i].kick_fd = d->q[i].call_fd = d->q[i].err_fd = -1;
+		d->q[i].kick_fd = d->q[i].err_fd = -1;
 	d->attn = attn_new(d);
+	d->irqs = irq_group_new();
 	d->tlb = iotlb_new();
-	if (d->attn == NULL || d->tlb == NULL) {
+	if (d->attn == NULL || d->irqs == NULL || d->tlb == NULL) {
 		vdev_free(d, true);
 		errno = ENOMEM;
 		return NULL;
@@ -139,6 +141,7 @@ vdev_free(struct vdev *d, bool keep_state)
 	if (d->journal != NULL)
 		vq_journal_close(d->journal, !keep_state && !journal_needed(d));
 	iotlb_free(d->tlb);
+	irq_group_free(d->irqs);
 	if (d->attn != NULL)
 		attn_free(d->attn);
 	free(d);

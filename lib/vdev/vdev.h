@@ -53,6 +53,8 @@ struct engine;
 struct transport;
 struct vdev_attn;
 struct blob;
+struct irq;
+struct irq_group;
 
 /** Whether hardware may move the frames: X(symbol, word). */
 #define VDEV_HWS(X)           \
@@ -146,12 +148,13 @@ struct vdev_queue {
 	uint64_t desc_uva, driver_uva, device_uva, log_gpa;
 	uint32_t addr_flags; /* VDEV_ADDR_F_LOG */
 	bool addr_set;
-	struct vq_state state;        /* position: as stated, or as found when it was stopped */
-	struct vq_state said;         /* as stated last; part of its key in the journal */
-	bool state_set;               /* one of the two is known */
-	bool state_ours;              /* state was found at a stop: better than the journal */
-	int kick_fd, call_fd, err_fd; /* owned; -1: none */
-	bool ready;                   /* all facts are there: it is to start */
+	struct vq_state state; /* position: as stated, or as found when it was stopped */
+	struct vq_state said;  /* as stated last; part of its key in the journal */
+	bool state_set;        /* one of the two is known */
+	bool state_ours;       /* state was found at a stop: better than the journal */
+	int kick_fd, err_fd;   /* owned; -1: none */
+	struct irq *irq;       /* owned; NULL: none */
+	bool ready;            /* all facts are there: it is to start */
 	bool enabled;
 	bool enable_due; /* ready, and the front-end has yet to enable or disable it since */
 	bool endian_set, big_endian; /* byte order as stated for this ring */
@@ -222,6 +225,7 @@ struct vdev {
 	struct vq_mem *vq_mem;           /* the software engine's: what running queues use */
 	struct vq_host host;
 	struct vdev_attn *attn; /* workers' way to control */
+	struct irq_group *irqs; /* the account of all eventfds of the peer's */
 	struct ev_timer watch;  /* looks for faults while connected */
 	struct ev_timer
 		enable_late; /* the front-end has had its time to enable rings that are ready */
@@ -350,9 +354,11 @@ int vdev_vq_get_state(struct vdev *d, uint32_t i, struct vq_state *s);
 int vdev_vq_set_kick(struct vdev *d, uint32_t i,
 		     int fd);                      /* -1: none, poll; takes fd when it returns 0 */
 int vdev_vq_set_ready(struct vdev *d, uint32_t i); /* all facts are there, it may start */
-int vdev_vq_set_call(struct vdev *d, uint32_t i,
-		     int fd); /* likewise; may be used on a running ring */
-int vdev_vq_set_err(struct vdev *d, uint32_t i, int fd); /* likewise */
+/** The guest's interrupt, of d->irqs; NULL: none. Takes it, also on failure; a ring may run. */
+int vdev_vq_set_irq(struct vdev *d, uint32_t i, struct irq *irq);
+/** The same, an eventfd; -1: none. Takes fd when it returns 0. */
+int vdev_vq_set_call(struct vdev *d, uint32_t i, int fd);
+int vdev_vq_set_err(struct vdev *d, uint32_t i, int fd); /* likewise; it may run */
 int vdev_vq_set_enable(struct vdev *d, uint32_t i, bool on);
 int vdev_vq_set_endian(struct vdev *d, uint32_t i,
 		       uint32_t num); /* 0 little, 1 big; -EBUSY while it runs, paused or not */

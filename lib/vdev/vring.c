@@ -5,7 +5,7 @@
 
 #include "vdev/engine.h"
 #include "vdev/ring.h"
-#include "base/notify.h"
+#include "base/irq.h"
 
 /**
  * The queue of a fact, ready to be changed: a running ring is stopped and vdev_sync() starts it
@@ -193,23 +193,36 @@ vdev_vq_set_ready(struct vdev *d, uint32_t i)
 }
 
 int
-vdev_vq_set_call(struct vdev *d, uint32_t i, int fd)
+vdev_vq_set_irq(struct vdev *d, uint32_t i, struct irq *irq)
 {
 	struct vdev_queue *q = ring_get(d, i);
-	int old;
+	struct irq *old;
 
-	if (q == NULL)
+	if (q == NULL) {
+		irq_free(irq);
 		return -EINVAL;
-	old = q->call_fd;
-	q->call_fd = fd;
+	}
+	old = q->irq;
+	q->irq = irq;
 	if (q->running) {
 		d->engine->ops->set_irq(d->engine, d, q);
-		/* a notification of the old one in between may be lost */
-		notify_peer(fd);
+		/* one that was raised through the old one in between may be lost */
+		irq_raise(irq);
 	}
-	if (old >= 0)
-		close(old);
+	irq_free(old);
 	return 0;
+}
+
+int
+vdev_vq_set_call(struct vdev *d, uint32_t i, int fd)
+{
+	struct irq *irq = NULL;
+
+	if (ring_get(d, i) == NULL)
+		return -EINVAL;
+	if (fd >= 0 && (irq = irq_of_eventfd(d->irqs, fd)) == NULL)
+		return -ENOMEM;
+	return vdev_vq_set_irq(d, i, irq);
 }
 
 int
@@ -223,7 +236,7 @@ vdev_vq_set_err(struct vdev *d, uint32_t i, int fd)
 		close(q->err_fd);
 	q->err_fd = fd;
 	if (q->broken)
-		notify_peer(fd);
+		irq_signal(d->irqs, fd);
 	return 0;
 }
 

@@ -16,10 +16,12 @@
 
 #include <rte_common.h>
 
+#include "base/irq.h"
 #include "vdev/netcfg.h"
 
 #define ID_NET 1
 #define RING_ALIGN 4096
+#define IRQ_WAIT_MS 100
 
 /* Control queues are refused by kernels; what is of legacy devices or vhost-user means nothing. */
 #define BIT(n) (UINT64_C(1) << (n))
@@ -139,6 +141,8 @@ vduse_close(struct vduse *v)
 
 	vduse_queues_forget(v);
 	ev_del(&v->src);
+	/* a device whose node is open cannot be destroyed, and interrupts have it open */
+	(void)irq_group_wait(v->dev->irqs, IRQ_WAIT_MS);
 	if (v->src.fd >= 0)
 		close(v->src.fd);
 	v->src.fd = -1;
@@ -187,38 +191,18 @@ vduse_config_update(struct vduse *v)
 
 /* --- rings --- */
 
-/** A worker wants the driver interrupted. The ioctl may wait in the kernel: control does it. */
-static void
-on_call(struct ev_source *src, uint32_t events)
-{
-	struct vduse_queue *q = container_of(src, struct vduse_queue, call);
-	uint32_t index = q->index;
-	uint64_t n;
-
-	if (read(src->fd, &n, sizeof(n)) != sizeof(n) || q->v->src.fd < 0)
-		return;
-	q->v->irqs++;
-	(void)q->v->sys->ioctl(q->v->src.fd, VDUSE_VQ_INJECT_IRQ, &index);
-}
-
-/** The eventfd that workers signal, in the loop and in the device. 0 or -errno. */
+/** An ioctl for each interrupt, which may wait in the kernel. 0 or -errno. */
 static int
-queue_set_call(struct vduse_queue *q)
+queue_set_irq(struct vduse_queue *q)
 {
-	int ret, copy;
+	const struct vduse *v = q->v;
+	struct irq *irq;
+	int fd = fcntl(v->src.fd, F_DUPFD_CLOEXEC, 0);
 
-	q->call = (struct ev_source){.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), .cb = on_call};
-	if (q->call.fd < 0)
+	if (fd < 0)
 		return -errno;
-	copy = fcntl(q->call.fd, F_DUPFD_CLOEXEC, 0);
-	if (copy < 0)
-		return -errno;
-	ret = ev_add(q->v->loop, &q->call, EPOLLIN);
-	if (ret == 0)
-		ret = vdev_vq_set_call(q->v->dev, q->index, copy);
-	if (ret != 0)
-		close(copy);
-	return ret;
+	irq = irq_of_ioctl(v->dev->irqs, v->sys->ioctl, fd, VDUSE_VQ_INJECT_IRQ, q->index);
+	return irq == NULL ? -ENOMEM : vdev_vq_set_irq(v->dev, q->index, irq);
 }
 
 /** The kernel's kicks: an eventfd that it and the workers share. 0 or -errno. */
@@ -265,7 +249,7 @@ queue_set_facts(struct vduse_queue *q, const struct vduse_vq_info *info)
 	if (ret == 0)
 		ret = vdev_vq_set_state(d, q->index, &state);
 	if (ret == 0)
-		ret = queue_set_call(q);
+		ret = queue_set_irq(q);
 	if (ret == 0)
 		ret = queue_set_kick(q);
 	return ret == 0 ? vdev_vq_set_ready(d, q->index) : ret;
@@ -294,14 +278,6 @@ vduse_queue_load(struct vduse *v, uint32_t i)
 void
 vduse_queues_forget(struct vduse *v)
 {
-	for (uint32_t i = 0; i < VDUSE_QUEUES; i++) {
-		struct vduse_queue *q = &v->q[i];
-
-		if (q->call.fd >= 0) {
-			ev_del(&q->call);
-			close(q->call.fd);
-		}
-		q->call.fd = -1;
-		q->loaded = false;
-	}
+	for (uint32_t i = 0; i < VDUSE_QUEUES; i++)
+		v->q[i].loaded = false;
 }

@@ -28,8 +28,7 @@ struct vduse_event {
 struct vduse_queue {
 	struct vduse *v;
 	uint32_t index;
-	struct ev_source call; /* what workers signal: one interrupt; fd -1: not set up */
-	bool loaded;           /* the device knows its addresses */
+	bool loaded; /* the device knows its addresses */
 };
 
 /** [ctl] */
@@ -53,7 +52,7 @@ struct vduse {
 	bool config_irq_due;
 	struct vduse_bus *bus; /* work on the vdpa bus that goes on; NULL: none */
 	bool on_bus;           /* this process put it there, or found it there */
-	uint64_t starts, requests, refused, irqs, regions;
+	uint64_t starts, requests, refused, regions;
 	const char *last_error; /* static text */
 	char bus_error[160];    /* reason for which the device is not attached; "": it is */
 	struct vduse_event history[VDUSE_HISTORY];
@@ -78,7 +77,7 @@ void vduse_config_update(struct vduse *v);
 /** Give the device what the kernel knows of the ring if it is ready. Whether anything changed. */
 bool vduse_queue_load(struct vduse *v, uint32_t i);
 
-/** The device is not told of the rings any more; their descriptors are closed. */
+/** The device does not know the rings any more. */
 void vduse_queues_forget(struct vduse *v);
 
 /* --- mem.c: memory on demand --- */

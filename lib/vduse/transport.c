@@ -15,6 +15,7 @@
 
 #include <rte_common.h>
 
+#include "base/irq.h"
 #include "vduse/dev.h"
 
 static int
@@ -81,8 +82,10 @@ show(const struct transport *t, FILE *out)
 					     "another program's choice"};
 	const struct vduse *v = (const struct vduse *)t;
 	const struct gmem *m = v->dev->gmem;
+	struct irq_info irqs;
 	uint64_t i;
 
+	irq_group_info(v->dev->irqs, &irqs);
 	fprintf(out, "  device %s, driver %s, %s", v->path, driver[v->attach],
 		v->src.fd < 0               ? "broken"
 		: v->dev->transport != NULL ? "in use"
@@ -92,7 +95,7 @@ show(const struct transport *t, FILE *out)
 	fprintf(out,
 		"\n  %" PRIu64 " starts, %" PRIu64
 		" interrupts, %u regions of memory mapped (%" PRIu64 " so far)\n",
-		v->starts, v->irqs, m != NULL ? m->n : 0, v->regions);
+		v->starts, irqs.left, m != NULL ? m->n : 0, v->regions);
 	fprintf(out, "  last requests:\n");
 	for (i = v->events > VDUSE_HISTORY ? v->events - VDUSE_HISTORY : 0; i < v->events; i++)
 		show_event(&v->history[i % VDUSE_HISTORY], out);
@@ -216,7 +219,7 @@ vduse_new(const struct vduse_config *cfg, char *err, size_t errlen)
 	strlcpy(v->path, cfg->path, sizeof(v->path));
 	v->name = v->path + strlen(VDUSE_DIR);
 	for (uint32_t i = 0; i < VDUSE_QUEUES; i++)
-		v->q[i] = (struct vduse_queue){.v = v, .index = i, .call.fd = -1};
+		v->q[i] = (struct vduse_queue){.v = v, .index = i};
 	if (v->closed)
 		return &v->transport;
 	if (vduse_open(v, &adopted, err, errlen) == 0 && begin(v, cfg, adopted, err, errlen) == 0)

@@ -6,7 +6,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "base/notify.h"
+#include "base/irq.h"
 #include "vhost_user/session.h"
 
 /** The guest notifies by eventfd from now on; writes elsewhere may have been missed. */
@@ -16,7 +16,7 @@ kick_all(const struct vdev *d)
 	uint32_t i;
 
 	for (i = 0; i < d->nqueues; i++)
-		notify_peer(d->q[i].kick_fd);
+		irq_signal(d->irqs, d->q[i].kick_fd);
 }
 
 /** Messages on our channel are answers; only those about doorbells matter. */

@@ -7,7 +7,6 @@
 #ifndef VIRTQ_PUBLISH_H
 #define VIRTQ_PUBLISH_H
 
-#include "base/notify.h"
 #include "virtq/ring.h"
 
 /**

@@ -7,7 +7,7 @@
 
 #include "virtq/net.h"
 #include "virtq/internal.h"
-#include "base/notify.h"
+#include "base/irq.h"
 #include "pkt/mbuf.h"
 
 #define VQ_SIZE_MAX 32768
@@ -196,7 +196,7 @@ vq_start(struct vq *vq, const struct vq_setup *s)
 	vq->q.event_fd = s->kick_fd;
 	rte_spinlock_init(&vq->q.lock);
 	atomic_store(&vq->mem, s->mem);
-	atomic_store(&vq->call_fd, s->call_fd);
+	vq_set_irq(vq, s->irq);
 	atomic_store(&vq->attention, 0);
 	vq_miss_over(vq);
 	atomic_store(&vq->why, NULL);
@@ -213,6 +213,7 @@ vq_stop(struct vq *vq)
 	vq_backlog_free(vq, vq->q.backlog);
 	free(vq->backlog);
 	vq->backlog = NULL;
+	vq_set_irq(vq, NULL);
 	return (struct vq_state){vq->avail, vq->used, vq->avail_wrap, vq->used_wrap};
 }
 
@@ -294,18 +295,18 @@ vq_swap_mem(struct vq *vq, const struct vq_mem *mem)
 	return old;
 }
 
-int
-vq_swap_call(struct vq *vq, int fd)
+struct irq *
+vq_set_irq(struct vq *vq, struct irq *irq)
 {
-	return atomic_exchange(&vq->call_fd, fd);
+	return atomic_exchange_explicit(&vq->irq, irq, memory_order_acq_rel);
 }
 
 void
 vq_signal(struct vq *vq)
 {
-	int fd = atomic_load_explicit(&vq->call_fd, memory_order_relaxed);
+	struct irq *irq = atomic_load_explicit(&vq->irq, memory_order_acquire);
 
-	if (notify_peer(fd))
+	if (irq_raise(irq))
 		vq->q.stats.notified++;
 }
 

@@ -4,7 +4,7 @@
  *
  * The struct is a pktq. Control fills it from a vq_setup while it is unpublished; from dp_publish()
  * on its owner is one worker, until control has unpublished it and the grace period is over. The
- * parts control may change on a running queue - memory, call fd, ops (logging on or off) - are
+ * parts control may change on a running queue - memory, interrupt, ops (logging on or off) - are
  * single [atomic] words, exchanged and followed by a grace period before the old value is freed.
  *
  * Direction: a guest's transmit queue (odd index) is our rx, its receive queue
@@ -22,6 +22,7 @@
 
 struct iotlb;
 struct dirty;
+struct irq;
 struct rte_mempool;
 struct vq;
 struct vq_backlog_frame;
@@ -101,10 +102,10 @@ struct vq_setup {
 	/* guest-physical, for the dirty log: used ring (split); ring and device area (packed) */
 	uint64_t log_used_gpa;
 	uint64_t desc_gpa, device_gpa;
-	bool log_ring; /* VHOST_VRING_F_LOG was given */
-	int kick_fd;   /* eventfd, -1: poll; stays the caller's */
-	int call_fd;   /* eventfd or -1; stays the caller's */
-	uint32_t mtu;  /* 0: none */
+	bool log_ring;   /* VHOST_VRING_F_LOG was given */
+	int kick_fd;     /* eventfd, -1: poll; stays the caller's */
+	struct irq *irq; /* NULL: none; stays the caller's */
+	uint32_t mtu;    /* 0: none */
 	struct vq_state state;
 	const struct vq_mem *mem;
 	struct gmem_fault *fault;   /* dead: stop accessing the memory */
@@ -159,7 +160,7 @@ struct vq {
 
 	/* [atomic] */
 	_Atomic(const struct vq_mem *) mem;
-	atomic_int call_fd;
+	_Atomic(struct irq *) irq; /* written by vq_set_irq() */
 	atomic_uint attention;     /* VQ_ATTN_*, cleared by control */
 	_Atomic uint32_t misses;   /* how many of miss[] wait for control */
 	_Atomic(const char *) why; /* static text, with VQ_ATTN_BROKEN */
@@ -237,10 +238,10 @@ void vq_resume(struct vq *vq);
 bool vq_miss_over(struct vq *vq);
 
 /**
- * Change the call eventfd of a running queue; returns the old one. Grace period before closing it.
- * Control.
+ * The guest's interrupt from now on, NULL: none. Returns the previous one: grace period before
+ * freeing it. Control.
  */
-int vq_swap_call(struct vq *vq, int fd);
+struct irq *vq_set_irq(struct vq *vq, struct irq *irq);
 
 /**
  * Send one interrupt unconditionally, as after an unmask or at the end of a migration. Unpublished

@@ -139,7 +139,7 @@ check_forgotten(void)
 
 	CHECK(dev->gmem == NULL && dev->log == NULL && dev->vq_mem == NULL && dev->features == 0);
 	for (i = 0; i < VDEV_QUEUES_MAX; i++)
-		CHECK(!dev->q[i].running && dev->q[i].kick_fd < 0 && dev->q[i].call_fd < 0);
+		CHECK(!dev->q[i].running && dev->q[i].kick_fd < 0 && dev->q[i].irq == NULL);
 }
 
 int

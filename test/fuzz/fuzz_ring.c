@@ -160,7 +160,6 @@ start(struct run *r, struct input *in)
 		.device_gpa = AT_DEVICE,
 		.log_ring = true,
 		.kick_fd = -1,
-		.call_fd = -1,
 		.state = vq_state_from_word(layout, take16(in)),
 		.mem = &r->mem,
 		.fault = &r->fault,

@@ -174,7 +174,6 @@ queue_device(struct model_guest *g, struct model_queue *q, const struct vqd_setu
 		.device_gpa = q->ring_gpa[2],
 		.log_ring = g->cfg.log,
 		.kick_fd = -1,
-		.call_fd = -1,
 		.state = d->state,
 		.mem = &g->space,
 		.fault = &g->fault,

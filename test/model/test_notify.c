@@ -20,6 +20,7 @@
 #include <rte_pause.h>
 
 #include "model.h"
+#include "base/irq.h"
 #include "virtq/vq.h"
 
 #define LOST_MS 5000 /* asleep for so long: the wake-up was lost */
@@ -97,6 +98,17 @@ driver_kicks_whoever_armed(void **state)
 	model_free(sink);
 }
 
+/** The device interrupts by @p fd, which stays the caller's. Free the result. */
+static struct irq *
+interrupt_by(struct vq *vq, int fd)
+{
+	struct irq *irq = irq_of_eventfd(NULL, dup(fd));
+
+	assert_non_null(irq);
+	assert_null(vq_set_irq(vq, irq));
+	return irq;
+}
+
 static uint64_t
 interrupts(int fd)
 {
@@ -113,9 +125,9 @@ device_interrupts_whoever_armed(void **state)
 		plain_cfg(c->layout, c->event_idx, c->layout == VQ_PACKED ? 7 : 8);
 	struct model_guest *g = model_new(&cfg, 1), *sink = model_new(&cfg, 2);
 	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	struct irq *irq = interrupt_by(g->tx.dev, fd);
 	struct rng r = rng_seed(3);
 
-	vq_swap_call(g->tx.dev, fd);
 	for (uint32_t i = 0; i < MODEL_SCALE(70000); i++) {
 		const bool arm = rng_one_in(&r, 2);
 		const uint32_t n = 1 + rng_below(&r, 4);
@@ -137,6 +149,7 @@ device_interrupts_whoever_armed(void **state)
 	}
 	model_free(g);
 	model_free(sink);
+	irq_free(irq);
 	close(fd);
 }
 
@@ -171,11 +184,11 @@ late_decision_interrupts_whoever_armed(void **state)
 	struct model_guest *g = model_new(&cfg, 1), *sink = model_new(&cfg, 2);
 	struct pktq *q = &sink->rx.dev->q;
 	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	struct irq *irq = interrupt_by(sink->rx.dev, fd);
 	struct rng r = rng_seed(5);
 	struct model_frame f;
 
 	q->can_defer = true;
-	vq_swap_call(sink->rx.dev, fd);
 	while (model_offer(sink))
 		;
 	vqd_publish(&sink->rx.drv);
@@ -195,6 +208,7 @@ late_decision_interrupts_whoever_armed(void **state)
 	}
 	model_free(g);
 	model_free(sink);
+	irq_free(irq);
 	close(fd);
 }
 
@@ -300,9 +314,9 @@ litmus_run(const struct notify_case *c, bool device_arms)
 	uint32_t tries = 0, lost = 0;
 	struct rng r = rng_seed(8);
 	double end = seconds() + LITMUS_MAX_S;
+	struct irq *irq = interrupt_by(l.g->tx.dev, call);
 	pthread_t thread;
 
-	vq_swap_call(l.g->tx.dev, call);
 	assert_int_equal(pthread_create(&thread, NULL, litmus_device, &l), 0);
 	while (tries < LITMUS_TRIES && (tries % 64 != 0 || seconds() < end)) {
 		lost += !litmus_try(&l, call, &r);
@@ -315,6 +329,7 @@ litmus_run(const struct notify_case *c, bool device_arms)
 	assert_int_equal(lost, 0);
 	model_free(l.g);
 	model_free(l.sink);
+	irq_free(irq);
 	close(call);
 }
 
@@ -422,13 +437,14 @@ nobody_sleeps_for_good(void **state)
 	struct rng r = rng_seed(5);
 	uint32_t rounds = 0, sleeps = 0;
 	double end = seconds() + 1;
+	struct irq *irq;
 	pthread_t thread;
 	bool ok = true;
 
 	e.kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	e.call = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	e.g->tx.drv.kick_fd = e.kick;
-	vq_swap_call(e.g->rx.dev, e.call);
+	irq = interrupt_by(e.g->rx.dev, e.call);
 	while (model_offer(e.g))
 		;
 	vqd_publish(&e.g->rx.drv);
@@ -444,6 +460,7 @@ nobody_sleeps_for_good(void **state)
 	assert_int_equal(e.lost_kicks, 0);
 	assert_true(sleeps > 0 && e.device_sleeps > 0);
 	model_free(e.g);
+	irq_free(irq);
 	close(e.kick);
 	close(e.call);
 }

@@ -122,7 +122,6 @@ make_side(struct bench *b, struct side *s, const struct bench_case *c, bool gues
 		.driver = gm_alloc(&b->gm, e.driver, 4096),
 		.device = gm_alloc(&b->gm, e.device, 4096),
 		.kick_fd = -1,
-		.call_fd = -1,
 		.state = {.avail_wrap = true, .used_wrap = true},
 		.mem = &b->mem,
 	};

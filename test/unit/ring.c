@@ -89,7 +89,6 @@ ring_prepare(struct ring *r, enum vq_layout layout, uint32_t size, uint64_t feat
 		.desc_gpa = RING_GPA + RING_DESC_AT,
 		.device_gpa = RING_GPA + RING_DEVICE_AT,
 		.kick_fd = -1,
-		.call_fd = -1,
 		.state = {.avail_wrap = packed, .used_wrap = packed},
 	};
 	ring_own_memory(r);

@@ -46,12 +46,13 @@ why(void)
 	return vdev_why(o.d, buf, sizeof(buf));
 }
 
+/** An interrupt or notification that is on its way, perhaps by another thread. */
 static bool
-signalled(int fd)
+arrives(int fd)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN};
 
-	return poll(&p, 1, 0) == 1;
+	return poll(&p, 1, 30000) == 1;
 }
 
 static bool
@@ -442,7 +443,7 @@ test_split_resumes_at_the_used_index(void **state)
 	assert_int_equal(vdev_vq_set_call(o.d, 1, call), 0);
 	owner_start(&o, MODERN, SIZE);
 	/* who served it before may have died between a frame and the word about it */
-	assert_true(signalled(call));
+	assert_true(arrives(call));
 	assert_int_equal(owner_transmit(&o, 0, &drv), 1);
 	vqd_fini(&drv);
 }
@@ -459,7 +460,7 @@ test_call_changes_live(void **state)
 	graces = o.graces;
 	published = o.publishes;
 	assert_int_equal(vdev_vq_set_call(o.d, 1, one), 0);
-	assert_true(signalled(one));
+	assert_true(arrives(one));
 	assert_int_equal(vdev_vq_set_call(o.d, 1, two), 0);
 	assert_int_equal(o.graces, graces + 2);
 	assert_int_equal(o.publishes, published);
@@ -467,7 +468,7 @@ test_call_changes_live(void **state)
 	eventfd_read(two, &(eventfd_t){0});
 	vqd_arm(&drv);
 	assert_int_equal(owner_transmit(&o, 0, &drv), 1);
-	assert_true(signalled(two));
+	assert_true(arrives(two));
 	vqd_fini(&drv);
 }
 

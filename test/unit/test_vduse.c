@@ -5,6 +5,7 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
 #include <setjmp.h>
+#include <stdatomic.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -35,7 +36,9 @@ static struct {
 	uint64_t features; /* as the driver negotiated them */
 	uint64_t offered;
 	struct vduse_vq_info vq[2];
-	unsigned int setups, kicks, irqs[2], config_irqs, fds_given;
+	unsigned int setups, kicks, config_irqs, fds_given;
+	atomic_uint irqs_early; /* injections that are refused */
+	atomic_uint irqs[2];    /* injected by a thread of its own */
 	struct virtio_net_config config;
 	uint64_t region_last; /* of the one region there is, at OWNER_GPA; 0: none */
 	int memfd;
@@ -101,6 +104,18 @@ model_set_config(const struct vduse_config_data *c)
 	return 0;
 }
 
+/** Refused until the kernel has noted that the driver is ready; no message tells when. */
+static int
+inject_irq(uint32_t queue)
+{
+	if (k.irqs_early > 0) {
+		k.irqs_early--;
+		return fail_with(EINVAL);
+	}
+	k.irqs[queue]++;
+	return 0;
+}
+
 static int
 model_ioctl(int fd, unsigned long request, void *arg)
 {
@@ -130,8 +145,7 @@ model_ioctl(int fd, unsigned long request, void *arg)
 		k.kicks++;
 		return 0;
 	case VDUSE_VQ_INJECT_IRQ:
-		k.irqs[*(uint32_t *)arg]++;
-		return 0;
+		return inject_irq(*(uint32_t *)arg);
 	case VDUSE_DEV_SET_CONFIG:
 		return model_set_config(arg);
 	case VDUSE_DEV_INJECT_CONFIG_IRQ:
@@ -429,8 +443,20 @@ interrupts_are_injected(void **state)
 	assert_true(k.irqs[1] == 0);
 	vq_signal(o.d->q[1].vq);
 	while (k.irqs[1] == 0)
-		ev_run_once(o.loop, 1000);
+		usleep(100);
 	assert_int_equal(k.irqs[0], 0);
+}
+
+/** The rings run before the kernel has noted that they do. */
+static void
+early_interrupts_are_not_lost(void **state)
+{
+	start(0);
+	k.irqs_early = 3;
+	vq_signal(o.d->q[1].vq);
+	while (k.irqs[1] == 0)
+		usleep(100);
+	assert_int_equal(k.irqs_early, 0);
 }
 
 static void
@@ -512,6 +538,7 @@ main(void)
 		TEST(states_of_rings_are_told),
 		TEST(unknown_requests_are_answered),
 		TEST(interrupts_are_injected),
+		TEST(early_interrupts_are_not_lost),
 		TEST(a_successor_goes_on),
 		TEST(what_is_missing_is_said),
 		TEST(a_node_that_breaks_is_let_go),

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "ring.h"
+#include "base/irq.h"
 
 #define EVENT_IDX RING_F(VIRTIO_RING_F_EVENT_IDX)
 #define PACKED (RING_F(VIRTIO_F_RING_PACKED) | RING_MODERN)
@@ -188,7 +189,7 @@ interrupts(const struct ring *r)
 {
 	uint64_t n = 0;
 
-	if (read(r->setup.call_fd, &n, sizeof(n)) < 0)
+	if (read(irq_eventfd(r->setup.irq), &n, sizeof(n)) < 0)
 		return 0;
 	return n;
 }
@@ -216,15 +217,16 @@ static void
 ring_with_call(struct ring *r, enum vq_layout layout, uint64_t features)
 {
 	ring_prepare(r, layout, 8, features, false);
-	r->setup.call_fd = eventfd(0, EFD_NONBLOCK);
+	r->setup.irq = irq_of_eventfd(NULL, eventfd(0, EFD_NONBLOCK));
+	assert_non_null(r->setup.irq);
 	assert_int_equal(vq_start(&r->vq, &r->setup), 0);
 }
 
 static void
 ring_without_call(struct ring *r)
 {
-	close(r->setup.call_fd);
 	ring_fini(r);
+	irq_free(r->setup.irq);
 }
 
 static void
@@ -337,7 +339,7 @@ signal_without_an_eventfd_is_nothing(void **state)
 	ring_init(&r, VQ_SPLIT, 8, 0, false);
 	vq_signal(&r.vq);
 	assert_int_equal(r.vq.q.stats.notified, 0);
-	assert_int_equal(vq_swap_call(&r.vq, -1), -1);
+	assert_null(vq_set_irq(&r.vq, NULL));
 	ring_fini(&r);
 }
 

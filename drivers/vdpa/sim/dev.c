@@ -10,7 +10,6 @@
 #include <bsd/string.h>
 
 #include "base/log.h"
-#include "base/notify.h"
 #include "base/parse.h"
 #include "vdpa/sim/sim.h"
 
@@ -272,7 +271,7 @@ ring_run(struct sim_engine *s, struct vdev *d, struct vdev_queue *q)
 	setup.journal = NULL;
 	setup.host = &s->host;
 	if (s->dev->fault == SIM_FAULT_INTERRUPT)
-		setup.call_fd = -1;
+		setup.irq = NULL;
 	r->running = vq_start(&r->vq, &setup) == 0;
 	r->enabled = false;
 	r->waits = true;
@@ -336,9 +335,9 @@ sim_set_irq(struct engine *e, struct vdev *d, struct vdev_queue *q)
 	struct sim_engine *s = to_sim(e);
 
 	card_lock();
-	/* also with the fault: the descriptor before is about to be closed */
-	vq_swap_call(&s->dev->ring[vdev_vq_index(d, q)]->vq,
-		     s->dev->fault == SIM_FAULT_INTERRUPT ? -1 : q->call_fd);
+	/* also with the fault: the interrupt before is about to be freed */
+	vq_set_irq(&s->dev->ring[vdev_vq_index(d, q)]->vq,
+		   s->dev->fault == SIM_FAULT_INTERRUPT ? NULL : q->irq);
 	card_unlock();
 }
 

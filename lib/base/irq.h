@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * An interrupt of a guest: an eventfd of a peer's, or an ioctl on a device of the kernel's.
+ *
+ * No caller waits for a peer. An eventfd is signalled by the thread that raises the interrupt
+ * (notify.h); the peer cannot make that wait, but it can make it long: the kernel calls all waiters
+ * of an eventfd, and there may be hundreds of thousands. The time is charged to the group, the
+ * interrupts of one device together. A group that takes more than IRQ_BUDGET_US in IRQ_WINDOW_MS is
+ * set apart: for a while, longer each time it happens again, its notifications are made in a lane
+ * of its own (lane.h). An ioctl, which may wait in the kernel, always is. An interrupt that is
+ * raised again before the lane has made it is made once: none is lost, since the guest looks at all
+ * there is when it arrives.
+ *
+ * Life cycle: control makes and frees groups and interrupts. Workers use an interrupt through an
+ * atomic pointer; control frees it after the grace period of the exchange. An interrupt in the
+ * lane holds references of its own.
+ */
+#ifndef BASE_IRQ_H
+#define BASE_IRQ_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define IRQ_ORDINARY_US 20 /* a notification that takes no longer is not charged */
+#define IRQ_BUDGET_US 1000 /* all of a group may take so much together */
+#define IRQ_WINDOW_MS 1000 /* in so long a time */
+#define IRQ_APART_MS 1000  /* set apart for so long, twice as long each time it happens again */
+#define IRQ_APART_MAX_MS 256000
+
+struct irq;
+struct irq_group;
+
+/** For display. */
+struct irq_info {
+	bool apart;        /* set apart at present */
+	uint32_t apart_ms; /* for so long still */
+	uint64_t offences; /* times it was set apart */
+	uint64_t left;     /* notifications left to the lane, those of ioctls included */
+};
+
+/** The first lcore starts after that: the clock is known. Control. */
+void irq_init(void);
+
+/** NULL: no memory. Control. */
+struct irq_group *irq_group_new(void);
+
+/** Interrupts that are left keep it. NULL is fine. Control. */
+void irq_group_free(struct irq_group *g);
+
+/** Any thread. */
+void irq_group_info(const struct irq_group *g, struct irq_info *out);
+
+/**
+ * Wait until nothing of the group is in its lane, @p ms at most. For an owner whose descriptors
+ * must not be in use any more. False: something is. Control.
+ */
+bool irq_group_wait(const struct irq_group *g, uint32_t ms);
+
+/**
+ * Eventfd @p fd, which is taken, also on failure. With @p g NULL it is on no account
+ * and always made at once. NULL: no memory. Control.
+ */
+struct irq *irq_of_eventfd(struct irq_group *g, int fd);
+
+/**
+ * @p request on @p fd, which is taken, also on failure, with a pointer to @p index as its argument.
+ * It is tried again, for a tenth of a second, while the kernel refuses. NULL: no memory. Control.
+ */
+struct irq *irq_of_ioctl(struct irq_group *g, int (*fn)(int fd, unsigned long request, void *arg),
+			 int fd, unsigned long request, uint32_t index);
+
+/** No worker can raise it any more; it is not made any more. NULL is fine. Control. */
+void irq_free(struct irq *irq);
+
+/** Its eventfd, for hardware that raises it itself; -1: it has none. Control. */
+int irq_eventfd(const struct irq *irq);
+
+/**
+ * Interrupt the guest, now or soon. Never blocks. False: there is no interrupt (NULL), or no
+ * eventfd. Any thread.
+ */
+bool irq_raise(struct irq *irq);
+
+/** Signal eventfd @p fd (-1: none), which stays the caller's, on the group's account. Control. */
+void irq_signal(struct irq_group *g, int fd);
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Work that may wait for a peer, done by threads that may.
+ *
+ * Jobs of one lane are done in their order and one at a time, so the peer behind a lane holds one
+ * thread at most. There is always one thread more than lanes that are busy, so no lane waits for
+ * another. The threads run where no lcore does; they are started when they are needed and stay.
+ *
+ * Life cycle: a lane is embedded in its owner, counted, and freed by the last lane_put(), which a
+ * thread may make. A job belongs to the lane from lane_submit() until it is called.
+ */
+#ifndef BASE_LANE_H
+#define BASE_LANE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+struct lane_job {
+	/** Called once for each lane_submit(); the job may be submitted again or freed in it. */
+	void (*fn)(struct lane_job *j);
+	struct lane_job *next;
+};
+
+struct lane {
+	/** The last reference is gone. Any thread. */
+	void (*free)(struct lane *l);
+	/* [atomic] */
+	_Atomic(struct lane_job *) jobs; /* newest first */
+	atomic_bool queued;              /* in a list of lanes, or served */
+	atomic_uint refs;
+	struct lane *next; /* while queued */
+};
+
+/** A lane of one reference without a job. Starts the first thread. Control. */
+void lane_init(struct lane *l, void (*release)(struct lane *l));
+
+/** A reference more, of one who has one. Any thread. */
+void lane_get(struct lane *l);
+
+/** A reference less. Any thread. */
+void lane_put(struct lane *l);
+
+/** Have j->fn(j) called by a thread. Any thread that has a reference; lock-free, never blocks. */
+void lane_submit(struct lane *l, struct lane_job *j);
+
+#endif
