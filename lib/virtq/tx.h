@@ -19,7 +19,10 @@
 
 #define TX_FRAGS_MAX 1024 /* segments of the buffers looked at ahead, beyond the first of each */
 
-/* Lookups after which one tx() takes no further unusual buffer; the other frames find none. */
+/*
+ * Lookups after which one tx() takes no further unusual buffer, nor several for one frame; the
+ * other frames find none.
+ */
 #define TX_WORK_MAX (2 * CHAIN_LOOKUPS_MAX)
 
 /** One chain of the guest, looked at but not consumed. */
@@ -348,6 +351,29 @@ tx_guess(const struct tx *t, uint32_t len)
 	return last > 0 ? len / last + 1 : 1;
 }
 
+/** Buffers whose sum is @p need bytes, or as many as there are: *nbuf, and why no more. */
+static enum vq_step
+tx_sum_up(struct tx *t, uint32_t need, uint16_t *nbuf)
+{
+	uint32_t sum = 0;
+
+	for (*nbuf = 0; sum < need;) {
+		const struct tx_buf *b = &t->buf[t->nused + *nbuf];
+
+		if (*nbuf > 0 && !t->vq->mergeable)
+			return VQ_FULL;
+		if (t->nused + *nbuf == t->nbuf && t->stop == VQ_OK)
+			tx_look_ahead(t, tx_guess(t, need - sum));
+		if (t->nused + *nbuf == t->nbuf)
+			return t->stop;
+		sum += b->len;
+		++*nbuf;
+		if (unlikely(b->data_len == 0))
+			return VQ_BAD;
+	}
+	return VQ_OK;
+}
+
 /**
  * Find how many buffers @p p takes, looking further ahead where needed.
  * VQ_OK: *nbuf of them; VQ_BAD: the last of *nbuf is malformed.
@@ -355,28 +381,13 @@ tx_guess(const struct tx *t, uint32_t len)
 static enum vq_step
 tx_fit(struct tx *t, const struct pkt *p, uint16_t *nbuf)
 {
-	uint32_t need = t->vq->hdr_len + p->len;
-	uint32_t sum = 0;
-	uint16_t n;
+	enum vq_step r;
 
-	for (n = 0; sum < need; n++) {
-		const struct tx_buf *b = &t->buf[t->nused + n];
-
-		if (n > 0 && !t->vq->mergeable)
-			return VQ_FULL;
-		if (t->nused + n == t->nbuf && t->stop == VQ_OK)
-			tx_look_ahead(t, tx_guess(t, need - sum));
-		if (t->nused + n == t->nbuf)
-			return t->stop;
-		sum += b->len;
-		if (unlikely(b->data_len == 0)) {
-			*nbuf = n + 1;
-			return VQ_BAD;
-		}
-	}
-	*nbuf = n;
-	t->vq->q.work += n;
-	return VQ_OK;
+	if (unlikely(t->vq->q.work >= TX_WORK_MAX))
+		return VQ_END;
+	r = tx_sum_up(t, t->vq->hdr_len + p->len, nbuf);
+	t->vq->q.work += *nbuf; /* whether they are enough or not */
+	return r;
 }
 
 /**

@@ -240,6 +240,31 @@ buffers_of_a_few_bytes(void **state)
 	stop(&r);
 }
 
+/* Buffers that a frame does not fit are looked at for nothing: they count, and that ends, too. */
+static void
+buffers_in_vain_are_counted(void **state)
+{
+	const struct ring_buf b = {RING_BUF(0), 13, WRITE};
+	const uint32_t len[] = {13 * VQ_USED_MAX, 60000};
+	struct ring r;
+	uint32_t i, k;
+
+	for (k = 0; k < RTE_DIM(len); k++) {
+		ring_init(&r, *(enum vq_layout *)*state, SIZE, RING_F(VIRTIO_NET_F_MRG_RXBUF),
+			  true);
+		for (i = 0; i < SIZE; i++)
+			ring_post(&r, &b, 1);
+		for (i = 0; i < 10; i++) {
+			assert_int_equal(send_frames(&r, PKT_BATCH_MAX, len[k]), 0);
+			assert_in_range(r.vq.q.work, 4224, 4224 + VQ_USED_MAX);
+		}
+		assert_int_equal(r.vq.q.stats.drop[DROP_TX_TOO_BIG] +
+					 r.vq.q.stats.drop[DROP_TX_NO_BUFFER],
+				 10 * PKT_BATCH_MAX);
+		ring_fini(&r);
+	}
+}
+
 static void
 receive_tables_of_nothing(void **state)
 {
@@ -287,6 +312,7 @@ main(void)
 		ON_BOTH(missing_translation_is_waited_for),
 		ON_BOTH(buffers_of_many_translations),
 		ON_BOTH(buffers_of_a_few_bytes),
+		ON_BOTH(buffers_in_vain_are_counted),
 		ON_BOTH(receive_tables_of_nothing),
 		ON_BOTH(rest_of_a_buffer_is_not_looked_at),
 	};
