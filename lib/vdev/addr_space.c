@@ -50,7 +50,7 @@ ring_displaced(struct vdev *d, struct vdev_queue *q)
 		q->waits = true;
 	} else {
 		vdev_pause(d);
-		ring_halt(d, q);
+		ring_halt_changed(d, q);
 	}
 }
 

@@ -47,6 +47,12 @@ void ring_start(struct vdev *d, struct vdev_queue *q);
 void ring_halt(struct vdev *d, struct vdev_queue *q);
 
 /**
+ * ring_halt() for a change by the front-end. A ring that is disabled is not started again before it
+ * is enabled or ready: its driver may be gone, and starting writes to its memory.
+ */
+void ring_halt_changed(struct vdev *d, struct vdev_queue *q);
+
+/**
  * ring_halt(), and the peer knows: nothing to recover, no start before the ring is ready again.
  */
 void ring_close(struct vdev *d, struct vdev_queue *q);

@@ -157,6 +157,7 @@ struct vdev_queue {
 	bool ready;            /* all facts are there: it is to start */
 	bool enabled;
 	bool enable_due; /* ready, and the front-end has yet to enable or disable it since */
+	bool held;       /* changed while disabled: started again when enabled or ready again */
 	bool endian_set, big_endian; /* byte order as stated for this ring */
 	bool broken;
 	bool addr_again, ready_again; /* stated since it broke: with both it is another ring */

@@ -20,7 +20,7 @@ ring_edit(struct vdev *d, uint32_t i, struct vdev_queue **out)
 		return -EINVAL;
 	if (q->running && !d->paused)
 		return -EBUSY;
-	ring_halt(d, q);
+	ring_halt_changed(d, q);
 	*out = q;
 	return 0;
 }
@@ -66,13 +66,20 @@ vdev_vq_set_num(struct vdev *d, uint32_t i, uint32_t size)
 
 /**
  * A broken ring that was described and started anew is another driver's: front-ends that reset a
- * device by disabling its rings send no other message in between.
+ * device by disabling its rings send no other message in between. Broken rings that are disabled
+ * were its predecessor's, and the new driver may have none in their place.
  */
 static void
 repair_replaced(struct vdev *d, struct vdev_queue *q)
 {
-	if (q->addr_again && q->ready_again)
-		ring_repair(d, q);
+	uint32_t i;
+
+	if (!q->addr_again || !q->ready_again)
+		return;
+	ring_repair(d, q);
+	for (i = 0; i < d->nqueues; i++)
+		if (d->q[i].broken && !ring_enabled(d, &d->q[i]))
+			ring_close(d, &d->q[i]);
 }
 
 int
@@ -186,6 +193,7 @@ vdev_vq_set_ready(struct vdev *d, uint32_t i)
 	if (ret != 0)
 		return ret;
 	q->ready = true;
+	q->held = false;
 	q->ready_again = q->broken;
 	repair_replaced(d, q);
 	await_enable(d, q);
@@ -251,6 +259,7 @@ vdev_vq_set_enable(struct vdev *d, uint32_t i, bool on)
 	d->unpublished |= ring_awaits_enable(d, q);
 	q->enabled = on;
 	q->enable_due = false;
+	q->held = q->held && !on;
 	return 0;
 }
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The ways front-ends reset a device between two drivers, each as one row, with
- * the next driver taking the same or other features, after a ring that was
- * intact or broken, from and to split and packed rings: the next driver's rings
- * run.
+ * The ways front-ends reset a device between two drivers and start the next one, each
+ * as one row: with the same or other features, fewer rings, other memory, after rings
+ * that were intact or broken, from and to split and packed rings, with the connection
+ * lost in between. The next driver's rings run.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,6 +12,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -38,71 +41,288 @@ teardown(void **state)
 	return open_fds() == fds_before ? 0 : -1;
 }
 
-/* --- what is said in a reset --- */
+/* --- words of a front-end --- */
+
+static struct {
+	uint64_t features, before; /* of the driver that starts and of its predecessor */
+	int memfd;                 /* the driver's memory */
+	uint64_t uva;
+} now;
 
 static void
-disable(void)
+say_ok(uint64_t ret)
 {
-	for (uint32_t i = 0; i < 2; i++)
-		assert_int_equal(wire_ask_state(&w, VHU_SET_VRING_ENABLE, i, 0), 0);
+	if (ret != 0)
+		fail_msg("message %u refused: %s",
+			 w.s.history[(w.s.events - 1) % VHU_HISTORY].request, wire_why(&w));
 }
 
 static void
-get_base(void)
+say_owner(uint32_t i)
 {
-	for (uint32_t i = 0; i < 2; i++) {
-		const struct vhu_vring_state s = {i, 0};
+	say_ok(wire_ask(&w, VHU_SET_OWNER, NULL, 0));
+}
 
-		wire_send(&w, VHU_GET_VRING_BASE, VHU_VERSION, &s, sizeof(s), NULL, 0);
-		assert_int_equal(w.reply.payload.state.index, i);
+static void
+say_protocol_features(uint32_t i)
+{
+	say_ok(wire_ask_u64(&w, VHU_SET_PROTOCOL_FEATURES, WIRE_ALL));
+}
+
+static void
+say_channel(uint32_t i)
+{
+	int sv[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv), 0);
+	say_ok(wire_send(&w, VHU_SET_BACKEND_REQ_FD, VHU_VERSION | VHU_NEED_REPLY, NULL, 0, &sv[1],
+			 1));
+	close(sv[0]);
+	close(sv[1]);
+}
+
+static void
+say_features(uint32_t i)
+{
+	say_ok(wire_ask_u64(&w, VHU_SET_FEATURES, now.features));
+}
+
+static void
+say_changed_features(uint32_t i)
+{
+	if (now.features != now.before)
+		say_features(i);
+}
+
+static void
+say_no_features(uint32_t i)
+{
+	say_ok(wire_ask_u64(&w, VHU_SET_FEATURES, 0));
+}
+
+static void
+say_memory(uint32_t i)
+{
+	const struct vhu_mem_table t = {
+		.n = 1,
+		.r[0] = {OWNER_GPA, OWNER_MEM, now.uva, 0},
+	};
+
+	say_ok(wire_send(&w, VHU_SET_MEM_TABLE, VHU_VERSION | VHU_NEED_REPLY, &t,
+			 8 + sizeof(t.r[0]), &now.memfd, 1));
+}
+
+static void
+say_inflight(uint32_t i)
+{
+	struct vhu_inflight f = {.num_queues = 2, .queue_size = SIZE};
+	int fd;
+
+	wire_send(&w, VHU_GET_INFLIGHT_FD, VHU_VERSION, &f, sizeof(f), NULL, 0);
+	f = w.reply.payload.inflight;
+	fd = dup(w.reply_fd);
+	say_ok(wire_send(&w, VHU_SET_INFLIGHT_FD, VHU_VERSION | VHU_NEED_REPLY, &f, sizeof(f), &fd,
+			 1));
+	close(fd);
+}
+
+static void
+say_num(uint32_t i)
+{
+	say_ok(wire_ask_state(&w, VHU_SET_VRING_NUM, i, SIZE));
+}
+
+static void
+say_base(uint32_t i)
+{
+	say_ok(wire_ask_state(&w, VHU_SET_VRING_BASE, i,
+			      now.features & F(RING_PACKED) ? 0x80008000u : 0));
+}
+
+/* The lower half alone, as DPDK's driver has it. */
+static void
+say_half_base(uint32_t i)
+{
+	say_ok(wire_ask_state(&w, VHU_SET_VRING_BASE, i,
+			      now.features & F(RING_PACKED) ? 0x8000u : 0));
+}
+
+static void
+say_addr(uint32_t i)
+{
+	const uint64_t at = now.uva + RING_AT(i);
+	const struct vhu_vring_addr a = {
+		.index = i,
+		.desc = at,
+		.avail = at + RING_DRIVER_OFF,
+		.used = at + RING_DEVICE_OFF,
+	};
+
+	say_ok(wire_ask(&w, VHU_SET_VRING_ADDR, &a, sizeof(a)));
+}
+
+static void
+say_kick(uint32_t i)
+{
+	say_ok(wire_ask_fd(&w, VHU_SET_VRING_KICK, i, eventfd(0, 0)));
+}
+
+static void
+say_call(uint32_t i)
+{
+	say_ok(wire_ask_fd(&w, VHU_SET_VRING_CALL, i, eventfd(0, 0)));
+}
+
+static void
+say_enable(uint32_t i)
+{
+	say_ok(wire_ask_state(&w, VHU_SET_VRING_ENABLE, i, 1));
+}
+
+static void
+say_disable(uint32_t i)
+{
+	say_ok(wire_ask_state(&w, VHU_SET_VRING_ENABLE, i, 0));
+}
+
+static void
+say_get_base(uint32_t i)
+{
+	const struct vhu_vring_state s = {i, 0};
+
+	wire_send(&w, VHU_GET_VRING_BASE, VHU_VERSION, &s, sizeof(s), NULL, 0);
+	assert_int_equal(w.reply.payload.state.index, i);
+}
+
+static void
+say_features_ok(uint32_t i)
+{
+	say_ok(wire_ask_u64(&w, VHU_SET_STATUS, 11));
+}
+
+static void
+say_driver_ok(uint32_t i)
+{
+	say_ok(wire_ask_u64(&w, VHU_SET_STATUS, 15));
+}
+
+static void
+say_status_0(uint32_t i)
+{
+	say_ok(wire_ask_u64(&w, VHU_SET_STATUS, 0));
+}
+
+static void
+say_reset_owner(uint32_t i)
+{
+	say_ok(wire_ask(&w, VHU_RESET_OWNER, NULL, 0));
+}
+
+static void
+say_reset_device(uint32_t i)
+{
+	say_ok(wire_ask(&w, VHU_RESET_DEVICE, NULL, 0));
+}
+
+/* The letters of a script. Those between two bars are said for each ring, the ring's number known.
+ */
+static void (*const letter[128])(uint32_t i) = {
+	['O'] = say_owner,
+	['p'] = say_protocol_features,
+	['Q'] = say_channel,
+	['F'] = say_features,
+	['f'] = say_changed_features,
+	['0'] = say_no_features,
+	['M'] = say_memory,
+	['I'] = say_inflight,
+	['N'] = say_num,
+	['B'] = say_base,
+	['b'] = say_half_base,
+	['A'] = say_addr,
+	['K'] = say_kick,
+	['C'] = say_call,
+	['E'] = say_enable,
+	['D'] = say_disable,
+	['G'] = say_get_base,
+	['s'] = say_features_ok,
+	['S'] = say_driver_ok,
+	['Z'] = say_status_0,
+	['W'] = say_reset_owner,
+	['R'] = say_reset_device,
+};
+
+static void
+say_part(const char *part, size_t len, uint32_t ring)
+{
+	for (size_t k = 0; k < len; k++)
+		letter[(unsigned char)part[k]](ring);
+}
+
+/* "F|NB|S": features, then size and base of ring 0, size and base of ring 1, then the status. */
+static void
+say(const char *script, uint32_t rings)
+{
+	for (bool each = false;; each = !each) {
+		size_t len = strcspn(script, "|");
+
+		for (uint32_t i = 0; i < (each ? rings : 1); i++)
+			say_part(script, len, i);
+		if (script[len] == '\0')
+			return;
+		script += len + 1;
 	}
 }
 
-static void
-reset_owner(void)
-{
-	assert_int_equal(wire_ask(&w, VHU_RESET_OWNER, NULL, 0), 0);
-}
-
-static void
-reset_device(void)
-{
-	assert_int_equal(wire_ask(&w, VHU_RESET_DEVICE, NULL, 0), 0);
-}
-
-static void
-status_0(void)
-{
-	assert_int_equal(wire_ask_u64(&w, VHU_SET_STATUS, 0), 0);
-}
-
-static void
-features_0(void)
-{
-	assert_int_equal(wire_ask_u64(&w, VHU_SET_FEATURES, 0), 0);
-}
-
-#define STEPS_MAX 4
-
-/* clang-format off: a table */
+/*
+ * Each is what the front-end's source says, by the functions named here.
+ *
+ * QEMU 7.2: vhost_dev_stop() begins with vhost_user_dev_start(false), SET_STATUS 0 for the last
+ * queue pair, and has vhost_virtqueue_stop() get the bases; nothing is disabled. vhost_net_start()
+ * enables the rings of a pair before it says their features.
+ * QEMU 10: vhost_dev_stop() ends with vhost_user_reset_status(), and virtio_reset() goes on with
+ * vhost_user_reset_device(). vhost_net_virtqueue_reset() and vhost_net_virtqueue_restart() are
+ * those of one ring.
+ * DPDK's virtio-user, 22.11 to 26.07: virtio_user_stop_device() disables all pairs, then gets all
+ * bases. SET_STATUS 0 is not sent: vhost_user_set_status() looks for FEATURES_OK in the status
+ * that virtio_user_dev_set_status() has just set to 0. virtio_user_dev_set_features() and
+ * virtio_user_start_device() send the call eventfds first and a packed base without its upper half.
+ * Up to 20.11 virtio_user_stop_device() disables and sends RESET_OWNER.
+ * cloud-hypervisor, reset_vhost_user(): to 0.13 it disables and gets the base ring by ring, then
+ * sends RESET_OWNER; from 0.14.0 (2021) to 25.0 it gets no bases; from 26.0 (2022) to 53.0 it
+ * disables and gets the base ring by ring and sends nothing else. setup_vhost_user() sends sizes
+ * and the inflight area first and enables all rings at the end.
+ * crosvm, deactivate_vring(), in all versions since 2021: ring by ring. activate() sends features
+ * that differ from the last ones, only, since April 2026.
+ * libkrun (2026): VhostUserDevice::reset() disables and sends nothing else. activate_vhost_user()
+ * announces an owner and a channel again, and the memory before the features.
+ * Firecracker resets no vhost-user device. rust-vmm's vhost library has a method for each message
+ * and no order of its own.
+ */
 static const struct {
-	const char *who;
-	void (*step[STEPS_MAX])(void);
+	const char *who, *stop, *start;
+	bool features_stay; /* those of the predecessor are not said again */
 } way[] = {
-	{"QEMU 7.2", {status_0, get_base}},
-	{"QEMU 7.2 without STATUS, virtio-user without STATUS", {get_base}},
-	{"QEMU 10", {disable, get_base, status_0, reset_device}},
-	{"virtio-user", {disable, get_base, status_0}},
-	{"crosvm", {disable, get_base}},
-	{"crosvm, cloud-hypervisor as it stops", {disable, get_base, reset_owner}},
-	{"cloud-hypervisor since 2020", {disable, reset_owner}},
-	{"front-ends that only disable", {disable}},
-	{"the oldest front-ends", {reset_owner}},
-	{"the oldest front-ends as they stop", {reset_owner, get_base}},
-	{"features of the firmware's driver given back", {disable, features_0}},
-	{"RESET_DEVICE alone", {reset_device}},
+	{"QEMU 7.2", "Z|G|", "|E|FsM|NBAKC|S"},
+	{"QEMU 7.2 without STATUS", "|G|", "|E|FM|NBAKC|"},
+	{"QEMU 10", "|G|ZR", "|E|FsM|NBAKC|S"},
+	{"QEMU 10 without RESET_DEVICE", "|G|Z", "|E|FsM|NBAKC|S"},
+	{"QEMU with a ring's reset", "|G|", "|NBAKC|", .features_stay = true},
+	{"virtio-user", "|D||G|", "O|C|FsM|NbAK||E|S"},
+	{"virtio-user 17.11 to 20.11", "|D|W", "O|C|FM|NbAK||E|"},
+	{"cloud-hypervisor to 0.13", "|DG|W", "FM|N|Q|ABCK||E|"},
+	{"cloud-hypervisor 0.14 to 25.0", "|D|W", "FM|N|I|ABCK||E|Q"},
+	{"cloud-hypervisor since 26.0", "|DG|", "FM|N|I|ABCK||E|Q"},
+	{"crosvm", "|DG|", "fM|NABCKE|"},
+	{"libkrun", "|D|", "OQMF|NBAKCE|"},
+	{"front-ends that only disable", "|D|", "F|E|M|NBAKC|"},
+	{"the oldest front-ends", "W", "OFM|NBAKC||E|"},
+	{"the oldest front-ends as they stop", "W|G|", "OFM|NBAKC||E|"},
+	{"features of the firmware's driver given back", "|D|0", "F|E|M|NBAKC|"},
+	{"RESET_DEVICE alone", "R", "F|E|M|NBAKC|"},
+	{"RESET_DEVICE, protocol features again", "R", "OpF|E|M|NBAKC|"},
+	{"SET_STATUS alone", "Z", "|E|FsM|NBAKC|S"},
+	{"disabled, an inflight area in between", "|D|I", "FM|N|I|ABCK||E|"},
 };
-/* clang-format on */
 
 /* --- the drivers --- */
 
@@ -122,9 +342,9 @@ drive(uint64_t features)
 
 /* As a worker reports it. */
 static void
-break_rings(void)
+break_rings(uint32_t rings)
 {
-	for (uint32_t i = 0; i < 2; i++) {
+	for (uint32_t i = 0; i < rings; i++) {
 		struct vq *vq = w.o.d->q[i].vq;
 
 		atomic_store(&vq->why, "broken by the test");
@@ -134,24 +354,57 @@ break_rings(void)
 	assert_null(w.o.rx[0]);
 }
 
+/* The first driver's life with @p rings; its rings are intact or broken at the end. */
 static void
-one(size_t row, uint64_t first, uint64_t second, bool broken)
+first_driver(uint64_t features, uint32_t rings, bool broken)
 {
-	wire_init(&w, WIRE_ALL);
-	wire_start(&w, first);
-	drive(first);
+	now.memfd = w.o.memfd;
+	now.uva = OWNER_UVA;
+	now.features = features;
+	now.before = 0;
+	say("|E|FM|NBAKC|", rings);
+	drive(features);
 	if (broken)
-		break_rings();
-	for (size_t k = 0; k < STEPS_MAX && way[row].step[k] != NULL; k++)
-		way[row].step[k]();
-	wire_start(&w, second);
+		break_rings(rings);
+}
+
+static void
+must_run(size_t row, uint64_t first, bool broken)
+{
 	if (w.o.rx[0] == NULL || !w.o.rx_enabled[0] || !w.o.tx_enabled[0] ||
 	    vdev_state(w.o.d) != VDEV_STATE_RUNNING)
-		fail_msg("%s, 0x%llx then 0x%llx, ring %s: %s", way[row].who,
-			 (unsigned long long)first, (unsigned long long)second,
+		fail_msg("%s, 0x%llx then 0x%llx, rings %s: %s", way[row].who,
+			 (unsigned long long)first, (unsigned long long)now.features,
 			 broken ? "broken" : "intact",
 			 w.o.d->q[1].why != NULL ? w.o.d->q[1].why : "not in state running");
-	drive(second);
+}
+
+/* The predecessor's rings have not been started again in the memory of the next driver's. */
+static void
+must_be_new(uint64_t features)
+{
+	uint16_t used;
+
+	memcpy(&used, w.o.mem + RING_AT(1) + RING_DEVICE_OFF + 2, sizeof(used));
+	if (!(features & F(RING_PACKED)))
+		assert_int_equal(used, 0);
+}
+
+/* Rings of both drivers; the second may have fewer. */
+static void
+one(size_t row, const uint64_t features[2], uint32_t rings, bool broken)
+{
+	wire_init(&w, WIRE_ALL);
+	first_driver(features[0], rings, broken);
+	say(way[row].stop, rings);
+	now.before = features[0];
+	now.features = features[1];
+	say(way[row].start, 2);
+	if (way[row].features_stay)
+		say("|E|", 2);
+	must_run(row, features[0], broken);
+	must_be_new(features[1]);
+	drive(features[1]);
 	wire_fini(&w);
 }
 
@@ -160,18 +413,122 @@ test_every_way(void **state)
 {
 	static const uint64_t pair[][2] = {
 		{MODERN, MODERN},
-		{MODERN, MODERN | MRG},
 		{PACKED, PACKED},
+		{MODERN, MODERN | MRG},
 		{PACKED, PACKED | MRG},
 		{MODERN, PACKED},
 		{PACKED, MODERN},
 		{F(PROTOCOL_FEATURES), MODERN},
+		{MODERN, F(PROTOCOL_FEATURES)},
 	};
 
 	for (size_t row = 0; row < RTE_DIM(way); row++)
-		for (size_t p = 0; p < RTE_DIM(pair); p++)
-			for (int broken = 0; broken < 2; broken++)
-				one(row, pair[p][0], pair[p][1], broken);
+		for (size_t p = 0; p < (way[row].features_stay ? 2 : RTE_DIM(pair)); p++)
+			for (uint32_t rings = 2; rings <= 4; rings += 2)
+				for (int broken = 0; broken < 2; broken++)
+					one(row, pair[p], rings, broken);
+}
+
+/* The second driver's memory is another file at other addresses of the front-end. */
+static void
+other_memory(size_t row, uint64_t features, bool broken)
+{
+	const int first = w.o.memfd;
+	uint8_t *const mem = w.o.mem;
+
+	first_driver(features, 2, broken);
+	say(way[row].stop, 2);
+	/* from here on the predecessor's rings are the guest's for other use */
+	memset(mem, 0, OWNER_MEM);
+	w.o.memfd = now.memfd = memfd_create("second", MFD_CLOEXEC);
+	assert_int_equal(ftruncate(now.memfd, OWNER_MEM), 0);
+	w.o.mem = mmap(NULL, OWNER_MEM, PROT_READ | PROT_WRITE, MAP_SHARED, now.memfd, 0);
+	assert_ptr_not_equal(w.o.mem, MAP_FAILED);
+	now.uva = OWNER_UVA + 0x100000000;
+	now.before = features;
+	now.features = features;
+	say(way[row].start, 2);
+	must_run(row, features, broken);
+	drive(features);
+	munmap(w.o.mem, OWNER_MEM);
+	close(w.o.memfd);
+	w.o.mem = mem;
+	w.o.memfd = first;
+	for (size_t k = 0; k < OWNER_MEM; k++)
+		assert_int_equal(mem[k], 0);
+}
+
+static void
+test_other_memory(void **state)
+{
+	for (size_t row = 0; row < RTE_DIM(way); row++) {
+		for (int broken = 0; broken < 2 && !way[row].features_stay; broken++) {
+			wire_init(&w, WIRE_ALL);
+			other_memory(row, MODERN, broken);
+			wire_fini(&w);
+		}
+	}
+}
+
+/* The connection ends after any message of the reset or of the next driver's start. */
+static void
+test_disconnect_in_between(void **state)
+{
+	char part[64];
+
+	for (size_t row = 0; row < RTE_DIM(way); row++) {
+		const char *script[] = {way[row].stop, way[row].start};
+
+		for (size_t cut = 1; cut <= strlen(script[0]) + strlen(script[1]); cut++) {
+			wire_init(&w, WIRE_ALL);
+			first_driver(MODERN, 2, cut % 2);
+			now.before = MODERN;
+			for (size_t k = 0, left = cut; k < 2 && left > 0; k++) {
+				snprintf(part, sizeof(part), "%.*s", (int)left, script[k]);
+				left -= strlen(part);
+				say(part, 2);
+			}
+			wire_reconnect(&w, WIRE_ALL);
+			memset(w.o.mem, 0, OWNER_MEM);
+			now.features = MODERN | MRG;
+			say("|E|FM|NBAKC|", 2);
+			must_run(row, MODERN, cut % 2);
+			drive(now.features);
+			wire_fini(&w);
+		}
+	}
+}
+
+/*
+ * What looks like the beginning of a reset and is none: the driver goes on where it was.
+ * virtio_user_mem_event_cb() of DPDK, pause_vhost_user() of cloud-hypervisor, crosvm asleep.
+ */
+static void
+test_no_reset(void **state)
+{
+	static const char *const script[] = {"|D|M|E|", "|D||E|", "|D|F|E|", "O",
+					     "p",       "F",      "Q",       "M"};
+
+	for (size_t k = 0; k < RTE_DIM(script); k++) {
+		for (int packed = 0; packed < 2; packed++) {
+			struct vqd drv;
+
+			wire_init(&w, WIRE_ALL);
+			now.memfd = w.o.memfd;
+			now.uva = OWNER_UVA;
+			now.features = packed ? PACKED : MODERN;
+			say("|E|FM|NBAKC|", 2);
+			memset(w.o.mem, 0, OWNER_MEM);
+			owner_driver(&w.o, 1, SIZE, &drv);
+			for (int n = 0; n < 9; n++) {
+				assert_int_equal(owner_transmit(&w.o, 0, &drv), 1);
+				if (n % 3 == 2)
+					say(script[k], 2);
+			}
+			vqd_fini(&drv);
+			wire_fini(&w);
+		}
+	}
 }
 
 /* A driver that is there keeps its features: one of its rings is enabled. */
@@ -209,7 +566,7 @@ test_half_is_not_enough(void **state)
 	for (int half = 0; half < 2; half++) {
 		wire_init(&w, WIRE_ALL);
 		wire_start(&w, MODERN);
-		break_rings();
+		break_rings(2);
 		if (half == 0)
 			wire_ask(&w, VHU_SET_VRING_ADDR, &a, sizeof(a));
 		else
@@ -226,9 +583,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(every_way),
-		T(not_under_a_driver),
-		T(half_is_not_enough),
+		T(every_way), T(other_memory),       T(disconnect_in_between),
+		T(no_reset),  T(not_under_a_driver), T(half_is_not_enough),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
