@@ -13,6 +13,7 @@
 #include <rte_mbuf.h>
 
 #include "base/parse.h"
+#include "list.h"
 #include "switch/fdb.h"
 #include "switch/sw.h"
 
@@ -38,28 +39,10 @@ struct opt_row {
 
 /* --- values that need more than a number --- */
 
-int
-options_parse_list(const char *text, uint32_t *list, uint32_t max)
-{
-	uint32_t n = 0;
-	const char *end;
-	uint64_t v;
-
-	for (;; text = end + 1) {
-		if (n == max || !parse_number(text, 10, UINT32_MAX, &v, &end))
-			return -EINVAL;
-		list[n++] = (uint32_t)v;
-		if (*end == '\0')
-			return (int)n;
-		if (*end != ',')
-			return -EINVAL;
-	}
-}
-
 static int
 call_txpkts(struct options *o, const char *value)
 {
-	int n = options_parse_list(value, o->txpkts, OPT_TXPKTS_MAX);
+	int n = list_parse(value, &list_of_numbers, o->txpkts, OPT_TXPKTS_MAX);
 
 	if (n < 0)
 		return n;
@@ -72,7 +55,7 @@ call_mbuf_size(struct options *o, const char *value)
 {
 	uint32_t sizes[8];
 
-	if (options_parse_list(value, sizes, RTE_DIM(sizes)) < 0 || sizes[0] == 0 ||
+	if (list_parse(value, &list_of_numbers, sizes, RTE_DIM(sizes)) < 0 || sizes[0] == 0 ||
 	    sizes[0] > UINT16_MAX)
 		return -EINVAL;
 	o->mbuf_size = sizes[0];
@@ -163,7 +146,7 @@ static int
 call_tx_udp(struct options *o, const char *value)
 {
 	uint32_t port[2];
-	int n = options_parse_list(value, port, RTE_DIM(port));
+	int n = list_parse(value, &list_of_numbers, port, RTE_DIM(port));
 
 	if (n == 1)
 		port[1] = port[0];
@@ -244,7 +227,7 @@ static const struct opt_row rows[] = {
 	NUM("nb-ports", nb_ports, 1, UINT32_MAX, "ports that take part; default all"),
 	HEX("coremask", coremask, 1, "lcores that forward"),
 	HEX("portmask", portmask, 1, "ports that take part"),
-	STR("portlist", portlist, "LIST", "ports that take part, in this order"),
+	STR("portlist", portlist, "LIST", "ports that take part, in this order: 0,4-7,NAME"),
 	NUM("burst", burst, 1, OPT_BURST_MAX, "frames per burst"),
 	NUM("rxq", rxq, 0, OPT_QUEUES_MAX, "RX queues of a port; default what it has"),
 	NUM("txq", txq, 0, OPT_QUEUES_MAX, "TX queues of a port; default what it has"),

@@ -101,7 +101,4 @@ int options_parse(struct options *o, int argc, char **argv, char *err, size_t er
 
 void options_usage(FILE *out, const char *prog);
 
-/** "64,128": lengths of the segments of generated frames. Number of them, or -EINVAL. */
-int options_parse_list(const char *text, uint32_t *list, uint32_t max);
-
 #endif

@@ -6,9 +6,9 @@
 #include <rte_common.h>
 
 #include "app.h"
+#include "list.h"
 #include "show/show.h"
 #include "cli.h"
-#include "lists.h"
 #include "switch/port_kind.h"
 #include "wait.h"
 #include "switch/why.h"
@@ -41,8 +41,9 @@ group_of(const struct app *app, const char *vm, struct group *g)
 static const uint32_t *
 group_listed(const struct app *app, const char *text, struct group *g, uint32_t *bad)
 {
+	const struct list_kind ports = {.max = UINT16_MAX, .ranges = true, .names = app};
 	uint32_t ids[DP_PORTS_MAX];
-	int n = cli_list(text, app, ids, RTE_DIM(ids));
+	int n = list_parse(text, &ports, ids, RTE_DIM(ids));
 
 	for (int i = 0; i < n; i++) {
 		struct port *p = app_port(app, ids[i]);

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "app.h"
-#include "base/parse.h"
 #include "cli.h"
+#include "list.h"
 #include "show/running_config.h"
 #include "switch/vlan_table.h"
 
@@ -25,45 +25,27 @@ set(struct cmd *c, struct port *p, const struct vlan_config *v)
 static bool
 parse_ids(const char *text, struct vlan_config *v)
 {
+	const struct list_kind vlans = {.min = 1, .max = VLAN_ID_MAX, .ranges = true};
 	uint64_t first, last;
-	const char *end;
+	int ret;
 
-	for (;; text = end + 1) {
-		if (!parse_range(text, 1, VLAN_ID_MAX, &first, &last, &end))
-			return false;
+	if (*text == '\0')
+		return false;
+	while ((ret = list_next(&text, &vlans, &first, &last)) > 0)
 		for (; first <= last; first++)
 			vlan_allow(v, (uint16_t)first);
-		if (*end == '\0')
-			return true;
-		if (*end != ',')
-			return false;
-	}
-}
-
-/* The next range of VLANs from *first on. False: there is none. */
-static bool
-next_range(const struct vlan_config *v, uint16_t *first, uint16_t *last)
-{
-	while (*first <= VLAN_ID_MAX && !vlan_is_allowed(v, *first))
-		(*first)++;
-	*last = *first;
-	while (*last < VLAN_ID_MAX && vlan_is_allowed(v, *last + 1))
-		(*last)++;
-	return *first <= VLAN_ID_MAX;
+	return ret == 0;
 }
 
 static void
 print_ids(const struct vlan_config *v, FILE *out)
 {
-	const char *sep = "";
-	uint16_t last;
+	uint32_t list[VLAN_ID_MAX], n = 0;
 
-	for (uint16_t first = 1; next_range(v, &first, &last); first = last + 1) {
-		fprintf(out, "%s%u", sep, first);
-		if (last != first)
-			fprintf(out, "-%u", last);
-		sep = ",";
-	}
+	for (uint16_t id = 1; id <= VLAN_ID_MAX; id++)
+		if (vlan_is_allowed(v, id))
+			list[n++] = id;
+	list_print(out, list, n);
 }
 
 /* --- settings --- */

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "app.h"
+#include "list.h"
 #include "cli/cli.h"
-#include "cli/lists.h"
 #include "fwd.h"
 #include "base/log.h"
 #include "base/parse.h"
@@ -218,7 +218,10 @@ cmd_set_list(struct cmd *c)
 {
 	uint32_t ids[LIST_MAX];
 	bool ports = strcmp(cmd_str(c, 1), "portlist") == 0;
-	int n = cli_list(c->words->rest, ports ? c->app : NULL, ids, LIST_MAX);
+	const struct list_kind k = {.max = UINT16_MAX,
+				    .ranges = true,
+				    .names = ports ? c->app : NULL};
+	int n = list_parse(c->words->rest, &k, ids, LIST_MAX);
 
 	if (n < 0)
 		cmd_bad_argument(c, c->words->rest,
@@ -259,7 +262,7 @@ cmd_set_txpkts(struct cmd *c)
 {
 	const struct options *o = &c->app->opt;
 	uint32_t list[OPT_TXPKTS_MAX], total = 0;
-	int n = options_parse_list(cmd_str(c, 2), list, OPT_TXPKTS_MAX);
+	int n = list_parse(cmd_str(c, 2), &list_of_numbers, list, OPT_TXPKTS_MAX);
 
 	c->failed = true;
 	for (int i = 0; i < n; i++) {
@@ -299,7 +302,7 @@ cmd_set_txtimes(struct cmd *c)
 {
 	uint32_t list[2];
 
-	if (options_parse_list(cmd_str(c, 2), list, 2) != 2)
+	if (list_parse(cmd_str(c, 2), &list_of_numbers, list, 2) != 2)
 		cmd_bad_argument(c, cmd_str(c, 2), "two numbers, such as 10,0");
 	else
 		memcpy(c->app->fwd->txtimes, list, sizeof(list));
@@ -453,17 +456,8 @@ print_list(FILE *out, const char *command, const uint32_t *list, uint32_t n)
 static void
 print_ranges(FILE *out, const char *command, const uint32_t *list, uint32_t n)
 {
-	uint32_t last;
-
-	fputs(command, out);
-	for (uint32_t i = 0; i < n; i = last + 1) {
-		last = i;
-		while (last + 1 < n && list[last + 1] == list[last] + 1)
-			last++;
-		fprintf(out, "%c%u", i == 0 ? ' ' : ',', list[i]);
-		if (last > i)
-			fprintf(out, "-%u", list[last]);
-	}
+	fprintf(out, "%s ", command);
+	list_print(out, list, n);
 	fputc('\n', out);
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "app.h"
+#include "list.h"
 #include "cli/cli.h"
 #include "show/facts.h"
 #include "show/running_config.h"
@@ -318,7 +319,7 @@ cmd_vlan_stripq(struct cmd *c)
 	bool on = strcmp(cmd_str(c, 3), "on") == 0;
 	uint32_t which[2];
 
-	if (options_parse_list(cmd_str(c, 4), which, RTE_DIM(which)) != RTE_DIM(which)) {
+	if (list_parse(cmd_str(c, 4), &list_of_numbers, which, RTE_DIM(which)) != RTE_DIM(which)) {
 		cmd_bad_argument(c, cmd_str(c, 4), "PORT,QUEUE");
 		return;
 	}

@@ -9,6 +9,7 @@
 #include <rte_lcore.h>
 
 #include "app.h"
+#include "list.h"
 #include "show/show.h"
 #include "switch/modes.h"
 #include "switch/publish.h"
@@ -450,8 +451,9 @@ fwd_stop(struct app *app, FILE *out)
 static int
 list_from_option(struct app *app, uint16_t *list, char *err, size_t errlen)
 {
+	const struct list_kind ports = {.max = UINT16_MAX, .ranges = true, .names = app};
 	uint32_t ids[DP_PORTS_MAX];
-	int n = options_parse_list(app->opt.portlist, ids, DP_PORTS_MAX);
+	int n = list_parse(app->opt.portlist, &ports, ids, DP_PORTS_MAX);
 
 	for (int i = 0; i < n; i++) {
 		if (app_port(app, ids[i]) == NULL) {
@@ -469,7 +471,10 @@ list_from_option(struct app *app, uint16_t *list, char *err, size_t errlen)
 		}
 	}
 	if (n < 0)
-		snprintf(err, errlen, "--portlist=%.512s: not a list of ports", app->opt.portlist);
+		snprintf(err, errlen,
+			 "--portlist=%.512s: expected ports by number or name, such as "
+			 "0,4-7,net_vhost9",
+			 app->opt.portlist);
 	return n;
 }
 

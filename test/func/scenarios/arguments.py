@@ -275,7 +275,7 @@ class Arguments(Scenario):
 
     @check("arguments.lists")
     def check_lists(self):
-        """Lists of numbers that are none are refused."""
+        """Lists of numbers: wrong ones are refused, options and commands take the same ones."""
         _, control = self.controlled(ports=2)
         before = control.ask("show config")
         for command in LISTS:
@@ -284,6 +284,9 @@ class Arguments(Scenario):
                 expect(not done and said, f"{command} {value!r}: {said!r}")
                 expect(said != "Bad arguments\n", f"{command} {value!r} is refused without a reason")
         expect(control.ask("show config") == before, "something has changed")
+        for value, ports in (("1,0", "1,0"), ("0-1", "0-1"), ("net_vhost1,0", "1,0")):
+            _, control = self.controlled(f"--portlist={value}", ports=2)
+            expect(f"set portlist {ports}\n" in control.ask("show config")[1], f"--portlist={value}")
 
     # --- texts ---
 
