@@ -4,16 +4,17 @@
 #include <errno.h>
 #include <string.h>
 
-#include "app.h"
 #include "base/parse.h"
+#include "switch/port.h"
+#include "switch/sw.h"
 
 const struct list_kind list_of_numbers = {.max = UINT32_MAX};
 
 bool
-list_port_named(const struct app *app, const char *name, size_t len, uint16_t *id)
+list_port_named(const struct sw *s, const char *name, size_t len, uint16_t *id)
 {
-	for (uint16_t i = 0; i < app->sw.nports; i++) {
-		const struct port *p = app->sw.port[i];
+	for (uint16_t i = 0; i < s->nports; i++) {
+		const struct port *p = s->port[i];
 
 		if (p == NULL || strlen(p->name) != len || memcmp(p->name, name, len) != 0)
 			continue;

@@ -8,13 +8,13 @@
 #include <stdint.h>
 #include <stdio.h>
 
-struct app;
+struct sw;
 
 /** The members a list may have. */
 struct list_kind {
 	uint32_t min, max;
-	bool ranges;             /* "4-7", and blanks between members */
-	const struct app *names; /* ports by name, too; NULL: numbers only */
+	bool ranges;            /* "4-7", and blanks between members */
+	const struct sw *names; /* ports by name, too; NULL: numbers only */
 };
 
 /** "64,128": numbers of any size, no ranges. */
@@ -33,6 +33,6 @@ int list_parse(const char *text, const struct list_kind *k, uint32_t *list, uint
 void list_print(FILE *out, const uint32_t *list, uint32_t n);
 
 /** The number of the port called the @p len bytes at @p name. False: there is none. */
-bool list_port_named(const struct app *app, const char *name, size_t len, uint16_t *id);
+bool list_port_named(const struct sw *s, const char *name, size_t len, uint16_t *id);
 
 #endif

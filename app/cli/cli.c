@@ -104,8 +104,7 @@ struct wait *
 cmd_wait(struct cmd *c)
 {
 	if (c->cli->may_wait == NULL) {
-		cmd_print(c, "A file of commands cannot wait\n");
-		c->failed = true;
+		cmd_fail(c, "A file of commands cannot wait\n");
 	}
 	return c->cli->may_wait;
 }
@@ -121,13 +120,40 @@ cmd_print(struct cmd *c, const char *fmt, ...)
 }
 
 void
+cmd_fail(struct cmd *c, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vfprintf(c->out, fmt, ap);
+	va_end(ap);
+	c->failed = true;
+}
+
+void
+cmd_result(struct cmd *c, int ret)
+{
+	if (ret != 0)
+		cmd_fail(c, "Refused: %s\n", strerror(-ret));
+}
+
+bool
+cmd_must_stop(struct cmd *c, const char *text)
+{
+	bool refused = c->app->testpmd && c->app->sw.forwarding;
+
+	if (refused)
+		cmd_fail(c, "%s\n", text);
+	return refused;
+}
+
+void
 cmd_bad_argument(struct cmd *c, const char *given, const char *expected)
 {
 	if (c->app->testpmd)
-		cmd_print(c, "Bad arguments\n");
+		cmd_fail(c, "Bad arguments\n");
 	else
-		cmd_print(c, "Bad arguments: '%s': expected %s\n", given, expected);
-	c->failed = true;
+		cmd_fail(c, "Bad arguments: '%s': expected %s\n", given, expected);
 }
 
 struct port *
@@ -136,8 +162,7 @@ cmd_port(struct cmd *c, unsigned int word)
 	struct port *p = app_port(c->app, cmd_num(c, word));
 
 	if (p == NULL) {
-		cmd_print(c, "Invalid port %" PRIu64 "\n", cmd_num(c, word));
-		c->failed = true;
+		cmd_fail(c, "Invalid port %" PRIu64 "\n", cmd_num(c, word));
 	}
 	return p;
 }
@@ -149,8 +174,7 @@ cmd_settable_port(struct cmd *c, unsigned int word)
 
 	if (p == NULL || !p->tunnel)
 		return p;
-	cmd_print(c, "Port %u is the end of a tunnel: its settings are those of its VNI\n", p->id);
-	c->failed = true;
+	cmd_fail(c, "Port %u is the end of a tunnel: its settings are those of its VNI\n", p->id);
 	return NULL;
 }
 
@@ -171,6 +195,26 @@ cmd_each_port(struct cmd *c, unsigned int word, void (*fn)(struct cmd *c, struct
 	if (p != NULL)
 		fn(c, p);
 	return p != NULL;
+}
+
+unsigned int
+cmd_choice(const struct cmd *c, unsigned int word, unsigned int n)
+{
+	const char *s = c->row->syntax, *text = cmd_str(c, word);
+	unsigned int i = 0, found = n;
+	size_t len;
+
+	while (word-- > 0)
+		s = strchr(s, ' ') + 1;
+	do {
+		len = strcspn(++s, "|)");
+		if (strlen(text) == len && memcmp(text, s, len) == 0)
+			found = i;
+		i++;
+		s += len;
+	} while (*s == '|');
+	RTE_VERIFY(i == n && found < n);
+	return found;
 }
 
 /* Index of the word that is @p word in @p syntax, or -1. */

@@ -95,8 +95,33 @@ cmd_num(const struct cmd *c, unsigned int word)
 	return c->words->w[word].num;
 }
 
+/**
+ * Number of word @p word among the @p n alternatives of its row's syntax, "(info|stats)", from 0.
+ * Tables of them are in that order.
+ */
+unsigned int cmd_choice(const struct cmd *c, unsigned int word, unsigned int n);
+
+/** Whether word @p word is the first of two alternatives: "(on|off)", "(up|down)". */
+static inline bool
+cmd_on(const struct cmd *c, unsigned int word)
+{
+	return cmd_choice(c, word, 2) == 0;
+}
+
 /** Write to the command's output. */
 void cmd_print(struct cmd *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/** The same, and the command has failed. */
+void cmd_fail(struct cmd *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/** The command has failed if @p ret is -errno: "Refused: " and its text. */
+void cmd_result(struct cmd *c, int ret);
+
+/**
+ * Under the name of testpmd some settings wait for "stop": true, and the command has failed with
+ * line @p text, while frames are forwarded there.
+ */
+bool cmd_must_stop(struct cmd *c, const char *text);
 
 /** Print a JSON value and release it; NULL: out of memory, the command has failed. */
 void cmd_json(struct cmd *c, json_t *value);

@@ -54,10 +54,9 @@ save(struct cmd *c, const char *path)
 {
 	int ret = c->app->opt.check ? 0 : config_save(c->app, path);
 
-	c->failed = ret < 0;
 	if (ret < 0)
-		cmd_print(c, "%s: %s; \"show config\" prints what it would hold\n", path,
-			  strerror(-ret));
+		cmd_fail(c, "%s: %s; \"show config\" prints what it would hold\n", path,
+			 strerror(-ret));
 	else
 		cmd_print(c, "Configuration saved to %s\n", path);
 	if (ret == 0)
@@ -71,8 +70,7 @@ cmd_save(struct cmd *c)
 		save(c, c->app->opt.cmdline_file);
 		return;
 	}
-	c->failed = true;
-	cmd_print(c, "No file was given by --cmdline-file: save config FILE\n");
+	cmd_fail(c, "No file was given by --cmdline-file: save config FILE\n");
 }
 
 static void
@@ -125,7 +123,7 @@ wait_port(struct cmd *c, uint64_t seconds)
 		return;
 	w->on.link.id = p->id;
 	w->on.link.p = p;
-	w->on.link.up = strcmp(cmd_str(c, 3), "up") == 0;
+	w->on.link.up = cmd_on(c, 3);
 	wait_start(w, c->app, &wait_link, seconds);
 }
 

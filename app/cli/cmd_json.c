@@ -40,21 +40,14 @@ report_ports(struct cmd *c, unsigned int word, json_t *(*fn)(struct cmd *c, cons
 static json_t *
 one_port(struct cmd *c, const struct port *p)
 {
-	static const struct {
-		const char *what;
-		uint32_t parts;
-	} table[] = {
-		{"info", REPORT_INFO | REPORT_DETAILS},
-		{"stats", REPORT_STATS},
-		{"xstats", REPORT_STATS | REPORT_QUEUES},
-		{"summary", REPORT_INFO},
+	static const uint32_t parts[] = {
+		REPORT_INFO | REPORT_DETAILS, /* info */
+		REPORT_STATS,                 /* stats */
+		REPORT_INFO,                  /* summary */
+		REPORT_STATS | REPORT_QUEUES, /* xstats */
 	};
-	size_t i = 0;
 
-	/* the grammar lets only these words through */
-	while (i < RTE_DIM(table) - 1 && strcmp(table[i].what, cmd_str(c, 2)) != 0)
-		i++;
-	return report_port(c->app, p, table[i].parts);
+	return report_port(c->app, p, parts[cmd_choice(c, 2, RTE_DIM(parts))]);
 }
 
 static void

@@ -35,55 +35,64 @@ finish(struct cmd *c, const struct change *x)
 
 	if (ret == 0)
 		ret = port_set_migrated_limits(x->p, &x->migrated);
-	if (ret == 0)
-		return;
-	cmd_print(c, "Refused: %s\n", strerror(-ret));
-	c->failed = true;
+	cmd_result(c, ret);
+}
+
+/* The member of struct limits that is set. */
+typedef uint64_t *(*rate_fn)(struct limits *l);
+
+static uint64_t *
+pps(struct limits *l)
+{
+	return &l->pps;
 }
 
 static uint64_t *
-rate_of(struct limits *l, const char *what)
+bps(struct limits *l)
 {
-	if (strcmp(what, "storm") == 0)
-		return &l->storm;
-	return strcmp(what, "pps") == 0 ? &l->pps : &l->bps;
+	return &l->bps;
 }
 
-/* Set the rate a command names by its last words to @p rate. */
+static uint64_t *
+storm(struct limits *l)
+{
+	return &l->storm;
+}
+
 static void
-set_rate(struct cmd *c, const char *what, uint64_t rate)
+set_rate(struct cmd *c, rate_fn of, uint64_t rate)
 {
 	struct change x;
 
 	if (!begin(c, &x))
 		return;
-	*rate_of(&x.set, what) = rate;
-	*rate_of(&x.migrated, what) = 0;
+	*of(&x.set) = rate;
+	*of(&x.migrated) = 0;
 	finish(c, &x);
 }
 
 static void
 cmd_rate(struct cmd *c)
 {
-	set_rate(c, cmd_str(c, 4), cmd_num(c, 5));
+	set_rate(c, cmd_on(c, 4) ? pps : bps, cmd_num(c, 5));
 }
 
 static void
 cmd_rate_off(struct cmd *c)
 {
-	set_rate(c, cmd_str(c, 4), 0);
+	set_rate(c, cmd_on(c, 4) ? pps : bps, 0);
 }
 
 static void
 cmd_storm(struct cmd *c)
 {
-	set_rate(c, "storm", cmd_num(c, 5));
+	set_rate(c, storm, cmd_num(c, 5));
 }
 
 static void
 cmd_storm_off(struct cmd *c)
 {
-	set_rate(c, "storm", 0);
+	set_rate(c, storm, 0);
 }
 
 static void
@@ -100,7 +109,7 @@ cmd_source_lock(struct cmd *c)
 
 	if (!begin(c, &x))
 		return;
-	x.set.locked = strcmp(cmd_str(c, 4), "on") == 0;
+	x.set.locked = cmd_on(c, 4);
 	if (!x.set.locked)
 		x.set.nmac = 0;
 	forget_lock(&x.migrated);
@@ -131,8 +140,7 @@ cmd_source_lock_to(struct cmd *c)
 	memcpy(x.set.mac, now.mac, sizeof(now.mac));
 	forget_lock(&x.migrated);
 	if (x.set.nmac == LIMIT_MACS_MAX && !is_locked_to(&now, mac)) {
-		cmd_print(c, "Refused: the port is locked to %d addresses\n", LIMIT_MACS_MAX);
-		c->failed = true;
+		cmd_fail(c, "Refused: the port is locked to %d addresses\n", LIMIT_MACS_MAX);
 		return;
 	}
 	if (!is_locked_to(&now, mac))

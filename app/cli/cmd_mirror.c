@@ -12,15 +12,6 @@
 #include "switch/sw_capture.h"
 #include "switch/sw_ports.h"
 
-static void
-report(struct cmd *c, int ret)
-{
-	if (ret == 0)
-		return;
-	cmd_print(c, "Refused: %s\n", strerror(-ret));
-	c->failed = true;
-}
-
 /* --- mirrors --- */
 
 static void
@@ -30,7 +21,7 @@ cmd_mirror_add(struct cmd *c)
 	struct port *to = p != NULL ? cmd_settable_port(c, 4) : NULL;
 
 	if (to != NULL && p->mirror != to)
-		report(c, sw_mirror(p, to));
+		cmd_result(c, sw_mirror(p, to));
 }
 
 static void
@@ -39,7 +30,7 @@ cmd_mirror_del(struct cmd *c)
 	struct port *p = cmd_port(c, 2);
 
 	if (p != NULL)
-		report(c, sw_mirror(p, NULL));
+		cmd_result(c, sw_mirror(p, NULL));
 }
 
 static void
@@ -153,7 +144,7 @@ static void
 start(struct cmd *c, uint32_t snaplen, uint64_t count)
 {
 	struct sw_capture cfg = {.port = SW_CAPTURE_ALL, .snaplen = snaplen, .count = count};
-	bool run = strcmp(cmd_str(c, 1), "run") == 0;
+	bool run = !cmd_on(c, 1);
 	struct wait *w = run ? cmd_wait(c) : NULL;
 
 	if ((run && w == NULL) || !choose_port(c, &cfg))
@@ -161,7 +152,7 @@ start(struct cmd *c, uint32_t snaplen, uint64_t count)
 	strlcpy(cfg.path, cmd_str(c, 3), sizeof(cfg.path));
 	if (c->app->opt.check)
 		return; /* a file may be there already */
-	report(c, sw_capture_start(&c->app->sw, &cfg));
+	cmd_result(c, sw_capture_start(&c->app->sw, &cfg));
 	if (w == NULL || c->failed)
 		return;
 	w->on.capture = c->app->sw.captured.serial;

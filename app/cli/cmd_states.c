@@ -41,7 +41,7 @@ group_of(const struct app *app, const char *vm, struct group *g)
 static const uint32_t *
 group_listed(const struct app *app, const char *text, struct group *g, uint32_t *bad)
 {
-	const struct list_kind ports = {.max = UINT16_MAX, .ranges = true, .names = app};
+	const struct list_kind ports = {.max = UINT16_MAX, .ranges = true, .names = &app->sw};
 	uint32_t ids[DP_PORTS_MAX];
 	int n = list_parse(text, &ports, ids, RTE_DIM(ids));
 
@@ -75,13 +75,10 @@ group_named(struct cmd *c, unsigned int word, struct group *g)
 	const char *text = cmd_str(c, word);
 	uint32_t bad;
 
-	c->failed = true;
 	if (group_find(c->app, text, g, &bad) != NULL)
-		cmd_print(c, "Port %u has no states\n", bad);
+		cmd_fail(c, "Port %u has no states\n", bad);
 	else if (g->n == 0)
-		cmd_print(c, "'%s' names no port with states\n", text);
-	else
-		c->failed = false;
+		cmd_fail(c, "'%s' names no port with states\n", text);
 	return !c->failed;
 }
 
@@ -107,9 +104,8 @@ common_states(struct cmd *c, const struct group *g)
 	for (uint32_t i = 1; i < g->n; i++) {
 		if (g->port[i]->ops->states == states)
 			continue;
-		cmd_print(c, "Refused: ports %u and %u cannot change at the same moment\n",
-			  g->port[0]->id, g->port[i]->id);
-		c->failed = true;
+		cmd_fail(c, "Refused: ports %u and %u cannot change at the same moment\n",
+			 g->port[0]->id, g->port[i]->id);
 		return NULL;
 	}
 	return states;
@@ -119,8 +115,7 @@ static void
 group_driven(struct cmd *c, const struct group *g, int ret)
 {
 	if (ret < 0)
-		cmd_print(c, "Refused, no state has changed: not every port can get there\n");
-	c->failed = ret < 0;
+		cmd_fail(c, "Refused, no state has changed: not every port can get there\n");
 	show_states(c->out, g);
 }
 

@@ -144,19 +144,10 @@ static void
 cmd_worker_stages(struct cmd *c)
 {
 	for (uint32_t i = 0; i < c->app->nworkers; i++)
-		worker_time(c->app->worker[i], strcmp(cmd_str(c, 3), "on") == 0);
+		worker_time(c->app->worker[i], cmd_on(c, 3));
 }
 
 /* --- settings --- */
-
-static void
-report(struct cmd *c, int ret)
-{
-	if (ret == 0)
-		return;
-	cmd_print(c, "Refused: %s\n", strerror(-ret));
-	c->failed = true;
-}
 
 static void
 cmd_fdb_add(struct cmd *c)
@@ -164,14 +155,14 @@ cmd_fdb_add(struct cmd *c)
 	const struct port *p = cmd_settable_port(c, 4);
 
 	if (p != NULL)
-		report(c, fdb_add_static(c->app->sw.fdb, &c->words->w[2].mac,
-					 (uint16_t)cmd_num(c, 3), p->id));
+		cmd_result(c, fdb_add_static(c->app->sw.fdb, &c->words->w[2].mac,
+					     (uint16_t)cmd_num(c, 3), p->id));
 }
 
 static void
 cmd_fdb_del(struct cmd *c)
 {
-	report(c, fdb_del(c->app->sw.fdb, &c->words->w[2].mac, (uint16_t)cmd_num(c, 3)));
+	cmd_result(c, fdb_del(c->app->sw.fdb, &c->words->w[2].mac, (uint16_t)cmd_num(c, 3)));
 }
 
 static void
@@ -187,17 +178,13 @@ cmd_set_fdb(struct cmd *c)
 		{"port-limit", &o->fdb_port_limit, 0, OPT_FDB_MAX},
 		{"age", &o->fdb_age, 0, OPT_AGE_MAX},
 	};
+	unsigned int i = cmd_choice(c, 2, RTE_DIM(table));
 	uint32_t before;
-	size_t i = 0;
 	int ret;
 
-	/* the grammar lets only these words through */
-	while (i < RTE_DIM(table) - 1 && strcmp(table[i].what, cmd_str(c, 2)) != 0)
-		i++;
 	if (cmd_num(c, 3) < table[i].min || cmd_num(c, 3) > table[i].max) {
-		cmd_print(c, "fdb %s %" PRIu64 ": must be between %u and %u\n", table[i].what,
-			  cmd_num(c, 3), table[i].min, table[i].max);
-		c->failed = true;
+		cmd_fail(c, "fdb %s %" PRIu64 ": must be between %u and %u\n", table[i].what,
+			 cmd_num(c, 3), table[i].min, table[i].max);
 		return;
 	}
 	before = *table[i].where;
@@ -205,7 +192,7 @@ cmd_set_fdb(struct cmd *c)
 	ret = fdb_set_limits(c->app->sw.fdb, o->fdb_limit, o->fdb_port_limit, o->fdb_age);
 	if (ret < 0)
 		*table[i].where = before;
-	report(c, ret);
+	cmd_result(c, ret);
 }
 
 static void
@@ -216,7 +203,7 @@ cmd_port_fdb_limit(struct cmd *c)
 
 	if (p == NULL)
 		return;
-	report(c, fdb_set_port_limit(c->app->sw.fdb, p->id, limit));
+	cmd_result(c, fdb_set_port_limit(c->app->sw.fdb, p->id, limit));
 	if (limit != 0 && fdb_port_limit(c->app->sw.fdb, p->id) < limit)
 		cmd_print(c,
 			  "The guest has brought a limit of %u along, which holds while it is "
@@ -231,7 +218,7 @@ cmd_port_domain(struct cmd *c)
 
 	if (p == NULL || p->domain == cmd_num(c, 4))
 		return;
-	report(c, port_set_domain(p, (uint16_t)cmd_num(c, 4)));
+	cmd_result(c, port_set_domain(p, (uint16_t)cmd_num(c, 4)));
 	app_port_changed(c->app, p);
 }
 
@@ -242,7 +229,7 @@ cmd_port_isolated(struct cmd *c)
 
 	if (p == NULL)
 		return;
-	p->isolated = strcmp(cmd_str(c, 4), "on") == 0;
+	p->isolated = cmd_on(c, 4);
 	sw_publish(&c->app->sw);
 }
 
@@ -251,11 +238,10 @@ set_group_fwd(struct cmd *c, struct port *p, uint64_t mask)
 {
 	if (sw_set_group_fwd(&c->app->sw, p, mask) == 0)
 		return;
-	cmd_print(c,
-		  "Refused: mask 0x%" PRIx64 ": bits 0 and 2 to 15 stand for 01:80:c2:00:00:00 and "
-		  ":02 to :0f; bit 1, MAC control (PAUSE), is never relayed\n",
-		  mask);
-	c->failed = true;
+	cmd_fail(c,
+		 "Refused: mask 0x%" PRIx64 ": bits 0 and 2 to 15 stand for 01:80:c2:00:00:00 and "
+		 ":02 to :0f; bit 1, MAC control (PAUSE), is never relayed\n",
+		 mask);
 }
 
 static void
@@ -279,15 +265,14 @@ cmd_port_learning(struct cmd *c)
 	struct port *p = cmd_settable_port(c, 2);
 
 	if (p != NULL)
-		sw_set_learning(p, strcmp(cmd_str(c, 4), "on") == 0);
+		sw_set_learning(p, cmd_on(c, 4));
 }
 
 /* Refuse what a port of this kind cannot do. */
 static void
 refuse_kind(struct cmd *c, const struct port *p, const char *what)
 {
-	cmd_print(c, "Port %u is of kind %s, which has no %s\n", p->id, p->ops->kind, what);
-	c->failed = true;
+	cmd_fail(c, "Port %u is of kind %s, which has no %s\n", p->id, p->ops->kind, what);
 }
 
 static void
@@ -311,7 +296,7 @@ cmd_port_format(struct cmd *c)
 	if (p == NULL)
 		return;
 	if (p->ops->set_format != NULL)
-		report(c, p->ops->set_format(p, cmd_str(c, 4)));
+		cmd_result(c, p->ops->set_format(p, cmd_str(c, 4)));
 	else
 		refuse_kind(c, p, "data formats");
 }

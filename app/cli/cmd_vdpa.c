@@ -61,8 +61,7 @@ cmd_set(struct cmd *c)
 
 	if (vdpa_set(cmd_str(c, 2), cmd_str(c, 3), cmd_str(c, 4), err, sizeof(err)) == 0)
 		return;
-	cmd_print(c, "%s\n", err);
-	c->failed = true;
+	cmd_fail(c, "%s\n", err);
 }
 
 static void

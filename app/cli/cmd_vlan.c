@@ -16,8 +16,7 @@ set(struct cmd *c, struct port *p, const struct vlan_config *v)
 
 	if (ret == 0)
 		return;
-	cmd_print(c, "Refused: %s\n", strerror(-ret));
-	c->failed = true;
+	cmd_fail(c, "Refused: %s\n", strerror(-ret));
 }
 
 /* --- lists of VLANs: "1,5,10-20" --- */
@@ -75,8 +74,7 @@ cmd_trunk(struct cmd *c)
 	if (p->vlan.on && !p->vlan.access)
 		v.native = p->vlan.native;
 	if (!parse_ids(cmd_str(c, 5), &v)) {
-		cmd_print(c, "'%s' is no list of VLANs from 1 to %d\n", cmd_str(c, 5), VLAN_ID_MAX);
-		c->failed = true;
+		cmd_fail(c, "'%s' is no list of VLANs from 1 to %d\n", cmd_str(c, 5), VLAN_ID_MAX);
 		return;
 	}
 	set(c, p, &v);
@@ -92,8 +90,7 @@ set_native(struct cmd *c, uint64_t id)
 		return;
 	v = p->vlan;
 	if (!v.on || v.access) {
-		cmd_print(c, "Port %u is not a trunk\n", p->id);
-		c->failed = true;
+		cmd_fail(c, "Port %u is not a trunk\n", p->id);
 		return;
 	}
 	v.native = (uint16_t)id;
@@ -131,18 +128,8 @@ fid_named(struct cmd *c, unsigned int domain, unsigned int id, uint16_t *fid)
 	int ret =
 		vlan_fid(&c->app->sw, (uint16_t)cmd_num(c, domain), (uint16_t)cmd_num(c, id), fid);
 
-	if (ret < 0)
-		cmd_print(c, "Refused: %s\n", strerror(-ret));
-	c->failed = ret < 0;
+	cmd_result(c, ret);
 	return ret == 0;
-}
-
-static void
-done(struct cmd *c, int ret)
-{
-	if (ret < 0)
-		cmd_print(c, "Refused: %s\n", strerror(-ret));
-	c->failed = ret < 0;
 }
 
 static void
@@ -152,7 +139,7 @@ cmd_fdb_add(struct cmd *c)
 	uint16_t fid;
 
 	if (p != NULL && fid_named(c, 3, 6, &fid))
-		done(c, fdb_add_static(c->app->sw.fdb, &c->words->w[2].mac, fid, p->id));
+		cmd_result(c, fdb_add_static(c->app->sw.fdb, &c->words->w[2].mac, fid, p->id));
 }
 
 static void
@@ -161,7 +148,7 @@ cmd_fdb_del(struct cmd *c)
 	uint16_t fid;
 
 	if (fid_named(c, 3, 5, &fid))
-		done(c, fdb_del(c->app->sw.fdb, &c->words->w[2].mac, fid));
+		cmd_result(c, fdb_del(c->app->sw.fdb, &c->words->w[2].mac, fid));
 }
 
 /* --- show --- */

@@ -16,8 +16,7 @@
 static void
 refused(struct cmd *c, const char *err)
 {
-	cmd_print(c, "Refused: %s\n", err);
-	c->failed = true;
+	cmd_fail(c, "Refused: %s\n", err);
 }
 
 /* --- tunnels --- */
@@ -155,7 +154,7 @@ cmd_show(struct cmd *c)
 static void
 cmd_show_part(struct cmd *c)
 {
-	if (strcmp(cmd_str(c, 2), "vni") == 0)
+	if (cmd_on(c, 2))
 		show_vnis(c->app, c->out);
 	else
 		show_vteps(c->app, c->out);

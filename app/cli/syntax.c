@@ -155,7 +155,7 @@ parse_port_name(cmdline_parse_token_hdr_t *hdr, const char *text, uint64_t *valu
 		n++;
 	if ((size_t)snprintf(name, sizeof(name), "%.*s", n, text) >= sizeof(name) ||
 	    !cli_unescape(name) ||
-	    !list_port_named(((struct token *)(void *)hdr)->app, name, strlen(name), &id))
+	    !list_port_named(&((struct token *)(void *)hdr)->app->sw, name, strlen(name), &id))
 		return 0;
 	*value = id;
 	return n;

@@ -17,24 +17,8 @@
 #include "switch/sw_ports.h"
 
 #define LIST_MAX DP_PORTS_MAX
+#define STOP_FIRST "Please stop forwarding first"
 #define TXPKT_MIN 42 /* Ethernet, IPv4 and UDP headers */
-
-static bool
-is_on(const struct cmd *c, unsigned int word)
-{
-	return strcmp(cmd_str(c, word), "on") == 0;
-}
-
-/* Under testpmd's name some things wait for "stop". */
-static bool
-must_stop_first(struct cmd *c)
-{
-	if (!c->app->testpmd || !c->app->sw.forwarding)
-		return false;
-	cmd_print(c, "Please stop forwarding first\n");
-	c->failed = true;
-	return true;
-}
 
 /* --- modes --- */
 
@@ -63,9 +47,7 @@ cmd_set_fwd_retry(struct cmd *c)
 static void
 cmd_set_topology(struct cmd *c)
 {
-	for (unsigned int i = 0; i < OPT_TOPOLOGIES; i++)
-		if (strcmp(options_topologies[i], cmd_str(c, 2)) == 0)
-			c->app->sw.topology = (enum sw_topology)i;
+	c->app->sw.topology = (enum sw_topology)cmd_choice(c, 2, OPT_TOPOLOGIES);
 	sw_publish(&c->app->sw);
 }
 
@@ -79,9 +61,8 @@ set_nbport(struct cmd *c, uint32_t n)
 	c->app->sw.listed = false;
 	have = fwd_ports(c->app, list);
 	if (n > have) {
-		cmd_print(c, "nb fwd ports %u > %u (number of configured ports) - ignored\n", n,
-			  have);
-		c->failed = true;
+		cmd_fail(c, "nb fwd ports %u > %u (number of configured ports) - ignored\n", n,
+			 have);
 		return;
 	}
 	sw_list_ports(&c->app->sw, list, (uint16_t)n);
@@ -93,17 +74,15 @@ set_nbport(struct cmd *c, uint32_t n)
 static void
 set_nbcore(struct cmd *c, uint32_t n)
 {
-	if (must_stop_first(c))
+	if (cmd_must_stop(c, STOP_FIRST))
 		return;
 	if (n > c->app->fwd->ncores) {
-		cmd_print(c, "nb fwd cores %u > %u (max. number of configured lcores) - ignored\n",
-			  n, c->app->fwd->ncores);
-		c->failed = true;
+		cmd_fail(c, "nb fwd cores %u > %u (max. number of configured lcores) - ignored\n",
+			 n, c->app->fwd->ncores);
 		return;
 	}
 	if (n == 0) { /* the switch takes 0 for all */
-		cmd_print(c, "nb fwd cores 0 < 1 - ignored\n");
-		c->failed = true;
+		cmd_fail(c, "nb fwd cores 0 < 1 - ignored\n");
 		return;
 	}
 	fwd_set_cores(c->app, n);
@@ -114,9 +93,8 @@ static void
 set_burst(struct cmd *c, uint32_t n)
 {
 	if (n > OPT_BURST_MAX) {
-		cmd_print(c, "nb pkt per burst: %u > %u (maximum packet per burst)  ignored\n", n,
-			  OPT_BURST_MAX);
-		c->failed = true;
+		cmd_fail(c, "nb pkt per burst: %u > %u (maximum packet per burst)  ignored\n", n,
+			 OPT_BURST_MAX);
 		return;
 	}
 	fwd_set_burst(c->app, n);
@@ -134,20 +112,14 @@ set_verbose(struct cmd *c, uint32_t n)
 static void
 cmd_set_number(struct cmd *c)
 {
-	static const struct {
-		const char *what;
-		void (*fn)(struct cmd *c, uint32_t n);
-	} table[] = {
-		{"nbport", set_nbport},
-		{"nbcore", set_nbcore},
-		{"burst", set_burst},
-		{"verbose", set_verbose},
+	static void (*const set[])(struct cmd * c, uint32_t n) = {
+		set_nbport,
+		set_nbcore,
+		set_burst,
+		set_verbose,
 	};
-	size_t i = 0;
 
-	while (strcmp(table[i].what, cmd_str(c, 1)) != 0)
-		i++;
-	table[i].fn(c, (uint32_t)cmd_num(c, 2));
+	set[cmd_choice(c, 1, RTE_DIM(set))](c, (uint32_t)cmd_num(c, 2));
 }
 
 static void
@@ -167,8 +139,7 @@ all_differ(struct cmd *c, const char *what, const uint32_t *ids, int n)
 		for (int j = i + 1; j < n; j++) {
 			if (ids[i] != ids[j])
 				continue;
-			cmd_print(c, "duplicated %s %u at index %d and %d\n", what, ids[i], i, j);
-			c->failed = true;
+			cmd_fail(c, "duplicated %s %u at index %d and %d\n", what, ids[i], i, j);
 			return false;
 		}
 	}
@@ -184,8 +155,7 @@ use_ports(struct cmd *c, const uint32_t *ids, int n)
 		return;
 	for (int i = 0; i < n; i++) {
 		if (app_port(c->app, ids[i]) == NULL) {
-			cmd_print(c, "Invalid port %u\n", ids[i]);
-			c->failed = true;
+			cmd_fail(c, "Invalid port %u\n", ids[i]);
 			return;
 		}
 		list[i] = (uint16_t)ids[i];
@@ -198,7 +168,7 @@ use_cores(struct cmd *c, const uint32_t *ids, int n)
 {
 	uint32_t before;
 
-	if (must_stop_first(c))
+	if (cmd_must_stop(c, STOP_FIRST))
 		return;
 	if (!all_differ(c, "core", ids, n))
 		return;
@@ -217,10 +187,10 @@ static void
 cmd_set_list(struct cmd *c)
 {
 	uint32_t ids[LIST_MAX];
-	bool ports = strcmp(cmd_str(c, 1), "portlist") == 0;
+	bool ports = cmd_on(c, 1);
 	const struct list_kind k = {.max = UINT16_MAX,
 				    .ranges = true,
-				    .names = ports ? c->app : NULL};
+				    .names = ports ? &c->app->sw : NULL};
 	int n = list_parse(c->words->rest, &k, ids, LIST_MAX);
 
 	if (n < 0)
@@ -237,6 +207,7 @@ static void
 cmd_set_mask(struct cmd *c)
 {
 	uint64_t mask = cmd_num(c, 2);
+	bool ports = cmd_on(c, 1);
 	uint32_t ids[64];
 	int n = 0;
 
@@ -244,12 +215,8 @@ cmd_set_mask(struct cmd *c)
 		if (mask >> i & 1)
 			ids[n++] = i;
 	if (n == 0)
-		cmd_print(c, "Invalid NULL mask of %s\n",
-			  strcmp(cmd_str(c, 1), "portmask") == 0 ? "ports" : "cores");
-	c->failed = n == 0;
-	if (n == 0)
-		return;
-	if (strcmp(cmd_str(c, 1), "portmask") == 0)
+		cmd_fail(c, "Invalid NULL mask of %s\n", ports ? "ports" : "cores");
+	else if (ports)
 		use_ports(c, ids, n);
 	else
 		use_cores(c, ids, n);
@@ -264,11 +231,10 @@ cmd_set_txpkts(struct cmd *c)
 	uint32_t list[OPT_TXPKTS_MAX], total = 0;
 	int n = list_parse(cmd_str(c, 2), &list_of_numbers, list, OPT_TXPKTS_MAX);
 
-	c->failed = true;
 	for (int i = 0; i < n; i++) {
 		if (list[i] > o->mbuf_size) {
-			cmd_print(c, "length[%d]=%u > mbuf_data_size=%u - give up\n", i, list[i],
-				  o->mbuf_size);
+			cmd_fail(c, "length[%d]=%u > mbuf_data_size=%u - give up\n", i, list[i],
+				 o->mbuf_size);
 			return;
 		}
 		total += list[i];
@@ -278,22 +244,20 @@ cmd_set_txpkts(struct cmd *c)
 		return;
 	}
 	if (total < TXPKT_MIN) {
-		cmd_print(c, "total packet length=%u < %u - give up\n", total, TXPKT_MIN);
+		cmd_fail(c, "total packet length=%u < %u - give up\n", total, TXPKT_MIN);
 		return;
 	}
 	fwd_set_frame(c->app, list, (uint32_t)n);
-	c->failed = false;
 }
 
 static void
 cmd_set_txsplit(struct cmd *c)
 {
 	static const char *const words[] = {"off", "on", "rand"};
+	unsigned int i = cmd_choice(c, 2, RTE_DIM(words));
 
-	for (size_t i = 0; i < RTE_DIM(words); i++)
-		if (strcmp(words[i], cmd_str(c, 2)) == 0)
-			c->app->fwd->txsplit = words[i];
-	c->app->sw.gen.random = strcmp("rand", cmd_str(c, 2)) == 0;
+	c->app->fwd->txsplit = words[i];
+	c->app->sw.gen.random = i == RTE_DIM(words) - 1;
 	sw_publish(&c->app->sw);
 }
 
@@ -333,7 +297,7 @@ set_rx_filter(int (*op)(struct port *p, bool on), struct port *p, bool on)
 static void
 set_promisc(struct cmd *c, struct port *p)
 {
-	bool on = is_on(c, 3);
+	bool on = cmd_on(c, 3);
 	int ret = set_rx_filter(p->ops->set_promisc, p, on);
 
 	if (ret < 0)
@@ -344,7 +308,7 @@ set_promisc(struct cmd *c, struct port *p)
 static void
 set_allmulti(struct cmd *c, struct port *p)
 {
-	bool on = is_on(c, 3);
+	bool on = cmd_on(c, 3);
 	int ret = set_rx_filter(p->ops->set_allmulti, p, on);
 
 	if (ret < 0)
@@ -364,6 +328,9 @@ cmd_set_allmulti(struct cmd *c)
 	cmd_each_port(c, 2, set_allmulti);
 }
 
+/* Operations of "mac_addr", in the order of its syntax. */
+enum { MAC_ADD, MAC_REMOVE, MAC_SET, MAC_OPS };
+
 static void
 cmd_mac_addr(struct cmd *c)
 {
@@ -372,11 +339,10 @@ cmd_mac_addr(struct cmd *c)
 
 	if (p == NULL)
 		return;
-	if (strcmp(cmd_str(c, 1), "set") == 0 && p->ops->set_mac != NULL)
+	if (cmd_choice(c, 1, MAC_OPS) == MAC_SET && p->ops->set_mac != NULL)
 		ret = p->ops->set_mac(p, &c->words->w[3].mac);
 	if (ret < 0) {
-		cmd_print(c, "mac_addr_cmd error: (%s)\n", strerror(-ret));
-		c->failed = true;
+		cmd_fail(c, "mac_addr_cmd error: (%s)\n", strerror(-ret));
 	}
 }
 
@@ -385,39 +351,49 @@ cmd_mac_addr(struct cmd *c)
 static void
 cmd_set_record_cycles(struct cmd *c)
 {
-	c->app->opt.record_core_cycles = is_on(c, 2);
+	c->app->opt.record_core_cycles = cmd_on(c, 2);
 }
 
 static void
 cmd_set_record_bursts(struct cmd *c)
 {
-	c->app->opt.record_burst_stats = is_on(c, 2);
+	c->app->opt.record_burst_stats = cmd_on(c, 2);
 	fwd_set_watch(c->app);
 }
 
 static void
 cmd_set_hide_zero(struct cmd *c)
 {
-	c->app->hide_zero = is_on(c, 2);
+	c->app->hide_zero = cmd_on(c, 2);
 }
 
 /* A guest's link is its front-end's: no command sets it. */
 static void
-cmd_set_link(struct cmd *c)
+set_link(struct cmd *c, bool up)
 {
-	bool up = strcmp(cmd_str(c, 1), "link-up") == 0;
 	struct port *p = cmd_port(c, 3);
 
 	if (p == NULL || (p->ops->set_link != NULL && p->ops->set_link(p, up) == 0))
 		return;
-	cmd_print(c, "\nSet link %s fail.\n", up ? "up" : "down");
-	c->failed = true;
+	cmd_fail(c, "\nSet link %s fail.\n", up ? "up" : "down");
+}
+
+static void
+cmd_set_link_up(struct cmd *c)
+{
+	set_link(c, true);
+}
+
+static void
+cmd_set_link_down(struct cmd *c)
+{
+	set_link(c, false);
 }
 
 static void
 cmd_set_link_check(struct cmd *c)
 {
-	c->app->fwd->no_link_check = !is_on(c, 2);
+	c->app->fwd->no_link_check = !cmd_on(c, 2);
 }
 
 static void
@@ -426,12 +402,10 @@ cmd_set_log(struct cmd *c)
 	const char *type = cmd_str(c, 2);
 	uint32_t level = (uint32_t)cmd_num(c, 3);
 
-	if (strcmp(type, "global") == 0) {
+	if (strcmp(type, "global") == 0)
 		rte_log_set_global_level(level);
-	} else if (rte_log_set_level_pattern(type, level) < 0) {
-		cmd_print(c, "Set log %s %u failed\n", type, level);
-		c->failed = true;
-	}
+	else if (rte_log_set_level_pattern(type, level) < 0)
+		cmd_fail(c, "Set log %s %u failed\n", type, level);
 }
 
 static void
@@ -556,8 +530,8 @@ static const struct cli_row rows[] = {
 	{"mcast_addr remove (port_id) (XX:XX:XX:XX:XX:XX)", cmd_refuse,
 	 "Remove a multicast MAC address from port_id.",
 	 "multicast address not filtered by port $2\n"},
-	{"set link-up port (port_id)", cmd_set_link, "Set link up for a port."},
-	{"set link-down port (port_id)", cmd_set_link, "Set link down for a port."},
+	{"set link-up port (port_id)", cmd_set_link_up, "Set link up for a port."},
+	{"set link-down port (port_id)", cmd_set_link_down, "Set link down for a port."},
 	{"set link_check (on|off)", cmd_set_link_check,
 	 "Whether link states are mentioned when ports start and stop."},
 	{"set record-core-cycles (on|off)", cmd_set_record_cycles,

@@ -39,22 +39,17 @@ one_summary(struct cmd *c, struct port *p)
 static void
 cmd_show_port(struct cmd *c)
 {
-	static const struct {
-		const char *what;
-		void (*fn)(struct cmd *c, struct port *p);
-	} table[] = {
-		{"info", one_info},
-		{"stats", one_stats},
-		{"xstats", one_xstats},
-		{"summary", one_summary},
+	static void (*const show[])(struct cmd * c, struct port * p) = {
+		one_info,
+		one_stats,
+		one_summary,
+		one_xstats,
 	};
-	size_t i = 0;
+	unsigned int i = cmd_choice(c, 2, RTE_DIM(show));
 
-	while (strcmp(table[i].what, cmd_str(c, 2)) != 0)
-		i++;
-	if (table[i].fn == one_summary)
+	if (show[i] == one_summary)
 		show_port_summary_head(c->app, c->out);
-	if (!cmd_each_port(c, 3, table[i].fn))
+	if (!cmd_each_port(c, 3, show[i]))
 		show_valid_ports(c->app, c->out);
 }
 
@@ -79,19 +74,13 @@ clear_nothing(struct cmd *c, struct port *p)
 static void
 cmd_clear_port(struct cmd *c)
 {
-	static const struct {
-		const char *what;
-		void (*fn)(struct cmd *c, struct port *p);
-	} table[] = {
-		{"info", clear_nothing},
-		{"stats", clear_stats},
-		{"xstats", clear_xstats},
+	static void (*const clear[])(struct cmd * c, struct port * p) = {
+		clear_nothing,
+		clear_stats,
+		clear_xstats,
 	};
-	size_t i = 0;
 
-	while (strcmp(table[i].what, cmd_str(c, 2)) != 0)
-		i++;
-	if (!cmd_each_port(c, 3, table[i].fn))
+	if (!cmd_each_port(c, 3, clear[cmd_choice(c, 2, RTE_DIM(clear))]))
 		show_valid_ports(c->app, c->out);
 }
 
@@ -154,20 +143,12 @@ show_no_offsets(struct app *app, FILE *out)
 static void
 cmd_show_config(struct cmd *c)
 {
-	static const struct {
-		const char *what;
-		void (*fn)(struct app *app, FILE *out);
-	} table[] = {
-		{"rxtx", show_rxtx},         {"cores", show_cores},
-		{"fwd", fwd_show_config},    {"txpkts", show_txpkts},
-		{"txtimes", show_txtimes},   {"rxpkts", show_no_segments},
-		{"rxoffs", show_no_offsets}, {"rxhdrs", show_no_segments},
+	static void (*const show[])(struct app * app, FILE * out) = {
+		show_rxtx,        show_cores,       fwd_show_config, show_no_offsets,
+		show_no_segments, show_no_segments, show_txpkts,     show_txtimes,
 	};
-	size_t i = 0;
 
-	while (strcmp(table[i].what, cmd_str(c, 2)) != 0)
-		i++;
-	table[i].fn(c->app, c->out);
+	show[cmd_choice(c, 2, RTE_DIM(show))](c->app, c->out);
 }
 
 static void
@@ -195,11 +176,11 @@ static void
 cmd_show_offload(struct cmd *c)
 {
 	const struct port *p = cmd_port(c, 2);
-	bool tx = strcmp(cmd_str(c, 3), "tx_offload") == 0;
+	bool tx = !cmd_on(c, 3);
 
 	if (p == NULL)
 		return;
-	if (strcmp(cmd_str(c, 4), "capabilities") == 0)
+	if (cmd_on(c, 4))
 		show_offload_capabilities(c->app, p, tx, c->out);
 	else
 		show_offload_configuration(c->app, p, tx, c->out);
@@ -231,7 +212,7 @@ static void
 cmd_show_queue(struct cmd *c)
 {
 	const struct port *p = cmd_port(c, 3);
-	bool tx = strcmp(cmd_str(c, 1), "txq") == 0;
+	bool tx = !cmd_on(c, 1);
 	uint16_t q = (uint16_t)cmd_num(c, 4);
 	struct port_facts f;
 	int ret = -EINVAL;
@@ -257,7 +238,7 @@ cmd_show_macs(struct cmd *c)
 
 	if (p == NULL)
 		return;
-	if (strcmp(cmd_str(c, 3), "mcast_macs") == 0) {
+	if (!cmd_on(c, 3)) {
 		cmd_print(c, "Number of Multicast MAC address added: 0\n");
 		return;
 	}

@@ -15,20 +15,12 @@
 static void
 cmd_dump(struct cmd *c)
 {
-	static const struct {
-		const char *command;
-		void (*fn)(FILE *f);
-	} table[] = {
-		{"dump_physmem", rte_dump_physmem_layout}, {"dump_memzone", rte_memzone_dump},
-		{"dump_mempool", rte_mempool_list_dump},   {"dump_ring", rte_ring_list_dump},
-		{"dump_devargs", rte_devargs_dump},        {"dump_log_types", rte_log_dump},
+	static void (*const dump[])(FILE * f) = {
+		rte_dump_physmem_layout, rte_memzone_dump, rte_mempool_list_dump,
+		rte_ring_list_dump,      rte_devargs_dump, rte_log_dump,
 	};
-	size_t i = 0;
 
-	/* the grammar lets only these words through */
-	while (i < RTE_DIM(table) - 1 && strcmp(table[i].command, cmd_str(c, 0)) != 0)
-		i++;
-	table[i].fn(c->out);
+	dump[cmd_choice(c, 0, RTE_DIM(dump))](c->out);
 }
 
 #define NO_FLOWS                                                                       \

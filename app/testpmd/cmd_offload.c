@@ -37,20 +37,8 @@ stopped_port(struct cmd *c, unsigned int word)
 
 	if (p == NULL || !p->started || !c->app->testpmd)
 		return p;
-	cmd_print(c, "Please stop port %u first\n", p->id);
-	c->failed = true;
+	cmd_fail(c, "Please stop port %u first\n", p->id);
 	return NULL;
-}
-
-/* So with what may only change between "stop" and "start" there. True: refused, with @p text. */
-static bool
-forwards(struct cmd *c, const char *text)
-{
-	if (!c->app->testpmd || !c->app->sw.forwarding)
-		return false;
-	cmd_print(c, "%s\n", text);
-	c->failed = true;
-	return true;
 }
 
 static bool
@@ -75,13 +63,12 @@ static void
 cmd_csum_set(struct cmd *c)
 {
 	struct port *p = stopped_port(c, 4);
-	bool hw = strcmp(cmd_str(c, 3), "hw") == 0;
-	uint8_t i = 0, bit;
+	unsigned int i = cmd_choice(c, 2, CSUM_LAYERS);
+	bool hw = cmd_on(c, 3);
+	uint8_t bit;
 
 	if (p == NULL)
 		return;
-	while (strcmp(layers[i].word, cmd_str(c, 2)) != 0)
-		i++;
 	bit = (uint8_t)(1u << i);
 	c->app->port[p->id].reconfigure = true;
 	if (hw && !offers(c, p, layers[i].offload))
@@ -109,7 +96,7 @@ cmd_csum_tunnel(struct cmd *c)
 
 	if (p == NULL)
 		return;
-	p->csum.tunnels = strcmp(cmd_str(c, 2), "on") == 0;
+	p->csum.tunnels = cmd_on(c, 2);
 	sw_publish(&c->app->sw);
 	print_csum(c, p);
 }
@@ -121,7 +108,7 @@ cmd_csum_macs(struct cmd *c)
 
 	if (p == NULL)
 		return;
-	p->csum.keep_macs = strcmp(cmd_str(c, 2), "off") == 0;
+	p->csum.keep_macs = !cmd_on(c, 2);
 	sw_publish(&c->app->sw);
 }
 
@@ -145,8 +132,7 @@ cmd_tso_set(struct cmd *c)
 	if (p == NULL)
 		return;
 	if (size != 0 && c->app->testpmd && !offers(c, p, RTE_ETH_TX_OFFLOAD_TCP_TSO)) {
-		cmd_print(c, "Error: TSO is not supported by port %u\n", p->id);
-		c->failed = true;
+		cmd_fail(c, "Error: TSO is not supported by port %u\n", p->id);
 		return;
 	}
 	p->csum.tso_segsz = size;
@@ -163,21 +149,28 @@ cmd_tso_show(struct cmd *c)
 		print_tso(c, p);
 }
 
-/* No device here has it; 0 is what it is. */
+/* No device here has it: 0 is its only size. */
 static void
-cmd_tunnel_tso(struct cmd *c)
+tunnel_tso(struct cmd *c, const struct port *p, uint64_t size)
 {
-	bool set = strcmp(cmd_str(c, 1), "set") == 0;
-	struct port *p = stopped_port(c, set ? 3 : 2);
-
 	if (p == NULL)
 		return;
-	if (set && cmd_num(c, 2) == 0) {
+	if (size == 0)
 		cmd_print(c, "TSO for tunneled packets is disabled\n");
-		return;
-	}
-	cmd_print(c, "Error: port=%u don't support tunnel TSO offloads.\n", p->id);
-	c->failed = true;
+	else
+		cmd_fail(c, "Error: port=%u don't support tunnel TSO offloads.\n", p->id);
+}
+
+static void
+cmd_tunnel_tso_set(struct cmd *c)
+{
+	tunnel_tso(c, stopped_port(c, 3), cmd_num(c, 2));
+}
+
+static void
+cmd_tunnel_tso_show(struct cmd *c)
+{
+	tunnel_tso(c, stopped_port(c, 2), 1);
 }
 
 /* --- segmentation and its reverse --- */
@@ -199,10 +192,11 @@ static void
 cmd_set_gso(struct cmd *c)
 {
 	struct port *p = cmd_port(c, 2);
-	bool on = strcmp(cmd_str(c, 4), "on") == 0;
+	bool on = cmd_on(c, 4);
 
-	if (p == NULL || forwards(c, on ? "before enabling GSO, please stop forwarding first"
-					: "before disabling GSO, please stop forwarding first"))
+	if (p == NULL ||
+	    cmd_must_stop(c, on ? "before enabling GSO, please stop forwarding first"
+				: "before disabling GSO, please stop forwarding first"))
 		return;
 	c->app->port[p->id].gso = on;
 	set_gso(c);
@@ -231,12 +225,11 @@ cmd_set_gso_segsz(struct cmd *c)
 {
 	uint64_t len = cmd_num(c, 3);
 
-	if (forwards(c, "Before setting GSO segsz, please first stop forwarding"))
+	if (cmd_must_stop(c, "Before setting GSO segsz, please first stop forwarding"))
 		return;
 	if (len < GSO_LEN_MIN || len > UINT16_MAX) {
-		cmd_print(c, "gso_size should be larger than %u. Please input a legal value\n",
-			  GSO_LEN_MIN);
-		c->failed = true;
+		cmd_fail(c, "gso_size should be larger than %u. Please input a legal value\n",
+			 GSO_LEN_MIN);
 		return;
 	}
 	c->app->gso_segsz = (uint32_t)len;
@@ -247,16 +240,16 @@ static void
 cmd_set_gro(struct cmd *c)
 {
 	struct port *p = cmd_port(c, 2);
-	bool on = strcmp(cmd_str(c, 4), "on") == 0;
+	bool on = cmd_on(c, 4);
 
-	if (p == NULL || forwards(c, "Before enable/disable GRO, please stop forwarding first"))
+	if (p == NULL ||
+	    cmd_must_stop(c, "Before enable/disable GRO, please stop forwarding first"))
 		return;
 	if (c->app->testpmd && on == p->csum.gro) {
-		cmd_print(c,
-			  on ? "Port %u has enabled GRO. Please disable GRO first\n"
-			     : "Port %u has disabled GRO\n",
-			  p->id);
-		c->failed = true;
+		cmd_fail(c,
+			 on ? "Port %u has enabled GRO. Please disable GRO first\n"
+			    : "Port %u has disabled GRO\n",
+			 p->id);
 		return;
 	}
 	p->csum.gro = on;
@@ -266,17 +259,16 @@ cmd_set_gro(struct cmd *c)
 static void
 cmd_set_gro_flush(struct cmd *c)
 {
-	if (forwards(c, "Before change flush interval for GRO, please stop forwarding first."))
+	if (cmd_must_stop(c, "Before change flush interval for GRO, please stop forwarding first."))
 		return;
 	if (cmd_num(c, 3) >= 1 && cmd_num(c, 3) <= GRO_FLUSH_MAX) {
 		c->app->gro_flush = (uint32_t)cmd_num(c, 3);
 		return;
 	}
-	cmd_print(c,
-		  "The flushing cycle be in the range of 1 to %u. Revert to the default value 1.\n",
-		  GRO_FLUSH_MAX);
+	cmd_fail(c,
+		 "The flushing cycle be in the range of 1 to %u. Revert to the default value 1.\n",
+		 GRO_FLUSH_MAX);
 	c->app->gro_flush = 1;
-	c->failed = true;
 }
 
 static void
@@ -302,21 +294,19 @@ static void
 cmd_vlan_set(struct cmd *c)
 {
 	const struct port *p = cmd_port(c, 4);
-	const char *what = cmd_str(c, 2);
-	bool on = strcmp(cmd_str(c, 3), "on") == 0;
+	bool strip = cmd_choice(c, 2, 4) == 0;
 
-	if (p == NULL || !on)
+	if (p == NULL || !cmd_on(c, 3))
 		return;
-	cmd_print(c, "rx_vlan_%s_set(port_pi=%u, on=1) failed diag=%d\n", what, p->id,
-		  strcmp(what, "strip") == 0 ? -95 : -22);
-	c->failed = true;
+	cmd_fail(c, "rx_vlan_%s_set(port_pi=%u, on=1) failed diag=%d\n", cmd_str(c, 2), p->id,
+		 strip ? -95 : -22);
 }
 
 /* port,queue */
 static void
 cmd_vlan_stripq(struct cmd *c)
 {
-	bool on = strcmp(cmd_str(c, 3), "on") == 0;
+	bool on = cmd_on(c, 3);
 	uint32_t which[2];
 
 	if (list_parse(cmd_str(c, 4), &list_of_numbers, which, RTE_DIM(which)) != RTE_DIM(which)) {
@@ -324,13 +314,11 @@ cmd_vlan_stripq(struct cmd *c)
 		return;
 	}
 	if (app_port(c->app, which[0]) == NULL) {
-		cmd_print(c, "Invalid port %u\n", which[0]);
-		c->failed = true;
+		cmd_fail(c, "Invalid port %u\n", which[0]);
 		return;
 	}
-	cmd_print(c, "rx_vlan_strip_set_on_queue(port_pi=%u, queue_id=%u, on=%d) failed diag=-95\n",
-		  which[0], which[1], on);
-	c->failed = true;
+	cmd_fail(c, "rx_vlan_strip_set_on_queue(port_pi=%u, queue_id=%u, on=%d) failed diag=-95\n",
+		 which[0], which[1], on);
 }
 
 static void
@@ -341,15 +329,14 @@ cmd_rx_vlan(struct cmd *c)
 
 	if (p == NULL)
 		return;
-	c->failed = true;
 	if (vlan > 4095) {
-		cmd_print(c, "Invalid vlan_id %u (must be < 4096)\n", vlan);
+		cmd_fail(c, "Invalid vlan_id %u (must be < 4096)\n", vlan);
 		return;
 	}
-	cmd_print(c,
-		  "Port %u: VLAN-filtering disabled\n"
-		  "rte_eth_dev_vlan_filter(port_pi=%u, vlan_id=%u, on=%u) failed diag=-38\n",
-		  p->id, p->id, vlan, strcmp(cmd_str(c, 1), "add") == 0);
+	cmd_fail(c,
+		 "Port %u: VLAN-filtering disabled\n"
+		 "rte_eth_dev_vlan_filter(port_pi=%u, vlan_id=%u, on=%u) failed diag=-38\n",
+		 p->id, p->id, vlan, cmd_on(c, 1));
 }
 
 static void
@@ -399,9 +386,9 @@ static const struct cli_row rows[] = {
 	{"tso set (length) (port_id)", cmd_tso_set,
 	 "Set the segment size for TCP Segmentation Offload in csum forward engine."},
 	{"tso show (port_id)", cmd_tso_show, "Display the status of TCP Segmentation Offload."},
-	{"tunnel_tso set (length) (port_id)", cmd_tunnel_tso,
+	{"tunnel_tso set (length) (port_id)", cmd_tunnel_tso_set,
 	 "Set the segment size of packets in tunnels, which no port cuts."},
-	{"tunnel_tso show (port_id)", cmd_tunnel_tso,
+	{"tunnel_tso show (port_id)", cmd_tunnel_tso_show,
 	 "Display the status of segmentation of packets in tunnels."},
 	{"set port (port_id) gso (on|off)", cmd_set_gso,
 	 "Enable or disable Generic Segmentation Offload in csum forwarding engine."},

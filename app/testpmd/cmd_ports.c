@@ -138,8 +138,7 @@ static bool
 is_tunnel(struct cmd *c, const struct port *p)
 {
 	if (p->tunnel && cmd_num(c, 2) != CLI_PORT_ALL) {
-		cmd_print(c, "Port %u is the end of a tunnel: \"vxlan vni\" removes it\n", p->id);
-		c->failed = true;
+		cmd_fail(c, "Port %u is the end of a tunnel: \"vxlan vni\" removes it\n", p->id);
 	}
 	return p->tunnel;
 }
@@ -195,9 +194,8 @@ cmd_attach(struct cmd *c)
 	cmd_print(c, "Attaching a new port...\n");
 	p = app_attach(c->app, 0, c->words->rest, err, sizeof(err));
 	if (p == NULL) {
-		cmd_print(c, "%s\n%s: Failed to attach port %s\n", err,
-			  c->app->testpmd ? "testpmd" : c->app->name, c->words->rest);
-		c->failed = true;
+		cmd_fail(c, "%s\n%s: Failed to attach port %s\n", err,
+			 c->app->testpmd ? "testpmd" : c->app->name, c->words->rest);
 		return;
 	}
 	/* testpmd's are started by "port start" */
@@ -216,18 +214,15 @@ cmd_port_add(struct cmd *c)
 
 	if (p != NULL && device_is(c->app, p, c->words->rest))
 		return;
-	c->failed = true;
 	if (p != NULL) {
-		cmd_print(c, "Port %u is %s\n", p->id, p->name);
+		cmd_fail(c, "Port %u is %s\n", p->id, p->name);
 		return;
 	}
 	p = app_attach(c->app, (uint16_t)cmd_num(c, 2), c->words->rest, err, sizeof(err));
-	if (p == NULL) {
-		cmd_print(c, "%s\n", err);
-		return;
-	}
-	c->failed = false;
-	sw_publish(&c->app->sw);
+	if (p == NULL)
+		cmd_fail(c, "%s\n", err);
+	else
+		sw_publish(&c->app->sw);
 }
 
 static void
@@ -236,15 +231,13 @@ cmd_detach(struct cmd *c)
 	struct port *p = app_port(c->app, cmd_num(c, 2));
 
 	if (p == NULL) {
-		cmd_print(c, "Invalid port_id=%" PRIu64 "\n", cmd_num(c, 2));
-		c->failed = true;
+		cmd_fail(c, "Invalid port_id=%" PRIu64 "\n", cmd_num(c, 2));
 		return;
 	}
 	if (is_tunnel(c, p))
 		return;
 	if (c->app->testpmd && p->started) {
-		cmd_print(c, "Port not stopped\n");
-		c->failed = true;
+		cmd_fail(c, "Port not stopped\n");
 		return;
 	}
 	if (c->app->testpmd)
@@ -261,8 +254,7 @@ all_stopped(struct cmd *c)
 {
 	for (uint16_t id = 0; id < c->app->sw.nports; id++) {
 		if (c->app->sw.port[id] != NULL && c->app->sw.port[id]->started) {
-			cmd_print(c, "Please stop all ports first\n");
-			c->failed = true;
+			cmd_fail(c, "Please stop all ports first\n");
 			return false;
 		}
 	}
@@ -315,11 +307,10 @@ enough_queues(struct cmd *c, bool tx, uint32_t n)
 		max = tx ? f.info.max_tx_queues : f.info.max_rx_queues;
 		if (n <= max)
 			continue;
-		cmd_print(c,
-			  "Fail: input %s (%u) can't be greater than max_%s_queues (%u) of port "
-			  "%u\n",
-			  tx ? "txq" : "rxq", n, tx ? "tx" : "rx", max, id);
-		c->failed = true;
+		cmd_fail(c,
+			 "Fail: input %s (%u) can't be greater than max_%s_queues (%u) of port "
+			 "%u\n",
+			 tx ? "txq" : "rxq", n, tx ? "tx" : "rx", max, id);
 		return false;
 	}
 	return true;
@@ -359,9 +350,8 @@ within(struct cmd *c, const char *what, uint64_t value, uint64_t min, uint64_t m
 {
 	if (value >= min && value <= max)
 		return true;
-	cmd_print(c, "%s %" PRIu64 ": must be between %" PRIu64 " and %" PRIu64 "\n", what, value,
-		  min, max);
-	c->failed = true;
+	cmd_fail(c, "%s %" PRIu64 ": must be between %" PRIu64 " and %" PRIu64 "\n", what, value,
+		 min, max);
 	return false;
 }
 
@@ -374,14 +364,11 @@ config_option(const struct app *app, size_t i)
 static void
 cmd_config_all(struct cmd *c)
 {
-	const char *what = cmd_str(c, 3);
+	unsigned int i = cmd_choice(c, 3, RTE_DIM(config_words));
+	const char *what = config_words[i].what;
 	uint32_t n = (uint32_t)cmd_num(c, 4), *option;
 	bool again[DP_PORTS_MAX] = {0};
-	size_t i = 0;
 
-	/* the grammar lets only these words through */
-	while (i < RTE_DIM(config_words) - 1 && strcmp(config_words[i].what, what) != 0)
-		i++;
 	option = config_option(c->app, i);
 	if (!within(c, what, n, config_words[i].min, config_words[i].max))
 		return;
@@ -441,8 +428,7 @@ cmd_config_mtu(struct cmd *c)
 		return;
 	ret = set_mtu(c, p, (uint32_t)cmd_num(c, 4));
 	if (ret < 0) {
-		cmd_print(c, "Set MTU failed. diag=%d\n", ret);
-		c->failed = true;
+		cmd_fail(c, "Set MTU failed. diag=%d\n", ret);
 	}
 }
 

@@ -451,7 +451,7 @@ fwd_stop(struct app *app, FILE *out)
 static int
 list_from_option(struct app *app, uint16_t *list, char *err, size_t errlen)
 {
-	const struct list_kind ports = {.max = UINT16_MAX, .ranges = true, .names = app};
+	const struct list_kind ports = {.max = UINT16_MAX, .ranges = true, .names = &app->sw};
 	uint32_t ids[DP_PORTS_MAX];
 	int n = list_parse(app->opt.portlist, &ports, ids, DP_PORTS_MAX);
 
