@@ -8,6 +8,7 @@
 #include <rte_mempool.h>
 
 #include "app.h"
+#include "switch/port_kind.h"
 #include "vxlan/vxlan.h"
 
 /** The destination of a family's samples; one of its labels is nearly always the port. */
@@ -156,6 +157,32 @@ port_fdb_samples(struct sink *s, const struct family *f)
 	for (uint32_t id = 0; (p = next_port(s, &id)) != NULL;) {
 		begin(s, "", p);
 		end(s, fdb_port_count(s->app->sw.fdb, p->id));
+	}
+}
+
+/* Facts of one kind of port alone, by the family's offset. */
+static const char *const details[] = {
+	"interrupts_apart",
+	"interrupts_left",
+	"interrupts_held_up",
+};
+
+static void
+detail_samples(struct sink *s, const struct family *f)
+{
+	const char *end_of_name = strcmp(f->type, "counter") == 0 ? "_total" : "";
+	struct port_detail d[PORT_DETAILS_MAX];
+	struct port *p;
+
+	for (uint32_t id = 0; (p = next_port(s, &id)) != NULL;) {
+		uint32_t n = p->ops->details != NULL ? p->ops->details(p, d) : 0;
+
+		for (uint32_t i = 0; i < n; i++) {
+			if (strcmp(d[i].name, details[f->offset]) != 0)
+				continue;
+			begin(s, end_of_name, p);
+			end(s, d[i].number);
+		}
 	}
 }
 
@@ -328,6 +355,14 @@ static const struct family families[] = {
 	{"vqswitch_port_started", "gauge", NULL, "0 after 'port stop'.", started_samples, 0},
 	{"vqswitch_port_fdb_entries", "gauge", NULL, "Addresses learned behind a port.",
 		port_fdb_samples, 0},
+	{"vqswitch_port_interrupts_apart", "gauge", NULL,
+		"1 while a port's interrupts are made by another thread: they held workers up.",
+		detail_samples, 0},
+	{"vqswitch_port_interrupts_left", "counter", NULL, "Interrupts made by another thread.",
+		detail_samples, 1},
+	{"vqswitch_port_interrupts_held_up", "counter", NULL,
+		"Times that a port's interrupts held workers up for a millisecond in a second.",
+		detail_samples, 2},
 
 	QUEUE("vqswitch_queue_frames", NULL, frames,
 		"Frames taken from (rx) or delivered to (tx) the peer."),

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#include "base/irq.h"
 #include "virtio/hardware.h"
 #include "virtio/port.h"
 #include "switch/why.h"
@@ -77,6 +78,21 @@ virtio_facts(const struct port *p, const struct port_defaults *d, struct port_fa
 	};
 }
 
+static void
+show_interrupts(const struct port *p, FILE *out)
+{
+	struct irq_info i;
+
+	irq_group_info(virtio_port_vdev(p)->irqs, &i);
+	fprintf(out, "Interrupts made by another thread: %" PRIu64, i.left);
+	if (i.offences > 0)
+		fprintf(out, ", times that workers were held up: %" PRIu64, i.offences);
+	if (i.apart)
+		fprintf(out, "; all of them for %u.%u s more", i.apart_ms / 1000,
+			i.apart_ms / 100 % 10);
+	fputc('\n', out);
+}
+
 void
 virtio_show(const struct port *p, FILE *out)
 {
@@ -93,6 +109,7 @@ virtio_show(const struct port *p, FILE *out)
 		info.connects, info.messages, info.refused, info.unknown);
 	if (info.last_error != NULL)
 		fprintf(out, "Last error: %s\n", info.last_error);
+	show_interrupts(p, out);
 	virtio_hw_show(virtio_port_hw(p), out);
 }
 
@@ -100,9 +117,11 @@ uint32_t
 virtio_details(const struct port *p, struct port_detail *out)
 {
 	struct transport_info info;
+	struct irq_info irqs;
 	uint32_t n = 0;
 
 	virtio_port_info(p, &info);
+	irq_group_info(virtio_port_vdev(p)->irqs, &irqs);
 	out[n++] = (struct port_detail){"socket", info.where, 0};
 	out[n++] = (struct port_detail){"connected", NULL, info.connected};
 	out[n++] = (struct port_detail){"connections", NULL, info.connects};
@@ -111,6 +130,10 @@ virtio_details(const struct port *p, struct port_detail *out)
 	out[n++] = (struct port_detail){"messages", NULL, info.messages};
 	out[n++] = (struct port_detail){"messages_refused", NULL, info.refused};
 	out[n++] = (struct port_detail){"messages_unknown", NULL, info.unknown};
+	out[n++] = (struct port_detail){"interrupts_left", NULL, irqs.left};
+	out[n++] = (struct port_detail){"interrupts_apart", NULL, irqs.apart};
+	out[n++] = (struct port_detail){"interrupts_apart_ms", NULL, irqs.apart_ms};
+	out[n++] = (struct port_detail){"interrupts_held_up", NULL, irqs.offences};
 	n += virtio_hw_details(virtio_port_hw(p), out + n);
 	return n;
 }

@@ -147,6 +147,21 @@ vdev_free(struct vdev *d, bool keep_state)
 	free(d);
 }
 
+/** Workers have found the peer's eventfds to be too much work. */
+static void
+watch_irqs(struct vdev *d)
+{
+	struct irq_info i;
+
+	irq_group_info(d->irqs, &i);
+	if (i.offences == d->irqs_offences)
+		return;
+	d->irqs_offences = i.offences;
+	log_peer(&d->log_limit, d->name,
+		 "the kernel takes too long to signal its eventfds: another thread does for %u ms",
+		 i.apart_ms);
+}
+
 /** A truncated file is noticed by the thread that touches it, in a signal handler. */
 static void
 watch_run(struct ev_timer *t)
@@ -156,6 +171,7 @@ watch_run(struct ev_timer *t)
 	if (atomic_load_explicit(&d->fault.dead, memory_order_relaxed) && !d->fault_seen)
 		vdev_attention(d);
 	iotlb_requests_again(d);
+	watch_irqs(d);
 	ev_timer_arm(d->cfg.loop, &d->watch, WATCH_MS);
 }
 

@@ -227,6 +227,7 @@ struct vdev {
 	struct vq_host host;
 	struct vdev_attn *attn; /* workers' way to control */
 	struct irq_group *irqs; /* the account of all eventfds of the peer's */
+	uint64_t irqs_offences; /* the log has told of so many */
 	struct ev_timer watch;  /* looks for faults while connected */
 	struct ev_timer
 		enable_late; /* the front-end has had its time to enable rings that are ready */
