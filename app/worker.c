@@ -40,7 +40,7 @@ worker_main(void *arg)
 
 		now += cycles;
 		if (n != 0) {
-			w->busy_cycles += cycles;
+			counter_add(&w->busy_cycles, cycles);
 			idle = 0;
 		} else if ((idle += cycles) > limit) {
 			/* without frames it stays idle: to have been woken is no reason to poll */

@@ -8,7 +8,7 @@
 #include "show/show.h"
 #include "cli.h"
 #include "device.h"
-#include "show/counters.h"
+#include "base/counter.h"
 #include "show/running_config.h"
 #include "switch/poll.h"
 #include "switch/publish.h"
@@ -115,6 +115,7 @@ print_stages(struct cmd *c, uint32_t i)
 		[STAGE_COPY] = "copy", [STAGE_TX] = "tx", [STAGE_NOTIFY] = "notify",
 	};
 	const struct worker *w = c->app->worker[i];
+	uint64_t frames = counter_read(&w->stage_frames);
 
 	static_assert(RTE_DIM(names) == STAGE_NUM, "every stage has a name");
 	if (!atomic_load(&w->timed))
@@ -122,8 +123,7 @@ print_stages(struct cmd *c, uint32_t i)
 	cmd_print(c, "Worker %u, cycles per frame:", i);
 	for (uint32_t s = 0; s < STAGE_NUM; s++)
 		cmd_print(c, " %s %.1f", names[s],
-			  w->stage_frames == 0 ? 0.0
-					       : (double)w->stage[s] / (double)w->stage_frames);
+			  frames == 0 ? 0.0 : (double)counter_read(&w->stage[s]) / (double)frames);
 	cmd_print(c, "\n");
 }
 

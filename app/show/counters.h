@@ -7,13 +7,6 @@
 
 #include "pkt/pktq.h"
 
-/** A counter another thread writes. */
-static inline uint64_t
-counter_read(const uint64_t *counter)
-{
-	return __atomic_load_n(counter, __ATOMIC_RELAXED);
-}
-
 /** Reasons first .. end - 1. */
 static inline uint64_t
 counters_drops(const struct pktq_stats *s, int first, int end)

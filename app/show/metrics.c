@@ -31,7 +31,7 @@ struct family {
 static uint64_t
 counter_at(const void *base, size_t offset)
 {
-	return __atomic_load_n((const uint64_t *)((const char *)base + offset), __ATOMIC_RELAXED);
+	return counter_read((const uint64_t *)((const char *)base + offset));
 }
 
 /* A label's value: the text format escapes three characters. */

@@ -189,7 +189,7 @@ fwd_set_burst(struct app *app, uint32_t burst)
 
 	app->fwd->burst = burst;
 	for (uint32_t i = 0; i < app->nworkers; i++)
-		__atomic_store_n(&app->worker[i]->burst, size, __ATOMIC_RELAXED);
+		atomic_store_explicit(&app->worker[i]->burst, size, memory_order_relaxed);
 }
 
 void

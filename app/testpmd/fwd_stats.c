@@ -100,7 +100,7 @@ static void
 find_often(struct often *o, const uint64_t *by_size)
 {
 	for (int n = 1; n <= PKT_BATCH_MAX; n++) {
-		uint64_t times = by_size[n];
+		uint64_t times = counter_read(&by_size[n]);
 
 		o->total += times;
 		if (times > o->times[0]) {
@@ -157,7 +157,7 @@ empty_bursts(const struct app *app, const struct port *p, uint16_t queue, const 
 		return 0;
 	turns = counter_read(&app->worker[worker]->iterations) - app->fwd->mark_iterations[worker];
 	for (int n = 1; n <= PKT_BATCH_MAX; n++)
-		full += by_size[n];
+		full += counter_read(&by_size[n]);
 	return turns > full ? turns - full : 0;
 }
 
@@ -172,7 +172,7 @@ print_stream_bursts(const struct app *app, const struct fwd_stream *st, FILE *ou
 		print_bursts("RX", empty_bursts(app, st->rx, st->queue, rx->q[st->queue].rx),
 			     rx->q[st->queue].rx, out);
 	if (tx != NULL && st->queue < tx->n)
-		print_bursts("TX", tx->q[st->queue].tx[0], tx->q[st->queue].tx, out);
+		print_bursts("TX", counter_read(&tx->q[st->queue].tx[0]), tx->q[st->queue].tx, out);
 }
 
 static void

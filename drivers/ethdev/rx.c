@@ -98,9 +98,9 @@ read_offload(struct pkt *p)
 static void
 reject(struct pktq *q, const struct rte_mbuf *m, enum drop_reason why)
 {
-	q->stats.frames++;
-	q->stats.bytes += m->pkt_len;
-	q->stats.size[pktq_size_bin(m->pkt_len)]++;
+	counter_add(&q->stats.frames, 1);
+	counter_add(&q->stats.bytes, m->pkt_len);
+	counter_add(&q->stats.size[pktq_size_bin(m->pkt_len)], 1);
 	pktq_drop(q, why, 1);
 }
 

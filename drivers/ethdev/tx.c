@@ -248,7 +248,7 @@ ethdev_tx(struct pktq *q, struct pkt *const *pkts, uint16_t n)
 	uint16_t sent = 0, i = 0;
 	uint32_t need;
 
-	q->stats.offered += n;
+	counter_add(&q->stats.offered, n);
 	while (i < n) {
 		t->n = 0;
 		for (need = 0; i < n && t->n < PKT_BATCH_MAX; i++) {

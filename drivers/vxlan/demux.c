@@ -108,7 +108,7 @@ hand_on(struct worker *w, const struct dataplane *dp, const struct vtep *from, s
 		pktq_drop(rxq, DROP_RX_NO_EGRESS, w->batch.n);
 		return;
 	}
-	rxq->stats.offered += w->batch.n;
+	counter_add(&rxq->stats.offered, w->batch.n);
 	ingress_receive(w, dp, in, from->rx[w->id], &w->batch);
 }
 

@@ -98,7 +98,7 @@ vtep_tx(struct pktq *q, struct pkt *const *pkts, uint16_t n)
 	uint64_t before = q->stats.frames;
 	struct burst b;
 
-	q->stats.offered += n;
+	counter_add(&q->stats.offered, n);
 	b.outer = atomic_load_explicit(&t->v->outer, memory_order_acquire);
 	if (unlikely(b.outer == NULL)) {
 		pktq_drop(q, DROP_TX_NO_HOP, n);

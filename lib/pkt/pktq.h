@@ -17,6 +17,7 @@
 #include <rte_common.h>
 #include <rte_spinlock.h>
 
+#include "base/counter.h"
 #include "pkt/drop.h"
 #include "pkt/pkt.h"
 
@@ -78,7 +79,7 @@ struct pktq_ops {
  */
 #define PKTQ_SIZE_BINS 7
 
-/** Counters of one queue since it was made. One writer (the owner), any thread reads, relaxed. */
+/** Counters of one queue since it was made. The owner writes, any thread reads: base/counter.h. */
 struct pktq_stats {
 	uint64_t frames;     /* rx: taken from the peer, malformed ones included; tx: delivered */
 	uint64_t bytes;      /* of those frames, without virtio-net headers */
@@ -138,7 +139,7 @@ pktq_notify_deferred(struct pktq *q)
 static inline void
 pktq_drop(struct pktq *q, enum drop_reason why, uint64_t n)
 {
-	q->stats.drop[why] += n;
+	counter_add(&q->stats.drop[why], n);
 }
 
 /**
@@ -164,9 +165,9 @@ pktq_count_cast(struct pktq_stats *s, const struct pkt *p)
 {
 	if (unlikely(rte_is_multicast_ether_addr(&p->eth.dst_addr))) {
 		if (rte_is_broadcast_ether_addr(&p->eth.dst_addr))
-			s->broadcast++;
+			counter_add(&s->broadcast, 1);
 		else
-			s->multicast++;
+			counter_add(&s->multicast, 1);
 	}
 }
 
@@ -174,9 +175,9 @@ pktq_count_cast(struct pktq_stats *s, const struct pkt *p)
 static inline void
 pktq_count(struct pktq_stats *s, const struct pkt *p)
 {
-	s->frames++;
-	s->bytes += p->len;
-	s->size[pktq_size_bin(p->len)]++;
+	counter_add(&s->frames, 1);
+	counter_add(&s->bytes, p->len);
+	counter_add(&s->size[pktq_size_bin(p->len)], 1);
 	pktq_count_cast(s, p);
 }
 
@@ -184,13 +185,13 @@ pktq_count(struct pktq_stats *s, const struct pkt *p)
 static inline void
 pktq_uncount(struct pktq_stats *s, const struct pkt *p)
 {
-	s->frames--;
-	s->bytes -= p->len;
-	s->size[pktq_size_bin(p->len)]--;
+	counter_add(&s->frames, -1);
+	counter_add(&s->bytes, -(uint64_t)p->len);
+	counter_add(&s->size[pktq_size_bin(p->len)], -1);
 	if (rte_is_broadcast_ether_addr(&p->eth.dst_addr))
-		s->broadcast--;
+		counter_add(&s->broadcast, -1);
 	else if (rte_is_multicast_ether_addr(&p->eth.dst_addr))
-		s->multicast--;
+		counter_add(&s->multicast, -1);
 }
 
 #define PKTQ_COUNT_ROUND 16 /* pktq_count_sizes() works on so many at once */
@@ -206,10 +207,10 @@ pktq_count_mixed(struct pktq_stats *s, const uint32_t *len, uint16_t n, uint32_t
 		above = 0;
 		for (i = 0; i < round; i++)
 			above += len[i] > limit[k];
-		s->size[k] += before - above;
+		counter_add(&s->size[k], before - above);
 		before = above;
 	}
-	s->size[k] += before;
+	counter_add(&s->size[k], before);
 }
 
 /**
@@ -232,11 +233,11 @@ pktq_count_sizes(struct pktq_stats *s, uint32_t *len, uint16_t n)
 		differ |= len[i] ^ len[0];
 	}
 	if (likely(differ == 0)) {
-		s->bytes += (uint64_t)len[0] * n;
-		s->size[pktq_size_bin(len[0])] += n;
+		counter_add(&s->bytes, (uint64_t)len[0] * n);
+		counter_add(&s->size[pktq_size_bin(len[0])], n);
 		return;
 	}
-	s->bytes += sum - (uint64_t)len[0] * (round - n);
+	counter_add(&s->bytes, sum - (uint64_t)len[0] * (round - n));
 	for (i = n; i < round; i++)
 		len[i] = 0;
 	pktq_count_mixed(s, len, n, round);

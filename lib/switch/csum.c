@@ -73,7 +73,7 @@ fix_ip(struct csum_pass *c, struct pkt_hdrs *h)
 	sum = rte_raw_cksum(ip, h->l3_len);
 	if (sum == SUM_OK)
 		return;
-	c->rxq->stats.bad_ip_csum++;
+	counter_add(&c->rxq->stats.bad_ip_csum, 1);
 	ip->hdr_checksum = checksum_for(sum, ip->hdr_checksum);
 }
 
@@ -139,7 +139,7 @@ fix_sctp(struct csum_pass *c, const struct csum_frame *f)
 	sctp->cksum = 0;
 	crc = crc_frame(f->p, off, len);
 	if (crc != old)
-		c->rxq->stats.bad_l4_csum++;
+		counter_add(&c->rxq->stats.bad_l4_csum, 1);
 	sctp->cksum = crc;
 }
 
@@ -205,7 +205,7 @@ complete(struct csum_pass *c, const struct csum_frame *f)
 	if (*f->field == 0)
 		*f->field = SUM_OK; /* 0 would say that there is none */
 	if (!partial)
-		c->rxq->stats.bad_l4_csum++;
+		counter_add(&c->rxq->stats.bad_l4_csum, 1);
 	return partial;
 }
 

@@ -30,7 +30,7 @@ run(struct worker *w, const struct cut_job *j, struct offload_work *o, uint32_t 
 		}
 		for (uint16_t i = 0; i < n; i++)
 			list[i] = &c->pkt[i];
-		j->rxq->stats.replicated += n - (o->done ? 1u : 0);
+		counter_add(&j->rxq->stats.replicated, n - (o->done ? 1u : 0));
 		spent += n * offload_frame_cost(c->pkt[0].len);
 		forward_transmit(w, j->txq, j->rxq, list, n);
 		offload_free(c->pkt, n);

@@ -110,7 +110,7 @@ flood_account(struct worker *w, const struct flood *f, uint32_t copies, uint64_t
 	bool begun = f->rxq->flood_next != 0;
 
 	flood_spend(w, cost);
-	f->rxq->stats.replicated += (uint64_t)copies * f->n;
+	counter_add(&f->rxq->stats.replicated, (uint64_t)copies * f->n);
 	f->rxq->flood_next = next;
 	if (next != 0)
 		return false;
@@ -118,7 +118,7 @@ flood_account(struct worker *w, const struct flood *f, uint32_t copies, uint64_t
 	if (copies == 0 && !begun)
 		pktq_drop(f->rxq, DROP_RX_NO_EGRESS, f->n);
 	else
-		f->rxq->stats.replicated -= f->n;
+		counter_add(&f->rxq->stats.replicated, -(uint64_t)f->n);
 	return true;
 }
 

@@ -83,7 +83,7 @@ make_view(struct pkt *p, struct pkt_hdrs *h, struct pkt_seg *payload, uint32_t l
 static void
 send_generated(struct worker *w, const struct dp_port *port, struct pktq *rxq, uint16_t n)
 {
-	rxq->stats.replicated += n;
+	counter_add(&rxq->stats.replicated, n);
 	wire_send(w, port->peer, rxq, wire_list(w, &w->batch), n);
 }
 

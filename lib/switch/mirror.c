@@ -13,7 +13,7 @@ mirror(struct worker *w, const struct dp_port *to, struct pktq *rxq, struct pkt 
 	/* not back to where it came from, should that be what is mirrored to */
 	if (to->ntx == 0 || to->id == rxq->port)
 		return;
-	rxq->stats.replicated += n;
+	counter_add(&rxq->stats.replicated, n);
 	forward_send_only(w, to, rxq, pkts, n);
 }
 

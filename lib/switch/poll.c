@@ -41,7 +41,7 @@ stamp(struct worker *w, enum worker_stage stage, uint64_t *last, bool timed)
 	if (!timed)
 		return;
 	now = rte_rdtsc();
-	w->stage[stage] += now - *last;
+	counter_add(&w->stage[stage], now - *last);
 	*last = now;
 }
 
@@ -57,10 +57,10 @@ forward_timed(struct worker *w, const struct dataplane *dp, const struct dp_poll
 {
 	uint64_t sent = sending(w);
 
-	w->stage_frames += w->batch.n;
+	counter_add(&w->stage_frames, w->batch.n);
 	forward(w, dp, poll);
 	stamp(w, STAGE_LOOKUP, last, true);
-	w->stage[STAGE_LOOKUP] -= sending(w) - sent;
+	counter_add(&w->stage[STAGE_LOOKUP], sent - sending(w));
 }
 
 static __rte_always_inline uint32_t
@@ -88,7 +88,7 @@ poll_one(struct worker *w, const struct dataplane *dp, const struct dp_poll *pol
 	stamp(w, STAGE_NOTIFY, &last, timed);
 	if (n == 0)
 		return 0;
-	w->frames += w->batch.n; /* rx_done() empties it */
+	counter_add(&w->frames, w->batch.n); /* rx_done() empties it */
 	w->polled = poll->q;
 	if (timed)
 		forward_timed(w, dp, poll, &last);
@@ -96,7 +96,7 @@ poll_one(struct worker *w, const struct dataplane *dp, const struct dp_poll *pol
 		forward(w, dp, poll);
 	ops->rx_done(poll->q, &w->batch);
 	if (unlikely(w->batch.left != 0)) {
-		w->frames -= w->batch.left;
+		counter_add(&w->frames, -(uint64_t)w->batch.left);
 		w->batch.left = 0;
 	}
 	deferred_note(w, poll->q);
@@ -297,19 +297,20 @@ uint32_t
 worker_poll(struct worker *w, const struct dataplane *dp)
 {
 	const struct dp_worker *dw = &dp->worker[w->id];
+	const uint16_t burst = atomic_load_explicit(&w->burst, memory_order_relaxed);
 	uint32_t total;
 
-	w->iterations++;
+	counter_add(&w->iterations, 1);
 	if (unlikely(dp->mode == NULL))
 		return 0;
 	if (unlikely(w->generation != dp->generation))
 		begin(w, dp);
 	w->flood_left = w->flood_budget != 0 ? w->flood_budget : FLOOD_BUDGET;
 	w->flood_least = w->flood_left / FLOOD_LEAST + 1;
-	w->batch.max = w->burst != 0 ? w->burst : PKT_BATCH_MAX;
+	w->batch.max = burst != 0 ? burst : PKT_BATCH_MAX;
 	if (unlikely(w->ndebtors != 0))
 		debt_pay(w);
-	if (unlikely(atomic_load_explicit(&w->timed, memory_order_relaxed)))
+	if (worker_timed(w))
 		total = poll_active_timed(w, dp);
 	else
 		total = poll_active(w, dp, false);
@@ -319,7 +320,7 @@ worker_poll(struct worker *w, const struct dataplane *dp)
 		total += poll_one(w, dp, &dw->inject, false);
 	for (uint32_t i = 0; i < dw->nflush; i++)
 		flush_one(w, dw->flush[i]);
-	w->busy_iterations += total != 0;
+	counter_add(&w->busy_iterations, total != 0);
 	return total;
 }
 
@@ -390,7 +391,7 @@ worker_idle(struct worker *w, const struct dataplane *dp)
 	deferred_notify(w);
 	if (worker_arm(w, dp))
 		return false;
-	w->sleeps++;
+	counter_add(&w->sleeps, 1);
 	dp_sleep(w->ctl, w->id, dp);
 	/* dp may be gone; of another snapshot worker_poll() disarms all queues */
 	dp = dp_live(w->ctl);

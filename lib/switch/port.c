@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "switch/inject.h"
+#include "base/counter.h"
 #include "base/ev.h"
 
 /* pktq_stats is nothing but 64-bit counters: they are added and subtracted as an array. */
@@ -18,7 +19,7 @@ add_queue(struct pktq_stats *sum, const struct pktq_stats *q)
 	const uint64_t *from = (const uint64_t *)q;
 
 	for (size_t i = 0; i < STATS_WORDS; i++)
-		to[i] += __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+		to[i] += counter_read(&from[i]);
 }
 
 bool

@@ -113,7 +113,7 @@ rest_revise(struct worker *w, const struct dataplane *dp)
 		if (polled && r->rxq == r->polled && in != NULL && in->id == r->in)
 			continue;
 		if (polled) { /* else the queue is not ours any more */
-			r->polled->stats.frames++;
+			counter_add(&r->polled->stats.frames, 1);
 			pktq_drop(r->polled, DROP_RX_NO_EGRESS, 1);
 		}
 		end(s, r);

@@ -24,19 +24,19 @@ transmit_timed(struct worker *w, struct pktq *txq, struct pkt *const *pkts, uint
 	txq->copy_cycles = &copied;
 	pktq_ops(txq)->tx(txq, pkts, n);
 	txq->copy_cycles = NULL;
-	w->stage[STAGE_COPY] += copied;
-	w->stage[STAGE_TX] += rte_rdtsc() - start - copied;
+	counter_add(&w->stage[STAGE_COPY], copied);
+	counter_add(&w->stage[STAGE_TX], rte_rdtsc() - start - copied);
 }
 
 static inline void
 transmit_now(struct worker *w, struct pktq *txq, struct pkt *const *pkts, uint16_t n)
 {
 	if (unlikely(debt_of(w, txq) > DEBT_SEND_MAX)) {
-		txq->stats.offered += n;
+		counter_add(&txq->stats.offered, n);
 		pktq_drop(txq, DROP_TX_NO_BUFFER, n);
 		return;
 	}
-	if (unlikely(atomic_load_explicit(&w->timed, memory_order_relaxed)))
+	if (worker_timed(w))
 		transmit_timed(w, txq, pkts, n);
 	else
 		pktq_ops(txq)->tx(txq, pkts, n);
@@ -48,7 +48,7 @@ static inline void
 forward_transmit(struct worker *w, struct pktq *txq, struct pktq *rxq, struct pkt *const *pkts,
 		 uint16_t n)
 {
-	rxq->stats.offered += n;
+	counter_add(&rxq->stats.offered, n);
 	if (unlikely(w->watch != NULL)) {
 		watch_transmit(w, txq, pkts, n);
 	} else if (txq->shared) {

@@ -40,7 +40,7 @@ struct watch_bursts {
 	uint64_t rx[PKT_BATCH_MAX + 1], tx[PKT_BATCH_MAX + 1];
 };
 
-/** A port's, by queue. Written by the queues' owners, read by any thread, relaxed. */
+/** A port's, by queue. The queues' owners write, any thread reads: base/counter.h. */
 struct watch_queues {
 	uint16_t n;
 	struct watch_bursts q[];

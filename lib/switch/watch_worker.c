@@ -128,7 +128,7 @@ describe(const struct worker *w, const struct pktq *q, struct pkt *const *pkts, 
 static void
 count_burst(uint64_t *by_size, uint16_t n)
 {
-	__atomic_store_n(&by_size[n], by_size[n] + 1, __ATOMIC_RELAXED);
+	counter_add(&by_size[n], 1);
 }
 
 void
@@ -176,8 +176,8 @@ try_one(struct pktq *q, struct pkt *const *pkt, uint16_t *sent)
 	pktq_notify_deferred(q); /* a receiver that sleeps frees no buffer */
 	done = q->stats.drop[DROP_TX_NO_BUFFER] == full;
 	if (!done) {
-		q->stats.drop[DROP_TX_NO_BUFFER] = full;
-		q->stats.offered--;
+		counter_set(&q->stats.drop[DROP_TX_NO_BUFFER], full);
+		counter_add(&q->stats.offered, -1);
 	}
 	if (q->shared)
 		rte_spinlock_unlock(&q->lock);

@@ -49,8 +49,9 @@ struct worker {
 	uint32_t id; /* index into dataplane.worker and learn rings */
 	unsigned int lcore;
 	struct dp_ctl *ctl;
-	struct rte_mempool *mp;    /* software offload, backlogs; never NULL */
-	uint16_t burst;            /* frames taken from a queue at once, 0: PKT_BATCH_MAX */
+	struct rte_mempool *mp; /* software offload, backlogs; never NULL */
+	/* [atomic] by control: frames taken from a queue at once, 0: PKT_BATCH_MAX */
+	atomic_ushort burst;
 	uint64_t generation;       /* of the snapshot of the last iteration */
 	uint32_t nactive;          /* of its list in that snapshot: polled in each iteration */
 	uint32_t next_idle;        /* of the rest: where the next iteration goes on */
@@ -68,11 +69,12 @@ struct worker {
 	struct pktq *deferred[WORKER_DEFERRED_MAX]; /* queues with a deferred notification */
 	struct fwd_flow flow[FORWARD_FLOWS];
 	uint32_t next_flow; /* of mode flowgen */
-	/* counters for "show worker", relaxed readers */
+	/* counters for "show worker": base/counter.h */
 	uint64_t iterations, busy_iterations, frames, sleeps;
 	uint64_t busy_cycles; /* TSC cycles of iterations that found frames */
-	atomic_bool timed;    /* [atomic] by control: account cycles by stage */
-	uint64_t stage[STAGE_NUM], stage_frames;
+	/* [atomic] by control, released with the counters it has reset: account cycles by stage */
+	atomic_bool timed;
+	uint64_t stage[STAGE_NUM], stage_frames; /* counters, too, while timed */
 	/* scratch, valid within one batch */
 	struct pkt_batch batch;
 	uint16_t egress[PKT_BATCH_MAX];
@@ -84,5 +86,12 @@ struct worker {
 	struct cut cut;
 	struct rests rests;
 } __rte_cache_aligned;
+
+/** Whether it accounts cycles by stage; pairs with worker_time(). That worker. */
+static inline bool
+worker_timed(const struct worker *w)
+{
+	return unlikely(atomic_load_explicit(&w->timed, memory_order_acquire));
+}
 
 #endif

@@ -7,6 +7,7 @@
 #include <rte_hash_crc.h>
 
 #include "base/blob.h"
+#include "base/counter.h"
 #include "pkt/drop.h"
 #include "vdev/engine.h"
 #include "vdev/ring.h"
@@ -103,9 +104,8 @@ save_queue(const struct vdev *d, uint32_t i, struct blob *b)
 	stats = soft_engine.ops->stats(&soft_engine, q);
 	if (stats == NULL)
 		return;
-	memcpy(c.value, stats, sizeof(c.value));
 	for (k = 0; k < COUNTERS; k++)
-		c.value[k] = rte_cpu_to_le_64(c.value[k]);
+		c.value[k] = rte_cpu_to_le_64(counter_read((const uint64_t *)stats + k));
 	put_record(b, TYPE_COUNTERS, 0, &c, sizeof(c));
 }
 

@@ -359,7 +359,7 @@ rx_parse(struct vq *vq, struct pkt_batch *b, struct rx_found *f)
 	if (unlikely(b->ndone != found))
 		rx_count_bad(vq, b);
 	pktq_count_sizes(&vq->q.stats, f->len, n);
-	vq->q.stats.frames += b->ndone; /* malformed ones count as taken */
+	counter_add(&vq->q.stats.frames, b->ndone); /* malformed ones count as taken */
 	b->n = n;
 }
 

@@ -250,7 +250,7 @@ tx_count(struct tx *t)
 	struct pktq_stats *s = &t->vq->q.stats;
 
 	pktq_count_sizes(s, t->len, t->nsent);
-	s->frames += t->nsent;
+	counter_add(&s->frames, t->nsent);
 	t->sent += t->nsent;
 	t->nsent = 0;
 }
@@ -613,7 +613,7 @@ tx_burst(struct pktq *q, struct pkt *const *pkts, uint16_t n)
 	struct vq *vq = (struct vq *)q;
 	uint16_t done, sent;
 
-	q->stats.offered += n;
+	counter_add(&q->stats.offered, n);
 	if (unlikely(vq_unusable(vq))) {
 		pktq_drop(q, DROP_TX_BROKEN, n);
 		return 0;

@@ -230,7 +230,7 @@ suspended_rx(struct pktq *q, struct pkt_batch *b)
 static uint16_t
 suspended_tx(struct pktq *q, struct pkt *const *pkts, uint16_t n)
 {
-	q->stats.offered += n;
+	counter_add(&q->stats.offered, n);
 	return vq_backlog_add((struct vq *)q, pkts, n);
 }
 
@@ -307,7 +307,7 @@ vq_signal(struct vq *vq)
 	struct irq *irq = atomic_load_explicit(&vq->irq, memory_order_acquire);
 
 	if (irq_raise(irq))
-		vq->q.stats.notified++;
+		counter_add(&vq->q.stats.notified, 1);
 }
 
 /* --- requests of workers to control --- */

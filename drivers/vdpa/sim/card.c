@@ -206,7 +206,7 @@ turn_ring(struct sim_dev *d, uint32_t pair)
 		pktq_drop(q, DROP_RX_DISABLED, batch.n);
 	} else {
 		send_wire(d, pair, batch.pkt, batch.n);
-		q->stats.offered += batch.n;
+		counter_add(&q->stats.offered, batch.n);
 	}
 	ops->rx_done(q, &batch);
 	return n;

@@ -544,9 +544,9 @@ sim_counters(const char *name, struct vdpa_counter *out)
 		if (s == NULL)
 			continue;
 		for (uint32_t why = 0; why < DROP_NUM; why++)
-			drops += s->drop[why];
-		count(&at, "frames", i, s->frames);
-		count(&at, "bytes", i, s->bytes);
+			drops += counter_read(&s->drop[why]);
+		count(&at, "frames", i, counter_read(&s->frames));
+		count(&at, "bytes", i, counter_read(&s->bytes));
 		count(&at, "drops", i, drops);
 	}
 	return (uint32_t)(at - out);
