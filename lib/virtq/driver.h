@@ -120,7 +120,7 @@ struct vqd {
 	bool used_wrap;
 	uint16_t published;   /* avail at the last publish */
 	uint16_t unpublished; /* packed: ring slots filled since */
-	uint16_t head_flags;  /* packed: flags of the first of them, held back */
+	uint64_t head_rest;   /* packed: union packed_rest of the first of them, held back */
 	uint16_t free;        /* unused descriptors */
 	uint16_t free_head;   /* split: FIFO of descriptors. packed: of ids */
 	uint16_t free_tail;

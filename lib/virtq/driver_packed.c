@@ -66,15 +66,15 @@ static __rte_always_inline void
 ring_put(const struct vq_fmt f, struct vqd *d, uint64_t addr, uint32_t len, uint16_t id,
 	 uint16_t flags)
 {
+	union packed_rest rest = packed_rest_make(f, len, id, flags | avail_bits(d->avail_wrap));
 	struct packed_desc *desc = desc_at(d, d->avail);
 
-	desc->addr = vq64_make(f, addr);
-	desc->len = vq32_make(f, len);
-	desc->id = vq16_make(f, id);
+	/* the device reads slots ahead of what is published, and believes none of it */
+	__atomic_store_n(&desc->addr.v, vq64_make(f, addr).v, __ATOMIC_RELAXED);
 	if (d->unpublished++ == 0)
-		d->head_flags = flags | avail_bits(d->avail_wrap);
+		d->head_rest = rest.word;
 	else
-		desc->flags = vq16_make(f, flags | avail_bits(d->avail_wrap));
+		packed_rest_store(desc, rest, __ATOMIC_RELAXED);
 	d->avail = vqd_next(d, d->avail);
 	d->avail_wrap ^= d->avail == 0;
 }
@@ -151,7 +151,8 @@ publish(const struct vq_fmt f, struct vqd *d)
 
 	if (d->unpublished == 0)
 		return false;
-	vq16_store_release(f, &desc_at(d, d->published)->flags, d->head_flags);
+	packed_rest_store(desc_at(d, d->published), (union packed_rest){.word = d->head_rest},
+			  __ATOMIC_RELEASE);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	wanted = kick_wanted(f, d);
 	d->published = d->avail;
@@ -163,7 +164,7 @@ publish(const struct vq_fmt f, struct vqd *d)
 static __rte_always_inline bool
 slot_used(const struct vq_fmt f, const struct vqd *d)
 {
-	uint16_t flags = vq16_load_acquire(f, &desc_at(d, d->used)->flags);
+	uint16_t flags = vq16_get(f, packed_rest_load(desc_at(d, d->used)).flags);
 
 	return (flags & (PACKED_F_AVAIL | PACKED_F_USED)) ==
 	       (d->used_wrap ? PACKED_F_AVAIL | PACKED_F_USED : 0);
@@ -192,14 +193,15 @@ used_advance(struct vqd *d, uint16_t n)
 static __rte_always_inline bool
 get(const struct vq_fmt f, struct vqd *d, uint64_t *user_data, uint32_t *len)
 {
-	const struct packed_desc *desc = desc_at(d, d->used);
 	uint32_t id = 0, written = 0;
+	union packed_rest rest;
 
 	if (!pending(f, d))
 		return false;
 	if (!d->in_batch) {
-		id = vq16_get(f, desc->id);
-		written = vq32_get(f, desc->len);
+		rest = packed_rest_load(desc_at(d, d->used));
+		id = vq16_get(f, rest.id);
+		written = vq32_get(f, rest.len);
 	}
 	if (!vqd_slot_identify(d, &id, &written))
 		return false;
@@ -322,14 +324,15 @@ net_reap(const struct vq_fmt f, struct vqd *d, struct vqd_net_frame *frame, uint
 	if (unlikely(d->broken))
 		return 0;
 	for (i = 0; i < n; i++) {
-		const struct packed_desc *desc = desc_at(d, d->used);
+		union packed_rest rest;
 		uint32_t id = 0, len = 0;
 
 		if (!d->in_batch) {
 			if (!slot_used(f, d))
 				break;
-			id = vq16_get(f, desc->id);
-			len = vq32_get(f, desc->len);
+			rest = packed_rest_load(desc_at(d, d->used));
+			id = vq16_get(f, rest.id);
+			len = vq32_get(f, rest.len);
 		}
 		if (unlikely(!vqd_net_identify(d, &id, &len)))
 			break;

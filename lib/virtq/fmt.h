@@ -186,6 +186,41 @@ struct packed_event {
 	vq16_t flags;    /* VRING_PACKED_EVENT_FLAG_* */
 };
 
+/** The half of a packed descriptor that the flags are in: one access for both sides of the ring. */
+union packed_rest {
+	struct {
+		vq32_t len;
+		vq16_t id, flags;
+	};
+	uint64_t word;
+};
+
+static __rte_always_inline union packed_rest
+packed_rest_make(struct vq_fmt f, uint32_t len, uint16_t id, uint16_t flags)
+{
+	return (union packed_rest){{vq32_make(f, len), vq16_make(f, id), vq16_make(f, flags)}};
+}
+
+/** The word of descriptor @p desc, to load and store. */
+static __rte_always_inline uint64_t *
+packed_rest_at(const void *desc)
+{
+	return (uint64_t *)(uintptr_t)desc + 1;
+}
+
+/** Pairs with the peer's release store of it: the rest of the descriptor is as it was then. */
+static __rte_always_inline union packed_rest
+packed_rest_load(const void *desc)
+{
+	return (union packed_rest){.word = __atomic_load_n(packed_rest_at(desc), __ATOMIC_ACQUIRE)};
+}
+
+static __rte_always_inline void
+packed_rest_store(void *desc, union packed_rest rest, int order)
+{
+	__atomic_store_n(packed_rest_at(desc), rest.word, order);
+}
+
 #define PACKED_F_AVAIL (1u << VRING_PACKED_DESC_F_AVAIL)
 #define PACKED_F_USED (1u << VRING_PACKED_DESC_F_USED)
 #define PACKED_F_BOTH (PACKED_F_AVAIL | PACKED_F_USED)

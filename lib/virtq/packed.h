@@ -19,9 +19,9 @@ packed_flags_avail(uint16_t flags, uint16_t wrap)
 static __rte_always_inline bool
 packed_is_avail(const struct vq *vq, struct ring_pos pos)
 {
-	const struct packed_desc *d = (const struct packed_desc *)packed_slot(vq, pos.idx);
+	union packed_rest rest = packed_rest_load(packed_slot(vq, pos.idx)); /* [A] */
 
-	return packed_flags_avail(vq16_load_acquire(FMT, &d->flags), pos.wrap); /* [A] */
+	return packed_flags_avail(vq16_get(FMT, rest.flags), pos.wrap);
 }
 
 /* Two words of eight bytes: {addr} and {len, id, flags}. */
@@ -48,10 +48,9 @@ packed_desc_read(const uint8_t *p)
 static __rte_always_inline bool
 packed_slot_read(const uint8_t *slot, struct ring_pos pos, struct vq_desc *d)
 {
-	const uint64_t *p = (const uint64_t *)slot;
-	uint64_t rest = __atomic_load_n(&p[1], __ATOMIC_ACQUIRE); /* [A] */
+	uint64_t rest = packed_rest_load(slot).word; /* [A] */
 
-	*d = packed_desc_make(__atomic_load_n(&p[0], __ATOMIC_RELAXED), rest);
+	*d = packed_desc_make(__atomic_load_n((const uint64_t *)slot, __ATOMIC_RELAXED), rest);
 	return packed_flags_avail(d->flags, pos.wrap);
 }
 
@@ -66,27 +65,13 @@ packed_head(const struct ring_base *rb, struct ring_pos pos, struct vq_desc *d, 
 	return avail;
 }
 
-/** {len, id, flags} of a used element. */
-static __rte_always_inline uint64_t
-packed_used_word(const struct pkt_used *u, uint16_t wrap)
+/** Write a used element. @p wrap: of its place. */
+static __rte_always_inline void
+packed_put_one(void *slot, const struct pkt_used *u, uint16_t wrap, int order)
 {
-	union {
-		struct {
-			vq32_t len;
-			vq16_t id, flags;
-		};
-		uint64_t w;
-	} e = {{vq32_make(FMT, u->len), vq16_make(FMT, u->id),
-		vq16_make(FMT, wrap | (u->len > 0 ? VRING_DESC_F_WRITE : 0))}};
+	uint16_t flags = wrap | (u->len > 0 ? VRING_DESC_F_WRITE : 0);
 
-	return e.w;
-}
-
-/** The second half of the descriptor in slot @p i. */
-static __rte_always_inline uint64_t *
-packed_rest(const struct vq_pages *pages, uint8_t *desc, uint16_t i)
-{
-	return (uint64_t *)area_at(pages, desc, (size_t)i * sizeof(struct packed_desc)) + 1;
+	packed_rest_store(slot, packed_rest_make(FMT, u->len, u->id, flags), order);
 }
 
 /**
@@ -103,12 +88,12 @@ packed_put(struct vq *vq, struct ring_pos at, const struct pkt_used *u, uint16_t
 	uint16_t i;
 
 	for (i = 1; i < n; i++) {
-		__atomic_store_n(packed_rest(pages, desc, pos.idx),
-				 packed_used_word(&u[i], pos.wrap), __ATOMIC_RELAXED);
+		packed_put_one(area_at(pages, desc, pos.idx * sizeof(struct packed_desc)), &u[i],
+			       pos.wrap, __ATOMIC_RELAXED);
 		pos = ring_step(size, pos, u[i].ndesc);
 	}
-	__atomic_store_n(packed_rest(pages, desc, at.idx), packed_used_word(&u[0], at.wrap),
-			 __ATOMIC_RELEASE);
+	packed_put_one(area_at(pages, desc, at.idx * sizeof(struct packed_desc)), &u[0], at.wrap,
+		       __ATOMIC_RELEASE);
 }
 
 static inline void
