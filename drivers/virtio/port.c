@@ -148,11 +148,14 @@ static const struct vdev_ops virtio_dev_ops = {
 
 /* --- operations for the switch --- */
 
+/* Say whose it is, once: a worker that has it reads that meanwhile. */
 static void
-add_queue(struct port *p, struct vq *vq, uint16_t pair)
+name_queue(const struct port *p, struct vq *vq, uint16_t pair)
 {
-	vq->q.port = p->id;
-	vq->q.index = pair;
+	if (vq->q.port != p->id || vq->q.index != pair) {
+		vq->q.port = p->id;
+		vq->q.index = pair;
+	}
 }
 
 static void
@@ -170,24 +173,26 @@ virtio_queues(struct port *p, struct port_queues *out)
 		if (vq != NULL && out->nrx < out->max &&
 		    !vdev_vq_awaits_enable(v->dev, 2u * pair + 1) &&
 		    !vdev_vq_awaits_enable(v->dev, 2u * pair)) {
-			add_queue(p, vq, pair);
+			name_queue(p, vq, pair);
 			out->discard[out->nrx] = !enabled;
 			out->rx[out->nrx++] = &vq->q;
 		}
 		vq = vdev_tx_queue(v->dev, pair, &enabled);
 		if (vq != NULL && enabled && out->ntx < out->max) {
-			add_queue(p, vq, pair);
+			name_queue(p, vq, pair);
 			out->tx[out->ntx++] = &vq->q;
 		}
 	}
 	p->uplink = virtio_hw_uplink(&v->hw);
-	vdev_published(v->dev);
 }
 
 static void
 virtio_published(struct port *p)
 {
-	virtio_hw_published(&to_virtio(p)->hw);
+	struct virtio_port *v = to_virtio(p);
+
+	vdev_published(v->dev);
+	virtio_hw_published(&v->hw);
 }
 
 static bool
