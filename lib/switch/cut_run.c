@@ -35,6 +35,7 @@ run(struct worker *w, const struct cut_job *j, struct offload_work *o, uint32_t 
 		forward_transmit(w, j->txq, j->rxq, list, n);
 		offload_free(c->pkt, n);
 	} while (!o->done && spent < limit);
+	w->cost += spent;
 	return !o->done;
 }
 

@@ -99,6 +99,7 @@ struct dp_poll {
 	const struct dp_port *port;
 	dp_forward_fn forward; /* the mode's, or one that checks frames before (ingress.h) */
 	bool discard;          /* started but disabled: drop what it sends (DROP_RX_DISABLED) */
+	bool several;          /* the worker polls other queues of its port, too */
 };
 
 struct dp_worker {

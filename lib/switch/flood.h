@@ -62,6 +62,7 @@ static inline void
 flood_spend(struct worker *w, uint64_t cost)
 {
 	w->flood_left -= (uint32_t)RTE_MIN(cost, w->flood_left);
+	w->cost += (uint32_t)(cost / FLOOD_SEGMENT);
 }
 
 /** How many of the frames, one at least, may be copied to @p receivers ports each. */

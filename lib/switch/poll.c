@@ -17,6 +17,7 @@
 #include "switch/debt.h"
 #include "switch/deferred.h"
 #include "switch/rest_run.h"
+#include "switch/share.h"
 #include "switch/watch_worker.h"
 
 #define OPEN_ITERATIONS_MAX 16 /* busy poll iterations without a quiescent state */
@@ -182,6 +183,7 @@ begin(struct worker *w, const struct dataplane *dp)
 
 	cut_revise(w, dp);
 	rest_revise(w, dp);
+	share_reset(w);
 	w->generation = dp->generation;
 	w->watch = dp->watch.flags != 0 ? &dp->watch : NULL;
 	w->nactive = 0;
@@ -195,6 +197,22 @@ begin(struct worker *w, const struct dataplane *dp)
 			dw->list[w->nactive++] = dw->poll[i];
 	}
 	worker_disarm(w, dp);
+}
+
+/* The same; its cost is accounted if its port has other queues here. */
+static __rte_always_inline uint32_t
+poll_accounted(struct worker *w, const struct dataplane *dp, const struct dp_poll *poll, bool timed)
+{
+	struct pktq *q = poll->q;
+	bool several = poll->several; /* the list may change */
+	uint32_t n;
+
+	if (unlikely(several))
+		share_begin(w, q);
+	n = poll_one(w, dp, poll, timed);
+	if (unlikely(several))
+		share_spend(w, q, n);
+	return n;
 }
 
 /* One poll in vain more. True: it makes list[i] idle, another one is there now. */
@@ -228,7 +246,11 @@ poll_active(struct worker *w, const struct dataplane *dp, bool timed)
 
 		if (i + 1 < w->nactive)
 			rte_prefetch0(list[i + 1].q);
-		n = poll_one(w, dp, &list[i], timed);
+		if (unlikely(list[i].several) && !share_allows(w, list[i].q)) {
+			i++;
+			continue;
+		}
+		n = poll_accounted(w, dp, &list[i], timed);
 		total += n;
 		if (likely(n != 0))
 			list[i].q->misses = 0;
@@ -268,7 +290,9 @@ poll_idle(struct worker *w, const struct dataplane *dp, uint32_t frames)
 		if (i == dw->n)
 			break;
 		w->next_idle = i + 1;
-		n = poll_one(w, dp, &dw->list[i], false);
+		if (unlikely(dw->list[i].several) && !share_is_left(w, dw->list[i].q))
+			continue;
+		n = poll_accounted(w, dp, &dw->list[i], false);
 		if (n != 0)
 			wake(w, dw, i);
 		total += n;

@@ -410,6 +410,15 @@ disown_others(struct build *b)
 	}
 }
 
+/* A port's queues are side by side in the list of a worker. */
+static void
+note_several(struct dp_worker *dw)
+{
+	for (uint32_t i = 1; i < dw->n; i++)
+		if (dw->poll[i].port == dw->poll[i - 1].port)
+			dw->poll[i].several = dw->poll[i - 1].several = true;
+}
+
 static void
 fill(struct build *b)
 {
@@ -435,6 +444,8 @@ fill(struct build *b)
 	count_receivers(b);
 	fill_inject(b);
 	disown_others(b);
+	for (uint32_t w = 0; w < dp->nworkers; w++)
+		note_several(&dp->worker[w]);
 }
 
 struct dataplane *

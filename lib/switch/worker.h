@@ -41,6 +41,13 @@ enum worker_stage {
 	STAGE_NUM
 };
 
+/** A port of several queues, see share.h. */
+struct share {
+	uint32_t iteration; /* that cost is of */
+	uint32_t cost;
+	uint32_t next; /* index of the queue to be polled first, plus one; 0: any */
+};
+
 /**
  * One poll-mode worker's private state. Zeroed and filled in by control, then touched by its worker
  * only.
@@ -62,10 +69,13 @@ struct worker {
 	uint32_t flood_left;       /* of this one */
 	uint32_t flood_least;      /* for each queue, even when nothing is left */
 	uint32_t open_iterations;  /* iterations since the last quiescent state */
-	uint32_t ndeferred, deferred_polls;         /* see deferred.h */
-	uint32_t ndebtors;                          /* ports that owe work, see debt.h */
-	uint16_t debtor[DP_PORTS_MAX];              /* their ids */
-	uint32_t debt[DP_PORTS_MAX];                /* by id: lookups owed */
+	uint32_t ndeferred, deferred_polls; /* see deferred.h */
+	uint32_t ndebtors;                  /* ports that owe work, see debt.h */
+	uint16_t debtor[DP_PORTS_MAX];      /* their ids */
+	uint32_t debt[DP_PORTS_MAX];        /* by id: lookups owed */
+	uint32_t cost; /* of the poll at work: segments made and copies flooded, see share.h */
+	uint64_t polled_bytes;                      /* received before it by the queue polled */
+	struct share share[DP_PORTS_MAX];           /* by id */
 	struct pktq *deferred[WORKER_DEFERRED_MAX]; /* queues with a deferred notification */
 	struct fwd_flow flow[FORWARD_FLOWS];
 	uint32_t next_flow; /* of mode flowgen */

@@ -408,6 +408,8 @@ test_placement(void **state)
 	sw_publish(&sw);
 	assert_int_equal(polls_of(0), PORTS * PAIRS - 1);
 	assert_int_equal(polls_of(1) + polls_of(2), 0);
+	for (uint32_t i = 0; i < polls_of(0); i++)
+		assert_true(dp_live(&sw.dp)->worker[0].poll[i].several);
 	/* others than the first */
 	sw.nactive = 2;
 	sw.active[0] = 2;
