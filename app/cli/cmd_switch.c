@@ -351,6 +351,8 @@ switch_running(const struct app *app, FILE *out)
 		o->fdb_port_limit, o->fdb_age);
 	if (app->sw.group_fwd != 0)
 		fprintf(out, "set group-fwd-mask 0x%x\n", app->sw.group_fwd);
+	if (app->nworkers > 0 && atomic_load(&app->worker[0]->timed))
+		fputs("set worker stages on\n", out);
 	running_each_port(app, out, port_running);
 	fdb_walk(app->sw.fdb, static_running, &(struct running){app, out});
 }

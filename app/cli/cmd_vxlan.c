@@ -6,6 +6,7 @@
 
 #include "app.h"
 #include "cli.h"
+#include "escape.h"
 #include "show/running_config.h"
 #include "show/show_vxlan.h"
 #include "vxlan/vxlan.h"
@@ -195,7 +196,9 @@ vni_running(const struct vxlan_vni *n, FILE *out)
 	const struct vxlan_vtep *v;
 	const char *sep = "";
 
-	fprintf(out, "vxlan vni %u on %s domain %u", n->vni, n->tunnel->name, n->domain);
+	fprintf(out, "vxlan vni %u on ", n->vni);
+	cli_escape(out, n->tunnel->name);
+	fprintf(out, " domain %u", n->domain);
 	if (n->vlan != 0)
 		fprintf(out, " vlan %u", n->vlan);
 	fputs(" flood ", out);
@@ -218,8 +221,10 @@ tunnels_running(const struct app *app, FILE *out)
 
 		if (below == NULL)
 			continue; /* it cannot be made again without it */
-		fprintf(out, "vxlan add %s local %s underlay %u dstport %u\n", t->name,
-			evpn_ip_text(&t->local, text), below->id, t->udp_port);
+		fputs("vxlan add ", out);
+		cli_escape(out, t->name);
+		fprintf(out, " local %s underlay %u dstport %u\n", evpn_ip_text(&t->local, text),
+			below->id, t->udp_port);
 		STAILQ_FOREACH (n, &t->vnis, entry)
 			vni_running(n, out);
 	}

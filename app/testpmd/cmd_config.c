@@ -8,6 +8,7 @@
 #include "list.h"
 #include "cli/cli.h"
 #include "fwd.h"
+#include "log_level.h"
 #include "base/log.h"
 #include "base/parse.h"
 #include "show/running_config.h"
@@ -402,9 +403,7 @@ cmd_set_log(struct cmd *c)
 	const char *type = cmd_str(c, 2);
 	uint32_t level = (uint32_t)cmd_num(c, 3);
 
-	if (strcmp(type, "global") == 0)
-		rte_log_set_global_level(level);
-	else if (rte_log_set_level_pattern(type, level) < 0)
+	if (log_level_set(type, level) < 0)
 		cmd_fail(c, "Set log %s %u failed\n", type, level);
 }
 
@@ -491,6 +490,7 @@ config_running(const struct app *app, FILE *out)
 	fprintf(out, "set record-core-cycles %s\n", app->opt.record_core_cycles ? "on" : "off");
 	fprintf(out, "set xstats-hide-zero %s\n", app->hide_zero ? "on" : "off");
 	fprintf(out, "set record-burst-stats %s\n", app->opt.record_burst_stats ? "on" : "off");
+	log_level_print(out);
 	running_each_port(app, out, port_running);
 	list_running(&app->sw, out);
 }

@@ -325,6 +325,9 @@ ethdev_dev_start(struct ethdev_port *e)
 	}
 	fill_queues(e);
 	e->running = true;
+	/* most drivers start with their link up */
+	if (e->link_down)
+		rte_eth_dev_set_link_down(e->dev);
 	return 0;
 }
 

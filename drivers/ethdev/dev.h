@@ -38,7 +38,8 @@ struct ethdev_port {
 	struct ethdev_rxq *rx[ETHDEV_QUEUES_MAX];
 	struct ethdev_txq *tx[ETHDEV_QUEUES_MAX];
 
-	bool mac_set; /* by the operator */
+	bool mac_set;   /* by the operator */
+	bool link_down; /* by the operator */
 	bool was_up;
 	struct log_limit log_limit; /* of log lines that the other end of the wire causes */
 	bool closed;                /* freed by the work item that is still queued */

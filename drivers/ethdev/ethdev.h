@@ -28,6 +28,7 @@ struct ethdev_config {
 	uint64_t tx_offloads;
 	uint64_t rss_hf; /* RTE_ETH_RSS_*, with several rx queues */
 	bool no_rss;
+	bool rehearsal; /* a null device stands in for the one that would take all settings */
 	uint16_t mtu;
 	uint16_t id; /* the lowest number its port may get */
 };

@@ -20,6 +20,7 @@ ethdev_config_of(const struct port_defaults *d)
 		.txd = d->txd,
 		.rx_offloads = d->rx_offloads,
 		.tx_offloads = d->tx_offloads,
+		.rehearsal = d->rehearsal,
 	};
 }
 

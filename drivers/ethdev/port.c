@@ -232,28 +232,40 @@ ethdev_set_mac(struct port *p, const struct rte_ether_addr *mac)
 	return ret;
 }
 
+/* The driver's answer to a setting, which the device behind the stand-in may have. */
+static int
+said(const struct ethdev_port *e, int ret)
+{
+	return e->cfg.rehearsal && ret == -ENOTSUP ? 0 : ret;
+}
+
 static int
 ethdev_set_promisc(struct port *p, bool on)
 {
-	uint16_t dev = to_ethdev(p)->dev;
+	const struct ethdev_port *e = to_ethdev(p);
 
-	return on ? rte_eth_promiscuous_enable(dev) : rte_eth_promiscuous_disable(dev);
+	return said(e,
+		    on ? rte_eth_promiscuous_enable(e->dev) : rte_eth_promiscuous_disable(e->dev));
 }
 
 static int
 ethdev_set_allmulti(struct port *p, bool on)
 {
-	uint16_t dev = to_ethdev(p)->dev;
+	const struct ethdev_port *e = to_ethdev(p);
 
-	return on ? rte_eth_allmulticast_enable(dev) : rte_eth_allmulticast_disable(dev);
+	return said(e, on ? rte_eth_allmulticast_enable(e->dev)
+			  : rte_eth_allmulticast_disable(e->dev));
 }
 
 static int
 ethdev_set_link(struct port *p, bool up)
 {
-	uint16_t dev = to_ethdev(p)->dev;
+	struct ethdev_port *e = to_ethdev(p);
+	int ret = said(e, up ? rte_eth_dev_set_link_up(e->dev) : rte_eth_dev_set_link_down(e->dev));
 
-	return up ? rte_eth_dev_set_link_up(dev) : rte_eth_dev_set_link_down(dev);
+	if (ret == 0)
+		e->link_down = !up;
+	return ret;
 }
 
 const struct port_ops ethdev_port_ops = {

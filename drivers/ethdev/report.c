@@ -155,6 +155,8 @@ ethdev_running(const struct port *p, FILE *out)
 		fprintf(out, "set promisc %u off\n", p->id);
 	if (rte_eth_allmulticast_get(e->dev) == 1)
 		fprintf(out, "set allmulti %u on\n", p->id);
+	if (e->link_down)
+		fprintf(out, "set link-down port %u\n", p->id);
 }
 
 int

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "vxlan/vxlan.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -550,6 +551,17 @@ need_below(struct vxlan *x, const char *name)
 	return true;
 }
 
+/** A name stands in lines and tables, where a blank would end it. */
+static bool
+is_word(const char *text)
+{
+	const char *at = text;
+
+	while (isgraph((unsigned char)*at))
+		at++;
+	return at != text && *at == '\0';
+}
+
 static int
 check_tunnel(const struct vxlan *x, const struct vxlan_tunnel_config *c, char *err, size_t errlen)
 {
@@ -557,9 +569,10 @@ check_tunnel(const struct vxlan *x, const struct vxlan_tunnel_config *c, char *e
 	const struct vxlan_tunnel *t;
 	uint32_t locals = 0;
 
-	if (c->name[0] == '\0' || strlen(c->name) >= VXLAN_NAME_MAX)
-		return refuse(err, errlen, "name %s: must have 1 to %d characters", c->name,
-			      VXLAN_NAME_MAX - 1);
+	if (strlen(c->name) >= VXLAN_NAME_MAX || !is_word(c->name))
+		return refuse(err, errlen,
+			      "name %.64s: must have 1 to %d characters of ASCII, none a blank",
+			      c->name, VXLAN_NAME_MAX - 1);
 	if (p == NULL)
 		return refuse(err, errlen, "there is no port %s", c->below);
 	if (!p->ops->carries_tunnels)

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Every command says whether it is configuration: then "show config" has it, and it replays."""
+
+import re
+import subprocess
+
+from harness.peers import Switch
+from harness.process import wait_for
+
+from .arguments import Arguments, expect
+from .base import check
+
+# Ports 0 and 1: vhost, 1 with a simulated device; 2: net_null; 3: net_tap.
+# In this order, each on top of those before it: "show config" changes with every line.
+SETTINGS = (
+    ("port add (port_id) (ident)", "port add 9 net_null9,size=128"),
+    ("port attach (ident)", "port attach net_null4,copy=1"),
+    ("port detach (port_id)", "port detach 4"),
+    ("port close (port_id|all)", "port close 9"),
+    ("port add (port_id) (ident)", "port add 7 net_null7"),
+    ("stop", "stop"),
+    ("port stop (port_id|all)", "port stop 0"),
+    ("port start (port_id|all)", "port start 0"),
+    ("port stop (port_id|all)", "port stop all"),
+    ("port config all (rxq|txq|rxd|txd|rxfreet|txfreet|txrst) (value)", "port config all rxd 512"),
+    ("port config all max-pkt-len (value)", "port config all max-pkt-len 1400"),
+    ("port config all burst (value)", "port config all burst 17"),
+    ("set (nbport|nbcore|burst|verbose) (num)", "set burst 19"),
+    ("set (nbport|nbcore|burst|verbose) (num)", "set verbose 1"),
+    ("set (nbport|nbcore|burst|verbose) (num)", "set nbcore 1"),
+    ("set (portlist|corelist) (a[,b-c]*)", "set portlist 3,0"),
+    ("set (nbport|nbcore|burst|verbose) (num)", "set nbport 1"),
+    ("set (portmask|coremask) (mask)", "set portmask 0x9"),
+    ("set (portmask|coremask) (mask)", "set coremask 0x2"),
+    ("set default", "set default"),
+    ("set fwd (mode) retry", "set fwd mac retry"),
+    ("set fwd (mode)", "set fwd mac"),
+    ("set topology (paired|chained|loop)", "set topology loop"),
+    ("set burst tx delay (num) retry (num)", "set burst tx delay 5 retry 6"),
+    ("set txpkts (x[,y]*)", "set txpkts 64,100"),
+    ("set txsplit (off|on|rand)", "set txsplit rand"),
+    ("set txtimes (x[,y]*)", "set txtimes 10,1"),
+    ("set eth-peer (port_id) (XX:XX:XX:XX:XX:XX)", "set eth-peer 0 52:54:00:00:00:09"),
+    ("set promisc (port_id|all) (on|off)", "set promisc 3 off"),
+    ("set allmulti (port_id|all) (on|off)", "set allmulti 3 on"),
+    ("mac_addr (add|remove|set) (port_id) (XX:XX:XX:XX:XX:XX)", "mac_addr set 3 52:54:00:00:00:03"),
+    ("set link-down port (port_id)", "set link-down port 3"),
+    ("set link-up port (port_id)", "set link-up port 3"),
+    ("set link-down port (port_id)", "set link-down port 3"),
+    ("set link_check (on|off)", "set link_check off"),
+    ("set record-core-cycles (on|off)", "set record-core-cycles on"),
+    ("set record-burst-stats (on|off)", "set record-burst-stats on"),
+    ("set xstats-hide-zero (on|off)", "set xstats-hide-zero on"),
+    ("set log (name) (level)", "set log lib.e\\x23* 7"),
+    ("set log (name) (level)", "set log lib.eal debug"),
+    ("port config mtu (port_id) (value)", "port config mtu 0 1400"),
+    ("port config mtu (port_id) (value)", "port config mtu 3 1300"),
+    ("csum set (ip|udp|tcp|sctp|outer-ip|outer-udp) (hw|sw) (port_id)", "csum set udp hw 3"),
+    ("csum parse-tunnel (on|off) (port_id)", "csum parse-tunnel on 0"),
+    ("csum mac-swap (on|off) (port_id)", "csum mac-swap off 0"),
+    ("tso set (length) (port_id)", "tso set 800 0"),
+    ("set port (port_id) gso (on|off)", "set port 0 gso on"),
+    ("set gso segsz (length)", "set gso segsz 1400"),
+    ("set port (port_id) gro (on|off)", "set port 0 gro on"),
+    ("set gro flush (num)", "set gro flush 3"),
+    ("set port (port_id) domain (domain)", "set port 3 domain 4095"),
+    ("set port (port_id) isolated (on|off)", "set port 0 isolated on"),
+    ("set port (port_id) learning (on|off)", "set port 0 learning off"),
+    ("set group-fwd-mask (mask)", "set group-fwd-mask 0x4000"),
+    ("set port (port_id) group-fwd-mask (mask)", "set port 0 group-fwd-mask 0x8"),
+    ("set port (port_id) format (any|modern-only|legacy-le|legacy-be|auto)",
+     "set port 0 format legacy-be"),
+    ("set fdb (limit|port-limit|age) (num)", "set fdb limit 5000"),
+    ("set fdb (limit|port-limit|age) (num)", "set fdb port-limit 100"),
+    ("set fdb (limit|port-limit|age) (num)", "set fdb age 7"),
+    ("set port (port_id) fdb-limit (num)", "set port 0 fdb-limit 9"),
+    ("set worker stages (on|off)", "set worker stages on"),
+    ("set port (port_id) vlan access (vlan)", "set port 0 vlan access 5"),
+    ("set port (port_id) vlan off", "set port 0 vlan off"),
+    ("set port (port_id) vlan access (vlan)", "set port 0 vlan access 5"),
+    ("set port (port_id) vlan trunk (x[,y]*)", "set port 1 vlan trunk 3-5,9"),
+    ("set port (port_id) vlan native (vlan)", "set port 1 vlan native 9"),
+    ("set port (port_id) vlan native off", "set port 1 vlan native off"),
+    ("set port (port_id) vlan native (vlan)", "set port 1 vlan native 8"),
+    ("fdb add (XX:XX:XX:XX:XX:XX) (domain) (port_id)", "fdb add 52:54:00:00:00:21 0 2"),
+    ("fdb del (XX:XX:XX:XX:XX:XX) (domain)", "fdb del 52:54:00:00:00:21 0"),
+    ("fdb add (XX:XX:XX:XX:XX:XX) (domain) (port_id)", "fdb add 52:54:00:00:00:22 0 2"),
+    ("fdb add (XX:XX:XX:XX:XX:XX) (domain) (port_id) vlan (vlan)",
+     "fdb add 52:54:00:00:00:23 0 0 vlan 5"),
+    ("fdb del (XX:XX:XX:XX:XX:XX) (domain) vlan (vlan)", "fdb del 52:54:00:00:00:23 0 vlan 5"),
+    ("fdb add (XX:XX:XX:XX:XX:XX) (domain) (port_id) vlan (vlan)",
+     "fdb add 52:54:00:00:00:24 0 0 vlan 5"),
+    ("vxlan add (name) local (address) underlay (port_id)",
+     "vxlan add v\\x23\\\\ local 192.0.2.1 underlay 3"),
+    ("vxlan del (name)", "vxlan del v\\x23\\\\"),
+    ("vxlan add (name) local (address) underlay (port_id) dstport (udp_port)",
+     "vxlan add v\\x23\\\\ local 2001:db8::1 underlay 3 dstport 8472"),
+    ("vxlan vni (vni) domain (domain) flood (vtep[,vtep]*)",
+     "vxlan vni 5 domain 0 flood 2001:db8::2,2001:db8::3"),
+    ("vxlan vni (vni) off", "vxlan vni 5 off"),
+    ("vxlan vni (vni) domain (domain) vlan (vlan) flood (vtep[,vtep]*)",
+     "vxlan vni 16777215 domain 0 vlan 4094 flood 2001:db8::2"),
+    ("vxlan vni (vni) on (name) domain (domain) flood (vtep[,vtep]*)",
+     "vxlan vni 6 on v\\x23\\\\ domain 6 flood 2001:db8::4"),
+    ("vxlan vni (vni) on (name) domain (domain) vlan (vlan) flood (vtep[,vtep]*)",
+     "vxlan vni 7 on v\\x23\\\\ domain 6 vlan 9 flood 2001:db8::5"),
+    ("set port (port_id) rate (pps|bps) (rate)", "set port 0 rate pps 1000"),
+    ("set port (port_id) rate (pps|bps) off", "set port 0 rate pps off"),
+    ("set port (port_id) rate (pps|bps) (rate)", "set port 0 rate bps 1000000007"),
+    ("set port (port_id) storm pps (rate)", "set port 0 storm pps 10"),
+    ("set port (port_id) storm off", "set port 0 storm off"),
+    ("set port (port_id) storm pps (rate)", "set port 0 storm pps 11"),
+    ("set port (port_id) source-lock (on|off)", "set port 0 source-lock on"),
+    ("set port (port_id) source-lock (XX:XX:XX:XX:XX:XX)",
+     "set port 0 source-lock 52:54:00:00:00:31"),
+    ("mirror add (port_id) to (port_id)", "mirror add 0 to 2"),
+    ("mirror del (port_id)", "mirror del 0"),
+    ("mirror add (port_id) to (port_id)", "mirror add 1 to 2"),
+    ("set vdpa (name) (wire|fault|features|pairs|regions) (name)", "set vdpa sim0 pairs 2"),
+    ("port (port_id) reclaim", "port 1 reclaim"),
+    ("port (port_id) offload", "port 1 offload"),
+    ("set port (port_id) hw (prefer|require|never)", "set port 1 hw require"),
+    ("port start (port_id|all)", "port start 3"),
+    ("port quiesce (x[,y]*|all|vm=NAME)", "port quiesce 1"),
+    ("port resume (x[,y]*|all|vm=NAME)", "port resume 1"),
+    ("port state (x[,y]*|all|vm=NAME) "
+     "(stop|running|running-p2p|pre-copy|pre-copy-p2p|stop-copy|resuming)", "port state 1 stop"),
+    ("start", "start"),
+)
+
+# They change what is displayed or moved for once, or another file: not what the switch is.
+NO_SETTINGS = (
+    "start tx_first", "start tx_first (bursts)", "quit", "load (path)", "save config", "save config (path)",
+    "clear port (info|stats|xstats) (port_id|all)", "clear fwd stats all", "clear fdb",
+    "port reset (port_id|all)", "capture stop",
+    "capture (start|run) (port_id|all) (file)", "capture (start|run) (port_id|all) (file) snaplen (bytes)",
+    "capture (start|run) (port_id|all) (file) count (frames)",
+    "capture (start|run) (port_id|all) (file) snaplen (bytes) count (frames)",
+    # answered as testpmd does, without effect, or refused by every kind of port
+    "set (rxpkts|rxoffs|rxhdrs) (x[,y]*)", "set flush_rx (on|off)",
+    "mcast_addr add (port_id) (XX:XX:XX:XX:XX:XX)", "mcast_addr remove (port_id) (XX:XX:XX:XX:XX:XX)",
+    "port config (port_id) (rxq|txq) (queue_id) ring_size (value)",
+    "port (port_id) (rxq|txq) (queue_id) setup", "port (port_id) (rxq|txq) (queue_id) (start|stop)",
+    "port (port_id) (rxq|txq) (queue_id) deferred_start (on|off)",
+    "port config (port_id) (rx_offload|tx_offload) (name) (on|off)",
+    "port (port_id) rxq (queue_id) rx_offload (name) (on|off)",
+    "port (port_id) txq (queue_id) tx_offload (name) (on|off)",
+    "port config (port_id|all) speed (name) duplex (half|full|auto)",
+    "port config (port_id|all) rss (name)",
+    "tunnel_tso set (length) (port_id)", "vlan set (strip|filter|qinq_strip|extend) (on|off) (port_id)",
+    "vlan set stripq (on|off) (x[,y]*)", "rx_vlan (add|rm) (vlan_id) (port_id)",
+    "tx_vlan set (port_id) (vlan_id)", "tx_vlan reset (port_id)",
+    "flow (create|validate) (port_id) (ident)", "flow (list|flush) (port_id)",
+    "rx_vxlan_port (add|rm) (num) (port_id)",
+)
+DISPLAYS = re.compile(r"(show|help|why|wait|csum show|tso show|tunnel_tso show) ?|\(dump_|"
+                      r"port state \(x\[,y\]\*\|all\|vm=NAME\)$")
+
+
+class ConfigCommands(Arguments):
+    """Each check starts the program it needs."""
+
+    cpus, seconds = 0.3, 20
+
+    @check("config.every_command")
+    def check_every_command(self):
+        """A command is a setting with a line that changes "show config", or said to be none."""
+        said = subprocess.run([Switch.program, "--", "--print-commands"], check=True, timeout=60,
+                              stdout=subprocess.PIPE).stdout.decode()
+        known = {syntax for syntax, _ in SETTINGS} | set(NO_SETTINGS)
+        there = re.findall(r"^- `(.*)`$", said, re.M)
+        unsaid = [s for s in there if s not in known and not DISPLAYS.match(s)]
+        expect(not unsaid, f"neither a setting nor said to be none: {unsaid}")
+        expect(not known - set(there), f"commands that are not there: {known - set(there)}")
+
+    def ports(self, tag):
+        """Device arguments of four kinds of ports."""
+        return [f"net_vhost0,iface={self.workdir}/{tag}0,queues=2",
+                f"net_vhost1,iface={self.workdir}/{tag}1,queues=1,vdpa=sim0", "net_null2",
+                f"net_tap3,iface=cfg{tag}"]
+
+    @check("config.every_setting")
+    def check_every_setting(self):
+        """Each setting is in "show config", which replays, where it is and elsewhere, and by --check."""
+        process, control = self.controlled("--forward-mode=switch", ports=self.ports("a"))
+        config = control.ask("show config")[1]
+        for _, line in SETTINGS:
+            done, said = control.ask(line)
+            expect(done, f"{line}: {said}")
+            before, config = config, control.ask("show config")[1]
+            # a number that is the only one there is
+            expect(config != before or line.startswith(("set nbcore", "set coremask")),
+                   f"{line} changes nothing in {config}")
+        saved = self.command_file(config)
+        done, said = control.ask(f"load {saved}")
+        expect(done, f"loaded where it came from: {said}")
+        expect(control.ask("show config")[1] == config, "it has changed something")
+        process.kill()
+        self.disown(process)
+        status, said = self.ended("--check", f"--cmdline-file={saved}")
+        expect(status == 0 and "is valid" in said, f"--check: {said}")
+        process, control = self.controlled(f"--cmdline-file={saved}")
+        wait_for("file", lambda: "Read CLI commands" in process.log(), 30, alive=[process])
+        again = control.ask("show config")[1]
+        expect(again == config, f"{config}\n---\n{again}")
+
+    def command_file(self, text):
+        """Path of a file with that text."""
+        path = self.workdir / "saved.vqs"
+        path.write_text(text, encoding="utf-8")
+        return path
