@@ -13,12 +13,6 @@ static const struct port_kind *const kinds[] = {
 };
 
 const struct port_kind *
-kind_at(size_t i)
-{
-	return i < RTE_DIM(kinds) ? kinds[i] : NULL;
-}
-
-const struct port_kind *
 kind_of(const char *devargs)
 {
 	size_t i = 0;

@@ -3,8 +3,6 @@
 #ifndef APP_KINDS_H
 #define APP_KINDS_H
 
-#include <stdio.h>
-
 #include "switch/port_kind.h"
 
 /** The kind of port a device argument makes: EAL's devices if no other kind takes it. */
@@ -15,8 +13,5 @@ bool kind_is_ours(const char *devargs);
 
 /** Port.attach_found() of every kind that has it. 0 or -1. */
 int kinds_attach_found(const struct port_request *r, const char *const *vdev, int nvdev);
-
-/** The i-th kind, in the order in which they are asked; NULL past the last one. */
-const struct port_kind *kind_at(size_t i);
 
 #endif

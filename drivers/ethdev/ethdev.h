@@ -56,12 +56,4 @@ void ethdev_port_detach(struct port *p);
 /** Change queues, descriptors or offloads ("port config all rxq"). Stopped ports only: -EBUSY. */
 int ethdev_port_configure(struct port *p, const struct ethdev_config *cfg);
 
-/** Offloads in use, for "show port N rx_offload configuration". */
-struct ethdev_active {
-	uint16_t nrx, ntx;
-	uint64_t rx_offloads, tx_offloads;
-	bool interrupts; /* idle workers may sleep */
-};
-void ethdev_port_active(const struct port *p, struct ethdev_active *out);
-
 #endif

@@ -430,17 +430,3 @@ ethdev_port_configure(struct port *p, const struct ethdev_config *cfg)
 	e->cfg = *cfg;
 	return 0;
 }
-
-void
-ethdev_port_active(const struct port *p, struct ethdev_active *out)
-{
-	const struct ethdev_port *e = to_ethdev(p);
-
-	*out = (struct ethdev_active){
-		.nrx = e->nrx,
-		.ntx = e->ntx,
-		.rx_offloads = e->rx_offloads,
-		.tx_offloads = e->tx_offloads,
-		.interrupts = e->running && e->rx[0]->q.event_fd >= 0,
-	};
-}

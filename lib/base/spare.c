@@ -23,14 +23,6 @@ spare_init(void)
 }
 
 void
-spare_fini(void)
-{
-	spare_lend();
-	spare.kept = false;
-	spare.wanted = false;
-}
-
-void
 spare_lend(void)
 {
 	while (spare.n > 0)

@@ -17,7 +17,6 @@
 
 /** Keep descriptors from now on, under the limit there is. Not called: none is kept. */
 void spare_init(void);
-void spare_fini(void);
 
 /** Before descriptors may come. */
 void spare_lend(void);

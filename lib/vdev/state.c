@@ -47,12 +47,6 @@ vdev_state_parse(const char *name)
 }
 
 bool
-vdev_state_copies(enum vdev_state s)
-{
-	return s == VDEV_STATE_RUNNING || s == VDEV_STATE_PRE_COPY;
-}
-
-bool
 vdev_state_logs(enum vdev_state s)
 {
 	return s == VDEV_STATE_PRE_COPY || s == VDEV_STATE_PRE_COPY_P2P;

@@ -39,9 +39,6 @@ const char *vdev_state_name(enum vdev_state s);
 /** The state called @p name, or -EINVAL. */
 int vdev_state_parse(const char *name);
 
-/** Whether frames may be copied from or to the port's memory. */
-bool vdev_state_copies(enum vdev_state s);
-
 /** Whether writes to guest memory are logged. */
 bool vdev_state_logs(enum vdev_state s);
 

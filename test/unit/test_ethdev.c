@@ -24,6 +24,7 @@
 #include "frame.h"
 #include "pkt/copy.h"
 #include "switch/poll.h"
+#include "switch/port_kind.h"
 #include "switch/publish.h"
 #include "switch/sw.h"
 #include "switch/sw_ports.h"
@@ -571,7 +572,7 @@ stopped_port_restarts_with_other_queues(void **state)
 	const struct ethdev_config two = {.rxq = 2, .txq = 2};
 	const struct ethdev_config many = {.rxq = 64, .txq = 64};
 	struct port *p = wire[0].port;
-	struct ethdev_active act;
+	struct port_facts facts;
 	struct frame *f = frame_from(0, 1, 60);
 	struct pktq_stats st;
 
@@ -586,9 +587,9 @@ stopped_port_restarts_with_other_queues(void **state)
 	p->started = true;
 	sw_publish(&sw);
 	assert_true(p->ops->link_up(p));
-	ethdev_port_active(p, &act);
-	assert_int_equal(act.nrx, 2);
-	assert_int_equal(act.ntx, 2);
+	p->ops->facts(p, NULL, &facts);
+	assert_int_equal(facts.nrx, 2);
+	assert_int_equal(facts.ntx, 2);
 	assert_int_equal(rte_ring_enqueue(wire[0].in[1], mbuf_of(f, 1)), 0);
 	turn();
 	rte_pktmbuf_free(wire_get(&wire[1]));
@@ -602,8 +603,8 @@ stopped_port_restarts_with_other_queues(void **state)
 	p->ops->stop(p);
 	assert_int_equal(ethdev_port_configure(p, &many), 0);
 	assert_int_equal(p->ops->start(p), 0);
-	ethdev_port_active(p, &act);
-	assert_int_equal(act.nrx, 2);
+	p->ops->facts(p, NULL, &facts);
+	assert_int_equal(facts.nrx, 2);
 	free(f);
 }
 
@@ -611,7 +612,7 @@ static void
 devices_come_and_go(void **state)
 {
 	const struct ethdev_config cfg = {.rxq = 4, .txq = 4};
-	struct ethdev_active act;
+	struct port_facts facts;
 	char err[256];
 	struct port *p;
 
@@ -621,8 +622,8 @@ devices_come_and_go(void **state)
 		assert_string_equal(p->name, "net_null7");
 		assert_ptr_equal(p, sw_port_by_name(&sw, "net_null7"));
 		assert_true(p->ops->link_up(p));
-		ethdev_port_active(p, &act);
-		assert_int_equal(act.nrx, 4);
+		p->ops->facts(p, NULL, &facts);
+		assert_int_equal(facts.nrx, 4);
 		/* its frames come from nowhere and have no source address */
 		assert_true(worker_poll(w, dp_live(&sw.dp)) > 0);
 		assert_null(ethdev_port_attach(&sw, "net_null7", &cfg, err, sizeof(err)));

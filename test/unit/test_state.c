@@ -83,8 +83,8 @@ names_and_meaning(void **ctx)
 		assert_int_equal(vdev_state_parse(vdev_state_name(s)), s);
 	assert_int_equal(vdev_state_parse("runing"), -EINVAL);
 	assert_string_equal(vdev_state_name(VDEV_STATE_NUM), "?");
-	assert_true(vdev_state_copies(RU) && vdev_state_copies(PC));
-	assert_false(vdev_state_copies(RP) || vdev_state_copies(PP) || vdev_state_copies(ST));
+	assert_true(vdev_state_logs(PC) && vdev_state_logs(PP));
+	assert_false(vdev_state_logs(RU) || vdev_state_logs(RP) || vdev_state_logs(ST));
 }
 
 int
