@@ -45,8 +45,8 @@ ring_displaced(struct vdev *d, struct vdev_queue *q)
 
 	if (move == RING_STAYS || (move == RING_MISSING && q->waits))
 		return;
-	if (move == RING_MISSING && d->engine == &soft_engine) {
-		soft_suspend(q);
+	if (move == RING_MISSING && ring_polled(d) != NULL) {
+		ring_polled(d)->suspend(q);
 		q->waits = true;
 	} else {
 		vdev_pause(d);
@@ -81,7 +81,7 @@ space_resume(struct vdev *d)
 			continue;
 		}
 		q->waits = false;
-		soft_resume(q);
+		ring_polled(d)->resume(q);
 		wake = true;
 	}
 	if (wake && d->cfg.ops->wake != NULL)

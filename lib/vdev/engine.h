@@ -34,6 +34,33 @@ struct engine_caps {
 	bool pins;            /* locks guest memory: all of it counts against RLIMIT_MEMLOCK */
 };
 
+/** An engine whose rings are queues that workers poll has all of these. */
+struct engine_polled_ops {
+	/** Running @p q, for publication. */
+	struct vq *(*queue)(const struct vdev_queue *q);
+	/** Counters of stopped @p q, made if it has none yet. NULL: no memory. */
+	struct pktq_stats *(*counters)(struct vdev_queue *q);
+	/** Running @p q is not touched until resume(). */
+	void (*suspend)(struct vdev_queue *q);
+	/** Suspended @p q goes on where it was, and sleepers must be woken. */
+	void (*resume)(struct vdev_queue *q);
+	/** The reports of workers about @p q since the last call: VQ_ATTN_*. */
+	uint32_t (*attention)(struct vdev_queue *q);
+	/** The reason why the guest's ring is broken, static text, or NULL. */
+	const char *(*why)(const struct vdev_queue *q);
+	/** Request translations @p q waits for. Whether it can go on: sleepers must be woken. */
+	bool (*request_misses)(struct vdev *d, struct vdev_queue *q);
+	/**
+	 * Translations have arrived: let queues go on that have all they need; with @p again,
+	 * queues whose requests were put off make them. Whether sleepers must be woken.
+	 */
+	bool (*misses_answered)(struct vdev *d, bool again);
+	/** Whether running @p q waits for a translation. */
+	bool (*waits)(const struct vdev_queue *q);
+	/** Let @p q look at its ring again and request what it misses. Whether it waited. */
+	bool (*look_again)(struct vdev_queue *q);
+};
+
 struct engine_ops {
 	/**
 	 * Further reasons against it at present, static text, or NULL: a device it lacks, a ring
@@ -71,6 +98,8 @@ struct engine_ops {
 	void (*retry)(struct engine *e, struct vdev *d);
 	/** The device ends; none of its rings runs. An engine made for one device frees itself. */
 	void (*close)(struct engine *e, struct vdev *d);
+	/** NULL: hardware, which moves frames past the workers. */
+	const struct engine_polled_ops *polled;
 };
 
 /** First member of every engine. [ctl] */

@@ -121,7 +121,7 @@ hardware_features(const struct vdev *d)
 	if (d->hw == VDEV_HW_NEVER)
 		return set;
 	for (e = d->cfg.engines; *e != NULL; e++)
-		if (*e != &soft_engine && (*e)->caps.queue_pairs != 0)
+		if ((*e)->ops->polled == NULL && (*e)->caps.queue_pairs != 0)
 			set &= (*e)->caps.features | VDEV_F(LOG_ALL) | VDEV_F(PROTOCOL_FEATURES);
 	return set;
 }

@@ -131,12 +131,13 @@ drop_answered(struct vdev *d)
 void
 iotlb_requests_answered(struct vdev *d)
 {
+	const struct engine_polled_ops *polled = ring_polled(d);
 	bool put_off = d->requests_put_off;
 
 	if (d->flushes)
 		drop_answered(d);
 	d->requests_put_off = false;
-	if (soft_misses_answered(d, put_off) && d->cfg.ops->wake != NULL)
+	if (polled != NULL && polled->misses_answered(d, put_off) && d->cfg.ops->wake != NULL)
 		d->cfg.ops->wake(d);
 }
 
@@ -162,6 +163,7 @@ age_all(struct vdev *d)
 void
 iotlb_requests_again(struct vdev *d)
 {
+	const struct engine_polled_ops *polled = ring_polled(d);
 	bool waited = false, waits, start = false;
 	uint32_t i;
 
@@ -169,9 +171,9 @@ iotlb_requests_again(struct vdev *d)
 	for (i = 0; i < d->nqueues; i++) {
 		struct vdev_queue *q = &d->q[i];
 
-		waits = q->running && d->engine == &soft_engine && soft_waits(q);
+		waits = q->running && polled != NULL && polled->waits(q);
 		if (waits && q->waits_long)
-			waited |= soft_retry(q);
+			waited |= polled->look_again(q);
 		q->waits_long = waits;
 		start |= q->waits;
 	}

@@ -74,7 +74,7 @@ vdev_has_hardware(const struct vdev *d)
 {
 	struct engine *const *e;
 
-	for (e = d->cfg.engines; *e == &soft_engine; e++)
+	for (e = d->cfg.engines; *e != NULL && (*e)->ops->polled != NULL; e++)
 		;
 	return *e != NULL;
 }
@@ -94,7 +94,25 @@ vdev_set_migrate(struct vdev *d, enum vdev_migrate migrate)
 const struct engine *
 vdev_hardware(const struct vdev *d)
 {
-	return d->engine_next != &soft_engine ? d->engine_next : NULL;
+	const struct engine *e = d->engine_next;
+
+	return e != NULL && e->ops->polled == NULL ? e : NULL;
+}
+
+const struct engine *
+engine_of_workers(const struct vdev *d)
+{
+	struct engine *const *e;
+
+	for (e = d->cfg.engines; *e != NULL && (*e)->ops->polled == NULL; e++)
+		;
+	return *e;
+}
+
+const struct engine_polled_ops *
+ring_polled(const struct vdev *d)
+{
+	return d->engine != NULL ? d->engine->ops->polled : NULL;
 }
 
 void
@@ -239,7 +257,7 @@ engine_against(const struct engine *e, const struct vdev *d, char *buf, size_t l
 	const char *why = NULL;
 	size_t i;
 
-	if (e == &soft_engine)
+	if (e->ops->polled != NULL)
 		return d->hw == VDEV_HW_REQUIRE ? "hardware is required (hw=require)" : NULL;
 	if (d->hw == VDEV_HW_NEVER)
 		return "the operator has software move the frames (hw=never)";

@@ -30,7 +30,7 @@ ring_blocked(const struct vdev *d, const struct vdev_queue *q)
 	if (d->wanted != VDEV_STATE_RUNNING && d->wanted != VDEV_STATE_RUNNING_P2P)
 		return "the port is stopped by the operator";
 	/* workers do not see a quiesced ring; hardware must let go of it */
-	if (d->wanted != VDEV_STATE_RUNNING && d->engine != &soft_engine)
+	if (d->wanted != VDEV_STATE_RUNNING && ring_polled(d) == NULL)
 		return "the port is quiesced by the operator";
 	if (q->broken)
 		return q->why != NULL ? q->why : "the guest broke the ring";
@@ -151,7 +151,7 @@ ring_launch(struct vdev *d, struct vdev_queue *q)
 	if (why != NULL)
 		return refuse(q, why);
 	/* hardware keeps no journal: a successor derives the position from the ring */
-	if (s.journal != NULL && d->engine != &soft_engine)
+	if (s.journal != NULL && ring_polled(d) == NULL)
 		vq_journal_stop(s.journal);
 	/* a predecessor may have published frames, or left some, without a notification */
 	if (recovered || (!q->state_ours && q->state.used != 0))
@@ -184,7 +184,7 @@ ring_halt(struct vdev *d, struct vdev_queue *q)
 		return;
 	q->state = d->engine->ops->vq_stop(d->engine, d, q);
 	/* hardware may report a position it has fetched, or a wrong one */
-	if (d->engine != &soft_engine && q->layout != VQ_PACKED)
+	if (ring_polled(d) == NULL && q->layout != VQ_PACKED)
 		q->state.avail = q->state.used =
 			vq_split_used_idx(q->layout, q->map.area[VQ_DEVICE].hva);
 	q->state_set = q->state_ours = true;

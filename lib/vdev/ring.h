@@ -7,6 +7,7 @@
 #ifndef VDEV_RING_H
 #define VDEV_RING_H
 
+#include "vdev/engine.h"
 #include "vdev/transport.h"
 #include "vdev/vdev.h"
 
@@ -120,37 +121,13 @@ void sync_derive(struct vdev *d);
 /** Publish what is unpublished and tell the owner; returns after the grace period. */
 void sync_publish(struct vdev *d);
 
-/* --- soft.c: queues that workers poll, their IOTLB misses and their attention --- */
+/* --- reasons.c: engines --- */
 
-/** Counters of @p q, which live on when it stops. NULL: no memory. Control, while it is stopped. */
-struct pktq_stats *soft_counters(struct vdev_queue *q);
+/** The engine in charge, for workers; NULL: they do not see its rings, or there is none. */
+const struct engine_polled_ops *ring_polled(const struct vdev *d);
 
-/** Running @p q is not touched until soft_resume(): vq_suspend(). */
-void soft_suspend(struct vdev_queue *q);
-
-/** Suspended @p q goes on where it was, and sleepers must be woken. */
-void soft_resume(struct vdev_queue *q);
-
-/** The reports of workers about @p q since the last call: VQ_ATTN_*. */
-uint32_t soft_attention(struct vdev_queue *q);
-
-/** The reason why the guest's ring is broken, static text, or NULL. */
-const char *soft_why(const struct vdev_queue *q);
-
-/** Request the translations @p q waits for. Whether it can go on, and sleepers must be woken. */
-bool soft_request_misses(struct vdev *d, struct vdev_queue *q);
-
-/**
- * Translations have arrived: let queues go on that have all they need; with @p again, queues whose
- * requests were put off make them. Whether sleepers must be woken.
- */
-bool soft_misses_answered(struct vdev *d, bool again);
-
-/** Whether running @p q waits for a translation. */
-bool soft_waits(const struct vdev_queue *q);
-
-/** Let @p q look at its ring again, so that it requests what it misses. Whether it waited. */
-bool soft_retry(struct vdev_queue *q);
+/** The first engine of the list whose rings workers poll; NULL: there is none. */
+const struct engine *engine_of_workers(const struct vdev *d);
 
 /* --- addr_space.c: the meaning of guest addresses --- */
 

@@ -96,12 +96,13 @@ save_queue(const struct vdev *d, uint32_t i, struct blob *b)
 		.format = rte_cpu_to_le_32(q->format),
 	};
 	struct counter_data c = {rte_cpu_to_le_32(i), rte_cpu_to_le_32(counter_shape()), {0}};
+	const struct engine *workers = engine_of_workers(d);
 	const struct pktq_stats *stats;
 	size_t k;
 
 	if (q->state_set)
 		put_record(b, TYPE_QUEUE, BLOB_MUST_KNOW, &data, sizeof(data));
-	stats = soft_engine.ops->stats(&soft_engine, q);
+	stats = workers != NULL ? workers->ops->stats(workers, q) : NULL;
 	if (stats == NULL)
 		return;
 	for (k = 0; k < COUNTERS; k++)
@@ -209,6 +210,7 @@ check_counters(const struct loading *l, const void *data)
 static void
 apply_counters(struct loading *l, const void *data)
 {
+	const struct engine *workers = engine_of_workers(l->d);
 	struct vdev_queue *q;
 	struct counter_data x;
 	uint64_t *value;
@@ -216,7 +218,7 @@ apply_counters(struct loading *l, const void *data)
 
 	memcpy(&x, data, sizeof(x));
 	q = ring_get(l->d, rte_le_to_cpu_32(x.index));
-	value = (uint64_t *)soft_counters(q);
+	value = workers != NULL ? (uint64_t *)workers->ops->polled->counters(q) : NULL;
 	if (rte_le_to_cpu_32(x.shape) != counter_shape() || value == NULL)
 		return;
 	for (k = 0; k < COUNTERS; k++)

@@ -123,7 +123,7 @@ soft_set_irq(struct engine *e, struct vdev *d, struct vdev_queue *q)
 		d->cfg.ops->grace(d);
 }
 
-struct pktq_stats *
+static struct pktq_stats *
 soft_counters(struct vdev_queue *q)
 {
 	struct vq *vq = queue_object(q);
@@ -147,33 +147,15 @@ soft_close(struct engine *e, struct vdev *d)
 	free(d->vq_mem);
 }
 
-static const struct engine_ops soft_ops = {
-	.set_mem = soft_set_mem,
-	.vq_start = soft_vq_start,
-	.vq_stop = soft_vq_stop,
-	.set_irq = soft_set_irq,
-	.stats = soft_stats,
-	.close = soft_close,
-};
+/* --- rings that workers are to leave alone --- */
 
-struct engine soft_engine = {
-	.ops = &soft_ops,
-	.name = "software",
-	.caps =
-		{
-			.features = UINT64_MAX,
-			.formats = VDEV_FORMATS_ALL,
-			.queue_pairs = VDEV_QUEUE_PAIRS_MAX,
-		},
-};
-
-void
+static void
 soft_suspend(struct vdev_queue *q)
 {
 	vq_suspend(q->vq);
 }
 
-void
+static void
 soft_resume(struct vdev_queue *q)
 {
 	vq_resume(q->vq);
@@ -182,14 +164,14 @@ soft_resume(struct vdev_queue *q)
 
 /* --- what workers report --- */
 
-uint32_t
+static uint32_t
 soft_attention(struct vdev_queue *q)
 {
 	return q->vq == NULL ? 0
 			     : atomic_exchange_explicit(&q->vq->attention, 0, memory_order_acq_rel);
 }
 
-const char *
+static const char *
 soft_why(const struct vdev_queue *q)
 {
 	return atomic_load_explicit(&q->vq->why, memory_order_acquire);
@@ -197,7 +179,7 @@ soft_why(const struct vdev_queue *q)
 
 /* --- IOTLB misses --- */
 
-bool
+static bool
 soft_request_misses(struct vdev *d, struct vdev_queue *q)
 {
 	struct vq *vq = q->vq;
@@ -236,7 +218,7 @@ satisfied(const struct vdev *d, const struct vq *vq)
 	return true;
 }
 
-bool
+static bool
 soft_misses_answered(struct vdev *d, bool again)
 {
 	bool waited = false;
@@ -245,8 +227,7 @@ soft_misses_answered(struct vdev *d, bool again)
 	for (i = 0; i < d->nqueues; i++) {
 		struct vdev_queue *q = &d->q[i];
 
-		if (!q->running || d->engine != &soft_engine ||
-		    atomic_load_explicit(&q->vq->misses, memory_order_acquire) == 0)
+		if (!q->running || atomic_load_explicit(&q->vq->misses, memory_order_acquire) == 0)
 			continue;
 		if (again)
 			waited |= soft_request_misses(d, q);
@@ -256,14 +237,54 @@ soft_misses_answered(struct vdev *d, bool again)
 	return waited;
 }
 
-bool
+static bool
 soft_waits(const struct vdev_queue *q)
 {
 	return atomic_load(&q->vq->q.waits);
 }
 
-bool
-soft_retry(struct vdev_queue *q)
+static bool
+soft_look_again(struct vdev_queue *q)
 {
 	return vq_miss_over(q->vq);
 }
+
+static struct vq *
+soft_queue(const struct vdev_queue *q)
+{
+	return q->vq;
+}
+
+static const struct engine_polled_ops polled_ops = {
+	.queue = soft_queue,
+	.counters = soft_counters,
+	.suspend = soft_suspend,
+	.resume = soft_resume,
+	.attention = soft_attention,
+	.why = soft_why,
+	.request_misses = soft_request_misses,
+	.misses_answered = soft_misses_answered,
+	.waits = soft_waits,
+	.look_again = soft_look_again,
+};
+
+static const struct engine_ops soft_ops = {
+	.set_mem = soft_set_mem,
+	.vq_start = soft_vq_start,
+	.vq_stop = soft_vq_stop,
+	.set_irq = soft_set_irq,
+	.stats = soft_stats,
+	.close = soft_close,
+	.polled = &polled_ops,
+};
+
+struct engine soft_engine = {
+	.ops = &soft_ops,
+	.name = "software",
+	.caps =
+		{
+			.features = UINT64_MAX,
+			.formats = VDEV_FORMATS_ALL,
+			.queue_pairs = VDEV_QUEUE_PAIRS_MAX,
+		},
+};

@@ -32,12 +32,12 @@ running_queue(const struct vdev *d, uint32_t i, bool *enabled)
 	const struct vdev_queue *q;
 
 	if (i >= d->nqueues || d->paused || quiesced(d) || !d->q[i].running ||
-	    d->engine != &soft_engine)
+	    ring_polled(d) == NULL)
 		return NULL;
 	q = &d->q[i];
 	if (enabled != NULL)
 		*enabled = ring_enabled(d, q);
-	return q->vq;
+	return ring_polled(d)->queue(q);
 }
 
 void
@@ -148,7 +148,7 @@ take_over(struct vdev *d, struct engine *e)
 	vdev_pause(d);
 	for (i = 0; i < d->nqueues; i++) {
 		/* an interrupt that hardware owes is not lost with it */
-		if (d->q[i].running && d->engine != &soft_engine)
+		if (d->q[i].running && ring_polled(d) == NULL)
 			irq_raise(d->q[i].irq);
 		ring_halt(d, &d->q[i]);
 	}
@@ -265,10 +265,8 @@ vdev_disable(struct vdev *d)
 static void
 ring_broke(struct vdev *d, struct vdev_queue *q)
 {
-	const char *why = soft_why(q);
+	const char *why = ring_polled(d)->why(q);
 
-	if (!q->running)
-		return;
 	vdev_pause(d);
 	ring_halt(d, q);
 	q->broken = true;
@@ -285,16 +283,17 @@ ring_broke(struct vdev *d, struct vdev_queue *q)
 static void
 ring_missed(struct vdev *d, struct vdev_queue *q)
 {
-	if (soft_request_misses(d, q) && d->cfg.ops->wake != NULL)
+	if (ring_polled(d)->request_misses(d, q) && d->cfg.ops->wake != NULL)
 		d->cfg.ops->wake(d);
 }
 
 static void
 ring_attention(struct vdev *d, struct vdev_queue *q)
 {
-	uint32_t bits = soft_attention(q);
+	/* a ring that has stopped, or runs in hardware by now, has nothing to report */
+	uint32_t bits = q->running && ring_polled(d) != NULL ? ring_polled(d)->attention(q) : 0;
 
-	if ((bits & VQ_ATTN_MISS) && q->running)
+	if (bits & VQ_ATTN_MISS)
 		ring_missed(d, q);
 	/*
 	 * a truncated file looks like a broken ring to a worker, but the guest's driver did not

@@ -252,6 +252,26 @@ test_failure_falls_back(void **state)
 	assert_non_null(o.tx[0]);
 }
 
+/* A worker found the ring broken, and hardware took it over before control looked. */
+static void
+test_reports_end_with_their_engine(void **state)
+{
+	owner_start(&o, MODERN, SIZE);
+	assert_non_null(o.rx[0]);
+	atomic_store(&o.d->q[1].vq->attention, VQ_ATTN_BROKEN);
+	offload(both);
+	vdev_attention(o.d);
+	assert_ptr_equal(o.d->engine, &fake.e);
+	assert_true(o.d->q[1].running);
+	assert_int_equal(o.d->counters.ring_errors, 0);
+	/* nor is it one of the engine that comes after */
+	fake.against = "gone";
+	vdev_sync(o.d);
+	vdev_attention(o.d);
+	assert_non_null(o.rx[0]);
+	assert_int_equal(o.d->counters.ring_errors, 0);
+}
+
 static void
 test_nobody_left(void **state)
 {
@@ -273,8 +293,13 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(software),         T(there_and_back),     T(facts_decide),
-		T(changes_reach_it), T(failure_falls_back), T(nobody_left),
+		T(software),
+		T(there_and_back),
+		T(facts_decide),
+		T(changes_reach_it),
+		T(failure_falls_back),
+		T(nobody_left),
+		T(reports_end_with_their_engine),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
