@@ -8,6 +8,7 @@
 #include "cli.h"
 #include "show/running_config.h"
 #include "wait.h"
+#include "base/text.h"
 #include "switch/sw.h"
 #include "switch/sw_capture.h"
 #include "switch/sw_ports.h"
@@ -51,6 +52,7 @@ cmd_show_mirror(struct cmd *c)
 static void
 print_capture(const struct sw *s, FILE *out)
 {
+	char path[TEXT_SHOWN_MAX];
 	struct capture_stats now;
 
 	sw_capture_stats(s, &now);
@@ -58,7 +60,7 @@ print_capture(const struct sw *s, FILE *out)
 		fputs("Capture of all ports", out);
 	else
 		fprintf(out, "Capture of port %u", s->captured.port);
-	fprintf(out, " to %s: %s\n", s->captured.path,
+	fprintf(out, " to %s: %s\n", text_shown(s->captured.path, path, sizeof(path)),
 		s->capture == NULL ? "ended"
 		: now.error != 0   ? "failed"
 				   : "running");

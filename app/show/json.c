@@ -8,6 +8,7 @@
 
 #include "app.h"
 #include "counters.h"
+#include "base/text.h"
 #include "vdpa/vdpa.h"
 #include "device.h"
 #include "switch/port_kind.h"
@@ -20,10 +21,16 @@ add(json_t *d, const char *name, uint64_t value)
 	json_object_set_new(d, name, json_integer((json_int_t)value));
 }
 
+/* A path can have any bytes, JSON has UTF-8 only. */
 static void
 add_text(json_t *d, const char *name, const char *text)
 {
-	json_object_set_new(d, name, json_string(text));
+	char ascii[TEXT_SHOWN_MAX];
+	json_t *value = json_string(text);
+
+	if (value == NULL)
+		value = json_string(text_ascii(text, ascii, sizeof(ascii)));
+	json_object_set_new(d, name, value);
 }
 
 static void

@@ -10,6 +10,7 @@
 #include "show.h"
 #include "device.h"
 #include "facts.h"
+#include "base/text.h"
 
 static const char *
 on_off(bool on)
@@ -28,12 +29,14 @@ enabled(bool on)
 static void
 print_identity(const struct port *p, const struct port_facts *f, FILE *out)
 {
+	char args[TEXT_SHOWN_MAX];
+
 	fprintf(out, "\n********************* Infos for port %-2u *********************\n", p->id);
 	fprintf(out, "MAC address: " RTE_ETHER_ADDR_PRT_FMT "\n", RTE_ETHER_ADDR_BYTES(&p->mac));
 	fprintf(out, "Device name: %s\nDriver name: %s\nFirmware-version: %s\n", p->name,
 		f->info.driver_name, f->firmware[0] != '\0' ? f->firmware : "not available");
 	if (f->devargs != NULL)
-		fprintf(out, "Devargs: %s\n", f->devargs);
+		fprintf(out, "Devargs: %s\n", text_shown(f->devargs, args, sizeof(args)));
 	fprintf(out, "Connect to socket: %d\nmemory allocation on the socket: %d\n", f->socket,
 		f->socket);
 }
@@ -170,6 +173,7 @@ print_speeds(uint32_t capa, FILE *out)
 void
 show_device(const struct app *app, const struct port *p, FILE *out)
 {
+	char args[TEXT_SHOWN_MAX];
 	struct port_facts f;
 
 	facts_get(app, p, &f);
@@ -179,8 +183,8 @@ show_device(const struct app *app, const struct port *p, FILE *out)
 		"Connect to socket: %d\n\n"
 		"\tPort id: %u \n\tMAC address: " RTE_ETHER_ADDR_PRT_FMT "\n\tDevice name: %s\n",
 		p->name, f.bus_vdev ? "vdev" : "pci", f.info.driver_name,
-		f.devargs != NULL ? f.devargs : "", f.socket, p->id, RTE_ETHER_ADDR_BYTES(&p->mac),
-		p->name);
+		text_shown(f.devargs != NULL ? f.devargs : "", args, sizeof(args)), f.socket, p->id,
+		RTE_ETHER_ADDR_BYTES(&p->mac), p->name);
 	print_speeds(f.info.speed_capa, out);
 }
 

@@ -12,6 +12,7 @@
 #include <rte_arp.h>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "virtio/hardware.h"
 #include "virtio/report.h"
 #include "virtio/save.h"
@@ -217,11 +218,14 @@ virtio_link_up(const struct port *p)
 static const char *
 why_no_peer(const struct virtio_port *v, const struct transport_info *info, char *buf, size_t len)
 {
+	char where[TEXT_SHOWN_MAX];
+
 	snprintf(buf, len, "%s %s%s%s",
 		 vduse_is_path(v->args.path) ? "no driver has"
 		 : v->args.client            ? "no front-end listens at"
 					     : "no front-end is connected to",
-		 info->where, info->last_error != NULL ? "; the last connection ended: " : "",
+		 text_shown(info->where, where, sizeof(where)),
+		 info->last_error != NULL ? "; the last connection ended: " : "",
 		 info->last_error != NULL ? info->last_error : "");
 	return buf;
 }

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 
 #include "base/irq.h"
+#include "base/text.h"
 #include "virtio/hardware.h"
 #include "virtio/port.h"
 #include "switch/why.h"
@@ -97,10 +98,11 @@ void
 virtio_show(const struct port *p, FILE *out)
 {
 	struct transport_info info;
+	char where[TEXT_SHOWN_MAX];
 
 	virtio_port_info(p, &info);
-	fprintf(out, "%s: %s (%s, %s)\n", info.kind, info.where, info.role,
-		info.connected ? "connected" : "no peer");
+	fprintf(out, "%s: %s (%s, %s)\n", info.kind, text_shown(info.where, where, sizeof(where)),
+		info.role, info.connected ? "connected" : "no peer");
 	fprintf(out, "Features: 0x%" PRIx64 ", protocol features: 0x%" PRIx64 "\n",
 		virtio_port_vdev(p)->features, info.protocol_features);
 	fprintf(out,

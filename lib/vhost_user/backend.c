@@ -13,6 +13,7 @@
 #include <rte_common.h>
 
 #include "base/sock.h"
+#include "base/text.h"
 #include "vhost_user/backend.h"
 #include "vhost_user/session.h"
 
@@ -249,9 +250,10 @@ static void
 backend_show(const struct transport *t, FILE *out)
 {
 	const struct vhu_backend *b = backend_of(t);
+	char path[TEXT_SHOWN_MAX];
 
-	fprintf(out, "  socket %s (%s), %s, %" PRIu64 " connections", b->path,
-		b->client ? "client" : "server",
+	fprintf(out, "  socket %s (%s), %s, %" PRIu64 " connections",
+		text_shown(b->path, path, sizeof(path)), b->client ? "client" : "server",
 		vhu_conn_is_open(&b->session.conn) ? "connected" : "not connected", b->connects);
 	if (b->last_error != NULL)
 		fprintf(out, ", the last one ended: %s", b->last_error);

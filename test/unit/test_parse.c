@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "base/parse.h"
+#include "base/text.h"
 
 static void
 whole(void **state)
@@ -81,12 +82,26 @@ ranges(void **state)
 	}
 }
 
+static void
+shown(void **state)
+{
+	char buf[16];
+
+	/* bytes beyond ASCII are letters of other alphabets */
+	assert_string_equal(text_shown("/run/a b#\xc3\xa9", buf, sizeof(buf)), "/run/a b#\xc3\xa9");
+	assert_string_equal(text_shown("", buf, sizeof(buf)), "");
+	assert_string_equal(text_shown("a\n\x1b[1m\x7f", buf, sizeof(buf)), "a\\x0a\\x1b[1m");
+	assert_string_equal(text_ascii("a\n\xc3\xa9", buf, sizeof(buf)), "a\\x0a\\xc3\\xa9");
+	assert_string_equal(text_shown("abcdefghijklmnop\n", buf, sizeof(buf)), "abcdefghijkl");
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(whole),
 		cmocka_unit_test(ranges),
+		cmocka_unit_test(shown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Arguments of commands and options: both ends of each, and texts of any kind."""
 
+import json
 import os
 import random
 import re
@@ -323,6 +324,26 @@ class Arguments(Scenario):
             for port in ports:
                 path = port.split(",iface=")[1].split(",vm=")[0]
                 expect(os.path.exists(path), f"no socket {path!r}")
+            process.kill()
+            self.disown(process)
+
+    DISPLAYS = ("show port info 0", "show device info all", "why port 0", "show port 0 negotiation",
+                "show port summary all", "show capture", "show port info 0 json",
+                "show port 0 negotiation json")
+
+    @check("arguments.displays")
+    def check_displays(self):
+        """A path of any bytes breaks no display, and JSON has all of it."""
+        for tail, as_json in (("\n#\\ \x1b\t\u00e9 ", None), ("\udcff\x1b", "\\xff\\x1b")):
+            path = f"{self.workdir}/{self.runs}{tail}"
+            process, control = self.controlled(ports=[f"net_vhost0,iface={path},queues=1"])
+            control.ask(f"capture start 0 {self.workdir}/c\\x1b\\x0a")
+            for line in self.DISPLAYS:
+                done, said = control.ask(line)
+                expect(done and not re.search("[\x00-\x08\x0b-\x1f]", said), f"{line}: {said!r}")
+            socket = json.loads(control.ask("show port info 0 json")[1])["vhost"]["socket"]
+            expect(socket == (path if as_json is None else f"{self.workdir}/{self.runs - 1}{as_json}"),
+                   f"{socket!r}, not {path!r}")
             process.kill()
             self.disown(process)
 
