@@ -365,6 +365,19 @@ vdev_set_mtu(struct vdev *d, uint16_t mtu)
 	return 0;
 }
 
+uint64_t
+vdev_note(const struct vdev *d)
+{
+	return d->journal != NULL ? *vq_journal_note(d->journal) : 0;
+}
+
+void
+vdev_set_note(struct vdev *d, uint64_t note)
+{
+	if (d->journal != NULL)
+		*vq_journal_note(d->journal) = note;
+}
+
 /** Stop every ring whose decided format the facts no longer support. */
 void
 vdev_set_policy(struct vdev *d, enum vdev_policy policy)

@@ -356,6 +356,8 @@ int vdev_vq_get_state(struct vdev *d, uint32_t i, struct vq_state *s);
 int vdev_vq_set_kick(struct vdev *d, uint32_t i,
 		     int fd);                      /* -1: none, poll; takes fd when it returns 0 */
 int vdev_vq_set_ready(struct vdev *d, uint32_t i); /* all facts are there, it may start */
+/** It is not to run until it is ready again, and then goes on from where it stands. */
+int vdev_vq_clear_ready(struct vdev *d, uint32_t i);
 /** The guest's interrupt, of d->irqs; NULL: none. Takes it, also on failure; a ring may run. */
 int vdev_vq_set_irq(struct vdev *d, uint32_t i, struct irq *irq);
 /** The same, an eventfd; -1: none. Takes fd when it returns 0. */
@@ -407,6 +409,13 @@ void vdev_connect(struct vdev *d, struct transport *t);
 
 /** End of a session: the front-end's facts are forgotten, fds closed, memory put. Counters stay. */
 void vdev_disconnect(struct vdev *d);
+
+/**
+ * A word of the transport's that is kept with the rings for a successor of this process; 0: there
+ * is none, or no place for it.
+ */
+uint64_t vdev_note(const struct vdev *d);
+void vdev_set_note(struct vdev *d, uint64_t note);
 
 /** Handle queues whose worker raised attention: broken rings, IOTLB misses, faults. */
 void vdev_attention(struct vdev *d);

@@ -201,6 +201,17 @@ vdev_vq_set_ready(struct vdev *d, uint32_t i)
 }
 
 int
+vdev_vq_clear_ready(struct vdev *d, uint32_t i)
+{
+	struct vdev_queue *q;
+	int ret = ring_edit(d, i, &q);
+
+	if (ret == 0)
+		q->ready = false;
+	return ret;
+}
+
+int
 vdev_vq_set_irq(struct vdev *d, uint32_t i, struct irq *irq)
 {
 	struct vdev_queue *q = ring_get(d, i);

@@ -236,8 +236,17 @@ state_of(const struct vduse *v, const struct vduse_vq_info *info)
 	};
 }
 
+/** Whether the driver has described another ring, or the same at another position. */
+static bool
+is_another(const struct vduse_vq_info *a, const struct vduse_vq_info *b)
+{
+	return a->num != b->num || a->desc_addr != b->desc_addr ||
+	       a->driver_addr != b->driver_addr || a->device_addr != b->device_addr ||
+	       memcmp(&a->packed, &b->packed, sizeof(a->packed)) != 0;
+}
+
 static int
-queue_set_facts(struct vduse_queue *q, const struct vduse_vq_info *info)
+queue_describe(struct vduse_queue *q, const struct vduse_vq_info *info)
 {
 	const struct vq_state state = state_of(q->v, info);
 	struct vdev *d = q->v->dev;
@@ -248,36 +257,70 @@ queue_set_facts(struct vduse_queue *q, const struct vduse_vq_info *info)
 				       info->device_addr, 0, 0);
 	if (ret == 0)
 		ret = vdev_vq_set_state(d, q->index, &state);
-	if (ret == 0)
+	if (ret == 0 && !q->loaded)
 		ret = queue_set_irq(q);
+	return ret == 0 && !q->loaded ? queue_set_kick(q) : ret;
+}
+
+/** A ring that is ready again goes on from where it stood, unless the driver says otherwise. */
+static void
+queue_ready(struct vduse_queue *q, const struct vduse_vq_info *info)
+{
+	struct vdev *d = q->v->dev;
+	int ret = 0;
+
+	if (!q->loaded || is_another(&q->info, info))
+		ret = queue_describe(q, info);
 	if (ret == 0)
-		ret = queue_set_kick(q);
-	return ret == 0 ? vdev_vq_set_ready(d, q->index) : ret;
+		ret = vdev_vq_set_ready(d, q->index);
+	if (ret != 0)
+		log_peer(&d->log_limit, d->name, "ring %u of %u entries is refused", q->index,
+			 info->num);
+	q->loaded = true;
+}
+
+bool
+vduse_queue_set(struct vduse *v, const struct vduse_vq_info *info)
+{
+	struct vduse_queue *q = &v->q[info->index];
+
+	if (q->info.ready == info->ready)
+		return false;
+	if (info->ready) {
+		queue_ready(q, info);
+	} else {
+		vdev_pause(v->dev);
+		vdev_vq_clear_ready(v->dev, q->index);
+	}
+	q->info = *info;
+	return true;
 }
 
 bool
 vduse_queue_load(struct vduse *v, uint32_t i)
 {
 	struct vduse_vq_info info = {.index = i};
-	struct vduse_queue *q = &v->q[i];
 
 	if (v->sys->ioctl(v->src.fd, VDUSE_VQ_GET_INFO, &info) < 0)
 		return false;
-	if (q->loaded && v->dev->q[i].enabled == (info.ready != 0))
-		return false;
-	if (!q->loaded && !info.ready)
-		return false;
-	if (!q->loaded && queue_set_facts(q, &info) != 0)
-		log_peer(&v->dev->log_limit, v->dev->name, "ring %u of %u entries is refused", i,
-			 info.num);
-	q->loaded = true;
-	vdev_vq_set_enable(v->dev, i, info.ready != 0);
-	return true;
+	info.ready = info.ready != 0;
+	return vduse_queue_set(v, &info);
+}
+
+bool
+vduse_queue_same(const struct vduse *v, uint32_t i)
+{
+	struct vduse_vq_info info = {.index = i};
+
+	return v->sys->ioctl(v->src.fd, VDUSE_VQ_GET_INFO, &info) < 0 ||
+	       !is_another(&v->q[i].info, &info);
 }
 
 void
 vduse_queues_forget(struct vduse *v)
 {
-	for (uint32_t i = 0; i < VDUSE_QUEUES; i++)
+	for (uint32_t i = 0; i < VDUSE_QUEUES; i++) {
 		v->q[i].loaded = false;
+		v->q[i].info = (struct vduse_vq_info){0};
+	}
 }

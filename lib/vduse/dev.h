@@ -28,7 +28,8 @@ struct vduse_event {
 struct vduse_queue {
 	struct vduse *v;
 	uint32_t index;
-	bool loaded; /* the device knows its addresses */
+	bool loaded;               /* the device knows what is in @c info */
+	struct vduse_vq_info info; /* as the device was told last; ready: it may run */
 };
 
 /** [ctl] */
@@ -43,7 +44,8 @@ struct vduse {
 	bool closed;          /* a rehearsal: there is no node */
 	struct ev_source src; /* the device node; fd -1: it broke */
 	struct vduse_queue q[VDUSE_QUEUES];
-	bool started;                    /* DRIVER_OK was seen */
+	bool started; /* DRIVER_OK was seen */
+	bool adopted; /* found started: the driver may be about to say DRIVER_OK, or have said it */
 	struct ev_timer poll;            /* while started: rings' readiness, config space */
 	uint64_t miss[VDUSE_MISSES_MAX]; /* IOVAs that a ring waits for */
 	uint32_t nmisses;
@@ -74,8 +76,17 @@ void vduse_close(struct vduse *v);
 /** Tell the kernel the config space if it differs, and the driver that it does. */
 void vduse_config_update(struct vduse *v);
 
-/** Give the device what the kernel knows of the ring if it is ready. Whether anything changed. */
+/**
+ * Give the device what the kernel knows of the ring if it is ready, and take a ring back that is
+ * not any more. Whether anything changed.
+ */
 bool vduse_queue_load(struct vduse *v, uint32_t i);
+
+/** Whether the kernel knows of the ring what the device was told. */
+bool vduse_queue_same(const struct vduse *v, uint32_t i);
+
+/** The same as vduse_queue_load() for a ring that @p info describes. */
+bool vduse_queue_set(struct vduse *v, const struct vduse_vq_info *info);
 
 /** The device does not know the rings any more. */
 void vduse_queues_forget(struct vduse *v);

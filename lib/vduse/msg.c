@@ -19,18 +19,26 @@
 #define STATUS_RUNNING                                                                        \
 	(VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER | VIRTIO_CONFIG_S_FEATURES_OK | \
 	 VIRTIO_CONFIG_S_DRIVER_OK)
+#define NOTE_STARTED 1u /* for a successor: DRIVER_OK was seen */
+
+/** The kernel does not say when a ring becomes ready, or stops being it. */
+static void
+look_at_rings(struct vduse *v)
+{
+	bool changed = false;
+
+	for (uint32_t i = 0; i < VDUSE_QUEUES; i++)
+		changed |= vduse_queue_load(v, i);
+	if (changed)
+		vduse_sync(v);
+}
 
 static void
 on_poll(struct ev_timer *t)
 {
 	struct vduse *v = container_of(t, struct vduse, poll);
-	bool changed = false;
 
-	/* the kernel does not say when a ring becomes ready, or stops being it */
-	for (uint32_t i = 0; i < VDUSE_QUEUES; i++)
-		changed |= vduse_queue_load(v, i);
-	if (changed)
-		vduse_sync(v);
+	look_at_rings(v);
 	vduse_config_update(v);
 	ev_timer_arm(v->loop, &v->poll, VDUSE_POLL_MS);
 }
@@ -54,14 +62,11 @@ driver_starts(struct vduse *v)
 
 	if (none == NULL || vdev_set_mem(v->dev, none) != 0)
 		return "out of memory";
-	vdev_use_enable(v->dev, true);
-	for (uint32_t i = 0; i < VDUSE_QUEUES; i++)
-		vduse_queue_load(v, i);
 	v->started = true;
 	v->starts++;
+	vdev_set_note(v->dev, NOTE_STARTED);
 	v->poll.cb = on_poll;
 	ev_timer_arm(v->loop, &v->poll, VDUSE_POLL_MS);
-	vduse_sync(v);
 	return NULL;
 }
 
@@ -71,8 +76,9 @@ driver_leaves(struct vduse *v)
 {
 	ev_timer_cancel(&v->poll);
 	ev_timer_cancel(&v->resolve);
-	v->started = false;
+	v->started = v->adopted = false;
 	v->nmisses = 0;
+	vdev_set_note(v->dev, 0);
 	if (v->dev->transport != NULL) {
 		vdev_set_status(v->dev, 0);
 		vdev_disconnect(v->dev);
@@ -80,17 +86,50 @@ driver_leaves(struct vduse *v)
 	vduse_queues_forget(v);
 }
 
+/**
+ * Whether the driver that says DRIVER_OK is not the one that was found running: a predecessor may
+ * have ended between the two, or before it had answered this.
+ */
+static bool
+is_another_driver(struct vduse *v)
+{
+	uint64_t features = 0;
+	bool differs;
+
+	if (v->sys->ioctl(v->src.fd, VDUSE_DEV_GET_FEATURES, &features) < 0)
+		return false;
+	differs = features != v->dev->features;
+	for (uint32_t i = 0; i < VDUSE_QUEUES; i++)
+		differs |= !vduse_queue_same(v, i);
+	return differs;
+}
+
+/** The status goes through the same steps as if the driver took them now. */
+static const char *
+start(struct vduse *v)
+{
+	const char *why = driver_starts(v);
+
+	if (why == NULL)
+		look_at_rings(v);
+	return why;
+}
+
 static const char *
 set_status(struct vduse *v, const struct vduse_dev_request *req, struct vduse_dev_response *resp)
 {
 	const uint8_t status = req->s.status;
-	const uint8_t before = vdev_get_status(v->dev);
+	uint8_t before = vdev_get_status(v->dev);
 	const char *why = NULL;
 
 	if ((before & ~status & VIRTIO_CONFIG_S_DRIVER_OK) || !(status & VIRTIO_CONFIG_S_DRIVER))
 		driver_leaves(v);
 	if (!(status & VIRTIO_CONFIG_S_DRIVER))
 		return NULL;
+	if ((status & VIRTIO_CONFIG_S_DRIVER_OK) && v->adopted && is_another_driver(v))
+		driver_leaves(v);
+	v->adopted = false;
+	before = vdev_get_status(v->dev);
 	if (v->dev->transport == NULL)
 		vdev_connect(v->dev, &v->transport);
 	if ((status & ~before) & VIRTIO_CONFIG_S_FEATURES_OK)
@@ -102,7 +141,7 @@ set_status(struct vduse *v, const struct vduse_dev_request *req, struct vduse_de
 	    !(vdev_get_status(v->dev) & VIRTIO_CONFIG_S_FEATURES_OK))
 		return v->dev->status_why;
 	if ((status & VIRTIO_CONFIG_S_DRIVER_OK) && !v->started)
-		why = driver_starts(v);
+		why = start(v);
 	return why;
 }
 
@@ -113,6 +152,8 @@ get_vq_state(struct vduse *v, const struct vduse_dev_request *req, struct vduse_
 
 	if (req->vq_state.index >= VDUSE_QUEUES)
 		return "no such ring";
+	if (v->started)
+		look_at_rings(v);
 	vdev_pause(v->dev);
 	if (vdev_vq_get_state(v->dev, req->vq_state.index, &s) != 0)
 		return "no such ring";
@@ -211,26 +252,51 @@ vduse_serve(struct vduse *v)
 	return true;
 }
 
+/**
+ * Let the rings start, which finds their positions, before workers see any; then take those back
+ * that the driver has stopped.
+ */
+static const char *
+resume(struct vduse *v, const struct vduse_vq_info info[])
+{
+	struct vduse_vq_info ready;
+	const char *why = driver_starts(v);
+
+	if (why != NULL)
+		return why;
+	for (uint32_t i = 0; i < VDUSE_QUEUES; i++) {
+		ready = info[i];
+		ready.ready = info[i].num != 0;
+		vduse_queue_set(v, &ready);
+	}
+	vduse_sync(v);
+	look_at_rings(v);
+	v->adopted = true;
+	return NULL;
+}
+
 const char *
 vduse_adopt(struct vduse *v)
 {
 	struct vduse_vq_info info[VDUSE_QUEUES];
-	bool ready = false;
+	bool started = vdev_note(v->dev) & NOTE_STARTED;
+	uint64_t features = 0;
 	const char *why;
 
 	for (uint32_t i = 0; i < VDUSE_QUEUES; i++) {
 		info[i] = (struct vduse_vq_info){.index = i};
 		if (v->sys->ioctl(v->src.fd, VDUSE_VQ_GET_INFO, &info[i]) == 0)
-			ready |= info[i].ready != 0;
+			started |= info[i].ready != 0;
 	}
 	/* no driver, or one that has not come so far: its status follows */
-	if (!ready)
+	if (!started || v->sys->ioctl(v->src.fd, VDUSE_DEV_GET_FEATURES, &features) < 0 ||
+	    features == 0)
 		return NULL;
 	vdev_connect(v->dev, &v->transport);
 	why = take_features(v);
 	if (why == NULL) {
 		vdev_set_status(v->dev, STATUS_RUNNING);
-		why = driver_starts(v);
+		why = resume(v, info);
 	}
 	if (why != NULL)
 		driver_leaves(v);

@@ -17,6 +17,7 @@
 /* --- the file --- */
 
 #define JOURNAL_HEADER_LEN 4096 /* the queues follow, aligned */
+#define JOURNAL_NOTE 64         /* behind the header */
 
 struct journal_header {
 	uint32_t magic;
@@ -158,6 +159,12 @@ vq_journal_get(struct vq_journal_file *f, uint32_t queue)
 	if (queue >= f->nqueues)
 		return NULL;
 	return (struct vq_journal *)(f->map + JOURNAL_HEADER_LEN) + queue;
+}
+
+uint64_t *
+vq_journal_note(struct vq_journal_file *f)
+{
+	return (uint64_t *)(f->map + JOURNAL_NOTE);
 }
 
 /* --- writing: in an order from which a successor can recover after any store --- */

@@ -64,6 +64,9 @@ void vq_journal_close(struct vq_journal_file *f, bool unlink_it);
 
 struct vq_journal *vq_journal_get(struct vq_journal_file *f, uint32_t queue);
 
+/** A word of the owner's, which its successor finds; 0 in a new file. Control. */
+uint64_t *vq_journal_note(struct vq_journal_file *f);
+
 /**
  * Whether the journal's position of the ring is newer than the front-end's: it was running, the
  * key is equal, and the ring is not a fresh one. Finishes a pending batch in the ring (@p

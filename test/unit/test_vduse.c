@@ -43,6 +43,8 @@ static struct {
 	uint64_t region_last; /* of the one region there is, at OWNER_GPA; 0: none */
 	int memfd;
 	uint32_t next_id;
+	struct vduse_dev_request
+		pending; /* the next to open the node gets it; request_id 0: none */
 } k;
 
 static int
@@ -64,6 +66,9 @@ model_open(const char *path)
 		return fail_with(k.busy ? EBUSY : ENOENT);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair), 0);
 	k.fd = pair[0];
+	if (k.pending.request_id != 0)
+		assert_int_equal(write(k.fd, &k.pending, sizeof(k.pending)), sizeof(k.pending));
+	k.pending.request_id = 0;
 	return pair[1];
 }
 
@@ -186,15 +191,38 @@ make(void)
 	return vduse_new(&cfg, err, sizeof(err));
 }
 
+static char state_path[64];
+
+static void
+shape_device(void)
+{
+	vdev_disconnect(o.d);
+	o.d->cfg.queue_pairs = 1;
+	o.d->cfg.features = vduse_features(vdev_features_all());
+}
+
+/** The switch is killed; its successor has not opened the node yet. */
+static void
+kill_switch(void)
+{
+	t->ops->free(t);
+	t = NULL;
+	close(k.fd);
+	k.fd = -1;
+	o.d->cfg.queue_pairs = OWNER_PAIRS;
+	owner_restart(&o, state_path);
+	shape_device();
+}
+
 static int
 setup(void **state)
 {
 	memset(&k, 0, sizeof(k));
 	k.fd = -1;
-	owner_init(&o, NULL);
-	vdev_disconnect(o.d);
-	o.d->cfg.queue_pairs = 1;
-	o.d->cfg.features = vduse_features(vdev_features_all());
+	snprintf(state_path, sizeof(state_path), "/tmp/test_vduse.%d.rings", getpid());
+	unlink(state_path);
+	owner_init(&o, state_path);
+	shape_device();
 	k.memfd = o.memfd;
 	k.region_last = OWNER_GPA + OWNER_MEM - 1;
 	t = NULL;
@@ -208,7 +236,9 @@ teardown(void **state)
 		t->ops->free(t);
 	if (k.fd >= 0)
 		close(k.fd);
+	o.d->cfg.queue_pairs = OWNER_PAIRS;
 	owner_fini(&o);
+	unlink(state_path);
 	return 0;
 }
 
@@ -350,11 +380,11 @@ rings_become_ready_later(void **state)
 	k.vq[0].ready = k.vq[1].ready = 1;
 	while (!both_run())
 		ev_run_once(o.loop, 1000);
-	assert_true(o.d->q[0].enabled);
+	assert_true(vdev_vq_running(o.d, 0));
 	k.vq[0].ready = 0;
-	while (o.d->q[0].enabled)
+	while (vdev_vq_running(o.d, 0))
 		ev_run_once(o.loop, 1000);
-	assert_true(o.d->q[1].enabled);
+	assert_true(vdev_vq_running(o.d, 1));
 }
 
 static void
@@ -480,6 +510,175 @@ a_successor_goes_on(void **state)
 	assert_false(both_run());
 }
 
+/* --- restarts --- */
+
+#define FRAMES 24
+
+static struct pkt_batch batch;
+static unsigned int seen[FRAMES]; /* by the device, and given back */
+
+/** The driver sends frames [first, last); each has a length of its own. */
+static void
+post(struct vqd *drv, uint32_t first, uint32_t last)
+{
+	for (uint32_t i = first; i < last; i++) {
+		const struct vqd_buf buf = {OWNER_GPA + BUF_AT(i), 72 + i};
+		const struct vqd_chain chain = {.buf = &buf, .nout = 1};
+
+		memset(o.mem + BUF_AT(i), 0, 72 + i);
+		assert_int_equal(vqd_add(drv, &chain), 0);
+	}
+	vqd_publish(drv);
+}
+
+/** A worker's turn: it looks at up to @p max frames, and gives them back unless it dies before. */
+static void
+poll_frames(uint16_t max, bool dies)
+{
+	struct pktq *q = &o.rx[0]->q;
+
+	memset(&batch, 0, offsetof(struct pkt_batch, pkt));
+	batch.max = max;
+	pktq_ops(q)->rx(q, &batch);
+	if (dies)
+		return;
+	for (uint16_t i = 0; i < batch.n; i++)
+		seen[batch.pkt[i].len - (72 - 12)]++;
+	pktq_ops(q)->rx_done(q, &batch);
+}
+
+static void
+assert_all_seen_once(struct vqd *drv)
+{
+	uint64_t user_data;
+	uint32_t len, back = 0;
+
+	for (uint32_t i = 0; i < FRAMES; i++)
+		assert_int_equal(seen[i], 1);
+	while (vqd_get(drv, &user_data, &len))
+		back++;
+	assert_int_equal(back, FRAMES);
+	assert_false(drv->broken);
+}
+
+/** Frames that wait, that a worker has looked at, and that come between the two processes. */
+static void
+nothing_is_lost_when_killed(void **state)
+{
+	struct vqd drv;
+
+	memset(seen, 0, sizeof(seen));
+	start(*(uint64_t *)*state);
+	owner_driver(&o, 1, RING, &drv);
+	post(&drv, 0, 16);
+	poll_frames(5, false);
+	poll_frames(4, true);
+	kill_switch();
+	post(&drv, 16, FRAMES);
+	t = make();
+	assert_non_null(t);
+	assert_true(both_run());
+	poll_frames(PKT_BATCH_MAX, false);
+	assert_all_seen_once(&drv);
+	/* the driver may sleep with an interrupt that its predecessor owed it */
+	while (k.irqs[1] == 0)
+		ev_run_once(o.loop, 1000);
+	vqd_fini(&drv);
+}
+
+static struct vduse_dev_response
+answer_pending(const struct vduse_dev_request *req)
+{
+	t = make();
+	assert_non_null(t);
+	return answer_of(req);
+}
+
+/** The driver had stopped its rings and waits for their positions: vhost-vdpa's GET_VRING_BASE. */
+static void
+a_pending_question_is_answered_by_the_successor(void **state)
+{
+	const uint64_t features = *(uint64_t *)*state;
+	struct vduse_dev_response resp;
+	struct vqd drv;
+
+	start(features);
+	owner_driver(&o, 1, RING, &drv);
+	post(&drv, 0, FRAMES);
+	poll_frames(7, false);
+	kill_switch();
+	k.vq[0].ready = k.vq[1].ready = 0;
+	k.pending = (struct vduse_dev_request){.type = VDUSE_GET_VQ_STATE, .request_id = 77};
+	k.pending.vq_state.index = 1;
+	resp = answer_pending(&(struct vduse_dev_request){.request_id = 77});
+	assert_int_equal(resp.result, VDUSE_REQ_RESULT_OK);
+	if (features & F(RING_PACKED)) {
+		assert_int_equal(resp.vq_state.packed.last_avail_idx, 7);
+		assert_int_equal(resp.vq_state.packed.last_used_idx, 7);
+		assert_int_equal(resp.vq_state.packed.last_avail_counter, 1);
+	} else {
+		assert_int_equal(resp.vq_state.split.avail_index, 7);
+	}
+	assert_false(vdev_vq_running(o.d, 0));
+	vqd_fini(&drv);
+}
+
+static void
+a_pending_reset_is_done_by_the_successor(void **state)
+{
+	start(0);
+	kill_switch();
+	k.pending = (struct vduse_dev_request){.type = VDUSE_SET_STATUS, .request_id = 9};
+	assert_int_equal(answer_pending(&(struct vduse_dev_request){.request_id = 9}).result,
+			 VDUSE_REQ_RESULT_OK);
+	assert_false(both_run());
+	assert_int_equal(o.d->nqueues, 0);
+}
+
+/** The rings were described when the switch was killed, and have moved before DRIVER_OK. */
+static void
+a_pending_start_is_of_the_rings_there_are(void **state)
+{
+	start(0);
+	kill_switch();
+	driver_rings(0);
+	t = make();
+	assert_non_null(t);
+	for (uint32_t i = 0; i < 2; i++) {
+		k.vq[i].num = RING / 2;
+		k.vq[i].split.avail_index = 0;
+	}
+	assert_int_equal(set_status(STARTED), VDUSE_REQ_RESULT_OK);
+	assert_true(both_run());
+	assert_int_equal(o.d->q[0].size, RING / 2);
+}
+
+/** Frames in a ring that the driver has stopped stay there, and the ring goes on with them. */
+static void
+a_ring_that_is_not_ready_is_left_alone(void **state)
+{
+	struct vqd drv;
+
+	memset(seen, 0, sizeof(seen));
+	start(*(uint64_t *)*state);
+	owner_driver(&o, 1, RING, &drv);
+	post(&drv, 0, 9);
+	poll_frames(5, false);
+	k.vq[1].ready = 0;
+	while (vdev_vq_running(o.d, 1))
+		ev_run_once(o.loop, 1000);
+	assert_null(o.rx[0]);
+	assert_true(vdev_vq_running(o.d, 0));
+	post(&drv, 9, FRAMES);
+	k.vq[1].ready = 1;
+	while (!both_run())
+		ev_run_once(o.loop, 1000);
+	poll_frames(PKT_BATCH_MAX, false);
+	assert_all_seen_once(&drv);
+	assert_int_equal(k.kicks, 2);
+	vqd_fini(&drv);
+}
+
 static void
 what_is_missing_is_said(void **state)
 {
@@ -526,11 +725,10 @@ int
 main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define WITH(f, l) cmocka_unit_test_prestate_setup_teardown(f, setup, teardown, &layouts[l])
+#define EACH(f) WITH(f, 0), WITH(f, 1)
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_prestate_setup_teardown(a_driver_starts_and_leaves, setup,
-							 teardown, &layouts[0]),
-		cmocka_unit_test_prestate_setup_teardown(a_driver_starts_and_leaves, setup,
-							 teardown, &layouts[1]),
+		EACH(a_driver_starts_and_leaves),
 		TEST(features_are_refused_by_the_answer),
 		TEST(rings_become_ready_later),
 		TEST(memory_is_forgotten_and_found_again),
@@ -540,6 +738,11 @@ main(void)
 		TEST(interrupts_are_injected),
 		TEST(early_interrupts_are_not_lost),
 		TEST(a_successor_goes_on),
+		EACH(nothing_is_lost_when_killed),
+		EACH(a_pending_question_is_answered_by_the_successor),
+		TEST(a_pending_reset_is_done_by_the_successor),
+		TEST(a_pending_start_is_of_the_rings_there_are),
+		EACH(a_ring_that_is_not_ready_is_left_alone),
 		TEST(what_is_missing_is_said),
 		TEST(a_node_that_breaks_is_let_go),
 		TEST(a_rehearsal_leaves_the_kernel_alone),
