@@ -18,7 +18,8 @@
 #include "show/metrics.h"
 
 #define REQUEST_MAX \
-	16384 /* bytes of a request's head and of the answer's; longer ones are refused */
+	16384      /* bytes of a request's head and of the answer's; longer ones are refused */
+#define BLOCK 4096 /* bytes of an answer made at once: there may be megabytes, and other clients */
 #define CLIENTS_MAX 16
 #define TIMEOUT_S 10 /* for a request and its answer */
 #define SOCKET_MODE 0660
@@ -111,19 +112,14 @@ choose_format(const char *accept)
 	return best;
 }
 
-/* The body @p text of @p len bytes, which becomes the response's. */
+/* Answer with @p r, which is NULL without memory. */
 static enum MHD_Result
-respond(struct MHD_Connection *c, unsigned int status, const char *type, char *text, size_t len)
+respond(struct MHD_Connection *c, unsigned int status, const char *type, struct MHD_Response *r)
 {
-	struct MHD_Response *r =
-		text == NULL ? NULL
-			     : MHD_create_response_from_buffer(len, text, MHD_RESPMEM_MUST_FREE);
 	enum MHD_Result ret;
 
-	if (r == NULL) {
-		free(text);
+	if (r == NULL)
 		return MHD_NO;
-	}
 	MHD_add_response_header(r, "Content-Type", type);
 	MHD_add_response_header(r, "Connection", "close");
 	if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
@@ -136,23 +132,40 @@ respond(struct MHD_Connection *c, unsigned int status, const char *type, char *t
 static enum MHD_Result
 refuse(struct MHD_Connection *c, unsigned int status, const char *text)
 {
-	return respond(c, status, "text/plain", strdup(text), strlen(text));
+	return respond(c, status, "text/plain",
+		       MHD_create_response_from_buffer(strlen(text), (void *)(uintptr_t)text,
+						       MHD_RESPMEM_PERSISTENT));
+}
+
+/* The next bytes of an answer that is sent. */
+static ssize_t
+on_room(void *ctx, uint64_t pos, char *buf, size_t max)
+{
+	ssize_t n = metrics_read(ctx, buf, max);
+
+	return n > 0    ? n
+	       : n == 0 ? MHD_CONTENT_READER_END_OF_STREAM
+			: MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+static void
+on_sent(void *ctx)
+{
+	metrics_free(ctx);
 }
 
 static enum MHD_Result
 give_metrics(struct metrics_http *h, struct MHD_Connection *c, const struct format *f)
 {
-	char *text = NULL;
-	size_t len;
-	FILE *out = open_memstream(&text, &len);
+	struct metrics *m = metrics_new(h->app, f->format);
+	struct MHD_Response *r;
 
-	if (out == NULL)
+	if (m == NULL)
 		return MHD_NO;
-	metrics_write(h->app, f->format, out);
-	if (fclose(out) == 0)
-		return respond(c, MHD_HTTP_OK, f->type, text, len);
-	free(text);
-	return MHD_NO;
+	r = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK, on_room, m, on_sent);
+	if (r == NULL)
+		metrics_free(m);
+	return respond(c, MHD_HTTP_OK, f->type, r);
 }
 
 static enum MHD_Result

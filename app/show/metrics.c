@@ -2,6 +2,9 @@
 #include "metrics.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <rte_cycles.h>
@@ -10,6 +13,9 @@
 #include "app.h"
 #include "switch/port_kind.h"
 #include "vxlan/vxlan.h"
+
+#define PART 4096     /* bytes, beyond which no port is added to a part */
+#define PART_STEPS 64 /* ports, likewise: some have no samples */
 
 /** The destination of a family's samples; one of its labels is nearly always the port. */
 struct sink {
@@ -24,7 +30,9 @@ struct family {
 	const char *type;
 	const char *unit; /* NULL: none; the name ends with it */
 	const char *help;
+	/* one of these: all samples, or those of a port */
 	void (*samples)(struct sink *s, const struct family *f);
+	void (*of_port)(struct sink *s, const struct family *f, const struct port *p);
 	size_t offset; /* of the counter, for families that differ in nothing else */
 };
 
@@ -64,17 +72,6 @@ end(struct sink *s, uint64_t value)
 	fprintf(s->out, "} %" PRIu64 "\n", value);
 }
 
-static struct port *
-next_port(const struct sink *s, uint32_t *id)
-{
-	const struct sw *sw = &s->app->sw;
-
-	while (*id < sw->nports)
-		if (sw->port[(*id)++] != NULL)
-			return sw->port[*id - 1];
-	return NULL;
-}
-
 /* --- the program --- */
 
 static void
@@ -102,62 +99,42 @@ mbufs_samples(struct sink *s, const struct family *f)
 /* --- ports --- */
 
 static void
-port_samples(struct sink *s, const struct family *f)
+port_samples(struct sink *s, const struct family *f, const struct port *p)
 {
-	struct port *p;
-
-	for (uint32_t id = 0; (p = next_port(s, &id)) != NULL;) {
-		begin(s, "_info", p);
-		fprintf(s->out, ",id=\"%u\",kind=\"%s\"", p->id, p->ops->kind);
-		end(s, 1);
-	}
+	begin(s, "_info", p);
+	fprintf(s->out, ",id=\"%u\",kind=\"%s\"", p->id, p->ops->kind);
+	end(s, 1);
 }
 
 static void
-link_samples(struct sink *s, const struct family *f)
+link_samples(struct sink *s, const struct family *f, const struct port *p)
 {
-	struct port *p;
-
-	for (uint32_t id = 0; (p = next_port(s, &id)) != NULL;) {
-		begin(s, "", p);
-		end(s, p->ops->link_up(p));
-	}
+	begin(s, "", p);
+	end(s, p->ops->link_up(p));
 }
 
 /* Ports that hardware might serve. */
 static void
-hardware_samples(struct sink *s, const struct family *f)
+hardware_samples(struct sink *s, const struct family *f, const struct port *p)
 {
-	struct port *p;
-
-	for (uint32_t id = 0; (p = next_port(s, &id)) != NULL;) {
-		if (p->ops->in_hardware == NULL)
-			continue;
-		begin(s, "", p);
-		end(s, p->ops->in_hardware(p));
-	}
+	if (p->ops->in_hardware == NULL)
+		return;
+	begin(s, "", p);
+	end(s, p->ops->in_hardware(p));
 }
 
 static void
-started_samples(struct sink *s, const struct family *f)
+started_samples(struct sink *s, const struct family *f, const struct port *p)
 {
-	struct port *p;
-
-	for (uint32_t id = 0; (p = next_port(s, &id)) != NULL;) {
-		begin(s, "", p);
-		end(s, p->started);
-	}
+	begin(s, "", p);
+	end(s, p->started);
 }
 
 static void
-port_fdb_samples(struct sink *s, const struct family *f)
+port_fdb_samples(struct sink *s, const struct family *f, const struct port *p)
 {
-	struct port *p;
-
-	for (uint32_t id = 0; (p = next_port(s, &id)) != NULL;) {
-		begin(s, "", p);
-		end(s, fdb_port_count(s->app->sw.fdb, p->id));
-	}
+	begin(s, "", p);
+	end(s, fdb_port_count(s->app->sw.fdb, p->id));
 }
 
 /* Facts of one kind of port alone, by the family's offset. */
@@ -168,21 +145,17 @@ static const char *const details[] = {
 };
 
 static void
-detail_samples(struct sink *s, const struct family *f)
+detail_samples(struct sink *s, const struct family *f, const struct port *p)
 {
 	const char *end_of_name = strcmp(f->type, "counter") == 0 ? "_total" : "";
 	struct port_detail d[PORT_DETAILS_MAX];
-	struct port *p;
+	uint32_t n = p->ops->details != NULL ? p->ops->details(p, d) : 0;
 
-	for (uint32_t id = 0; (p = next_port(s, &id)) != NULL;) {
-		uint32_t n = p->ops->details != NULL ? p->ops->details(p, d) : 0;
-
-		for (uint32_t i = 0; i < n; i++) {
-			if (strcmp(d[i].name, details[f->offset]) != 0)
-				continue;
-			begin(s, end_of_name, p);
-			end(s, d[i].number);
-		}
+	for (uint32_t i = 0; i < n; i++) {
+		if (strcmp(d[i].name, details[f->offset]) != 0)
+			continue;
+		begin(s, end_of_name, p);
+		end(s, d[i].number);
 	}
 }
 
@@ -208,37 +181,31 @@ tunnel_samples(struct sink *s, const struct family *f)
 static const char *const directions[] = {"rx", "tx"};
 
 static void
-queue_samples(struct sink *s, const struct family *f)
+queue_samples(struct sink *s, const struct family *f, const struct port *p)
 {
 	struct pktq_stats q;
-	struct port *p;
 
-	for (uint32_t id = 0; (p = next_port(s, &id)) != NULL;)
-		for (int tx = 0; tx < 2; tx++)
-			for (uint16_t i = 0; port_queue_stats(p, tx != 0, i, &q); i++) {
-				begin(s, "_total", p);
-				fprintf(s->out, ",queue=\"%u\",direction=\"%s\"", i,
-					directions[tx]);
-				end(s, counter_at(&q, f->offset));
-			}
+	for (int tx = 0; tx < 2; tx++)
+		for (uint16_t i = 0; port_queue_stats(p, tx != 0, i, &q); i++) {
+			begin(s, "_total", p);
+			fprintf(s->out, ",queue=\"%u\",direction=\"%s\"", i, directions[tx]);
+			end(s, counter_at(&q, f->offset));
+		}
 }
 
 static void
-drop_samples(struct sink *s, const struct family *f)
+drop_samples(struct sink *s, const struct family *f, const struct port *p)
 {
 	struct port_stats st;
-	struct port *p;
 
-	for (uint32_t id = 0; (p = next_port(s, &id)) != NULL;) {
-		port_sum_stats(p, &st);
-		for (int r = 0; r < DROP_NUM; r++) {
-			bool tx = r >= DROP_TX_NO_BUFFER;
+	port_sum_stats(p, &st);
+	for (int r = 0; r < DROP_NUM; r++) {
+		bool tx = r >= DROP_TX_NO_BUFFER;
 
-			begin(s, "_total", p);
-			fprintf(s->out, ",direction=\"%s\",reason=\"%s\"", directions[tx],
-				drop_name((enum drop_reason)r));
-			end(s, tx ? st.tx.drop[r] : st.rx.drop[r]);
-		}
+		begin(s, "_total", p);
+		fprintf(s->out, ",direction=\"%s\",reason=\"%s\"", directions[tx],
+			drop_name((enum drop_reason)r));
+		end(s, tx ? st.tx.drop[r] : st.rx.drop[r]);
 	}
 }
 
@@ -265,16 +232,13 @@ size_histogram(struct sink *s, const struct port *p, const char *direction,
 }
 
 static void
-size_samples(struct sink *s, const struct family *f)
+size_samples(struct sink *s, const struct family *f, const struct port *p)
 {
 	struct port_stats st;
-	struct port *p;
 
-	for (uint32_t id = 0; (p = next_port(s, &id)) != NULL;) {
-		port_sum_stats(p, &st);
-		size_histogram(s, p, directions[0], &st.rx);
-		size_histogram(s, p, directions[1], &st.tx);
-	}
+	port_sum_stats(p, &st);
+	size_histogram(s, p, directions[0], &st.rx);
+	size_histogram(s, p, directions[1], &st.tx);
 }
 
 /* --- workers --- */
@@ -335,34 +299,37 @@ fdb_counter_samples(struct sink *s, const struct family *f)
 
 /* clang-format off */
 #define QUEUE(name, unit, field, help) \
-	{name, "counter", unit, help, queue_samples, offsetof(struct pktq_stats, field)}
+	{name, "counter", unit, help, NULL, queue_samples, offsetof(struct pktq_stats, field)}
 #define WORKER(name, field, help) \
-	{name, "counter", NULL, help, worker_samples, offsetof(struct worker, field)}
+	{name, "counter", NULL, help, worker_samples, NULL, offsetof(struct worker, field)}
 #define FDB(name, field, help) \
-	{name, "counter", NULL, help, fdb_counter_samples, offsetof(struct fdb_stats, field)}
+	{name, "counter", NULL, help, fdb_counter_samples, NULL, \
+	 offsetof(struct fdb_stats, field)}
 
 static const struct family families[] = {
-	{"vqswitch", "info", NULL, "What runs.", info_samples, 0},
-	{"vqswitch_forwarding", "gauge", NULL, "1 between start and stop.", forwarding_samples, 0},
-	{"vqswitch_mbufs", "gauge", NULL, "Packet buffers of the pool.", mbufs_samples, 0},
+	{"vqswitch", "info", NULL, "What runs.", info_samples, NULL, 0},
+	{"vqswitch_forwarding", "gauge", NULL, "1 between start and stop.", forwarding_samples,
+		NULL, 0},
+	{"vqswitch_mbufs", "gauge", NULL, "Packet buffers of the pool.", mbufs_samples, NULL, 0},
 
-	{"vqswitch_port", "info", NULL, "Number and kind of a port.", port_samples, 0},
+	{"vqswitch_port", "info", NULL, "Number and kind of a port.", NULL, port_samples, 0},
 	{"vqswitch_tunnel", "info", NULL, "Port that stands for a VNI at a VTEP.", tunnel_samples,
-		0},
-	{"vqswitch_port_link_up", "gauge", NULL, "1 while the peer is there.", link_samples, 0},
+		NULL, 0},
+	{"vqswitch_port_link_up", "gauge", NULL, "1 while the peer is there.",
+		NULL, link_samples, 0},
 	{"vqswitch_port_in_hardware", "gauge", NULL, "1 while hardware moves the frames.",
-	 hardware_samples, 0},
-	{"vqswitch_port_started", "gauge", NULL, "0 after 'port stop'.", started_samples, 0},
+	 NULL, hardware_samples, 0},
+	{"vqswitch_port_started", "gauge", NULL, "0 after 'port stop'.", NULL, started_samples, 0},
 	{"vqswitch_port_fdb_entries", "gauge", NULL, "Addresses learned behind a port.",
-		port_fdb_samples, 0},
+		NULL, port_fdb_samples, 0},
 	{"vqswitch_port_interrupts_apart", "gauge", NULL,
 		"1 while a port's interrupts are made by another thread: they held workers up.",
-		detail_samples, 0},
+		NULL, detail_samples, 0},
 	{"vqswitch_port_interrupts_left", "counter", NULL, "Interrupts made by another thread.",
-		detail_samples, 1},
+		NULL, detail_samples, 1},
 	{"vqswitch_port_interrupts_held_up", "counter", NULL,
 		"Times that a port's interrupts held workers up for a millisecond in a second.",
-		detail_samples, 2},
+		NULL, detail_samples, 2},
 
 	QUEUE("vqswitch_queue_frames", NULL, frames,
 		"Frames taken from (rx) or delivered to (tx) the peer."),
@@ -375,20 +342,20 @@ static const struct family families[] = {
 		"Additional frames made by flooding and segmentation."),
 	QUEUE("vqswitch_queue_notifications", NULL, notified, "Interrupts or kicks sent."),
 	{"vqswitch_dropped_frames", "counter", NULL, "Frames not delivered, by reason.",
-		drop_samples, 0},
+		NULL, drop_samples, 0},
 	{"vqswitch_frame_size_bytes", "histogram", "bytes", "Frame lengths without FCS.",
-		size_samples, 0},
+		NULL, size_samples, 0},
 
 	WORKER("vqswitch_worker_turns", iterations, "Poll iterations of a worker."),
 	WORKER("vqswitch_worker_busy_turns", busy_iterations, "Those that found frames."),
 	WORKER("vqswitch_worker_frames", frames, "Frames a worker has forwarded."),
 	WORKER("vqswitch_worker_sleeps", sleeps, "Times an idle worker went to sleep."),
 	{"vqswitch_worker_busy_seconds", "counter", "seconds", "Time in iterations with frames.",
-		worker_seconds_samples, offsetof(struct worker, busy_cycles)},
+		worker_seconds_samples, NULL, offsetof(struct worker, busy_cycles)},
 	{"vqswitch_worker_queues", "gauge", NULL, "Receive queues a worker polls.",
-		worker_queue_samples, 0},
+		worker_queue_samples, NULL, 0},
 
-	{"vqswitch_fdb_entries", "gauge", NULL, "Addresses known.", fdb_gauge_samples,
+	{"vqswitch_fdb_entries", "gauge", NULL, "Addresses known.", fdb_gauge_samples, NULL,
 		offsetof(struct fdb_stats, entries)},
 	FDB("vqswitch_fdb_learned", learned, "Addresses learned."),
 	FDB("vqswitch_fdb_aged", aged, "Addresses forgotten after their time."),
@@ -425,16 +392,104 @@ describe(const struct family *f, enum metrics_format format, FILE *out)
 	fprintf(out, "# HELP %s%s %s\n", f->name, end, f->help);
 }
 
-void
-metrics_write(struct app *app, enum metrics_format format, FILE *out)
-{
-	for (size_t i = 0; i < RTE_DIM(families); i++) {
-		const struct family *f = &families[i];
-		struct sink s = {.app = app, .out = out, .name = f->name};
+/* --- an exposition in parts --- */
 
-		describe(f, format, out);
-		f->samples(&s, f);
+struct metrics {
+	struct app *app;
+	enum metrics_format format;
+	size_t family; /* the next one */
+	uint32_t port; /* of a family that is begun: the next one */
+	bool begun;
+	FILE *out; /* into text: the last part made, of which at bytes are taken */
+	char *text;
+	size_t len, at;
+};
+
+struct metrics *
+metrics_new(struct app *app, enum metrics_format format)
+{
+	struct metrics *m = calloc(1, sizeof(*m));
+
+	if (m == NULL)
+		return NULL;
+	m->app = app;
+	m->format = format;
+	m->out = open_memstream(&m->text, &m->len);
+	if (m->out != NULL)
+		return m;
+	free(m);
+	return NULL;
+}
+
+void
+metrics_free(struct metrics *m)
+{
+	fclose(m->out);
+	free(m->text);
+	free(m);
+}
+
+/* The samples of the next port, if there is one; ports may come and go between parts. */
+static bool
+write_port(struct metrics *m, struct sink *s, const struct family *f)
+{
+	const struct sw *sw = &m->app->sw;
+
+	while (m->port < sw->nports && sw->port[m->port] == NULL)
+		m->port++;
+	if (m->port >= sw->nports)
+		return false;
+	f->of_port(s, f, sw->port[m->port++]);
+	return true;
+}
+
+/* A family's description and, of those by port, one port at a time. */
+static void
+write_part(struct metrics *m)
+{
+	const struct family *f = &families[m->family];
+	struct sink s = {.app = m->app, .out = m->out, .name = f->name};
+
+	if (!m->begun) {
+		describe(f, m->format, m->out);
+		m->port = 0;
 	}
-	if (format == METRICS_OPEN)
-		fputs("# EOF\n", out);
+	m->begun = true;
+	if (f->of_port != NULL && write_port(m, &s, f))
+		return;
+	if (f->samples != NULL)
+		f->samples(&s, f);
+	m->begun = false;
+	if (++m->family == RTE_DIM(families) && m->format == METRICS_OPEN)
+		fputs("# EOF\n", m->out);
+}
+
+/* Make the next part, of which nothing is taken. False: there is none. */
+static bool
+next_part(struct metrics *m)
+{
+	rewind(m->out);
+	m->at = m->len = 0;
+	for (uint32_t i = 0; i < PART_STEPS && m->len < PART && m->family < RTE_DIM(families);
+	     i++) {
+		write_part(m);
+		fflush(m->out);
+	}
+	return m->len > 0 || m->family < RTE_DIM(families);
+}
+
+ssize_t
+metrics_read(struct metrics *m, char *buf, size_t max)
+{
+	size_t n;
+
+	while (m->at == m->len)
+		if (!next_part(m))
+			return 0;
+	if (ferror(m->out))
+		return -1;
+	n = RTE_MIN(max, m->len - m->at);
+	memcpy(buf, m->text + m->at, n);
+	m->at += n;
+	return (ssize_t)n;
 }

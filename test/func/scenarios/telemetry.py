@@ -22,6 +22,15 @@ def expect(condition, what):
         raise Failure(what)
 
 
+def unchunk(body):
+    """The body of an answer that came in chunks."""
+    whole = b""
+    while body:
+        size, _, body = body.partition(b"\r\n")
+        whole, body = whole + body[:int(size, 16)], body[int(size, 16) + 2:]
+    return whole
+
+
 def runtime_dir():
     """The folder of EAL's sockets."""
     if os.geteuid() == 0:
@@ -98,6 +107,8 @@ class Telemetry(Scenario):
                 while data := s.recv(65536):
                     got += data
         head, _, body = got.partition(b"\r\n\r\n")
+        if b"Transfer-Encoding: chunked" in head:
+            body = unchunk(body)
         return head.decode(), body.decode()
 
     def scrape(self):
@@ -110,7 +121,7 @@ class Telemetry(Scenario):
         head, body = self.request(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
         expect(head.startswith("HTTP/1.1 200 OK"), head)
         expect("application/openmetrics-text; version=1.0.0" in head, head)
-        expect(f"Content-Length: {len(body)}" in head, f"{len(body)} bytes, {head}")
+        expect("Transfer-Encoding: chunked" in head, head)
         return {family.name: family for family in text_string_to_metric_families(body)}
 
     @check("telemetry.metrics")
@@ -121,7 +132,7 @@ class Telemetry(Scenario):
         expect(kinds == {"net_null0": "ethdev", "net_null1": "ethdev", "net_vhost2": "vhost"},
                f"ports: {kinds}")
         head, body = self.request(b"HEAD /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
-        expect(head.startswith("HTTP/1.1 200 OK") and "Content-Length: " in head and not body, head)
+        expect(head.startswith("HTTP/1.1 200 OK") and not body, head)
         before = self.frames(families)
         wait_for("more frames", lambda: self.frames(self.scrape()) > before)
         self.switch.command("stop")
@@ -235,3 +246,49 @@ class Telemetry(Scenario):
         expect(not self.path("metrics").exists(), "the metrics socket is left over")
         expect(not deadline.passed(), "too late")
         self.spoiled = True
+
+
+class Scrapers(Scenario):
+    """Many ports, and as many clients of the metrics as may be."""
+
+    cpus, seconds = 0.5, 10
+    PORTS, CLIENTS = 48, 16
+
+    def setup(self):
+        self.backend([Port(self.path(f"vhost{i}")) for i in range(self.PORTS)],
+                     extra=["--metrics", f"unix:{self.path('metrics')}"])
+
+    def memory(self):
+        """Bytes of it the switch uses."""
+        status = pathlib.Path(f"/proc/{self.switch.child.pid}/status").read_text("ascii")
+        return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) * 1024
+
+    def connect(self):
+        """A client that has asked."""
+        client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        client.settimeout(30)
+        client.connect(str(self.path("metrics")))
+        client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        return client
+
+    @staticmethod
+    def read(client):
+        """All it is sent."""
+        with client:
+            return b"".join(iter(lambda: client.recv(65536), b""))
+
+    @check("telemetry.parts")
+    def parts(self):
+        """Control makes no more of an answer than is sent: others do not wait for all of it."""
+        size = len(self.read(self.connect()))
+        before = self.memory()
+        clients = [self.connect() for _ in range(self.CLIENTS)]
+        for client in clients:
+            client.recv(1, socket.MSG_PEEK)  # it is being answered
+        self.switch.command("show port summary all")
+        grown = self.memory() - before
+        answers = [self.read(client) for client in clients]
+        print(f"{self.CLIENTS} answers of {size} bytes: {grown} bytes of memory")
+        expect(all(answer.endswith(b"# EOF\n") and abs(len(answer) - size) < size / 10
+                   for answer in answers), "answers are not whole")
+        expect(grown < self.CLIENTS * size / 4, f"{grown} bytes of memory for the answers")
