@@ -27,17 +27,20 @@ struct gen {
 	uint64_t start, budget_base;
 	uint64_t sent, sent_bytes, received, received_bytes; /* running totals */
 	uint64_t slice_end, slice_start, slice_received;
+	uint64_t arrived, gap; /* when the last frame came; the longest time without one */
 	double *slice;
 	uint32_t nslices, slices_max;
 	struct results r;
 };
 
-static volatile sig_atomic_t stop;
+static volatile sig_atomic_t stop;   /* at once */
+static volatile sig_atomic_t enough; /* of the run: what is on its way is waited for */
 
 static void
 on_signal(int sig)
 {
-	stop = 1;
+	stop = sig == SIGINT;
+	enough = 1;
 }
 
 static uint64_t
@@ -326,16 +329,18 @@ send_burst(struct gen *g, struct stream *s, uint32_t qi, uint32_t max)
 	g->sent += n;
 }
 
-/** Frames that may be sent now without exceeding the rate. */
+/** Frames that may be sent now without exceeding the rate and the window. */
 static uint64_t
 budget(const struct gen *g, uint64_t now)
 {
-	uint64_t due;
+	uint64_t due, window = UINT64_MAX, away = g->sent - g->received;
 
+	if (g->o.window != 0)
+		window = away < g->o.window ? g->o.window - away : 0;
 	if (g->o.rate == 0)
-		return UINT64_MAX;
+		return window;
 	due = (uint64_t)((double)(now - g->start) / g->hz * g->o.rate);
-	return due > g->sent ? due - g->sent : 0;
+	return due > g->sent ? RTE_MIN(due - g->sent, window) : 0;
 }
 
 static void
@@ -366,6 +371,15 @@ slice_tick(struct gen *g, uint64_t now)
 	g->slice_end = now + cycles(g, SLICE_S);
 }
 
+static void
+gap_tick(struct gen *g, uint64_t now, uint64_t received)
+{
+	if (g->received == received)
+		return;
+	g->gap = RTE_MAX(g->gap, now - g->arrived);
+	g->arrived = now;
+}
+
 /** A back-end that went away: with --reconnect wait for it, else give up. */
 static void
 alive_check(struct gen *g)
@@ -391,9 +405,14 @@ run_until(struct gen *g, uint64_t end)
 {
 	uint64_t now = rte_rdtsc(), alive = now;
 
-	while (now < end && !stop) {
+	g->arrived = now;
+	while (now < end && !enough) {
+		uint64_t received = g->received;
+
 		send_all(g, now);
-		receive(g);
+		if (receive(g) == 0 && g->o.nap_us != 0)
+			usleep(g->o.nap_us);
+		gap_tick(g, now, received);
 		slice_tick(g, now);
 		if (unlikely(now - alive > cycles(g, ALIVE_CHECK_S))) {
 			alive_check(g);
@@ -421,12 +440,14 @@ measure(struct gen *g)
 	memset(g->r.latency, 0, sizeof(g->r.latency));
 	g->r.latency_n = 0;
 	g->nslices = 0;
+	g->gap = 0;
 	tx = g->sent;
 	txb = g->sent_bytes;
 	rx = g->received;
 	rxb = g->received_bytes;
 	t0 = rte_rdtsc();
 	run_until(g, t0 + cycles(g, g->o.duration));
+	g->r.gap_us = (double)g->gap * 1e6 / g->hz;
 	g->r.seconds = (double)(rte_rdtsc() - t0) / g->hz;
 	g->r.tx_frames = g->sent - tx;
 	g->r.tx_bytes = g->sent_bytes - txb;

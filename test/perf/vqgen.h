@@ -65,7 +65,9 @@ struct options {
 	uint32_t learn_rate; /* announcements per second */
 	enum pattern pattern;
 	enum mode mode;
-	double rate; /* frames per second of all senders, 0: no limit */
+	uint32_t nap_us; /* 0: poll */
+	uint32_t window; /* frames on their way at most, 0: no limit */
+	double rate;     /* frames per second of all senders, 0: no limit */
 	double warmup, duration;
 	int cpu; /* -1: not pinned */
 	int timeout_ms;
@@ -216,6 +218,7 @@ struct results {
 	double seconds;
 	double tsc_hz;
 	uint64_t all_sent, all_received; /* from first to last, warm-up included */
+	double gap_us;                   /* longest time in which nothing arrived */
 	double slice_p90; /* frames per second in the 90th percentile of 2 ms slices */
 	struct check check;
 	uint64_t latency[LAT_BUCKETS], latency_n;

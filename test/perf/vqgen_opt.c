@@ -182,6 +182,8 @@ SETTER(flows, number(v, 1, 1 << 24, &o->flows))
 SETTER(macs, number(v, 1, 1 << 20, &o->macs))
 SETTER(learn_rate, number(v, 1, 1 << 30, &o->learn_rate))
 SETTER(rate, real(v, &o->rate))
+SETTER(window, number(v, 1, UINT32_MAX, &o->window))
+SETTER(nap_us, number(v, 1, 1000000, &o->nap_us))
 SETTER(warmup, real(v, &o->warmup))
 SETTER(duration, real(v, &o->duration))
 FLAG(server, true)
@@ -230,6 +232,9 @@ static const struct option_row rows[] = {
 	 set_mode},
 	{"burst", "N", "frames per call (64)", set_burst},
 	{"rate", "PPS", "frames per second over all senders (no limit; latency: 10000)", set_rate},
+	{"window", "N", "send no more while so many frames are on their way (no limit)",
+	 set_window},
+	{"nap", "US", "sleep so long when there is nothing to do, instead of polling", set_nap_us},
 	{"warmup", "S", "seconds before counting (0.2)", set_warmup},
 	{"duration", "S", "seconds counted (2)", set_duration},
 	{"no-learn", NULL, "do not announce the MAC addresses first", set_learn},

@@ -80,7 +80,9 @@ print_human(const struct options *o, const struct results *r)
 	printf("received  %12.3f Mpps %9.3f Gbit/s   (2 ms slices, 90th percentile: %.3f Mpps)\n",
 	       (double)r->rx_frames / r->seconds / 1e6, (double)r->rx_bytes * 8 / r->seconds / 1e9,
 	       r->slice_p90 / 1e6);
-	printf("from first to last: %lu sent, %lu received\n", r->all_sent, r->all_received);
+	printf("from first to last: %lu sent, %lu received; longest time without a frame: %.0f "
+	       "us\n",
+	       r->all_sent, r->all_received, r->gap_us);
 	if (o->mode == MODE_VERIFY)
 		printf("checked: %lu in order, %lu lost, %lu duplicated, %lu reordered, %lu late, "
 		       "%lu corrupt, %lu stray, %lu with a bad virtio-net header\n",
@@ -100,11 +102,12 @@ print_machine(const struct options *o, const struct results *r)
 	const struct check *c = &r->check;
 
 	printf("result mode=%s layout=%s seconds=%.3f tsc_hz=%.0f tx_pps=%.0f rx_pps=%.0f "
-	       "rx_bps=%.0f slice_p90_pps=%.0f sent=%lu received=%lu kicks=%lu reconnects=%lu",
+	       "rx_bps=%.0f slice_p90_pps=%.0f gap_us=%.0f sent=%lu received=%lu kicks=%lu "
+	       "reconnects=%lu",
 	       mode_name(o->mode), layout_name(o->layout), r->seconds, r->tsc_hz,
 	       (double)r->tx_frames / r->seconds, (double)r->rx_frames / r->seconds,
-	       (double)r->rx_bytes * 8 / r->seconds, r->slice_p90, r->all_sent, r->all_received,
-	       r->kicks, r->reconnects);
+	       (double)r->rx_bytes * 8 / r->seconds, r->slice_p90, r->gap_us, r->all_sent,
+	       r->all_received, r->kicks, r->reconnects);
 	printf(" lost=%lu duplicated=%lu reordered=%lu late=%lu corrupt=%lu stray=%lu "
 	       "bad_header=%lu",
 	       c->lost, c->duplicated, c->reordered, c->late, c->corrupt, c->stray, c->bad_header);
