@@ -62,6 +62,23 @@ def chains(s):
         "all of them": six / hop / pad / srh / pad,
         "home address": six / home,
         "home address and route": six / srh / home,
+        "home address, then a route": six / home / srh,
+        "hop-by-hop with many pads": six / s.IPv6ExtHdrHopByHop(
+            options=[s.Pad1()] * 3 + [s.PadN(optdata=bytes(200))]),
+        "routing type 2, at its end": six / s.IPv6ExtHdrRouting(type=2, addresses=[HOME], segleft=0),
+        "routing type 4 with a TLV": six / s.IPv6ExtHdrSegmentRouting(
+            addresses=[B, HOP], segleft=1, lastentry=1,
+            tlv_objects=[s.IPv6ExtHdrSegmentRoutingTLVPadN()]),
+        "two routes, one at its end": six / s.IPv6ExtHdrRouting(addresses=[HOP], segleft=0) / srh,
+        "fragment header before a route": six / s.IPv6ExtHdrFragment() / srh,
+        "IPv4 with a strict route": s.IP(
+            src="198.18.0.1", dst="198.18.0.2", id=7,
+            options=[s.IPOption_NOP(), s.IPOption_SSRR(pointer=4, routers=["198.18.0.3"])]),
+        "IPv4 with a recorded route": s.IP(
+            src="198.18.0.1", dst="198.18.0.2", id=7,
+            options=[s.IPOption_RR(pointer=4, routers=["0.0.0.0", "0.0.0.0"])]),
+        "IPv4 whose numbers wrap": s.IP(src="198.18.0.1", dst="198.18.0.2", id=65534),
+        "IPv4, ECN and DF": s.IP(src="198.18.0.1", dst="198.18.0.2", id=7, tos=3, flags="DF"),
         "one fragment": six / s.IPv6ExtHdrFragment(),
         "one fragment behind a route": six / srh / s.IPv6ExtHdrFragment(),
     }
@@ -86,8 +103,7 @@ class Unfinished:
         self.tcp = l4 is s.TCP
         l4_header = l4(sport=1000, dport=9, **({"flags": "PA", "seq": 100} if self.tcp else {}))
         self.whole = bytes(packet / chain / l4_header / payload)
-        parsed = s.Ether(self.whole)[l4]
-        self.start = len(self.whole) - len(bytes(parsed))
+        self.start = len(bytes(packet / chain))
         self.headers = len(self.whole) - len(payload)
         self.field = self.start + (16 if self.tcp else 6)
 
