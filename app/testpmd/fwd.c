@@ -33,8 +33,9 @@ fwd_ports(const struct app *app, uint16_t *list)
 	return n;
 }
 
-uint16_t
-fwd_queues(const struct app *app, const struct port *p, bool tx)
+/* Queues testpmd would use on @p p: as many as configured, if there are. */
+static uint16_t
+queues_of(const struct app *app, const struct port *p, bool tx)
 {
 	uint32_t wanted = tx ? app->opt.txq : app->opt.rxq;
 
@@ -58,7 +59,7 @@ peer_index(const struct app *app, uint16_t i, uint16_t n)
 uint16_t
 fwd_stream_queues(const struct app *app, const struct port *p)
 {
-	return RTE_MIN(fwd_queues(app, p, false), fwd_queues(app, p, true));
+	return RTE_MIN(queues_of(app, p, false), queues_of(app, p, true));
 }
 
 /* First queue of all ports, then the second ... */
@@ -347,7 +348,7 @@ show_port_rxtx(const struct app *app, const struct port *p, FILE *out)
 		"      TX desc=%u - TX free threshold=%u\n"
 		"      TX threshold registers: pthresh=0 hthresh=0  wthresh=0\n"
 		"      TX offloads=0x%" PRIx64 " - TX RS bit threshold=%u\n",
-		p->id, fwd_queues(app, p, false), fwd_queues(app, p, true), o->rx_offloads,
+		p->id, queues_of(app, p, false), queues_of(app, p, true), o->rx_offloads,
 		o->tx_offloads, o->rxd, o->rxfreet, o->rx_offloads, o->txd, o->txfreet,
 		o->tx_offloads, o->txrst);
 }
@@ -519,11 +520,11 @@ check_queues(const struct app *app, bool tx, char *err, size_t errlen)
 	for (uint16_t id = 0; wanted != OPT_UNSET && id < app->sw.nports; id++) {
 		const struct port *p = app->sw.port[id];
 
-		if (p == NULL || fwd_queues(app, p, tx) == wanted)
+		if (p == NULL || queues_of(app, p, tx) == wanted)
 			continue;
 		snprintf(err, errlen,
 			 "input %s (%u) can't be greater than max_%s_queues (%u) of port %u",
-			 tx ? "txq" : "rxq", wanted, tx ? "tx" : "rx", fwd_queues(app, p, tx), id);
+			 tx ? "txq" : "rxq", wanted, tx ? "tx" : "rx", queues_of(app, p, tx), id);
 		return -EINVAL;
 	}
 	return 0;

@@ -57,9 +57,6 @@ uint16_t fwd_ports(const struct app *app, uint16_t *list);
 /** Streams as testpmd would set them up now. */
 void fwd_list_streams(const struct app *app, struct fwd_streams *out);
 
-/** Queues testpmd would use on @p p: what was asked for, or what there are. */
-uint16_t fwd_queues(const struct app *app, const struct port *p, bool tx);
-
 /** Streams that begin at @p p. */
 uint16_t fwd_stream_queues(const struct app *app, const struct port *p);
 

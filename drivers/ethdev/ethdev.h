@@ -33,8 +33,6 @@ struct ethdev_config {
 	uint16_t id; /* the lowest number its port may get */
 };
 
-extern const struct port_ops ethdev_port_ops;
-
 /**
  * Make a port of the probed device @p dev, add it to the switch and start it.
  * NULL with a sentence in @p err. sw_port_remove() ends it, closes

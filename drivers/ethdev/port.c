@@ -268,7 +268,7 @@ ethdev_set_link(struct port *p, bool up)
 	return ret;
 }
 
-const struct port_ops ethdev_port_ops = {
+static const struct port_ops ethdev_port_ops = {
 	.kind = "ethdev",
 	.carries_tunnels = true,
 	.queues = ethdev_queues,

@@ -272,7 +272,7 @@ virtio_close(struct port *p)
 	free(v);
 }
 
-const struct port_ops virtio_port_ops = {
+static const struct port_ops virtio_port_ops = {
 	.kind = "vhost",
 	.queues = virtio_queues,
 	.stats = virtio_stats,

@@ -34,9 +34,7 @@ struct virtio_env {
 struct port *virtio_port_new(const struct virtio_env *env, const struct virtio_devargs *a,
 			     char *err, size_t errlen);
 
-extern const struct port_ops virtio_port_ops;
-
-/* For display; @p p has virtio_port_ops. */
+/* For display; @p p is such a port. */
 const struct virtio_devargs *virtio_port_devargs(const struct port *p);
 const struct vdev *virtio_port_vdev(const struct port *p);
 void virtio_port_info(const struct port *p, struct transport_info *out);

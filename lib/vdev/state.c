@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include <rte_common.h>
@@ -46,8 +47,9 @@ vdev_state_parse(const char *name)
 	return -EINVAL;
 }
 
-bool
-vdev_state_logs(enum vdev_state s)
+/* Whether writes to guest memory are logged. */
+static bool
+logs(enum vdev_state s)
 {
 	return s == VDEV_STATE_PRE_COPY || s == VDEV_STATE_PRE_COPY_P2P;
 }
@@ -56,7 +58,7 @@ vdev_state_logs(enum vdev_state s)
 static uint8_t
 passable(enum vdev_state from, enum vdev_state to)
 {
-	if (vdev_state_logs(from) && (S(STOP_COPY) & (1u << to)))
+	if (logs(from) && (S(STOP_COPY) & (1u << to)))
 		return S(PRE_COPY_P2P);
 	return (uint8_t) ~(SAVING | S(RESUMING) | S(ERROR));
 }
@@ -97,7 +99,7 @@ vdev_state_next(enum vdev_state from, enum vdev_state to)
 		return -EINVAL;
 	if (from == to)
 		return to;
-	if (from == VDEV_STATE_STOP_COPY && vdev_state_logs(to))
+	if (from == VDEV_STATE_STOP_COPY && logs(to))
 		return -EINVAL;
 	via = passable(from, to);
 	for (int s = 0; s < VDEV_STATE_NUM; s++) {

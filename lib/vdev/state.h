@@ -12,7 +12,6 @@
 #ifndef VDEV_STATE_H
 #define VDEV_STATE_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 /* X(enumerator, v2 value, name) */
@@ -38,9 +37,6 @@ const char *vdev_state_name(enum vdev_state s);
 
 /** The state called @p name, or -EINVAL. */
 int vdev_state_parse(const char *name);
-
-/** Whether writes to guest memory are logged. */
-bool vdev_state_logs(enum vdev_state s);
 
 /**
  * The next state on the way from @p from to @p to: one arc. Shortest path; a

@@ -178,12 +178,6 @@ vhf_close(struct vhf *f)
 /* --- operations --- */
 
 int
-vhf_query(struct vhf *f, struct vhu_msg *m)
-{
-	return finish(f, vhu_frontend_query(&f->s, m, until_done(f, m)));
-}
-
-int
 vhf_request(struct vhf *f, struct vhu_msg *m, const int *fds, uint32_t nfds)
 {
 	return finish(f, vhu_frontend_request(&f->s, m, fds, nfds, until_done(f, m)));

@@ -98,7 +98,4 @@ int vhf_backend_request(struct vhf *f, struct vhu_msg *m, int timeout_ms);
 /** Any message; an acknowledgement, if the back-end gives them, replaces @p m. */
 int vhf_request(struct vhf *f, struct vhu_msg *m, const int *fds, uint32_t nfds);
 
-/** Any message that has a reply: it replaces @p m. */
-int vhf_query(struct vhf *f, struct vhu_msg *m);
-
 #endif

@@ -45,7 +45,8 @@ locate(const struct model_guest *g, uint64_t addr, uint32_t len, uint32_t *got)
 	return g->mem.hva + g->page_of[off / PAGE] * PAGE + off % PAGE;
 }
 
-void
+/* Access to guest memory by the address the device has for it. */
+static void
 model_write(struct model_guest *g, uint64_t addr, const void *src, uint32_t len)
 {
 	uint8_t *p;
@@ -56,7 +57,7 @@ model_write(struct model_guest *g, uint64_t addr, const void *src, uint32_t len)
 	}
 }
 
-void
+static void
 model_read(const struct model_guest *g, uint64_t addr, void *dst, uint32_t len)
 {
 	const uint8_t *p;

@@ -145,9 +145,7 @@ uint16_t model_forward(struct model_guest *from, struct model_guest *to, uint16_
 /** drop.h: what must hold of the counters of @p from's and @p to's queues after model_forward(). */
 void model_check_counters(const struct model_guest *from, const struct model_guest *to);
 
-/** Address of guest memory for the device, and access to it by the device's address. */
+/** Address of guest memory for the device. */
 uint64_t model_addr_base(const struct model_guest *g);
-void model_write(struct model_guest *g, uint64_t addr, const void *src, uint32_t len);
-void model_read(const struct model_guest *g, uint64_t addr, void *dst, uint32_t len);
 
 #endif

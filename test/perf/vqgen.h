@@ -226,8 +226,6 @@ struct results {
 };
 
 void latency_add(struct results *r, uint64_t cycles);
-/** Nanoseconds below which @p q (0..1) of the samples are. */
-double latency_quantile(const struct results *r, double q);
 double tsc_calibrate(void);
 void report(const struct options *o, const struct results *r);
 

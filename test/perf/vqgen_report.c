@@ -58,7 +58,8 @@ latency_add(struct results *r, uint64_t cycles)
 	r->latency_n++;
 }
 
-double
+/* Nanoseconds below which @p q (0..1) of the samples are. */
+static double
 latency_quantile(const struct results *r, double q)
 {
 	const double rank = q * (double)r->latency_n;
