@@ -18,6 +18,7 @@
 
 #include "app.h"
 #include "base/log.h"
+#include "base/spare.h"
 #include "device.h"
 #include "show/running_config.h"
 
@@ -190,11 +191,13 @@ config_save(const struct app *app, const char *path)
 	if (realpath(path, real) != NULL)
 		path = real;
 	text = configuration(app);
+	spare_lend();
 	fd = text != NULL ? file_beside(path, temp) : -ENOMEM;
 	ret = fd >= 0 ? replace(fd, temp, path, text) : fd;
 	free(text);
 	if (ret == 0)
 		flush_soon(path);
+	spare_refill();
 	return ret;
 }
 
@@ -256,8 +259,10 @@ keep(struct kept_config *k)
 		ret = -ENAMETOOLONG;
 	if (ret == 0) {
 		unlink(temp);
+		spare_lend(); /* peers can use up the descriptors */
 		fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
 		ret = fd < 0 ? -errno : replace(fd, temp, k->path, all);
+		spare_refill();
 	}
 	if (ret < 0) {
 		log_peer(&k->log_limit, NULL, "%s: settings would be lost in a crash: %s", k->path,

@@ -4,8 +4,6 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <bsd/string.h>
@@ -13,27 +11,30 @@
 
 #define PERIOD_MAX_MS 60000
 
+/* Opened once: peers can use up the descriptors, and the watchdog must be fed all the same. */
 static void
-notify_send(const char *text)
+open_socket(struct notify *n)
 {
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	const char *path = getenv("NOTIFY_SOCKET");
-	socklen_t len;
-	int fd;
 
+	n->fd = -1;
+	n->addr = (struct sockaddr_un){.sun_family = AF_UNIX};
 	if (path == NULL || (path[0] != '/' && path[0] != '@') ||
-	    strlcpy(addr.sun_path, path, sizeof(addr.sun_path)) >= sizeof(addr.sun_path))
+	    strlcpy(n->addr.sun_path, path, sizeof(n->addr.sun_path)) >= sizeof(n->addr.sun_path))
 		return;
-	len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
+	n->len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
 	if (path[0] == '@')
-		addr.sun_path[0] = '\0';
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return;
-	/* nothing to be done when the manager does not listen */
-	(void)!sendto(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT,
-		      (const struct sockaddr *)&addr, len);
-	close(fd);
+		n->addr.sun_path[0] = '\0';
+	n->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+}
+
+/* Nothing is to be done when the manager does not listen; it may be there again next time. */
+static void
+notify_send(const struct notify *n, const char *text)
+{
+	if (n->fd >= 0)
+		(void)!sendto(n->fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT,
+			      (const struct sockaddr *)&n->addr, n->len);
 }
 
 static void
@@ -41,7 +42,7 @@ on_watchdog(struct ev_timer *t)
 {
 	struct notify *n = container_of(t, struct notify, watchdog);
 
-	notify_send("WATCHDOG=1");
+	notify_send(n, "WATCHDOG=1");
 	ev_timer_arm(n->loop, t, n->period_ms);
 }
 
@@ -61,17 +62,21 @@ watchdog_period(void)
 void
 notify_ready(struct notify *n, struct ev_loop *loop)
 {
+	open_socket(n);
 	n->loop = loop;
 	n->watchdog.cb = on_watchdog;
 	n->period_ms = watchdog_period();
 	if (n->period_ms != 0)
 		ev_timer_arm(loop, &n->watchdog, n->period_ms);
-	notify_send("READY=1");
+	notify_send(n, "READY=1");
 }
 
 void
 notify_stopping(struct notify *n)
 {
 	ev_timer_cancel(&n->watchdog);
-	notify_send("STOPPING=1");
+	notify_send(n, "STOPPING=1");
+	if (n->fd >= 0)
+		close(n->fd);
+	n->fd = -1;
 }

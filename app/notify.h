@@ -10,6 +10,8 @@
 #define APP_NOTIFY_H
 
 #include <stdint.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include "base/ev.h"
 
@@ -17,6 +19,9 @@ struct notify {
 	struct ev_timer watchdog;
 	struct ev_loop *loop;
 	uint32_t period_ms;
+	int fd; /* -1: no service manager */
+	struct sockaddr_un addr;
+	socklen_t len;
 };
 
 /** "READY=1", and feed the watchdog if $WATCHDOG_USEC asks for it. */

@@ -23,6 +23,7 @@ sw_empty_snapshot(const struct sw *s)
 static void
 publish_once(struct sw *s, bool *again)
 {
+	static struct log_limit limit; /* a peer can cause any number of publications */
 	struct dataplane *dp = snapshot_build(s, again);
 
 	if (dp != NULL) {
@@ -30,7 +31,7 @@ publish_once(struct sw *s, bool *again)
 		return;
 	}
 	/* rather no traffic than a queue that its owner believes to be taken away */
-	log_err("switch", "out of memory: forwarding stops until the next change");
+	log_peer(&limit, "switch", "out of memory: forwarding stops until the next change");
 	*again = false;
 	if (s->spare != NULL) {
 		s->spare->generation = ++s->generation;

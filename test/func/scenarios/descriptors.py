@@ -31,12 +31,40 @@ class Descriptors(Scenario):
 
     def setup(self):
         self.control, self.metrics = self.workdir / "control", self.workdir / "metrics"
+        self.manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.manager.bind(str(self.path("notify")))
+        self.manager.settimeout(30)
+        os.environ.update(NOTIFY_SOCKET=str(self.path("notify")), WATCHDOG_USEC="1000000")
         ports = [Port(self.path(f"p{i}"), queues=8) for i in range(PORTS)]
-        self.switch = self.own(peers.backend("switch", self.workdir, ports, extra=(
-            f"--control={self.control}", f"--metrics=unix:{self.metrics}"))).start()
+        try:
+            self.switch = self.own(peers.backend("switch", self.workdir, ports, extra=(
+                f"--control={self.control}", f"--metrics=unix:{self.metrics}"))).start()
+        finally:
+            del os.environ["NOTIFY_SOCKET"], os.environ["WATCHDOG_USEC"]
+        self.operator = Control(self.control)
         self.running = Frontend(self.path("p0"))
         self.running.negotiate()
         self.switch.wait_link(0)
+
+    def close(self):
+        super().close()
+        self.manager.close()
+
+    def is_managed(self):
+        """The watchdog is fed; what the operator sets outlives a crash, and can be saved."""
+        self.manager.setblocking(False)
+        try:
+            while True:
+                self.manager.recv(100)
+        except BlockingIOError:
+            pass
+        self.manager.settimeout(30)
+        expect(self.manager.recv(100) == b"WATCHDOG=1", "something else for the service manager")
+        expect(self.operator.ask("set fdb age 77")[0], "a command")
+        kept = (self.workdir / "state" / "running.vqs").read_text()
+        expect("set fdb age 77\n" in kept, f"not kept: {self.switch.log_tail()}")
+        done, said = self.operator.ask(f"save config {self.workdir}/saved")
+        expect(done, said)
 
     def open_fds(self):
         """The numbers of the switch's descriptors."""
@@ -104,6 +132,7 @@ class Descriptors(Scenario):
             for _ in range(3):
                 expect(self.refused(path), f"a connection to {path} waits")
         self.goes_on()
+        self.is_managed()
         for client in kept:
             client.close()
         for other in others:
