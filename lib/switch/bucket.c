@@ -44,7 +44,7 @@ count_within(const uint32_t *units, uint16_t n, uint64_t credit, uint64_t *taken
 	uint16_t k;
 
 	*taken = 0;
-	/* the last one may go into debt: no frame is too long for a small rate */
+	/* the last one may exceed the rest: no frame is too long for a small rate */
 	for (k = 0; k < n && *taken < credit; k++)
 		*taken += units != NULL ? units[k] : 1;
 	return k;

@@ -28,8 +28,8 @@ struct bucket {
 void bucket_init(struct bucket *b, uint64_t rate, uint64_t burst, uint64_t now);
 
 /**
- * Take @p units[0], @p units[1], ... (NULL: one each) while the bucket is not in debt; returns how
- * many. @p now: bucket_now(). Any thread.
+ * Take @p units[0], @p units[1], ... (NULL: one each) while the theoretical arrival time is within
+ * the burst; returns how many. @p now: bucket_now(). Any thread.
  */
 uint16_t bucket_take(struct bucket *b, uint64_t now, const uint32_t *units, uint16_t n);
 uint64_t bucket_now(void);

@@ -54,7 +54,7 @@ open_file(struct capture *c, const char *path)
 
 	if (fd < 0)
 		return -errno;
-	/* a pipe without a reader would hold the writer, and control that stops it, for ever */
+	/* a pipe without a reader would block the writer, and control that stops it, for ever */
 	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
 		err = EINVAL;
 	else
@@ -80,7 +80,7 @@ make_ring(struct capture *c)
 	c->ring = rte_ring_create(name, RING_SIZE, SOCKET_ID_ANY, RING_F_SC_DEQ);
 	if (c->ring == NULL)
 		return -rte_errno;
-	/* with little memory, rather a small buffer than none */
+	/* with little memory, a small buffer is better than none */
 	for (uint32_t n = RING_SIZE - 1; c->mp == NULL && n >= RING_SIZE / 16 - 1; n /= 2)
 		c->mp = rte_pktmbuf_pool_create(name, n, 0,
 						RTE_ALIGN_CEIL(sizeof(struct capture_note), 8),

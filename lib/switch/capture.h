@@ -6,7 +6,7 @@
  *
  * Workers (capture_worker.c) copy frames to mbufs of the capture's own and put them into a
  * ring; a thread of the capture's own (capture_writer.c) writes them, on control's CPU, so
- * neither waits for a disk. Frames that do not fit are lost for the file and counted there, by
+ * neither waits for a disk. Frames that do not fit are missing in the file and counted there, by
  * port.
  *
  * Control makes it, publishes it (dp_port.capture), takes it out of the

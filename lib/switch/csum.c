@@ -44,8 +44,8 @@ struct csum_frame {
 	struct pkt *p;
 	struct pkt_hdrs *h;
 	uint16_t i;            /* in the batch */
-	enum csum_layer layer; /* that decides about TCP and UDP */
-	bool inner;            /* h tells of what is in a tunnel */
+	enum csum_layer layer; /* whose setting applies to TCP and UDP */
+	bool inner;            /* h has the headers inside a tunnel */
 	uint16_t *field;
 	uint16_t field_off;      /* from where L4 begins */
 	uint16_t pseudo;         /* sum of the pseudo header */
@@ -56,7 +56,7 @@ struct csum_frame {
 static uint16_t
 checksum_for(uint16_t sum, uint16_t old)
 {
-	uint32_t v = (uint32_t)sum + (uint16_t)~old; /* without what was there */
+	uint32_t v = (uint32_t)sum + (uint16_t)~old; /* without the word that was there */
 
 	v = (v & 0xffff) + (v >> 16);
 	return (uint16_t)~v;
@@ -77,7 +77,10 @@ fix_ip(struct csum_pass *c, struct pkt_hdrs *h)
 	ip->hdr_checksum = checksum_for(sum, ip->hdr_checksum);
 }
 
-/* Bytes behind the IP header as it announces them; 0: more than there are, or less than @p least */
+/*
+ * Bytes behind the IP header by its own length field; 0: more than there are, or fewer than @p
+ * least
+ */
 static uint32_t
 l4_bytes(struct pkt_hdrs *h, const struct pkt *p, uint32_t least)
 {
@@ -179,13 +182,13 @@ find_field(struct csum_frame *f)
 	return f->l4_len != 0 && find_pseudo(f);
 }
 
-/* Whether there is a checksum here for us to look at. */
+/* Whether the frame has a checksum to be verified here. */
 static bool
 is_ours(const struct csum_frame *f)
 {
 	if (f->p->need == 0) /* UDP may be without one */
 		return f->h->proto != IPPROTO_UDP || *f->field != 0;
-	/* what is still to be segmented gets its sums then */
+	/* frames still to be segmented get their sums then */
 	return f->p->need == PKT_NEED_CSUM && is_partial(f);
 }
 
@@ -389,7 +392,7 @@ forward_csum(struct worker *w, const struct dataplane *dp, const struct dp_port 
 			wire_set_macs(&p->eth, to);
 		pkt_hdrs_read(h, p, PKT_HDRS_MOST);
 		if (h->l3_len != 0) {
-			/* first, so that what is summed is what is sent */
+			/* first, so that the sums are of the frame that is sent */
 			if (!pkt_hdrs_attach(h, p, batch)) {
 				pktq_drop(rxq, DROP_RX_NO_MEMORY, 1);
 				continue;

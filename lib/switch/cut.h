@@ -2,7 +2,7 @@
 /*
  * Runs on: workers.
  *
- * Frames that are segmented here for a receiver that does not do that itself.
+ * Segmentation of frames whose receiver does not take them whole.
  *
  * One frame can become as many as it has bytes. One that costs more than PKT_BATCH_COST is copied
  * to an mbuf, and goes on each time its queue is polled; meanwhile nothing is taken from that

@@ -2,7 +2,7 @@
 /*
  * Runs on: workers.
  *
- * Segmenting frames for a receiver that does not do that itself; see cut.h.
+ * Segmentation of frames whose receiver does not take them whole; see cut.h.
  */
 #ifndef SWITCH_CUT_RUN_H
 #define SWITCH_CUT_RUN_H
@@ -21,7 +21,7 @@ bool cut_continue(struct worker *w, struct pktq *rxq);
 
 /**
  * In a new snapshot: jobs go on only between queues that are in it, in one domain; others are
- * dropped. What a job points to may be gone already, so it is only compared.
+ * dropped. Pointers of a job may dangle by then, so they are only compared.
  */
 void cut_revise(struct worker *w, const struct dataplane *dp);
 

@@ -81,7 +81,7 @@ del_old(int epfd, const int *a, uint32_t na, const int *b, uint32_t nb)
 	}
 }
 
-/* Watch what is new in @p dp for one worker; the list to keep is returned. */
+/* Watch the descriptors that are new in @p dp for one worker; returns the list to keep. */
 static int *
 watch_worker(struct dp_wait *wait, const struct dataplane *dp, struct dp_worker *dw, uint32_t *n)
 {
@@ -91,7 +91,7 @@ watch_worker(struct dp_wait *wait, const struct dataplane *dp, struct dp_worker 
 	if (fds != NULL)
 		*n = collect_fds(dp, dw, fds);
 	if (fds == NULL || !add_new(wait->epfd, wait->fds, wait->nfds, fds, *n))
-		dw->must_poll = true; /* better awake than deaf */
+		dw->must_poll = true; /* a worker that is not notified must not sleep */
 	return fds;
 }
 

@@ -75,7 +75,7 @@ struct dp_port {
 	struct dp_flows *flows;  /* ntx > 1; owned by the port, outlives snapshots */
 	struct dp_vlan *vlan;    /* NULL: in no VLAN; owned by the port, too */
 	struct limiter *limiter; /* of what comes in, NULL: none; owned by the port, too */
-	/* takes frames that come in before the mode does; NULL: none */
+	/* takes incoming frames before the mode does; NULL: none */
 	const struct dp_intercept *intercept;
 	struct watch_queues *bursts;  /* NULL: not counted; owned by the port, too */
 	struct capture *capture;      /* gets copies of all frames; NULL: none */

@@ -9,7 +9,7 @@
 
 #include "base/log.h"
 
-#define SLEEP_EVENTS 16 /* only that something happened matters */
+#define SLEEP_EVENTS 16 /* the event alone matters, not its source */
 
 /* The eventfd is ours alone and non-blocking: nothing to read is fine. */
 static void

@@ -20,11 +20,11 @@
 
 #define DEBT_PER_FRAME 8   /* lookups each frame warrants */
 #define DEBT_BYTES 256     /* bytes that warrant one more */
-#define DEBT_FREE 256      /* lookups of a call that nobody counts */
+#define DEBT_FREE 256      /* lookups of a call that are not accounted */
 #define DEBT_PAID 128      /* lookups paid back in an iteration */
 #define DEBT_SEND_MAX 4096 /* lookups owed beyond which the port gets no frames */
 
-/** What the port of @p q owes, in lookups. */
+/** Debt of the port of @p q, in lookups. */
 static __rte_always_inline uint32_t
 debt_of(const struct worker *w, const struct pktq *q)
 {
@@ -33,7 +33,10 @@ debt_of(const struct worker *w, const struct pktq *q)
 	return w->debt[q->port];
 }
 
-/** After a call of @p q for @p frames frames of @p bytes bytes: note what was not warranted. */
+/**
+ * After a call of @p q for @p frames frames of @p bytes bytes: add the lookups that were not
+ * warranted.
+ */
 static __rte_noinline void
 debt_charge(struct worker *w, const struct pktq *q, uint32_t frames, uint64_t bytes)
 {

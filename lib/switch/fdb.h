@@ -68,7 +68,7 @@ struct fdb_entry_info {
 	uint32_t moves;
 };
 
-/** Wants to hear of learned entries. Embedded in whatever it is about. */
+/** Is told of changes of learned entries. Embedded in the struct of its owner. */
 struct fdb_listener {
 	/**
 	 * Entry @p e is there, new or behind another port; or (@p there false) it goes, aged,
@@ -104,16 +104,19 @@ int fdb_set_port_limit(struct fdb *f, uint16_t port, uint32_t limit);
 /** The override, 0: none. @p port < DP_PORTS_MAX. */
 uint32_t fdb_get_port_limit(const struct fdb *f, uint16_t port);
 
-/** One more, of the guest behind @p port < DP_PORTS_MAX, 0: none. The stricter one holds. */
+/**
+ * A second limit, of the guest behind @p port < DP_PORTS_MAX, 0: none. The stricter one is in
+ * force.
+ */
 void fdb_set_guest_limit(struct fdb *f, uint16_t port, uint32_t limit);
 
 /**
- * Frames of what is behind @p port come in at @p via, too (FDB_PORT_NONE: no more): an address that
- * is seen there stays where it is. Both < DP_PORTS_MAX.
+ * Frames of stations behind @p port come in at @p via, too (FDB_PORT_NONE: no more): an address
+ * that is seen there stays where it is. Both < DP_PORTS_MAX.
  */
 void fdb_set_via(struct fdb *f, uint16_t port, uint16_t via);
 
-/** What holds for @p port: its own limit or that of all, or its guest's; 0: none. */
+/** The limit in force for @p port: its own or that of all, or its guest's; 0: none. */
 uint32_t fdb_port_limit(const struct fdb *f, uint16_t port);
 
 /**
@@ -126,12 +129,12 @@ bool fdb_learn(struct fdb *f, const struct rte_ether_addr *mac, uint16_t fid, ui
 int fdb_add_static(struct fdb *f, const struct rte_ether_addr *mac, uint16_t fid, uint16_t port);
 
 /**
- * The same for what a control plane says; an address that is learned is its from now on. -EEXIST:
+ * The same for an address of a control plane, which takes over a learned one. -EEXIST:
  * the operator has a static entry for it.
  */
 int fdb_add_extern(struct fdb *f, const struct rte_ether_addr *mac, uint16_t fid, uint16_t port);
 
-/** Call l->fn of what changes from now on. Control. */
+/** Call l->fn for changes from now on. Control. */
 void fdb_listen(struct fdb *f, struct fdb_listener *l);
 void fdb_unlisten(struct fdb *f, struct fdb_listener *l);
 
@@ -139,22 +142,22 @@ void fdb_unlisten(struct fdb *f, struct fdb_listener *l);
 int fdb_del(struct fdb *f, const struct rte_ether_addr *mac, uint16_t fid);
 
 /**
- * Forget what is behind @p port (FDB_PORT_NONE: behind all), those that
- * are not learned too if @p statics is set. What workers pushed before is taken in first, so that a
- * port that has left the snapshot is forgotten for good. Returns the number removed.
+ * Forget the addresses behind @p port (FDB_PORT_NONE: behind all), those that are not learned too
+ * if @p statics is set. Requests that workers pushed before are taken in first, so that a port that
+ * has left the snapshot is forgotten for good. Returns the number removed.
  */
 uint32_t fdb_flush_port(struct fdb *f, uint16_t port, bool statics);
 
 #define FDB_PORTION 512 /* requests fdb_maintain() takes in at once: well below a millisecond */
 
 /**
- * Learn a portion of what workers have seen, and age some entries. Returns the number of requests
- * taken in. Call when fdb_event_fd() is readable, soon after a call that took in any or after which
- * fdb_await() says so, and once a second. @p now_ns: monotonic, never goes back.
+ * Learn a portion of the addresses that workers have seen, and age some entries. Returns the number
+ * of requests taken in. Call when fdb_event_fd() is readable, soon after a call that took in any or
+ * after which fdb_await() says so, and once a second. @p now_ns: monotonic, never goes back.
  */
 uint32_t fdb_maintain(struct fdb *f, uint64_t now_ns);
 
-/** Learn all that workers have seen, which may take a millisecond for each of them. */
+/** Learn all addresses that workers have seen, which may take a millisecond for each worker. */
 void fdb_take_in(struct fdb *f);
 
 /** Readable when workers have something to be learned, once after fdb_await(). */
@@ -167,7 +170,7 @@ int fdb_event_fd(const struct fdb *f);
 bool fdb_await(struct fdb *f);
 void fdb_get_stats(const struct fdb *f, struct fdb_stats *out);
 
-/** What workers remember of lookups is not valid any more, for reasons outside the table. */
+/** Invalidate the lookups that workers remember, for reasons outside the table. */
 void fdb_new_epoch(struct fdb *f);
 
 /** Learned entries behind @p port. */

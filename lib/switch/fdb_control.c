@@ -49,7 +49,7 @@ entry_word(const struct fdb *f, uint32_t index)
 }
 
 /*
- * Pairs with fdb_epoch(): the change is visible to whoever sees the new epoch.
+ * Pairs with fdb_epoch(): the change is visible to a worker that sees the new epoch.
  * A worker that reads the old one may still find the old answer, for one batch.
  */
 void
@@ -307,7 +307,7 @@ drain_one(struct fdb *f, uint32_t worker, uint32_t most, bool *changed)
 	return n;
 }
 
-/* A portion of what all pushed. */
+/* A portion of the requests of all workers. */
 static uint32_t
 drain(struct fdb *f, bool *changed)
 {
@@ -366,7 +366,7 @@ fdb_maintain(struct fdb *f, uint64_t now_ns)
 
 	if (changed && f->age_next >= f->high)
 		f->age_next = 0;
-	/* first, or what is learned now would be as old as the last tick */
+	/* first, or addresses learned now would be as old as the last tick */
 	atomic_store_explicit(&f->now_s, now, memory_order_relaxed);
 	n = drain(f, &changed);
 	if (f->ageing_s != 0)

@@ -16,7 +16,7 @@ struct rte_ring;
 
 #define FDB_RECENT 64 /* requests a worker remembers having pushed; a power of two */
 
-/** What a worker asks control to learn. */
+/** A worker's request to learn an address. */
 struct fdb_req {
 	fdb_key key;
 	uint32_t port;
@@ -43,7 +43,7 @@ struct fdb_learner {
 	} recent[FDB_RECENT];
 } __rte_cache_aligned;
 
-/** Control's knowledge of an entry; workers see the word made by entry_word() and the age. */
+/** An entry as control has it; workers see the word made by entry_word() and the age. */
 struct fdb_entry {
 	fdb_key key;
 	uint32_t moves;

@@ -12,8 +12,8 @@
 /**
  * Changes whenever a lookup made before could give another answer - an entry
  * was added, moved or removed - and once a second, so that ages are refreshed.
- * What a worker remembers of lookups is valid while the epoch it read *before*
- * them stays the same. Never 0.
+ * Lookups that a worker remembers are valid while the epoch it read *before* them stays the same.
+ * Never 0.
  */
 static inline uint32_t
 fdb_epoch(const struct fdb *f)

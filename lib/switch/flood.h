@@ -4,10 +4,9 @@
  *
  * The costs of flooding.
  *
- * One frame may become two thousand copies of 64 KiB. So copies are what counts
- * against an iteration's budget (worker.flood_left), frames that do not fit stay in
- * their ring, and one that is too dear by itself is copied to some receivers in
- * each iteration. Internal to lib/switch.
+ * One frame may become two thousand copies of 64 KiB. So copies are counted against an iteration's
+ * budget (worker.flood_left), frames that do not fit stay in their ring, and one that exceeds the
+ * budget by itself is copied to some receivers in each iteration. Internal to lib/switch.
  */
 #ifndef SWITCH_FLOOD_H
 #define SWITCH_FLOOD_H
@@ -27,7 +26,7 @@ struct flood {
 	struct pktq *rxq;
 	struct pkt *const *pkts;
 	uint16_t n;
-	bool may_leave; /* what does not fit stays in the ring; else one frame is kept (rest.h) */
+	bool may_leave; /* frames that do not fit stay in the ring; else one is kept (rest.h) */
 };
 
 /** The bytes @p p stands for when it is sent to a receiver that takes PKT_NEED_* @p offloads. */
@@ -41,7 +40,7 @@ flood_cost(const struct pkt *p, uint32_t offloads)
 	return RTE_MAX(cost * FLOOD_FINISH, offload_cost(p) * FLOOD_SEGMENT);
 }
 
-/** The same for those who get copies of what @p out is sent. */
+/** The same for captures and mirrors of frames that @p out is sent. */
 static inline uint32_t
 flood_cost_copied(const struct pkt *p, const struct dp_port *out)
 {
@@ -93,7 +92,7 @@ flood_costs(const struct flood *f, const struct dp_port *out)
 	return cost;
 }
 
-/** For how much they may be copied now. */
+/** The cost that their copies may have now. */
 static inline uint64_t
 flood_limit(const struct worker *w, const struct flood *f)
 {

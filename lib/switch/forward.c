@@ -4,7 +4,7 @@
  *
  * The learning switch.
  *
- * Where a frame goes depends on its two addresses, its ingress port and the
+ * The destination of a frame depends on its two addresses, its ingress port and the
  * FDB. Decisions are remembered per worker for as long as the FDB's epoch does
  * not change, so a steady flow costs two compares per frame; the rest of a
  * batch goes through one bulk lookup. An epoch lasts a second at most: then
@@ -60,7 +60,7 @@ from_word(const struct dp_port *in, uint16_t domain)
 	return in->id | (uint32_t)domain << 16;
 }
 
-/* --- where to --- */
+/* --- destinations --- */
 
 /*
  * Whether a bridge keeps a frame with this destination to itself: 802.1Q 8.6.3, table 8-1, but for
@@ -172,7 +172,7 @@ forward_decide(struct worker *w, const struct dataplane *dp, const struct dp_por
 	decide(w, dp, in, batch, batch->n, domain);
 }
 
-/* --- and away --- */
+/* --- sending --- */
 
 static bool
 may_pass(const struct dp_port *in, const struct dp_port *out)

@@ -2,10 +2,9 @@
 /*
  * Runs on: workers.
  *
- * Modes that make frames: txonly (one flow) and flowgen (many, and it takes
- * what comes in). Frames are IPv4 and UDP with zeros in them; each burst counts
- * as replicated by the rx queue whose poll it is made in, so that the queue's
- * account stays balanced.
+ * Modes that make frames: txonly (one flow) and flowgen (many, and it consumes received frames).
+ * Frames are IPv4 and UDP with zeros in them; each burst counts as replicated by the rx queue whose
+ * poll it is made in, so that the queue's account stays balanced.
  */
 #include <netinet/in.h>
 #include <string.h>

@@ -6,8 +6,7 @@
  * frame, as a receiver with TSO takes it ("set port N gro on"). Nothing is
  * copied: the fragments of one view become fragments of another.
  *
- * A view does not outlive its batch, so nothing is held back for segments to
- * come.
+ * A view does not outlive its batch, so no frame is delayed for segments to come.
  */
 #ifndef SWITCH_GRO_H
 #define SWITCH_GRO_H

@@ -43,7 +43,7 @@ group_by(struct groups *g, const uint16_t *key, uint16_t from, uint16_t to, uint
 		tail[key[g->first[k]]] = 0;
 }
 
-/** The frames of group @p k, in order, to @p list; returns how many. */
+/** Put the frames of group @p k, in order, into @p list; returns how many. */
 static inline uint16_t
 group_list(const struct groups *g, uint16_t k, struct pkt *const *pkts, struct pkt **list)
 {

@@ -2,8 +2,8 @@
 /*
  * Runs on: workers.
  *
- * Mode icmpecho: answer ARP requests (for any address) and ICMP echo requests
- * out of the port they came in at; take everything else.
+ * Mode icmpecho: answer ARP requests (for any address) and ICMP echo requests out of the port they
+ * came in at; consume all other frames.
  */
 #include <netinet/in.h>
 #include <netinet/ip_icmp.h>

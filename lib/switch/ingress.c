@@ -2,8 +2,8 @@
 /*
  * Runs on: workers; control chooses.
  *
- * What happens to a batch between its queue and the forwarding mode. For most
- * queues nothing: the snapshot has them call the mode itself (dp_poll.forward).
+ * Checks of a batch between its queue and the forwarding mode. Most queues need none: the snapshot
+ * has them call the mode itself (dp_poll.forward).
  */
 #include "switch/ingress.h"
 

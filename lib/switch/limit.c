@@ -9,7 +9,7 @@
 
 #define BURST_FRAMES 32 /* frames that may come at once, at any rate */
 
-/* As empty as the one before, at any two rates. */
+/* As far ahead of the clock as the previous one, at any two rates. */
 static void
 bucket_inherit(struct bucket *b, const struct bucket *before, uint64_t now)
 {

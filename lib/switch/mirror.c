@@ -10,7 +10,7 @@ static void
 mirror(struct worker *w, const struct dp_port *to, struct pktq *rxq, struct pkt *const *pkts,
        uint16_t n)
 {
-	/* not back to where it came from, should that be what is mirrored to */
+	/* not back to the port it came from, should that be the target of the mirror */
 	if (to->ntx == 0 || to->id == rxq->port)
 		return;
 	counter_add(&rxq->stats.replicated, n);

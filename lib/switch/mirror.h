@@ -11,7 +11,7 @@
 
 #include "switch/worker.h"
 
-/** Copies of frames that come in or go @p out at @p port to those who want them (mirror.c). */
+/** Copy frames that come in or go @p out at @p port to its capture and mirror (mirror.c). */
 void forward_copy(struct worker *w, const struct dp_port *port, bool out, struct pktq *rxq,
 		  struct pkt *const *pkts, uint16_t n);
 

@@ -9,9 +9,8 @@
 #include <string.h>
 
 /*
- * noisy is io here: what testpmd adds - a queue of frames held back, random
- * reads of a buffer - is off unless its options ask for it. shared-rxq counts
- * by source there and drops, as rxonly does.
+ * noisy is io here: what testpmd adds - a queue of delayed frames, random reads of a buffer - is
+ * off unless its options ask for it. shared-rxq counts by source there and drops, as rxonly does.
  */
 const struct fwd_mode fwd_modes[] = {
 	{"switch", forward_switch, NULL, forward_vlan},

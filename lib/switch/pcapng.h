@@ -38,7 +38,7 @@ bool pcapng_interface(FILE *f, const char *name, const char *description, uint32
 
 bool pcapng_packet(FILE *f, const struct pcapng_frame *frame, const struct rte_mbuf *m);
 
-/** What became of the frames of an interface; before the file is closed. */
+/** The counters of an interface's frames; before the file is closed. */
 bool pcapng_statistics(FILE *f, uint32_t interface, uint64_t time_ns, uint64_t received,
 		       uint64_t dropped);
 

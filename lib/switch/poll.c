@@ -33,7 +33,7 @@ forward(struct worker *w, const struct dataplane *dp, const struct dp_poll *poll
 		poll->forward(w, dp, poll->port, poll->q, b);
 }
 
-/** The cycles since the last one go to @p stage; nothing is left of it where @p timed is false. */
+/** The cycles since the last one go to @p stage; compiled to nothing where @p timed is false. */
 static __rte_always_inline void
 stamp(struct worker *w, enum worker_stage stage, uint64_t *last, bool timed)
 {
@@ -166,8 +166,8 @@ swap(struct dp_poll *list, uint32_t a, uint32_t b)
 }
 
 /*
- * Whether @p q can be among the idle queues of @p dw at all. What cannot be armed is found by
- * polling only, and a worker that naps does not poll often.
+ * Whether @p q can be among the idle queues of @p dw at all. A queue that cannot be armed is served
+ * by polling only, and a worker that naps polls seldom.
  */
 static bool
 may_idle(const struct dataplane *dp, const struct dp_worker *dw, const struct pktq *q)
@@ -215,7 +215,7 @@ poll_accounted(struct worker *w, const struct dataplane *dp, const struct dp_pol
 	return n;
 }
 
-/* One poll in vain more. True: it makes list[i] idle, another one is there now. */
+/* One more poll without a frame. True: it makes list[i] idle, another one is there now. */
 static bool
 goes_idle(struct worker *w, const struct dataplane *dp, uint32_t i)
 {
@@ -261,8 +261,8 @@ poll_active(struct worker *w, const struct dataplane *dp, bool timed)
 }
 
 /*
- * An iteration that found @p frames among the active queues pays for looks at the @p n others: what
- * they touch is in no cache. Without frames it should not be long either, more are on their way.
+ * An iteration that found @p frames among the active queues pays for looks at the @p n others:
+ * their memory is in no cache. Without frames it should not be long either, more are on their way.
  */
 static uint32_t
 idle_looks(struct worker *w, uint32_t n, uint32_t frames)
@@ -389,7 +389,7 @@ worker_arm(struct worker *w, const struct dataplane *dp)
 	const struct dp_worker *dw = &dp->worker[w->id];
 
 	if (dp->mode == NULL)
-		return false; /* only control can give it something to do */
+		return false; /* only control can give it work */
 	if (unlikely(w->generation != dp->generation))
 		begin(w, dp);
 	if (is_busy(w, dp) || w->ndebtors != 0)

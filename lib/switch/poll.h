@@ -10,7 +10,7 @@
 #include "switch/dataplane_worker.h"
 #include "switch/worker.h"
 
-#define POLL_IDLE_AFTER 64 /* polls in vain after which a queue counts as idle */
+#define POLL_IDLE_AFTER 64 /* polls without a frame after which a queue is idle */
 #define POLL_IDLE_FROM 8   /* with no more queues than these, none does */
 #define POLL_IDLE_LOOK 8   /* idle queues looked at in an iteration without frames */
 #define POLL_IDLE_SHARE 64 /* frames for which one idle queue is looked at */

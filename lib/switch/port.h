@@ -35,7 +35,10 @@ struct sw;
 #define PORT_NAME_MAX 64
 #define PORT_WORKER_NONE 0xff
 
-/** Sum over a port's queues, seen from the port as testpmd does: rx is what the peer sent to us. */
+/**
+ * Sum over a port's queues, seen from the port as testpmd does: rx counts the frames that the peer
+ * sent.
+ */
 struct port_stats {
 	struct pktq_stats rx;
 	struct pktq_stats tx;
@@ -78,8 +81,8 @@ struct port_ops {
 	bool (*stats)(const struct port *p, bool tx, uint16_t index, struct pktq_stats *out);
 	bool (*link_up)(const struct port *p);
 	/**
-	 * One sentence, static or in @p buf: what keeps the other end from exchanging frames with
-	 * us. NULL: nothing does.
+	 * One sentence, static or in @p buf: the reason for which the other end exchanges no frames
+	 * with the port. NULL: there is none.
 	 */
 	const char *(*why)(const struct port *p, char *buf, size_t len);
 	/** Stop, disconnect, free @p p. Called after the port has left the snapshot. */
@@ -102,7 +105,10 @@ struct port_ops {
 	/** Of a queue that is in use. */
 	int (*queue_info)(const struct port *p, bool tx, uint16_t index,
 			  struct port_queue_info *out);
-	/** What was agreed with the peer, and what keeps traffic from flowing, if anything does. */
+	/**
+	 * The outcome of the negotiation with the peer, and the reason against traffic, if there is
+	 * one.
+	 */
 	void (*negotiation)(const struct port *p, FILE *out);
 	const struct port_state_ops *states;
 	/** "port start": ready the device. The caller then sets p->started and publishes. */
@@ -156,8 +162,8 @@ struct port {
 	struct inject_port *inject;           /* frames sent in its name; inject.h */
 	const struct dp_intercept *intercept; /* of a tunnel's kind of port; NULL: none */
 	/*
-	 * hardware moves its frames past the workers, who reach it through this port: what is for
-	 * it goes there. Said by port_ops.queues; NULL: none
+	 * hardware moves its frames past the workers, which reach it through this port: frames for
+	 * it go there. Set by port_ops.queues; NULL: none
 	 */
 	const struct port *uplink;
 	struct port *mirror;     /* gets copies of frames it sends and is sent; NULL: none */

@@ -23,7 +23,7 @@
 #define PORT_DETAILS_MAX 24
 #define PORT_STATE_MAX 24 /* name of a state, with its NUL */
 
-/** Options of the program that hold for all ports unless a device argument says otherwise. */
+/** Options of the program, for all ports whose device argument does not override them. */
 struct port_defaults {
 	const char *state_dir; /* for ring journals; NULL: a restart does not carry on */
 	mode_t socket_mode;    /* 0: the kind's */
@@ -49,7 +49,7 @@ struct port_kind {
 	const char *name;
 	const char *usage; /* device arguments, for help: "net_vhostN,iface=PATH[,queues=N]..." */
 	/**
-	 * Whether a device argument belongs to this kind. NULL: EAL's devices, what no other kind
+	 * Whether a device argument belongs to this kind. NULL: EAL's devices that no other kind
 	 * takes.
 	 */
 	bool (*ours)(const char *devargs);
@@ -58,8 +58,8 @@ struct port_kind {
 	/** Make the port, add it to the switch and start it. NULL: failed. */
 	struct port *(*attach)(const struct port_request *r);
 	/**
-	 * The same at the start, for a --vdev that EAL has probed: 0 or -1. NULL: as attach(). What
-	 * is no network device is passed over.
+	 * The same at the start, for a --vdev that EAL has probed: 0 or -1. NULL: as attach().
+	 * Devices that are no network devices are ignored.
 	 */
 	int (*attach_probed)(const struct port_request *r);
 	/**
@@ -69,7 +69,7 @@ struct port_kind {
 	int (*attach_found)(const struct port_request *r, const char *const *vdev, int nvdev);
 };
 
-/** What a port is, in the terms of an ethdev. */
+/** Facts about a port, in the terms of an ethdev. */
 struct port_facts {
 	struct rte_eth_dev_info info; /* driver_name, limits, offloads, RSS */
 	struct rte_eth_link link;
@@ -91,7 +91,7 @@ struct port_detail {
 
 /** A queue as "show rxq info" prints it. */
 struct port_queue_info {
-	const char *pool; /* rx: of its buffers; NULL: none of ours */
+	const char *pool; /* rx: of its buffers; NULL: not a mempool of this process */
 	bool scattered;   /* rx: a frame may take several buffers */
 	uint16_t ndesc;
 };

@@ -44,7 +44,7 @@ both(const struct limits *set, const struct limits *migrated)
 	return all;
 }
 
-/* Both of these hold from now on. */
+/* Put both limits into force. */
 static int
 limit(struct port *p, const struct limits *set, const struct limits *migrated)
 {

@@ -18,7 +18,7 @@ int port_set_limits(struct port *p, const struct limits *l);
 
 /**
  * Replace the limits that migrated with the guest behind @p p from its former port (NULL: none, it
- * is gone). Of two rates the lower one holds; a lock that is set is the one that holds. Same
+ * is gone). Of two rates the lower one is in force; so is a lock that is set. Same
  * errors.
  */
 int port_set_migrated_limits(struct port *p, const struct limits *l);

@@ -62,7 +62,7 @@ flow_of(struct pkt *p)
 	return p->hash;
 }
 
-/* Where the peer last sent the reverse flow from; a flow it never sent on is spread. */
+/* The queue on which the peer last sent the reverse flow; flows without one are spread. */
 static uint16_t
 pick_queue(const struct dp_port *out, struct pkt *p)
 {

@@ -2,7 +2,7 @@
 /*
  * Runs on: control.
  *
- * Building a dataplane snapshot from what the ports say runs.
+ * Building a dataplane snapshot from the queues that ports report as running.
  *
  * Everything of variable size lies in one block, the arena: sizes are counted
  * first, then the block is handed out piece by piece.
@@ -29,7 +29,7 @@ struct build {
 	uint32_t load[DP_WORKERS_MAX]; /* rx queues given to each worker */
 	uint32_t flush[DP_WORKERS_MAX];
 	bool again;
-	/* what the port at hand says */
+	/* queues that the present port reports */
 	struct port_queues q;
 	struct pktq *rx[DP_QUEUES_MAX];
 	struct pktq *tx[DP_QUEUES_MAX];
@@ -59,7 +59,7 @@ ask_port(struct build *b, struct port *p)
 				    .discard = b->discard};
 	p->ops->queues(p, &b->q);
 	make_bursts(b, p);
-	/* flow-sticky queue choice needs its table; what is counted first is filled in later */
+	/* flow-sticky queue choice needs its table; the first pass counts, the second fills in */
 	if (b->q.ntx > 1 && p->flows == NULL) {
 		p->flows = b->dp == NULL ? malloc(sizeof(*p->flows)) : NULL;
 		if (p->flows == NULL)
@@ -74,7 +74,9 @@ add_member(struct build *b, struct port *p)
 {
 	if (p == NULL || !p->started)
 		return;
-	/* ends of tunnels are the learning switch's: they have no place in a pair or a chain */
+	/*
+	 * ends of tunnels are for the learning switch only: they have no place in a pair or a chain
+	 */
 	if (!p->tunnel || b->s->mode->vlan != NULL)
 		b->member[b->nmembers++] = p;
 }
@@ -178,7 +180,7 @@ flusher(const struct build *b, const struct pktq *q)
 	return active_worker(b->s, ((uint32_t)q->port + q->index) % active_workers(b->s));
 }
 
-/* Decide who polls and who flushes what, and how much room that takes. */
+/* Decide which worker polls and flushes which queues, and how much room that takes. */
 static void
 place_queues(struct build *b, struct port *p)
 {
@@ -225,8 +227,8 @@ add_poll(struct build *b, struct port *p, const struct dp_port *dport, uint16_t 
 }
 
 /*
- * A queue another worker polls now is left out of this snapshot: after its
- * grace period nobody owns it, and the next one gives it to its new worker.
+ * A queue another worker polls now is left out of this snapshot: after its grace period no worker
+ * owns it, and the next one gives it to its new worker.
  */
 static bool
 changes_owner(const struct port *p, uint16_t index)
@@ -276,7 +278,7 @@ fill_tx(struct build *b, struct dp_port *dport)
 	}
 }
 
-/* Before the port's queues are filled in: what they do with frames depends on it. */
+/* Before the port's queues are filled in, whose checks depend on it. */
 static void
 copy_port(const struct sw *s, const struct port *p, struct dp_port *dport)
 {
@@ -375,7 +377,7 @@ count_receivers(struct build *b)
 	}
 }
 
-/* What is for a port whose frames hardware moves goes out at its uplink. */
+/* Frames for a port whose frames hardware moves go out at its uplink. */
 static void
 join_uplink(struct build *b, uint16_t m)
 {
@@ -386,7 +388,7 @@ join_uplink(struct build *b, uint16_t m)
 		b->dp->by_id[p->id] = up;
 }
 
-/* What a port knows of others. */
+/* Fill in the references of ports to other ports. */
 static void
 join_ports(struct build *b, uint16_t m)
 {

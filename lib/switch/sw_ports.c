@@ -132,7 +132,7 @@ sw_port_remove(struct sw *s, struct port *p)
 	port_set_migrated_limits(p, NULL);
 	limiter = p->limiter;
 	sw_publish(s);
-	/* no worker can send in its name any more: what is flushed stays flushed */
+	/* no worker can send in its name any more: flushed addresses are not learned again */
 	fdb_flush_port(s->fdb, id, true);
 	fdb_set_port_limit(s->fdb, id, 0);
 	fdb_set_guest_limit(s->fdb, id, 0);

@@ -11,9 +11,9 @@
  * has settings.
  *
  * To the FDB a VLAN of a domain is one more domain, numbered from
- * VLAN_FID_FIRST. A tag is taken off by moving the view's beginning; what it
- * said is a copy. It is put in front again, from memory of ours, in the view
- * handed to a receiver that wants it: still one copy of the frame.
+ * VLAN_FID_FIRST. A tag is taken off by moving the view's beginning; its contents are a copy. It is
+ * put in front again, from the worker's memory, in the view handed to a receiver that wants it:
+ * still one copy of the frame.
  */
 #ifndef SWITCH_VLAN_H
 #define SWITCH_VLAN_H

@@ -22,7 +22,7 @@ is_tag(rte_be16_t type)
 	return type == RTE_BE16(RTE_ETHER_TYPE_VLAN) || type == RTE_BE16(RTE_ETHER_TYPE_QINQ);
 }
 
-/* --- what comes in --- */
+/* --- incoming frames --- */
 
 /*
  * The tag of a frame, which has none afterwards. A tag behind the tag is
@@ -71,7 +71,7 @@ classify(struct vlan_scratch *s, const struct dp_vlan *v, struct pktq *rxq, stru
 	s->tagged = 0;
 }
 
-/* --- what goes out --- */
+/* --- outgoing frames --- */
 
 /** Frames of one batch with the same destination and VLAN: from to to - 1. */
 struct run {

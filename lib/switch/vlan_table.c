@@ -118,7 +118,7 @@ replace(struct port *p, struct dp_vlan *v)
 	p->vlans = v;
 	sw_publish(p->sw);
 	free(old);
-	/* what was learned in another domain or VLAN is behind this port no more */
+	/* addresses learned in another domain or VLAN are behind this port no more */
 	fdb_flush_port(p->sw->fdb, p->id, false);
 }
 

@@ -8,7 +8,7 @@
  * worker a test a burst.
  *
  * A worker must not wait for a terminal: descriptions go through a ring to
- * control; what does not fit is counted and left out.
+ * control; those that do not fit are counted and left out.
  */
 #ifndef SWITCH_WATCH_H
 #define SWITCH_WATCH_H
@@ -49,7 +49,7 @@ struct watch_queues {
 /** @p show is called on the loop's thread with one or more lines. NULL: out of memory. */
 struct watch_log *watch_log_new(struct ev_loop *loop, void (*show)(const char *text));
 
-/** Show what has been described so far, at once. */
+/** Show the descriptions there are, at once. */
 void watch_log_drain(struct watch_log *log);
 
 /** NULL is fine. No worker uses it any more. */

@@ -13,8 +13,8 @@ struct port;
 struct sw;
 
 /**
- * One sentence, static or in @p buf: what keeps @p p from passing traffic, the reason nearest to
- * the cause. NULL: nothing does.
+ * One sentence, static or in @p buf: the reason for which @p p passes no traffic, the one nearest
+ * to the cause. NULL: there is none.
  */
 const char *sw_why(struct sw *s, const struct port *p, char *buf, size_t len);
 

@@ -5,8 +5,8 @@
  * Steps of the modes that are wires: frames that come in at a port leave at its peer, on the queue
  * of the same number. Internal to lib/switch.
  *
- * A frame in guest memory is not written to. A mode that changes more than the
- * Ethernet header works on a copy of the headers and lets the view begin there.
+ * A frame in guest memory is not written to. A mode that changes more than the Ethernet header
+ * works on a copy of the headers, with which the view then begins.
  */
 #ifndef SWITCH_WIRE_H
 #define SWITCH_WIRE_H
