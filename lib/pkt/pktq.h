@@ -103,11 +103,16 @@ struct pktq {
 	uint16_t port;     /* owner port's id */
 	uint16_t index;    /* queue pair index within the port */
 	uint32_t offloads; /* tx: PKT_NEED_* the receiver takes as they are */
-	uint32_t max_len;  /* tx: longest frame the receiver takes, 0: no limit */
-	int event_fd;      /* readable when the peer notified; -1: must be polled */
-	bool can_defer;    /* the owner calls notify() */
-	bool shared;       /* tx: several workers send here, take the lock */
-	bool can_backlog;  /* tx: there may be a backlog, flush() is called for it then */
+	/*
+	 * No two queues have the same, though one may be made where another was: given by control
+	 * at the first publication; 0 before.
+	 */
+	uint64_t serial;
+	uint32_t max_len; /* tx: longest frame the receiver takes, 0: no limit */
+	int event_fd;     /* readable when the peer notified; -1: must be polled */
+	bool can_defer;   /* the owner calls notify() */
+	bool shared;      /* tx: several workers send here, take the lock */
+	bool can_backlog; /* tx: there may be a backlog, flush() is called for it then */
 
 	/* [worker] */
 	bool deferred;         /* a notification of the peer is due */

@@ -28,6 +28,7 @@ struct rte_mbuf;
 /** A frame that is not wholly on its way to one receiver. */
 struct cut_job {
 	struct pktq *rxq, *txq;
+	uint64_t rx_serial, tx_serial; /* theirs: one of them may be gone */
 	struct rte_mbuf *copy;
 	const uint8_t *data; /* of the frame copied */
 	uint32_t may_leave;  /* PKT_NEED_* the receiver is left if it takes them */

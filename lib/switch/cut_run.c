@@ -87,7 +87,13 @@ void
 cut_send(struct worker *w, struct pktq *txq, struct pktq *rxq, const struct pkt *p,
 	 uint32_t may_leave)
 {
-	struct cut_job j = {.rxq = rxq, .txq = txq, .may_leave = may_leave};
+	struct cut_job j = {
+		.rxq = rxq,
+		.txq = txq,
+		.rx_serial = rxq->serial,
+		.tx_serial = txq->serial,
+		.may_leave = may_leave,
+	};
 	uint32_t cost = offload_cost(p);
 	struct offload_work o;
 
@@ -150,20 +156,20 @@ cut_continue(struct worker *w, struct pktq *rxq)
 /* --- a new snapshot --- */
 
 static const struct dp_port *
-port_of_rxq(const struct dp_worker *dw, const struct pktq *q)
+port_of_rxq(const struct dp_worker *dw, const struct cut_job *j)
 {
 	for (uint32_t i = 0; i < dw->n; i++)
-		if (dw->poll[i].q == q)
+		if (dw->poll[i].q == j->rxq && j->rxq->serial == j->rx_serial)
 			return dw->poll[i].port;
 	return NULL;
 }
 
 static const struct dp_port *
-port_of_txq(const struct dataplane *dp, const struct pktq *q)
+port_of_txq(const struct dataplane *dp, const struct cut_job *j)
 {
 	for (uint16_t i = 0; i < dp->nports; i++)
 		for (uint16_t k = 0; k < dp->ports[i]->ntx; k++)
-			if (dp->ports[i]->tx[k] == q)
+			if (dp->ports[i]->tx[k] == j->txq && j->txq->serial == j->tx_serial)
 				return dp->ports[i];
 	return NULL;
 }
@@ -175,8 +181,8 @@ cut_revise(struct worker *w, const struct dataplane *dp)
 
 	for (uint32_t i = 0; i < c->n;) {
 		struct cut_job *j = &c->job[i];
-		const struct dp_port *in = port_of_rxq(&dp->worker[w->id], j->rxq);
-		const struct dp_port *out = port_of_txq(dp, j->txq);
+		const struct dp_port *in = port_of_rxq(&dp->worker[w->id], j);
+		const struct dp_port *out = port_of_txq(dp, j);
 
 		if (in != NULL && out != NULL && in->domain == out->domain) {
 			i++;

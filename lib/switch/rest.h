@@ -25,6 +25,7 @@ struct rte_mbuf;
 struct rest {
 	struct pktq *polled; /* the queue that goes on with it */
 	struct pktq *rxq;    /* the one it counts for: a tunnel's is not polled */
+	uint64_t serial;     /* that of polled, which may be gone */
 	struct rte_mbuf *copy;
 	uint16_t in;   /* its port */
 	uint16_t next; /* pktq.flood_next */

@@ -30,6 +30,7 @@ rest_keep(struct worker *w, const struct dp_port *in, struct pktq *rxq, const st
 	struct rest r = {
 		.polled = w->polled,
 		.rxq = rxq,
+		.serial = w->polled->serial,
 		.in = in->id,
 		.next = rxq->flood_next,
 		.need = p->need,
@@ -89,13 +90,13 @@ rest_forward(struct worker *w, const struct dataplane *dp, const struct pktq *po
 }
 
 static bool
-is_polled(const struct dp_worker *dw, const struct pktq *q)
+is_polled(const struct dp_worker *dw, const struct rest *r)
 {
-	if (q == dw->inject.q)
+	if (r->polled == dw->inject.q)
 		return true;
 	for (uint32_t i = 0; i < dw->n; i++)
-		if (dw->poll[i].q == q)
-			return true;
+		if (dw->poll[i].q == r->polled)
+			return r->polled->serial == r->serial;
 	return false;
 }
 
@@ -107,7 +108,7 @@ rest_revise(struct worker *w, const struct dataplane *dp)
 	for (uint32_t i = s->n; i-- > 0;) {
 		struct rest *r = &s->rest[i];
 		const struct dp_port *in = dp->by_id[r->in];
-		bool polled = is_polled(&dp->worker[w->id], r->polled);
+		bool polled = is_polled(&dp->worker[w->id], r);
 
 		r->next = 0;
 		if (polled && r->rxq == r->polled && in != NULL && in->id == r->in)

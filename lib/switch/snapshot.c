@@ -206,6 +206,14 @@ set_deferrable(struct pktq *q, bool may)
 		q->can_defer = may;
 }
 
+/* A queue may be made where another was in memory: work left for that one is not its work. */
+static void
+identify(struct build *b, struct pktq *q)
+{
+	if (q->serial == 0) /* not published yet */
+		q->serial = ++b->s->serial;
+}
+
 static void
 add_poll(struct build *b, struct port *p, const struct dp_port *dport, uint16_t i)
 {
@@ -214,6 +222,7 @@ add_poll(struct build *b, struct port *p, const struct dp_port *dport, uint16_t 
 	struct dp_worker *dw = &b->dp->worker[worker];
 
 	set_deferrable(q, true);
+	identify(b, q);
 	if (p->owner[q->index] == PORT_WORKER_NONE)
 		q->misses = 0;
 	dw->poll[dw->n++] = (struct dp_poll){
@@ -273,6 +282,7 @@ fill_tx(struct build *b, struct dp_port *dport)
 		if (q->shared != shared) /* the same for a queue's whole life: not published yet */
 			q->shared = shared;
 		set_deferrable(q, !shared);
+		identify(b, q);
 		if (q->can_backlog) /* looking at all queues in each iteration is dear */
 			dw->flush[dw->nflush++] = q;
 	}

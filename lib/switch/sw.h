@@ -61,6 +61,7 @@ struct sw {
 	uint16_t nlist;
 	uint16_t list[DP_PORTS_MAX];
 	uint64_t generation;
+	uint64_t serial;         /* of the queue published first last: pktq.serial */
 	struct capture *capture; /* NULL: none is running */
 	struct sw_capture captured;
 	struct inject *inject;

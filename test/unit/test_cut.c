@@ -302,6 +302,26 @@ senders_may_go(void **state)
 		assert_int_equal(((uint8_t *)&rx[GREEDY])[i], 0xee);
 }
 
+/* A new queue where the sender's or the receiver's was is neither: it may be another tenant's. */
+static void
+others_at_their_places_get_nothing(void **state)
+{
+	struct pktq *const taken[] = {&rx[GREEDY], &outs[0].q};
+	uint32_t made;
+
+	for (uint32_t i = 0; i < 2; i++) {
+		waiting[GREEDY] = 1;
+		turn();
+		assert_int_equal(w->cut.n, 1);
+		made = outs[0].frames;
+		taken[i]->serial = 100 + i;
+		dp.generation++;
+		turn();
+		assert_int_equal(w->cut.n, 0);
+		assert_int_equal(outs[0].frames, made);
+	}
+}
+
 /* Without memory for the copy the rest of the frame is a drop, and is counted. */
 static void
 memory_may_run_out(void **state)
@@ -344,6 +364,7 @@ main(void)
 		T(receivers_may_go),
 		T(receivers_may_move_to_another_domain),
 		T(senders_may_go),
+		T(others_at_their_places_get_nothing),
 		T(memory_may_run_out),
 	};
 
