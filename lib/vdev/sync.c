@@ -48,6 +48,8 @@ vdev_published(struct vdev *d)
 	d->unpublished = false;
 	for (i = 0; i < d->nqueues; i++)
 		d->q[i].live = running_queue(d, i, NULL) != NULL;
+	if (d->transport != NULL && d->transport->ops->published != NULL)
+		d->transport->ops->published(d->transport);
 }
 
 static void

@@ -80,6 +80,11 @@ struct transport_ops {
 	bool (*translate)(struct transport *t, uint64_t iova, uint32_t perm);
 	/** The contents of the config space have changed. May be NULL. */
 	void (*config_changed)(struct transport *t);
+	/**
+	 * Workers see all that was told the device so far: its peer may be answered. Called after
+	 * each publication. May be NULL.
+	 */
+	void (*published)(struct transport *t);
 	/** A ring broke; its err eventfd has been written. May be NULL. */
 	void (*ring_error)(struct transport *t, uint32_t queue);
 	/**

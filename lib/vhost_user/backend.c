@@ -268,6 +268,13 @@ backend_space(const struct transport *t, uint64_t features)
 	return (features & VDEV_F(ACCESS_PLATFORM)) ? VDEV_SPACE_IOVA : VDEV_SPACE_FRONTEND;
 }
 
+/** Answers that say so may go. */
+static void
+backend_published(struct transport *t)
+{
+	vhu_conn_release(&backend_of(t)->session.conn);
+}
+
 static const char *const lack[] = {
 	[VDEV_LACK_MEMORY] = "no guest memory yet (SET_MEM_TABLE)",
 	[VDEV_LACK_SIZE] = "ring size not set (SET_VRING_NUM)",
@@ -286,6 +293,7 @@ const struct transport_ops vhu_transport_ops = {
 	.space = backend_space,
 	.translate = vhu_send_miss,
 	.config_changed = vhu_send_config_change,
+	.published = backend_published,
 	.host_notifier = vhu_send_host_notifier,
 	.info = backend_info,
 	.show = backend_show,

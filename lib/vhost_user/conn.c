@@ -294,13 +294,20 @@ out_write(struct vhu_conn *c)
 	return c->out_sent == HEADER_LEN + o->header.size;
 }
 
+/** Messages that may be sent. */
+static uint32_t
+out_due(const struct vhu_conn *c)
+{
+	return c->out_n - c->out_held;
+}
+
 /** Send until the peer's buffer is full. 0 or -errno. */
 static int
 out_flush(struct vhu_conn *c)
 {
 	int ret;
 
-	while (c->out_n > 0) {
+	while (out_due(c) > 0) {
 		ret = out_write(c);
 		if (ret < 0)
 			return ret;
@@ -308,8 +315,8 @@ out_flush(struct vhu_conn *c)
 			break;
 		out_pop(c);
 	}
-	ev_mod(&c->src, c->out_n > 0 ? EPOLLIN | EPOLLOUT : EPOLLIN);
-	if (c->out_n == 0)
+	ev_mod(&c->src, out_due(c) > 0 ? EPOLLIN | EPOLLOUT : EPOLLIN);
+	if (out_due(c) == 0)
 		ev_timer_cancel(&c->out_deadline);
 	else if (!c->patient && c->out_deadline.loop == NULL)
 		ev_timer_arm(c->loop, &c->out_deadline, CONN_DEADLINE_MS);
@@ -321,9 +328,9 @@ static void
 out_expired(struct ev_timer *t)
 {
 	struct vhu_conn *c = container_of(t, struct vhu_conn, out_deadline);
-	uint32_t waiting = c->out_n;
+	uint32_t waiting = out_due(c);
 
-	if (out_flush(c) != 0 || c->out_n == waiting)
+	if (out_flush(c) != 0 || out_due(c) == waiting)
 		conn_fail(c, -ETIMEDOUT, "the peer does not read its replies");
 }
 
@@ -348,10 +355,29 @@ vhu_conn_send_fds(struct vhu_conn *c, const struct vhu_header *h, const void *pa
 		memcpy(o->payload, payload, h->size);
 	o->fds = *fds;
 	fds->n = 0;
+	c->out_n++;
+	if (c->holding)
+		c->out_held++;
 	/* a connection that broke is noticed by its reader, as one that was closed */
-	if (++c->out_n == 1)
+	else if (c->out_n == 1)
 		(void)out_flush(c);
 	return 0;
+}
+
+void
+vhu_conn_hold(struct vhu_conn *c)
+{
+	c->holding = vhu_conn_is_open(c);
+}
+
+void
+vhu_conn_release(struct vhu_conn *c)
+{
+	if (!vhu_conn_is_open(c) || !c->holding)
+		return;
+	c->holding = false;
+	c->out_held = 0;
+	(void)out_flush(c);
 }
 
 int

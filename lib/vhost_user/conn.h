@@ -74,6 +74,8 @@ struct vhu_conn {
 	struct vhu_out out[CONN_OUT_MAX];
 	uint32_t out_head, out_n;
 	uint32_t out_sent; /* bytes of the first one */
+	bool holding;      /* from vhu_conn_hold() on, */
+	uint32_t out_held; /* so many of them, the last ones, are not sent yet */
 	struct ev_timer out_deadline;
 	int error;    /* reason of its end, when ops->closed is called: -errno */
 	bool patient; /* set by the owner: messages may wait to be sent without a deadline */
@@ -103,6 +105,13 @@ int vhu_conn_send(struct vhu_conn *c, const struct vhu_header *h, const void *pa
 /** The same with any number of descriptors; @p fds is empty afterwards. */
 int vhu_conn_send_fds(struct vhu_conn *c, const struct vhu_header *h, const void *payload,
 		      struct vhu_fds *fds);
+
+/**
+ * Messages sent from now on wait for vhu_conn_release(), in their order behind those that wait for
+ * the peer, and in the same room. Harmless when closed, as is the other.
+ */
+void vhu_conn_hold(struct vhu_conn *c);
+void vhu_conn_release(struct vhu_conn *c);
 
 /** How many messages vhu_conn_send() takes before the peer reads one; 0 when closed. */
 uint32_t vhu_conn_room(const struct vhu_conn *c);

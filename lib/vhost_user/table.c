@@ -225,9 +225,15 @@ judged_why(const struct vhu_session *s)
 	return s->history[(s->events - 1) % VHU_HISTORY].why;
 }
 
+/**
+ * A front-end that has its answer takes the request for done: it waits for the publication that is
+ * due, as do those behind it, and several of them wait for one.
+ */
 static const char *
 send_reply(struct vhu_session *s, struct vhu_msg *m, uint32_t request, int fd)
 {
+	if (s->dev->unpublished)
+		vhu_conn_hold(&s->conn);
 	m->header.request = request;
 	m->header.flags = VHU_VERSION | VHU_REPLY;
 	if (vhu_conn_send(&s->conn, &m->header, &m->payload, fd) != 0)

@@ -16,6 +16,8 @@
 
 #include "eal.h"
 #include "owner.h"
+#include "peer.h"
+#include "base/sock.h"
 #include "virtio/port.h"
 #include "switch/publish.h"
 #include "switch/sw.h"
@@ -212,6 +214,67 @@ test_enable_is_awaited(void **state)
 	assert_true(discard);
 }
 
+/* A front-end at port 0's socket, with acknowledgements. */
+static int
+connected(void)
+{
+	const uint64_t ack = VHU_PF(REPLY_ACK);
+	char path[100];
+	struct vhu_msg m;
+	int fd, none;
+
+	snprintf(path, sizeof(path), "%s/0", dir);
+	fd = sock_connect_unix(path);
+	assert_true(fd >= 0);
+	while (dev[0]->transport == NULL)
+		ev_run_once(sw.loop, 1000);
+	peer_send(fd, VHU_GET_PROTOCOL_FEATURES, VHU_VERSION, NULL, 0, NULL, 0);
+	while (!peer_recv(fd, &m, &none))
+		ev_run_once(sw.loop, 10);
+	peer_send(fd, VHU_SET_PROTOCOL_FEATURES, VHU_VERSION, &ack, sizeof(ack), NULL, 0);
+	return fd;
+}
+
+/*
+ * Who has the answer that a ring is disabled takes it for left alone. The answers come in order
+ * with those behind them, after one publication for all.
+ */
+static void
+test_answers_follow_it(void **state)
+{
+	const struct vhu_vring_state off = {.index = 1, .num = 0};
+	int fd = connected(), none;
+	struct vhu_msg m;
+
+	say_all(0);
+	ev_run_once(sw.loop, 0);
+	assert_true(dev[0]->q[1].live);
+	sw.soon.loop = sw.loop; /* as if it were armed: the publication comes when the test says */
+	peer_send(fd, VHU_SET_VRING_ENABLE, VHU_VERSION | VHU_NEED_REPLY, &off, sizeof(off), NULL,
+		  0);
+	peer_send(fd, VHU_GET_FEATURES, VHU_VERSION, NULL, 0, NULL, 0);
+	(void)publications();
+	while (dev[0]->q[1].enabled)
+		ev_run_once(sw.loop, 1000);
+	for (uint32_t i = 0; i < 10; i++)
+		ev_run_once(sw.loop, 1);
+	assert_int_equal(publications(), 0);
+	assert_false(peer_recv(fd, &m, &none));
+	sw.soon.loop = NULL;
+	sw_publish(&sw);
+	assert_true(peer_recv(fd, &m, &none));
+	assert_int_equal(m.header.request, VHU_SET_VRING_ENABLE);
+	assert_int_equal(m.payload.u64, 0);
+	assert_true(peer_recv(fd, &m, &none));
+	assert_int_equal(m.header.request, VHU_GET_FEATURES);
+	/* and it is not the last that is answered */
+	peer_send(fd, VHU_SET_VRING_ENABLE, VHU_VERSION | VHU_NEED_REPLY, &off, sizeof(off), NULL,
+		  0);
+	while (!peer_recv(fd, &m, &none))
+		ev_run_once(sw.loop, 10);
+	close(fd);
+}
+
 /* A port may go while a publication is due. */
 static void
 test_end_while_due(void **state)
@@ -242,8 +305,13 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(starts),         T(group),         T(enable_in_a_loop),
-		T(edit_in_a_loop), T(end_while_due), T(enable_is_awaited),
+		T(starts),
+		T(group),
+		T(enable_in_a_loop),
+		T(edit_in_a_loop),
+		T(end_while_due),
+		T(enable_is_awaited),
+		T(answers_follow_it),
 	};
 
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);
