@@ -59,7 +59,7 @@ on_signal(struct ev_source *src, uint32_t events)
 
 /*
  * Learning is part of reception (802.1Q 8.7): the first address wakes control, and while more
- * follow it looks again each millisecond, or as soon as others have had their turn.
+ * follow it looks again each millisecond, or as soon as other events have been handled.
  */
 static void
 upkeep(struct ctl *c)

@@ -227,9 +227,9 @@ static const struct cli_row rows[] = {
 	{"set port (port_id) source-lock (XX:XX:XX:XX:XX:XX)", cmd_source_lock_to,
 	 "Let a port send from this address, too, and from none that was not named; 8 at most."},
 	{"show limits (port_id|all)", cmd_show_limits,
-	 "Show the rates and addresses ports are limited to: what is set, or what a migrated guest "
-	 "has brought along where that is stricter. The latter goes when the guest does, or when "
-	 "the same limit is set."},
+	 "Show the rates and addresses ports are limited to: those that are set, or those that "
+	 "migrated with the guest where they are stricter. Migrated limits end with the guest, or "
+	 "when the same limit is set."},
 };
 
 const struct cli_section cli_limits = {

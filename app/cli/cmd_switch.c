@@ -93,12 +93,11 @@ print_worker(struct cmd *c, uint32_t i, const struct dp_worker *polls)
 {
 	const struct worker *w = c->app->worker[i];
 	const char *state = atomic_load(&c->app->sw.dp.worker[i].asleep) ? "asleep" : "awake";
-	uint64_t turns = counter_read(&w->iterations), frames = counter_read(&w->frames);
+	uint64_t all = counter_read(&w->iterations), frames = counter_read(&w->frames);
 
 	cmd_print(c, "%-6u %-5u %-6s %14" PRIu64 " %5.1f%% %14" PRIu64 " %10.1f %10" PRIu64 " ", i,
-		  w->lcore, state, turns,
-		  turns == 0 ? 0.0
-			     : (double)counter_read(&w->busy_iterations) / (double)turns * 100,
+		  w->lcore, state, all,
+		  all == 0 ? 0.0 : (double)counter_read(&w->busy_iterations) / (double)all * 100,
 		  frames,
 		  frames == 0 ? 0.0 : (double)counter_read(&w->busy_cycles) / (double)frames,
 		  counter_read(&w->sleeps));
@@ -133,7 +132,7 @@ cmd_show_worker(struct cmd *c)
 	struct app *app = c->app;
 
 	cmd_print(c, "%-6s %-5s %-6s %14s %6s %14s %10s %10s  %s\n", "Worker", "Lcore", "State",
-		  "Turns", "Busy", "Frames", "Cycles/pkt", "Sleeps", "Queues (port/queue)");
+		  "Iterations", "Busy", "Frames", "Cycles/pkt", "Sleeps", "Queues (port/queue)");
 	for (uint32_t i = 0; i < app->nworkers; i++)
 		print_worker(c, i, &dp_live(&app->sw.dp)->worker[i]);
 	for (uint32_t i = 0; i < app->nworkers; i++)
@@ -206,7 +205,7 @@ cmd_port_fdb_limit(struct cmd *c)
 	cmd_result(c, fdb_set_port_limit(c->app->sw.fdb, p->id, limit));
 	if (limit != 0 && fdb_port_limit(c->app->sw.fdb, p->id) < limit)
 		cmd_print(c,
-			  "The guest has brought a limit of %u along, which holds while it is "
+			  "The migrated limit of the guest, %u, is in force while the guest is "
 			  "there\n",
 			  fdb_port_limit(c->app->sw.fdb, p->id));
 }
@@ -368,8 +367,8 @@ static const struct cli_row rows[] = {
 	 "many seconds an unused one is forgotten (0: never). In a full table the port with the "
 	 "most addresses loses one that it has not used for long."},
 	{"set port (port_id) fdb-limit (num)", cmd_port_fdb_limit,
-	 "Set how many addresses are learned behind port_id, 0: as for all. A lower limit that a "
-	 "migrated guest has brought along holds as long as the guest is there."},
+	 "Set how many addresses are learned behind port_id, 0: as for all. A lower limit that "
+	 "migrated with the guest is in force as long as the guest is there."},
 	{"set port (port_id) domain (domain)", cmd_port_domain,
 	 "Move a port to another bridge: frames stay within equal domains."},
 	{"set port (port_id) isolated (on|off)", cmd_port_isolated,

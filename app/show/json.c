@@ -224,8 +224,8 @@ report_worker(struct app *app, uint32_t i)
 
 	add(d, "lcore", w->lcore);
 	add(d, "asleep", atomic_load(&app->sw.dp.worker[i].asleep));
-	add(d, "turns", counter_read(&w->iterations));
-	add(d, "busy_turns", counter_read(&w->busy_iterations));
+	add(d, "iterations", counter_read(&w->iterations));
+	add(d, "busy_iterations", counter_read(&w->busy_iterations));
 	add(d, "busy_cycles", counter_read(&w->busy_cycles));
 	add(d, "frames", counter_read(&w->frames));
 	add(d, "sleeps", counter_read(&w->sleeps));

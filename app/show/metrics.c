@@ -346,8 +346,8 @@ static const struct family families[] = {
 	{"vqswitch_frame_size_bytes", "histogram", "bytes", "Frame lengths without FCS.",
 		NULL, size_samples, 0},
 
-	WORKER("vqswitch_worker_turns", iterations, "Poll iterations of a worker."),
-	WORKER("vqswitch_worker_busy_turns", busy_iterations, "Those that found frames."),
+	WORKER("vqswitch_worker_iterations", iterations, "Poll iterations of a worker."),
+	WORKER("vqswitch_worker_busy_iterations", busy_iterations, "Those that found frames."),
 	WORKER("vqswitch_worker_frames", frames, "Frames a worker has forwarded."),
 	WORKER("vqswitch_worker_sleeps", sleeps, "Times an idle worker went to sleep."),
 	{"vqswitch_worker_busy_seconds", "counter", "seconds", "Time in iterations with frames.",

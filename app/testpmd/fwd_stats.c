@@ -146,19 +146,19 @@ print_bursts(const char *direction, uint64_t none, const uint64_t *by_size, FILE
 	fprintf(out, "%d%% of other]\n", 100 - percent);
 }
 
-/* Turns in which the queue's worker found nothing in it. */
+/* Poll iterations in which the queue's worker found nothing in it. */
 static uint64_t
 empty_bursts(const struct app *app, const struct port *p, uint16_t queue, const uint64_t *by_size)
 {
 	uint8_t worker = queue < DP_QUEUES_MAX ? p->placed[queue] : PORT_WORKER_NONE;
-	uint64_t turns, full = 0;
+	uint64_t all, full = 0;
 
 	if (worker >= app->nworkers)
 		return 0;
-	turns = counter_read(&app->worker[worker]->iterations) - app->fwd->mark_iterations[worker];
+	all = counter_read(&app->worker[worker]->iterations) - app->fwd->mark_iterations[worker];
 	for (int n = 1; n <= PKT_BATCH_MAX; n++)
 		full += counter_read(&by_size[n]);
-	return turns > full ? turns - full : 0;
+	return all > full ? all - full : 0;
 }
 
 static void

@@ -124,7 +124,7 @@ forget_polls(void)
 
 /* Turns in which queues[0] has a burst each. */
 static void
-busy_turns(uint32_t n)
+busy_iterations(uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++) {
 		queues[0].frames += BURST;
@@ -143,7 +143,7 @@ idle_turns(uint32_t n)
 static void
 all_idle(void)
 {
-	busy_turns(POLL_IDLE_AFTER);
+	busy_iterations(POLL_IDLE_AFTER);
 	assert_int_equal(w->nactive, 1);
 	forget_polls();
 }
@@ -152,7 +152,7 @@ static void
 test_few_are_always_polled(void **state)
 {
 	dp.worker[0].n = POLL_IDLE_FROM;
-	busy_turns(10 * POLL_IDLE_AFTER);
+	busy_iterations(10 * POLL_IDLE_AFTER);
 	assert_int_equal(w->frames, 10 * POLL_IDLE_AFTER * BURST);
 	for (uint32_t i = 0; i < POLL_IDLE_FROM; i++)
 		assert_int_equal(queues[i].polled, 10 * POLL_IDLE_AFTER);
@@ -162,15 +162,15 @@ test_few_are_always_polled(void **state)
 static void
 test_goes_idle(void **state)
 {
-	busy_turns(POLL_IDLE_AFTER - 1);
+	busy_iterations(POLL_IDLE_AFTER - 1);
 	assert_int_equal(w->nactive, QUEUES);
 	queues[50].frames = 1;
-	busy_turns(1);
+	busy_iterations(1);
 	assert_int_equal(w->nactive, 2);
 	assert_int_equal(queues[50].frames, 0);
-	busy_turns(POLL_IDLE_AFTER - 1);
+	busy_iterations(POLL_IDLE_AFTER - 1);
 	assert_int_equal(w->nactive, 2);
-	busy_turns(1);
+	busy_iterations(1);
 	assert_int_equal(w->nactive, 1);
 }
 
@@ -181,7 +181,7 @@ test_busy_turn_is_cheap(void **state)
 	uint32_t looks = 0, least = UINT32_MAX, most = 0;
 
 	all_idle();
-	busy_turns(1000);
+	busy_iterations(1000);
 	assert_int_equal(queues[0].polled, 1000);
 	for (uint32_t i = 1; i < QUEUES; i++) {
 		looks += queues[i].polled;
@@ -216,12 +216,12 @@ test_wakes(void **state)
 	queues[70].armed = true;
 	for (uint32_t i = 0; queues[70].frames != 0; i++) {
 		assert_true(i < QUEUES * TURNS_PER_LOOK);
-		busy_turns(1);
+		busy_iterations(1);
 	}
 	assert_false(queues[70].armed);
 	assert_int_equal(w->nactive, 2);
 	forget_polls();
-	busy_turns(10);
+	busy_iterations(10);
 	assert_int_equal(queues[70].polled, 10);
 }
 
@@ -279,7 +279,7 @@ test_new_snapshot(void **state)
 	dp.worker[0].n = QUEUES - 1; /* a queue has gone */
 	for (uint32_t i = 0; i < 100; i++) {
 		dp.generation++;
-		busy_turns(1);
+		busy_iterations(1);
 	}
 	assert_int_equal(w->nactive, 1);
 	assert_int_equal(queues[0].polled, 100);
@@ -299,7 +299,7 @@ test_new_snapshots_reach_all(void **state)
 	all_idle();
 	for (uint32_t i = 0; i < QUEUES * TURNS_PER_LOOK; i++) {
 		dp.generation++;
-		busy_turns(1);
+		busy_iterations(1);
 	}
 	for (uint32_t i = 1; i < QUEUES; i++)
 		assert_in_range(queues[i].polled, 1, 2);
@@ -313,7 +313,7 @@ test_new_queue(void **state)
 	assert_false(worker_arm(w, &dp));
 	dp.generation++;
 	queues[40].q.misses = 0;
-	busy_turns(1);
+	busy_iterations(1);
 	assert_int_equal(w->nactive, 2);
 	assert_false(queues[40].armed);
 	assert_int_equal(queues[40].polled, 1);
@@ -333,10 +333,10 @@ static void
 test_deaf(void **state)
 {
 	atomic_store(&queues[7].q.ops, &deaf_ops);
-	busy_turns(POLL_IDLE_AFTER);
+	busy_iterations(POLL_IDLE_AFTER);
 	assert_int_equal(w->nactive, 2);
 	forget_polls();
-	busy_turns(10);
+	busy_iterations(10);
 	assert_int_equal(queues[7].polled, 10);
 }
 

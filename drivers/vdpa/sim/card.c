@@ -247,7 +247,7 @@ turn_uplink(const struct sim_wire *w)
 }
 
 static uint32_t
-turn(void)
+iterate(void)
 {
 	struct sim_wire *w;
 	struct sim_dev *d;
@@ -275,7 +275,7 @@ card_run(void *arg)
 
 	while (!atomic_load(&off)) {
 		pthread_mutex_lock(&lock);
-		vain = turn() != 0 ? 0 : vain + 1;
+		vain = iterate() != 0 ? 0 : vain + 1;
 		pthread_mutex_unlock(&lock);
 		/* a mutex is not fair: a waiting thread would seldom get it */
 		while (atomic_load(&wanted) != 0)

@@ -385,7 +385,7 @@ class Cli(Scenario):
         expect(ask("show fdb")["addresses"] == [
             {"mac": "52:54:00:00:00:01", "domain": 0, "port": 1, "static": 1, "age": 0, "moves": 0}],
                "addresses")
-        expect("turns" in ask("show worker")[0], "worker")
+        expect("iterations" in ask("show worker")[0], "worker")
         expect(ask("show switch")["mode"] == "switch", "mode")
         expect(ask("show port 0 negotiation")["vhost"]["connected"] == 0, "negotiation")
         self.leave(program)
