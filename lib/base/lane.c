@@ -18,7 +18,7 @@ static sem_t waiting;                  /* counts the lanes of both lists */
 /* Of the threads, under their lock. Workers and control never take it. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct lane *ordered; /* oldest first */
-static unsigned int idle;
+static unsigned int threads, idle;
 
 /* CPUs the program was given, before EAL gave the main thread one of them. */
 static cpu_set_t given;
@@ -122,6 +122,7 @@ start_thread(void)
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	if (pthread_create(&thread, NULL, run, NULL) == 0) {
 		pthread_detach(thread);
+		threads++;
 		idle++;
 	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -198,4 +199,16 @@ lane_submit(struct lane *l, struct lane_job *j)
 		return;
 	lane_get(l);
 	lane_queue(l);
+}
+
+bool
+lane_all_idle(void)
+{
+	bool is_idle;
+
+	pthread_mutex_lock(&lock);
+	is_idle = ordered == NULL && idle == threads &&
+		  atomic_load_explicit(&arrived, memory_order_acquire) == NULL;
+	pthread_mutex_unlock(&lock);
+	return is_idle;
 }

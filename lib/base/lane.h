@@ -43,4 +43,7 @@ void lane_put(struct lane *l);
 /** Have j->fn(j) called by a thread. Any thread that has a reference; lock-free, never blocks. */
 void lane_submit(struct lane *l, struct lane_job *j);
 
+/** Whether no lane has a job and none is being done. For tests. Not workers. */
+bool lane_all_idle(void);
+
 #endif

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/lane.h"
 #include "owner.h"
 
 static void
@@ -263,9 +264,13 @@ owner_transmit(struct owner *o, uint32_t pair, struct vqd *drv)
 unsigned int
 open_fds(void)
 {
-	DIR *dir = opendir("/proc/self/fd");
 	unsigned int n = 0;
+	DIR *dir;
 
+	/* interrupts left to a lane close their descriptors there */
+	while (!lane_all_idle())
+		usleep(1000);
+	dir = opendir("/proc/self/fd");
 	assert(dir != NULL);
 	while (readdir(dir) != NULL)
 		n++;
