@@ -16,6 +16,7 @@
 
 #include <rte_common.h>
 
+#include "base/spare.h"
 #include "vduse/dev.h"
 
 #define ROUNDS_MAX 64 /* regions that starting the rings may take */
@@ -107,8 +108,11 @@ resolve(struct vduse *v)
 
 	memcpy(miss, v->miss, n * sizeof(miss[0]));
 	v->nmisses = 0;
+	/* a driver that runs goes on when others have used up the descriptors */
+	spare_lend();
 	for (i = 0; i < n; i++)
 		resolve_one(v, miss[i]);
+	spare_refill();
 }
 
 void

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* VDUSE against a model of the kernel: a socket pair for the node, a function for ioctl(). */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/vduse.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
@@ -14,12 +15,14 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "base/spare.h"
 #include "owner.h"
 #include "vduse/vduse.h"
 
@@ -721,6 +724,32 @@ a_node_that_breaks_is_let_go(void **state)
 	assert_false(both_run());
 }
 
+/* Others have used up the limit of open files. The last test: spare descriptors stay. */
+static void
+memory_is_found_at_the_limit(void **state)
+{
+	struct rlimit before, limit;
+	int fd[256], n = 0, tries = 0;
+
+	start(0);
+	assert_true(both_run());
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	limit = before;
+	limit.rlim_cur = RTE_DIM(fd);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	spare_init();
+	assert_true(spare_refill());
+	while ((fd[n] = open("/dev/null", O_RDONLY)) >= 0)
+		n++;
+	assert_int_equal(update_iotlb(0, UINT64_MAX), VDUSE_REQ_RESULT_OK);
+	while (!both_run() && tries++ < 20)
+		ev_run_once(o.loop, 100);
+	assert_true(both_run());
+	while (n > 0)
+		close(fd[--n]);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
 int
 main(void)
 {
@@ -746,6 +775,7 @@ main(void)
 		TEST(what_is_missing_is_said),
 		TEST(a_node_that_breaks_is_let_go),
 		TEST(a_rehearsal_leaves_the_kernel_alone),
+		TEST(memory_is_found_at_the_limit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
