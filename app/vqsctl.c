@@ -149,6 +149,20 @@ command(int fd, const char *line)
 	return status;
 }
 
+/** Append @p text to @p line. The shell has taken comments away: a '#' belongs to the word. */
+static bool
+append(char *line, const char *text)
+{
+	bool fits = true;
+
+	for (; *text != '\0' && fits; text++) {
+		const char one[] = {*text, '\0'};
+
+		fits = strlcat(line, *text == '#' ? "\\x23" : one, LINE_LEN_MAX) < LINE_LEN_MAX;
+	}
+	return fits;
+}
+
 static int
 command_from_args(int fd, char **words)
 {
@@ -159,8 +173,7 @@ command_from_args(int fd, char **words)
 			fputs("vqsctl: a command is one line\n", stderr);
 			return UNUSABLE;
 		}
-		strlcat(line, *words, sizeof(line));
-		if (strlcat(line, words[1] != NULL ? " " : "\n", sizeof(line)) >= sizeof(line)) {
+		if (!append(line, *words) || !append(line, words[1] != NULL ? " " : "\n")) {
 			fprintf(stderr, "vqsctl: the command is longer than %d bytes\n",
 				LINE_LEN_MAX - 1);
 			return UNUSABLE;

@@ -540,6 +540,10 @@ class Cli(Scenario):
         expect(ask("set", "burst", "9") == (0, "Number of packets per burst set to 9\n"), "set")
         expect(ask("nonsense") == (1, "Command not found: 'nonsense'; \"help\" lists the commands\n"),
                "nonsense")
+        path = self.workdir / "a#b c"
+        path.write_text("set burst 5\n", "ascii")
+        status, out = ask("load", path)
+        expect(status == 0 and "set to 5" in out, f"a path with # and a blank: {out}")
         status, out = ask(input=b"show config fwd\nport stop 7\nset burst 8\n")
         expect(status == 1 and "Invalid port 7" in out and "set to 8" in out, f"input: {out}")
         expect(ask("wait", "port", "0", "down") == (0, "Port 0 is down\n"), "wait")
