@@ -135,6 +135,7 @@ ctl_fini(struct app *app)
 		return;
 	ev_timer_cancel(&c->upkeep);
 	ev_timer_cancel(&c->stats);
+	ev_del(&c->learn);
 	ev_del(&c->signals);
 	if (c->signals.fd >= 0)
 		close(c->signals.fd);
