@@ -233,7 +233,8 @@ watch_transmit(struct worker *w, struct pktq *txq, struct pkt *const *pkts, uint
 		sent = send_patiently(watch, txq, pkts, n);
 	else
 		sent = send_locked(txq, pkts, n);
-	/* of a queue that several workers send to some bursts may be missed */
-	if (bursts != NULL)
+	if (bursts != NULL && txq->shared)
+		__atomic_fetch_add(&bursts->q[txq->index].tx[sent], 1, __ATOMIC_RELAXED);
+	else if (bursts != NULL)
 		count_burst(bursts->q[txq->index].tx, sent);
 }
