@@ -13,6 +13,7 @@
 #include <rte_cycles.h>
 
 #include "virtq/chain.h"
+#include "virtq/guest_write.h"
 #include "pkt/copy.h"
 #include "virtq/net.h"
 #include "virtq/publish.h"
@@ -320,10 +321,12 @@ tx_fill_segment(const struct tx *t, struct tx_source *s, const struct vq_segment
 	uint32_t hdr = RTE_MIN(segment->len, s->hdr_len - s->hdr_done);
 	uint32_t data = RTE_MIN(segment->len - hdr, s->cursor.p->len - s->cursor.done);
 
+	guest_write_begin();
 	memcpy(segment->data, (const uint8_t *)&s->hdr + s->hdr_done, hdr);
 	s->hdr_done += hdr;
 	if (data > 0)
 		pkt_copy_next(&s->cursor, segment->data + hdr, data);
+	guest_write_end();
 	tx_log(t, segment->gpa, hdr + data);
 	return hdr + data;
 }
@@ -475,8 +478,10 @@ tx_frames_plain(struct tx *t, struct pkt *const *pkts, uint16_t n)
 
 		if (unlikely(b[i].data_len < need || p->nsegs != 1 || tx_too_long(p, len_max)))
 			break;
+		guest_write_begin();
 		tx_put_header(t->vq, p, b[i].data, hdr_len);
 		pkt_copy_one(p, b[i].data + hdr_len);
+		guest_write_end();
 		tx_log(t, b[i].gpa, need);
 		pktq_count_cast(&t->vq->q.stats, p);
 		u[i].len = need;
@@ -504,8 +509,10 @@ tx_frame_header_alone(struct tx *t, const struct pkt *p)
 	data = &t->frag[b->frag];
 	if (data->len < p->len)
 		return false;
+	guest_write_begin();
 	tx_put_header(vq, p, b->data, vq->hdr_len);
 	pkt_copy(p, data->data);
+	guest_write_end();
 	tx_log(t, b->gpa, vq->hdr_len);
 	tx_log(t, data->gpa, p->len);
 	tx_use(t, vq->hdr_len + p->len);
