@@ -430,6 +430,7 @@ run(struct app *app)
 		return fail(app, "standard input: %s", strerror(-ret));
 	notify_ready(&app->notify, app->loop);
 	ev_run(app->loop);
+	app->sw.ending = true;
 	notify_stopping(&app->notify);
 	kept_config_forget(app->kept);
 	return 0;

@@ -382,6 +382,9 @@ check_path(const struct virtio_devargs *a, char *err, size_t errlen)
 	if (vduse && (a->client || a->vm[0] != '\0'))
 		return fail(err, errlen, "%s: %s means nothing to a VDUSE device", a->name,
 			    a->client ? "client=1" : "vm");
+	if (vduse && !(vdev_policy_formats(a->policy) & (1u << VDEV_MODERN)))
+		return fail(err, errlen, "%s: format=%s: kernels have modern VDUSE devices only",
+			    a->name, vdev_policy_name(a->policy));
 	if (!vduse &&
 	    (a->ifname[0] != '\0' || a->netns[0] != '\0' || a->attach != VDUSE_ATTACH_VIRTIO))
 		return fail(err, errlen,

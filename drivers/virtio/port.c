@@ -265,6 +265,8 @@ virtio_close(struct port *p)
 
 	if (v->transport != NULL) {
 		v->transport->ops->info(v->transport, &info);
+		if (!p->sw->ending && v->transport->ops->remove != NULL)
+			v->transport->ops->remove(v->transport);
 		v->transport->ops->free(v->transport);
 	}
 	virtio_hw_fini(&v->hw);

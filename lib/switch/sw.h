@@ -48,6 +48,7 @@ struct sw {
 	struct ev_loop *loop;
 	const struct fwd_mode *mode; /* selected */
 	bool forwarding;             /* started */
+	bool ending; /* the process is: peers that can wait for a successor are left to it */
 	enum sw_topology topology;
 	struct fwd_gen gen; /* for modes that make frames */
 	struct watch watch; /* the log, if there is one, is freed by sw_fini() */

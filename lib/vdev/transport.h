@@ -98,6 +98,11 @@ struct transport_ops {
 	void (*info)(const struct transport *t, struct transport_info *out);
 	/** Peer, transport-level negotiation and last messages with their results, in lines. */
 	void (*show)(const struct transport *t, FILE *out);
+	/**
+	 * Its port is closed for good, not left to a successor of this process: what was made for
+	 * the peer goes with free(). May be NULL.
+	 */
+	void (*remove)(struct transport *t);
 	/** End the session, stop serving, free. The device stays. */
 	void (*free)(struct transport *t);
 };

@@ -15,6 +15,7 @@
 #include <linux/genetlink.h>
 #include <linux/rtnetlink.h>
 #include <linux/vdpa.h>
+#include <linux/virtio_config.h>
 #include <net/if.h>
 #include <poll.h>
 #include <pthread.h>
@@ -22,6 +23,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/queue.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <bsd/string.h>
@@ -33,7 +37,6 @@
 
 #define DEVICES "/sys/bus/vdpa/devices/"
 #define REQUEST_MAX 8192
-#define DETACH_MS 5000
 
 enum work_state {
 	WORK_RUNS,
@@ -46,7 +49,6 @@ struct vduse_bus {
 	struct ev_loop *loop;
 	struct vduse *v; /* control's */
 	pthread_t thread;
-	bool detach;
 	char name[VDUSE_NAME_MAX];
 	const char *driver;
 	char ifname[IFNAMSIZ];
@@ -116,7 +118,7 @@ genl_request(char *buf, uint16_t family, uint8_t cmd)
 
 /** VDPA_CMD_DEV_NEW or _DEL. */
 static int
-bus_request(struct vduse_bus *b, uint8_t cmd)
+bus_request(const char *name, uint8_t cmd)
 {
 	char buf[REQUEST_MAX] __attribute__((aligned(8)));
 	struct nlmsghdr *h = genl_request(buf, GENL_ID_CTRL, CTRL_CMD_GETFAMILY);
@@ -130,7 +132,7 @@ bus_request(struct vduse_bus *b, uint8_t cmd)
 	h = genl_request(buf, family, cmd);
 	if (cmd == VDPA_CMD_DEV_NEW)
 		mnl_attr_put_strz(h, VDPA_ATTR_MGMTDEV_DEV_NAME, "vduse");
-	mnl_attr_put_strz(h, VDPA_ATTR_DEV_NAME, b->name);
+	mnl_attr_put_strz(h, VDPA_ATTR_DEV_NAME, name);
 	return transact(NETLINK_GENERIC, h, NULL, NULL);
 }
 
@@ -250,13 +252,13 @@ why_refused(int err)
 static void
 do_work(struct vduse_bus *b)
 {
-	int ret = bus_request(b, b->detach ? VDPA_CMD_DEV_DEL : VDPA_CMD_DEV_NEW);
+	int ret = bus_request(b->name, VDPA_CMD_DEV_NEW);
 
-	if (!b->detach && ret == -EEXIST)
+	if (ret == -EEXIST)
 		ret = 0; /* a predecessor has attached it */
 	if (ret != 0)
 		fail(b, "the vdpa bus refuses the device: %s%s", strerror(-ret), why_refused(ret));
-	else if (!b->detach && choose_driver(b) && strcmp(b->driver, "virtio_vdpa") == 0)
+	else if (choose_driver(b) && strcmp(b->driver, "virtio_vdpa") == 0)
 		place_interface(b);
 }
 
@@ -270,7 +272,7 @@ work_thread(void *arg)
 	/* abandoned by its owner: no thread waits for it */
 	if (!atomic_compare_exchange_strong(&b->state, &runs, WORK_DONE))
 		free(b);
-	else if (!b->detach)
+	else
 		ev_post(b->loop, &b->work);
 	return NULL;
 }
@@ -332,59 +334,149 @@ vduse_bus_attach(struct vduse *v, const struct vduse_config *cfg)
 	return ret;
 }
 
-/** Answer requests until the work is done, or DETACH_MS have passed. */
-static void
-serve_until_done(struct vduse *v, const struct vduse_bus *b)
-{
-	const uint64_t end = ev_now_ns() + DETACH_MS * UINT64_C(1000000);
-	struct pollfd p = {.fd = v->src.fd, .events = POLLIN};
-
-	while (atomic_load(&b->state) == WORK_RUNS) {
-		if (ev_now_ns() > end)
-			return;
-		poll(&p, 1, 10);
-		if (p.fd >= 0 && (p.revents & POLLIN) && !vduse_serve(v))
-			p.fd = -1;
-	}
-}
-
-/** Let go of work that may be under way: its thread frees it then, or its post in the loop does. */
-static void
-abandon(struct vduse *v)
+/** Its thread frees it then, or its post in the loop does. */
+void
+vduse_bus_abandon(struct vduse *v)
 {
 	struct vduse_bus *b = v->bus;
-	pthread_t thread = b->thread;
-	bool detach = b->detach;
 	int runs = WORK_RUNS;
+	pthread_t thread;
 
+	if (b == NULL)
+		return;
+	thread = b->thread;
 	b->v = NULL;
 	v->bus = NULL;
-	if (atomic_compare_exchange_strong(&b->state, &runs, WORK_ABANDONED)) {
+	if (atomic_compare_exchange_strong(&b->state, &runs, WORK_ABANDONED))
 		pthread_detach(thread);
+	else
+		pthread_join(thread, NULL);
+}
+
+/* --- removal --- */
+
+struct removal {
+	LIST_ENTRY(removal) entry;
+	const struct vduse_sys *sys;
+	int fd; /* the node */
+	char name[VDUSE_NAME_MAX];
+	atomic_bool off; /* the bus has let go of it */
+};
+
+static pthread_mutex_t removals_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t removals_changed = PTHREAD_COND_INITIALIZER;
+static LIST_HEAD(, removal) removals = LIST_HEAD_INITIALIZER(removals);
+
+static void *
+take_off(void *arg)
+{
+	struct removal *r = arg;
+
+	bus_request(r->name, VDPA_CMD_DEV_DEL);
+	atomic_store(&r->off, true);
+	return NULL;
+}
+
+/** No ring runs, no memory is mapped: a driver that leaves may do so. */
+static void
+answer_leaving(const struct removal *r)
+{
+	struct pollfd p = {.fd = r->fd, .events = POLLIN};
+	struct vduse_dev_request req;
+	struct vduse_dev_response resp;
+
+	if (poll(&p, 1, 10) <= 0 || read(r->fd, &req, sizeof(req)) != sizeof(req))
 		return;
+	resp = (struct vduse_dev_response){.request_id = req.request_id};
+	if (req.type != VDUSE_UPDATE_IOTLB &&
+	    (req.type != VDUSE_SET_STATUS || (req.s.status & VIRTIO_CONFIG_S_DRIVER_OK)))
+		resp.result = VDUSE_REQ_RESULT_FAILED;
+	if (write(r->fd, &resp, sizeof(resp)) != sizeof(resp))
+		return; /* its driver has given up */
+}
+
+static void
+destroy(const struct removal *r)
+{
+	char name[VDUSE_NAME_MAX];
+	int ctl = r->sys->open(VDUSE_DIR "control");
+
+	close(r->fd);
+	memcpy(name, r->name, sizeof(name));
+	if (ctl < 0)
+		return;
+	(void)r->sys->ioctl(ctl, VDUSE_DESTROY_DEV, name);
+	close(ctl);
+}
+
+static void *
+removal_main(void *arg)
+{
+	struct removal *r = arg;
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, take_off, r) == 0) {
+		while (!atomic_load(&r->off))
+			answer_leaving(r);
+		pthread_join(thread, NULL);
 	}
-	pthread_join(thread, NULL);
-	if (detach)
-		free(b);
+	destroy(r);
+	pthread_mutex_lock(&removals_lock);
+	LIST_REMOVE(r, entry);
+	pthread_cond_broadcast(&removals_changed);
+	pthread_mutex_unlock(&removals_lock);
+	free(r);
+	return NULL;
 }
 
 void
-vduse_bus_detach(struct vduse *v)
+vduse_bus_remove(struct vduse *v)
 {
-	struct vduse_bus *b;
+	struct removal *r = calloc(1, sizeof(*r));
+	pthread_t thread;
 
-	if (v->bus != NULL) {
-		serve_until_done(v, v->bus);
-		abandon(v);
-	}
-	b = calloc(1, sizeof(*b));
-	if (b == NULL)
+	if (r == NULL)
 		return;
-	b->detach = true;
-	if (start_work(v, b) < 0) {
-		free(b);
-		return;
+	r->sys = v->sys;
+	r->fd = v->fd;
+	strlcpy(r->name, v->name, sizeof(r->name));
+	pthread_mutex_lock(&removals_lock);
+	LIST_INSERT_HEAD(&removals, r, entry);
+	if (pthread_create(&thread, NULL, removal_main, r) == 0) {
+		pthread_detach(thread);
+		v->fd = -1;
+		v->closed = true; /* for its port */
+	} else {
+		LIST_REMOVE(r, entry);
+		free(r);
 	}
-	serve_until_done(v, b);
-	abandon(v);
+	pthread_mutex_unlock(&removals_lock);
+}
+
+static bool
+is_being_removed(const char *name)
+{
+	const struct removal *r;
+
+	LIST_FOREACH (r, &removals, entry) {
+		if (strcmp(r->name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool
+vduse_bus_settled(const char *name)
+{
+	struct timespec end;
+	bool removed;
+
+	clock_gettime(CLOCK_REALTIME, &end);
+	end.tv_sec += VDUSE_REMOVE_MS / 1000;
+	pthread_mutex_lock(&removals_lock);
+	while ((removed = is_being_removed(name)) &&
+	       pthread_cond_timedwait(&removals_changed, &removals_lock, &end) == 0)
+		;
+	pthread_mutex_unlock(&removals_lock);
+	return !removed;
 }

@@ -18,6 +18,7 @@
 
 #include "base/irq.h"
 #include "vdev/netcfg.h"
+#include "vduse/kernel.h"
 
 #define ID_NET 1
 #define RING_ALIGN 4096
@@ -51,11 +52,36 @@ read_config(const struct vduse *v, struct virtio_net_config *c)
 	vdev_config_read(v->dev, 0, sizeof(*c), (uint8_t *)c);
 }
 
+/** The newest version of the API that both know; whether it has queue groups. */
+static bool
+take_version(struct vduse *v, int ctl)
+{
+	uint64_t version = VDUSE_K_API_GROUPS;
+
+	if (v->sys->ioctl(ctl, VDUSE_SET_API_VERSION, &version) == 0)
+		return true;
+	version = 0;
+	v->sys->ioctl(ctl, VDUSE_SET_API_VERSION, &version);
+	return false;
+}
+
+/** Have newer kernels say more than older ones do. */
+static void
+take_interface(struct vduse *v, int ctl)
+{
+	uint64_t features = 0;
+
+	if (v->sys->ioctl(ctl, VDUSE_K_GET_FEATURES, &features) < 0)
+		return;
+	features &= VDUSE_K_F_QUEUE_READY | VDUSE_K_F_SUSPEND;
+	if (features != 0 && v->sys->ioctl(ctl, VDUSE_K_SET_FEATURES, &features) == 0)
+		v->told = features;
+}
+
 static int
 create_at(struct vduse *v, int ctl)
 {
-	struct vduse_dev_config *c = calloc(1, sizeof(*c) + sizeof(v->config));
-	uint64_t version = VDUSE_API_VERSION;
+	struct vduse_k_config *c = calloc(1, sizeof(*c) + sizeof(v->config));
 	int ret;
 
 	if (c == NULL)
@@ -68,10 +94,12 @@ create_at(struct vduse *v, int ctl)
 	c->vq_align = RING_ALIGN;
 	c->config_size = sizeof(v->config);
 	memcpy(c->config, &v->config, sizeof(v->config));
-	ret = v->sys->ioctl(ctl, VDUSE_SET_API_VERSION, &version);
-	if (ret == 0)
-		ret = v->sys->ioctl(ctl, VDUSE_CREATE_DEV, c);
-	ret = ret < 0 ? -errno : 0;
+	if (take_version(v, ctl)) {
+		c->ngroups = 1; /* all rings: there is no control queue to be set apart */
+		c->nas = VDUSE_SPACES;
+	}
+	take_interface(v, ctl);
+	ret = v->sys->ioctl(ctl, VDUSE_CREATE_DEV, c) < 0 ? -errno : 0;
 	free(c);
 	return ret;
 }
@@ -102,7 +130,7 @@ setup_queues(struct vduse *v)
 		struct vduse_vq_config c = {.index = i, .max_size = VDUSE_RING_SIZE};
 
 		/* a device that is on the bus already has been through this */
-		if (v->sys->ioctl(v->src.fd, VDUSE_VQ_SETUP, &c) < 0)
+		if (v->sys->ioctl(v->fd, VDUSE_VQ_SETUP, &c) < 0)
 			return -errno;
 	}
 	return 0;
@@ -113,15 +141,19 @@ vduse_open(struct vduse *v, bool *adopted, char *err, size_t errlen)
 {
 	int ret;
 
-	v->src.fd = v->sys->open(v->path);
-	*adopted = v->src.fd >= 0;
+	if (!vduse_bus_settled(v->name)) {
+		snprintf(err, errlen, "%s is still being removed from the vdpa bus", v->path);
+		return -EBUSY;
+	}
+	v->fd = v->sys->open(v->path);
+	*adopted = v->fd >= 0;
 	if (!*adopted && errno == ENOENT) {
 		ret = create(v, err, errlen);
 		if (ret != 0)
 			return ret;
-		v->src.fd = v->sys->open(v->path);
+		v->fd = v->sys->open(v->path);
 	}
-	if (v->src.fd < 0) {
+	if (v->fd < 0) {
 		ret = -errno;
 		snprintf(err, errlen, "%s: %s%s", v->path, strerror(-ret),
 			 ret == -EBUSY ? ": another process serves it" : "");
@@ -140,12 +172,11 @@ vduse_close(struct vduse *v)
 	int ctl;
 
 	vduse_queues_forget(v);
-	ev_del(&v->src);
 	/* a device whose node is open cannot be destroyed, and interrupts have it open */
 	(void)irq_group_wait(v->dev->irqs, IRQ_WAIT_MS);
-	if (v->src.fd >= 0)
-		close(v->src.fd);
-	v->src.fd = -1;
+	if (v->fd >= 0)
+		close(v->fd);
+	v->fd = -1;
 	if (v->closed)
 		return;
 	strlcpy(name, v->name, sizeof(name));
@@ -163,7 +194,7 @@ static void
 inject_config_irq(struct vduse *v)
 {
 	/* refused until the kernel has our answer to DRIVER_OK */
-	v->config_irq_due = v->sys->ioctl(v->src.fd, VDUSE_DEV_INJECT_CONFIG_IRQ, NULL) < 0;
+	v->config_irq_due = v->sys->ioctl(v->fd, VDUSE_DEV_INJECT_CONFIG_IRQ, NULL) < 0;
 }
 
 void
@@ -175,12 +206,12 @@ vduse_config_update(struct vduse *v)
 	} c = {.d = {.length = sizeof(v->config)}};
 	struct virtio_net_config now;
 
-	if (v->src.fd < 0)
+	if (v->fd < 0)
 		return;
 	read_config(v, &now);
 	if (memcmp(&now, &v->config, sizeof(now)) != 0) {
 		memcpy(c.room + sizeof(c.d), &now, sizeof(now));
-		if (v->sys->ioctl(v->src.fd, VDUSE_DEV_SET_CONFIG, &c) < 0)
+		if (v->sys->ioctl(v->fd, VDUSE_DEV_SET_CONFIG, &c) < 0)
 			return;
 		v->config = now;
 		v->config_irq_due = true;
@@ -197,7 +228,7 @@ queue_set_irq(struct vduse_queue *q)
 {
 	const struct vduse *v = q->v;
 	struct irq *irq;
-	int fd = fcntl(v->src.fd, F_DUPFD_CLOEXEC, 0);
+	int fd = fcntl(v->fd, F_DUPFD_CLOEXEC, 0);
 
 	if (fd < 0)
 		return -errno;
@@ -215,7 +246,7 @@ queue_set_kick(struct vduse_queue *q)
 
 	if (e.fd < 0)
 		return -errno;
-	ret = q->v->sys->ioctl(q->v->src.fd, VDUSE_VQ_SETUP_KICKFD, &e);
+	ret = q->v->sys->ioctl(q->v->fd, VDUSE_VQ_SETUP_KICKFD, &e);
 	ret = ret < 0 ? -errno : vdev_vq_set_kick(q->v->dev, q->index, e.fd);
 	if (ret != 0)
 		close(e.fd);
@@ -284,7 +315,7 @@ vduse_queue_set(struct vduse *v, const struct vduse_vq_info *info)
 {
 	struct vduse_queue *q = &v->q[info->index];
 
-	if (q->info.ready == info->ready)
+	if (q->info.ready == info->ready || (v->suspended && info->ready))
 		return false;
 	if (info->ready) {
 		queue_ready(q, info);
@@ -301,7 +332,7 @@ vduse_queue_load(struct vduse *v, uint32_t i)
 {
 	struct vduse_vq_info info = {.index = i};
 
-	if (v->sys->ioctl(v->src.fd, VDUSE_VQ_GET_INFO, &info) < 0)
+	if (v->sys->ioctl(v->fd, VDUSE_VQ_GET_INFO, &info) < 0)
 		return false;
 	info.ready = info.ready != 0;
 	return vduse_queue_set(v, &info);
@@ -312,7 +343,7 @@ vduse_queue_same(const struct vduse *v, uint32_t i)
 {
 	struct vduse_vq_info info = {.index = i};
 
-	return v->sys->ioctl(v->src.fd, VDUSE_VQ_GET_INFO, &info) < 0 ||
+	return v->sys->ioctl(v->fd, VDUSE_VQ_GET_INFO, &info) < 0 ||
 	       !is_another(&v->q[i].info, &info);
 }
 

@@ -8,11 +8,14 @@
 
 #include "base/ev.h"
 #include "vdev/vdev.h"
+#include "vduse/gate.h"
 #include "vduse/vduse.h"
 
 #define VDUSE_QUEUES 2 /* kernels refuse a control queue, and without it there is one pair */
 #define VDUSE_HISTORY 32
 #define VDUSE_MISSES_MAX 64
+#define VDUSE_SPACES 2 /* address spaces the rings may be moved between */
+#define VDUSE_REMOVE_MS 5000
 #define VDUSE_POLL_MS 100 /* how often rings are asked whether they are ready */
 
 struct vduse_bus;
@@ -41,10 +44,15 @@ struct vduse {
 	char path[sizeof(VDUSE_DIR) + VDUSE_NAME_MAX];
 	const char *name; /* in path */
 	enum vduse_attach attach;
-	bool closed;          /* a rehearsal: there is no node */
-	struct ev_source src; /* the device node; fd -1: it broke */
+	bool closed;             /* a rehearsal: there is no node */
+	int fd;                  /* the device node; -1: it broke, or is not open */
+	struct vduse_gate *gate; /* reads its requests */
 	struct vduse_queue q[VDUSE_QUEUES];
-	bool started; /* DRIVER_OK was seen */
+	bool started;   /* DRIVER_OK was seen */
+	bool suspended; /* by the driver: no ring is ready until a reset */
+	uint32_t asid;  /* the address space of the rings */
+	uint64_t told;  /* VDUSE_K_F_*: the kernel asks us about these */
+	bool leaves;    /* the device is to go with the port */
 	bool adopted; /* found started: the driver may be about to say DRIVER_OK, or have said it */
 	struct ev_timer poll;            /* while started: rings' readiness, config space */
 	uint64_t miss[VDUSE_MISSES_MAX]; /* IOVAs that a ring waits for */
@@ -102,22 +110,45 @@ void vduse_sync(struct vduse *v);
 /** Forget [start, last]; when it returns no worker uses such memory. 0 or -errno. */
 int vduse_mem_flush(struct vduse *v, uint64_t start, uint64_t last);
 
+/* --- transport.c --- */
+
+/** The kernel has given the device up. */
+void vduse_broken(struct vduse *v);
+
 /* --- msg.c: requests --- */
 
-/** Answer all requests there are. False: the node is of no use any more. */
-bool vduse_serve(struct vduse *v);
+/** Carry out a request; its answer in @p resp, whose request_id is set. */
+void vduse_handle(struct vduse *v, const struct vduse_dev_request *req,
+		  struct vduse_dev_response *resp);
+
+/** The kernel has the answer to a request. */
+void vduse_answered(struct vduse *v);
 
 /** Carry on with a driver that a predecessor left running, if there is one. Static text or NULL. */
 const char *vduse_adopt(struct vduse *v);
 
 const char *vduse_request_name(uint32_t type);
 
+/** Note what a successor has to know of the device. */
+void vduse_note(const struct vduse *v);
+
 /* --- bus.c: the vdpa bus --- */
 
 /** Work that waits for the driver, which waits for us: in a thread of its own. */
 int vduse_bus_attach(struct vduse *v, const struct vduse_config *cfg);
 
-/** Take the device off the bus and serve its requests meanwhile. */
-void vduse_bus_detach(struct vduse *v);
+/** Let go of work that may be under way. */
+void vduse_bus_abandon(struct vduse *v);
+
+/**
+ * Have a thread take the device off the bus, answer its requests meanwhile and destroy it. The
+ * node, v->fd, is the thread's.
+ */
+void vduse_bus_remove(struct vduse *v);
+
+/**
+ * Whether the device called @p name is not being removed; waits for that, VDUSE_REMOVE_MS at most.
+ */
+bool vduse_bus_settled(const char *name);
 
 #endif

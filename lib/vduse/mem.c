@@ -18,6 +18,7 @@
 
 #include "base/spare.h"
 #include "vduse/dev.h"
+#include "vduse/kernel.h"
 
 #define ROUNDS_MAX 64 /* regions that starting the rings may take */
 
@@ -75,6 +76,22 @@ is_known(const struct vduse *v, uint64_t iova)
 	return iotlb_translate(v->dev->tlb, iova, 1, 0, &uva, &len);
 }
 
+/** The file behind the region that @p e->start is in, which @p e then describes. -1: none. */
+static int
+region_fd(const struct vduse *v, struct vduse_iotlb_entry *e)
+{
+	struct vduse_k_entry_12 k = {.e = {.v1 = *e, .asid = v->asid}};
+	int fd;
+
+	if (v->asid == 0)
+		return v->sys->ioctl(v->fd, VDUSE_IOTLB_GET_FD, e);
+	fd = v->sys->ioctl(v->fd, VDUSE_K_IOTLB_GET_FD2, &k.e);
+	if (fd < 0 && errno == ENOTTY)
+		fd = v->sys->ioctl(v->fd, VDUSE_K_IOTLB_GET_FD2_12, &k);
+	*e = k.e.v1;
+	return fd;
+}
+
 /** Map the region that @p iova is in. */
 static void
 resolve_one(struct vduse *v, uint64_t iova)
@@ -83,9 +100,9 @@ resolve_one(struct vduse *v, uint64_t iova)
 	const char *why = NULL;
 	int fd;
 
-	if (v->dev->gmem == NULL || v->src.fd < 0 || is_known(v, iova))
+	if (v->dev->gmem == NULL || v->fd < 0 || is_known(v, iova))
 		return;
-	fd = v->sys->ioctl(v->src.fd, VDUSE_IOTLB_GET_FD, &e);
+	fd = region_fd(v, &e);
 	if (fd < 0)
 		return; /* not mapped by the driver: requested again while a ring waits */
 	if (e.start > iova || e.last < iova)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Requests of the kernel. Each is answered before the next is read: a driver waits in the kernel
- * until then. The device status is the synchronisation point: rings run when DRIVER_OK is answered,
+ * Requests of the kernel, which the gate has read. A driver waits in the kernel until a request is
+ * answered. The device status is the synchronisation point: rings run when DRIVER_OK is answered,
  * and no thread uses them or their memory when its absence is.
  */
 #include <errno.h>
@@ -13,15 +13,36 @@
 #include <rte_common.h>
 
 #include "vduse/dev.h"
+#include "vduse/kernel.h"
 
-#define BURST 16
 /* Position of a ring whose driver was found running. */
 #define STATUS_RUNNING                                                                        \
 	(VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER | VIRTIO_CONFIG_S_FEATURES_OK | \
 	 VIRTIO_CONFIG_S_DRIVER_OK)
-#define NOTE_STARTED 1u /* for a successor: DRIVER_OK was seen */
+/* For a successor: DRIVER_OK was seen; the driver has suspended the device. */
+#define NOTE_STARTED 1u
+#define NOTE_SUSPENDED 2u
+#define NOTE_ASID 8u /* the first bit of 8 */
+#define NOTE_TOLD 16u
 
-/** The kernel does not say when a ring becomes ready, or stops being it. */
+void
+vduse_note(const struct vduse *v)
+{
+	vdev_set_note(v->dev, (v->started ? NOTE_STARTED : 0) |
+				      (v->suspended ? NOTE_SUSPENDED : 0) |
+				      (uint64_t)v->asid << NOTE_ASID | v->told << NOTE_TOLD);
+}
+
+static void
+take_note(struct vduse *v)
+{
+	const uint64_t note = vdev_note(v->dev);
+
+	v->suspended = note & NOTE_SUSPENDED;
+	v->asid = (note >> NOTE_ASID) % VDUSE_SPACES;
+	v->told = (uint8_t)(note >> NOTE_TOLD);
+}
+
 static void
 look_at_rings(struct vduse *v)
 {
@@ -38,7 +59,9 @@ on_poll(struct ev_timer *t)
 {
 	struct vduse *v = container_of(t, struct vduse, poll);
 
-	look_at_rings(v);
+	/* older kernels do not say when a ring becomes ready, or stops being it */
+	if (!(v->told & VDUSE_K_F_QUEUE_READY))
+		look_at_rings(v);
 	vduse_config_update(v);
 	ev_timer_arm(v->loop, &v->poll, VDUSE_POLL_MS);
 }
@@ -48,7 +71,7 @@ take_features(struct vduse *v)
 {
 	uint64_t features = 0;
 
-	if (v->sys->ioctl(v->src.fd, VDUSE_DEV_GET_FEATURES, &features) < 0)
+	if (v->sys->ioctl(v->fd, VDUSE_DEV_GET_FEATURES, &features) < 0)
 		return "the kernel does not say which features were negotiated";
 	if (vdev_set_features(v->dev, features) != 0)
 		return "features were accepted that are not offered";
@@ -64,7 +87,8 @@ driver_starts(struct vduse *v)
 		return "out of memory";
 	v->started = true;
 	v->starts++;
-	vdev_set_note(v->dev, NOTE_STARTED);
+	vduse_note(v);
+	vduse_gate_busy(v->gate, true);
 	v->poll.cb = on_poll;
 	ev_timer_arm(v->loop, &v->poll, VDUSE_POLL_MS);
 	return NULL;
@@ -76,14 +100,15 @@ driver_leaves(struct vduse *v)
 {
 	ev_timer_cancel(&v->poll);
 	ev_timer_cancel(&v->resolve);
-	v->started = v->adopted = false;
+	v->started = v->adopted = v->suspended = false;
 	v->nmisses = 0;
-	vdev_set_note(v->dev, 0);
+	vduse_note(v);
 	if (v->dev->transport != NULL) {
 		vdev_set_status(v->dev, 0);
 		vdev_disconnect(v->dev);
 	}
 	vduse_queues_forget(v);
+	vduse_gate_busy(v->gate, false);
 }
 
 /**
@@ -96,7 +121,7 @@ is_another_driver(struct vduse *v)
 	uint64_t features = 0;
 	bool differs;
 
-	if (v->sys->ioctl(v->src.fd, VDUSE_DEV_GET_FEATURES, &features) < 0)
+	if (v->sys->ioctl(v->fd, VDUSE_DEV_GET_FEATURES, &features) < 0)
 		return false;
 	differs = features != v->dev->features;
 	for (uint32_t i = 0; i < VDUSE_QUEUES; i++)
@@ -152,7 +177,7 @@ get_vq_state(struct vduse *v, const struct vduse_dev_request *req, struct vduse_
 
 	if (req->vq_state.index >= VDUSE_QUEUES)
 		return "no such ring";
-	if (v->started)
+	if (v->started && !(v->told & VDUSE_K_F_QUEUE_READY))
 		look_at_rings(v);
 	vdev_pause(v->dev);
 	if (vdev_vq_get_state(v->dev, req->vq_state.index, &s) != 0)
@@ -172,16 +197,93 @@ get_vq_state(struct vduse *v, const struct vduse_dev_request *req, struct vduse_
 	return NULL;
 }
 
-static const char *
-update_iotlb(struct vduse *v, const struct vduse_dev_request *req, struct vduse_dev_response *resp)
+static const union vduse_k_body *
+body(const struct vduse_dev_request *req)
 {
-	int ret = vduse_mem_flush(v, req->iova.start, req->iova.last);
+	return (const union vduse_k_body *)&req->padding;
+}
+
+static const char *
+forget_memory(struct vduse *v, uint64_t first, uint64_t last)
+{
+	int ret = vduse_mem_flush(v, first, last);
 
 	/* rings that were paused, and those whose memory has moved, start again */
 	vduse_sync(v);
 	if (ret == -EINVAL)
 		return "the range of addresses is not one";
 	return ret == 0 ? NULL : "out of memory";
+}
+
+static const char *
+update_iotlb(struct vduse *v, const struct vduse_dev_request *req, struct vduse_dev_response *resp)
+{
+	if (body(req)->iova.asid >= VDUSE_SPACES)
+		return "no such address space";
+	if (body(req)->iova.asid != v->asid)
+		return NULL; /* not one that the rings are in */
+	return forget_memory(v, req->iova.start, req->iova.last);
+}
+
+static const char *
+set_group_asid(struct vduse *v, const struct vduse_dev_request *req,
+	       struct vduse_dev_response *resp)
+{
+	if (body(req)->group.group != 0)
+		return "no such group of rings";
+	if (body(req)->group.asid >= VDUSE_SPACES)
+		return "no such address space";
+	if (body(req)->group.asid == v->asid)
+		return NULL;
+	/* nothing is known of the other one yet */
+	v->asid = body(req)->group.asid;
+	vduse_note(v);
+	return forget_memory(v, 0, UINT64_MAX);
+}
+
+/** The kernel notes it after the answer. */
+static const char *
+set_ready(struct vduse *v, const struct vduse_dev_request *req, struct vduse_dev_response *resp)
+{
+	struct vduse_vq_info info = {.index = body(req)->ready.num};
+
+	if (info.index >= VDUSE_QUEUES)
+		return "no such ring";
+	v->told |= VDUSE_K_F_QUEUE_READY;
+	vduse_note(v);
+	if (!v->started)
+		return NULL; /* it is looked at with DRIVER_OK */
+	if (v->sys->ioctl(v->fd, VDUSE_VQ_GET_INFO, &info) < 0)
+		return "the kernel does not describe the ring";
+	info.ready = body(req)->ready.ready != 0;
+	if (vduse_queue_set(v, &info))
+		vduse_sync(v);
+	return NULL;
+}
+
+/** No ring is ready, even if it is by the word of the kernel, until the driver starts anew. */
+static void
+suspend_rings(struct vduse *v)
+{
+	struct vduse_vq_info info;
+
+	v->suspended = true;
+	vduse_note(v);
+	for (uint32_t i = 0; i < VDUSE_QUEUES; i++) {
+		info = v->q[i].info;
+		info.index = i;
+		info.ready = 0;
+		vduse_queue_set(v, &info);
+	}
+	vduse_sync(v);
+}
+
+static const char *
+suspend(struct vduse *v, const struct vduse_dev_request *req, struct vduse_dev_response *resp)
+{
+	if (v->started)
+		suspend_rings(v);
+	return NULL;
 }
 
 static const struct {
@@ -192,6 +294,9 @@ static const struct {
 	[VDUSE_GET_VQ_STATE] = {"GET_VQ_STATE", get_vq_state},
 	[VDUSE_SET_STATUS] = {"SET_STATUS", set_status},
 	[VDUSE_UPDATE_IOTLB] = {"UPDATE_IOTLB", update_iotlb},
+	[VDUSE_K_SET_VQ_GROUP_ASID] = {"SET_VQ_GROUP_ASID", set_group_asid},
+	[VDUSE_K_SET_VQ_READY] = {"SET_VQ_READY", set_ready},
+	[VDUSE_K_SUSPEND] = {"SUSPEND", suspend},
 };
 
 const char *
@@ -218,38 +323,24 @@ record(struct vduse *v, const struct vduse_dev_request *req, const char *why)
 		 vduse_request_name(req->type), req->type, why);
 }
 
-static void
-answer(struct vduse *v, const struct vduse_dev_request *req)
+void
+vduse_handle(struct vduse *v, const struct vduse_dev_request *req, struct vduse_dev_response *resp)
 {
-	struct vduse_dev_response resp = {.request_id = req->request_id};
-	const char *why = req->type < RTE_DIM(rows) ? rows[req->type].handle(v, req, &resp)
+	struct vduse_dev_response out = {.request_id = req->request_id};
+	const char *why = req->type < RTE_DIM(rows) ? rows[req->type].handle(v, req, &out)
 						    : "request not known here";
 
 	record(v, req, why);
 	if (why != NULL)
-		resp = (struct vduse_dev_response){.request_id = req->request_id,
-						   .result = VDUSE_REQ_RESULT_FAILED};
-	if (write(v->src.fd, &resp, sizeof(resp)) != sizeof(resp))
-		log_peer(&v->dev->log_limit, v->dev->name, "%s: the answer came too late",
-			 vduse_request_name(req->type));
-	vduse_config_update(v);
+		out = (struct vduse_dev_response){.request_id = req->request_id,
+						  .result = VDUSE_REQ_RESULT_FAILED};
+	*resp = out;
 }
 
-bool
-vduse_serve(struct vduse *v)
+void
+vduse_answered(struct vduse *v)
 {
-	struct vduse_dev_request req;
-	ssize_t n;
-
-	for (int i = 0; i < BURST; i++) {
-		n = read(v->src.fd, &req, sizeof(req));
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
-			return true;
-		if (n != sizeof(req))
-			return false;
-		answer(v, &req);
-	}
-	return true;
+	vduse_config_update(v);
 }
 
 /**
@@ -259,9 +350,12 @@ vduse_serve(struct vduse *v)
 static const char *
 resume(struct vduse *v, const struct vduse_vq_info info[])
 {
+	const bool suspended = v->suspended;
 	struct vduse_vq_info ready;
-	const char *why = driver_starts(v);
+	const char *why;
 
+	v->suspended = false;
+	why = driver_starts(v);
 	if (why != NULL)
 		return why;
 	for (uint32_t i = 0; i < VDUSE_QUEUES; i++) {
@@ -270,7 +364,10 @@ resume(struct vduse *v, const struct vduse_vq_info info[])
 		vduse_queue_set(v, &ready);
 	}
 	vduse_sync(v);
-	look_at_rings(v);
+	if (suspended)
+		suspend_rings(v);
+	else
+		look_at_rings(v);
 	v->adopted = true;
 	return NULL;
 }
@@ -283,13 +380,14 @@ vduse_adopt(struct vduse *v)
 	uint64_t features = 0;
 	const char *why;
 
+	take_note(v);
 	for (uint32_t i = 0; i < VDUSE_QUEUES; i++) {
 		info[i] = (struct vduse_vq_info){.index = i};
-		if (v->sys->ioctl(v->src.fd, VDUSE_VQ_GET_INFO, &info[i]) == 0)
+		if (v->sys->ioctl(v->fd, VDUSE_VQ_GET_INFO, &info[i]) == 0)
 			started |= info[i].ready != 0;
 	}
 	/* no driver, or one that has not come so far: its status follows */
-	if (!started || v->sys->ioctl(v->src.fd, VDUSE_DEV_GET_FEATURES, &features) < 0 ||
+	if (!started || v->sys->ioctl(v->fd, VDUSE_DEV_GET_FEATURES, &features) < 0 ||
 	    features == 0)
 		return NULL;
 	vdev_connect(v->dev, &v->transport);

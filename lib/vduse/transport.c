@@ -7,7 +7,6 @@
 #include <linux/virtio_config.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -17,6 +16,7 @@
 
 #include "base/irq.h"
 #include "vduse/dev.h"
+#include "vduse/kernel.h"
 
 static int
 sys_open(const char *path)
@@ -87,46 +87,49 @@ show(const struct transport *t, FILE *out)
 
 	irq_group_info(v->dev->irqs, &irqs);
 	fprintf(out, "  device %s, driver %s, %s", v->path, driver[v->attach],
-		v->src.fd < 0               ? "broken"
+		v->fd < 0                   ? "broken"
 		: v->dev->transport != NULL ? "in use"
 					    : "not in use");
 	if (last_error(v) != NULL)
 		fprintf(out, ", last error: %s", last_error(v));
 	fprintf(out,
 		"\n  %" PRIu64 " starts, %" PRIu64
-		" interrupts, %u regions of memory mapped (%" PRIu64 " so far)\n",
-		v->starts, irqs.left, m != NULL ? m->n : 0, v->regions);
+		" interrupts, %u regions of memory mapped (%" PRIu64 " so far)\n"
+		"  address space %u, %" PRIu64 " requests answered without control%s%s\n",
+		v->starts, irqs.left, m != NULL ? m->n : 0, v->regions, v->asid,
+		vduse_gate_late(v->gate),
+		(v->told & VDUSE_K_F_QUEUE_READY) ? ", the kernel tells which rings are ready" : "",
+		v->suspended ? ", suspended by the driver" : "");
 	fprintf(out, "  last requests:\n");
 	for (i = v->events > VDUSE_HISTORY ? v->events - VDUSE_HISTORY : 0; i < v->events; i++)
 		show_event(&v->history[i % VDUSE_HISTORY], out);
 }
 
 /** The kernel gives a device up for good when a request is not answered in time. */
-static void
-broken(struct vduse *v, const char *why)
+void
+vduse_broken(struct vduse *v)
 {
 	struct vdev *d = v->dev;
 
 	ev_timer_cancel(&v->poll);
 	ev_timer_cancel(&v->resolve);
-	ev_del(&v->src);
-	close(v->src.fd);
-	v->src.fd = -1;
-	v->last_error = why;
+	vduse_gate_close(v->gate);
+	v->gate = NULL;
+	v->last_error = "the kernel has given the device up: it must be taken off the vdpa bus";
 	v->started = false;
+	vduse_note(v);
 	if (d->transport != NULL)
 		vdev_disconnect(d);
 	vduse_queues_forget(v);
-	log_warn(d->name, "%s: %s", v->path, why);
+	close(v->fd);
+	v->fd = -1;
+	log_warn(d->name, "%s: %s", v->path, v->last_error);
 }
 
 static void
-on_request(struct ev_source *src, uint32_t events)
+vduse_remove(struct transport *t)
 {
-	struct vduse *v = container_of(src, struct vduse, src);
-
-	if ((events & EPOLLERR) || !vduse_serve(v))
-		broken(v, "the kernel has given the device up: it must be taken off the vdpa bus");
+	vduse_of(t)->leaves = true;
 }
 
 static void
@@ -134,12 +137,14 @@ vduse_free(struct transport *t)
 {
 	struct vduse *v = vduse_of(t);
 
-	if (v->bus != NULL || v->on_bus)
-		vduse_bus_detach(v);
+	vduse_gate_close(v->gate);
 	ev_timer_cancel(&v->poll);
 	ev_timer_cancel(&v->resolve);
 	if (v->dev->transport != NULL)
 		vdev_disconnect(v->dev);
+	if (v->leaves && (v->bus != NULL || v->on_bus) && v->fd >= 0)
+		vduse_bus_remove(v);
+	vduse_bus_abandon(v);
 	vduse_close(v);
 	free(v);
 }
@@ -164,6 +169,7 @@ static const struct transport_ops vduse_transport_ops = {
 	.config_changed = config_changed,
 	.info = info,
 	.show = show,
+	.remove = vduse_remove,
 	.free = vduse_free,
 };
 
@@ -181,12 +187,18 @@ static int
 begin(struct vduse *v, const struct vduse_config *cfg, bool adopted, char *err, size_t errlen)
 {
 	const char *why = adopted ? vduse_adopt(v) : NULL;
-	int ret = why != NULL ? -EINVAL : ev_add(v->loop, &v->src, EPOLLIN);
+	int ret = 0;
 
-	if (ret != 0) {
-		snprintf(err, errlen, "%s: %s", v->path, why != NULL ? why : strerror(-ret));
-		return ret;
+	if (why == NULL) {
+		v->gate = vduse_gate_open(v, vdev_features_offered(v->dev));
+		why = v->gate == NULL ? "no thread for its requests" : NULL;
 	}
+	if (why != NULL) {
+		snprintf(err, errlen, "%s: %s%s", v->path, why,
+			 adopted ? " (a device with other options: vdpa dev del)" : "");
+		return -EINVAL;
+	}
+	vduse_gate_busy(v->gate, v->started);
 	if (adopted)
 		log_info(v->dev->name, "%s is there already%s", v->path,
 			 v->started ? ": its driver goes on" : "");
@@ -215,7 +227,7 @@ vduse_new(const struct vduse_config *cfg, char *err, size_t errlen)
 	v->dev = cfg->dev;
 	v->attach = cfg->attach;
 	v->closed = cfg->closed;
-	v->src = (struct ev_source){.fd = -1, .cb = on_request};
+	v->fd = -1;
 	strlcpy(v->path, cfg->path, sizeof(v->path));
 	v->name = v->path + strlen(VDUSE_DIR);
 	for (uint32_t i = 0; i < VDUSE_QUEUES; i++)

@@ -202,6 +202,7 @@ test_refused(void **state)
 		{"net_vhost0,iface=/dev/vduse/a,queues=2", "one queue pair"},
 		{"net_vhost0,iface=/dev/vduse/a,client=1", "client=1 means nothing"},
 		{"net_vhost0,iface=/dev/vduse/a,vm=x", "vm means nothing"},
+		{"net_vhost0,iface=/dev/vduse/a,format=legacy-be", "modern VDUSE devices only"},
 		{"net_vhost0,iface=/dev/vduse/a,attach=kernel", "virtio, vhost or none"},
 		{"net_vhost0,iface=/dev/vduse/a,attach=vhost,ifname=e", "attach=virtio"},
 		{"net_vhost0,iface=/dev/vduse/a,ifname=sixteen-letters-", "at most 15"},

@@ -31,7 +31,7 @@ class GuestSwitch:
     def begin(self):
         """Start it; it answers commands when this returns."""
         self.guest.background(self.start)
-        wait_for("the switch", lambda: self.guest.run(f"{self.ctl} show port info all")[0] == 0, 60,
+        wait_for("the switch", lambda: self.guest.run(f"{self.ctl} show port info all")[0] == 0, 300,
                  alive=[self.guest], pause=0.5)
 
     def command(self, text):
@@ -86,6 +86,9 @@ class Vduse(Scenario):
         if self.layout == layout:
             return
         if self.switch is not None:
+            # without that the devices stay as they are
+            self.switch.command("port detach net_vhost0")
+            self.switch.command("port detach net_vhost1")
             self.switch.kill("TERM")
         self.switch = GuestSwitch(self.machine, self.ports(packed=int(layout == "packed")))
         self.layout = layout
@@ -97,7 +100,7 @@ class Vduse(Scenario):
         for space in self.spaces:
             try:
                 wait_for(f"eth0 in {space.name}", lambda s=space: s.run("ip link show eth0")[0] == 0,
-                         60, alive=[self.machine], pause=0.2)
+                         300, alive=[self.machine], pause=0.2)
             except Failure as e:
                 raise Failure(f"{e}: {self.switch.log()}") from e
             # the kernel's own queue discipline drops what waits long for a switch that starts

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "vduse_model.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "vduse/kernel.h"
+
+#define NODE VDUSE_DIR "test"
+
+/* --- the kernel --- */
+
+struct vk vk;
+
+static int
+fail_with(int err)
+{
+	errno = err;
+	return -1;
+}
+
+static int
+model_open(const char *path)
+{
+	int pair[2];
+
+	if (strcmp(path, VDUSE_DIR "control") == 0)
+		return vk.no_module ? fail_with(ENOENT) : memfd_create("control", MFD_CLOEXEC);
+	assert_string_equal(path, NODE);
+	if (!vk.exists || vk.busy)
+		return fail_with(vk.busy ? EBUSY : ENOENT);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair), 0);
+	vk.fd = pair[0];
+	if (vk.pending.request_id != 0)
+		assert_int_equal(write(vk.fd, &vk.pending, sizeof(vk.pending)), sizeof(vk.pending));
+	vk.pending.request_id = 0;
+	return pair[1];
+}
+
+static int
+model_create(const struct vduse_k_config *c)
+{
+	assert_string_equal(c->name, "test");
+	assert_int_equal(c->vq_num, 2);
+	/* each of these is EINVAL of a kernel */
+	assert_true(c->features & F(ACCESS_PLATFORM));
+	assert_true(c->features & F(VERSION_1));
+	assert_false(c->features & (1u << VIRTIO_NET_F_CTRL_VQ | 1u << VIRTIO_NET_F_MQ));
+	assert_int_equal(c->ngroups, vk.version);
+	assert_int_equal(c->nas, 2 * vk.version);
+	for (size_t i = 0; i < RTE_DIM(c->reserved); i++)
+		assert_int_equal(c->reserved[i], 0);
+	assert_int_equal(c->config_size, sizeof(vk.config));
+	memcpy(&vk.config, c->config, sizeof(vk.config));
+	vk.offered = c->features;
+	vk.exists = vk.created = true;
+	return 0;
+}
+
+static int
+model_get_fd(struct vduse_iotlb_entry *e)
+{
+	if (vk.region_last == 0 || e->start < OWNER_GPA || e->start > vk.region_last)
+		return fail_with(EINVAL);
+	vk.asid_asked = 0;
+	e->start = OWNER_GPA;
+	e->last = vk.region_last;
+	e->offset = 0;
+	e->perm = VDUSE_ACCESS_RW;
+	vk.fds_given++;
+	return dup(vk.memfd);
+}
+
+/** Each kernel knows one of the two sizes of the structure. */
+static int
+model_get_fd2(struct vduse_k_entry *e, bool old)
+{
+	int fd;
+
+	if (vk.version == 0 || old != vk.old_entry)
+		return fail_with(ENOTTY);
+	for (size_t i = 0; i < RTE_DIM(e->reserved); i++)
+		assert_int_equal(e->reserved[i], 0);
+	fd = model_get_fd(&e->v1);
+	vk.asid_asked = e->asid;
+	return fd;
+}
+
+static int
+model_features(unsigned long request, uint64_t *features)
+{
+	if (vk.interface == 0)
+		return fail_with(EINVAL);
+	if (request == VDUSE_K_GET_FEATURES)
+		*features = vk.interface;
+	else if (*features & ~vk.interface)
+		return fail_with(EINVAL);
+	else
+		vk.taken = *features;
+	return 0;
+}
+
+static int
+model_set_config(const struct vduse_config_data *c)
+{
+	assert_true(c->offset + c->length <= sizeof(vk.config));
+	memcpy((uint8_t *)&vk.config + c->offset, c->buffer, c->length);
+	return 0;
+}
+
+/** Refused until the kernel has noted that the driver is ready; no message tells when. */
+static int
+inject_irq(uint32_t queue)
+{
+	if (vk.irqs_early > 0) {
+		vk.irqs_early--;
+		return fail_with(EINVAL);
+	}
+	vk.irqs[queue]++;
+	return 0;
+}
+
+static int
+model_ioctl(int fd, unsigned long request, void *arg)
+{
+	switch (request) {
+	case VDUSE_SET_API_VERSION:
+		return *(uint64_t *)arg <= vk.version ? 0 : fail_with(EINVAL);
+	case VDUSE_K_GET_FEATURES:
+	case VDUSE_K_SET_FEATURES:
+		return model_features(request, arg);
+	case VDUSE_K_IOTLB_GET_FD2:
+		return model_get_fd2(arg, false);
+	case VDUSE_K_IOTLB_GET_FD2_12:
+		return model_get_fd2(arg, true);
+	case VDUSE_CREATE_DEV:
+		return model_create(arg);
+	case VDUSE_DESTROY_DEV:
+		vk.destroyed = true;
+		return 0;
+	case VDUSE_VQ_SETUP:
+		vk.setups++;
+		return 0;
+	case VDUSE_DEV_GET_FEATURES:
+		*(uint64_t *)arg = vk.features;
+		return 0;
+	case VDUSE_VQ_GET_INFO: {
+		struct vduse_vq_info *info = arg;
+		uint32_t i = info->index;
+
+		*info = vk.vq[i];
+		info->index = i;
+		return 0;
+	}
+	case VDUSE_VQ_SETUP_KICKFD:
+		vk.kicks++;
+		return 0;
+	case VDUSE_VQ_INJECT_IRQ:
+		return inject_irq(*(uint32_t *)arg);
+	case VDUSE_DEV_SET_CONFIG:
+		return model_set_config(arg);
+	case VDUSE_DEV_INJECT_CONFIG_IRQ:
+		if (vk.config_irq_early)
+			return fail_with(EINVAL);
+		vk.config_irqs++;
+		return 0;
+	case VDUSE_IOTLB_GET_FD:
+		return model_get_fd(arg);
+	default:
+		return fail_with(ENOTTY);
+	}
+}
+
+static const struct vduse_sys model = {model_open, model_ioctl};
+
+/* --- a device, and the requests it gets --- */
+
+struct owner vk_owner;
+struct transport *vk_transport;
+char vk_err[200];
+bool vk_rehearsal;
+
+struct transport *
+vk_make(void)
+{
+	const struct vduse_config cfg = {
+		.path = NODE,
+		.attach = VDUSE_ATTACH_NONE,
+		.ifname = "",
+		.netns = "",
+		.closed = vk_rehearsal,
+		.loop = vk_owner.loop,
+		.dev = vk_owner.d,
+		.sys = &model,
+	};
+
+	return vduse_new(&cfg, vk_err, sizeof(vk_err));
+}
+
+static char state_path[64];
+
+static void
+shape_device(void)
+{
+	vdev_disconnect(vk_owner.d);
+	vk_owner.d->cfg.queue_pairs = 1;
+	vk_owner.d->cfg.features = vduse_features(vdev_features_all());
+}
+
+/** The switch is killed; its successor has not opened the node yet. */
+void
+vk_kill_switch(void)
+{
+	vk_transport->ops->free(vk_transport);
+	vk_transport = NULL;
+	close(vk.fd);
+	vk.fd = -1;
+	vk_owner.d->cfg.queue_pairs = OWNER_PAIRS;
+	owner_restart(&vk_owner, state_path);
+	shape_device();
+}
+
+int
+vk_setup(void **state)
+{
+	memset(&vk, 0, sizeof(vk));
+	vk.fd = -1;
+	snprintf(state_path, sizeof(state_path), "/tmp/vduse_model.%d.rings", getpid());
+	unlink(state_path);
+	owner_init(&vk_owner, state_path);
+	shape_device();
+	vk.memfd = vk_owner.memfd;
+	vk.region_last = OWNER_GPA + OWNER_MEM - 1;
+	vk_transport = NULL;
+	return 0;
+}
+
+int
+vk_teardown(void **state)
+{
+	if (vk_transport != NULL)
+		vk_transport->ops->free(vk_transport);
+	if (vk.fd >= 0)
+		close(vk.fd);
+	vk_owner.d->cfg.queue_pairs = OWNER_PAIRS;
+	owner_fini(&vk_owner);
+	unlink(state_path);
+	return 0;
+}
+
+/** The rings of a driver that has set them up. */
+void
+vk_driver_rings(uint64_t features)
+{
+	vk.features = features | F(VERSION_1) | F(ACCESS_PLATFORM);
+	for (uint32_t i = 0; i < 2; i++) {
+		vk.vq[i] = (struct vduse_vq_info){
+			.num = RING,
+			.desc_addr = OWNER_GPA + RING_AT(i),
+			.driver_addr = OWNER_GPA + RING_AT(i) + RING_DRIVER_OFF,
+			.device_addr = OWNER_GPA + RING_AT(i) + RING_DEVICE_OFF,
+			.ready = 1,
+		};
+		if (features & F(RING_PACKED))
+			vk.vq[i].packed = (struct vduse_vq_state_packed){1, 0, 1, 0};
+	}
+}
+
+void
+vk_send(struct vduse_dev_request *req)
+{
+	req->request_id = ++vk.next_id;
+	assert_int_equal(write(vk.fd, req, sizeof(*req)), sizeof(*req));
+}
+
+struct vduse_dev_response
+vk_answer_of(const struct vduse_dev_request *req)
+{
+	struct vduse_dev_response resp;
+
+	while (read(vk.fd, &resp, sizeof(resp)) != sizeof(resp))
+		ev_run_once(vk_owner.loop, 10);
+	ev_run_once(vk_owner.loop, 10);
+	assert_int_equal(resp.request_id, req->request_id);
+	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(resp.reserved[i], 0);
+	return resp;
+}
+
+uint32_t
+vk_set_status(uint8_t status)
+{
+	struct vduse_dev_request req = {.type = VDUSE_SET_STATUS, .s.status = status};
+
+	vk_send(&req);
+	return vk_answer_of(&req).result;
+}
+
+uint32_t
+vk_update_iotlb(uint64_t start, uint64_t last)
+{
+	struct vduse_dev_request req = {.type = VDUSE_UPDATE_IOTLB, .iova = {start, last}};
+
+	vk_send(&req);
+	return vk_answer_of(&req).result;
+}
+
+void
+vk_start(uint64_t features)
+{
+	static const uint8_t steps[] = {0, 1, 3, 0xb, STARTED};
+
+	vk_transport = vk_make();
+	assert_non_null(vk_transport);
+	vk_driver_rings(features);
+	for (size_t i = 0; i < RTE_DIM(steps); i++)
+		assert_int_equal(vk_set_status(steps[i]), VDUSE_REQ_RESULT_OK);
+}
+
+bool
+vk_both_run(void)
+{
+	return vdev_vq_running(vk_owner.d, 0) && vdev_vq_running(vk_owner.d, 1);
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* VDUSE's kernel as a model: a socket pair for the device node, a function for ioctl(). */
+#ifndef TEST_VDUSE_MODEL_H
+#define TEST_VDUSE_MODEL_H
+
+#include <linux/vduse.h>
+#include <linux/virtio_net.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "owner.h"
+#include "vduse/vduse.h"
+
+#define RING 64
+#define STARTED 0xf /* the status of a driver that runs */
+
+/** The kernel's side; a test sets what it needs before vk_make(). */
+struct vk {
+	int fd;      /* our end of the node */
+	bool exists; /* the node does */
+	bool created, destroyed, no_module, busy, config_irq_early;
+	uint64_t features; /* as the driver negotiated them */
+	uint64_t offered;
+	struct vduse_vq_info vq[2];
+	unsigned int setups, kicks, config_irqs, fds_given;
+	atomic_uint irqs_early; /* injections that are refused */
+	atomic_uint irqs[2];    /* injected by a thread of its own */
+	struct virtio_net_config config;
+	uint64_t region_last; /* of the one region there is, at OWNER_GPA; 0: none */
+	int memfd;
+	uint32_t next_id;
+	struct vduse_dev_request
+		pending; /* the next to open the node gets it; request_id 0: none */
+	/* newer kernels */
+	uint64_t version;   /* of the API */
+	uint64_t interface; /* features of the interface: VDUSE_K_F_* */
+	uint64_t taken;     /* of those */
+	bool old_entry;     /* the longer structure of IOTLB_GET_FD2 */
+	uint32_t asid_asked;
+};
+
+extern struct vk vk;
+extern struct owner vk_owner;
+extern struct transport *vk_transport; /* NULL: none */
+extern char vk_err[200];
+extern bool vk_rehearsal;
+
+/** For cmocka. */
+int vk_setup(void **state);
+int vk_teardown(void **state);
+
+/** The device; NULL with vk_err. */
+struct transport *vk_make(void);
+
+/** The switch is killed; its successor has not opened the node yet. */
+void vk_kill_switch(void);
+
+/** The rings of a driver that has set them up. */
+void vk_driver_rings(uint64_t features);
+
+/** A request with a number of its own. */
+void vk_send(struct vduse_dev_request *req);
+
+/** Run the loop until its answer is there. */
+struct vduse_dev_response vk_answer_of(const struct vduse_dev_request *req);
+
+/** The same for all of a kind: the result. */
+uint32_t vk_set_status(uint8_t status);
+uint32_t vk_update_iotlb(uint64_t start, uint64_t last);
+
+/** A device, and a driver that has started it. */
+void vk_start(uint64_t features);
+
+bool vk_both_run(void);
+
+#endif
