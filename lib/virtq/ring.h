@@ -10,6 +10,10 @@
  *      interrupts / driver's between writing that wish and looking at the ring
  *  [N] our full fence between arming notifications and looking at the ring
  *      again / driver's between publishing and reading our wish
+ *
+ * Between our own threads (vq.c):
+ *  [W] a sender's full fence between keeping frames and looking whether the queue still waits /
+ *      control's exchange that ends the wait, after which it wakes the worker that flushes
  */
 #ifndef VIRTQ_RING_H
 #define VIRTQ_RING_H

@@ -283,7 +283,7 @@ bool
 vq_miss_over(struct vq *vq)
 {
 	atomic_store_explicit(&vq->misses, 0, memory_order_release);
-	return !vq->suspended && atomic_exchange(&vq->q.waits, false);
+	return !vq->suspended && atomic_exchange(&vq->q.waits, false); /* [W] */
 }
 
 const struct vq_mem *
@@ -347,6 +347,13 @@ backlog_at(const struct vq *vq, uint16_t i)
 	return &vq->backlog[(vq->backlog_head + i) % VQ_BACKLOG_MAX];
 }
 
+/* Under the queue's lock, if it is shared; the worker that flushes it looks without. */
+static void
+backlog_resize(struct vq *vq, int by)
+{
+	__atomic_store_n(&vq->q.backlog, (uint16_t)(vq->q.backlog + by), __ATOMIC_RELAXED);
+}
+
 static enum drop_reason
 backlog_add_one(struct vq *vq, const struct pkt *p)
 {
@@ -358,13 +365,32 @@ backlog_add_one(struct vq *vq, const struct pkt *p)
 	if (m == NULL)
 		return DROP_TX_NO_MEMORY;
 	*backlog_at(vq, vq->q.backlog) = (struct vq_backlog_frame){m, p->vnet, p->need};
-	vq->q.backlog++;
+	backlog_resize(vq, 1);
 	return DROP_NUM;
+}
+
+/*
+ * The first frames were kept. Another worker flushes the queue: it stays awake while it sees frames
+ * and no wait, and control wakes it when the wait is over. That may have been before there was a
+ * frame to see. [W] pairs with vq_miss_over(): it ends the wait with a full barrier, then control
+ * wakes workers. So either the wait is over here, or that worker is woken later and sees them.
+ */
+static void
+backlog_begun(struct vq *vq)
+{
+	uint32_t work = vq->q.work;
+
+	atomic_thread_fence(memory_order_seq_cst); /* [W] */
+	if (atomic_load_explicit(&vq->q.waits, memory_order_relaxed))
+		return;
+	pktq_ops(&vq->q)->flush(&vq->q);
+	vq->q.work += work;
 }
 
 uint16_t
 vq_backlog_add(struct vq *vq, struct pkt *const *pkts, uint16_t n)
 {
+	const bool begins = vq->q.backlog == 0;
 	uint16_t i, kept = 0;
 
 	for (i = 0; i < n; i++) {
@@ -375,6 +401,8 @@ vq_backlog_add(struct vq *vq, struct pkt *const *pkts, uint16_t n)
 		else
 			pktq_drop(&vq->q, why, 1);
 	}
+	if (vq->q.shared && begins && kept > 0)
+		backlog_begun(vq);
 	return kept;
 }
 
@@ -399,5 +427,5 @@ vq_backlog_free(struct vq *vq, uint16_t n)
 	for (i = 0; i < n; i++)
 		rte_pktmbuf_free(backlog_at(vq, i)->m);
 	vq->backlog_head = (vq->backlog_head + n) % VQ_BACKLOG_MAX;
-	vq->q.backlog -= n;
+	backlog_resize(vq, -n);
 }
