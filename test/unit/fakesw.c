@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <rte_mbuf.h>
+
 #include "fakesw.h"
 #include "pkt/copy.h"
 #include "switch/dataplane_worker.h"
@@ -144,10 +146,12 @@ init_queue(struct pktq *q, uint16_t port)
 	atomic_init(&q->ops, &fake_ops);
 }
 
-void
-fake_use_pool(struct rte_mempool *mp)
+struct rte_mempool *
+fake_pool(uint32_t mbufs)
 {
-	pool = mp;
+	pool = rte_pktmbuf_pool_create("pool", mbufs, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
+				       SOCKET_ID_ANY);
+	return pool;
 }
 
 int

@@ -44,8 +44,8 @@ extern struct fake_port fake_ports[FAKE_PORTS];
 int fake_setup(void **state);
 int fake_teardown(void **state);
 
-/** For the software offloads of the worker; before fake_setup(). */
-void fake_use_pool(struct rte_mempool *mp);
+/** Make the pool for the software offloads of the worker; before fake_setup(). NULL: no memory. */
+struct rte_mempool *fake_pool(uint32_t mbufs);
 
 /** The address of host @p host behind port @p port. */
 struct rte_ether_addr fake_mac(uint32_t port, uint32_t host);

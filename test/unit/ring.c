@@ -5,6 +5,8 @@
 
 #include "ring.h"
 
+enum vq_layout ring_layouts[VQ_LAYOUT_NUM] = {VQ_SPLIT, VQ_SPLIT_SWAP, VQ_PACKED};
+
 #define RING_DESC_AT 0
 #define RING_DRIVER_AT 0x8000
 #define RING_DEVICE_AT 0xa000

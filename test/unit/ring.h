@@ -82,6 +82,17 @@ void ring_desc(struct ring *r, uint16_t i, const struct ring_buf *b, uint16_t ne
  */
 void ring_frame(uint8_t *dst, uint32_t len, uint8_t seed);
 
+/** VQ_SPLIT, VQ_SPLIT_SWAP, VQ_PACKED: states of tests that run with each layout. */
+extern enum vq_layout ring_layouts[VQ_LAYOUT_NUM];
+
+/* clang-format off */
+/** Rows of a table of cmocka tests: @p f with each layout. */
+#define ON_EVERY_LAYOUT(f)                                                   \
+	{#f ": split", f, NULL, NULL, &ring_layouts[VQ_SPLIT]},             \
+	{#f ": split_swap", f, NULL, NULL, &ring_layouts[VQ_SPLIT_SWAP]},   \
+	{#f ": packed", f, NULL, NULL, &ring_layouts[VQ_PACKED]}
+/* clang-format on */
+
 /** The format of the ring, not a constant here. */
 struct vq_fmt ring_fmt(const struct ring *r);
 

@@ -228,8 +228,7 @@ start_eal(void **state)
 {
 	if (eal_start("0", 128) != 0)
 		return -1;
-	pool = rte_pktmbuf_pool_create("pool", 63, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
-	fake_use_pool(pool);
+	pool = fake_pool(63);
 	return pool != NULL ? 0 : -1;
 }
 

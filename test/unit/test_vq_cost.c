@@ -93,11 +93,8 @@ costly_batches_end_early(void **state)
 int
 main(void)
 {
-	static enum vq_layout layouts[] = {VQ_SPLIT, VQ_SPLIT_SWAP, VQ_PACKED};
 	const struct CMUnitTest tests[] = {
-		{"split", costly_batches_end_early, NULL, NULL, &layouts[0]},
-		{"split_swap", costly_batches_end_early, NULL, NULL, &layouts[1]},
-		{"packed", costly_batches_end_early, NULL, NULL, &layouts[2]},
+		ON_EVERY_LAYOUT(costly_batches_end_early),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

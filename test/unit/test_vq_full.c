@@ -705,17 +705,9 @@ teardown(void **state)
 	return rte_eal_cleanup();
 }
 
-#define ON_EVERY_LAYOUT(f)                                       \
-	{#f ": split", f, NULL, NULL, &layouts[0]},              \
-		{#f ": split_swap", f, NULL, NULL, &layouts[1]}, \
-	{                                                        \
-#f ": packed", f, NULL, NULL, &layouts[2]        \
-	}
-
 int
 main(void)
 {
-	static enum vq_layout layouts[] = {VQ_SPLIT, VQ_SPLIT_SWAP, VQ_PACKED};
 	const struct CMUnitTest tests[] = {
 		ON_EVERY_LAYOUT(miss_leaves_the_frame_in_the_ring),
 		ON_EVERY_LAYOUT(frames_before_a_miss_are_taken),

@@ -118,17 +118,9 @@ in_order(void **state)
 	ring_fini(&r);
 }
 
-#define ON_EVERY_LAYOUT(f)                                       \
-	{#f ": split", f, NULL, NULL, &layouts[0]},              \
-		{#f ": split_swap", f, NULL, NULL, &layouts[1]}, \
-	{                                                        \
-#f ": packed", f, NULL, NULL, &layouts[2]        \
-	}
-
 int
 main(void)
 {
-	static enum vq_layout layouts[] = {VQ_SPLIT, VQ_SPLIT_SWAP, VQ_PACKED};
 	const struct CMUnitTest tests[] = {
 		ON_EVERY_LAYOUT(left_ones_come_again),
 		ON_EVERY_LAYOUT(in_order),

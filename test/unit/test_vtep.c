@@ -461,8 +461,7 @@ start_eal(void **state)
 {
 	if (eal_start("0", 64) != 0)
 		return -1;
-	pool = rte_pktmbuf_pool_create("pool", 255, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, 0);
-	fake_use_pool(pool);
+	pool = fake_pool(255);
 	return pool != NULL ? 0 : -1;
 }
 
