@@ -203,6 +203,10 @@ wake(struct ev_loop *loop)
 	errno = saved;
 }
 
+/*
+ * Each exchange of the head continues the release of those before it, so posted_run(), which
+ * acquires the last one, sees all that the threads did before they posted.
+ */
 void
 ev_post(struct ev_loop *loop, struct ev_work *w)
 {

@@ -40,6 +40,11 @@ dp_sleep(struct dp_ctl *c, uint32_t id, const struct dataplane *dp)
 	int timeout_ms = dp->worker[id].must_poll ? DP_NAP_MS : -1;
 	struct dp_wait *wait = &c->worker[id];
 
+	/*
+	 * A notification since arm() is an edge that waits in the epoll set, however early it came;
+	 * what came before it arm() has found in the ring. Wake-ups by control stay in the counter
+	 * of wake_fd until they are read, and what control changed before is seen after that.
+	 */
 	/* still online, so that another snapshot cannot have dp's address */
 	atomic_store_explicit(&wait->asleep, true, memory_order_seq_cst);
 	if (atomic_load_explicit(&c->live, memory_order_seq_cst) == dp) {

@@ -57,7 +57,10 @@ is_fair(struct fdb_learner *l, uint16_t port)
 	return l->share[port].n < room;
 }
 
-/* Pairs with fdb_await(): either control sees the request or we see that it does not know. */
+/*
+ * Pairs with fdb_await(), a store and a load on each side with a full fence between: either control
+ * sees the request in the ring or the worker sees that control was not told.
+ */
 static void
 tell_control(struct fdb *f)
 {

@@ -167,7 +167,13 @@ vq_journal_note(struct vq_journal_file *f)
 	return (uint64_t *)(f->map + JOURNAL_NOTE);
 }
 
-/* --- writing: in an order from which a successor can recover after any store --- */
+/*
+ * --- writing: in an order from which a successor can recover after any store ---
+ *
+ * A process that is killed has made the stores before some instruction and none of those after it,
+ * and they are in memory before its successor maps the file. So the order of the instructions is
+ * the order the successor sees: barriers for the compiler are enough on any processor.
+ */
 
 static uint16_t
 journal_used_flags(bool wrap, uint32_t len)
