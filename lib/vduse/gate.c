@@ -163,7 +163,9 @@ gate_wait(struct vduse_gate *g, short events, int timeout_ms)
 static bool
 wait_answer(struct vduse_gate *g, struct ask *a)
 {
-	const uint64_t end = ev_now_ns() + VDUSE_ANSWER_MS * NS_PER_MS;
+	const unsigned int ms =
+		g->sys->answer_ms != NULL ? atomic_load(g->sys->answer_ms) : VDUSE_ANSWER_MS;
+	const uint64_t end = ev_now_ns() + ms * NS_PER_MS;
 	uint64_t now;
 	int asked = ASKED;
 

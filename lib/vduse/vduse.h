@@ -13,6 +13,7 @@
 #ifndef VDUSE_VDUSE_H
 #define VDUSE_VDUSE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -36,6 +37,8 @@ enum vduse_attach {
 struct vduse_sys {
 	int (*open)(const char *path);
 	int (*ioctl)(int fd, unsigned long request, void *arg);
+	/* how long a request may wait for control; NULL: VDUSE_ANSWER_MS */
+	const atomic_uint *answer_ms;
 };
 
 struct vduse_config {

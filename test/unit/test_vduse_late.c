@@ -32,10 +32,12 @@ answer_without_control(struct vduse_dev_request req)
 	struct pollfd p = {.events = POLLIN};
 	struct vduse_dev_response resp;
 
+	vk_answer_ms = VK_HASTY_MS;
 	vk_send(&req);
 	p.fd = vk.fd;
 	assert_int_equal(poll(&p, 1, -1), 1);
 	assert_int_equal(read(vk.fd, &resp, sizeof(resp)), sizeof(resp));
+	vk_answer_ms = VK_PATIENT_MS;
 	assert_int_equal(resp.request_id, req.request_id);
 	return resp.result;
 }
@@ -112,9 +114,11 @@ a_request_is_answered_while_a_worker_is_held(void **state)
 	vk_owner.d->cfg.ops = &ops;
 	for (size_t i = 0; i < RTE_DIM(each); i++) {
 		held = true;
+		vk_answer_ms = VK_HASTY_MS;
 		vk_send(each[i]);
 		while (held)
 			ev_run_once(vk_owner.loop, 1000);
+		vk_answer_ms = VK_PATIENT_MS;
 		assert_int_equal(result_meanwhile, FAILED);
 		assert_no_more_answers();
 	}

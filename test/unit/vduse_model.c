@@ -183,7 +183,9 @@ model_ioctl(int fd, unsigned long request, void *arg)
 	}
 }
 
-static const struct vduse_sys model = {model_open, model_ioctl};
+atomic_uint vk_answer_ms;
+
+static const struct vduse_sys model = {model_open, model_ioctl, &vk_answer_ms};
 
 /* --- a device, and the requests it gets --- */
 
@@ -237,6 +239,7 @@ vk_setup(void **state)
 {
 	memset(&vk, 0, sizeof(vk));
 	vk.fd = -1;
+	vk_answer_ms = VK_PATIENT_MS;
 	snprintf(state_path, sizeof(state_path), "/tmp/vduse_model.%d.rings", getpid());
 	unlink(state_path);
 	owner_init(&vk_owner, state_path);

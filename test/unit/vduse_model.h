@@ -40,7 +40,11 @@ struct vk {
 	uint32_t asid_asked;
 };
 
+#define VK_PATIENT_MS 60000 /* a busy machine is no reason to answer without control */
+#define VK_HASTY_MS 20
+
 extern struct vk vk;
+extern atomic_uint vk_answer_ms;
 extern struct owner vk_owner;
 extern struct transport *vk_transport; /* NULL: none */
 extern char vk_err[200];
