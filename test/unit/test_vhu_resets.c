@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -254,8 +255,13 @@ static void (*const letter[128])(uint32_t i) = {
 static void
 say_part(const char *part, size_t len, uint32_t ring)
 {
-	for (size_t k = 0; k < len; k++)
-		letter[(unsigned char)part[k]](ring);
+	for (size_t k = 0; k < len; k++) {
+		void (*word)(uint32_t i) = letter[(unsigned char)part[k]];
+
+		if (word == NULL)
+			abort();
+		word(ring);
+	}
 }
 
 /* "F|NB|S": features, then size and base of ring 0, size and base of ring 1, then the status. */
