@@ -427,10 +427,40 @@ round_trip(struct echo *e, struct rng *r, uint32_t *sleeps)
 	return true;
 }
 
-static void
-nobody_sleeps_for_good(void **state)
+/* Interrupts by an ioctl: how often it was made, and the eventfd it writes in place of a driver. */
+static atomic_uint ioctls;
+
+static int
+interrupt_ioctl(int fd, unsigned long request, void *arg)
 {
-	const struct notify_case *c = *state;
+	atomic_fetch_add(&ioctls, 1);
+	return eventfd_write(fd, 1);
+}
+
+/** The same as interrupt_by(), by an ioctl of @p group. */
+static struct irq *
+interrupt_by_ioctl(struct irq_group *group, struct vq *vq, int fd)
+{
+	struct irq *irq = irq_of_ioctl(group, interrupt_ioctl, dup(fd), 0, 0);
+
+	assert_non_null(irq);
+	assert_null(vq_set_irq(vq, irq));
+	atomic_store(&ioctls, 0);
+	return irq;
+}
+
+static void
+print_rates(const struct notify_case *c, const struct pktq_stats *s)
+{
+	print_message("event index %s: %.0f interrupts decided on for 1000 frames, %.0f ioctls\n",
+		      c->event_idx ? "on" : "off", 1e3 * (double)s->notified / (double)s->frames,
+		      1e3 * (double)atomic_load(&ioctls) / (double)s->frames);
+}
+
+/** Echo for a while; @p group: interrupts are ioctls of it, NULL: eventfds. */
+static void
+echo_run(const struct notify_case *c, struct irq_group *group)
+{
 	const struct model_cfg cfg =
 		plain_cfg(c->layout, c->event_idx, c->layout == VQ_PACKED ? 27 : 32);
 	struct echo e = {.g = model_new(&cfg, 1)};
@@ -444,7 +474,8 @@ nobody_sleeps_for_good(void **state)
 	e.kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	e.call = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	e.g->tx.drv.kick_fd = e.kick;
-	irq = interrupt_by(e.g->rx.dev, e.call);
+	irq = group != NULL ? interrupt_by_ioctl(group, e.g->rx.dev, e.call)
+			    : interrupt_by(e.g->rx.dev, e.call);
 	while (model_offer(e.g))
 		;
 	vqd_publish(&e.g->rx.drv);
@@ -459,10 +490,31 @@ nobody_sleeps_for_good(void **state)
 	assert_true(ok);
 	assert_int_equal(e.lost_kicks, 0);
 	assert_true(sleeps > 0 && e.device_sleeps > 0);
+	if (group != NULL) {
+		print_rates(c, &e.g->rx.dev->q.stats);
+		/* suppressed before it is made, and made once for all that were raised meanwhile */
+		assert_true(atomic_load(&ioctls) <= e.g->rx.dev->q.stats.notified);
+	}
 	model_free(e.g);
 	irq_free(irq);
 	close(e.kick);
 	close(e.call);
+}
+
+static void
+nobody_sleeps_for_good(void **state)
+{
+	echo_run(*state, NULL);
+}
+
+/** The driver is a kernel's, the interrupt an ioctl that a thread of the device's makes. */
+static void
+nobody_sleeps_for_good_by_ioctl(void **state)
+{
+	struct irq_group *group = irq_group_new();
+
+	echo_run(*state, group);
+	irq_group_free(group);
 }
 
 int
@@ -479,6 +531,7 @@ main(void)
 		{"arming_device_misses_no_available_chain",
 		 arming_device_misses_no_available_chain},
 		{"nobody_sleeps_for_good", nobody_sleeps_for_good},
+		{"nobody_sleeps_for_good_by_ioctl", nobody_sleeps_for_good_by_ioctl},
 	};
 	struct CMUnitTest tests[RTE_DIM(kinds) * RTE_DIM(cases)] = {0};
 
