@@ -83,6 +83,12 @@ irq_group_free(struct irq_group *g)
 		lane_put(&g->lane);
 }
 
+struct lane *
+irq_group_lane(struct irq_group *g)
+{
+	return &g->lane;
+}
+
 static bool
 is_apart(const struct irq_group *g)
 {

@@ -29,6 +29,7 @@
 
 struct irq;
 struct irq_group;
+struct lane;
 
 /** For display. */
 struct irq_info {
@@ -46,6 +47,9 @@ struct irq_group *irq_group_new(void);
 
 /** Interrupts that are left keep it. NULL is fine. Control. */
 void irq_group_free(struct irq_group *g);
+
+/** The lane, for other work that may wait for the same peer. As long as the group. Control. */
+struct lane *irq_group_lane(struct irq_group *g);
 
 /** Any thread. */
 void irq_group_info(const struct irq_group *g, struct irq_info *out);

@@ -5,6 +5,8 @@
 #include <semaphore.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include <rte_common.h>
 #include <rte_lcore.h>
@@ -170,6 +172,7 @@ lane_init(struct lane *l, void (*release)(struct lane *l))
 	atomic_init(&l->jobs, NULL);
 	atomic_init(&l->queued, false);
 	atomic_init(&l->refs, 1);
+	atomic_init(&l->closing, 0);
 	l->next = NULL;
 }
 
@@ -211,4 +214,36 @@ lane_all_idle(void)
 		  atomic_load_explicit(&arrived, memory_order_acquire) == NULL;
 	pthread_mutex_unlock(&lock);
 	return is_idle;
+}
+
+/* --- closing --- */
+
+struct closing {
+	struct lane_job job; /* first member */
+	struct lane *lane;
+	int fd;
+};
+
+static void
+make_closed(struct lane_job *j)
+{
+	struct closing *c = (struct closing *)j;
+
+	close(c->fd);
+	atomic_fetch_sub_explicit(&c->lane->closing, 1, memory_order_release);
+	free(c);
+}
+
+void
+lane_close(struct lane *l, int fd)
+{
+	struct closing *c = malloc(sizeof(*c));
+
+	if (c == NULL) {
+		close(fd);
+		return;
+	}
+	*c = (struct closing){.job.fn = make_closed, .lane = l, .fd = fd};
+	atomic_fetch_add_explicit(&l->closing, 1, memory_order_relaxed);
+	lane_submit(l, &c->job);
 }

@@ -28,7 +28,8 @@ struct lane {
 	_Atomic(struct lane_job *) jobs; /* newest first */
 	atomic_bool queued;              /* in a list of lanes, or served */
 	atomic_uint refs;
-	struct lane *next; /* while queued */
+	atomic_uint closing; /* descriptors that lane_close() was given and that are not closed */
+	struct lane *next;   /* while queued */
 };
 
 /** A lane of one reference without a job. Starts the first thread. Control. */
@@ -39,6 +40,19 @@ void lane_get(struct lane *l);
 
 /** A reference less. Any thread. */
 void lane_put(struct lane *l);
+
+/**
+ * Close @p fd, whose last user may have to wait: a socket that lingers, a file of a peer's file
+ * system. Without memory it is closed at once. Any thread that has a reference.
+ */
+void lane_close(struct lane *l, int fd);
+
+/** How many descriptors wait to be closed. Any thread that has a reference. */
+static inline unsigned int
+lane_closing(const struct lane *l)
+{
+	return atomic_load_explicit(&l->closing, memory_order_acquire);
+}
 
 /** Have j->fn(j) called by a thread. Any thread that has a reference; lock-free, never blocks. */
 void lane_submit(struct lane *l, struct lane_job *j);

@@ -227,14 +227,27 @@ shed(const struct sock_listener *l)
 	return fd >= 0;
 }
 
+/* Connections wait for a while. */
+static void
+rest(struct sock_listener *l)
+{
+	ev_mod(&l->src, 0);
+	ev_timer_arm(l->loop, &l->rest, REST_MS);
+}
+
 static void
 on_waiting(struct ev_source *src, uint32_t events)
 {
 	struct sock_listener *l = container_of(src, struct sock_listener, src);
-	int fd = accept4(src->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	int error = errno;
+	int fd, error;
 
 	(void)events;
+	if (l->full != NULL && l->full(l)) {
+		rest(l);
+		return;
+	}
+	fd = accept4(src->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	error = errno;
 	if (fd >= 0 && spare_refill()) {
 		l->accepted(l, fd);
 		return;
@@ -250,8 +263,7 @@ on_waiting(struct ev_source *src, uint32_t events)
 		 strerror(error));
 	if (fd >= 0 || shed(l))
 		return;
-	ev_mod(src, 0);
-	ev_timer_arm(l->loop, &l->rest, REST_MS);
+	rest(l);
 }
 
 static void

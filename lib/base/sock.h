@@ -43,6 +43,8 @@ int sock_connect_unix(const char *path);
 struct sock_listener {
 	/** A new connection; the callee owns @p fd. */
 	void (*accepted)(struct sock_listener *l, int fd);
+	/** Whether connections are to wait for now; it is asked again. May be NULL: never. */
+	bool (*full)(const struct sock_listener *l);
 	const char *tag; /* of log lines; NULL: the program */
 	/* set by sock_accept_on() */
 	struct ev_source src;

@@ -12,6 +12,7 @@
 
 #include <rte_common.h>
 
+#include "base/irq.h"
 #include "base/sock.h"
 #include "base/text.h"
 #include "vhost_user/backend.h"
@@ -91,6 +92,7 @@ begin(struct vhu_backend *b, int fd)
 
 	if (ret != 0)
 		return ret;
+	s->conn.lane = irq_group_lane(s->dev->irqs);
 	b->connects++;
 	b->retry_ms = RETRY_MIN_MS;
 	vdev_connect(s->dev, &s->transport);
@@ -107,6 +109,19 @@ backend_drop(struct vhu_backend *b, const char *why)
 	on_closed(&b->session.conn, why);
 }
 
+/** Its peers have kept us from closing so many descriptors that there is no room for more. */
+static bool
+is_full(const struct vhu_backend *b)
+{
+	return lane_closing(irq_group_lane(b->session.dev->irqs)) >= CONN_CLOSING_MAX;
+}
+
+static bool
+listener_full(const struct sock_listener *l)
+{
+	return is_full(container_of(l, const struct vhu_backend, listener));
+}
+
 static void
 on_accept(struct sock_listener *l, int fd)
 {
@@ -117,7 +132,7 @@ on_accept(struct sock_listener *l, int fd)
 		backend_drop(b, "the peer closed the connection");
 	if (vhu_conn_is_open(&b->session.conn)) {
 		/* one owner: a second front-end is refused at once and does not wait in a read */
-		close(fd);
+		vhu_socket_close(b->session.conn.lane, fd);
 		log_peer(&b->session.dev->log_limit, b->session.dev->name,
 			 "a second front-end at %s was refused", b->path);
 		return;
@@ -129,7 +144,7 @@ static void
 on_retry(struct ev_timer *t)
 {
 	struct vhu_backend *b = container_of(t, struct vhu_backend, retry);
-	int fd = sock_connect_unix(b->path);
+	int fd = is_full(b) ? -1 : sock_connect_unix(b->path);
 
 	if (fd < 0 || begin(b, fd) != 0)
 		retry_later(b);
@@ -150,6 +165,7 @@ listen_at(struct vhu_backend *b, const struct vhu_config *cfg, char *err, size_t
 	if (fd < 0)
 		return false;
 	b->listener.accepted = on_accept;
+	b->listener.full = listener_full;
 	b->listener.tag = cfg->dev->name;
 	if (stat(b->path, &b->socket) == 0 &&
 	    sock_accept_on(&b->listener, b->session.loop, fd) == 0)

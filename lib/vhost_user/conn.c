@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "base/spare.h"
 #include "vhost_user/conn.h"
 
+#define FDS_OF_A_CALL 253 /* SCM_MAX_FD of the kernel */
 #define HEADER_LEN ((uint32_t)sizeof(struct vhu_header))
 #define OUT_OF_DESCRIPTORS "the limit of open files is reached (see ulimit -n)"
 
@@ -78,6 +80,47 @@ out_pop(struct vhu_conn *c)
 	c->out_sent = 0;
 }
 
+/* --- descriptors that a peer has a hand in --- */
+
+/** Whether closing @p fd waits for no peer: memory of the kernel's, an eventfd. */
+static bool
+closes_at_once(int fd)
+{
+	return fcntl(fd, F_GET_SEALS) >= 0 || vhu_fd_is(fd, "anon_inode:[eventfd]");
+}
+
+static void
+discard(const struct vhu_conn *c, int fd)
+{
+	if (c->lane == NULL || closes_at_once(fd))
+		close(fd);
+	else
+		lane_close(c->lane, fd);
+}
+
+static void
+discard_in(struct vhu_conn *c)
+{
+	uint32_t i;
+
+	for (i = 0; i < c->in_fds.n; i++)
+		if (c->in_fds.fd[i] >= 0)
+			discard(c, c->in_fds.fd[i]);
+	c->in_fds.n = 0;
+}
+
+void
+vhu_socket_close(struct lane *l, int fd)
+{
+	char byte;
+
+	shutdown(fd, SHUT_RDWR); /* no more can come */
+	if (l != NULL && recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0)
+		lane_close(l, fd);
+	else
+		close(fd);
+}
+
 void
 vhu_conn_close(struct vhu_conn *c)
 {
@@ -86,9 +129,10 @@ vhu_conn_close(struct vhu_conn *c)
 	ev_del(&c->src);
 	ev_timer_cancel(&c->in_deadline);
 	ev_timer_cancel(&c->out_deadline);
-	close(c->src.fd);
+	ev_timer_cancel(&c->closing);
+	vhu_socket_close(c->lane, c->src.fd);
 	c->src.fd = -1;
-	vhu_fds_close(&c->in_fds);
+	discard_in(c);
 	while (c->out_n > 0)
 		out_pop(c);
 }
@@ -121,7 +165,7 @@ collect_fds(struct vhu_conn *c, struct msghdr *mh)
 			if (c->in_fds.n < VHU_FDS_MAX) {
 				c->in_fds.fd[c->in_fds.n++] = fd;
 			} else {
-				close(fd);
+				discard(c, fd);
 				fit = false;
 			}
 		}
@@ -152,7 +196,7 @@ static int
 in_read(struct vhu_conn *c)
 {
 	union {
-		char buf[CMSG_SPACE(VHU_FDS_MAX * sizeof(int))];
+		char buf[CMSG_SPACE(FDS_OF_A_CALL * sizeof(int))]; /* the kernel closes none */
 		struct cmsghdr align;
 	} control;
 	struct iovec iov = in_room(c);
@@ -195,10 +239,32 @@ in_deliver(struct vhu_conn *c)
 	c->in_got = 0;
 	ev_timer_cancel(&c->in_deadline);
 	why = c->ops->message(c, &c->in, &c->in_fds);
-	vhu_fds_close(&c->in_fds);
+	discard_in(c);
 	if (vhu_conn_is_open(c) && why != NULL)
 		conn_fail(c, -EPROTO, why);
 	return vhu_conn_is_open(c);
+}
+
+static void
+on_closing(struct ev_timer *t)
+{
+	struct vhu_conn *c = container_of(t, struct vhu_conn, closing);
+
+	if (ev_add(c->loop, &c->src, c->out_n > c->out_held ? EPOLLIN | EPOLLOUT : EPOLLIN) != 0)
+		conn_fail(c, -ENOMEM, "out of memory");
+}
+
+/** Whether its descriptors wait to be closed, as many as may do so: it is looked at again later. */
+static bool
+held_up(struct vhu_conn *c)
+{
+	if (c->lane == NULL || lane_closing(c->lane) < CONN_CLOSING_MAX)
+		return false;
+	/* a peer that has left would be reported all the time */
+	ev_del(&c->src);
+	c->closing.cb = on_closing;
+	ev_timer_arm(c->loop, &c->closing, CONN_CLOSING_MS);
+	return true;
 }
 
 /** Messages up to a burst, handled. -1: the connection is closed. */
@@ -207,7 +273,7 @@ in_burst(struct vhu_conn *c)
 {
 	int done = 0;
 
-	while (done < CONN_BURST) {
+	while (done < CONN_BURST && !held_up(c)) {
 		int got = in_read(c);
 
 		if (got < 0)

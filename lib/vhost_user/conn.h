@@ -8,6 +8,9 @@
  * unless this process was late itself. The descriptors of a message are owned by a struct vhu_fds,
  * and those its handler does not take are closed afterwards.
  *
+ * To close a descriptor may take as long as a peer likes. All but memory and eventfds are closed in
+ * a lane; while CONN_CLOSING_MAX wait there, nothing is read from the connection.
+ *
  * Life cycle: vhu_conn_open(); ops->message for each message until either ops->closed (once; the
  * peer left or was disconnected) or vhu_conn_close(). Then it may be opened again.
  */
@@ -18,12 +21,15 @@
 #include <stdint.h>
 
 #include "base/ev.h"
+#include "base/lane.h"
 #include "vhost_user/wire.h"
 
 #define CONN_DEADLINE_MS 2000
 #define CONN_OUT_MAX 32      /* messages waiting to be sent */
 #define CONN_OUT_PAYLOAD 512 /* longest payload we send */
 #define CONN_BURST 16        /* messages handled before other connections are served */
+#define CONN_CLOSING_MAX 32  /* descriptors in the lane at which it is not read */
+#define CONN_CLOSING_MS 10   /* after which it is looked at again */
 
 /** Descriptors in transit. Each one has exactly one owner: this, until it is taken. */
 struct vhu_fds {
@@ -39,6 +45,12 @@ int vhu_fds_take(struct vhu_fds *f, uint32_t i);
  * system: files begin with a slash.
  */
 bool vhu_fd_is(int fd, const char *kind);
+
+/**
+ * Close socket @p fd: in lane @p l (NULL: here), if there are unread messages, since they may have
+ * descriptors, which the kernel closes with it. The peer is told at once.
+ */
+void vhu_socket_close(struct lane *l, int fd);
 
 /** Close what was not taken. */
 void vhu_fds_close(struct vhu_fds *f);
@@ -77,8 +89,10 @@ struct vhu_conn {
 	bool holding;      /* from vhu_conn_hold() on, */
 	uint32_t out_held; /* so many of them, the last ones, are not sent yet */
 	struct ev_timer out_deadline;
-	int error;    /* reason of its end, when ops->closed is called: -errno */
-	bool patient; /* set by the owner: messages may wait to be sent without a deadline */
+	int error;         /* reason of its end, when ops->closed is called: -errno */
+	bool patient;      /* set by the owner: messages may wait to be sent without a deadline */
+	struct lane *lane; /* set by the owner, who keeps it: descriptors are closed there */
+	struct ev_timer closing; /* armed: nothing is read, src is not watched */
 };
 
 /** Zero-initialised or closed before. Takes @p fd in any case. 0 or -errno. */

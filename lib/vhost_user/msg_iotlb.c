@@ -90,6 +90,7 @@ vhu_set_backend_req_fd(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds 
 	s->bells = 0;
 	ret = vhu_conn_open(&s->req, s->loop, vhu_fds_take(fds, 0), &req_ops, s);
 	s->req.patient = true;
+	s->req.lane = irq_group_lane(s->dev->irqs);
 	return ret;
 }
 

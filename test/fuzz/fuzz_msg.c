@@ -169,6 +169,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	vdev_disconnect(dev);
 	ev_run_once(loop, 0);
 	check_forgotten();
+	/* another thread closes what may make its closer wait */
+	for (unsigned int i = 0; i < 10000 && open_fds() != before; i++)
+		usleep(1000);
 	CHECK(open_fds() == before);
 	return 0;
 }

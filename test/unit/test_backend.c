@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The socket of a back-end: both roles, any order of starting, one front-end, no file left. */
 #include <errno.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,7 +19,10 @@
 
 #include "owner.h"
 #include "peer.h"
+#include "base/irq.h"
+#include "base/lane.h"
 #include "vhost_user/backend.h"
+#include "vhost_user/conn.h"
 #include "vhost_user/wire.h"
 
 static struct owner o;
@@ -57,6 +61,9 @@ teardown(void **state)
 {
 	owner_fini(&o);
 	unlink(path);
+	/* some are closed by another thread */
+	for (uint32_t i = 0; i < 30000 && open_fds() != fds_before; i++)
+		usleep(1000);
 	return open_fds() == fds_before ? 0 : -1;
 }
 
@@ -421,6 +428,15 @@ offer(int fd, int channel)
 	return peer_recv(fd, &m, &got) ? m.payload.u64 : UINT64_MAX;
 }
 
+/* The session is over, once another thread has closed the descriptors that hold it. */
+static bool
+ends(const struct transport *b)
+{
+	for (uint32_t i = 0; i < 3000 && connected(b); i++)
+		turns(1, 10);
+	return !connected(b);
+}
+
 /* A session ends with its connection, whatever its front-end made us hold. */
 static void
 test_own_end_as_channel(void **state)
@@ -432,14 +448,13 @@ test_own_end_as_channel(void **state)
 	fd = dial();
 	assert_int_equal(offer(fd, fd), EINVAL);
 	close(fd);
-	turns(3, 0);
-	assert_false(connected(b));
+	assert_true(ends(b));
 	/* without asking for an answer */
 	fd = dial();
 	peer_send(fd, VHU_SET_PROTOCOL_FEATURES, VHU_VERSION, &features, sizeof(features), NULL, 0);
 	peer_send(fd, VHU_SET_BACKEND_REQ_FD, VHU_VERSION, NULL, 0, &fd, 1);
 	turns(4, 0);
-	assert_false(connected(b));
+	assert_true(ends(b));
 	close(fd);
 	/* a connection that waits to be refused, and sockets that lead nowhere */
 	fd = dial();
@@ -455,8 +470,7 @@ test_own_end_as_channel(void **state)
 	close(sv[0]);
 	close(sv[1]);
 	close(fd);
-	turns(3, 0);
-	assert_false(connected(b));
+	assert_true(ends(b));
 	fd = dial();
 	assert_true(answers(fd));
 	close(fd);
@@ -475,9 +489,119 @@ test_own_end_as_channel_of_a_client(void **state)
 	assert_true(fd >= 0);
 	assert_int_equal(offer(fd, fd), EINVAL);
 	close(fd);
-	turns(3, 0);
-	assert_false(connected(b));
+	assert_true(ends(b));
 	close(listener);
+	b->ops->free(b);
+}
+
+/* --- descriptors that are not closed before their peer likes --- */
+
+#define LINGERERS (CONN_CLOSING_MAX + 8)
+#define LINGER_S 20
+
+/* Sockets whose close() waits for what was sent to be read, for LINGER_S. */
+struct lingerers {
+	uint32_t n;
+	int fd[LINGERERS], peer[LINGERERS];
+};
+
+static void
+lingerer_make(int *fd, int *peer)
+{
+	const struct linger linger = {1, LINGER_S};
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int one = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	socklen_t len = sizeof(at);
+	const char bytes[4096] = {0};
+
+	assert_int_equal(bind(one, (struct sockaddr *)&at, len), 0);
+	assert_int_equal(listen(one, 1), 0);
+	assert_int_equal(getsockname(one, (struct sockaddr *)&at, &len), 0);
+	*fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(*fd, (struct sockaddr *)&at, len), 0);
+	*peer = accept(one, NULL, NULL);
+	close(one);
+	assert_int_equal(setsockopt(*fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), 0);
+	while (send(*fd, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+		;
+}
+
+static void
+lingerers_make(struct lingerers *l, uint32_t n)
+{
+	l->n = n;
+	for (uint32_t i = 0; i < n; i++)
+		lingerer_make(&l->fd[i], &l->peer[i]);
+}
+
+static void
+lingerers_release(const struct lingerers *l)
+{
+	for (uint32_t i = 0; i < l->n; i++)
+		close(l->peer[i]);
+}
+
+/* Our copy goes: the back-end's is the last. */
+static void
+send_lingerer(int fd, uint32_t flags, int lingerer)
+{
+	const uint64_t ring = 0;
+
+	peer_send(fd, VHU_SET_VRING_ERR, VHU_VERSION | flags, &ring, sizeof(ring), &lingerer, 1);
+	close(lingerer);
+}
+
+/* Of a message that is refused, of one that ends the connection, of those not read by then. */
+static void
+test_lingering_descriptors(void **state)
+{
+	struct transport *b = backend(false);
+	uint64_t begin = ev_now_ns();
+	struct lingerers l;
+	int fd;
+
+	lingerers_make(&l, CONN_CLOSING_MAX / 2);
+	for (uint32_t i = 0; i < l.n; i++) {
+		fd = dial();
+		if (i % 2 == 0)
+			peer_send(fd, VHU_SET_OWNER, VHU_VERSION, &i, sizeof(i), NULL, 0);
+		send_lingerer(fd, 0, l.fd[i]);
+		turns(4, 0);
+		close(fd);
+		turns(1, 0);
+	}
+	assert_true(ev_now_ns() - begin < UINT64_C(1000000000) * LINGER_S);
+	lingerers_release(&l);
+	b->ops->free(b);
+}
+
+/* They are a peer's own affair, up to a number: then its messages wait, and it goes on later. */
+static void
+test_lingering_descriptors_are_few(void **state)
+{
+	struct transport *b = backend(false);
+	struct lingerers l;
+	uint32_t answered = 0;
+	struct vhu_msg m;
+	int fd = dial(), none;
+
+	lingerers_make(&l, LINGERERS);
+	for (uint32_t i = 0; i < LINGERERS; i++) {
+		send_lingerer(fd, VHU_NEED_REPLY, l.fd[i]);
+		turns(2, 0);
+		answered += peer_recv(fd, &m, &none);
+	}
+	assert_true(answered < LINGERERS);
+	assert_true(lane_closing(irq_group_lane(o.d->irqs)) <= CONN_CLOSING_MAX);
+	lingerers_release(&l);
+	while (answered < LINGERERS) {
+		turns(1, 10);
+		while (peer_recv(fd, &m, &none))
+			answered++;
+	}
+	assert_true(answers(fd));
+	close(fd);
+	turns(1, 1000);
 	b->ops->free(b);
 }
 
@@ -502,6 +626,8 @@ main(void)
 		T(half_a_message),
 		T(optional_features),
 		T(show),
+		T(lingering_descriptors),
+		T(lingering_descriptors_are_few),
 		T(own_end_as_channel),
 		T(own_end_as_channel_of_a_client),
 	};
