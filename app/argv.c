@@ -74,8 +74,8 @@ argv_split(int argc, char **argv, struct argv_split *s)
 	/* one more than there are, for --lcores, and the NULL that ends an argv */
 	s->eal_argv = calloc((size_t)end + 2, sizeof(*s->eal_argv));
 	s->argv = calloc((size_t)(argc - end) + 2, sizeof(*s->argv));
-	s->vdev = calloc((size_t)end + 1, sizeof(*s->vdev));
-	if (s->eal_argv == NULL || s->argv == NULL || s->vdev == NULL) {
+	s->eal_vdev = calloc((size_t)end + 1, sizeof(*s->eal_vdev));
+	if (s->eal_argv == NULL || s->argv == NULL || s->eal_vdev == NULL) {
 		argv_free(s);
 		return -ENOMEM;
 	}
@@ -85,7 +85,7 @@ argv_split(int argc, char **argv, struct argv_split *s)
 		const char *dev = vdev_at(argv, end, i, &words);
 
 		if (dev != NULL)
-			s->vdev[s->nvdev++] = dev;
+			s->eal_vdev[s->eal_nvdev++] = dev;
 		if (dev != NULL && kind_is_ours(dev))
 			continue;
 		lcores |= chooses_lcores(argv[i]);
@@ -151,5 +151,5 @@ argv_free(struct argv_split *s)
 {
 	free(s->eal_argv);
 	free(s->argv);
-	free(s->vdev);
+	free(s->eal_vdev);
 }

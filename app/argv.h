@@ -14,8 +14,8 @@ struct argv_split {
 	char **eal_argv; /* program name and EAL's options */
 	int argc;
 	char **argv; /* program name and ours */
-	int nvdev;
-	const char **vdev; /* every --vdev in order; EAL's own are among its options, too */
+	int eal_nvdev;
+	const char **eal_vdev; /* every --vdev in order; EAL's own are among its options, too */
 };
 
 /**

@@ -44,10 +44,10 @@ devices_check(const struct app *app, char *err, size_t errlen)
 	const struct port_defaults d = device_defaults(app);
 	struct port_request r = {.defaults = &d, .err = err, .errlen = errlen};
 
-	for (int i = 0; i < app->args.nvdev; i++) {
-		const struct port_kind *kind = kind_of(app->args.vdev[i]);
+	for (int i = 0; i < app->args.eal_nvdev; i++) {
+		const struct port_kind *kind = kind_of(app->args.eal_vdev[i]);
 
-		r.devargs = app->args.vdev[i];
+		r.devargs = app->args.eal_vdev[i];
 		if (kind->check != NULL && kind->check(&r) < 0)
 			return -1;
 	}
@@ -165,10 +165,10 @@ devices_make(struct app *app, char *err, size_t errlen)
 	const struct port_defaults d = device_defaults(app);
 	struct port_request r = {&app->sw, NULL, 0, &d, err, errlen};
 
-	if (kinds_attach_found(&r, app->args.vdev, app->args.nvdev) < 0)
+	if (kinds_attach_found(&r, app->args.eal_vdev, app->args.eal_nvdev) < 0)
 		return -1;
-	for (int i = 0; i < app->args.nvdev; i++) {
-		r.devargs = app->args.vdev[i];
+	for (int i = 0; i < app->args.eal_nvdev; i++) {
+		r.devargs = app->args.eal_vdev[i];
 		if (make_port(&r) < 0)
 			return -1;
 	}

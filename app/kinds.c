@@ -29,10 +29,11 @@ kind_is_ours(const char *devargs)
 }
 
 int
-kinds_attach_found(const struct port_request *r, const char *const *vdev, int nvdev)
+kinds_attach_found(const struct port_request *r, const char *const *eal_vdev, int eal_nvdev)
 {
 	for (size_t i = 0; i < RTE_DIM(kinds); i++)
-		if (kinds[i]->attach_found != NULL && kinds[i]->attach_found(r, vdev, nvdev) < 0)
+		if (kinds[i]->attach_found != NULL &&
+		    kinds[i]->attach_found(r, eal_vdev, eal_nvdev) < 0)
 			return -1;
 	return 0;
 }

@@ -12,6 +12,6 @@ const struct port_kind *kind_of(const char *devargs);
 bool kind_is_ours(const char *devargs);
 
 /** Port.attach_found() of every kind that has it. 0 or -1. */
-int kinds_attach_found(const struct port_request *r, const char *const *vdev, int nvdev);
+int kinds_attach_found(const struct port_request *r, const char *const *eal_vdev, int eal_nvdev);
 
 #endif

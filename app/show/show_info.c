@@ -182,7 +182,7 @@ show_device(const struct app *app, const struct port *p, FILE *out)
 		"Bus name: %s\nBus information: \nDriver name: %s\nDevargs: %s\n"
 		"Connect to socket: %d\n\n"
 		"\tPort id: %u \n\tMAC address: " RTE_ETHER_ADDR_PRT_FMT "\n\tDevice name: %s\n",
-		p->name, f.bus_vdev ? "vdev" : "pci", f.info.driver_name,
+		p->name, f.is_eal_vdev ? "vdev" : "pci", f.info.driver_name,
 		text_shown(f.devargs != NULL ? f.devargs : "", args, sizeof(args)), f.socket, p->id,
 		RTE_ETHER_ADDR_BYTES(&p->mac), p->name);
 	print_speeds(f.info.speed_capa, out);

@@ -81,26 +81,27 @@ attach_probed(const struct port_request *r)
 }
 
 static bool
-is_among(const char *name, const char *const *vdev, int nvdev)
+is_among(const char *name, const char *const *eal_vdev, int eal_nvdev)
 {
 	size_t len = strlen(name);
 
-	for (int i = 0; i < nvdev; i++)
-		if (strncmp(vdev[i], name, len) == 0 &&
-		    (vdev[i][len] == ',' || vdev[i][len] == '\0'))
+	for (int i = 0; i < eal_nvdev; i++)
+		if (strncmp(eal_vdev[i], name, len) == 0 &&
+		    (eal_vdev[i][len] == ',' || eal_vdev[i][len] == '\0'))
 			return true;
 	return false;
 }
 
 static int
-attach_found(const struct port_request *r, const char *const *vdev, int nvdev)
+attach_found(const struct port_request *r, const char *const *eal_vdev, int eal_nvdev)
 {
 	const struct ethdev_config cfg = config_of(r);
 	char name[RTE_ETH_NAME_MAX_LEN];
 	uint16_t dev;
 
 	RTE_ETH_FOREACH_DEV (dev) {
-		if (rte_eth_dev_get_name_by_port(dev, name) != 0 || is_among(name, vdev, nvdev))
+		if (rte_eth_dev_get_name_by_port(dev, name) != 0 ||
+		    is_among(name, eal_vdev, eal_nvdev))
 			continue;
 		if (ethdev_port_new(r->sw, dev, &cfg, r->err, r->errlen) == NULL)
 			return -1;

@@ -73,7 +73,7 @@ ethdev_name_of(const char *devargs, char name[PORT_NAME_MAX])
 /* --- facts --- */
 
 static bool
-on_vdev_bus(const struct rte_device *dev)
+is_eal_vdev(const struct rte_device *dev)
 {
 	return dev != NULL && strcmp(rte_bus_name(rte_dev_bus(dev)), "vdev") == 0;
 }
@@ -103,7 +103,7 @@ ethdev_facts(const struct port *p, const struct port_defaults *d, struct port_fa
 		out->socket = 0;
 	args = out->info.device != NULL ? rte_dev_devargs(out->info.device) : NULL;
 	out->devargs = args != NULL ? args->args : NULL;
-	out->bus_vdev = on_vdev_bus(out->info.device);
+	out->is_eal_vdev = is_eal_vdev(out->info.device);
 }
 
 void

@@ -75,7 +75,7 @@ virtio_facts(const struct port *p, const struct port_defaults *d, struct port_fa
 		.allmulti = true,
 		.rx_offloads = d->rx_offloads,
 		.tx_offloads = d->tx_offloads,
-		.bus_vdev = true,
+		.is_eal_vdev = true,
 	};
 }
 

@@ -302,7 +302,7 @@ vtep_facts(const struct port *p, const struct port_defaults *d, struct port_fact
 		.ntx = v->ntx,
 		.promisc = true,
 		.allmulti = true,
-		.bus_vdev = true,
+		.is_eal_vdev = true,
 	};
 }
 

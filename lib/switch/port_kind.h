@@ -64,9 +64,10 @@ struct port_kind {
 	int (*attach_probed)(const struct port_request *r);
 	/**
 	 * At the start, before those: ports of the devices EAL found that have none of the names in
-	 * @p vdev. May be NULL. 0 or -1.
+	 * @p eal_vdev. May be NULL. 0 or -1.
 	 */
-	int (*attach_found)(const struct port_request *r, const char *const *vdev, int nvdev);
+	int (*attach_found)(const struct port_request *r, const char *const *eal_vdev,
+			    int eal_nvdev);
 };
 
 /** Facts about a port, in the terms of an ethdev. */
@@ -79,7 +80,7 @@ struct port_facts {
 	uint16_t nrx, ntx; /* queues in use */
 	bool promisc, allmulti;
 	uint64_t rx_offloads, tx_offloads; /* configured */
-	bool bus_vdev;
+	bool is_eal_vdev;
 };
 
 /** A fact of one kind of port alone, for "show ... json" and telemetry. */

@@ -304,11 +304,13 @@ teardown(void **state)
 	return 0;
 }
 
-/* Wait until @p v changes from @p from; false after two seconds. */
+#define WAIT_ROUNDS 60000 /* of a millisecond, and more on a busy machine */
+
+/* Wait until @p v changes from @p from; false when it does not. */
 static bool
 changes(atomic_uint *v, unsigned int from)
 {
-	for (uint32_t i = 0; i < 2000; i++) {
+	for (uint32_t i = 0; i < WAIT_ROUNDS; i++) {
 		if (atomic_load(v) != from)
 			return true;
 		usleep(1000);
@@ -319,7 +321,7 @@ changes(atomic_uint *v, unsigned int from)
 static bool
 asleep(void)
 {
-	for (uint32_t i = 0; i < 2000; i++) {
+	for (uint32_t i = 0; i < WAIT_ROUNDS; i++) {
 		if (atomic_load(&sw.dp.worker[0].asleep))
 			return true;
 		usleep(1000);
