@@ -142,7 +142,7 @@ virtio_hw_changed(struct virtio_hw *h)
 	sw_publish(h->port->sw);
 	fdb_set_via(f, h->port->id, via);
 	if (before != FDB_PORT_NONE)
-		fdb_flush_port(f, before, false);
+		fdb_forget_port(f, before);
 }
 
 static void

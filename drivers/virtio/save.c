@@ -182,7 +182,7 @@ virtio_load(struct port *p, uint16_t type, const void *data, uint32_t len)
 void
 virtio_leave(struct port *p)
 {
-	fdb_flush_port(p->sw->fdb, p->id, false);
+	fdb_forget_port(p->sw->fdb, p->id);
 	fdb_set_guest_limit(p->sw->fdb, p->id, 0);
 	if (port_set_migrated_limits(p, NULL) != 0)
 		log_peer(&log_limit, p->name,

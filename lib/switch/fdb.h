@@ -148,6 +148,13 @@ int fdb_del(struct fdb *f, const struct rte_ether_addr *mac, uint16_t fid);
  */
 uint32_t fdb_flush_port(struct fdb *f, uint16_t port, bool statics);
 
+/**
+ * Forget what was learned behind @p port < DP_PORTS_MAX, which may be all the table holds: a few
+ * hundred addresses at once, the others in portions by fdb_maintain(). Until then frames to those
+ * are still sent there; they count as gone. What workers pushed before is taken in first.
+ */
+void fdb_forget_port(struct fdb *f, uint16_t port);
+
 #define FDB_PORTION 512 /* requests fdb_maintain() takes in at once: well below a millisecond */
 
 /**

@@ -22,7 +22,7 @@
 
 #define RING_SIZE 2048      /* learn requests of one worker between two fdb_maintain() */
 #define AGE_PORTION 65536   /* entries fdb_maintain() looks at, */
-#define AGED_PORTION 512    /* and removes, at once */
+#define AGED_PORTION 512    /* and removes, at once; likewise of those that leave */
 #define SECOND_CHANCES 8    /* entries in use that eviction passes over */
 #define NO_ENTRY UINT32_MAX /* end of a list */
 /*
@@ -145,6 +145,10 @@ list_del(struct fdb *f, uint32_t index)
 	*(e->prev != NO_ENTRY ? &f->entry[e->prev].next : &p->head) = e->next;
 	*(e->next != NO_ENTRY ? &f->entry[e->next].prev : &p->tail) = e->prev;
 	p->count--;
+	if (p->leaving != 0) {
+		p->leaving--;
+		f->leaving--;
+	}
 }
 
 static void
@@ -191,7 +195,7 @@ evict(struct fdb *f, uint16_t port)
 	for (int i = 0; i < SECOND_CHANCES; i++) {
 		uint32_t seen = atomic_load_explicit(&f->seen_s[index], memory_order_relaxed);
 
-		if (seen == f->entry[index].listed_s)
+		if (seen == f->entry[index].listed_s || p->leaving != 0)
 			break;
 		list_del(f, index);
 		list_add(f, index);
@@ -243,7 +247,7 @@ port_is_full(const struct fdb *f, uint16_t port)
 {
 	uint32_t limit = fdb_port_limit(f, port);
 
-	return limit != 0 && f->port[port].count >= limit;
+	return limit != 0 && fdb_port_count(f, port) >= limit;
 }
 
 /* An address appeared on another port. Returns whether the table changed. */
@@ -358,6 +362,18 @@ age(struct fdb *f)
 	return aged != 0;
 }
 
+/* Remove some of what is to leave. Returns whether the table changed. */
+static bool
+remove_leaving(struct fdb *f)
+{
+	uint32_t n = 0;
+
+	for (uint16_t i = 0; i < f->nports && f->leaving != 0 && n < AGED_PORTION; i++)
+		for (; f->port[i].leaving != 0 && n < AGED_PORTION; n++)
+			remove_entry(f, f->port[i].head);
+	return n != 0;
+}
+
 uint32_t
 fdb_maintain(struct fdb *f, uint64_t now_ns)
 {
@@ -371,6 +387,7 @@ fdb_maintain(struct fdb *f, uint64_t now_ns)
 	n = drain(f, &changed);
 	if (f->ageing_s != 0)
 		changed |= age(f);
+	changed |= remove_leaving(f);
 	if (changed)
 		fdb_new_epoch(f);
 	return n;
@@ -387,7 +404,7 @@ fdb_await(struct fdb *f)
 {
 	uint64_t count;
 
-	if (f->ageing_s != 0 && f->age_next < f->high)
+	if (f->leaving != 0 || (f->ageing_s != 0 && f->age_next < f->high))
 		return false;
 	if (read(f->event_fd, &count, sizeof(count)) < 0)
 		count = 0; /* it was not written to */
@@ -538,6 +555,18 @@ fdb_flush_port(struct fdb *f, uint16_t port, bool statics)
 }
 
 void
+fdb_forget_port(struct fdb *f, uint16_t port)
+{
+	struct fdb_port *p = &f->port[port];
+
+	fdb_take_in(f);
+	f->leaving += p->count - p->leaving;
+	p->leaving = p->count;
+	remove_leaving(f);
+	fdb_new_epoch(f);
+}
+
+void
 fdb_get_stats(const struct fdb *f, struct fdb_stats *out)
 {
 	*out = f->stats;
@@ -548,7 +577,7 @@ fdb_get_stats(const struct fdb *f, struct fdb_stats *out)
 uint32_t
 fdb_port_count(const struct fdb *f, uint16_t port)
 {
-	return port < DP_PORTS_MAX ? f->port[port].count : 0;
+	return port < DP_PORTS_MAX ? f->port[port].count - f->port[port].leaving : 0;
 }
 
 void
