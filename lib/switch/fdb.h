@@ -151,7 +151,7 @@ uint32_t fdb_flush_port(struct fdb *f, uint16_t port, bool statics);
 /**
  * Forget what was learned behind @p port < DP_PORTS_MAX, which may be all the table holds: a few
  * hundred addresses at once, the others in portions by fdb_maintain(). Until then frames to those
- * are still sent there; they count as gone. What workers pushed before is taken in first.
+ * are still sent there; they count as gone. Requests workers pushed before are taken in first.
  */
 void fdb_forget_port(struct fdb *f, uint16_t port);
 
