@@ -245,10 +245,19 @@ against_itself(const struct engine *e, const struct vdev *d, char *buf, size_t l
 	return e->ops->check != NULL ? e->ops->check(e, d) : NULL;
 }
 
+/** It has no capabilities to compare with while it is not there; its check() looks for it. */
+static const char *
+against_absence(const struct engine *e, const struct vdev *d, char *buf, size_t len)
+{
+	const char *why = e->caps.queue_pairs == 0 ? against_itself(e, d, buf, len) : NULL;
+
+	return why != NULL || e->caps.queue_pairs != 0 ? why : "it is not there";
+}
+
 /** In the order they are told: what the operator can change comes first. */
 static const reason_fn reasons[] = {
-	against_owner,  against_logging, against_iommu,   against_features, against_format,
-	against_queues, against_regions, against_memlock, against_itself,
+	against_owner,  against_absence, against_logging, against_iommu,   against_features,
+	against_format, against_queues,  against_regions, against_memlock, against_itself,
 };
 
 const char *

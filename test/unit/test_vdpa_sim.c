@@ -266,6 +266,23 @@ test_faults_before(void **state)
 	}
 }
 
+/* Features a device that is gone cannot serve are offered all the same. */
+static void
+test_gone_narrows_nothing(void **state)
+{
+	start(MODERN);
+	set("features", "0x100000000");
+	to(VDEV_HW_PREFER);
+	assert_int_equal(vdev_features_offered(g.o.d) & F(RING_PACKED), 0);
+	set("fault", "vanish");
+	turn();
+	assert_true(vdev_features_offered(g.o.d) & F(RING_PACKED));
+	set("fault", "none");
+	turn();
+	assert_int_equal(vdev_features_offered(g.o.d) & F(RING_PACKED), 0);
+	set("features", "0xffffffffffffffff");
+}
+
 static void
 test_faults_under_way(void **state)
 {
@@ -416,7 +433,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(moves),       T(faults_before),       T(faults_under_way),
 		T(wrong_index), T(forgotten_interrupt), T(limits),
-		T(quiesce),     T(broken_ring),
+		T(quiesce),     T(broken_ring),         T(gone_narrows_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, start_eal, NULL);

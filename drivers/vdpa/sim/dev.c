@@ -93,6 +93,13 @@ dev_get(const char *name)
 	return dev;
 }
 
+/** A device that is gone serves nothing and narrows nothing. */
+static struct engine_caps
+caps_now(const struct sim_dev *dev)
+{
+	return dev->fault == SIM_FAULT_VANISH ? (struct engine_caps){0} : dev->caps;
+}
+
 /* --- the way to vdev_sync() --- */
 
 static void
@@ -128,7 +135,7 @@ dev_changed(const struct sim_dev *dev)
 	SLIST_FOREACH (s, &engines, entry) {
 		if (s->dev != dev)
 			continue;
-		s->e.caps = dev->caps;
+		s->e.caps = caps_now(dev);
 		post(s);
 	}
 }
@@ -442,7 +449,7 @@ sim_open(const char *name, struct vdev *d, char *err, size_t errlen)
 		snprintf(err, errlen, "%s: out of memory", name);
 		return NULL;
 	}
-	s->e = (struct engine){.ops = &sim_ops, .name = dev->name, .caps = dev->caps};
+	s->e = (struct engine){.ops = &sim_ops, .name = dev->name, .caps = caps_now(dev)};
 	s->d = d;
 	s->dev = dev;
 	s->host.attention = on_attention;
@@ -482,7 +489,7 @@ settings_text(const struct sim_dev *dev, char *out, size_t len)
 		fprintf(f, "fault %s,", fault_names[dev->fault]);
 	if (dev->caps.features != def.features)
 		fprintf(f, "features 0x%" PRIx64 ",", dev->caps.features);
-	if (dev->caps.queue_pairs != def.queue_pairs && dev->fault != SIM_FAULT_VANISH)
+	if (dev->caps.queue_pairs != def.queue_pairs)
 		fprintf(f, "pairs %u,", dev->caps.queue_pairs);
 	if (dev->caps.regions != def.regions)
 		fprintf(f, "regions %u,", dev->caps.regions);
@@ -510,7 +517,7 @@ sim_list(vdpa_list_fn fn, void *ctx)
 			.kind = vdpa_sim.name,
 			.present = dev->fault != SIM_FAULT_VANISH,
 			.state = state_text(dev),
-			.caps = dev->caps,
+			.caps = caps_now(dev),
 			.pairs_used = pairs_used(dev),
 			.owner = dev->owner != NULL ? dev->owner->d : NULL,
 		};
