@@ -65,6 +65,28 @@ cmd_set(struct cmd *c)
 }
 
 static void
+cmd_attach(struct cmd *c)
+{
+	char err[640];
+
+	if (vdpa_attach(cmd_str(c, 2), err, sizeof(err)) == 0)
+		return;
+	cmd_print(c, "%s\n", err);
+	c->failed = true;
+}
+
+static void
+cmd_detach(struct cmd *c)
+{
+	char err[640];
+
+	if (vdpa_detach(cmd_str(c, 2), err, sizeof(err)) == 0)
+		return;
+	cmd_print(c, "%s\n", err);
+	c->failed = true;
+}
+
+static void
 print_device(const struct vdpa_info *i, void *ctx)
 {
 	struct vdpa_counter list[VDPA_COUNTERS_MAX];
@@ -141,6 +163,11 @@ static const struct cli_row rows[] = {
 	 "(none, "
 	 "refuse, halfway, stall, index, interrupt, vanish), the features, queue pairs and memory "
 	 "regions it can serve."},
+	{"vdpa attach (ident)", cmd_attach,
+	 "Have DPDK probe an rte_vdpa device: 0000:3b:00.2,class=vdpa. Ports that name it wait for "
+	 "it."},
+	{"vdpa detach (name)", cmd_detach,
+	 "Have DPDK remove an rte_vdpa device; workers take the rings of the port that has it."},
 	{"show vdpa", cmd_show, "vDPA devices: capabilities, counters, whose frames they move."},
 	{"show vdpa json", cmd_show_json, "The same for machines."},
 };

@@ -10,6 +10,7 @@
 
 #include <rte_dev.h>
 #include <rte_malloc.h>
+#include <rte_vdpa.h>
 
 #include "base/log.h"
 #include "ethdev/report.h"
@@ -178,6 +179,9 @@ close_device(const struct ethdev_port *e)
 	rte_eth_dev_close(e->dev);
 	RTE_ETH_FOREACH_DEV_OF(other, device)
 	return;
+	/* a card that moves guests' frames as well: "vdpa detach" removes it */
+	if (rte_vdpa_find_device_by_name(rte_dev_name(device)) != NULL)
+		return;
 	rte_dev_remove(device);
 }
 

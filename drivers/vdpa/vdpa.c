@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 static const struct vdpa_kind *const kinds[] = {
-	&vdpa_sim, NULL, /* ends the list */
+	&vdpa_sim, &vdpa_rte, NULL, /* ends the list */
 };
 
 const struct vdpa_kind *
@@ -74,5 +74,24 @@ vdpa_set(const char *name, const char *key, const char *value, char *err, size_t
 	if (k->set != NULL)
 		return k->set(name, key, value, err, errlen);
 	snprintf(err, errlen, "%s: devices of kind %s have no settings", name, k->name);
+	return -EINVAL;
+}
+
+int
+vdpa_attach(const char *devargs, char *err, size_t errlen)
+{
+	return vdpa_rte.attach(devargs, err, errlen);
+}
+
+int
+vdpa_detach(const char *name, char *err, size_t errlen)
+{
+	const struct vdpa_kind *k = kind_or_error(name, err, errlen);
+
+	if (k == NULL)
+		return -ENODEV;
+	if (k->detach != NULL)
+		return k->detach(name, err, errlen);
+	snprintf(err, errlen, "%s: devices of kind %s stay", name, k->name);
 	return -EINVAL;
 }

@@ -24,7 +24,7 @@
 #define VDPA_COUNTERS_MAX 64
 
 /* Examples of names, for errors and help. */
-#define VDPA_NAMES "sim0 and the like (simulated)"
+#define VDPA_NAMES "sim0 and the like (simulated), PCI addresses (rte_vdpa)"
 
 /** A counter of a device, as its hardware names it. */
 struct vdpa_counter {
@@ -66,12 +66,20 @@ struct vdpa_kind {
 	 */
 	int (*set)(const char *device, const char *key, const char *value, char *err,
 		   size_t errlen);
+	/**
+	 * Have a device appear, of which @p devargs gives its driver the name and what it needs; or
+	 * disappear, after the ports that use it went back to software. 0, or -errno with a
+	 * sentence in @p err. NULL: the kind has no drivers.
+	 */
+	int (*attach)(const char *devargs, char *err, size_t errlen);
+	int (*detach)(const char *device, char *err, size_t errlen);
 	/** The process ends: no thread of the kind runs any more. NULL: it has none. */
 	void (*fini)(void);
 };
 
 /* The kinds; vdpa.c has the table. */
 extern const struct vdpa_kind vdpa_sim; /* simulated: sim/sim.h */
+extern const struct vdpa_kind vdpa_rte; /* DPDK's drivers: rte/card.h */
 
 /** An engine for @p d by the device @p name, as vdpa_kind.open(). */
 struct engine *vdpa_open(const char *name, struct vdev *d, char *err, size_t errlen);
@@ -87,6 +95,8 @@ void vdpa_list(vdpa_list_fn fn, void *ctx);
 
 /** As in struct vdpa_kind, of the device @p name. */
 uint32_t vdpa_counters(const char *name, struct vdpa_counter *out);
+int vdpa_attach(const char *devargs, char *err, size_t errlen);
+int vdpa_detach(const char *name, char *err, size_t errlen);
 int vdpa_set(const char *name, const char *key, const char *value, char *err, size_t errlen);
 
 #endif

@@ -32,6 +32,7 @@ ALLOWED = {
     "lib/switch": ["lib/pkt", "lib/base"],
     "drivers/virtio": ["drivers/vdpa", "lib"],  # hardware that takes over from the workers
     "drivers/uplink": ["drivers/ethdev", "drivers/vdpa", "lib"],
+    "drivers/vdpa/rte": ["drivers/vdpa", "lib"],
     "drivers/vdpa/sim": ["drivers/vdpa", "lib"],
     "drivers": ["lib"],
     "app": ["lib/switch", "lib/base"],  # kinds of ports: see EXCEPTIONS

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A guest's rings under a mock rte_vdpa device, through librte_vhost, and back. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "eal.h"
+#include "mock_vdpa.h"
+#include "owner.h"
+#include "vdev/engine.h"
+#include "vdpa/vdpa.h"
+
+#define FEATURES (F(VERSION_1) | F(PROTOCOL_FEATURES))
+#define SIZE 64
+#define LEN 76
+#define PATIENCE_NS (60 * UINT64_C(1000000000))
+
+static struct owner o;
+static struct engine *list[3];
+static struct vqd rx, tx;
+static uint32_t sent, got, held;
+
+static uint64_t
+buf_at(uint32_t ring, uint32_t i)
+{
+	return 0x200000 + (ring * SIZE + i) * 2048ull;
+}
+
+static void
+post(struct vqd *d, uint32_t ring, uint64_t cookie)
+{
+	const struct vqd_buf b = {OWNER_GPA + buf_at(ring, (uint32_t)cookie), LEN};
+	const struct vqd_chain c = {.buf = &b,
+				    .nout = ring == 1,
+				    .nin = ring == 0,
+				    .user_data = cookie};
+
+	assert_int_equal(vqd_add(d, &c), 0);
+	vqd_publish(d);
+}
+
+static void
+start_ring(uint32_t i)
+{
+	const uint64_t a = OWNER_UVA + RING_AT(i);
+
+	vdev_pause(o.d);
+	vdev_vq_set_num(o.d, i, SIZE);
+	owner_set_base(&o, i, 0);
+	vdev_vq_set_addr(o.d, i, a, a + RING_DRIVER_OFF, a + RING_DEVICE_OFF, 0, 0);
+	vdev_vq_set_call(o.d, i, eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+	owner_kick(&o, i, eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+	vdev_vq_set_enable(o.d, i, true);
+	vdev_sync(o.d);
+}
+
+static int
+setup(void **state)
+{
+	char err[128];
+
+	owner_init(&o, NULL);
+	list[0] = vdpa_open(MOCK_NAME, o.d, err, sizeof(err));
+	assert_non_null(list[0]);
+	list[1] = &soft_engine;
+	assert_int_equal(vdev_set_features(o.d, FEATURES), 0);
+	vdev_use_enable(o.d, true);
+	owner_give_memory(&o);
+	owner_driver(&o, 0, SIZE, &rx);
+	owner_driver(&o, 1, SIZE, &tx);
+	sent = got = held = 0;
+	for (uint32_t i = 0; i < SIZE; i++)
+		post(&rx, 0, i);
+	start_ring(0);
+	start_ring(1);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	vdev_set_engines(o.d, list);
+	vqd_fini(&rx);
+	vqd_fini(&tx);
+	owner_fini(&o);
+	mock.fail_conf = 0;
+	mock.dead = mock.wrong_base = false;
+	return 0;
+}
+
+/** A worker's part while software moves the frames. */
+static void
+echo(void)
+{
+	static struct pkt_batch batch;
+	struct pkt *list_of[PKT_BATCH_MAX];
+	struct pktq *in, *out;
+
+	if (o.rx[0] == NULL || o.tx[0] == NULL)
+		return;
+	in = &o.rx[0]->q;
+	out = &o.tx[0]->q;
+	batch.max = 8;
+	if (pktq_ops(in)->rx(in, &batch) == 0)
+		return;
+	for (uint16_t i = 0; i < batch.n; i++)
+		list_of[i] = &batch.pkt[i];
+	pktq_ops(out)->tx(out, list_of, batch.n);
+	pktq_ops(in)->rx_done(in, &batch);
+}
+
+static void
+send_more(void)
+{
+	uint64_t cookie;
+	uint32_t len;
+
+	while (vqd_get(&tx, &cookie, &len))
+		held--;
+	while (held < SIZE / 2) {
+		uint8_t *b = o.mem + buf_at(1, sent % SIZE);
+
+		memset(b, 0, LEN);
+		b[12] = b[18] = 2;
+		memcpy(b + LEN - 4, &sent, 4);
+		post(&tx, 1, sent++ % SIZE);
+		held++;
+	}
+	vqd_kick(&tx);
+}
+
+/** Frames come in the order they were sent, each once. */
+static void
+receive(void)
+{
+	uint64_t cookie;
+	uint32_t len, number;
+
+	while (vqd_get(&rx, &cookie, &len)) {
+		memcpy(&number, o.mem + buf_at(0, (uint32_t)cookie) + LEN - 4, 4);
+		assert_int_equal(len, LEN);
+		assert_int_equal(number, got);
+		got++;
+		post(&rx, 0, cookie);
+	}
+	assert_false(rx.broken || tx.broken);
+}
+
+static void
+turn(void)
+{
+	send_more();
+	ev_run_once(o.loop, 0);
+	echo();
+	receive();
+}
+
+/** Traffic until @p e is in charge and @p frames more have come. */
+static void
+run_until(const struct engine *e, uint32_t frames)
+{
+	const uint64_t end = ev_now_ns() + PATIENCE_NS;
+	uint32_t want;
+
+	while (o.d->engine != e) {
+		turn();
+		assert_true(ev_now_ns() < end);
+	}
+	for (want = got + frames; got < want;) {
+		turn();
+		assert_true(ev_now_ns() < end);
+	}
+}
+
+static void
+offload(bool on)
+{
+	vdev_set_engines(o.d, on ? list : NULL);
+	vdev_sync(o.d);
+}
+
+static void
+test_there_and_back(void **state)
+{
+	run_until(&soft_engine, 100);
+	for (uint32_t n = 0; n < 100; n++) {
+		unsigned int moved = mock.moved;
+
+		offload(true);
+		run_until(list[0], 200);
+		assert_true(mock.moved > moved);
+		offload(false);
+		run_until(&soft_engine, 200);
+	}
+}
+
+static void
+test_positions_are_read_from_the_rings(void **state)
+{
+	mock.wrong_base = true;
+	test_there_and_back(state);
+}
+
+/* A device that takes the rings and does nothing, or fails to start: software goes on. */
+static void
+test_failures(void **state)
+{
+	for (int how = 0; how < 2; how++) {
+		mock.dead = how == 0;
+		mock.fail_conf = how == 1;
+		offload(true);
+		run_until(list[0], 0);
+		run_until(&soft_engine, 200);
+		mock.dead = false;
+		list[0]->ops->retry(list[0], o.d);
+		vdev_sync(o.d);
+		run_until(list[0], 200);
+		offload(false);
+		run_until(&soft_engine, 200);
+	}
+}
+
+/* Software has the rings when the command returns; the device is found again when it is there. */
+static void
+test_detached(void **state)
+{
+	char err[256];
+
+	offload(true);
+	run_until(list[0], 200);
+	/* DPDK did not probe the mock, so it cannot remove it */
+	assert_int_equal(vdpa_detach(MOCK_NAME, err, sizeof(err)), -ENOENT);
+	assert_ptr_equal(o.d->engine, &soft_engine);
+	mock_vdpa_unregister();
+	run_until(&soft_engine, 200);
+	assert_int_equal(list[0]->caps.queue_pairs, 0);
+	assert_int_equal(mock_vdpa_register(), 0);
+	run_until(list[0], 200);
+	offload(false);
+	run_until(&soft_engine, 200);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(there_and_back),
+		T(positions_are_read_from_the_rings),
+		T(failures),
+		T(detached),
+	};
+
+	if (eal_start("0", 64) != 0 || mock_vdpa_register() != 0)
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
