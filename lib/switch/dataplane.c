@@ -160,6 +160,7 @@ dp_free(struct dataplane *dp)
 {
 	if (dp == NULL)
 		return;
+	free(dp->fids);
 	free(dp->arena);
 	free(dp);
 }

@@ -36,6 +36,7 @@
 
 struct capture;
 struct dataplane;
+struct dp_fids;
 struct dp_intercept;
 struct dp_vlan;
 struct inject_port;
@@ -55,11 +56,11 @@ struct dp_flows {
 /* Kinds of isolation. A frame from a tunnel never goes into another one: split horizon. */
 #define DP_ISOLATED_SET 0x1u    /* by the operator */
 #define DP_ISOLATED_TUNNEL 0x2u /* the port is the end of a tunnel */
+#define DP_ISOLATIONS 4         /* values of both together */
 
 /** A port as workers see it. [fixed] */
 struct dp_port {
 	uint16_t id;
-	uint16_t receivers; /* other ports of its domain that can be sent to */
 	uint16_t domain;    /* bridge: frames stay within equal domains */
 	uint16_t nrx, ntx;  /* running queues */
 	uint16_t group_fwd; /* reserved groups 01:80:c2:00:00:0X it may send to, by bit X */
@@ -73,7 +74,7 @@ struct dp_port {
 	struct pktq **rx;        /* nrx */
 	struct pktq **tx;        /* ntx, enabled ones only, ascending by queue pair */
 	struct dp_flows *flows;  /* ntx > 1; owned by the port, outlives snapshots */
-	struct dp_vlan *vlan;    /* NULL: in no VLAN; owned by the port, too */
+	struct dp_vlan *vlan;    /* NULL: in no VLAN; of one or more ports, outlives snapshots */
 	struct limiter *limiter; /* of what comes in, NULL: none; owned by the port, too */
 	/* takes incoming frames before the mode does; NULL: none */
 	const struct dp_intercept *intercept;
@@ -122,7 +123,8 @@ struct dataplane {
 	struct fdb *fdb;
 	uint16_t nports;
 	const struct dp_port **by_id; /* DP_PORTS_MAX, NULL: no such port */
-	const struct dp_port **ports; /* nports, dense: the flood list */
+	const struct dp_port **ports; /* nports, dense: those that can be sent to */
+	struct dp_fids *fids;         /* members of each FID (members.h); freed with the snapshot */
 	uint16_t ninject;
 	struct inject_port **inject; /* ninject, by port id, NULL: no such port */
 	uint32_t nworkers;

@@ -12,6 +12,7 @@
 #define SWITCH_FLOOD_H
 
 #include "pkt/offload.h"
+#include "switch/members.h"
 #include "switch/worker.h"
 
 /* Costs in bytes copied. */
@@ -120,6 +121,42 @@ flood_account(struct worker *w, const struct flood *f, uint32_t copies, uint64_t
 	else
 		counter_add(&f->rxq->stats.replicated, -(uint64_t)f->n);
 	return true;
+}
+
+/** Send the frames of @p f to @p out: a constant where flood_to() is instantiated. */
+typedef void (*flood_send_fn)(struct worker *w, const struct flood *f, const struct dp_port *out);
+
+/**
+ * Send them to those members @p m of their FID that they may go to, from number flood_next on.
+ * False: there are receivers left for the next iteration.
+ */
+static __rte_always_inline bool
+flood_to(struct worker *w, const struct flood *f, const struct dp_members *m, flood_send_fn send)
+{
+	uint64_t cost = 0, limit = flood_limit(w, f);
+	uint32_t copies = 0, number = 0, next = f->rxq->flood_next;
+	bool left = false;
+
+	for (uint16_t k = 0; k < m->ngroups && !left; k++) {
+		const struct dp_group *g = m->group[k];
+		uint32_t i = next > number ? next - number : 0;
+
+		for (; dp_isolation_passes(f->in->isolated, g->isolated) && i < g->n; i++) {
+			left = cost >= limit;
+			if (left) {
+				next = number + i;
+				break;
+			}
+			w->flood_looks++;
+			if (g->port[i] == f->in)
+				continue;
+			send(w, f, g->port[i]);
+			cost += flood_costs(f, g->port[i]);
+			copies++;
+		}
+		number += g->n;
+	}
+	return flood_account(w, f, copies, cost, left ? (uint16_t)next : 0);
 }
 
 /**

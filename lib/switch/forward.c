@@ -174,12 +174,6 @@ forward_decide(struct worker *w, const struct dataplane *dp, const struct dp_por
 
 /* --- sending --- */
 
-static bool
-may_pass(const struct dp_port *in, const struct dp_port *out)
-{
-	return out->domain == in->domain && (in->isolated & out->isolated) == 0;
-}
-
 static void
 unicast(struct worker *w, const struct dataplane *dp, const struct dp_port *in, struct pktq *rxq,
 	uint16_t egress, struct pkt *const *pkts, uint16_t n)
@@ -193,40 +187,27 @@ unicast(struct worker *w, const struct dataplane *dp, const struct dp_port *in, 
 	out = dp->by_id[egress];
 	if (unlikely(out == in)) /* the uplink of the port it is for */
 		pktq_drop(rxq, DROP_RX_SAME_PORT, n);
-	else if (unlikely(out == NULL || !may_pass(in, out)))
+	else if (unlikely(out == NULL || !dp_may_pass(in, out, dp_plain_fid(in))))
 		pktq_drop(rxq, DROP_RX_NO_EGRESS, n);
 	else
 		forward_send(w, out, rxq, pkts, n);
 }
 
-/* False: there are receivers left for the next iteration. */
-static bool
-copy_to_all(struct worker *w, const struct dataplane *dp, const struct flood *f)
+static void
+flood_one(struct worker *w, const struct flood *f, const struct dp_port *out)
 {
-	uint64_t cost = 0, limit = flood_limit(w, f);
-	uint32_t copies = 0;
-	uint16_t i;
-
-	for (i = f->rxq->flood_next; i < dp->nports && cost < limit; i++) {
-		const struct dp_port *out = dp->ports[i];
-
-		if (out == f->in || out->ntx == 0 || !may_pass(f->in, out))
-			continue;
-		forward_send(w, out, f->rxq, f->pkts, f->n);
-		cost += flood_costs(f, out);
-		copies++;
-	}
-	return flood_account(w, f, copies, cost, i < dp->nports ? i : 0);
+	forward_send(w, out, f->rxq, f->pkts, f->n);
 }
 
 /* Returns how many of the frames are done with; the others have to be left. */
 static uint16_t
 flood(struct worker *w, const struct dataplane *dp, struct flood *f)
 {
+	const struct dp_members *m = dp_members_of(dp, f->in->domain);
 	uint16_t n = f->n;
 
-	f->n = flood_portion(w, f, f->in->receivers);
-	if (!copy_to_all(w, dp, f)) {
+	f->n = flood_portion(w, f, dp_receivers(m, f->in));
+	if (!flood_to(w, f, m, flood_one)) {
 		if (f->may_leave)
 			return 0;
 		if (!rest_keep(w, f->in, f->rxq, f->pkts[0]))

@@ -14,6 +14,7 @@
 
 #include "switch/ingress.h"
 #include "switch/inject.h"
+#include "switch/members.h"
 #include "switch/port.h"
 #include "switch/sw.h"
 
@@ -362,31 +363,6 @@ fill_inject(struct build *b)
 	inject_poll(s->inject, &dp->worker[s->inject_owner]);
 }
 
-/* How many ports a frame without a VLAN floods to. */
-static void
-count_receivers(struct build *b)
-{
-	uint16_t in_domain[VLAN_DOMAINS] = {0}, tunnels[VLAN_DOMAINS] = {0};
-
-	for (uint16_t m = 0; m < b->nmembers; m++) {
-		const struct dp_port *p = &b->dport[m];
-
-		if (p->ntx == 0 || p->vlan != NULL)
-			continue;
-		in_domain[p->domain]++;
-		tunnels[p->domain] += (p->isolated & DP_ISOLATED_TUNNEL) != 0;
-	}
-	for (uint16_t m = 0; m < b->nmembers; m++) {
-		struct dp_port *p = &b->dport[m];
-
-		if (p->vlan == NULL)
-			p->receivers =
-				in_domain[p->domain] - ((p->isolated & DP_ISOLATED_TUNNEL) != 0
-								? tunnels[p->domain]
-								: (uint16_t)(p->ntx > 0));
-	}
-}
-
 /* Frames for a port whose frames hardware moves go out at its uplink. */
 static void
 join_uplink(struct build *b, uint16_t m)
@@ -453,7 +429,6 @@ fill(struct build *b)
 		join_uplink(b, m);
 	for (uint16_t m = 0; m < b->nmembers; m++)
 		join_ports(b, m);
-	count_receivers(b);
 	fill_inject(b);
 	disown_others(b);
 	for (uint32_t w = 0; w < dp->nworkers; w++)
@@ -476,6 +451,9 @@ snapshot_build(struct sw *s, bool *again)
 	}
 	if (allocate(b)) {
 		fill(b);
+		b->dp->fids = members_build(b->dp);
+	}
+	if (b->dp != NULL && b->dp->fids != NULL) {
 		dp = b->dp;
 		*again = b->again;
 	} else {

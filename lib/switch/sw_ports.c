@@ -143,7 +143,7 @@ sw_port_remove(struct sw *s, struct port *p)
 	p->ops->close(p);
 	free(flows);
 	limiter_free(limiter);
-	free(vlans);
+	vlan_put(vlans);
 	free(bursts);
 	free(inject);
 }

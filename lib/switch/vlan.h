@@ -28,6 +28,7 @@
 #define VLAN_DOMAINS 4096 /* bridges there can be */
 #define VLAN_FID_FIRST VLAN_DOMAINS
 #define VLAN_FID_NONE UINT16_MAX /* domain of ports that have VLANs: equals no frame's */
+#define VLAN_GROUPS 4            /* kinds of isolation, DP_ISOLATIONS */
 #define VLAN_TAGGED_LEN 18       /* Ethernet header and tag */
 
 /** VLAN settings of a port. */
@@ -38,11 +39,17 @@ struct vlan_config {
 	uint64_t allowed[VLAN_IDS / 64];
 };
 
-/** The same for workers. [fixed] */
+/** The same for workers. Ports of one domain with the same settings share one. */
 struct dp_vlan {
+	/* [fixed] */
 	bool access;
 	uint16_t native;
-	uint16_t fid[VLAN_IDS]; /* domain in the FDB; 0: not on this port */
+	uint16_t fid[VLAN_IDS]; /* 0: not on these ports */
+	/* [ctl] */
+	uint32_t nports; /* that have it */
+	uint16_t
+		group[VLAN_GROUPS]; /* by kind of isolation, while members are listed (members.c) */
+	uint16_t nfids, fids[];     /* those that are not 0 */
 };
 
 /** A worker's scratch for the frames of one batch. */

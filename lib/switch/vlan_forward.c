@@ -78,16 +78,9 @@ struct run {
 	const struct dp_port *in;
 	struct pktq *rxq;
 	uint16_t from, to;
-	uint16_t id, fid;
+	struct dp_fid f;
 	bool may_leave;
 };
-
-static bool
-is_member(const struct run *r, const struct dp_port *out)
-{
-	return out->vlan != NULL && out->vlan->fid[r->id] == r->fid &&
-	       (r->in->isolated & out->isolated) == 0;
-}
 
 /* The view of frame @p i with its tag, made once for all receivers. */
 static struct pkt *
@@ -105,7 +98,7 @@ tagged(struct worker *w, uint16_t i)
 static void
 send(struct worker *w, const struct run *r, const struct dp_port *out)
 {
-	bool untagged = out->vlan->native == r->id;
+	bool untagged = out->vlan->native == r->f.vlan;
 	uint16_t n = 0;
 
 	for (uint16_t i = r->from; i < r->to; i++) {
@@ -120,33 +113,16 @@ send(struct worker *w, const struct run *r, const struct dp_port *out)
 		forward_send(w, out, r->rxq, w->list, n);
 }
 
-static uint32_t
-count_receivers(const struct dataplane *dp, const struct run *r)
+/** Frames of a run that flood. */
+struct run_flood {
+	struct flood f; /* first member */
+	const struct run *r;
+};
+
+static void
+flood_one(struct worker *w, const struct flood *f, const struct dp_port *out)
 {
-	uint32_t n = 0;
-
-	for (uint16_t i = 0; i < dp->nports; i++)
-		n += dp->ports[i] != r->in && is_member(r, dp->ports[i]);
-	return n;
-}
-
-/* False: there are receivers left for the next iteration. */
-static bool
-copy_to_all(struct worker *w, const struct dataplane *dp, const struct run *r,
-	    const struct flood *f)
-{
-	uint64_t cost = 0, limit = flood_limit(w, f);
-	uint32_t copies = 0;
-	uint16_t i;
-
-	for (i = f->rxq->flood_next; i < dp->nports && cost < limit; i++) {
-		if (dp->ports[i] == r->in || !is_member(r, dp->ports[i]))
-			continue;
-		send(w, r, dp->ports[i]);
-		cost += flood_costs(f, dp->ports[i]);
-		copies++;
-	}
-	return flood_account(w, f, copies, cost, i < dp->nports ? i : 0);
+	send(w, ((const struct run_flood *)f)->r, out);
 }
 
 /* Keep frame @p i, with the tag it came with; the native VLAN's need not be named. */
@@ -160,7 +136,7 @@ keep(struct worker *w, const struct run *r, uint16_t i)
 	struct pkt view;
 
 	if ((s->popped >> i & 1) != 0) {
-		if (r->id == r->in->vlan->native)
+		if (r->f.vlan == r->in->vlan->native)
 			tci &= (uint16_t)~TCI_ID_MASK;
 		if (!vlan_push(&view, p, header, tci, &w->batch)) {
 			r->rxq->flood_next = 0;
@@ -176,24 +152,24 @@ static void
 flood(struct worker *w, const struct dataplane *dp, struct run *r)
 {
 	struct pkt *pkts[PKT_BATCH_MAX];
-	struct flood f = {.in = r->in,
-			  .rxq = r->rxq,
-			  .pkts = pkts,
-			  .n = (uint16_t)(r->to - r->from),
-			  .may_leave = r->may_leave};
+	struct run_flood x = {
+		.f = {.in = r->in, .rxq = r->rxq, .pkts = pkts, .may_leave = r->may_leave},
+		.r = r,
+	};
+	const struct dp_members *m = dp_members_of(dp, r->f.fid);
 	uint16_t to = r->to;
 
-	for (uint16_t i = 0; i < f.n; i++)
-		pkts[i] = &w->batch.pkt[r->from + i];
-	f.n = flood_portion(w, &f, count_receivers(dp, r));
-	r->to = r->from + f.n;
-	if (!copy_to_all(w, dp, r, &f)) {
-		if (f.may_leave)
+	for (x.f.n = 0; x.f.n < r->to - r->from; x.f.n++)
+		pkts[x.f.n] = &w->batch.pkt[r->from + x.f.n];
+	x.f.n = flood_portion(w, &x.f, dp_receivers(m, r->in));
+	r->to = r->from + x.f.n;
+	if (!flood_to(w, &x.f, m, flood_one)) {
+		if (r->may_leave)
 			r->to = r->from;
 		else if (!keep(w, r, r->from))
 			pktq_drop(r->rxq, DROP_RX_FLOOD, 1);
 	}
-	if (likely(r->to == to) || f.may_leave)
+	if (likely(r->to == to) || r->may_leave)
 		return;
 	pktq_drop(r->rxq, DROP_RX_FLOOD, to - r->to);
 	r->to = to;
@@ -218,7 +194,7 @@ unicast(struct worker *w, const struct dataplane *dp, const struct run *r, uint1
 		out = dp->by_id[egress];
 	if (unlikely(out == r->in)) /* the uplink of the port it is for */
 		pktq_drop(r->rxq, DROP_RX_SAME_PORT, r->to - r->from);
-	else if (unlikely(out == NULL || !is_member(r, out)))
+	else if (unlikely(out == NULL || !dp_may_pass(r->in, out, r->f)))
 		pktq_drop(r->rxq, egress_drop(r->in, egress), r->to - r->from);
 	else
 		send(w, r, out);
@@ -241,10 +217,10 @@ forward_vlan(struct worker *w, const struct dataplane *dp, const struct dp_port 
 	for (; r.from < batch->n; r.from = r.to) {
 		uint16_t egress = w->egress[r.from], to;
 
-		r.fid = s->fid[r.from];
-		r.id = s->tci[r.from] & TCI_ID_MASK;
+		r.f.fid = s->fid[r.from];
+		r.f.vlan = s->tci[r.from] & TCI_ID_MASK;
 		for (r.to = r.from + 1; r.to < batch->n; r.to++)
-			if (w->egress[r.to] != egress || s->fid[r.to] != r.fid)
+			if (w->egress[r.to] != egress || s->fid[r.to] != r.f.fid)
 				break;
 		to = r.to;
 		if (egress == EGRESS_FLOOD)

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "switch/fdb.h"
 #include "switch/port.h"
@@ -74,6 +75,12 @@ vlan_table_free(struct vlan_table *t)
 
 /* --- ports --- */
 
+static bool
+carries(const struct vlan_config *c, uint16_t id)
+{
+	return id == c->native || (!c->access && vlan_is_allowed(c, id));
+}
+
 static int
 fill(struct dp_vlan *v, struct sw *s, const struct vlan_config *c, uint16_t domain)
 {
@@ -81,10 +88,56 @@ fill(struct dp_vlan *v, struct sw *s, const struct vlan_config *c, uint16_t doma
 
 	v->access = c->access;
 	v->native = c->native;
-	for (uint16_t id = 1; id <= VLAN_ID_MAX && ret == 0; id++)
-		if (id == c->native || (!c->access && vlan_is_allowed(c, id)))
-			ret = vlan_fid(s, domain, id, &v->fid[id]);
+	for (uint16_t id = 1; id <= VLAN_ID_MAX && ret == 0; id++) {
+		if (!carries(c, id))
+			continue;
+		ret = vlan_fid(s, domain, id, &v->fid[id]);
+		v->fids[v->nfids++] = v->fid[id];
+	}
 	return ret;
+}
+
+static struct dp_vlan *
+new_vlans(const struct vlan_config *c)
+{
+	struct dp_vlan *v;
+	uint32_t n = 0;
+
+	for (uint16_t id = 1; id <= VLAN_ID_MAX; id++)
+		n += carries(c, id);
+	v = calloc(1, sizeof(*v) + n * sizeof(v->fids[0]));
+	if (v != NULL)
+		v->nports = 1;
+	return v;
+}
+
+static bool
+is_same(const struct vlan_config *a, const struct vlan_config *b)
+{
+	return a->on == b->on && a->access == b->access && a->native == b->native &&
+	       memcmp(a->allowed, b->allowed, sizeof(a->allowed)) == 0;
+}
+
+/* Those of another port that are the same. */
+static struct dp_vlan *
+share(const struct sw *s, const struct vlan_config *c, uint16_t domain)
+{
+	for (uint16_t i = 0; i < s->nports; i++) {
+		const struct port *p = s->port[i];
+
+		if (p == NULL || p->vlans == NULL || p->domain != domain || !is_same(&p->vlan, c))
+			continue;
+		p->vlans->nports++;
+		return p->vlans;
+	}
+	return NULL;
+}
+
+void
+vlan_put(struct dp_vlan *v)
+{
+	if (v != NULL && --v->nports == 0)
+		free(v);
 }
 
 /* @p c in @p domain, for workers; *v is NULL when nothing is set. */
@@ -98,12 +151,15 @@ make(struct sw *s, const struct vlan_config *c, uint16_t domain, struct dp_vlan 
 		return 0;
 	if (c->native > VLAN_ID_MAX || (c->access && c->native == 0))
 		return -EINVAL;
-	*v = calloc(1, sizeof(**v));
+	*v = share(s, c, domain);
+	if (*v != NULL)
+		return 0;
+	*v = new_vlans(c);
 	if (*v == NULL)
 		return -ENOMEM;
 	ret = fill(*v, s, c, domain);
 	if (ret < 0) {
-		free(*v);
+		vlan_put(*v);
 		*v = NULL;
 	}
 	return ret;
@@ -117,7 +173,7 @@ replace(struct port *p, struct dp_vlan *v)
 
 	p->vlans = v;
 	sw_publish(p->sw);
-	free(old);
+	vlan_put(old);
 	/* addresses learned in another domain or VLAN are behind this port no more */
 	fdb_flush_port(p->sw->fdb, p->id, false);
 }

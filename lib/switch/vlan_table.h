@@ -33,6 +33,9 @@ int vlan_fid(struct sw *s, uint16_t domain, uint16_t id, uint16_t *fid);
 /** The domain and VLAN of an FID; *@p id is 0 when it is in no VLAN. */
 void vlan_of_fid(const struct sw *s, uint16_t fid, uint16_t *domain, uint16_t *id);
 
+/** A port has @p v no more; NULL is fine. The last one frees it: no worker sees it. */
+void vlan_put(struct dp_vlan *v);
+
 void vlan_table_free(struct vlan_table *t);
 
 #endif

@@ -9,26 +9,30 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "switch/members.h"
 #include "switch/port.h"
 #include "switch/sw.h"
 #include "switch/sw_ports.h"
 
+/**
+ * Whether frames of @p fid pass between @p me and another member, or *@p isolated: there are others
+ * and isolation keeps frames from all of them.
+ */
 static bool
-share_vlan(const struct dp_vlan *a, const struct dp_vlan *b)
+has_company(const struct dataplane *dp, const struct dp_port *me, uint16_t fid, bool *isolated)
 {
-	for (uint16_t id = 1; id <= VLAN_ID_MAX; id++)
-		if (a->fid[id] != 0 && a->fid[id] == b->fid[id])
-			return true;
-	return false;
-}
+	const struct dp_members *m = dp_members_of(dp, fid);
 
-/** Whether, but for isolation, frames of @p a may leave at @p b in the mode that learns. */
-static bool
-is_reachable(const struct dp_port *a, const struct dp_port *b)
-{
-	if (a->vlan != NULL && b->vlan != NULL)
-		return share_vlan(a->vlan, b->vlan);
-	return a->domain == b->domain;
+	for (uint16_t i = 0; i < m->ngroups; i++) {
+		const struct dp_group *g = m->group[i];
+
+		if (g->n == 1 && g->port[0] == me)
+			continue;
+		if (dp_isolation_passes(me->isolated, g->isolated))
+			return true;
+		*isolated = true;
+	}
+	return false;
 }
 
 /** Whether a port of the same domain is up, whatever VLANs it is in. */
@@ -50,13 +54,11 @@ why_alone(const struct sw *s, const struct dataplane *dp, const struct port *p)
 	const struct dp_port *me = dp->by_id[p->id];
 	bool isolated = false;
 
-	for (uint16_t i = 0; i < dp->nports; i++) {
-		if (dp->ports[i] == me || !is_reachable(me, dp->ports[i]))
-			continue;
-		if ((me->isolated & dp->ports[i]->isolated) == 0)
+	if (me->vlan == NULL && has_company(dp, me, me->domain, &isolated))
+		return NULL;
+	for (uint16_t i = 0; me->vlan != NULL && i < me->vlan->nfids; i++)
+		if (has_company(dp, me, me->vlan->fids[i], &isolated))
 			return NULL;
-		isolated = true;
-	}
 	if (isolated)
 		return "no other port can exchange frames with it: the others are isolated as it "
 		       "is";

@@ -66,9 +66,10 @@ struct worker {
 	struct pktq *polled;       /* the queue whose frames are at work */
 	const struct watch *watch; /* of that snapshot; NULL: nothing is to be watched */
 	uint32_t flood_budget;     /* of an iteration, 0: FLOOD_BUDGET */
-	uint32_t flood_left;       /* of this one */
-	uint32_t flood_least;      /* for each queue, even when nothing is left */
-	uint32_t open_iterations;  /* iterations since the last quiescent state */
+	uint64_t flood_looks; /* members flooding looked at, the port frames came from included */
+	uint32_t flood_left;  /* of this one */
+	uint32_t flood_least; /* for each queue, even when nothing is left */
+	uint32_t open_iterations;           /* iterations since the last quiescent state */
 	uint32_t ndeferred, deferred_polls; /* see deferred.h */
 	uint32_t ndebtors;                  /* ports that owe work, see debt.h */
 	uint16_t debtor[DP_PORTS_MAX];      /* their ids */

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Runs on: workers look up; control builds.
+ *
+ * Members of an FID: the ports whose frames and addresses it holds, and the one rule that says
+ * from which port to which a frame of it may go.
+ *
+ * A snapshot lists the members of each FID, so that flooding looks at them and at no other port.
+ * Ports that are in the same FIDs and isolated in the same way are one group; an FID lists groups.
+ * A thousand trunks with the same thousand VLANs are thus one group that a thousand FIDs list.
+ *
+ * Only ports that can be sent to are in a list: they are started, forward, and have a tx queue.
+ */
+#ifndef SWITCH_MEMBERS_H
+#define SWITCH_MEMBERS_H
+
+#include "switch/dataplane.h"
+#include "switch/vlan.h"
+
+/** Ports with the same FIDs and the same kinds of isolation. [fixed] */
+struct dp_group {
+	uint8_t isolated; /* DP_ISOLATED_* */
+	uint16_t n;
+	const struct dp_port **port;
+};
+
+/** The members of an FID. [fixed] */
+struct dp_members {
+	uint16_t ngroups;
+	const struct dp_group **group;
+};
+
+/** The members of all FIDs of a snapshot. [fixed] */
+struct dp_fids {
+	uint32_t n;                     /* FIDs from here on have no members */
+	uint16_t *list;                 /* n, by FID: index of members[]; 0: none */
+	struct dp_members *members;     /* [0] has no groups */
+	const struct dp_group **groups; /* of all members, one behind the other */
+	struct dp_group *group;
+	const struct dp_port **ports; /* of all groups, one behind the other */
+};
+
+/**
+ * The FID of a frame. Without VLANs it is the domain of the port it came in at, and @p vlan is 0.
+ */
+struct dp_fid {
+	uint16_t fid;
+	uint16_t vlan; /* its number in the tag */
+};
+
+/** The FID of frames that come in at a port without VLANs. */
+static inline struct dp_fid
+dp_plain_fid(const struct dp_port *in)
+{
+	return (struct dp_fid){.fid = in->domain};
+}
+
+static inline const struct dp_members *
+dp_members_of(const struct dataplane *dp, uint16_t fid)
+{
+	return &dp->fids->members[fid < dp->fids->n ? dp->fids->list[fid] : 0];
+}
+
+/** Whether frames pass between ports that are isolated so (DP_ISOLATED_*). */
+static inline bool
+dp_isolation_passes(uint8_t a, uint8_t b)
+{
+	return (a & b) == 0;
+}
+
+/** Whether @p p is a member. A port with VLANs is in their FIDs, another one in its domain's. */
+static inline bool
+dp_is_member(const struct dp_port *p, struct dp_fid f)
+{
+	if (f.vlan == 0)
+		return p->domain == f.fid;
+	return p->vlan != NULL && p->vlan->fid[f.vlan] == f.fid;
+}
+
+/** Whether a frame of @p f that came in at @p in may go out at @p out, another port. */
+static inline bool
+dp_may_pass(const struct dp_port *in, const struct dp_port *out, struct dp_fid f)
+{
+	return dp_isolation_passes(in->isolated, out->isolated) && dp_is_member(out, f);
+}
+
+/** How many ports dp_may_pass() holds for, but @p in itself. */
+static inline uint32_t
+dp_receivers(const struct dp_members *m, const struct dp_port *in)
+{
+	uint32_t n = 0;
+
+	for (uint16_t i = 0; i < m->ngroups; i++)
+		if (dp_isolation_passes(in->isolated, m->group[i]->isolated))
+			n += m->group[i]->n;
+	/* it is itself in the list, and in a group it sends to, unless isolated */
+	return n - (in->isolated == 0 && in->ntx > 0 ? 1 : 0);
+}
+
+/** Build the lists from dp->ports: one block, freed with free(). NULL: out of memory. Control. */
+struct dp_fids *members_build(const struct dataplane *dp);
+
+#endif
