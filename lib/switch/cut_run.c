@@ -8,6 +8,7 @@
 
 #include "pkt/mbuf.h"
 #include "pkt/offload.h"
+#include "switch/members.h"
 #include "switch/transmit.h"
 
 /*
@@ -184,7 +185,7 @@ cut_revise(struct worker *w, const struct dataplane *dp)
 		const struct dp_port *in = port_of_rxq(&dp->worker[w->id], j);
 		const struct dp_port *out = port_of_txq(dp, j);
 
-		if (in != NULL && out != NULL && in->domain == out->domain) {
+		if (in != NULL && out != NULL && dp_may_pass_any(in, out)) {
 			i++;
 			continue;
 		}

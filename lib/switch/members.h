@@ -84,6 +84,21 @@ dp_may_pass(const struct dp_port *in, const struct dp_port *out, struct dp_fid f
 	return dp_isolation_passes(in->isolated, out->isolated) && dp_is_member(out, f);
 }
 
+/** Whether dp_may_pass() holds for frames of any FID. */
+static inline bool
+dp_may_pass_any(const struct dp_port *in, const struct dp_port *out)
+{
+	if (in->vlan == NULL)
+		return dp_may_pass(in, out, dp_plain_fid(in));
+	for (uint16_t id = 1; id <= VLAN_ID_MAX; id++) {
+		struct dp_fid f = {.fid = in->vlan->fid[id], .vlan = id};
+
+		if (f.fid != 0 && dp_may_pass(in, out, f))
+			return true;
+	}
+	return false;
+}
+
 /** How many ports dp_may_pass() holds for, but @p in itself. */
 static inline uint32_t
 dp_receivers(const struct dp_members *m, const struct dp_port *in)

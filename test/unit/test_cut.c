@@ -286,6 +286,42 @@ receivers_may_move_to_another_domain(void **state)
 	check_account(&rx[GREEDY]);
 }
 
+/* The rest of a frame is subject to the rule that the frame was: isolation, and VLANs. */
+static void
+receivers_may_be_isolated(void **state)
+{
+	waiting[GREEDY] = 1;
+	turn();
+	assert_true(w->cut.n != 0);
+	for (uint32_t i = 0; i < RTE_DIM(ports); i++)
+		ports[i].isolated = DP_ISOLATED_SET;
+	dp.generation++;
+	turn();
+	assert_int_equal(w->cut.n, 0);
+	assert_int_equal(rx[GREEDY].stats.drop[DROP_RX_NO_EGRESS], 1);
+	check_account(&rx[GREEDY]);
+}
+
+static void
+receivers_may_move_to_another_vlan(void **state)
+{
+	static struct dp_vlan vlans[4];
+
+	waiting[GREEDY] = 1;
+	turn();
+	assert_true(w->cut.n != 0);
+	for (uint16_t i = 0; i < RTE_DIM(ports); i++) {
+		vlans[i].fid[i + 1] = (uint16_t)(VLAN_FID_FIRST + i);
+		ports[i].vlan = &vlans[i];
+		ports[i].domain = VLAN_FID_NONE;
+	}
+	dp.generation++;
+	turn();
+	assert_int_equal(w->cut.n, 0);
+	assert_int_equal(rx[GREEDY].stats.drop[DROP_RX_NO_EGRESS], 1);
+	check_account(&rx[GREEDY]);
+}
+
 /* A sender that goes is not touched any more. */
 static void
 senders_may_go(void **state)
@@ -363,6 +399,8 @@ main(void)
 		T(flooded_frames_are_copied_once),
 		T(receivers_may_go),
 		T(receivers_may_move_to_another_domain),
+		T(receivers_may_be_isolated),
+		T(receivers_may_move_to_another_vlan),
 		T(senders_may_go),
 		T(others_at_their_places_get_nothing),
 		T(memory_may_run_out),
