@@ -104,11 +104,12 @@ publish_held(struct vdev *d)
 static void
 a_request_is_answered_while_a_worker_is_held(void **state)
 {
-	struct vdev_ops ops = owner_ops;
+	static struct vdev_ops ops; /* of the device, until the end of the test */
 	struct vduse_dev_request reset = status(0);
 	struct vduse_dev_request flush = {.type = VDUSE_UPDATE_IOTLB, .iova = {0, UINT64_MAX}};
 	struct vduse_dev_request *each[] = {&flush, &reset};
 
+	ops = owner_ops;
 	ops.publish = publish_held;
 	vk_start(0);
 	vk_owner.d->cfg.ops = &ops;

@@ -14,7 +14,7 @@ import sys
 import time
 
 INTERVAL = 0.05
-LIMIT = 200
+LIMIT = 50  # a socket has room for 90 frames in buffers of a page
 PATIENCE = 60  # seconds without any answer
 
 

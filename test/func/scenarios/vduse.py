@@ -78,7 +78,7 @@ class Vduse(Scenario):
     def ports(self, **more):
         """Arguments of both ports."""
         options = "".join(f",{key}={value}" for key, value in more.items())
-        return [f"net_vhost{i},iface=/dev/vduse/v{i},mac=02:00:00:00:00:1{i},netns=n{i},"
+        return [f"net_vhost{i},iface=/dev/vduse/v{i},mac=02:00:00:00:00:1{i},mtu=1500,netns=n{i},"
                 f"ifname=eth0{options}" for i in range(2)]
 
     def serve(self, layout="split"):
