@@ -69,7 +69,7 @@ cmd_attach(struct cmd *c)
 {
 	char err[640];
 
-	if (vdpa_attach(cmd_str(c, 2), err, sizeof(err)) == 0)
+	if (vdpa_attach(c->words->rest, err, sizeof(err)) == 0)
 		return;
 	cmd_print(c, "%s\n", err);
 	c->failed = true;
