@@ -80,10 +80,11 @@ allocate(const struct build *b)
 	const size_t ports = b->dp->nports * sizeof(struct dp_port *);
 	struct dp_fids *f = calloc(1, sizeof(*f) + members + groups + group + ports +
 					      b->nfids * sizeof(uint16_t));
-	uint8_t *at = (uint8_t *)(f + 1);
+	uint8_t *at;
 
 	if (f == NULL)
 		return NULL;
+	at = (uint8_t *)(f + 1);
 	f->n = b->nfids;
 	f->members = (struct dp_members *)at;
 	f->groups = (const struct dp_group **)(at += members);

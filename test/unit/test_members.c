@@ -315,17 +315,17 @@ may_go(const struct port *in, const struct port *out, uint16_t vlan)
 static void
 set_randomly(struct port *p)
 {
-	struct vlan_config c = {.on = rand() % 3 > 0, .access = rand() % 2 > 0};
+	struct vlan_config c = {.on = random() % 3 > 0, .access = random() % 2 > 0};
 
-	c.native = (uint16_t)(1 + rand() % 3);
+	c.native = (uint16_t)(1 + random() % 3);
 	for (uint16_t id = 1; id <= 3 && !c.access; id++)
-		if (rand() % 2 > 0)
+		if (random() % 2 > 0)
 			vlan_allow(&c, id);
 	assert_int_equal(port_set_vlan(p, &c), 0);
-	assert_int_equal(port_set_domain(p, (uint16_t)(rand() % 2)), 0);
-	p->isolated = rand() % 3 == 0;
-	p->tunnel = rand() % 3 == 0;
-	p->started = rand() % 8 > 0;
+	assert_int_equal(port_set_domain(p, (uint16_t)(random() % 2)), 0);
+	p->isolated = random() % 3 == 0;
+	p->tunnel = random() % 3 == 0;
+	p->started = random() % 8 > 0;
 }
 
 /* The frame of port @p from in @p vlan has come to those it may go to. */
@@ -345,7 +345,7 @@ static void
 check_from(uint16_t from, uint16_t vlan)
 {
 	bool untagged = vlan == ports[from].p.vlan.native || vlan == 0;
-	uint16_t fid, to = (uint16_t)(rand() % FEW);
+	uint16_t fid, to = (uint16_t)(random() % FEW);
 	struct rte_ether_addr mac = {{2, 9, 0, 0, 0, (uint8_t)to}};
 
 	put(from, &all, untagged ? 0 : vlan);
@@ -361,7 +361,7 @@ check_from(uint16_t from, uint16_t vlan)
 static void
 random_settings(void **state)
 {
-	srand(1);
+	srandom(1);
 	for (uint16_t i = FEW; i < PORTS; i++)
 		ports[i].p.started = false;
 	for (uint32_t round = 0; round < 40; round++) {

@@ -97,7 +97,9 @@ dev_get(const char *name)
 static struct engine_caps
 caps_now(const struct sim_dev *dev)
 {
-	return dev->fault == SIM_FAULT_VANISH ? (struct engine_caps){0} : dev->caps;
+	static const struct engine_caps none;
+
+	return dev->fault == SIM_FAULT_VANISH ? none : dev->caps;
 }
 
 /* --- the way to vdev_sync() --- */
