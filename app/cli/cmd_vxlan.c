@@ -94,45 +94,100 @@ parse_vteps(struct cmd *c, const char *text, struct vxlan_vni_config *n)
 	return n->nvteps != 0;
 }
 
-/* @p domain: number of the word; a VLAN, if there is one, is two words behind it. */
-static void
-set_vni(struct cmd *c, const char *tunnel, unsigned int domain, unsigned int vlan)
+/* Positions of the words of a VNI; 0: there is none. */
+struct vni_words {
+	unsigned int tunnel, domain, vlan;
+};
+
+static struct vxlan_vni_config
+vni_of(struct cmd *c, const struct vni_words *at)
 {
-	struct vxlan_vni_config n = {
-		.tunnel = tunnel,
+	return (struct vxlan_vni_config){
+		.tunnel = at->tunnel != 0 ? cmd_str(c, at->tunnel) : NULL,
 		.vni = (uint32_t)cmd_num(c, 2),
-		.domain = (uint16_t)cmd_num(c, domain),
-		.vlan = vlan != 0 ? (uint16_t)cmd_num(c, vlan) : 0,
+		.domain = (uint16_t)cmd_num(c, at->domain),
+		.vlan = at->vlan != 0 ? (uint16_t)cmd_num(c, at->vlan) : 0,
 	};
+}
+
+static void
+set_vni(struct cmd *c, const struct vxlan_vni_config *n)
+{
 	char err[ERR_MAX];
 
-	if (parse_vteps(c, c->words->rest, &n) &&
-	    vxlan_set_vni(c->app->vxlan, &n, err, sizeof(err)) < 0)
+	if (vxlan_set_vni(c->app->vxlan, n, err, sizeof(err)) < 0)
 		refused(c, err);
 }
 
 static void
-cmd_vni(struct cmd *c)
+set_flood(struct cmd *c, const struct vni_words *at)
 {
-	set_vni(c, NULL, 4, 0);
+	struct vxlan_vni_config n = vni_of(c, at);
+
+	if (parse_vteps(c, c->words->rest, &n))
+		set_vni(c, &n);
 }
 
 static void
-cmd_vni_vlan(struct cmd *c)
+set_evpn(struct cmd *c, const struct vni_words *at)
 {
-	set_vni(c, NULL, 4, 6);
+	struct vxlan_vni_config n = vni_of(c, at);
+
+	n.evpn = true;
+	set_vni(c, &n);
+}
+
+static const struct vni_words plain = {.domain = 4};
+static const struct vni_words with_vlan = {.domain = 4, .vlan = 6};
+static const struct vni_words on_tunnel = {.tunnel = 4, .domain = 6};
+static const struct vni_words on_tunnel_with_vlan = {.tunnel = 4, .domain = 6, .vlan = 8};
+
+static void
+cmd_flood(struct cmd *c)
+{
+	set_flood(c, &plain);
 }
 
 static void
-cmd_vni_on(struct cmd *c)
+cmd_flood_vlan(struct cmd *c)
 {
-	set_vni(c, cmd_str(c, 4), 6, 0);
+	set_flood(c, &with_vlan);
 }
 
 static void
-cmd_vni_on_vlan(struct cmd *c)
+cmd_flood_on(struct cmd *c)
 {
-	set_vni(c, cmd_str(c, 4), 6, 8);
+	set_flood(c, &on_tunnel);
+}
+
+static void
+cmd_flood_on_vlan(struct cmd *c)
+{
+	set_flood(c, &on_tunnel_with_vlan);
+}
+
+static void
+cmd_evpn(struct cmd *c)
+{
+	set_evpn(c, &plain);
+}
+
+static void
+cmd_evpn_vlan(struct cmd *c)
+{
+	set_evpn(c, &with_vlan);
+}
+
+static void
+cmd_evpn_on(struct cmd *c)
+{
+	set_evpn(c, &on_tunnel);
+}
+
+static void
+cmd_evpn_on_vlan(struct cmd *c)
+{
+	set_evpn(c, &on_tunnel_with_vlan);
 }
 
 static void
@@ -201,6 +256,10 @@ vni_running(const struct vxlan_vni *n, FILE *out)
 	fprintf(out, " domain %u", n->domain);
 	if (n->vlan != 0)
 		fprintf(out, " vlan %u", n->vlan);
+	if (n->evpn) {
+		fputs(" evpn\n", out);
+		return;
+	}
 	fputs(" flood ", out);
 	STAILQ_FOREACH (v, &n->vteps, entry) {
 		fprintf(out, "%s%s", sep, v->port->text);
@@ -241,13 +300,22 @@ static const struct cli_row rows[] = {
 	{"vxlan add (name) local (address) underlay (port_id) dstport (udp_port)", cmd_add_udp_port,
 	 "The same with a UDP port other than 4789."},
 	{"vxlan del (name)", cmd_del, "Remove a tunnel and its VNIs."},
-	{"vxlan vni (vni) domain (domain) flood (vtep[,vtep]*)", cmd_vni, FLOOD_HELP},
-	{"vxlan vni (vni) domain (domain) vlan (vlan) flood (vtep[,vtep]*)", cmd_vni_vlan,
+	{"vxlan vni (vni) domain (domain) flood (vtep[,vtep]*)", cmd_flood, FLOOD_HELP},
+	{"vxlan vni (vni) domain (domain) vlan (vlan) flood (vtep[,vtep]*)", cmd_flood_vlan,
 	 "Join a VLAN of a domain to a VNI; frames have no tag in the tunnel."},
-	{"vxlan vni (vni) on (name) domain (domain) flood (vtep[,vtep]*)", cmd_vni_on,
+	{"vxlan vni (vni) on (name) domain (domain) flood (vtep[,vtep]*)", cmd_flood_on,
 	 "The same where there are several tunnels."},
 	{"vxlan vni (vni) on (name) domain (domain) vlan (vlan) flood (vtep[,vtep]*)",
-	 cmd_vni_on_vlan, "The same where there are several tunnels."},
+	 cmd_flood_on_vlan, "The same where there are several tunnels."},
+	{"vxlan vni (vni) domain (domain) evpn", cmd_evpn,
+	 "Join a domain to a VNI whose VTEPs and addresses EVPN tells: FRR on this host, by way of "
+	 "the kernel devices vqbVNI, vqxVNI and vqtVNI. It takes CAP_NET_ADMIN."},
+	{"vxlan vni (vni) domain (domain) vlan (vlan) evpn", cmd_evpn_vlan,
+	 "The same for a VLAN of a domain; frames have no tag in the tunnel."},
+	{"vxlan vni (vni) on (name) domain (domain) evpn", cmd_evpn_on,
+	 "The same where there are several tunnels."},
+	{"vxlan vni (vni) on (name) domain (domain) vlan (vlan) evpn", cmd_evpn_on_vlan,
+	 "The same where there are several tunnels."},
 	{"vxlan vni (vni) off", cmd_vni_off, "Remove a VNI."},
 	{"show vxlan", cmd_show, "Show tunnels."},
 	{"show vxlan (vni|vtep)", cmd_show_part,

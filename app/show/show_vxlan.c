@@ -72,11 +72,12 @@ show_vnis(const struct app *app, FILE *out)
 	const struct vxlan_tunnel *t;
 	const struct vxlan_vni *n;
 
-	fprintf(out, "VNI       Tunnel   Domain  VLAN  VTEPs  MTU of guests\n");
+	fprintf(out, "VNI       Tunnel   Domain  VLAN  VTEPs  MTU of guests  From\n");
 	STAILQ_FOREACH (t, vxlan_all(app->vxlan), entry)
 		STAILQ_FOREACH (n, &t->vnis, entry)
-			fprintf(out, "%-8u  %-7s  %6u  %4u  %5u  %13u\n", n->vni, t->name,
-				n->domain, n->vlan, count_vteps(n), vxlan_inner_mtu(n));
+			fprintf(out, "%-8u  %-7s  %6u  %4u  %5u  %13u  %s\n", n->vni, t->name,
+				n->domain, n->vlan, count_vteps(n), vxlan_inner_mtu(n),
+				n->evpn ? "EVPN" : "a list");
 }
 
 static void
@@ -146,6 +147,7 @@ report_vni(struct app *app, const struct vxlan_vni *n)
 	add(d, "domain", n->domain);
 	if (n->vlan != 0)
 		add(d, "vlan", n->vlan);
+	json_object_set_new(d, "evpn", json_boolean(n->evpn));
 	add(d, "mtu", vxlan_inner_mtu(n));
 	STAILQ_FOREACH (v, &n->vteps, entry)
 		json_array_append_new(list, report_vtep(app, v));

@@ -9,40 +9,13 @@
 
 #include <bsd/string.h>
 
-#include "base/log.h"
 #include "evpn/evpn.h"
 #include "vxlan/demux.h"
-#include "switch/publish.h"
+#include "vxlan/internal.h"
 #include "switch/sw.h"
 #include "switch/sw_ports.h"
+#include "switch/vlan_table.h"
 #include "switch/why.h"
-
-#define TAG "vxlan"
-#define DEFAULT_MTU 1500
-
-/** A port below tunnels, there or not. */
-struct below {
-	char name[PORT_NAME_MAX];
-	struct demux *demux;
-	struct demux *old; /* workers have it until the next publication */
-	STAILQ_ENTRY(below) entry;
-};
-
-/** Memory that workers may use until the next grace period. */
-struct garbage {
-	struct garbage *next;
-	const void *mem;
-};
-
-struct vxlan {
-	struct vxlan_config cfg;
-	struct evpn *evpn; /* made with the first tunnel */
-	struct vxlan_tunnels tunnels;
-	STAILQ_HEAD(, below) belows;
-	STAILQ_HEAD(, vxlan_vtep) leaving; /* VTEPs whose ports are to be removed */
-	struct garbage *garbage;
-	bool changed; /* the set of VTEPs */
-};
 
 static int __attribute__((format(printf, 3, 4)))
 refuse(char *err, size_t errlen, const char *fmt, ...)
@@ -53,274 +26,6 @@ refuse(char *err, size_t errlen, const char *fmt, ...)
 	vsnprintf(err, errlen, fmt, ap);
 	va_end(ap);
 	return -1;
-}
-
-/* Without memory to remember it, it is waited for now. */
-static void
-throw_away(struct vxlan *x, const void *mem)
-{
-	struct garbage *g;
-
-	if (mem == NULL)
-		return;
-	g = malloc(sizeof(*g));
-	if (g == NULL) {
-		dp_grace(&x->cfg.sw->dp);
-		free((void *)(uintptr_t)mem);
-		return;
-	}
-	*g = (struct garbage){.next = x->garbage, .mem = mem};
-	x->garbage = g;
-}
-
-/* After a grace period. */
-static void
-free_garbage(struct vxlan *x)
-{
-	struct garbage *g;
-
-	while ((g = x->garbage) != NULL) {
-		x->garbage = g->next;
-		free((void *)(uintptr_t)g->mem);
-		free(g);
-	}
-}
-
-/* --- publication to the workers --- */
-
-static uint32_t
-count_entries(const struct vxlan *x)
-{
-	const struct vxlan_tunnel *t;
-	const struct vxlan_vtep *v;
-	const struct vxlan_vni *n;
-	uint32_t count = 0;
-
-	STAILQ_FOREACH (t, &x->tunnels, entry)
-		STAILQ_FOREACH (n, &t->vnis, entry) {
-			count++;
-			STAILQ_FOREACH (v, &n->vteps, entry)
-				count++;
-		}
-	return count;
-}
-
-static void
-fill_demux(struct demux *d, const struct vxlan_tunnel *t, const struct port *below)
-{
-	int local = demux_add_local(d, &t->local, t->udp_port);
-	const struct vxlan_vtep *v;
-	const struct vxlan_vni *n;
-
-	if (local < 0)
-		return;
-	STAILQ_FOREACH (n, &t->vnis, entry) {
-		if (below->domain == n->domain)
-			continue; /* vtep_why() says so */
-		demux_add_vni(d, local, n->vni);
-		STAILQ_FOREACH (v, &n->vteps, entry)
-			demux_add_vtep(d, local, v->port);
-	}
-}
-
-/* Without memory for it tunnel frames are not recognized until the next change. */
-static void
-rebuild(struct vxlan *x, struct below *b)
-{
-	struct port *p = sw_port_by_name(x->cfg.sw, b->name);
-	struct vxlan_tunnel *t;
-
-	b->old = b->demux;
-	b->demux = demux_new(count_entries(x));
-	if (b->demux == NULL)
-		log_err(TAG, "out of memory: no frames of tunnels over %s are taken", b->name);
-	STAILQ_FOREACH (t, &x->tunnels, entry)
-		if (p != NULL && b->demux != NULL && strcmp(t->below, b->name) == 0)
-			fill_demux(b->demux, t, p);
-	if (p != NULL)
-		p->intercept = b->demux != NULL ? demux_intercept(b->demux) : NULL;
-}
-
-static void
-remove_ports(struct vxlan *x)
-{
-	struct vxlan_vtep *v;
-
-	while ((v = STAILQ_FIRST(&x->leaving)) != NULL) {
-		STAILQ_REMOVE_HEAD(&x->leaving, entry);
-		if (x->cfg.leaving != NULL)
-			x->cfg.leaving(x->cfg.ctx, &v->port->port);
-		sw_port_remove(x->cfg.sw, &v->port->port);
-		free(v);
-	}
-}
-
-/* Publish everything that has changed at once. */
-static void
-commit(struct vxlan *x)
-{
-	struct below *b;
-
-	if (x->changed) {
-		STAILQ_FOREACH (b, &x->belows, entry)
-			rebuild(x, b);
-		sw_publish(x->cfg.sw);
-		STAILQ_FOREACH (b, &x->belows, entry) {
-			demux_free(b->old);
-			b->old = NULL;
-		}
-		x->changed = false;
-	} else if (x->garbage != NULL) {
-		dp_grace(&x->cfg.sw->dp);
-	}
-	free_garbage(x);
-	remove_ports(x);
-}
-
-/* --- the way to a VTEP --- */
-
-static uint32_t
-way_mtu(const struct vtep *v, const struct evpn_hop *hop)
-{
-	const struct port *below = vtep_below(v);
-	uint32_t mtu = hop->mtu != 0 ? hop->mtu : DEFAULT_MTU;
-
-	return below != NULL && below->mtu != 0 ? RTE_MIN(mtu, below->mtu) : mtu;
-}
-
-/* The template for the present next hop. */
-static void
-set_way(struct vxlan *x, const struct vxlan_tunnel *t, struct vtep *v)
-{
-	const struct evpn_hop *hop = evpn_hop(x->evpn, &v->ip);
-	const char *why = hop == NULL ? "it is not followed" : hop->why;
-	struct outer *o = NULL;
-
-	if (why == NULL && outer_room(v->ip.len != 4, way_mtu(v, hop)) == 0)
-		why = "its MTU leaves no room for a frame";
-	if (why == NULL) {
-		o = aligned_alloc(__alignof__(*o), sizeof(*o));
-		why = o == NULL ? "out of memory" : NULL;
-	}
-	if (o != NULL)
-		outer_make(o, &(struct outer_config){.src_mac = hop->src,
-						     .dst_mac = hop->dst,
-						     .src = t->local,
-						     .dst = v->ip,
-						     .vni = v->vni,
-						     .port = t->udp_port,
-						     .mtu = way_mtu(v, hop)});
-	throw_away(x, vtep_set_outer(v, o, why));
-}
-
-static void
-on_hop(void *ctx, const struct evpn_ip *vtep, const struct evpn_hop *hop)
-{
-	struct vxlan *x = ctx;
-	struct vxlan_tunnel *t;
-	struct vxlan_vtep *v;
-	struct vxlan_vni *n;
-
-	STAILQ_FOREACH (t, &x->tunnels, entry)
-		STAILQ_FOREACH (n, &t->vnis, entry)
-			STAILQ_FOREACH (v, &n->vteps, entry)
-				if (evpn_ip_equal(&v->ip, vtep))
-					set_way(x, t, v->port);
-}
-
-static void
-on_settled(void *ctx)
-{
-	commit(ctx);
-}
-
-/* --- changes by EVPN --- */
-
-static void
-on_remote(void *ctx, uint32_t vni, const struct rte_ether_addr *mac, const struct evpn_ip *vtep)
-{
-}
-
-static void
-on_flood(void *ctx, uint32_t vni, const struct evpn_ip *vtep, bool on)
-{
-}
-
-static void
-on_neigh(void *ctx, uint32_t vni, const struct evpn_ip *ip, const struct rte_ether_addr *mac)
-{
-}
-
-static const struct evpn_ops evpn_ops = {
-	.remote = on_remote,
-	.flood = on_flood,
-	.neigh = on_neigh,
-	.hop = on_hop,
-	.settled = on_settled,
-};
-
-/* --- VTEPs --- */
-
-static struct vxlan_vtep *
-find_vtep(const struct vxlan_vni *n, const struct evpn_ip *ip)
-{
-	struct vxlan_vtep *v;
-
-	STAILQ_FOREACH (v, &n->vteps, entry)
-		if (evpn_ip_equal(&v->ip, ip))
-			return v;
-	return NULL;
-}
-
-static struct vtep *
-make_port(struct vxlan *x, const struct vxlan_vni *n, const struct evpn_ip *ip)
-{
-	char name[PORT_NAME_MAX], text[EVPN_IP_TEXT];
-	struct vtep_config c = {.ip = *ip,
-				.vni = n->vni,
-				.name = name,
-				.below = n->tunnel->below,
-				.domain = n->domain,
-				.vlan = n->vlan,
-				.learns = true};
-
-	snprintf(name, sizeof(name), "%s.%u.%s", n->tunnel->name, n->vni, evpn_ip_text(ip, text));
-	return vtep_new(x->cfg.sw, &c);
-}
-
-/* NULL with errno set. */
-static struct vxlan_vtep *
-add_vtep(struct vxlan *x, struct vxlan_vni *n, const struct evpn_ip *ip)
-{
-	struct vxlan_vtep *v = calloc(1, sizeof(*v));
-
-	if (v == NULL)
-		return NULL;
-	v->ip = *ip;
-	v->port = make_port(x, n, ip);
-	if (v->port == NULL) {
-		free(v);
-		return NULL;
-	}
-	v->followed = x->evpn != NULL && evpn_use_vtep(x->evpn, ip) == 0;
-	if (v->followed)
-		set_way(x, n->tunnel, v->port);
-	if (x->cfg.added != NULL)
-		x->cfg.added(x->cfg.ctx, &v->port->port);
-	STAILQ_INSERT_TAIL(&n->vteps, v, entry);
-	x->changed = true;
-	return v;
-}
-
-/* It is in no VNI's list any more; its port leaves with the next commit. */
-static void
-retire_vtep(struct vxlan *x, struct vxlan_vtep *v)
-{
-	STAILQ_INSERT_TAIL(&x->leaving, v, entry);
-	if (v->followed)
-		evpn_drop_vtep(x->evpn, &v->ip);
-	v->port->port.started = false;
-	x->changed = true;
 }
 
 /* --- VNIs --- */
@@ -393,6 +98,9 @@ check_vni(const struct vxlan *x, const struct vxlan_tunnel *t, const struct vxla
 	const struct port *below = sw_port_by_name(x->cfg.sw, t->below);
 	char text[EVPN_IP_TEXT];
 
+	if (n != NULL && n->evpn != c->evpn)
+		return refuse(err, errlen, "VNI %u %s: remove it first", n->vni,
+			      n->evpn ? "joined EVPN" : "has a list of VTEPs");
 	if (n != NULL && (n->tunnel != t || n->domain != c->domain || n->vlan != c->vlan))
 		return refuse(err, errlen,
 			      "VNI %u is that of domain %u, VLAN %u on %s: remove it first", n->vni,
@@ -436,13 +144,14 @@ set_vteps(struct vxlan *x, struct vxlan_vni *n, const struct vxlan_vni_config *c
 		if (is_listed(c, &v->ip))
 			continue;
 		STAILQ_REMOVE(&n->vteps, v, vxlan_vtep, entry);
-		retire_vtep(x, v);
+		vxlan_retire_vtep(x, v);
 	}
-	commit(x);
+	vxlan_commit(x);
 	for (uint32_t i = 0; i < c->nvteps; i++) {
 		char text[EVPN_IP_TEXT];
 
-		if (find_vtep(n, &c->vtep[i]) == NULL && add_vtep(x, n, &c->vtep[i]) == NULL)
+		if (vxlan_find_vtep(n, &c->vtep[i]) == NULL &&
+		    vxlan_add_vtep(x, n, &c->vtep[i]) == NULL)
 			return refuse(err, errlen, "VTEP %s: %s", evpn_ip_text(&c->vtep[i], text),
 				      errno == ENOSPC ? "there are too many ports"
 						      : strerror(errno));
@@ -450,18 +159,47 @@ set_vteps(struct vxlan *x, struct vxlan_vni *n, const struct vxlan_vni_config *c
 	return 0;
 }
 
+static const char *
+join_error(int ret)
+{
+	switch (-ret) {
+	case EPERM:
+		return "it takes CAP_NET_ADMIN";
+	case ENOENT:
+		return "there is no /dev/net/tun";
+	case EBUSY:
+		return "another process has them";
+	default:
+		return strerror(-ret);
+	}
+}
+
+/* NULL with a sentence in @p err. */
 static struct vxlan_vni *
-add_vni(struct vxlan *x, struct vxlan_tunnel *t, const struct vxlan_vni_config *c)
+add_vni(struct vxlan *x, struct vxlan_tunnel *t, const struct vxlan_vni_config *c, char *err,
+	size_t errlen)
 {
 	struct vxlan_vni *n = calloc(1, sizeof(*n));
+	int ret = n != NULL ? vlan_fid(x->cfg.sw, c->domain, c->vlan, &n->fid) : -ENOMEM;
 
-	if (n == NULL)
+	if (ret != 0) {
+		free(n);
+		refuse(err, errlen, "domain %u, VLAN %u: %s", c->domain, c->vlan, strerror(-ret));
 		return NULL;
+	}
 	n->tunnel = t;
 	n->vni = c->vni;
 	n->domain = c->domain;
 	n->vlan = c->vlan;
+	n->evpn = c->evpn;
 	STAILQ_INIT(&n->vteps);
+	ret = n->evpn ? vxlan_join(x, n) : 0;
+	if (ret != 0) {
+		free(n);
+		refuse(err, errlen, "the kernel's devices for VNI %u cannot be made: %s", c->vni,
+		       join_error(ret));
+		return NULL;
+	}
 	STAILQ_INSERT_TAIL(&t->vnis, n, entry);
 	x->changed = true;
 	return n;
@@ -473,9 +211,11 @@ free_vni(struct vxlan *x, struct vxlan_vni *n)
 {
 	struct vxlan_vtep *v;
 
+	if (n->evpn)
+		vxlan_leave(x, n);
 	while ((v = STAILQ_FIRST(&n->vteps)) != NULL) {
 		STAILQ_REMOVE_HEAD(&n->vteps, entry);
-		retire_vtep(x, v);
+		vxlan_retire_vtep(x, v);
 	}
 	free(n);
 	x->changed = true;
@@ -501,13 +241,13 @@ vxlan_set_vni(struct vxlan *x, const struct vxlan_vni_config *c, char *err, size
 	n = vxlan_find_vni(x, c->vni);
 	is_new = n == NULL;
 	if (is_new)
-		n = add_vni(x, t, c);
+		n = add_vni(x, t, c, err, errlen);
 	if (n == NULL)
-		return refuse(err, errlen, "out of memory");
-	ret = set_vteps(x, n, c, err, errlen);
+		return -1;
+	ret = n->evpn ? 0 : set_vteps(x, n, c, err, errlen);
 	if (ret < 0 && is_new)
 		remove_vni(x, n);
-	commit(x);
+	vxlan_commit(x);
 	return ret;
 }
 
@@ -519,7 +259,7 @@ vxlan_remove_vni(struct vxlan *x, uint32_t vni, char *err, size_t errlen)
 	if (n == NULL)
 		return refuse(err, errlen, "there is no VNI %u", vni);
 	remove_vni(x, n);
-	commit(x);
+	vxlan_commit(x);
 	return 0;
 }
 
@@ -609,7 +349,7 @@ vxlan_add(struct vxlan *x, const struct vxlan_tunnel_config *c, char *err, size_
 	if (check_tunnel(x, c, err, errlen) < 0)
 		return -1;
 	if (x->evpn == NULL && !x->cfg.rehearsal)
-		x->evpn = evpn_new(x->cfg.sw->loop, &evpn_ops, x);
+		x->evpn = evpn_new(x->cfg.sw->loop, &vxlan_evpn_ops, x);
 	if (x->evpn == NULL && !x->cfg.rehearsal)
 		return refuse(err, errlen, "the kernel's routes cannot be read: %s",
 			      strerror(errno));
@@ -625,7 +365,7 @@ vxlan_add(struct vxlan *x, const struct vxlan_tunnel_config *c, char *err, size_
 	STAILQ_INIT(&t->vnis);
 	STAILQ_INSERT_TAIL(&x->tunnels, t, entry);
 	x->changed = true;
-	commit(x);
+	vxlan_commit(x);
 	return 0;
 }
 
@@ -652,7 +392,7 @@ vxlan_remove(struct vxlan *x, const char *name, char *err, size_t errlen)
 		return refuse(err, errlen, "there is no tunnel %s", name);
 	STAILQ_REMOVE(&x->tunnels, t, vxlan_tunnel, entry);
 	free_tunnel(x, t);
-	commit(x);
+	vxlan_commit(x);
 	return 0;
 }
 
@@ -668,9 +408,9 @@ vxlan_port_changed(struct vxlan *x, const struct port *p)
 	STAILQ_FOREACH (t, &x->tunnels, entry)
 		STAILQ_FOREACH (n, &t->vnis, entry)
 			STAILQ_FOREACH (v, &n->vteps, entry)
-				set_way(x, t, v->port); /* its MTU may be another */
+				vxlan_set_way(x, t, v->port); /* its MTU may be another */
 	x->changed = true;
-	commit(x);
+	vxlan_commit(x);
 }
 
 /* --- display --- */
@@ -687,6 +427,9 @@ vxlan_why(const struct vxlan *x, const struct vxlan_vni *n, char *buf, size_t le
 	const struct vxlan_vtep *v;
 	const char *why;
 
+	why = n->evpn ? vxlan_join_why(x, n, buf, len) : NULL;
+	if (why != NULL)
+		return why;
 	if (STAILQ_EMPTY(&n->vteps))
 		return "it has no VTEP: nothing is sent to other hosts";
 	STAILQ_FOREACH (v, &n->vteps, entry) {
@@ -729,26 +472,6 @@ vxlan_new(const struct vxlan_config *cfg)
 	return x;
 }
 
-static void
-free_belows(struct vxlan *x)
-{
-	struct below *b;
-
-	STAILQ_FOREACH (b, &x->belows, entry) {
-		struct port *p = sw_port_by_name(x->cfg.sw, b->name);
-
-		if (p != NULL)
-			p->intercept = NULL;
-	}
-	sw_publish(x->cfg.sw);
-	while ((b = STAILQ_FIRST(&x->belows)) != NULL) {
-		STAILQ_REMOVE_HEAD(&x->belows, entry);
-		demux_free(b->demux);
-		free(b);
-	}
-	free_garbage(x);
-}
-
 void
 vxlan_free(struct vxlan *x)
 {
@@ -760,8 +483,10 @@ vxlan_free(struct vxlan *x)
 		STAILQ_REMOVE_HEAD(&x->tunnels, entry);
 		free_tunnel(x, t);
 	}
-	commit(x);
-	free_belows(x);
+	vxlan_commit(x);
+	vxlan_free_belows(x);
+	if (x->listening)
+		fdb_unlisten(x->cfg.sw->fdb, &x->guests);
 	evpn_free(x->evpn);
 	free(x);
 }

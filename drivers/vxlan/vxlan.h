@@ -4,10 +4,11 @@
  *
  * A tunnel is an address of ours and the port of the switch frames leave by. It carries VNIs, each
  * of which joins a domain, or a VLAN of one, to the same VNI of other hosts: its VTEPs, which the
- * operator lists. The kernel's routes and neighbours say how they are reached (evpn/hop.h).
+ * operator lists or EVPN tells (evpn/evpn.h). The kernel's routes and neighbours say how they are
+ * reached (evpn/hop.h).
  *
  * Each VTEP of a VNI is a port of the switch (vtep.h), made and removed here. Addresses are learned
- * from its frames like from any port's.
+ * from its frames like from any port's, but for those of VNIs that joined EVPN, which tells them.
  *
  * Control thread only.
  */
@@ -34,6 +35,7 @@ struct vxlan_vtep {
 	struct evpn_ip ip;
 	struct vtep *port;
 	bool followed; /* by lib/evpn, which tells its next hop */
+	bool listed;   /* by EVPN, for flooding */
 	STAILQ_ENTRY(vxlan_vtep) entry;
 };
 
@@ -42,6 +44,8 @@ struct vxlan_vni {
 	struct vxlan_tunnel *tunnel;
 	uint32_t vni;
 	uint16_t domain, vlan; /* 0: no VLAN */
+	uint16_t fid;          /* of both */
+	bool evpn;             /* it joined: VTEPs and addresses are told */
 	STAILQ_HEAD(, vxlan_vtep) vteps;
 	STAILQ_ENTRY(vxlan_vni) entry;
 };
@@ -64,7 +68,7 @@ struct vxlan_config {
 	void (*added)(void *ctx, struct port *p);
 	void (*leaving)(void *ctx, struct port *p);
 	void *ctx;
-	bool rehearsal; /* the kernel is not asked for next hops */
+	bool rehearsal; /* the kernel is asked for nothing */
 };
 
 /** NULL: no memory. */
@@ -88,6 +92,7 @@ struct vxlan_vni_config {
 	const char *tunnel; /* NULL: the only one */
 	uint32_t vni;
 	uint16_t domain, vlan;
+	bool evpn; /* join it; there is no list */
 	uint32_t nvteps;
 	struct evpn_ip vtep[VXLAN_FLOOD_MAX];
 };

@@ -321,6 +321,8 @@ on_ready(void *ctx, const struct evpn_shadow_ids *dev)
 	v->ready = err == 0;
 	v->step = v->ready ? NULL : "follow its tables";
 	v->err = err;
+	if (v->ready && v->evpn->ops->ready != NULL)
+		v->evpn->ops->ready(v->evpn->ctx, v->vni);
 	start_dump(v->evpn);
 }
 

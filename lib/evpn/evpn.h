@@ -28,6 +28,8 @@ struct evpn;
 
 /** The switch's side. */
 struct evpn_ops {
+	/* the devices of a VNI are there and take our guests' addresses. May be NULL. */
+	void (*ready)(void *ctx, uint32_t vni);
 	/* as in struct evpn_table_ops */
 	void (*remote)(void *ctx, uint32_t vni, const struct rte_ether_addr *mac,
 		       const struct evpn_ip *vtep);
@@ -52,7 +54,10 @@ int evpn_add_vni(struct evpn *e, uint32_t vni, const struct evpn_ip *local, uint
 /** Delete them. All that was told of the VNI is taken back. -ENOENT. */
 int evpn_del_vni(struct evpn *e, uint32_t vni);
 
-/** A guest of ours has, or has no more, an address. 0, -ENOENT (no such VNI), -ENOMEM. */
+/**
+ * A guest of ours has, or has no more, an address. 0, -ENOENT (no such VNI, or it is not ready),
+ * -ENOMEM.
+ */
 int evpn_have_mac(struct evpn *e, uint32_t vni, const struct rte_ether_addr *mac);
 void evpn_lost_mac(struct evpn *e, uint32_t vni, const struct rte_ether_addr *mac);
 int evpn_have_ip(struct evpn *e, uint32_t vni, const struct evpn_ip *ip,

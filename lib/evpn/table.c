@@ -546,7 +546,8 @@ evpn_table_settle(struct evpn_table *t)
 		TAILQ_REMOVE(&t->changed, e, changed);
 		e->dirty = false;
 		settle[e->key.kind](t, e);
-		if (is_empty(e))
+		/* what it was told for may have led to one more change of it */
+		if (!e->dirty && is_empty(e))
 			drop(t, e);
 	}
 	free_ended(t); /* all their entries were dirty and are empty */

@@ -35,8 +35,9 @@ struct evpn_shadow_ids {
 };
 
 /**
- * The receivers of changes. All are called by evpn_table_settle() only and may not change the
- * table.
+ * The receivers of changes. All are called by evpn_table_settle() only. Of the functions that
+ * change the table they may call evpn_table_have_mac(), evpn_table_lost_mac() and
+ * evpn_table_have_ip(), which take effect in the same settling.
  */
 struct evpn_table_ops {
 	/* to the switch: the address is at @p vtep; without one (length 0): at none any more */

@@ -183,6 +183,10 @@ void fdb_new_epoch(struct fdb *f);
 /** Learned entries behind @p port. */
 uint32_t fdb_port_count(const struct fdb *f, uint16_t port);
 
+/** The entry of an address; false: there is none. */
+bool fdb_find(const struct fdb *f, const struct rte_ether_addr *mac, uint16_t fid,
+	      struct fdb_entry_info *out);
+
 /** Calls @p fn for each entry until it returns false. */
 void fdb_walk(struct fdb *f, bool (*fn)(const struct fdb_entry_info *e, void *arg), void *arg);
 

@@ -580,6 +580,17 @@ fdb_port_count(const struct fdb *f, uint16_t port)
 	return port < DP_PORTS_MAX ? f->port[port].count - f->port[port].leaving : 0;
 }
 
+bool
+fdb_find(const struct fdb *f, const struct rte_ether_addr *mac, uint16_t fid,
+	 struct fdb_entry_info *out)
+{
+	int64_t index = find(f, fdb_key_make(mac, fid));
+
+	if (index >= 0)
+		*out = describe(f, (uint32_t)index);
+	return index >= 0;
+}
+
 void
 fdb_walk(struct fdb *f, bool (*fn)(const struct fdb_entry_info *e, void *arg), void *arg)
 {

@@ -25,18 +25,16 @@ OWN = {
     ("lib/switch/dataplane.c", "wake a worker"): "the kernel refuses an eventfd of ours",
     ("lib/switch/dataplane_worker.c", "eventfd"): "once, when workers are made",
     ("lib/switch/dataplane_worker.c", "epoll_wait"): "the kernel refuses a descriptor of ours",
-    ("lib/switch/publish.c", "out of memory"): "no peer decides about the switch's memory",
     ("lib/gmem/file.c", "F_SEAL_SHRINK"): "once in the life of the process",
     ("drivers/ethdev/dev.c", "offloads"): "the operator configures a device",
     ("drivers/ethdev/dev.c", "device has only"): "the operator configures a device",
     ("drivers/ethdev/dev.c", "device does not"): "the operator starts or stops a device",
     ("drivers/ethdev/port.c", "device was removed"): "once in the life of a port",
     ("drivers/ethdev/port.c", "not promiscuous"): "the operator makes a port",
-    ("drivers/vxlan/vxlan.c", "out of memory"): "no peer decides about the switch's memory",
     ("lib/vduse/bus.c", "vdpa bus"): "the operator makes a port",
     ("lib/vduse/bus.c", "b->err"): "the operator makes a port",
     ("lib/vduse/transport.c", "is there already"): "the operator makes a port",
-    ("lib/vduse/transport.c", "v->path, why"): "once in the life of a port",
+    ("lib/vduse/transport.c", "v->path"): "once in the life of a port",
 }
 
 

@@ -87,14 +87,14 @@ class Namespace(System):
         self.agent.started()
         return self.wait_ready()
 
-    def _pid(self):
+    def pid(self):
         """Of the first process in it."""
         path = pathlib.Path(f"/proc/{self.child.pid}/task/{self.child.pid}/children")
         return path.read_text("ascii").split()[0]
 
     def enter(self):
         """Words in front of a command of the host that is to run in the network here."""
-        return ["nsenter", f"--net=/proc/{self._pid()}/ns/net"]
+        return ["nsenter", f"--net=/proc/{self.pid()}/ns/net"]
 
     def card(self, name, seconds=30):
         """A device that another process makes here."""
@@ -105,7 +105,7 @@ class Namespace(System):
     def take(self, dev, name):
         """Move a device of the host here, under that name; the card."""
         mac = pathlib.Path(f"/sys/class/net/{dev}/address").read_text("ascii").strip()
-        ip("link", "set", dev, "netns", self._pid(), "name", name)
+        ip("link", "set", dev, "netns", self.pid(), "name", name)
         return Card(mac)
 
     def take_tap(self, dev, name, seconds=30):

@@ -128,6 +128,13 @@ SETTINGS = (
     ("start", "start"),
 )
 
+# Settings of the kernel, too, which it takes a network of its own to try: vxlan.evpn.config does.
+KERNEL_SETTINGS = (
+    "vxlan vni (vni) domain (domain) evpn", "vxlan vni (vni) domain (domain) vlan (vlan) evpn",
+    "vxlan vni (vni) on (name) domain (domain) evpn",
+    "vxlan vni (vni) on (name) domain (domain) vlan (vlan) evpn",
+)
+
 # They change what is displayed or moved for once, or another file: not what the switch is.
 NO_SETTINGS = (
     "start tx_first", "start tx_first (bursts)", "quit", "load (path)", "save config", "save config (path)",
@@ -136,6 +143,8 @@ NO_SETTINGS = (
     "capture (start|run) (port_id|all) (file)", "capture (start|run) (port_id|all) (file) snaplen (bytes)",
     "capture (start|run) (port_id|all) (file) count (frames)",
     "capture (start|run) (port_id|all) (file) snaplen (bytes) count (frames)",
+    # DPDK's devices, as on the command line of EAL
+    "vdpa attach (ident)", "vdpa detach (name)",
     # answered as testpmd does, without effect, or refused by every kind of port
     "set (rxpkts|rxoffs|rxhdrs) (x[,y]*)", "set flush_rx (on|off)",
     "mcast_addr add (port_id) (XX:XX:XX:XX:XX:XX)", "mcast_addr remove (port_id) (XX:XX:XX:XX:XX:XX)",
@@ -167,7 +176,7 @@ class ConfigCommands(Arguments):
         """A command is a setting with a line that changes "show config", or said to be none."""
         said = subprocess.run([Switch.program, "--", "--print-commands"], check=True, timeout=60,
                               stdout=subprocess.PIPE).stdout.decode()
-        known = {syntax for syntax, _ in SETTINGS} | set(NO_SETTINGS)
+        known = {syntax for syntax, _ in SETTINGS} | {*NO_SETTINGS, *KERNEL_SETTINGS}
         there = re.findall(r"^- `(.*)`$", said, re.M)
         unsaid = [s for s in there if s not in known and not DISPLAYS.match(s)]
         expect(not unsaid, f"neither a setting nor said to be none: {unsaid}")

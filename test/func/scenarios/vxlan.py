@@ -11,6 +11,7 @@ import shutil
 import subprocess
 
 from harness import namespace, peers
+from harness.frr import Frr
 from harness.namespace import Namespace, device
 from harness.peers import EthdevPort
 from harness.process import Failure, Skip, wait_for
@@ -44,8 +45,13 @@ class Hosts(Scenario):
         self.spaces = [self.join(host) for host in range(3)]
         self.switches = [self.start_switch(host) for host in range(2)]
         self.switch = self.switches[0]
-        self.cards = [self.spaces[host].card("t0") for host in range(2)]
+        self.guests = list(self.spaces)
+        self.cards = [self.take_card(host) for host in range(2)]
         self.cards.append(self.start_kernel_vtep(2))
+        self.join_network()
+
+    def join_network(self):
+        """Have each switch know the VTEPs of the others."""
         for host, switch in enumerate(self.switches):
             others = ",".join(vtep(other) for other in range(3) if other != host)
             for line in (f"set port 1 domain {DOMAIN}",
@@ -104,10 +110,14 @@ class Hosts(Scenario):
                     vtep(other))
         return space.card("br1")
 
+    def take_card(self, host):
+        """The card of a host with a switch, in the namespace in self.guests."""
+        return self.spaces[host].card("t0")
+
     def link(self, one, other):
         """The cards of two hosts."""
-        return Link(self, (self.spaces[one], self.cards[one]),
-                    (self.spaces[other], self.cards[other]), mtu=INNER_MTU, accounts=False)
+        return Link(self, (self.guests[one], self.cards[one]),
+                    (self.guests[other], self.cards[other]), mtu=INNER_MTU, accounts=False)
 
     def vteps(self, host):
         """The VTEPs in the report of a switch, by address."""
@@ -189,4 +199,194 @@ class Hosts(Scenario):
             self.tell(switch, line)
         with self.link(0, 1) as link:
             wait_for("way", lambda: "nothing keeps" in switch.command(f"why vni {VNI}"), 30)
+            link.ping_sizes((64,))
+
+
+class EvpnHosts(Hosts):
+    """The same hosts, whose VTEPs and addresses come by BGP from FRR on each."""
+
+    seconds = 60
+
+    BGP = """frr defaults datacenter
+router bgp 65000
+ bgp router-id {own}
+ no bgp default ipv4-unicast
+ timers bgp 3 9
+{neighbours}
+ address-family l2vpn evpn
+{active}
+  advertise-all-vni
+ exit-address-family
+"""
+
+    def join_network(self):
+        self.on(self.spaces[2], "ip", "link", "set", "vx", "type", "bridge_slave", "learning",
+                "off")
+        self.routers = [self.start_router(host) for host in range(3)]
+        for host, switch in enumerate(self.switches):
+            for line in (f"set port 1 domain {DOMAIN}",
+                         f"vxlan add vx local {vtep(host)} underlay 0",
+                         f"vxlan vni {VNI} domain {DOMAIN} evpn"):
+                self.tell(switch, line)
+        self.wait_joined()
+
+    def take_card(self, host):
+        """A namespace of its own: bgpd takes no route to an address that a card beside it has."""
+        self.spaces[host].card("t0")
+        self.guests[host] = self.own(Namespace(f"guest{host}", self.workdir)).start()
+        self.on(self.spaces[host], "ip", "link", "set", "t0", "netns", self.guests[host].pid())
+        return self.guests[host].card("t0")
+
+    def start_router(self, host):
+        """FRR on a host."""
+        others = [vtep(other) for other in range(3) if other != host]
+        neighbours = "\n".join(f" neighbor {ip} remote-as 65000\n neighbor {ip} timers connect 1"
+                               for ip in others)
+        active = "\n".join(f"  neighbor {ip} activate" for ip in others)
+        config = self.BGP.format(own=vtep(host), neighbours=neighbours, active=active)
+        return self.own(Frr(self.spaces[host], self.workdir, config)).start()
+
+    def wait_joined(self):
+        """Until each switch has the VTEPs of both others and can reach them."""
+        for host, switch in enumerate(self.switches):
+            wait_for(f"VTEPs of host {host}", lambda h=host: len(self.vteps(h)) == 2, 60,
+                     alive=[*self.switches, *self.routers])
+            wait_for(f"VNI of host {host}", lambda s=switch: "nothing keeps" in
+                     s.command(f"why vni {VNI}"), 30, alive=[switch])
+
+    def start_kernel_vtep(self, host):
+        """The kernel's VXLAN device, whose table FRR fills in."""
+        space = self.spaces[host]
+        self.on(space, "ip", "link", "add", "br1", "type", "bridge")
+        self.on(space, "ip", "link", "add", "vx", "type", "vxlan", "id", VNI, "local", vtep(host),
+                "dstport", 4789, "nolearning")
+        self.on(space, "ip", "link", "set", "vx", "master", "br1", "mtu", INNER_MTU, "up")
+        self.on(space, "ip", "link", "set", "br1", "up")
+        return space.card("br1")
+
+    @check("vxlan.evpn.{0}.to.{1}", each=((0, 1), (0, 2), (1, 2)))
+    def exchange(self, one, other):
+        """Pings up to the full MTU and 20 MB each way between two hosts."""
+        with self.link(one, other) as link:
+            link.ping_sizes(SIZES)
+            link.transfer_both()
+
+    def place(self, host, mac):
+        """Whether an address is EVPN's, and its port, in a switch's table; None: it is unknown."""
+        fdb = json.loads(self.switches[host].command("show fdb json"))
+        found = [e for e in fdb["addresses"]
+                 if (e["mac"].lower(), e["domain"]) == (mac.lower(), DOMAIN)]
+        return (found[0].get("extern", False), found[0]["port"]) if found else None
+
+    def kernel_vtep_of(self, mac):
+        """The VTEP in the table of the third host's kernel, None if there is none."""
+        table = self.on(self.spaces[2], "bridge", "fdb", "show", "dev", "vx")
+        found = re.search(rf"(?im)^{mac} dst (\S+)", table)
+        return found and found.group(1)
+
+    def ports(self, host):
+        """Numbers of the ports that stand for VTEPs, by address."""
+        return {ip: one["port"] for ip, one in self.vteps(host).items()}
+
+    @check("vxlan.evpn.addresses")
+    def addresses(self):
+        """Each address is learned at its host and told to the two others, kernels included."""
+        with self.link(0, 1) as link:
+            link.ping_sizes((64,))
+            macs = [self.cards[host].mac for host in range(2)]
+            for host, mac in enumerate(macs):
+                other = 1 - host
+                wait_for(f"address of host {host} at host {other}",
+                         lambda h=host, o=other, m=mac:
+                         self.place(o, m) == (True, self.ports(o)[vtep(h)]), 30)
+                wait_for(f"address of host {host} at the kernel's VTEP",
+                         lambda h=host, m=mac: self.kernel_vtep_of(m) == vtep(h), 30)
+                if self.place(host, mac) != (False, 1):
+                    raise Failure(f"at its own host: {self.place(host, mac)}")
+
+    @check("vxlan.evpn.unicast")
+    def unicast(self):
+        """Frames to an address that was told go to its VTEP alone, the first one included."""
+        with self.link(0, 1) as link:
+            link.ping_sizes((64,))
+            wait_for("address", lambda: self.place(0, self.cards[1].mac), 30)
+            self.guests[0].sh(f"arp -s {link.addresses[1]} {self.cards[1].mac}")
+            before = self.vteps(0)[vtep(2)]["tx_frames"]
+            link.ping_sizes((64,) * 10)
+            flooded = self.vteps(0)[vtep(2)]["tx_frames"] - before
+            self.guests[0].sh(f"arp -d {link.addresses[1]}")
+        if flooded > 20:
+            raise Failure(f"{flooded} frames went to the other VTEP as well")
+
+    @check("vxlan.evpn.moved")
+    def moved(self):
+        """An address moves from host to host and back; the third host follows."""
+        self.spoiled = True
+        mac, ip = "02:00:00:00:aa:01", "192.168.77.1"
+        self.spaces[2].set_address(self.cards[2], "192.168.77.3/24", INNER_MTU)
+        own = [self.guests[host].sh("cat /sys/class/net/t0/address") for host in range(2)]
+        for round_ in range(4):
+            here, there = round_ % 2, 1 - round_ % 2
+            self.on(self.guests[there], "ip", "addr", "flush", "dev", "t0")
+            self.on(self.guests[there], "ip", "link", "set", "t0", "address", own[there])
+            self.on(self.guests[here], "ip", "link", "set", "t0", "address", mac, "mtu", INNER_MTU,
+                    "up")
+            self.on(self.guests[here], "ip", "addr", "add", f"{ip}/24", "dev", "t0")
+            wait_for(f"ping after move {round_}", lambda h=here: self.guests[h].run(
+                "ping -q -c 1 -W 1 192.168.77.3")[0] == 0, 30)
+            wait_for(f"third host after move {round_}",
+                     lambda h=here: self.kernel_vtep_of(mac) == vtep(h), 30)
+            wait_for(f"former host after move {round_}",
+                     lambda h=here, t=there: self.place(t, mac) == (
+                         True, self.ports(t)[vtep(h)]), 30)
+
+    @check("vxlan.evpn.killed")
+    def killed(self):
+        """The addresses of a switch that is killed are withdrawn, and told again by the next."""
+        self.spoiled = True
+        with self.link(1, 2) as link:
+            link.ping_sizes((64,))
+            mac = self.cards[1].mac
+            wait_for("address", lambda: self.kernel_vtep_of(mac) == vtep(1), 30)
+        self.switches[1].kill()
+        wait_for("withdrawal", lambda: self.kernel_vtep_of(mac) is None, 30)
+
+    @check("vxlan.evpn.router.killed")
+    def router_killed(self):
+        """The others forget a host whose FRR dies; with its next start all is as it was."""
+        self.spoiled = True
+        with self.link(0, 1) as link:
+            link.ping_sizes((64,))
+            self.routers[0].kill()
+            wait_for("withdrawal", lambda: vtep(0) not in self.vteps(1), 30)
+            self.routers[0] = self.start_router(0)
+            self.wait_joined()
+            link.ping_sizes((64,))
+
+    @check("vxlan.evpn.config")
+    def config(self):
+        """show config joins again; the end of a VNI takes the kernel's devices away."""
+        switch = self.switches[0]
+        lines = [line for line in switch.command("show config").splitlines() if "vxlan" in line]
+        if len(lines) != 2 or not lines[1].endswith(" evpn"):
+            raise Failure(f"show config: {lines}")
+        for line in lines:
+            self.tell(switch, line)
+        refused = switch.command(f"vxlan vni {VNI} domain {DOMAIN} flood {vtep(1)}")
+        if "joined EVPN" not in refused:
+            raise Failure(f"a list for a VNI that joined: {refused}")
+        for line in ("vxlan vni 7 domain 6 vlan 9 evpn", "vxlan vni 8 on vx domain 6 vlan 10 evpn"):
+            self.tell(switch, line)
+            wait_for(line, lambda n=line.split()[2]: f"vqx{n}:" in
+                     self.on(self.spaces[0], "ip", "link"), 30)
+            if " ".join(line.replace(" on vx", "").split()[3:]) not in switch.command("show config"):
+                raise Failure(f"show config has no {line}")
+        self.tell(switch, "vxlan vni 7 off")
+        self.tell(switch, "vxlan del vx")
+        wait_for("end of the devices", lambda: "vqx" not in
+                 self.on(self.spaces[0], "ip", "link"), 30)
+        for line in lines:
+            self.tell(switch, line)
+        self.wait_joined()
+        with self.link(0, 1) as link:
             link.ping_sizes((64,))

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * VNIs that joined EVPN: addresses and VTEPs of other hosts come from the kernel's tables, where a
+ * routing daemon puts them; our guests' addresses go there.
+ *
+ * A VTEP has a port as long as it is in the flood list or an address is behind it. Its addresses
+ * are FDB_EXTERN entries: they do not age, frames of the VTEP do not change them, a guest of ours
+ * that sends from one takes it. The listener tells the kernel so, which then reports it as ours.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "evpn/evpn.h"
+#include "switch/sw.h"
+#include "switch/sw_ports.h"
+#include "switch/vlan_table.h"
+#include "vxlan/internal.h"
+
+/* --- to the kernel --- */
+
+static const struct vxlan_vni *
+find_network(const struct vxlan *x, uint16_t fid)
+{
+	const struct vxlan_tunnel *t;
+	const struct vxlan_vni *n;
+
+	STAILQ_FOREACH (t, &x->tunnels, entry)
+		STAILQ_FOREACH (n, &t->vnis, entry)
+			if (n->evpn && n->fid == fid)
+				return n;
+	return NULL;
+}
+
+static void
+tell_guest(struct vxlan *x, const struct fdb_entry_info *e, bool there)
+{
+	const struct vxlan_vni *n = find_network(x, e->fid);
+
+	if (n == NULL)
+		return;
+	if (!there)
+		evpn_lost_mac(x->evpn, n->vni, &e->mac);
+	else if (evpn_have_mac(x->evpn, n->vni, &e->mac) == -ENOMEM)
+		log_peer(&x->log_limit, TAG, "VNI %u: out of memory for an address of a guest",
+			 n->vni);
+}
+
+static void
+on_learned(struct fdb_listener *l, const struct fdb_entry_info *e, bool there)
+{
+	tell_guest(container_of(l, struct vxlan, guests), e, there);
+}
+
+struct one_network {
+	struct vxlan *x;
+	uint16_t fid;
+};
+
+static bool
+tell_one(const struct fdb_entry_info *e, void *arg)
+{
+	const struct one_network *one = arg;
+
+	if (e->origin == FDB_LEARNED && e->fid == one->fid)
+		tell_guest(one->x, e, true);
+	return true;
+}
+
+/* The kernel can take addresses from now on. */
+static void
+on_ready(void *ctx, uint32_t vni)
+{
+	struct vxlan *x = ctx;
+	const struct vxlan_vni *n = vxlan_find_vni(x, vni);
+
+	if (n != NULL)
+		fdb_walk(x->cfg.sw->fdb, tell_one, &(struct one_network){.x = x, .fid = n->fid});
+}
+
+/* --- from the kernel --- */
+
+static struct vxlan_vni *
+find_joined(const struct vxlan *x, uint32_t vni)
+{
+	struct vxlan_vni *n = vxlan_find_vni(x, vni);
+
+	return n != NULL && n->evpn ? n : NULL;
+}
+
+/* NULL: no room for it, which has been said. */
+static struct vxlan_vtep *
+need_vtep(struct vxlan *x, struct vxlan_vni *n, const struct evpn_ip *ip)
+{
+	struct vxlan_vtep *v = vxlan_find_vtep(n, ip);
+	char text[EVPN_IP_TEXT];
+
+	if (v != NULL)
+		return v;
+	v = vxlan_add_vtep(x, n, ip);
+	if (v == NULL)
+		log_peer(&x->log_limit, TAG, "VNI %u: VTEP %s: %s", n->vni, evpn_ip_text(ip, text),
+			 errno == ENOSPC ? "there are too many ports" : strerror(errno));
+	return v;
+}
+
+/* The address is at no VTEP any more; a guest of ours may have it. */
+static void
+forget_remote(struct vxlan *x, const struct vxlan_vni *n, const struct rte_ether_addr *mac)
+{
+	struct fdb_entry_info e;
+
+	if (fdb_find(x->cfg.sw->fdb, mac, n->fid, &e) && e.origin == FDB_EXTERN)
+		fdb_del(x->cfg.sw->fdb, mac, n->fid);
+	x->lingering = true;
+}
+
+static void
+on_remote(void *ctx, uint32_t vni, const struct rte_ether_addr *mac, const struct evpn_ip *vtep)
+{
+	struct vxlan *x = ctx;
+	struct vxlan_vni *n = find_joined(x, vni);
+	struct vxlan_vtep *v;
+	int ret;
+
+	if (n == NULL)
+		return;
+	v = evpn_ip_is_set(vtep) ? need_vtep(x, n, vtep) : NULL;
+	if (v == NULL) {
+		forget_remote(x, n, mac);
+		return;
+	}
+	/* workers know the port before frames are sent to it */
+	if (x->changed)
+		vxlan_commit(x);
+	ret = fdb_add_extern(x->cfg.sw->fdb, mac, n->fid, v->port->port.id);
+	if (ret != 0 && ret != -EEXIST)
+		log_peer(&x->log_limit, TAG, "VNI %u: no room for an address: %s", vni,
+			 strerror(-ret));
+	x->lingering = true; /* it may have been the last one at another VTEP */
+}
+
+static void
+on_flood(void *ctx, uint32_t vni, const struct evpn_ip *vtep, bool on)
+{
+	struct vxlan *x = ctx;
+	struct vxlan_vni *n = find_joined(x, vni);
+	struct vxlan_vtep *v;
+
+	if (n == NULL)
+		return;
+	v = on ? need_vtep(x, n, vtep) : vxlan_find_vtep(n, vtep);
+	if (v != NULL)
+		v->listed = on;
+	x->lingering |= !on;
+}
+
+/* IP addresses of other hosts' guests: ARP for them is flooded, not answered here. */
+static void
+on_neigh(void *ctx, uint32_t vni, const struct evpn_ip *ip, const struct rte_ether_addr *mac)
+{
+}
+
+/* --- VTEPs without a flood list and addresses --- */
+
+static bool
+find_behind(const struct fdb_entry_info *e, void *arg)
+{
+	uint16_t *port = arg;
+
+	if (e->origin != FDB_EXTERN || e->port != *port)
+		return true;
+	*port = FDB_PORT_NONE;
+	return false;
+}
+
+static bool
+has_addresses(const struct vxlan *x, const struct vxlan_vtep *v)
+{
+	uint16_t port = v->port->port.id;
+
+	fdb_walk(x->cfg.sw->fdb, find_behind, &port);
+	return port == FDB_PORT_NONE;
+}
+
+static void
+retire_unused(struct vxlan *x, struct vxlan_vni *n)
+{
+	struct vxlan_vtep *v, *next;
+
+	for (v = STAILQ_FIRST(&n->vteps); v != NULL; v = next) {
+		next = STAILQ_NEXT(v, entry);
+		if (v->listed || has_addresses(x, v))
+			continue;
+		STAILQ_REMOVE(&n->vteps, v, vxlan_vtep, entry);
+		vxlan_retire_vtep(x, v);
+	}
+}
+
+static void
+on_settled(void *ctx)
+{
+	struct vxlan *x = ctx;
+	struct vxlan_tunnel *t;
+	struct vxlan_vni *n;
+
+	if (x->lingering)
+		STAILQ_FOREACH (t, &x->tunnels, entry)
+			STAILQ_FOREACH (n, &t->vnis, entry)
+				if (n->evpn)
+					retire_unused(x, n);
+	x->lingering = false;
+	vxlan_commit(x);
+}
+
+const struct evpn_ops vxlan_evpn_ops = {
+	.ready = on_ready,
+	.remote = on_remote,
+	.flood = on_flood,
+	.neigh = on_neigh,
+	.hop = vxlan_on_hop,
+	.settled = on_settled,
+};
+
+/* --- begin and end --- */
+
+int
+vxlan_join(struct vxlan *x, struct vxlan_vni *n)
+{
+	if (x->evpn == NULL)
+		return 0; /* a rehearsal */
+	if (!x->listening) {
+		x->guests.fn = on_learned;
+		fdb_listen(x->cfg.sw->fdb, &x->guests);
+		x->listening = true;
+	}
+	return evpn_add_vni(x->evpn, n->vni, &n->tunnel->local, n->tunnel->udp_port);
+}
+
+void
+vxlan_leave(struct vxlan *x, struct vxlan_vni *n)
+{
+	if (x->evpn != NULL)
+		(void)evpn_del_vni(x->evpn, n->vni);
+}
+
+const char *
+vxlan_join_why(const struct vxlan *x, const struct vxlan_vni *n, char *buf, size_t len)
+{
+	const char *why =
+		x->evpn != NULL ? evpn_why(x->evpn, n->vni, buf, len) : "the kernel is not asked";
+
+	if (why != NULL || !STAILQ_EMPTY(&n->vteps))
+		return why;
+	return "no other host announces this VNI: see \"show evpn vni\" of FRR";
+}
