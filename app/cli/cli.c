@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -29,6 +30,7 @@
 #define CTRL_C 0x03
 #define FILE_PAUSE_MS 20 /* between two looks whether the next line may be read */
 #define FILES_MAX 8      /* a file that loads itself comes to an end */
+#define FILE_BYTES_MAX (4u << 20)
 
 /** A row of a table together with the interpreter it runs in. */
 struct bound {
@@ -558,15 +560,66 @@ run_lines(struct cli *cli, FILE *f, const char *path, FILE *out)
 	return ret;
 }
 
+/*
+ * The file as it is now: one that is written to meanwhile, as a capture may be, would have no end.
+ * Returns NULL after closing @p f, with errno set, and 0 in it when the file is empty.
+ */
+static FILE *
+snapshot_of(FILE *f, size_t size)
+{
+	char *text = size <= FILE_BYTES_MAX ? malloc(size + 1) : NULL;
+	FILE *copy = NULL;
+	size_t n;
+
+	errno = size <= FILE_BYTES_MAX ? errno : EFBIG;
+	if (text != NULL) {
+		n = fread(text, 1, size, f);
+		errno = 0;
+		copy = n != 0 ? fmemopen(NULL, n, "r+") : NULL;
+		if (copy != NULL && (fwrite(text, 1, n, copy) != n || fflush(copy) != 0))
+			errno = EIO;
+		if (copy != NULL)
+			rewind(copy);
+	}
+	free(text);
+	fclose(f);
+	return copy;
+}
+
+/* NULL with errno set; 0: there is nothing in it. */
+static FILE *
+open_file(const char *path)
+{
+	struct stat st;
+	FILE *f = fopen(path, "re");
+
+	if (f == NULL || fstat(fileno(f), &st) < 0)
+		return f;
+	if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode)) {
+		fclose(f);
+		errno = EINVAL; /* a terminal or a disk: no end, or nothing of use */
+		return NULL;
+	}
+	return S_ISREG(st.st_mode) ? snapshot_of(f, (size_t)st.st_size) : f;
+}
+
 int
 cli_run_file(struct cli *cli, const char *path, FILE *out)
 {
-	FILE *f = cli->depth < FILES_MAX ? fopen(path, "re") : NULL;
-	int err = cli->depth < FILES_MAX ? errno : ELOOP;
+	FILE *f = NULL;
+	int err;
 
+	errno = ELOOP;
+	if (cli->depth < FILES_MAX)
+		f = open_file(path);
 	if (f != NULL)
 		return run_lines(cli, f, path, out);
+	if (errno == 0)
+		return 0;
+	err = errno;
 	fprintf(out, "Failed to create file based cmdline context: %s\n", path);
+	if (err == EFBIG)
+		fprintf(out, "%s has more than %u bytes\n", path, FILE_BYTES_MAX);
 	return -err;
 }
 

@@ -182,8 +182,9 @@ bool cli_run_line(struct cli *cli, const char *line, FILE *out);
 bool cli_run_waiting(struct cli *cli, const char *line, FILE *out, struct wait *wait);
 
 /**
- * Execute the commands in @p path, output to @p out. 0 or -errno: it cannot be
- * read, or a command was not understood or failed (-EINVAL; the others are done).
+ * Execute the commands in @p path, output to @p out: of a file those it has now, whatever is
+ * written to it meanwhile; of a pipe all. 0 or -errno: it cannot be read, has more than 4 MiB, is a
+ * device, or a command was not understood or failed (-EINVAL; the others are done).
  */
 int cli_run_file(struct cli *cli, const char *path, FILE *out);
 

@@ -182,6 +182,26 @@ class ConfigCommands(Arguments):
         expect(not unsaid, f"neither a setting nor said to be none: {unsaid}")
         expect(not known - set(there), f"commands that are not there: {known - set(there)}")
 
+    @check("config.growing_file")
+    def check_growing_file(self):
+        """A file that grows faster than it is read is loaded as it was, a device is no file."""
+        process, control = self.controlled(ports=["net_null0", "net_null1"])
+        capture = self.workdir / "grows.pcapng"
+        for line in ("start", f"capture start 0 {capture}"):
+            done, said = control.ask(line)
+            expect(done, f"{line}: {said}")
+        wait_for("frames", lambda: capture.exists() and capture.stat().st_size > 10000, 30,
+                 alive=[process])
+        done, said = control.ask(f"load {capture}")
+        expect(not done and "failed:" in said, f"a capture is no commands: {said[:200]}")
+        done, said = control.ask("load /dev/zero")
+        expect(not done and "Failed to create" in said, f"/dev/zero: {said[:200]}")
+        huge = self.workdir / "huge"
+        with open(huge, "wb") as f:
+            f.truncate(5 << 20)
+        done, said = control.ask(f"load {huge}")
+        expect(not done and "has more than 4194304 bytes" in said, f"5 MiB: {said[:200]}")
+
     def ports(self, tag):
         """Device arguments of four kinds of ports."""
         return [f"net_vhost0,iface={self.workdir}/{tag}0,queues=2",
