@@ -46,6 +46,10 @@ def _unpacked(codename):
         if not (root / "complete").exists():
             apt = Apt("amd64", root, codename)
             apt.unpack(apt.closure("frr"), root / "files")
+            # Debian 13 has them by a script of base-files
+            for name in ("bin", "lib", "lib64", "sbin"):
+                if not (root / "files" / name).exists():
+                    (root / "files" / name).symlink_to(f"usr/{name}")
             (root / "complete").touch()
     return root / "files"
 

@@ -206,6 +206,7 @@ class EvpnHosts(Hosts):
     """The same hosts, whose VTEPs and addresses come by BGP from FRR on each."""
 
     seconds = 60
+    frr = None  # the version: that of this machine's release
 
     BGP = """frr defaults datacenter
 router bgp 65000
@@ -244,7 +245,7 @@ router bgp 65000
                                for ip in others)
         active = "\n".join(f"  neighbor {ip} activate" for ip in others)
         config = self.BGP.format(own=vtep(host), neighbours=neighbours, active=active)
-        return self.own(Frr(self.spaces[host], self.workdir, config)).start()
+        return self.own(Frr(self.spaces[host], self.workdir, config, self.frr)).start()
 
     def wait_joined(self):
         """Until each switch has the VTEPs of both others and can reach them."""
@@ -390,3 +391,24 @@ router bgp 65000
         self.wait_joined()
         with self.link(0, 1) as link:
             link.ping_sizes((64,))
+
+
+class LaterEvpnHosts(EvpnHosts):
+    """The same hosts with the FRR of Debian 13."""
+
+    frr = "10.3"
+
+    @check("vxlan.evpn.frr-10.{0}.to.{1}", each=((0, 1), (0, 2)))
+    def exchange(self, one, other):
+        """As with the other."""
+        super().exchange(one, other)
+
+    @check("vxlan.evpn.frr-10.moved")
+    def moved(self):
+        """As with the other."""
+        super().moved()
+
+    @check("vxlan.evpn.frr-10.router.killed")
+    def router_killed(self):
+        """As with the other."""
+        super().router_killed()
