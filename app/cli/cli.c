@@ -105,9 +105,8 @@ run(void *parsed, struct cmdline *cl, void *data)
 struct wait *
 cmd_wait(struct cmd *c)
 {
-	if (c->cli->may_wait == NULL) {
+	if (c->cli->may_wait == NULL)
 		cmd_fail(c, "A file of commands cannot wait\n");
-	}
 	return c->cli->may_wait;
 }
 
@@ -163,9 +162,8 @@ cmd_port(struct cmd *c, unsigned int word)
 {
 	struct port *p = app_port(c->app, cmd_num(c, word));
 
-	if (p == NULL) {
+	if (p == NULL)
 		cmd_fail(c, "Invalid port %" PRIu64 "\n", cmd_num(c, word));
-	}
 	return p;
 }
 
@@ -560,75 +558,66 @@ run_lines(struct cli *cli, FILE *f, const char *path, FILE *out)
 	return ret;
 }
 
-/*
- * The file as it is now: one that is written to meanwhile, as a capture may be, would have no end.
- * Returns NULL after closing @p f, with errno set, and 0 in it when the file is empty.
- */
-static FILE *
-snapshot_of(FILE *f, size_t size)
+static int
+run_text(struct cli *cli, const char *text, size_t len, const char *path, FILE *out)
 {
-	char *text = size <= FILE_BYTES_MAX ? malloc(size + 1) : NULL;
-	FILE *copy = NULL;
-	size_t n;
+	FILE *f;
 
-	errno = size <= FILE_BYTES_MAX ? errno : EFBIG;
-	if (text != NULL) {
-		n = fread(text, 1, size, f);
-		errno = 0;
-		copy = n != 0 ? fmemopen(NULL, n, "r+") : NULL;
-		if (copy != NULL && (fwrite(text, 1, n, copy) != n || fflush(copy) != 0))
-			errno = EIO;
-		if (copy != NULL)
-			rewind(copy);
-	}
-	free(text);
-	fclose(f);
-	return copy;
+	if (len == 0)
+		return 0;
+	f = fmemopen((void *)(uintptr_t)text, len, "r");
+	return f != NULL ? run_lines(cli, f, path, out) : -errno;
 }
 
-/* NULL with errno set; 0: there is nothing in it. */
-static FILE *
-open_file(const char *path)
+/* The file as it is now: one that grows meanwhile, as a capture may, would have no end. */
+static int
+run_snapshot(struct cli *cli, FILE *f, size_t size, const char *path, FILE *out)
 {
-	struct stat st;
-	FILE *f = fopen(path, "re");
+	char *text = malloc(size + 1);
+	size_t n = text != NULL ? fread(text, 1, size, f) : 0;
+	int ret = text == NULL ? -ENOMEM : ferror(f) ? -EIO : 0;
 
-	if (f == NULL || fstat(fileno(f), &st) < 0)
-		return f;
-	if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode)) {
+	if (ret == 0)
+		ret = run_text(cli, text, n, path, out);
+	else
+		fprintf(out, "%s cannot be read: %s\n", path, strerror(-ret));
+	free(text);
+	fclose(f);
+	return ret;
+}
+
+static int
+refuse_file(FILE *f, const char *path, int err, FILE *out)
+{
+	fprintf(out, "Failed to create file based cmdline context: %s\n", path);
+	if (err == EFBIG)
+		fprintf(out, "%s has more than %u bytes\n", path, FILE_BYTES_MAX);
+	if (f != NULL)
 		fclose(f);
-		errno = EINVAL; /* a terminal or a disk: no end, or nothing of use */
-		return NULL;
-	}
-	return S_ISREG(st.st_mode) ? snapshot_of(f, (size_t)st.st_size) : f;
+	return -err;
 }
 
 int
 cli_run_file(struct cli *cli, const char *path, FILE *out)
 {
-	FILE *f = NULL;
-	int err;
+	FILE *f = cli->depth < FILES_MAX ? fopen(path, "re") : NULL;
+	struct stat st;
 
-	errno = ELOOP;
-	if (cli->depth < FILES_MAX)
-		f = open_file(path);
-	if (f != NULL)
+	if (f == NULL || fstat(fileno(f), &st) < 0)
+		return refuse_file(f, path, cli->depth < FILES_MAX ? errno : ELOOP, out);
+	if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode)) /* without an end, or of no use */
+		return refuse_file(f, path, EINVAL, out);
+	if (!S_ISREG(st.st_mode))
 		return run_lines(cli, f, path, out);
-	if (errno == 0)
-		return 0;
-	err = errno;
-	fprintf(out, "Failed to create file based cmdline context: %s\n", path);
-	if (err == EFBIG)
-		fprintf(out, "%s has more than %u bytes\n", path, FILE_BYTES_MAX);
-	return -err;
+	if (st.st_size > FILE_BYTES_MAX)
+		return refuse_file(f, path, EFBIG, out);
+	return run_snapshot(cli, f, (size_t)st.st_size, path, out);
 }
 
 int
 cli_run_text(struct cli *cli, const char *text, const char *path, FILE *out)
 {
-	FILE *f = fmemopen((void *)(uintptr_t)text, strlen(text), "r");
-
-	return f != NULL ? run_lines(cli, f, path, out) : -errno;
+	return run_text(cli, text, strlen(text), path, out);
 }
 
 /* --- help --- */

@@ -342,9 +342,8 @@ cmd_mac_addr(struct cmd *c)
 		return;
 	if (cmd_choice(c, 1, MAC_OPS) == MAC_SET && p->ops->set_mac != NULL)
 		ret = p->ops->set_mac(p, &c->words->w[3].mac);
-	if (ret < 0) {
+	if (ret < 0)
 		cmd_fail(c, "mac_addr_cmd error: (%s)\n", strerror(-ret));
-	}
 }
 
 /* --- switches of the program --- */

@@ -137,9 +137,8 @@ cmd_port_stop(struct cmd *c)
 static bool
 is_tunnel(struct cmd *c, const struct port *p)
 {
-	if (p->tunnel && cmd_num(c, 2) != CLI_PORT_ALL) {
+	if (p->tunnel && cmd_num(c, 2) != CLI_PORT_ALL)
 		cmd_fail(c, "Port %u is the end of a tunnel: \"vxlan vni\" removes it\n", p->id);
-	}
 	return p->tunnel;
 }
 
@@ -427,9 +426,8 @@ cmd_config_mtu(struct cmd *c)
 	if (p == NULL)
 		return;
 	ret = set_mtu(c, p, (uint32_t)cmd_num(c, 4));
-	if (ret < 0) {
+	if (ret < 0)
 		cmd_fail(c, "Set MTU failed. diag=%d\n", ret);
-	}
 }
 
 static void
