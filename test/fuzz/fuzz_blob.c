@@ -12,12 +12,7 @@
 #include <unistd.h>
 
 #include "base/blob.h"
-
-#define CHECK(cond)              \
-	do {                     \
-		if (!(cond))     \
-			abort(); \
-	} while (0)
+#include "fuzz/fuzz.h"
 
 #define MAX 4096
 #define FDS 7u

@@ -6,7 +6,6 @@
  * any disconnect. Each message is {request, flags, kinds of descriptors,
  * length, payload}; values that matter are small, so that sessions get far.
  */
-#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -20,23 +19,15 @@
 #include "gmem/sigbus.h"
 #include "vhost_user/backend.h"
 #include "vhost_user/session.h"
+#include "fuzz/fuzz.h"
 
 #define MEM (1u << 20)
 #define PAIRS 2
 #define HOST_FDS_MAX 4 /* descriptors of a message, in the bits of one byte */
 
-#define CHECK(x)                 \
-	do {                     \
-		if (!(x))        \
-			abort(); \
-	} while (0)
-
 static struct ev_loop *loop;
 static struct vdev *dev;
 static int memfd;
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-int LLVMFuzzerInitialize(int *argc, char ***argv);
 
 static void
 nothing(struct vdev *d)
@@ -72,19 +63,6 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 	memfd = memfd_create("guest", MFD_CLOEXEC);
 	CHECK(loop != NULL && dev != NULL && memfd >= 0 && ftruncate(memfd, MEM) == 0);
 	return 0;
-}
-
-static unsigned int
-open_fds(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	unsigned int n = 0;
-
-	CHECK(dir != NULL);
-	while (readdir(dir) != NULL)
-		n++;
-	closedir(dir);
-	return n;
 }
 
 /** A descriptor of one of four kinds; what else comes into being with it goes at once. */
@@ -146,7 +124,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct vhu_session s;
-	unsigned int before = open_fds();
+	unsigned int before = fuzz_open_fds();
 	struct vhu_fds fds;
 	struct vhu_msg m;
 
@@ -169,9 +147,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	vdev_disconnect(dev);
 	ev_run_once(loop, 0);
 	check_forgotten();
-	/* another thread closes what may make its closer wait */
-	for (unsigned int i = 0; i < 10000 && open_fds() != before; i++)
-		usleep(1000);
-	CHECK(open_fds() == before);
+	CHECK(fuzz_open_fds() == before);
 	return 0;
 }

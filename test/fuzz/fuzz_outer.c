@@ -13,14 +13,7 @@
 
 #include "pkt/copy.h"
 #include "vxlan/outer.h"
-
-#define CHECK(x)                 \
-	do {                     \
-		if (!(x))        \
-			abort(); \
-	} while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz/fuzz.h"
 
 static uint8_t *
 copy_of(const uint8_t *data, size_t size)

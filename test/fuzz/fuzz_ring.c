@@ -16,18 +16,13 @@
 #include "pkt/copy.h"
 #include "virtq/net.h"
 #include "virtq/vq.h"
+#include "fuzz/fuzz.h"
 
 #define REGION 0x8000u /* bytes of each of the two regions; the first begins at guest address 0 */
 #define SIZE_MAX_LOG2 6
 #define AT_DRIVER 0x400u
 #define AT_DEVICE 0x600u
 #define LOG_BYTES (2 * REGION / 4096 / 8 + 1)
-
-#define CHECK(x)                 \
-	do {                     \
-		if (!(x))        \
-			abort(); \
-	} while (0)
 
 struct input {
 	const uint8_t *p;
@@ -53,8 +48,6 @@ struct run {
 
 static struct pkt_batch batch;
 static uint8_t copy[PKT_LEN_MAX];
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static uint8_t
 take8(struct input *in)

@@ -7,7 +7,6 @@
  *
  * An input is a series of steps: a byte that says which, and the bytes it takes.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,16 +21,11 @@
 #include "gmem/sigbus.h"
 #include "vduse/dev.h"
 #include "vduse/kernel.h"
+#include "fuzz/fuzz.h"
 
 #define IOVA UINT64_C(0x100000)
 #define MEM (1u << 20)
 #define NODE VDUSE_DIR "fuzz"
-
-#define CHECK(x)                 \
-	do {                     \
-		if (!(x))        \
-			abort(); \
-	} while (0)
 
 /** The kernel's side, by the input. */
 static struct {
@@ -46,9 +40,6 @@ static struct ev_loop *loop;
 static struct vdev *dev;
 static int memfd;
 static uint8_t *mem;
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-int LLVMFuzzerInitialize(int *argc, char ***argv);
 
 /** The input that is left. */
 struct input {
@@ -283,24 +274,11 @@ static void (*const steps[])(struct vduse *v, struct input *in) = {
 	step_request, step_ring, step_features, step_memory, step_write, step_poll, step_loop,
 };
 
-static unsigned int
-open_fds(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	unsigned int n = 0;
-
-	CHECK(dir != NULL);
-	while (readdir(dir) != NULL)
-		n++;
-	closedir(dir);
-	return n;
-}
-
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input in = {data, size};
-	unsigned int before = open_fds();
+	unsigned int before = fuzz_open_fds();
 	struct vduse *v;
 	uint8_t step;
 
@@ -322,6 +300,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	end(v);
 	CHECK(dev->transport == NULL && dev->gmem == NULL && dev->features == 0);
-	CHECK(open_fds() == before);
+	CHECK(fuzz_open_fds() == before);
 	return 0;
 }

@@ -10,19 +10,12 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define CHECK(x)                 \
-	do {                     \
-		if (!(x))        \
-			abort(); \
-	} while (0)
+#include "fuzz/fuzz.h"
 
 #define FUZZ_CONTROL "control" /* socket names in the current directory */
 #define FUZZ_METRICS "metrics"
 
 struct app;
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-int LLVMFuzzerInitialize(int *argc, char ***argv);
 
 /** Start the program once. */
 struct app *fuzz_app(void);
