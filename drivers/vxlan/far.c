@@ -59,6 +59,16 @@ vxlan_on_hop(void *ctx, const struct evpn_ip *vtep, const struct evpn_hop *hop)
 
 /* --- VTEPs --- */
 
+const char *
+vxlan_no_vtep(const struct vxlan_tunnel *t, const struct evpn_ip *ip)
+{
+	if (ip->len != t->local.len)
+		return "not of the family of the tunnel's address";
+	if (evpn_ip_equal(ip, &t->local))
+		return "this switch";
+	return evpn_ip_is_host(ip) ? NULL : "not the address of a host";
+}
+
 struct vxlan_vtep *
 vxlan_find_vtep(const struct vxlan_vni *n, const struct evpn_ip *ip)
 {

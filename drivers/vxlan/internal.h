@@ -55,6 +55,9 @@ void vxlan_free_belows(struct vxlan *x);
 
 /* far.c */
 
+/** "this switch": the reason for which an address is no VTEP of a tunnel; static, NULL: none. */
+const char *vxlan_no_vtep(const struct vxlan_tunnel *t, const struct evpn_ip *ip);
+
 struct vxlan_vtep *vxlan_find_vtep(const struct vxlan_vni *n, const struct evpn_ip *ip);
 
 /** Make a port for it; takes effect with the next commit. NULL with errno set, see vtep_new(). */

@@ -93,9 +93,16 @@ need_vtep(struct vxlan *x, struct vxlan_vni *n, const struct evpn_ip *ip)
 {
 	struct vxlan_vtep *v = vxlan_find_vtep(n, ip);
 	char text[EVPN_IP_TEXT];
+	const char *why;
 
 	if (v != NULL)
 		return v;
+	why = vxlan_no_vtep(n->tunnel, ip);
+	if (why != NULL) {
+		log_peer(&x->log_limit, TAG, "VNI %u: VTEP %s is %s", n->vni,
+			 evpn_ip_text(ip, text), why);
+		return NULL;
+	}
 	v = vxlan_add_vtep(x, n, ip);
 	if (v == NULL)
 		log_peer(&x->log_limit, TAG, "VNI %u: VTEP %s: %s", n->vni, evpn_ip_text(ip, text),
@@ -163,23 +170,9 @@ on_neigh(void *ctx, uint32_t vni, const struct evpn_ip *ip, const struct rte_eth
 /* --- VTEPs without a flood list and addresses --- */
 
 static bool
-find_behind(const struct fdb_entry_info *e, void *arg)
-{
-	uint16_t *port = arg;
-
-	if (e->origin != FDB_EXTERN || e->port != *port)
-		return true;
-	*port = FDB_PORT_NONE;
-	return false;
-}
-
-static bool
 has_addresses(const struct vxlan *x, const struct vxlan_vtep *v)
 {
-	uint16_t port = v->port->port.id;
-
-	fdb_walk(x->cfg.sw->fdb, find_behind, &port);
-	return port == FDB_PORT_NONE;
+	return fdb_extern_count(x->cfg.sw->fdb, v->port->port.id) != 0;
 }
 
 static void

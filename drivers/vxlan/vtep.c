@@ -374,6 +374,7 @@ make_accounts(struct vtep *v)
 	return true;
 }
 
+/* Other hosts say how many VTEPs that do not learn there are: those leave lower numbers alone. */
 static int
 add_port(struct sw *sw, struct vtep *v)
 {
@@ -381,7 +382,7 @@ add_port(struct sw *sw, struct vtep *v)
 
 	v->port.id = FIRST_ID;
 	ret = sw_port_add(sw, &v->port);
-	if (ret != -ENOSPC)
+	if (ret != -ENOSPC || v->port.no_learning)
 		return ret;
 	v->port.id = 0;
 	return sw_port_add(sw, &v->port);

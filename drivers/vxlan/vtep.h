@@ -48,7 +48,7 @@ struct vtep_config {
 	const char *name, *below;
 	uint16_t domain;
 	uint16_t vlan; /* of the domain; 0: none */
-	bool learns;   /* addresses are learned from its frames */
+	bool learns;   /* addresses are learned from its frames; false: EVPN tells both */
 };
 
 /** Add a port to the switch; the caller publishes. NULL with errno set: ENOMEM, ENOSPC, EEXIST. */

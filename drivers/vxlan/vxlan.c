@@ -97,6 +97,7 @@ check_vni(const struct vxlan *x, const struct vxlan_tunnel *t, const struct vxla
 	const struct vxlan_vni *same = find_same_network(x, c);
 	const struct port *below = sw_port_by_name(x->cfg.sw, t->below);
 	char text[EVPN_IP_TEXT];
+	const char *why;
 
 	if (n != NULL && n->evpn != c->evpn)
 		return refuse(err, errlen, "VNI %u %s: remove it first", n->vni,
@@ -113,12 +114,10 @@ check_vni(const struct vxlan *x, const struct vxlan_tunnel *t, const struct vxla
 		return refuse(err, errlen, "domain %u is that of port %u (%s) below the tunnel",
 			      c->domain, below->id, t->below);
 	for (uint32_t i = 0; i < c->nvteps; i++) {
-		evpn_ip_text(&c->vtep[i], text);
-		if (c->vtep[i].len != t->local.len)
-			return refuse(err, errlen, "VTEP %s is not of the family of %s", text,
-				      t->name);
-		if (evpn_ip_equal(&c->vtep[i], &t->local))
-			return refuse(err, errlen, "VTEP %s is this switch", text);
+		why = vxlan_no_vtep(t, &c->vtep[i]);
+		if (why != NULL)
+			return refuse(err, errlen, "VTEP %s is %s", evpn_ip_text(&c->vtep[i], text),
+				      why);
 	}
 	return 0;
 }

@@ -129,8 +129,9 @@ bool fdb_learn(struct fdb *f, const struct rte_ether_addr *mac, uint16_t fid, ui
 int fdb_add_static(struct fdb *f, const struct rte_ether_addr *mac, uint16_t fid, uint16_t port);
 
 /**
- * The same for an address of a control plane, which takes over a learned one. -EEXIST:
- * the operator has a static entry for it.
+ * The same for an address of a control plane, which takes over a learned one. -EEXIST: the operator
+ * has a static entry for it. -ENOSPC: half of the table is a control plane's, which is all it can
+ * have: other hosts must not push out what is learned here. A learned entry is forgotten then.
  */
 int fdb_add_extern(struct fdb *f, const struct rte_ether_addr *mac, uint16_t fid, uint16_t port);
 
@@ -182,6 +183,9 @@ void fdb_new_epoch(struct fdb *f);
 
 /** Learned entries behind @p port. */
 uint32_t fdb_port_count(const struct fdb *f, uint16_t port);
+
+/** Entries of a control plane behind @p port. */
+uint32_t fdb_extern_count(const struct fdb *f, uint16_t port);
 
 /** The entry of an address; false: there is none. */
 bool fdb_find(const struct fdb *f, const struct rte_ether_addr *mac, uint16_t fid,

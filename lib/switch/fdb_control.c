@@ -115,7 +115,7 @@ store(struct fdb *f, uint32_t index)
 	return rte_hash_add_key_data(f->hash, &f->entry[index].key, entry_word(f, index));
 }
 
-/* --- which learned entries are behind a port --- */
+/* --- which entries are behind a port: a list of the learned ones, a count of externs --- */
 
 static void
 list_add(struct fdb *f, uint32_t index)
@@ -123,6 +123,10 @@ list_add(struct fdb *f, uint32_t index)
 	struct fdb_entry *e = &f->entry[index];
 	struct fdb_port *p = &f->port[e->port];
 
+	if (e->origin == FDB_EXTERN) {
+		p->externs++;
+		f->externs++;
+	}
 	if (e->origin != FDB_LEARNED)
 		return;
 	e->listed_s = atomic_load_explicit(&f->now_s, memory_order_relaxed);
@@ -140,6 +144,10 @@ list_del(struct fdb *f, uint32_t index)
 	const struct fdb_entry *e = &f->entry[index];
 	struct fdb_port *p = &f->port[e->port];
 
+	if (e->origin == FDB_EXTERN) {
+		p->externs--;
+		f->externs--;
+	}
 	if (e->origin != FDB_LEARNED)
 		return;
 	*(e->prev != NO_ENTRY ? &f->entry[e->prev].next : &p->head) = e->next;
@@ -479,6 +487,7 @@ change(struct fdb *f, uint32_t index, uint16_t port, enum fdb_origin origin)
 	list_del(f, index);
 	e->origin = (uint8_t)origin;
 	e->port = port;
+	list_add(f, index);
 	return store(f, index);
 }
 
@@ -514,6 +523,12 @@ fdb_add_extern(struct fdb *f, const struct rte_ether_addr *mac, uint16_t fid, ui
 		return -EINVAL;
 	if (index >= 0 && f->entry[index].origin == FDB_STATIC)
 		return -EEXIST;
+	if (f->externs >= f->limit / 2 && (index < 0 || f->entry[index].origin != FDB_EXTERN)) {
+		if (index >= 0)
+			(void)fdb_del(f, mac, fid); /* it is not where it was learned any more */
+		f->stats.refused_limit++;
+		return -ENOSPC;
+	}
 	return add(f, key, port, FDB_EXTERN);
 }
 
@@ -578,6 +593,12 @@ uint32_t
 fdb_port_count(const struct fdb *f, uint16_t port)
 {
 	return port < DP_PORTS_MAX ? f->port[port].count - f->port[port].leaving : 0;
+}
+
+uint32_t
+fdb_extern_count(const struct fdb *f, uint16_t port)
+{
+	return port < DP_PORTS_MAX ? f->port[port].externs : 0;
 }
 
 bool

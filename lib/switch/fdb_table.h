@@ -59,6 +59,7 @@ struct fdb_port {
 	uint32_t count;
 	uint32_t leaving; /* of them, at the head: to be removed in portions */
 	uint32_t head, tail;
+	uint32_t externs; /* entries of a control plane, which are in no list */
 	uint32_t own_limit, guest_limit;
 	uint16_t via; /* where its frames come in, too, plus one; 0: nowhere */
 };
@@ -82,6 +83,7 @@ struct fdb {
 	uint32_t high; /* indices from here on were never used */
 	uint32_t limit, port_limit, ageing_s;
 	uint32_t leaving;     /* of all ports */
+	uint32_t externs;     /* likewise */
 	uint32_t age_next;    /* where ageing goes on; high: this second's round is over */
 	uint32_t next_worker; /* whose ring is looked at first */
 	uint16_t nports;      /* ports from here on never had an entry */

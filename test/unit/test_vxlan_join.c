@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A VNI that joined EVPN: port 0 is below the tunnel, port 1 is a guest of it. The test tells what
+ * lib/evpn tells from the kernel's tables.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <rte_common.h>
+
+#include "eal.h"
+#include "evpn/evpn.h"
+#include "fakesw.h"
+#include "switch/sw_ports.h"
+#include "vxlan/internal.h"
+
+#define DOMAIN 5
+#define VNI 100
+#define GUEST 1
+#define FIRST_VTEP 1024 /* ports of VTEPs begin there */
+#define FDB_LIMIT 1000  /* of fakesw.c */
+
+static const struct evpn_ip none;
+static struct port_ops below_ops;
+static struct vxlan *x;
+
+static struct evpn_ip
+ip_of(const char *text)
+{
+	struct evpn_ip ip;
+
+	assert_true(evpn_ip_parse(&ip, text));
+	return ip;
+}
+
+static struct evpn_ip
+vtep_number(uint32_t i)
+{
+	char text[EVPN_IP_TEXT];
+
+	snprintf(text, sizeof(text), "198.51.%u.%u", i / 250, i % 250 + 1);
+	return ip_of(text);
+}
+
+/* Without the kernel: the test is in its place. */
+static int
+setup(void **state)
+{
+	const struct vxlan_tunnel_config t = {.name = "vx",
+					      .local = ip_of("192.0.2.1"),
+					      .udp_port = 4789,
+					      .below = "fake0"};
+	const struct vxlan_vni_config n = {.vni = VNI, .domain = DOMAIN, .evpn = true};
+	char err[256] = "";
+
+	if (fake_setup(state) != 0)
+		return -1;
+	below_ops = *fake_ports[0].p.ops;
+	below_ops.carries_tunnels = true;
+	fake_ports[0].p.ops = &below_ops;
+	fake_ports[GUEST].p.domain = DOMAIN;
+	x = vxlan_new(&(struct vxlan_config){.sw = &fake_sw, .rehearsal = true});
+	assert_non_null(x);
+	if (vxlan_add(x, &t, err, sizeof(err)) != 0 || vxlan_set_vni(x, &n, err, sizeof(err)) != 0)
+		fail_msg("%s", err);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	vxlan_free(x);
+	return fake_teardown(state);
+}
+
+/* --- what EVPN tells --- */
+
+static void
+remote(const struct rte_ether_addr *mac, const struct evpn_ip *vtep)
+{
+	vxlan_evpn_ops.remote(x, VNI, mac, vtep);
+}
+
+static void
+flood(const struct evpn_ip *vtep, bool on)
+{
+	vxlan_evpn_ops.flood(x, VNI, vtep, on);
+}
+
+static void
+settled(void)
+{
+	vxlan_evpn_ops.settled(x);
+}
+
+/* --- the outcome --- */
+
+static struct vxlan_vtep *
+find(const struct evpn_ip *vtep)
+{
+	return vxlan_find_vtep(vxlan_find_vni(x, VNI), vtep);
+}
+
+static uint32_t
+count_vteps(void)
+{
+	const struct vxlan_vtep *v;
+	uint32_t n = 0;
+
+	STAILQ_FOREACH (v, &vxlan_find_vni(x, VNI)->vteps, entry)
+		n++;
+	return n;
+}
+
+/* The port an address is behind. */
+static uint16_t
+port_of(const struct rte_ether_addr *mac, enum fdb_origin origin)
+{
+	struct fdb_entry_info e;
+
+	if (!fdb_find(fake_sw.fdb, mac, DOMAIN, &e))
+		return FDB_PORT_NONE;
+	assert_int_equal(e.origin, origin);
+	return e.port;
+}
+
+/* --- tests --- */
+
+/* A VTEP has a port while it is in the flood list. */
+static void
+test_flood_list(void **state)
+{
+	struct evpn_ip a = vtep_number(1), b = vtep_number(2);
+
+	flood(&a, true);
+	flood(&b, true);
+	settled();
+	assert_int_equal(count_vteps(), 2);
+	flood(&a, false);
+	flood(&vxlan_find_vni(x, VNI)->tunnel->local, false);
+	settled();
+	assert_null(find(&a));
+	assert_non_null(find(&b));
+	assert_null(fake_sw.port[FIRST_VTEP]);
+}
+
+/* Or while an address is behind it. */
+static void
+test_addresses(void **state)
+{
+	struct evpn_ip a = vtep_number(1), b = vtep_number(2);
+	struct rte_ether_addr m1 = fake_mac(9, 1), m2 = fake_mac(9, 2);
+
+	remote(&m1, &a);
+	remote(&m2, &a);
+	settled();
+	assert_int_equal(port_of(&m1, FDB_EXTERN), find(&a)->port->port.id);
+	remote(&m1, &b);
+	settled();
+	assert_int_equal(port_of(&m1, FDB_EXTERN), find(&b)->port->port.id);
+	assert_non_null(find(&a));
+	remote(&m2, &none);
+	settled();
+	assert_null(find(&a));
+	assert_int_equal(port_of(&m2, FDB_EXTERN), FDB_PORT_NONE);
+	/* in the list, without an address */
+	flood(&b, true);
+	remote(&m1, &none);
+	settled();
+	assert_non_null(find(&b));
+}
+
+/* A guest takes an address, and keeps it when the other host has it no more. */
+static void
+test_guest(void **state)
+{
+	struct evpn_ip a = vtep_number(1);
+	struct rte_ether_addr mac = fake_mac(9, 1);
+
+	remote(&mac, &a);
+	settled();
+	assert_true(fdb_learn(fake_sw.fdb, &mac, DOMAIN, GUEST));
+	remote(&mac, &none);
+	settled();
+	assert_int_equal(port_of(&mac, FDB_LEARNED), GUEST);
+	assert_null(find(&a));
+	remote(&mac, &a);
+	settled();
+	assert_int_equal(port_of(&mac, FDB_EXTERN), find(&a)->port->port.id);
+	/* the operator's word counts */
+	assert_int_equal(fdb_add_static(fake_sw.fdb, &mac, DOMAIN, GUEST), 0);
+	remote(&mac, &a);
+	settled();
+	assert_int_equal(port_of(&mac, FDB_STATIC), GUEST);
+}
+
+/* All of it goes with the VNI; what is told of others is not heard. */
+static void
+test_vni_ends(void **state)
+{
+	struct evpn_ip a = vtep_number(1);
+	struct rte_ether_addr mac = fake_mac(9, 1);
+	char err[256];
+
+	remote(&mac, &a);
+	settled();
+	assert_int_equal(vxlan_remove_vni(x, VNI, err, sizeof(err)), 0);
+	assert_int_equal(port_of(&mac, FDB_EXTERN), FDB_PORT_NONE);
+	assert_null(fake_sw.port[FIRST_VTEP]);
+	remote(&mac, &a);
+	flood(&a, true);
+	settled();
+	assert_null(fake_sw.port[FIRST_VTEP]);
+}
+
+/* This switch itself, and what is no address of a host that the tunnel reaches, is no VTEP. */
+static void
+test_no_vtep(void **state)
+{
+	static const char *const bad[] = {"192.0.2.1", "2001:db8::2", "224.0.0.1",
+					  "127.0.0.1", "0.0.0.0",     "255.255.255.255"};
+	struct rte_ether_addr mac = fake_mac(9, 1);
+
+	for (size_t i = 0; i < RTE_DIM(bad); i++) {
+		struct evpn_ip ip = ip_of(bad[i]);
+
+		flood(&ip, true);
+		remote(&mac, &ip);
+		settled();
+		if (count_vteps() != 0)
+			fail_msg("%s is a VTEP", bad[i]);
+		assert_int_equal(port_of(&mac, FDB_EXTERN), FDB_PORT_NONE);
+	}
+}
+
+/* However many addresses other hosts have, guests of this one keep theirs. */
+static void
+test_many_addresses(void **state)
+{
+	struct evpn_ip a = vtep_number(1);
+
+	for (uint8_t i = 0; i < 100; i++) {
+		struct rte_ether_addr mac = fake_mac(GUEST, i);
+
+		assert_true(fdb_learn(fake_sw.fdb, &mac, DOMAIN, GUEST));
+	}
+	for (uint32_t i = 0; i < 2 * FDB_LIMIT; i++) {
+		struct rte_ether_addr mac = {{2, 1, 1, 1, (uint8_t)(i >> 8), (uint8_t)i}};
+
+		remote(&mac, &a);
+	}
+	settled();
+	assert_int_equal(fdb_port_count(fake_sw.fdb, GUEST), 100);
+	/* and learn others */
+	for (uint8_t i = 0; i < 200; i++) {
+		struct rte_ether_addr mac = fake_mac(2, i);
+
+		assert_true(fdb_learn(fake_sw.fdb, &mac, DOMAIN, 2));
+	}
+	assert_int_equal(fdb_port_count(fake_sw.fdb, GUEST), 100);
+}
+
+/* However many VTEPs there are, commands can make ports. */
+static void
+test_many_vteps(void **state)
+{
+	for (uint32_t i = 0; i < DP_PORTS_MAX; i++) {
+		struct evpn_ip ip = vtep_number(i);
+
+		flood(&ip, true);
+	}
+	settled();
+	assert_int_equal(count_vteps(), DP_PORTS_MAX - FIRST_VTEP);
+	for (uint16_t i = FAKE_PORTS; i < FIRST_VTEP; i++)
+		assert_null(fake_sw.port[i]);
+}
+
+#define EACH(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+static int
+start_eal(void **state)
+{
+	return eal_start("0", 64) == 0 && fake_pool(255) != NULL ? 0 : -1;
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		EACH(test_flood_list), EACH(test_addresses), EACH(test_guest),
+		EACH(test_vni_ends),   EACH(test_no_vtep),   EACH(test_many_addresses),
+		EACH(test_many_vteps),
+	};
+
+	return cmocka_run_group_tests(tests, start_eal, NULL);
+}
