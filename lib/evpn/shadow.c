@@ -419,22 +419,20 @@ shadow_new(const struct shadow_config *cfg)
 	return s;
 }
 
+/* By name: the request that makes it may still wait to be sent, before this one. */
 static void
 remove_device(const struct shadow *s, enum device d)
 {
-	char buf[MESSAGE_MAX] __rte_aligned(NLMSG_ALIGNTO);
+	char buf[MESSAGE_MAX] __rte_aligned(NLMSG_ALIGNTO), name[SHADOW_NAME_MAX];
+	struct nlmsghdr *h = begin(buf, RTM_DELLINK, 0, &(struct ifinfomsg){0});
 
-	if (s->index[d] != 0)
-		(void)nl_send(s->cfg.nl,
-			      begin(buf, RTM_DELLINK, 0,
-				    &(struct ifinfomsg){.ifi_index = s->index[d]}),
-			      NULL);
+	mnl_attr_put_strz(h, IFLA_IFNAME, name_of(s, d, name));
+	(void)nl_send(s->cfg.nl, h, NULL);
 }
 
 void
 shadow_remove(struct shadow *s)
 {
-	find_devices(s);
 	remove_device(s, VXLAN);
 	remove_device(s, BRIDGE);
 	shadow_free(s);

@@ -269,6 +269,17 @@ nl_open(const struct nl_config *cfg)
 	return NULL;
 }
 
+/* The kernel carries a request out while it is sent; the answers are of no use any more. */
+static void
+send_rest(const struct nl *nl)
+{
+	const struct request *r;
+
+	STAILQ_FOREACH (r, &nl->waiting, entry)
+		if (!r->dump)
+			(void)mnl_socket_sendto(nl->sock, r->msg, r->len);
+}
+
 void
 nl_close(struct nl *nl)
 {
@@ -276,6 +287,7 @@ nl_close(struct nl *nl)
 		return;
 	nl->closed = true;
 	ev_del(&nl->src);
+	send_rest(nl);
 	if (nl->sock != NULL)
 		mnl_socket_close(nl->sock);
 	if (!nl->reading)

@@ -11,7 +11,8 @@
  * change, and a dump through the same socket fits into that order: of an object that is in both,
  * the message that comes later is the newer one.
  *
- * Life cycle: nl_open(), requests, nl_close(), which forgets unanswered requests.
+ * Life cycle: nl_open(), requests, nl_close(), which sends requests that wait and forgets the
+ * answers.
  */
 #ifndef NL_NL_H
 #define NL_NL_H
@@ -61,7 +62,7 @@ struct nl_answer {
 /** NULL with errno set: no such protocol or group, no memory, no descriptor. */
 struct nl *nl_open(const struct nl_config *cfg);
 
-/** NULL is fine. No answer is called any more. */
+/** NULL is fine. Requests that wait are sent, but for dumps; no answer is called any more. */
 void nl_close(struct nl *nl);
 
 /**

@@ -351,6 +351,57 @@ successor_adopts_devices(void **state)
 	run("ip -d link show vqx100 | grep -q 'local 10.99.0.1'");
 }
 
+#define VNIS 100 /* more than there are requests in flight */
+
+static bool
+is_there(const char *kind, uint32_t vni)
+{
+	char name[SHADOW_NAME_MAX];
+
+	snprintf(name, sizeof(name), "%s%u", kind, vni);
+	return if_nametoindex(name) != 0;
+}
+
+static void
+add_vnis(struct test *t)
+{
+	for (uint32_t i = 1; i <= VNIS; i++)
+		assert_int_equal(evpn_add_vni(t->e, VNI + i, &t->local, SHADOW_PORT), 0);
+}
+
+/* A VNI that ends before its devices are made leaves none. */
+static void
+vni_ends_early(void **state)
+{
+	struct test *t = *state;
+	char buf[128];
+
+	add_vnis(t);
+	assert_int_equal(evpn_del_vni(t->e, VNI + VNIS), 0);
+	WAIT(t, evpn_why(t->e, VNI + VNIS - 1, buf, sizeof(buf)) == NULL);
+	assert_false(is_there("vqb", VNI + VNIS));
+	assert_false(is_there("vqx", VNI + VNIS));
+}
+
+/* Devices of VNIs that end are deleted, however many, when nothing waits for the answers. */
+static void
+many_vnis_end(void **state)
+{
+	struct test *t = *state;
+	char buf[128];
+
+	add_vnis(t);
+	for (uint32_t i = 1; i <= VNIS; i++)
+		WAIT(t, evpn_why(t->e, VNI + i, buf, sizeof(buf)) == NULL);
+	for (uint32_t i = 1; i <= VNIS; i++)
+		assert_int_equal(evpn_del_vni(t->e, VNI + i), 0);
+	evpn_free(t->e);
+	t->e = NULL;
+	for (uint32_t i = 1; i <= VNIS; i++)
+		if (is_there("vqb", VNI + i) || is_there("vqx", VNI + i))
+			fail_msg("devices of VNI %u are left", VNI + i);
+}
+
 static void
 ports_are_isolated(void **state)
 {
@@ -412,6 +463,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(many_addresses, setup, teardown),
 		cmocka_unit_test_setup_teardown(kernel_that_forgets_is_told_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(successor_adopts_devices, setup, teardown),
+		cmocka_unit_test_setup_teardown(vni_ends_early, setup, teardown),
+		cmocka_unit_test_setup_teardown(many_vnis_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(ports_are_isolated, setup, teardown),
 		cmocka_unit_test_setup_teardown(next_hop_follows_routes, setup, teardown),
 		cmocka_unit_test_setup_teardown(refusals, setup, teardown),
