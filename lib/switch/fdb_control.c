@@ -130,6 +130,7 @@ list_add(struct fdb *f, uint32_t index)
 	if (e->origin != FDB_LEARNED)
 		return;
 	e->listed_s = atomic_load_explicit(&f->now_s, memory_order_relaxed);
+	e->era = p->era;
 	e->prev = p->tail;
 	e->next = NO_ENTRY;
 	*(p->tail != NO_ENTRY ? &f->entry[p->tail].next : &p->head) = index;
@@ -153,7 +154,7 @@ list_del(struct fdb *f, uint32_t index)
 	*(e->prev != NO_ENTRY ? &f->entry[e->prev].next : &p->head) = e->next;
 	*(e->next != NO_ENTRY ? &f->entry[e->next].prev : &p->tail) = e->prev;
 	p->count--;
-	if (p->leaving != 0) {
+	if (e->era != p->era) {
 		p->leaving--;
 		f->leaving--;
 	}
@@ -577,6 +578,7 @@ fdb_forget_port(struct fdb *f, uint16_t port)
 	fdb_take_in(f);
 	f->leaving += p->count - p->leaving;
 	p->leaving = p->count;
+	p->era++;
 	remove_leaving(f);
 	fdb_new_epoch(f);
 }

@@ -49,6 +49,7 @@ struct fdb_entry {
 	uint32_t moves;
 	uint32_t prev, next; /* of a learned one in its port's list */
 	uint32_t listed_s;   /* when it was put there */
+	uint32_t era;        /* fdb_port.era then */
 	uint16_t port;
 	bool used;
 	uint8_t origin; /* enum fdb_origin */
@@ -57,7 +58,8 @@ struct fdb_entry {
 /** The learned entries of a port, the first to be evicted at the head, and its limits. */
 struct fdb_port {
 	uint32_t count;
-	uint32_t leaving; /* of them, at the head: to be removed in portions */
+	uint32_t era;     /* how often it was forgotten */
+	uint32_t leaving; /* of them, at the head: of earlier eras, to be removed in portions */
 	uint32_t head, tail;
 	uint32_t externs; /* entries of a control plane, which are in no list */
 	uint32_t own_limit, guest_limit;

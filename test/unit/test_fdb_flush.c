@@ -146,6 +146,30 @@ learned_meanwhile_stays(void **state)
 	assert_int_equal(entries(), 0);
 }
 
+/* The next guest's addresses end while those of the last one leave: none of the latter stays. */
+static void
+gone_meanwhile(void **state)
+{
+	struct rte_ether_addr mac;
+
+	learn(0, 5000, GOES);
+	fdb_forget_port(fdb, GOES);
+	learn(10000, 10100, GOES);
+	learn(10000, 10050, STAYS);
+	for (uint32_t i = 10050; i < 10075; i++) {
+		mac = mac_of(i);
+		assert_int_equal(fdb_del(fdb, &mac, 0), 0);
+		mac = mac_of(i + 25);
+		assert_int_equal(fdb_add_static(fdb, &mac, 0, GOES), 0);
+	}
+	assert_int_equal(fdb_port_count(fdb, GOES), 0);
+	maintain();
+	for (uint32_t i = 0; i < 5000; i++)
+		assert_int_equal(lookup(i), FDB_PORT_NONE);
+	assert_int_equal(fdb_port_count(fdb, GOES), 0);
+	assert_int_equal(entries(), 75);
+}
+
 /* Some of what leaves is seen elsewhere, is evicted, flushed or forgotten once more. */
 static void
 other_ends(void **state)
@@ -187,6 +211,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(in_portions),
 		T(learned_meanwhile_stays),
+		T(gone_meanwhile),
 		T(other_ends),
 	};
 
