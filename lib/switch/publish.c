@@ -20,11 +20,23 @@ sw_empty_snapshot(const struct sw *s)
 	return dp;
 }
 
+/*
+ * Whether there is a spare snapshot. While there is none an empty one is live, and stays: another
+ * one could not be taken back when memory runs out once more.
+ */
+static bool
+need_spare(struct sw *s)
+{
+	if (s->spare == NULL)
+		s->spare = sw_empty_snapshot(s);
+	return s->spare != NULL;
+}
+
 static void
 publish_once(struct sw *s, bool *again)
 {
 	static struct log_limit limit; /* a peer can cause any number of publications */
-	struct dataplane *dp = snapshot_build(s, again);
+	struct dataplane *dp = need_spare(s) ? snapshot_build(s, again) : NULL;
 
 	if (dp != NULL) {
 		dp_publish(&s->dp, dp);

@@ -287,6 +287,19 @@ test_end_while_due(void **state)
 	assert_non_null(sw.soon.loop);
 }
 
+/*
+ * What is published can be taken back without memory: a spare used up when there was none is made
+ * again before queues are published.
+ */
+static void
+test_spare_again(void **state)
+{
+	free(sw.spare);
+	sw.spare = NULL;
+	sw_publish(&sw);
+	assert_non_null(sw.spare);
+}
+
 static int
 group_setup(void **state)
 {
@@ -312,6 +325,7 @@ main(void)
 		T(end_while_due),
 		T(enable_is_awaited),
 		T(answers_follow_it),
+		T(spare_again),
 	};
 
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);
