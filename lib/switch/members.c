@@ -74,7 +74,7 @@ find_groups(struct build *b)
 static struct dp_fids *
 allocate(const struct build *b)
 {
-	const size_t members = (b->npairs + 1u) * sizeof(struct dp_members);
+	const size_t members = (RTE_MIN(b->npairs, b->nfids) + 1u) * sizeof(struct dp_members);
 	const size_t groups = b->npairs * sizeof(struct dp_group *);
 	const size_t group = b->ngroups * sizeof(struct dp_group);
 	const size_t ports = b->dp->nports * sizeof(struct dp_port *);
