@@ -481,13 +481,16 @@ next_part(struct metrics *m)
 ssize_t
 metrics_read(struct metrics *m, char *buf, size_t max)
 {
+	bool more = true;
 	size_t n;
 
-	while (m->at == m->len)
-		if (!next_part(m))
-			return 0;
-	if (ferror(m->out))
-		return -1;
+	while (m->at == m->len && more) {
+		more = next_part(m);
+		if (ferror(m->out)) /* it has no memory; the next part would clear that */
+			return -1;
+	}
+	if (m->at == m->len)
+		return 0;
 	n = RTE_MIN(max, m->len - m->at);
 	memcpy(buf, m->text + m->at, n);
 	m->at += n;
