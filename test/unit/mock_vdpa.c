@@ -202,6 +202,13 @@ nothing(int vid)
 }
 
 static int
+accept_features(int vid)
+{
+	usleep(atomic_load(&mock.slow_ms) * 1000);
+	return 0;
+}
+
+static int
 ring_state(int vid, int vring, int state)
 {
 	return 0;
@@ -219,7 +226,7 @@ mock_vdpa_register(void)
 		.dev_close = stop,
 		.dev_cleanup = nothing,
 		.set_vring_state = ring_state,
-		.set_features = nothing,
+		.set_features = accept_features,
 		.migration_done = nothing,
 	};
 

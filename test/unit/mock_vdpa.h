@@ -15,6 +15,7 @@ struct mock_vdpa {
 	atomic_int fail_conf;   /* so many dev_conf fail */
 	atomic_bool dead;       /* configured, and serves nothing */
 	atomic_bool wrong_base; /* says 0 when it stops */
+	atomic_uint slow_ms;    /* so long it takes to accept features */
 	atomic_uint confs, closes, moved;
 };
 

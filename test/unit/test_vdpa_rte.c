@@ -94,6 +94,7 @@ teardown(void **state)
 	owner_fini(&o);
 	mock.fail_conf = 0;
 	mock.dead = mock.wrong_base = false;
+	mock.slow_ms = 0;
 	return 0;
 }
 
@@ -249,6 +250,87 @@ test_detached(void **state)
 	run_until(&soft_engine, 200);
 }
 
+static void
+note_owner(const struct vdpa_info *i, void *ctx)
+{
+	if (strcmp(i->name, MOCK_NAME) == 0)
+		*(bool *)ctx = i->owner != NULL;
+}
+
+/** Until the device is a port's, or is not any more. */
+static void
+run_until_owned(bool wanted)
+{
+	const uint64_t end = ev_now_ns() + PATIENCE_NS;
+	bool owned = !wanted;
+
+	while (owned != wanted) {
+		turn();
+		vdpa_list(note_owner, &owned);
+		assert_true(ev_now_ns() < end);
+	}
+}
+
+static const char *
+reason(void)
+{
+	static char buf[ENGINE_WHY_MAX];
+	const char *why = engine_against(list[0], o.d, buf, sizeof(buf));
+
+	return why != NULL ? why : "";
+}
+
+/* The session is prepared anew at once, not after the delay of a failure. */
+static void
+test_facts_change_during_preparation(void **state)
+{
+	run_until(&soft_engine, 100);
+	offload(true);
+	run_until_owned(true);
+	vdev_pause(o.d);
+	assert_int_equal(vdev_set_mtu(o.d, 1400), 0);
+	vdev_sync(o.d);
+	assert_null(strstr(reason(), "does not take"));
+	run_until(list[0], 200);
+	offload(false);
+	run_until(&soft_engine, 200);
+}
+
+/* A session that is not prepared in time is made anew, and other ports may have the device. */
+static void
+test_preparation_times_out(void **state)
+{
+	run_until(&soft_engine, 100);
+	mock.slow_ms = 2500;
+	offload(true);
+	while (strstr(reason(), "does not take") == NULL)
+		turn();
+	mock.slow_ms = 0;
+	run_until_owned(false);
+	list[0]->ops->retry(list[0], o.d);
+	vdev_sync(o.d);
+	run_until(list[0], 200);
+	offload(false);
+	run_until(&soft_engine, 200);
+}
+
+/* The operator chooses software while the session is prepared: other ports may have the device. */
+static void
+test_preparation_is_in_vain(void **state)
+{
+	run_until(&soft_engine, 100);
+	offload(true);
+	run_until_owned(true);
+	vdev_set_hw(o.d, VDEV_HW_NEVER);
+	vdev_sync(o.d);
+	run_until_owned(false);
+	vdev_set_hw(o.d, VDEV_HW_PREFER);
+	vdev_sync(o.d);
+	run_until(list[0], 200);
+	offload(false);
+	run_until(&soft_engine, 200);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 
 int
@@ -259,6 +341,9 @@ main(void)
 		T(positions_are_read_from_the_rings),
 		T(failures),
 		T(detached),
+		T(facts_change_during_preparation),
+		T(preparation_times_out),
+		T(preparation_is_in_vain),
 	};
 
 	if (eal_start("0", 64) != 0 || mock_vdpa_register() != 0)

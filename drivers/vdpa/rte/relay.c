@@ -110,14 +110,6 @@ card_changed(const struct card *c)
 }
 
 static void
-on_changed(struct ev_timer *t)
-{
-	struct relay *r = container_of(t, struct relay, changed);
-
-	vdev_sync(r->dev);
-}
-
-static void
 drop_session(struct relay *r)
 {
 	ev_timer_cancel(&r->proof);
@@ -133,6 +125,25 @@ drop_session(struct relay *r)
 		return;
 	r->card->owner = NULL;
 	card_changed(r->card);
+}
+
+/** A session that has not been given rings. */
+static void
+drop_preparation(struct relay *r)
+{
+	if (r->phase == PHASE_PREPARING || r->phase == PHASE_PREPARED)
+		drop_session(r);
+}
+
+static void
+on_changed(struct ev_timer *t)
+{
+	struct relay *r = container_of(t, struct relay, changed);
+
+	vdev_sync(r->dev);
+	/* another reason stands against it: other ports may have the device */
+	if (r->phase == PHASE_PREPARED && r->dev->engine != &r->engine)
+		drop_session(r);
 }
 
 /** Give up for a while; @p why is static text. The rings are taken back by vdev_sync(). */
@@ -160,13 +171,21 @@ on_again(struct ev_timer *t)
 
 /* --- preparation --- */
 
+/** A session that was dropped here is no failure of the device. */
+static void
+preparation_failed(struct relay *r, int ret)
+{
+	if (ret != -ECANCELED)
+		fail(r, "it does not take the guest's session");
+}
+
 static void
 prepared(struct vhu_frontend *f, void *ctx, int ret, const struct vhu_msg *reply)
 {
 	struct relay *r = f->ctx;
 
 	if (ret != 0) {
-		fail(r, "it does not take the guest's session");
+		preparation_failed(r, ret);
 		return;
 	}
 	r->phase = PHASE_PREPARED;
@@ -203,7 +222,7 @@ negotiated(struct vhu_frontend *f, void *ctx, int ret, const struct vhu_msg *rep
 	if (ret == 0)
 		ret = vhu_frontend_barrier(f, (struct vhu_frontend_done){.fn = prepared});
 	if (ret != 0)
-		fail(r, "it does not take the guest's session");
+		preparation_failed(r, ret);
 }
 
 /** The card's driver names a doorbell of a ring, which is the guest's. */
@@ -302,11 +321,11 @@ relay_check(const struct engine *e, const struct vdev *d)
 		arm(r, &r->again, LOOK_MS);
 		return why;
 	}
-	if (r->failed != NULL)
-		return r->failed;
-	why = rings_against(d);
-	if (why != NULL)
+	why = r->failed != NULL ? r->failed : rings_against(d);
+	if (why != NULL) {
+		drop_preparation(r);
 		return why;
+	}
 	if (r->card->owner != NULL && r->card->owner != r)
 		return "it moves the frames of another port";
 	if (r->phase >= PHASE_PREPARED && same_facts(r, d))
