@@ -7,6 +7,7 @@
 #include <bsd/string.h>
 #include <rte_ethdev.h>
 
+#include "ethdev/bond.h"
 #include "ethdev/ethdev.h"
 #include "ethdev/report.h"
 
@@ -60,7 +61,7 @@ attach(const struct port_request *r)
 	return ethdev_port_attach(r->sw, r->devargs, &cfg, r->err, r->errlen);
 }
 
-/* Devices other than network devices (crypto_...) make no ports. */
+/* Members of bonds, and devices other than network devices (crypto_...), make no ports. */
 static int
 attach_probed(const struct port_request *r)
 {
@@ -72,6 +73,8 @@ attach_probed(const struct port_request *r)
 	name[strcspn(name, ",")] = '\0';
 	if (r->defaults->rehearsal)
 		return attach_stand_in(r) != NULL ? 0 : -1;
+	if (rte_eth_dev_get_port_by_name(name, &dev) == 0 && bond_has(dev))
+		return 0;
 	if (rte_eth_dev_get_port_by_name(name, &dev) == 0)
 		return ethdev_port_new(r->sw, dev, &cfg, r->err, r->errlen) != NULL ? 0 : -1;
 	if (strncmp(name, "net_", 4) != 0 && strncmp(name, "eth_", 4) != 0)
@@ -99,9 +102,11 @@ attach_found(const struct port_request *r, const char *const *eal_vdev, int eal_
 	char name[RTE_ETH_NAME_MAX_LEN];
 	uint16_t dev;
 
+	if (!r->defaults->rehearsal && bonds_take_members(r->err, r->errlen) < 0)
+		return -1;
 	RTE_ETH_FOREACH_DEV (dev) {
 		if (rte_eth_dev_get_name_by_port(dev, name) != 0 ||
-		    is_among(name, eal_vdev, eal_nvdev))
+		    is_among(name, eal_vdev, eal_nvdev) || bond_has(dev))
 			continue;
 		if (ethdev_port_new(r->sw, dev, &cfg, r->err, r->errlen) == NULL)
 			return -1;

@@ -13,6 +13,7 @@
 #include <rte_vdpa.h>
 
 #include "base/log.h"
+#include "ethdev/bond.h"
 #include "ethdev/report.h"
 #include "switch/publish.h"
 #include "switch/sw.h"
@@ -384,26 +385,62 @@ find_port(const struct sw *sw, uint16_t dev)
 	return NULL;
 }
 
+/* A port a bond would have as a member, while workers use its queues. NULL: none. */
+static const struct port *
+port_of_bond(const struct sw *sw, const char *devargs)
+{
+	for (uint16_t i = 0; i < sw->nports; i++) {
+		const struct port *p = sw->port[i];
+
+		if (p != NULL && p->ops == &ethdev_port_ops &&
+		    bond_names(devargs, to_ethdev(p)->dev))
+			return p;
+	}
+	return NULL;
+}
+
+/*
+ * The devices @p devargs name that are neither ports nor members of bonds. They are listed before
+ * the first becomes a port: one that fails is removed, and the iterator would go on behind it.
+ */
+static uint16_t
+list_new(const struct sw *sw, const char *devargs, uint16_t *list)
+{
+	struct rte_dev_iterator it;
+	uint16_t dev, n = 0;
+
+	RTE_ETH_FOREACH_MATCHING_DEV(dev, devargs, &it)
+	if (find_port(sw, dev) == NULL && !bond_has(dev))
+		list[n++] = dev;
+	return n;
+}
+
 struct port *
 ethdev_port_attach(struct sw *sw, const char *devargs, const struct ethdev_config *cfg, char *err,
 		   size_t errlen)
 {
+	const struct port *member = port_of_bond(sw, devargs);
+	uint16_t list[RTE_MAX_ETHPORTS], n;
 	struct port *p, *first = NULL;
-	struct rte_dev_iterator it;
-	uint16_t dev;
-	int ret = rte_dev_probe(devargs);
+	int ret;
 
+	if (member != NULL) {
+		snprintf(err, errlen,
+			 "%.512s: %s is port %u; a bond and its members are given with --vdev and "
+			 "-a when the switch starts",
+			 devargs, member->name, member->id);
+		return NULL;
+	}
+	ret = rte_dev_probe(devargs);
 	if (ret < 0) {
 		snprintf(err, errlen, "%.512s: %s", devargs,
 			 ret == -EFAULT ? "no such device, or no driver for it" : strerror(-ret));
 		return NULL;
 	}
 	snprintf(err, errlen, "%.512s: no port appeared", devargs);
-	RTE_ETH_FOREACH_MATCHING_DEV(dev, devargs, &it)
-	{
-		if (find_port(sw, dev) != NULL)
-			continue;
-		p = ethdev_port_new(sw, dev, cfg, err, errlen);
+	n = list_new(sw, devargs, list);
+	for (uint16_t i = 0; i < n && rte_eth_dev_is_valid_port(list[i]); i++) {
+		p = ethdev_port_new(sw, list[i], cfg, err, errlen);
 		if (first == NULL)
 			first = p;
 	}

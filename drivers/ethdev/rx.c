@@ -72,6 +72,22 @@ set_merged(struct pkt *p, const struct pkt_hdrs *h)
 	return true;
 }
 
+/*
+ * A datagram without a checksum: some drivers (net_tap) say of it, too, that its checksum is none.
+ * The sum of a pseudo header is never 0.
+ */
+static bool
+is_unsummed(const struct pkt *p, const struct pkt_hdrs *h)
+{
+	uint32_t at = (uint32_t)h->l2_len + h->l3_len + offsetof(struct rte_udp_hdr, dgram_cksum);
+	uint16_t sum;
+
+	if (h->proto != IPPROTO_UDP || at + sizeof(sum) > p->data_len)
+		return false;
+	memcpy(&sum, rte_pktmbuf_mtod_offset(p->mbuf, const uint8_t *, at), sizeof(sum));
+	return sum == 0;
+}
+
 /* False: the frame cannot be passed on. */
 static bool
 read_offload(struct pkt *p)
@@ -88,7 +104,7 @@ read_offload(struct pkt *p)
 	pkt_hdrs_read(&h, p, PKT_HDRS_MOST);
 	if (flags & RTE_MBUF_F_RX_LRO)
 		return set_merged(p, &h);
-	if (h.l4_len != 0)
+	if (h.l4_len != 0 && !is_unsummed(p, &h))
 		set_partial(p, &h);
 	return true;
 }

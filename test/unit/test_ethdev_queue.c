@@ -443,6 +443,21 @@ partial_checksum_is_recognised(void **state)
 	}
 }
 
+/* A driver's "no checksum" of a datagram that never had one. */
+static void
+unsummed_datagram_is_left_alone(void **state)
+{
+	for (int i = 0; i < ROUNDS; i++) {
+		frame_build(&frame, i & 1, false, frame_rnd(1000));
+		memset(frame.b + csum_at(&frame), 0, 2);
+		received(&frame, RTE_MBUF_F_RX_L4_CKSUM_NONE);
+		rx(1);
+		assert_int_equal(batch.pkt[0].need, 0);
+		assert_int_equal(batch.pkt[0].vnet.flags, 0);
+		rx_done();
+	}
+}
+
 /* Long chains: what does not fit a batch is in the next one. */
 static void
 long_chains_come_in_the_next_batch(void **state)
@@ -618,6 +633,7 @@ main(void)
 		T(rewritten_addresses_leave_with_the_frame),
 		T(verified_checksum_is_passed_on),
 		T(partial_checksum_is_recognised),
+		T(unsummed_datagram_is_left_alone),
 		T(long_chains_come_in_the_next_batch),
 		T(merged_segments_become_gso),
 		T(merged_nonsense_is_dropped),

@@ -7,9 +7,11 @@ to one. net_tap and net_af_packet are with the namespaces, net_null with telemet
 
 import os
 import pathlib
+import re
 import struct
+import subprocess
 
-from harness import namespace
+from harness import namespace, wire
 from harness.peers import Switch, eal
 from harness.process import Failure, PromptProgram, Skip, wait_for
 
@@ -17,6 +19,13 @@ from .base import Scenario, check
 
 FRAMES = 200
 FILE_HEADER = struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1)
+
+
+def member_key():
+    """The word for members in the argument of a bond, in the DPDK that is installed."""
+    version = subprocess.run(["pkg-config", "--modversion", "libdpdk"], stdout=subprocess.PIPE,
+                             text=True, check=True).stdout.split(".")
+    return "slave" if [int(part) for part in version[:2]] < [23, 11] else "member"
 
 
 def make_frames():
@@ -211,3 +220,35 @@ class Ethdev(Scenario):
             if said or not seen():
                 raise Failure(f"{command}: {said!r}, without effect on the device")
         self.disown(program)
+
+    @check("ethdev.bond")
+    def bond(self):
+        """Members of a bond are no ports, and none becomes one; the bond's frames are theirs."""
+        namespace.require()
+        devices = [namespace.device() for _ in range(2)]
+        bond = "net_bonding0,mode=1" + "".join(f",{member_key()}=net_tap{i}" for i in range(2))
+        program = self.switch_of("bond", [
+            *(f"net_tap{i},iface={dev}" for i, dev in enumerate(devices)), bond, self.sink])
+        names = re.findall(r"^\d+ +\S+ +(\S+)", program.command("show port summary all"), re.M)
+        if names != ["net_bonding0", "net_pcap1"]:
+            raise Failure(f"ports: {names}")
+        if not program.command("show worker").rstrip().endswith(" 0/0 1/0"):
+            raise Failure(f"queues: {program.command('show worker')}")
+        program.command("start")
+        end = wire.Wire(devices[0])
+        for frame in self.frames:
+            end.send(frame)
+        end.close()
+        self.arrived(program, 1, others=True)
+
+    @check("ethdev.bond.refused")
+    def bond_refused(self):
+        """A bond of ports, or of nothing, is refused; the switch goes on."""
+        program = self.switch_of("refused", ["net_ring0"])
+        for bond, said in ((f"net_bonding0,mode=1,{member_key()}=net_ring0", "net_ring0 is port 0"),
+                           ("net_bonding1,mode=1", "Failed to attach port net_bonding1")):
+            answer = program.command(f"port attach {bond}")
+            if said not in answer:
+                raise Failure(f"{bond}: {answer}")
+        if "Number of available ports: 1" not in program.command("show port summary all"):
+            raise Failure("not one port")
