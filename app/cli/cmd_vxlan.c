@@ -210,21 +210,44 @@ cmd_show(struct cmd *c)
 static void
 cmd_show_part(struct cmd *c)
 {
-	if (cmd_on(c, 2))
-		show_vnis(c->app, c->out);
-	else
-		show_vteps(c->app, c->out);
+	/* as the words of the row */
+	static void (*const show[])(struct app * app, FILE * out) = {
+		show_vnis,
+		show_vteps,
+		show_vxlan_macs,
+		show_vxlan_ips,
+	};
+
+	show[cmd_choice(c, 2, RTE_DIM(show))](c->app, c->out);
+}
+
+/* Takes @p d. */
+static void
+print_json(struct cmd *c, json_t *d)
+{
+	if (d == NULL || json_dumpf(d, c->out, JSON_INDENT(2)) != 0)
+		c->failed = true;
+	cmd_print(c, "\n");
+	json_decref(d);
 }
 
 static void
 cmd_show_json(struct cmd *c)
 {
-	json_t *d = report_tunnels(c->app);
+	print_json(c, report_tunnels(c->app));
+}
 
-	if (d == NULL || json_dumpf(d, c->out, JSON_INDENT(2)) != 0)
-		c->failed = true;
-	cmd_print(c, "\n");
-	json_decref(d);
+static void
+cmd_show_part_json(struct cmd *c)
+{
+	static json_t *(*const report[])(struct app * app) = {
+		report_vnis,
+		report_vteps,
+		report_vxlan_macs,
+		report_vxlan_ips,
+	};
+
+	print_json(c, report[cmd_choice(c, 2, RTE_DIM(report))](c->app));
 }
 
 static void
@@ -318,10 +341,13 @@ static const struct cli_row rows[] = {
 	 "The same where there are several tunnels."},
 	{"vxlan vni (vni) off", cmd_vni_off, "Remove a VNI."},
 	{"show vxlan", cmd_show, "Show tunnels."},
-	{"show vxlan (vni|vtep)", cmd_show_part,
-	 "Show their VNIs, or the VTEPs of each: the port that stands for it, the longest frame "
-	 "that fits, frames of either direction, and what keeps it from working."},
-	{"show vxlan json", cmd_show_json, "Show all of it for programs."},
+	{"show vxlan (vni|vtep|fdb|neigh)", cmd_show_part,
+	 "Show their VNIs; the VTEPs of each: the port that stands for it, the longest frame "
+	 "that fits, frames of either direction, and what keeps it from working; the addresses of "
+	 "all VNIs: where they are, and whether the kernel has those of guests here; the IP "
+	 "addresses of those that joined EVPN, likewise."},
+	{"show vxlan json", cmd_show_json, "Show tunnels, VNIs and VTEPs for programs."},
+	{"show vxlan (vni|vtep|fdb|neigh) json", cmd_show_part_json, "Show a part for programs."},
 	{"why vni (vni)", cmd_why_vni, "Say what keeps a VNI from working."},
 };
 

@@ -176,6 +176,26 @@ tunnel_samples(struct sink *s, const struct family *f)
 			}
 }
 
+/* Counts of a VNI, by offset. */
+static void
+vni_samples(struct sink *s, const struct family *f)
+{
+	const char *end_of_name = strcmp(f->type, "counter") == 0 ? "_total" : "";
+	const struct vxlan_tunnel *t;
+	const struct vxlan_vni *n;
+	struct vxlan_vni_stats st;
+
+	STAILQ_FOREACH (t, vxlan_all(s->app->vxlan), entry)
+		STAILQ_FOREACH (n, &t->vnis, entry) {
+			vxlan_vni_counts(s->app->vxlan, n, &st);
+			fprintf(s->out, "%s%s{vni=\"%u\"", s->name, end_of_name, n->vni);
+			if (strcmp(f->type, "counter") == 0)
+				end(s, counter_at(&st, f->offset));
+			else
+				end(s, *(const uint32_t *)((const char *)&st + f->offset));
+		}
+}
+
 /* --- queues --- */
 
 static const char *const directions[] = {"rx", "tx"};
@@ -315,6 +335,16 @@ static const struct family families[] = {
 	{"vqswitch_port", "info", NULL, "Number and kind of a port.", NULL, port_samples, 0},
 	{"vqswitch_tunnel", "info", NULL, "Port that stands for a VNI at a VTEP.", tunnel_samples,
 		NULL, 0},
+	{"vqswitch_vni_addresses_elsewhere", "gauge", NULL, "Addresses behind VTEPs of a VNI.",
+		vni_samples, NULL, offsetof(struct vxlan_vni_stats, remote)},
+	{"vqswitch_vni_ip_here", "gauge", NULL, "IP addresses of guests in a VNI with EVPN.",
+		vni_samples, NULL, offsetof(struct vxlan_vni_stats, ip_ours)},
+	{"vqswitch_vni_ip_elsewhere", "gauge", NULL, "IP addresses of other hosts' guests.",
+		vni_samples, NULL, offsetof(struct vxlan_vni_stats, ip_remote)},
+	{"vqswitch_vni_answered_arp", "counter", NULL, "ARP requests answered here.",
+		vni_samples, NULL, offsetof(struct vxlan_vni_stats, arp)},
+	{"vqswitch_vni_answered_nd", "counter", NULL, "Neighbour solicitations answered here.",
+		vni_samples, NULL, offsetof(struct vxlan_vni_stats, nd)},
 	{"vqswitch_port_link_up", "gauge", NULL, "1 while the peer is there.",
 		NULL, link_samples, 0},
 	{"vqswitch_port_in_hardware", "gauge", NULL, "1 while hardware moves the frames.",

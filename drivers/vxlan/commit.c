@@ -122,6 +122,7 @@ vxlan_commit(struct vxlan *x)
 	if (x->changed) {
 		STAILQ_FOREACH (b, &x->belows, entry)
 			rebuild(x, b);
+		vxlan_joined(x);
 		sw_publish(x->cfg.sw);
 		STAILQ_FOREACH (b, &x->belows, entry) {
 			demux_free(b->old);

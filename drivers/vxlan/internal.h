@@ -3,7 +3,8 @@
  * What the files of tunnels share. Control thread only.
  *
  * vxlan.c has the tunnels and VNIs an operator asks for, far.c their VTEPs and the way to each,
- * commit.c hands changes to the workers, join.c has what EVPN says of VNIs that joined it.
+ * commit.c hands changes to the workers, join.c has what EVPN says of VNIs that joined it, report.c
+ * lists addresses.
  */
 #ifndef VXLAN_INTERNAL_H
 #define VXLAN_INTERNAL_H
@@ -15,6 +16,7 @@
 struct demux;
 struct evpn_hop;
 struct garbage;
+struct neigh;
 
 #define TAG "vxlan"
 
@@ -29,7 +31,8 @@ struct below {
 /** All tunnels. [ctl] */
 struct vxlan {
 	struct vxlan_config cfg;
-	struct evpn *evpn; /* made with the first tunnel */
+	struct evpn *evpn;   /* made with the first tunnel */
+	struct neigh *neigh; /* made with the first VNI that joins EVPN */
 	struct vxlan_tunnels tunnels;
 	STAILQ_HEAD(, below) belows;
 	STAILQ_HEAD(, vxlan_vtep) leaving; /* VTEPs whose ports are to be removed */
@@ -78,6 +81,9 @@ extern const struct evpn_ops vxlan_evpn_ops;
 
 /** Have the kernel know of a VNI and our guests' addresses. 0, or -errno of evpn_add_vni(). */
 int vxlan_join(struct vxlan *x, struct vxlan_vni *n);
+
+/** The set of VNIs has changed, or a publication is due for another reason. */
+void vxlan_joined(struct vxlan *x);
 
 /** The end of it. The VTEPs stay, for the caller to retire. */
 void vxlan_leave(struct vxlan *x, struct vxlan_vni *n);

@@ -15,6 +15,7 @@
 #include "switch/sw_ports.h"
 #include "switch/vlan_table.h"
 #include "vxlan/internal.h"
+#include "vxlan/neigh.h"
 
 /* --- to the kernel --- */
 
@@ -38,9 +39,24 @@ tell_guest(struct vxlan *x, const struct fdb_entry_info *e, bool there)
 
 	if (n == NULL)
 		return;
+	neigh_mac(x->neigh, e, there); /* addresses go before their MAC */
+	if (x->evpn == NULL)
+		return;
 	if (!there)
 		evpn_lost_mac(x->evpn, n->vni, &e->mac);
 	else if (evpn_have_mac(x->evpn, n->vni, &e->mac) == -ENOMEM)
+		log_peer(&x->log_limit, TAG, "VNI %u: out of memory for an address of a guest",
+			 n->vni);
+}
+
+/* As neigh_config.ours */
+static void
+on_ours(void *ctx, uint16_t fid, const struct evpn_ip *ip, const struct evpn_neigh *neigh)
+{
+	struct vxlan *x = ctx;
+	const struct vxlan_vni *n = find_network(x, fid);
+
+	if (n != NULL && x->evpn != NULL && evpn_have_ip(x->evpn, n->vni, ip, neigh) == -ENOMEM)
 		log_peer(&x->log_limit, TAG, "VNI %u: out of memory for an address of a guest",
 			 n->vni);
 }
@@ -161,10 +177,16 @@ on_flood(void *ctx, uint32_t vni, const struct evpn_ip *vtep, bool on)
 	x->lingering |= !on;
 }
 
-/* IP addresses of other hosts' guests: ARP for them is flooded, not answered here. */
+/* IP addresses of other hosts' guests, for which requests are answered here. */
 static void
-on_neigh(void *ctx, uint32_t vni, const struct evpn_ip *ip, const struct rte_ether_addr *mac)
+on_neigh(void *ctx, uint32_t vni, const struct evpn_ip *ip, const struct evpn_neigh *neigh)
 {
+	struct vxlan *x = ctx;
+	const struct vxlan_vni *n = find_joined(x, vni);
+
+	if (n != NULL && !neigh_set_remote(x->neigh, n->fid, ip, neigh))
+		log_peer(&x->log_limit, TAG,
+			 "VNI %u: no room for an IP address: requests for it are flooded", vni);
 }
 
 /* --- VTEPs without a flood list and addresses --- */
@@ -216,22 +238,64 @@ const struct evpn_ops vxlan_evpn_ops = {
 
 /* --- begin and end --- */
 
-int
-vxlan_join(struct vxlan *x, struct vxlan_vni *n)
+/* Have requests of guests in the domains of VNIs that joined looked at. */
+static void
+intercept_domains(struct vxlan *x)
 {
-	if (x->evpn == NULL)
-		return 0; /* a rehearsal */
+	const struct vxlan_tunnel *t;
+	const struct vxlan_vni *n;
+
+	for (uint16_t domain = 0; domain < VLAN_DOMAINS; domain++)
+		sw_intercept_domain(x->cfg.sw, domain, NULL);
+	STAILQ_FOREACH (t, &x->tunnels, entry)
+		STAILQ_FOREACH (n, &t->vnis, entry)
+			if (n->evpn)
+				sw_intercept_domain(x->cfg.sw, n->domain,
+						    neigh_intercept(x->neigh));
+}
+
+static int
+prepare(struct vxlan *x)
+{
+	if (x->neigh == NULL)
+		x->neigh = neigh_new(
+			&(struct neigh_config){.sw = x->cfg.sw, .ours = on_ours, .ctx = x});
+	if (x->neigh == NULL)
+		return -ENOMEM;
 	if (!x->listening) {
 		x->guests.fn = on_learned;
 		fdb_listen(x->cfg.sw->fdb, &x->guests);
 		x->listening = true;
 	}
-	return evpn_add_vni(x->evpn, n->vni, &n->tunnel->local, n->tunnel->udp_port);
+	return 0;
+}
+
+int
+vxlan_join(struct vxlan *x, struct vxlan_vni *n)
+{
+	int ret = prepare(x);
+
+	if (ret == 0)
+		ret = neigh_add_net(x->neigh, n->fid);
+	if (ret != 0 || x->evpn == NULL) /* else a rehearsal */
+		return ret;
+	ret = evpn_add_vni(x->evpn, n->vni, &n->tunnel->local, n->tunnel->udp_port);
+	if (ret != 0)
+		vxlan_throw_away(x, neigh_del_net(x->neigh, n->fid));
+	return ret;
+}
+
+void
+vxlan_joined(struct vxlan *x)
+{
+	if (x->neigh != NULL)
+		intercept_domains(x);
 }
 
 void
 vxlan_leave(struct vxlan *x, struct vxlan_vni *n)
 {
+	vxlan_throw_away(x, neigh_del_net(x->neigh, n->fid));
 	if (x->evpn != NULL)
 		(void)evpn_del_vni(x->evpn, n->vni);
 }

@@ -12,6 +12,7 @@
 #include "evpn/evpn.h"
 #include "vxlan/demux.h"
 #include "vxlan/internal.h"
+#include "vxlan/neigh.h"
 #include "switch/sw.h"
 #include "switch/sw_ports.h"
 #include "switch/vlan_table.h"
@@ -487,5 +488,6 @@ vxlan_free(struct vxlan *x)
 	if (x->listening)
 		fdb_unlisten(x->cfg.sw->fdb, &x->guests);
 	evpn_free(x->evpn);
+	neigh_free(x->neigh);
 	free(x);
 }

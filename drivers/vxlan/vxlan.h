@@ -21,7 +21,9 @@
 #include <sys/queue.h>
 
 #include "evpn/ip.h"
+#include "switch/fdb.h"
 #include "switch/port.h"
+#include "vxlan/neigh.h"
 #include "vxlan/vtep.h"
 
 struct evpn;
@@ -110,6 +112,40 @@ struct vxlan_vni *vxlan_find_vni(const struct vxlan *x, uint32_t vni);
 
 /** One sentence, static or in @p buf: what keeps a VNI from working. NULL: nothing does. */
 const char *vxlan_why(const struct vxlan *x, const struct vxlan_vni *n, char *buf, size_t len);
+
+/** Counts of a VNI. */
+struct vxlan_vni_stats {
+	uint32_t remote; /* addresses behind its VTEPs */
+	/* of a VNI that joined EVPN */
+	uint32_t ours, unknown;      /* guests' that the kernel has, and has not, taken */
+	uint32_t ip_ours, ip_remote; /* IP addresses */
+	uint64_t arp, nd;            /* requests for them answered here */
+};
+
+/** Those that cost no walk through tables: all but ours and unknown. */
+void vxlan_vni_counts(const struct vxlan *x, const struct vxlan_vni *n,
+		      struct vxlan_vni_stats *out);
+void vxlan_vni_stats(const struct vxlan *x, const struct vxlan_vni *n, struct vxlan_vni_stats *out);
+
+/** IP addresses of guests that were not taken, of all VNIs. */
+void vxlan_refusals(const struct vxlan *x, struct neigh_refusals *out);
+
+/** An address of a VNI. */
+struct vxlan_address {
+	uint32_t vni;
+	struct evpn_ip ip; /* none: it is a MAC address alone */
+	struct rte_ether_addr mac;
+	enum fdb_origin origin; /* without ip */
+	const char *vtep;       /* text; NULL: it is here */
+	uint16_t port;          /* it is behind; FDB_PORT_NONE: not known */
+	bool announced;         /* of one that is here: the kernel has it, for FRR */
+};
+
+/** Calls @p fn for each MAC address, or each IP address, of all VNIs until it returns false. */
+void vxlan_walk_macs(const struct vxlan *x, bool (*fn)(const struct vxlan_address *a, void *arg),
+		     void *arg);
+void vxlan_walk_ips(const struct vxlan *x, bool (*fn)(const struct vxlan_address *a, void *arg),
+		    void *arg);
 
 /** Bytes of the longest IP packet guests of a VNI can send, 0: not known. */
 uint32_t vxlan_inner_mtu(const struct vxlan_vni *n);

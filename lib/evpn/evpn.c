@@ -214,12 +214,12 @@ tell_flood(void *ctx, uint32_t vni, const struct evpn_ip *vtep, bool on)
 }
 
 static void
-tell_neigh(void *ctx, uint32_t vni, const struct evpn_ip *ip, const struct rte_ether_addr *mac)
+tell_neigh(void *ctx, uint32_t vni, const struct evpn_ip *ip, const struct evpn_neigh *n)
 {
 	struct evpn *e = ctx;
 
 	e->told = true;
-	e->ops->neigh(e->ctx, vni, ip, mac);
+	e->ops->neigh(e->ctx, vni, ip, n);
 }
 
 /* An entry that is gone already needs no action; any other difference shows in the next dump. */
@@ -271,11 +271,11 @@ tell_stale(void *ctx, const struct evpn_shadow_ids *dev, const struct rte_ether_
 
 static void
 tell_pin(void *ctx, const struct evpn_shadow_ids *dev, const struct evpn_ip *ip,
-	 const struct rte_ether_addr *mac)
+	 const struct evpn_neigh *n)
 {
 	char buf[EVPN_MSG_MAX] __rte_aligned(NLMSG_ALIGNTO);
 
-	tell_kernel(ctx, evpn_msg_pin(buf, dev->bridge, ip, mac));
+	tell_kernel(ctx, evpn_msg_pin(buf, dev->bridge, ip, n));
 }
 
 static const struct evpn_table_ops table_ops = {
@@ -398,11 +398,10 @@ evpn_lost_mac(struct evpn *e, uint32_t vni, const struct rte_ether_addr *mac)
 }
 
 int
-evpn_have_ip(struct evpn *e, uint32_t vni, const struct evpn_ip *ip,
-	     const struct rte_ether_addr *mac)
+evpn_have_ip(struct evpn *e, uint32_t vni, const struct evpn_ip *ip, const struct evpn_neigh *n)
 {
 	settle_soon(e);
-	return evpn_table_have_ip(e->table, vni, ip, mac);
+	return evpn_table_have_ip(e->table, vni, ip, n);
 }
 
 int

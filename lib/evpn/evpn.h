@@ -35,7 +35,7 @@ struct evpn_ops {
 		       const struct evpn_ip *vtep);
 	void (*flood)(void *ctx, uint32_t vni, const struct evpn_ip *vtep, bool on);
 	void (*neigh)(void *ctx, uint32_t vni, const struct evpn_ip *ip,
-		      const struct rte_ether_addr *mac);
+		      const struct evpn_neigh *n);
 	/* the next hop of a VTEP that evpn_use_vtep() named */
 	void (*hop)(void *ctx, const struct evpn_ip *vtep, const struct evpn_hop *hop);
 	/* calls above have been made: publish. May be NULL. */
@@ -61,7 +61,7 @@ int evpn_del_vni(struct evpn *e, uint32_t vni);
 int evpn_have_mac(struct evpn *e, uint32_t vni, const struct rte_ether_addr *mac);
 void evpn_lost_mac(struct evpn *e, uint32_t vni, const struct rte_ether_addr *mac);
 int evpn_have_ip(struct evpn *e, uint32_t vni, const struct evpn_ip *ip,
-		 const struct rte_ether_addr *mac); /* NULL: not any more */
+		 const struct evpn_neigh *n); /* NULL: not any more */
 
 /** Begin and end to follow the way to a VTEP; counted. */
 int evpn_use_vtep(struct evpn *e, const struct evpn_ip *vtep);

@@ -84,6 +84,7 @@ read_neighbour(const struct ndmsg *ndm, const struct attrs *as, struct evpn_nb *
 {
 	if (!read_ip(as->dst, &nb->dst))
 		return EVPN_NB_OTHER;
+	nb->router = (ndm->ndm_flags & NTF_ROUTER) != 0;
 	nb->gone |= (ndm->ndm_state & NUD_FAILED) != 0 || !read_mac(as->lladdr, &nb->mac);
 	if (ndm->ndm_flags & NTF_EXT_LEARNED)
 		return EVPN_NB_REMOTE;
@@ -177,17 +178,19 @@ evpn_msg_stale(void *buf, int vxlan, const struct rte_ether_addr *mac, const str
 }
 
 struct nlmsghdr *
-evpn_msg_pin(void *buf, int bridge, const struct evpn_ip *ip, const struct rte_ether_addr *mac)
+evpn_msg_pin(void *buf, int bridge, const struct evpn_ip *ip, const struct evpn_neigh *n)
 {
 	struct ndmsg ndm = {.ndm_family = (uint8_t)evpn_ip_family(ip), .ndm_ifindex = bridge};
 	struct nlmsghdr *h;
 
-	if (mac != NULL)
+	if (n != NULL) {
 		ndm.ndm_state = NUD_PERMANENT;
-	h = begin(buf, mac != NULL ? RTM_NEWNEIGH : RTM_DELNEIGH, mac != NULL ? REPLACE : 0, &ndm);
+		ndm.ndm_flags = n->router ? NTF_ROUTER : 0;
+	}
+	h = begin(buf, n != NULL ? RTM_NEWNEIGH : RTM_DELNEIGH, n != NULL ? REPLACE : 0, &ndm);
 	put_ip(h, ip);
-	if (mac != NULL)
-		put_mac(h, mac);
+	if (n != NULL)
+		put_mac(h, &n->mac);
 	return h;
 }
 

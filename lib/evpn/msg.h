@@ -15,6 +15,18 @@
 
 struct nlmsghdr;
 
+/** The holder of an IP address. */
+struct evpn_neigh {
+	struct rte_ether_addr mac;
+	bool router; /* it says of itself that it is one (RFC 4861) */
+};
+
+static inline bool
+evpn_neigh_equal(const struct evpn_neigh *a, const struct evpn_neigh *b)
+{
+	return a->router == b->router && rte_is_same_ether_addr(&a->mac, &b->mac);
+}
+
 /** The table a neighbour message is about. */
 enum evpn_nb_table {
 	EVPN_NB_OTHER,  /* no table that is used here */
@@ -33,6 +45,7 @@ struct evpn_nb {
 	bool multihomed; /* the address is behind a group of VTEPs, dst is not set */
 	struct rte_ether_addr mac;
 	struct evpn_ip dst; /* VTEP, or the IP address of a neighbour */
+	bool router;        /* the neighbour says of itself that it is one (RFC 4861) */
 };
 
 /**
@@ -58,9 +71,9 @@ struct nlmsghdr *evpn_msg_unuse(void *buf, int port, const struct rte_ether_addr
 struct nlmsghdr *evpn_msg_stale(void *buf, int vxlan, const struct rte_ether_addr *mac,
 				const struct evpn_ip *vtep);
 
-/** Neighbour @p ip of @p bridge has @p mac for good; NULL: it is forgotten. */
+/** Neighbour @p ip of @p bridge is @p n for good; NULL: it is forgotten. */
 struct nlmsghdr *evpn_msg_pin(void *buf, int bridge, const struct evpn_ip *ip,
-			      const struct rte_ether_addr *mac);
+			      const struct evpn_neigh *n);
 
 /** Dump all neighbour entries of @p family: AF_BRIDGE, AF_INET, AF_INET6. */
 struct nlmsghdr *evpn_msg_dump(void *buf, int family);

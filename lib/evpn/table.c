@@ -41,16 +41,16 @@ struct item {
 	bool multihomed;
 	struct evpn_ip vtep;
 	struct heard remote; /* IP: by a routing daemon */
-	struct rte_ether_addr remote_mac;
+	struct evpn_neigh remote_neigh;
 	struct heard pinned; /* IP: by us */
-	struct rte_ether_addr pinned_mac;
+	struct evpn_neigh pinned_neigh;
 	/* ours */
 	bool ours, renew; /* a guest has it; the kernel is to be sent it again */
-	struct rte_ether_addr our_mac;
+	struct evpn_neigh our_neigh;
 	/* as told to the switch */
 	struct evpn_ip told_vtep;
 	bool told_on;
-	struct rte_ether_addr told_mac;
+	struct evpn_neigh told_neigh;
 	bool dirty;
 	TAILQ_ENTRY(item) changed; /* while dirty */
 	LIST_ENTRY(item) all;
@@ -272,7 +272,9 @@ static void
 hear_remote(struct evpn_table *t, struct item *e, const struct evpn_nb *nb)
 {
 	hear(t, &e->remote, !nb->gone);
-	e->remote_mac = nb->mac;
+	e->remote_neigh = (struct evpn_neigh){.mac = nb->mac, .router = nb->router};
+	if (!nb->gone)
+		e->pinned.is = false; /* there is one entry of an address */
 }
 
 /* A deletion does not say whose entry it was: there was one. */
@@ -280,9 +282,8 @@ static void
 hear_local(struct evpn_table *t, struct item *e, const struct evpn_nb *nb)
 {
 	hear(t, &e->pinned, !nb->gone);
-	e->pinned_mac = nb->mac;
-	if (nb->gone)
-		e->remote.is = false;
+	e->pinned_neigh = (struct evpn_neigh){.mac = nb->mac, .router = nb->router};
+	e->remote.is = false;
 	e->renew |= nb->gone && e->ours;
 }
 
@@ -410,18 +411,18 @@ evpn_table_lost_mac(struct evpn_table *t, uint32_t vni, const struct rte_ether_a
 
 int
 evpn_table_have_ip(struct evpn_table *t, uint32_t vni, const struct evpn_ip *ip,
-		   const struct rte_ether_addr *mac)
+		   const struct evpn_neigh *n)
 {
 	struct key k = {.vni = vni, .kind = IP, .ip = *ip};
 	int err = 0;
-	struct item *e = mac != NULL ? our_entry(t, &k, &err) : find(t, &k);
+	struct item *e = n != NULL ? our_entry(t, &k, &err) : find(t, &k);
 
 	if (e == NULL)
 		return err;
-	e->ours = mac != NULL;
+	e->ours = n != NULL;
 	e->renew = false;
-	if (mac != NULL)
-		e->our_mac = *mac;
+	if (n != NULL)
+		e->our_neigh = *n;
 	set_dirty(t, e);
 	return 0;
 }
@@ -498,18 +499,18 @@ settle_flood(struct evpn_table *t, struct item *e)
 static void
 settle_ip(struct evpn_table *t, struct item *e)
 {
-	bool same = rte_is_same_ether_addr(&e->told_mac, &e->remote_mac);
+	bool same = evpn_neigh_equal(&e->told_neigh, &e->remote_neigh);
 
 	if (e->remote.is != e->told_on || (e->remote.is && !same)) {
 		e->told_on = e->remote.is;
-		e->told_mac = e->remote_mac;
+		e->told_neigh = e->remote_neigh;
 		t->told++;
-		t->ops->neigh(t->ctx, e->key.vni, &e->key.ip, e->told_on ? &e->told_mac : NULL);
+		t->ops->neigh(t->ctx, e->key.vni, &e->key.ip, e->told_on ? &e->told_neigh : NULL);
 	}
 	if (e->vni->ended)
 		return;
-	if (e->ours && (!e->pinned.is || !rte_is_same_ether_addr(&e->pinned_mac, &e->our_mac)))
-		t->ops->pin(t->ctx, &e->vni->dev, &e->key.ip, &e->our_mac);
+	if (e->ours && (!e->pinned.is || !evpn_neigh_equal(&e->pinned_neigh, &e->our_neigh)))
+		t->ops->pin(t->ctx, &e->vni->dev, &e->key.ip, &e->our_neigh);
 	else if (!e->ours && e->pinned.is)
 		t->ops->pin(t->ctx, &e->vni->dev, &e->key.ip, NULL);
 	e->renew = false;
@@ -610,7 +611,19 @@ describe(const struct item *e, struct evpn_entry_info *out)
 		.ip = e->key.kind == MAC ? e->told_vtep : e->key.ip,
 	};
 	if (e->key.kind == IP)
-		out->mac = e->remote.is ? e->remote_mac : e->our_mac;
+		out->mac = e->remote.is ? e->remote_neigh.mac : e->our_neigh.mac;
+}
+
+bool
+evpn_table_find_mac(const struct evpn_table *t, uint32_t vni, const struct rte_ether_addr *mac,
+		    struct evpn_entry_info *out)
+{
+	const struct key k = {.vni = vni, .kind = MAC, .mac = *mac};
+	const struct item *e = find(t, &k);
+
+	if (e != NULL)
+		describe(e, out);
+	return e != NULL;
 }
 
 struct walk {

@@ -44,9 +44,9 @@ struct evpn_table_ops {
 	void (*remote)(void *ctx, uint32_t vni, const struct rte_ether_addr *mac,
 		       const struct evpn_ip *vtep);
 	void (*flood)(void *ctx, uint32_t vni, const struct evpn_ip *vtep, bool on);
-	/* @p ip, elsewhere, has @p mac; NULL: the address is gone */
+	/* @p ip is that of @p n, elsewhere; NULL: the address is gone */
 	void (*neigh)(void *ctx, uint32_t vni, const struct evpn_ip *ip,
-		      const struct rte_ether_addr *mac);
+		      const struct evpn_neigh *n);
 	/* to the kernel: see the functions of msg.h */
 	void (*use)(void *ctx, const struct evpn_shadow_ids *dev, const struct rte_ether_addr *mac);
 	void (*unuse)(void *ctx, const struct evpn_shadow_ids *dev,
@@ -54,7 +54,7 @@ struct evpn_table_ops {
 	void (*stale)(void *ctx, const struct evpn_shadow_ids *dev,
 		      const struct rte_ether_addr *mac, const struct evpn_ip *vtep);
 	void (*pin)(void *ctx, const struct evpn_shadow_ids *dev, const struct evpn_ip *ip,
-		    const struct rte_ether_addr *mac);
+		    const struct evpn_neigh *n);
 };
 
 /** NULL: no memory. @p ops must outlive the table. */
@@ -83,9 +83,12 @@ int evpn_table_have_mac(struct evpn_table *t, uint32_t vni, const struct rte_eth
 /** No guest of ours has it any more; taken back in the kernel only if the kernel has it here. */
 void evpn_table_lost_mac(struct evpn_table *t, uint32_t vni, const struct rte_ether_addr *mac);
 
-/** A guest of ours has @p ip at @p mac; NULL: not any more. 0, -ENOENT, -ENOMEM. */
+/**
+ * Guest @p n of ours has @p ip, also when the kernel believes it elsewhere; NULL: not any more. 0,
+ * -ENOENT, -ENOMEM.
+ */
 int evpn_table_have_ip(struct evpn_table *t, uint32_t vni, const struct evpn_ip *ip,
-		       const struct rte_ether_addr *mac);
+		       const struct evpn_neigh *n);
 
 /**
  * Refresh all addresses of our guests: the bridge ages what is not used. Addresses that the kernel
@@ -109,6 +112,10 @@ struct evpn_entry_info {
 	struct rte_ether_addr mac; /* of EVPN_ENTRY_MAC and EVPN_ENTRY_IP */
 	struct evpn_ip ip;         /* VTEP, or the address of EVPN_ENTRY_IP */
 };
+
+/** The entry of an address of a VNI; false: there is none. */
+bool evpn_table_find_mac(const struct evpn_table *t, uint32_t vni, const struct rte_ether_addr *mac,
+			 struct evpn_entry_info *out);
 
 /** Calls @p fn for each entry until it returns false. */
 void evpn_table_walk(const struct evpn_table *t,

@@ -311,6 +311,8 @@ fill_port(struct build *b, uint16_t m)
 	dport->isolated =
 		(p->isolated ? DP_ISOLATED_SET : 0) | (p->tunnel ? DP_ISOLATED_TUNNEL : 0);
 	dport->intercept = p->intercept;
+	if (p->intercept == NULL && !p->tunnel)
+		dport->intercept = b->s->intercept[p->domain];
 	dport->learns = !p->no_learning;
 	dport->group_fwd = p->group_fwd | b->s->group_fwd;
 	dport->csum = p->csum;

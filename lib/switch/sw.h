@@ -15,6 +15,7 @@
 #include "base/ev.h"
 #include "switch/capture.h"
 #include "switch/dataplane.h"
+#include "switch/vlan.h"
 
 struct capture;
 struct inject;
@@ -68,8 +69,10 @@ struct sw {
 	struct inject *inject;
 	uint8_t inject_owner;     /* the worker that polls it, PORT_WORKER_NONE */
 	struct vlan_table *vlans; /* made when first needed */
-	struct dataplane *spare;  /* an empty snapshot, should memory run out */
-	struct ev_timer soon;     /* armed: sw_publish() is due, see sw_publish_soon() */
+	/* of ports in a domain that have none of their own; sw_intercept_domain() */
+	const struct dp_intercept *intercept[VLAN_DOMAINS];
+	struct dataplane *spare; /* an empty snapshot, should memory run out */
+	struct ev_timer soon;    /* armed: sw_publish() is due, see sw_publish_soon() */
 };
 
 #endif

@@ -172,6 +172,12 @@ sw_clear_bursts(struct sw *s)
 		free(old[i]);
 }
 
+void
+sw_intercept_domain(struct sw *s, uint16_t domain, const struct dp_intercept *i)
+{
+	s->intercept[domain] = i;
+}
+
 int
 sw_set_group_fwd(struct sw *s, struct port *p, uint64_t mask)
 {

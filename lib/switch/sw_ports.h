@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct dp_intercept;
 struct ev_loop;
 struct fdb_config;
 struct port;
@@ -32,6 +33,12 @@ bool sw_port_listed(const struct port *p);
 
 /** Let these forward, from the next sw_publish() on. @p list: ids of ports, each once. */
 void sw_list_ports(struct sw *s, const uint16_t *list, uint16_t n);
+
+/**
+ * Frames that come in at ports in @p domain < VLAN_DOMAINS, but for tunnels' and ports with an
+ * intercept of their own, go to @p i first (NULL: to none), from the next publication on.
+ */
+void sw_intercept_domain(struct sw *s, uint16_t domain, const struct dp_intercept *i);
 
 /** Count bursts from 0 again (WATCH_BURSTS). Publishes. */
 void sw_clear_bursts(struct sw *s);

@@ -65,12 +65,12 @@ on_flood(void *ctx, uint32_t vni, const struct evpn_ip *vtep, bool on)
 }
 
 static void
-on_neigh(void *ctx, uint32_t vni, const struct evpn_ip *ip, const struct rte_ether_addr *mac)
+on_neigh(void *ctx, uint32_t vni, const struct evpn_ip *ip, const struct evpn_neigh *n)
 {
 	struct test *t = ctx;
 
 	t->neighs++;
-	t->last_on = mac != NULL;
+	t->last_on = n != NULL;
 }
 
 static void
@@ -301,7 +301,8 @@ many_addresses(void **state)
 		write_remote(t, RTM_NEWNEIGH, &mac);
 		snprintf(text, sizeof(text), "10.1.%u.%u", i >> 8, i & 0xff);
 		assert_true(evpn_ip_parse(&ip, text));
-		assert_int_equal(evpn_have_ip(t->e, VNI, &ip, &mac_a), 0);
+		assert_int_equal(evpn_have_ip(t->e, VNI, &ip, &(struct evpn_neigh){.mac = mac_a}),
+				 0);
 	}
 	while (st.remote != MANY || st.ip_here != MANY) {
 		ev_run_once(t->loop, 1);

@@ -64,11 +64,12 @@ on_flood(void *ctx, uint32_t vni, const struct evpn_ip *vtep, bool on)
 }
 
 static void
-on_neigh(void *ctx, uint32_t vni, const struct evpn_ip *ip, const struct rte_ether_addr *mac)
+on_neigh(void *ctx, uint32_t vni, const struct evpn_ip *ip, const struct evpn_neigh *n)
 {
 	char buf[EVPN_IP_TEXT];
 
-	say("neigh(%s,%x) ", evpn_ip_text(ip, buf), mac != NULL ? last_byte(mac) : 0);
+	say("neigh(%s,%x%s) ", evpn_ip_text(ip, buf), n != NULL ? last_byte(&n->mac) : 0,
+	    n != NULL && n->router ? ",router" : "");
 }
 
 static void
@@ -94,11 +95,12 @@ on_stale(void *ctx, const struct evpn_shadow_ids *dev, const struct rte_ether_ad
 
 static void
 on_pin(void *ctx, const struct evpn_shadow_ids *dev, const struct evpn_ip *ip,
-       const struct rte_ether_addr *mac)
+       const struct evpn_neigh *n)
 {
 	char buf[EVPN_IP_TEXT];
 
-	say("pin(%s,%x) ", evpn_ip_text(ip, buf), mac != NULL ? last_byte(mac) : 0);
+	say("pin(%s,%x%s) ", evpn_ip_text(ip, buf), n != NULL ? last_byte(&n->mac) : 0,
+	    n != NULL && n->router ? ",router" : "");
 }
 
 static const struct evpn_table_ops ops = {
@@ -328,26 +330,64 @@ remote_neighbours(void **state)
 	assert_said(t, "");
 }
 
+/* An entry of ours as the kernel reports it. */
+#define PINNED(type_, flags_, mac_, ip)              \
+	((struct kernel_msg){.type = (type_),        \
+			     .family = AF_INET6,     \
+			     .ifindex = BRIDGE,      \
+			     .state = NUD_PERMANENT, \
+			     .flags = (flags_),      \
+			     .mac = (mac_),          \
+			     .dst = (ip)})
+
 static void
 our_neighbours(void **state)
 {
+	const struct evpn_neigh a = {.mac = mac_a}, b = {.mac = mac_b}, r = {mac_b, true};
 	struct evpn_table *t = *state;
 	struct evpn_ip ip;
 
 	assert_true(evpn_ip_parse(&ip, "2001:db8::a"));
-	assert_int_equal(evpn_table_have_ip(t, VNI, &ip, &mac_a), 0);
+	assert_int_equal(evpn_table_have_ip(t, VNI, &ip, &a), 0);
 	assert_said(t, "pin(2001:db8::a,a) ");
-	hear(t, (struct kernel_msg){.type = RTM_NEWNEIGH,
-				    .family = AF_INET6,
-				    .ifindex = BRIDGE,
-				    .state = NUD_PERMANENT,
-				    .mac = &mac_a,
-				    .dst = "2001:db8::a"});
+	hear(t, PINNED(RTM_NEWNEIGH, 0, &mac_a, "2001:db8::a"));
 	assert_said(t, "");
-	assert_int_equal(evpn_table_have_ip(t, VNI, &ip, &mac_b), 0);
+	assert_int_equal(evpn_table_have_ip(t, VNI, &ip, &b), 0);
 	assert_said(t, "pin(2001:db8::a,b) ");
+	hear(t, PINNED(RTM_NEWNEIGH, 0, &mac_b, "2001:db8::a"));
+	assert_int_equal(evpn_table_have_ip(t, VNI, &ip, &r), 0);
+	assert_said(t, "pin(2001:db8::a,b,router) ");
+	hear(t, PINNED(RTM_NEWNEIGH, NTF_ROUTER, &mac_b, "2001:db8::a"));
+	assert_said(t, "");
 	assert_int_equal(evpn_table_have_ip(t, VNI, &ip, NULL), 0);
 	assert_said(t, "pin(2001:db8::a,0) ");
+}
+
+/* The kernel has one entry of an IP address, which is ours or the routing daemon's. */
+static void
+ip_address_moves_and_comes_back(void **state)
+{
+	const struct evpn_neigh a = {.mac = mac_a};
+	struct evpn_table *t = *state;
+	struct kernel_msg away =
+		PINNED(RTM_NEWNEIGH, NTF_EXT_LEARNED | NTF_ROUTER, &mac_b, "2001:db8::a");
+	struct evpn_ip ip;
+
+	away.state = NUD_NOARP;
+	assert_true(evpn_ip_parse(&ip, "2001:db8::a"));
+	assert_int_equal(evpn_table_have_ip(t, VNI, &ip, &a), 0);
+	assert_said(t, "pin(2001:db8::a,a) ");
+	hear(t, PINNED(RTM_NEWNEIGH, 0, &mac_a, "2001:db8::a"));
+	assert_said(t, "");
+	/* the switch forgets it when it hears so: the daemon's entry has to stay */
+	hear(t, away);
+	assert_int_equal(evpn_table_have_ip(t, VNI, &ip, NULL), 0);
+	assert_said(t, "neigh(2001:db8::a,b,router) ");
+	/* a guest here has it again */
+	assert_int_equal(evpn_table_have_ip(t, VNI, &ip, &a), 0);
+	assert_said(t, "pin(2001:db8::a,a) ");
+	hear(t, PINNED(RTM_NEWNEIGH, 0, &mac_a, "2001:db8::a"));
+	assert_said(t, "neigh(2001:db8::a,0) ");
 }
 
 static void
@@ -499,6 +539,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(flood_list, setup, teardown),
 		cmocka_unit_test_setup_teardown(remote_neighbours, setup, teardown),
 		cmocka_unit_test_setup_teardown(our_neighbours, setup, teardown),
+		cmocka_unit_test_setup_teardown(ip_address_moves_and_comes_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_dump_replaces_without_a_gap, setup, teardown),
 		cmocka_unit_test_setup_teardown(several_vteps_are_flooded_to, setup, teardown),
 		cmocka_unit_test_setup_teardown(messages_that_say_nothing, setup, teardown),

@@ -15,6 +15,7 @@
 #include <rte_common.h>
 
 #include "eal.h"
+#include "base/ev.h"
 #include "evpn/evpn.h"
 #include "fakesw.h"
 #include "switch/sw_ports.h"
@@ -65,6 +66,7 @@ setup(void **state)
 	below_ops.carries_tunnels = true;
 	fake_ports[0].p.ops = &below_ops;
 	fake_ports[GUEST].p.domain = DOMAIN;
+	fake_sw.loop = ev_loop_new();
 	x = vxlan_new(&(struct vxlan_config){.sw = &fake_sw, .rehearsal = true});
 	assert_non_null(x);
 	if (vxlan_add(x, &t, err, sizeof(err)) != 0 || vxlan_set_vni(x, &n, err, sizeof(err)) != 0)
@@ -76,6 +78,8 @@ static int
 teardown(void **state)
 {
 	vxlan_free(x);
+	ev_loop_free(fake_sw.loop);
+	fake_sw.loop = NULL;
 	return fake_teardown(state);
 }
 
