@@ -174,22 +174,31 @@ class Vduse(Scenario):
                          30, alive=[self.machine])
             link.ping_sizes((64,))
 
+    def bind_again(self):
+        """Unbind v0's driver and bind it; its interface is where it belongs afterwards."""
+        driver = "/sys/bus/virtio/drivers/virtio_net"
+        self.machine.sh("d=$(basename /sys/bus/vdpa/devices/v0/virtio*) && "
+                        f"echo $d >{driver}/unbind && echo $d >{driver}/bind")
+        self.take_interface()
+
+    def take_interface(self):
+        """The interface of v0, which is new, becomes eth0 in its namespace."""
+        self.machine.sh(f"n=$(basename {NETDEVS.format('v0')}/*) && "
+                        "ip link set $n netns n0 name eth0")
+
     @check("vduse.config")
     def config(self):
         """The driver has the port's address and MTU; a new MTU when it is bound again."""
         self.serve()
         if (mac := self.spaces[0].sh("cat /sys/class/net/eth0/address")) != "02:00:00:00:00:10":
             raise Failure(f"address {mac}")
-        self.switch.command("port config mtu 0 1400")
-        driver = "/sys/bus/virtio/drivers/virtio_net"
-        device = self.machine.sh("basename /sys/bus/vdpa/devices/v0/virtio*")
-        self.machine.sh(f"echo {device} >{driver}/unbind && echo {device} >{driver}/bind")
-        name = self.machine.sh(f"ls {NETDEVS.format('v0')}")
-        if (mtu := self.machine.sh(f"cat /sys/class/net/{name}/mtu")) != "1400":
-            raise Failure(f"MTU {mtu}")
-        self.machine.sh(f"ip link set {name} netns n0 name eth0")
-        with self.link(mtu=1400) as link:
-            link.ping_sizes((1372, 4000))
+        for mtu in (1400, 1500):
+            self.switch.command(f"port config mtu 0 {mtu}")
+            self.bind_again()
+            if (is_now := self.spaces[0].sh("cat /sys/class/net/eth0/mtu")) != str(mtu):
+                raise Failure(f"MTU {is_now}")
+            with self.link(mtu=mtu) as link:
+                link.ping_sizes((mtu - 28, 4000))
 
     @check("vduse.tap")
     def tap(self):
@@ -210,21 +219,19 @@ class Vduse(Scenario):
         self.serve()
         with self.link() as link:
             link.ping_sizes((64,))
-        driver = "/sys/bus/virtio/drivers/virtio_net"
-        for attempt in range(20):
+        for _ in range(20):
             self.machine.sh("vdpa dev del v0 && vdpa dev add name v0 mgmtdev vduse")
-            name = self.machine.sh(f"ls {NETDEVS.format('v0')}")
-            device = self.machine.sh("basename /sys/bus/vdpa/devices/v0/virtio*")
-            if attempt % 10 == 0:
-                self.machine.sh(f"echo {device} >{driver}/unbind && echo {device} >{driver}/bind")
-                name = self.machine.sh(f"ls {NETDEVS.format('v0')}")
-        self.machine.sh(f"ip link set {name} netns n0 name eth0")
+        self.take_interface()
+        with self.link() as link:
+            link.ping_sizes((64,))
+        self.bind_again()
         with self.link() as link:
             link.ping_sizes((64,))
 
     @check("vduse.refused")
     def refused(self):
         """Each thing that is missing is said in one line."""
+        self.serve()
         for argument, says in (
                 ("iface=/dev/vduse/x,queues=2", "one queue pair"),
                 ("iface=/dev/vduse/control", "not the name of a VDUSE device"),
