@@ -108,21 +108,8 @@ irq_group_info(const struct irq_group *g, struct irq_info *out)
 		.apart_ms = now < until ? (uint32_t)((until - now) / ms(1)) : 0,
 		.offences = atomic_load_explicit(&g->offences, memory_order_relaxed),
 		.left = atomic_load_explicit(&g->left, memory_order_relaxed),
+		.waiting = atomic_load_explicit(&g->busy, memory_order_acquire),
 	};
-}
-
-bool
-irq_group_wait(const struct irq_group *g, uint32_t wait_ms)
-{
-	const struct timespec step = {.tv_nsec = NS_PER_MS / 10};
-	uint32_t i;
-
-	for (i = 0; i < 10 * wait_ms; i++) {
-		if (atomic_load_explicit(&g->busy, memory_order_acquire) == 0)
-			return true;
-		nanosleep(&step, NULL);
-	}
-	return false;
 }
 
 /* --- accounts --- */

@@ -37,6 +37,7 @@ struct irq_info {
 	uint32_t apart_ms; /* for so long still */
 	uint64_t offences; /* times it was set apart */
 	uint64_t left;     /* notifications left to the lane, those of ioctls included */
+	uint32_t waiting;  /* of them are not made yet */
 };
 
 /** The first lcore starts after that: the clock is known. Control. */
@@ -53,12 +54,6 @@ struct lane *irq_group_lane(struct irq_group *g);
 
 /** Any thread. */
 void irq_group_info(const struct irq_group *g, struct irq_info *out);
-
-/**
- * Wait until nothing of the group is in its lane, @p ms at most. For an owner whose descriptors
- * must not be in use any more. False: something is. Control.
- */
-bool irq_group_wait(const struct irq_group *g, uint32_t ms);
 
 /**
  * Eventfd @p fd, which is taken, also on failure. With @p g NULL it is on no account

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The vdpa bus: attaching the device and taking it off.
+ * The vdpa bus: attaching the device.
  *
  * The kernel carries a request on the bus out in the system call, and the driver's first requests
  * to the device are a part of it. So a thread of its own sends the request, while control answers
@@ -15,18 +15,13 @@
 #include <linux/genetlink.h>
 #include <linux/rtnetlink.h>
 #include <linux/vdpa.h>
-#include <linux/virtio_config.h>
 #include <net/if.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/queue.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <bsd/string.h>
@@ -36,24 +31,26 @@
 
 #include "vduse/dev.h"
 
-#define DEVICES "/sys/bus/vdpa/devices/"
 #define REQUEST_MAX 8192
 
 enum work_state {
 	WORK_RUNS,
 	WORK_DONE,      /* the owner frees it */
 	WORK_ABANDONED, /* the thread frees it */
+	WORK_TAKEN,     /* another thread joins it and frees it */
 };
 
 struct vduse_bus {
 	struct ev_work work; /* posted at the end */
 	struct ev_loop *loop;
 	struct vduse *v; /* control's */
+	const struct vduse_sys *sys;
 	pthread_t thread;
 	char name[VDUSE_NAME_MAX];
 	const char *driver;
 	char ifname[IFNAMSIZ];
 	char netns[NAME_MAX];
+	bool on_bus;   /* the bus has it, with whatever driver */
 	char err[160]; /* "": success */
 	atomic_int state;
 };
@@ -117,10 +114,10 @@ genl_request(char *buf, uint16_t family, uint8_t cmd)
 	return h;
 }
 
-/** VDPA_CMD_DEV_NEW or _DEL. */
-static int
-bus_request(const char *name, uint8_t cmd)
+int
+vduse_bus_request(const char *name, bool on)
 {
+	const uint8_t cmd = on ? VDPA_CMD_DEV_NEW : VDPA_CMD_DEV_DEL;
 	char buf[REQUEST_MAX] __attribute__((aligned(8)));
 	struct nlmsghdr *h = genl_request(buf, GENL_ID_CTRL, CTRL_CMD_GETFAMILY);
 	uint16_t family = 0;
@@ -131,7 +128,7 @@ bus_request(const char *name, uint8_t cmd)
 	if (ret != 0)
 		return ret;
 	h = genl_request(buf, family, cmd);
-	if (cmd == VDPA_CMD_DEV_NEW)
+	if (on)
 		mnl_attr_put_strz(h, VDPA_ATTR_MGMTDEV_DEV_NAME, "vduse");
 	mnl_attr_put_strz(h, VDPA_ATTR_DEV_NAME, name);
 	return transact(NETLINK_GENERIC, h, NULL, NULL);
@@ -156,7 +153,7 @@ has_driver(const struct vduse_bus *b, bool *any)
 	char path[PATH_MAX], target[PATH_MAX];
 	ssize_t n;
 
-	snprintf(path, sizeof(path), DEVICES "%s/driver", b->name);
+	snprintf(path, sizeof(path), "%s/devices/%s/driver", b->sys->sysfs, b->name);
 	n = readlink(path, target, sizeof(target) - 1);
 	*any = n > 0;
 	if (n <= 0)
@@ -175,15 +172,16 @@ choose_driver(struct vduse_bus *b)
 
 	if (has_driver(b, &any))
 		return true;
-	snprintf(path, sizeof(path), DEVICES "%s/driver_override", b->name);
+	snprintf(path, sizeof(path), "%s/devices/%s/driver_override", b->sys->sysfs, b->name);
 	ret = write_text(path, b->driver);
 	if (ret != 0)
 		return fail(b, "%s: %s", path, strerror(-ret));
 	if (any) {
-		snprintf(path, sizeof(path), DEVICES "%s/driver/unbind", b->name);
+		snprintf(path, sizeof(path), "%s/devices/%s/driver/unbind", b->sys->sysfs, b->name);
 		write_text(path, b->name);
 	}
-	write_text("/sys/bus/vdpa/drivers_probe", b->name);
+	snprintf(path, sizeof(path), "%s/drivers_probe", b->sys->sysfs);
+	write_text(path, b->name);
 	return has_driver(b, &any) || fail(b, "the kernel module %s is not loaded", b->driver);
 }
 
@@ -195,7 +193,7 @@ interface_of(const struct vduse_bus *b, char *name, size_t len)
 	unsigned int index = 0;
 	glob_t g;
 
-	snprintf(pattern, sizeof(pattern), DEVICES "%s/virtio*/net/*", b->name);
+	snprintf(pattern, sizeof(pattern), "%s/devices/%s/virtio*/net/*", b->sys->sysfs, b->name);
 	if (glob(pattern, 0, NULL, &g) == 0 && g.gl_pathc > 0) {
 		strlcpy(name, basename(g.gl_pathv[0]), len);
 		index = if_nametoindex(name);
@@ -253,10 +251,11 @@ why_refused(int err)
 static void
 do_work(struct vduse_bus *b)
 {
-	int ret = bus_request(b->name, VDPA_CMD_DEV_NEW);
+	int ret = b->sys->bus(b->name, true);
 
 	if (ret == -EEXIST)
 		ret = 0; /* a predecessor has attached it */
+	b->on_bus = ret == 0;
 	if (ret != 0)
 		fail(b, "the vdpa bus refuses the device: %s%s", strerror(-ret), why_refused(ret));
 	else if (choose_driver(b) && strcmp(b->driver, "virtio_vdpa") == 0)
@@ -267,14 +266,13 @@ static void *
 work_thread(void *arg)
 {
 	struct vduse_bus *b = arg;
-	int runs = WORK_RUNS;
+	int state = WORK_RUNS;
 
 	do_work(b);
-	/* abandoned by its owner: no thread waits for it */
-	if (!atomic_compare_exchange_strong(&b->state, &runs, WORK_DONE))
-		free(b);
-	else
+	if (atomic_compare_exchange_strong(&b->state, &state, WORK_DONE))
 		ev_post(b->loop, &b->work);
+	else if (state == WORK_ABANDONED)
+		free(b); /* no thread waits for it */
 	return NULL;
 }
 
@@ -289,9 +287,9 @@ on_attached(struct ev_work *w)
 	if (v != NULL) {
 		pthread_join(b->thread, NULL);
 		v->bus = NULL;
-		v->on_bus = b->err[0] == '\0';
+		v->on_bus = b->on_bus;
 		strlcpy(v->bus_error, b->err, sizeof(v->bus_error));
-		if (v->on_bus)
+		if (b->err[0] == '\0')
 			log_info(v->dev->name, "%s is on the vdpa bus", v->path);
 		else
 			log_warn(v->dev->name, "%s: %s", v->path, b->err);
@@ -315,7 +313,7 @@ start_work(struct vduse *v, struct vduse_bus *b)
 }
 
 int
-vduse_bus_attach(struct vduse *v, const struct vduse_config *cfg)
+vduse_bus_attach(struct vduse *v)
 {
 	static const char *const driver[] = {
 		[VDUSE_ATTACH_VIRTIO] = "virtio_vdpa",
@@ -326,158 +324,57 @@ vduse_bus_attach(struct vduse *v, const struct vduse_config *cfg)
 
 	if (b == NULL)
 		return -ENOMEM;
-	b->driver = driver[cfg->attach];
-	strlcpy(b->ifname, cfg->ifname, sizeof(b->ifname));
-	strlcpy(b->netns, cfg->netns, sizeof(b->netns));
+	b->sys = v->sys;
+	b->driver = driver[v->attach];
+	strlcpy(b->ifname, v->ifname, sizeof(b->ifname));
+	strlcpy(b->netns, v->netns, sizeof(b->netns));
 	ret = start_work(v, b);
 	if (ret < 0)
 		free(b);
 	return ret;
 }
 
-/** Its thread frees it then, or its post in the loop does. */
+/** False: it is done, and its post in the loop frees it. */
+static bool
+let_go(struct vduse_bus *b, int state)
+{
+	int runs = WORK_RUNS;
+
+	b->v = NULL;
+	if (atomic_compare_exchange_strong(&b->state, &runs, state))
+		return true;
+	pthread_join(b->thread, NULL);
+	return false;
+}
+
 void
 vduse_bus_abandon(struct vduse *v)
 {
 	struct vduse_bus *b = v->bus;
-	int runs = WORK_RUNS;
 	pthread_t thread;
 
 	if (b == NULL)
 		return;
-	thread = b->thread;
-	b->v = NULL;
 	v->bus = NULL;
-	if (atomic_compare_exchange_strong(&b->state, &runs, WORK_ABANDONED))
+	thread = b->thread;
+	if (let_go(b, WORK_ABANDONED))
 		pthread_detach(thread);
-	else
-		pthread_join(thread, NULL);
 }
 
-/* --- removal --- */
-
-struct removal {
-	LIST_ENTRY(removal) entry;
-	const struct vduse_sys *sys;
-	int fd; /* the node */
-	char name[VDUSE_NAME_MAX];
-	atomic_bool off; /* the bus has let go of it */
-};
-
-static pthread_mutex_t removals_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t removals_changed = PTHREAD_COND_INITIALIZER;
-static LIST_HEAD(, removal) removals = LIST_HEAD_INITIALIZER(removals);
-
-static void *
-take_off(void *arg)
+struct vduse_bus *
+vduse_bus_take(struct vduse *v)
 {
-	struct removal *r = arg;
+	struct vduse_bus *b = v->bus;
 
-	bus_request(r->name, VDPA_CMD_DEV_DEL);
-	atomic_store(&r->off, true);
-	return NULL;
-}
-
-/** No ring runs, no memory is mapped: a driver that leaves may do so. */
-static void
-answer_leaving(const struct removal *r)
-{
-	struct pollfd p = {.fd = r->fd, .events = POLLIN};
-	struct vduse_dev_request req;
-	struct vduse_dev_response resp;
-
-	if (poll(&p, 1, 10) <= 0 || read(r->fd, &req, sizeof(req)) != sizeof(req))
-		return;
-	resp = (struct vduse_dev_response){.request_id = req.request_id};
-	if (req.type != VDUSE_UPDATE_IOTLB &&
-	    (req.type != VDUSE_SET_STATUS || (req.s.status & VIRTIO_CONFIG_S_DRIVER_OK)))
-		resp.result = VDUSE_REQ_RESULT_FAILED;
-	if (write(r->fd, &resp, sizeof(resp)) != sizeof(resp))
-		return; /* its driver has given up */
-}
-
-static void
-destroy(const struct removal *r)
-{
-	char name[VDUSE_NAME_MAX];
-	int ctl = r->sys->open(VDUSE_DIR "control");
-
-	close(r->fd);
-	memcpy(name, r->name, sizeof(name));
-	if (ctl < 0)
-		return;
-	(void)r->sys->ioctl(ctl, VDUSE_DESTROY_DEV, name);
-	close(ctl);
-}
-
-static void *
-removal_main(void *arg)
-{
-	struct removal *r = arg;
-	pthread_t thread;
-
-	if (pthread_create(&thread, NULL, take_off, r) == 0) {
-		while (!atomic_load(&r->off))
-			answer_leaving(r);
-		pthread_join(thread, NULL);
-	}
-	destroy(r);
-	pthread_mutex_lock(&removals_lock);
-	LIST_REMOVE(r, entry);
-	pthread_cond_broadcast(&removals_changed);
-	pthread_mutex_unlock(&removals_lock);
-	free(r);
-	return NULL;
+	v->bus = NULL;
+	return b != NULL && let_go(b, WORK_TAKEN) ? b : NULL;
 }
 
 void
-vduse_bus_remove(struct vduse *v)
+vduse_bus_finish(struct vduse_bus *b)
 {
-	struct removal *r = calloc(1, sizeof(*r));
-	pthread_t thread;
-
-	if (r == NULL)
+	if (b == NULL)
 		return;
-	r->sys = v->sys;
-	r->fd = v->fd;
-	strlcpy(r->name, v->name, sizeof(r->name));
-	pthread_mutex_lock(&removals_lock);
-	LIST_INSERT_HEAD(&removals, r, entry);
-	if (pthread_create(&thread, NULL, removal_main, r) == 0) {
-		pthread_detach(thread);
-		v->fd = -1;
-		v->closed = true; /* for its port */
-	} else {
-		LIST_REMOVE(r, entry);
-		free(r);
-	}
-	pthread_mutex_unlock(&removals_lock);
-}
-
-static bool
-is_being_removed(const char *name)
-{
-	const struct removal *r;
-
-	LIST_FOREACH (r, &removals, entry) {
-		if (strcmp(r->name, name) == 0)
-			return true;
-	}
-	return false;
-}
-
-bool
-vduse_bus_settled(const char *name)
-{
-	struct timespec end;
-	bool removed;
-
-	clock_gettime(CLOCK_REALTIME, &end);
-	end.tv_sec += VDUSE_REMOVE_MS / 1000;
-	pthread_mutex_lock(&removals_lock);
-	while ((removed = is_being_removed(name)) &&
-	       pthread_cond_timedwait(&removals_changed, &removals_lock, &end) == 0)
-		;
-	pthread_mutex_unlock(&removals_lock);
-	return !removed;
+	pthread_join(b->thread, NULL);
+	free(b);
 }

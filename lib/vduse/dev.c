@@ -22,7 +22,6 @@
 
 #define ID_NET 1
 #define RING_ALIGN 4096
-#define IRQ_WAIT_MS 100
 
 /* Control queues are refused by kernels; what is of legacy devices or vhost-user means nothing. */
 #define BIT(n) (UINT64_C(1) << (n))
@@ -129,7 +128,6 @@ setup_queues(struct vduse *v)
 	for (uint32_t i = 0; i < VDUSE_QUEUES; i++) {
 		struct vduse_vq_config c = {.index = i, .max_size = VDUSE_RING_SIZE};
 
-		/* a device that is on the bus already has been through this */
 		if (v->sys->ioctl(v->fd, VDUSE_VQ_SETUP, &c) < 0)
 			return -errno;
 	}
@@ -137,14 +135,26 @@ setup_queues(struct vduse *v)
 }
 
 int
+vduse_destroy(const struct vduse_sys *sys, const char *name)
+{
+	char buf[VDUSE_NAME_MAX] = "";
+	int ret, ctl = sys->open(VDUSE_DIR "control");
+
+	if (ctl < 0)
+		return -errno;
+	strlcpy(buf, name, sizeof(buf));
+	ret = sys->ioctl(ctl, VDUSE_DESTROY_DEV, buf) < 0 ? -errno : 0;
+	close(ctl);
+	return ret;
+}
+
+int
 vduse_open(struct vduse *v, bool *adopted, char *err, size_t errlen)
 {
 	int ret;
 
-	if (!vduse_bus_settled(v->name)) {
-		snprintf(err, errlen, "%s is still being removed from the vdpa bus", v->path);
-		return -EBUSY;
-	}
+	/* one that no driver and no process has is half made, or has other options */
+	vduse_destroy(v->sys, v->name);
 	v->fd = v->sys->open(v->path);
 	*adopted = v->fd >= 0;
 	if (!*adopted && errno == ENOENT) {
@@ -156,7 +166,9 @@ vduse_open(struct vduse *v, bool *adopted, char *err, size_t errlen)
 	if (v->fd < 0) {
 		ret = -errno;
 		snprintf(err, errlen, "%s: %s%s", v->path, strerror(-ret),
-			 ret == -EBUSY ? ": another process serves it" : "");
+			 ret == -EBUSY    ? ": another process serves it"
+			 : ret == -ENOENT ? ": the device is there, its node is not (devtmpfs)"
+					  : "");
 		return ret;
 	}
 	ret = *adopted ? 0 : setup_queues(v);
@@ -168,24 +180,12 @@ vduse_open(struct vduse *v, bool *adopted, char *err, size_t errlen)
 void
 vduse_close(struct vduse *v)
 {
-	char name[VDUSE_NAME_MAX] = "";
-	int ctl;
-
 	vduse_queues_forget(v);
-	/* a device whose node is open cannot be destroyed, and interrupts have it open */
-	(void)irq_group_wait(v->dev->irqs, IRQ_WAIT_MS);
 	if (v->fd >= 0)
 		close(v->fd);
 	v->fd = -1;
-	if (v->closed)
-		return;
-	strlcpy(name, v->name, sizeof(name));
-	ctl = v->sys->open(VDUSE_DIR "control");
-	if (ctl < 0)
-		return;
-	/* EBUSY: it is on the vdpa bus and stays for a successor */
-	(void)v->sys->ioctl(ctl, VDUSE_DESTROY_DEV, name);
-	close(ctl);
+	if (!v->closed)
+		vduse_destroy(v->sys, v->name);
 }
 
 /* --- config space --- */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Inside lib/vduse: one device, its requests and its memory. Control thread only. */
+/* Inside lib/vduse: one device, its requests and its memory. Control thread, but where it says. */
 #ifndef VDUSE_DEV_H
 #define VDUSE_DEV_H
 
 #include <linux/vduse.h>
 #include <linux/virtio_net.h>
+#include <net/if.h>
 
 #include "base/ev.h"
 #include "vdev/vdev.h"
@@ -14,11 +15,13 @@
 #define VDUSE_QUEUES 2 /* kernels refuse a control queue, and without it there is one pair */
 #define VDUSE_HISTORY 32
 #define VDUSE_MISSES_MAX 64
-#define VDUSE_SPACES 2 /* address spaces the rings may be moved between */
-#define VDUSE_REMOVE_MS 5000
+#define VDUSE_SPACES 2    /* address spaces the rings may be moved between */
 #define VDUSE_POLL_MS 100 /* how often rings are asked whether they are ready */
 
+#define VDUSE_NETNS_MAX 64
+
 struct vduse_bus;
+struct vduse_wait;
 
 /** One request and its result. */
 struct vduse_event {
@@ -44,7 +47,8 @@ struct vduse {
 	char path[sizeof(VDUSE_DIR) + VDUSE_NAME_MAX];
 	const char *name; /* in path */
 	enum vduse_attach attach;
-	bool closed;             /* a rehearsal: there is no node */
+	char ifname[IFNAMSIZ], netns[VDUSE_NETNS_MAX]; /* of its interface; "": none */
+	bool closed;                                   /* a rehearsal: there is no node */
 	int fd;                  /* the device node; -1: it broke, or is not open */
 	struct vduse_gate *gate; /* reads its requests */
 	struct vduse_queue q[VDUSE_QUEUES];
@@ -60,11 +64,13 @@ struct vduse {
 	struct ev_timer resolve;         /* at once, when there are misses */
 	struct virtio_net_config config; /* as the kernel has it */
 	bool config_irq_due;
-	struct vduse_bus *bus; /* work on the vdpa bus that goes on; NULL: none */
-	bool on_bus;           /* this process put it there, or found it there */
+	struct vduse_wait *wait; /* for a device of the same name to be gone; NULL: for none */
+	struct vduse_bus *bus;   /* work on the vdpa bus that goes on; NULL: none */
+	bool on_bus;             /* this process put it there, or found it there */
 	uint64_t starts, requests, refused, regions;
 	const char *last_error; /* static text */
-	char bus_error[160];    /* reason for which the device is not attached; "": it is */
+	char bus_error
+		[400]; /* reason for which the device is not there, or not attached; "": none */
 	struct vduse_event history[VDUSE_HISTORY];
 	uint64_t events;
 };
@@ -77,9 +83,17 @@ vduse_of(const struct transport *t)
 
 /* --- dev.c: the device node --- */
 
-/** Open the node, and make the device before if there is none. *adopted: there was. */
+/**
+ * Open the node, and make the device before unless it is on the vdpa bus. *adopted: it is. 0 or
+ * -errno.
+ */
 int vduse_open(struct vduse *v, bool *adopted, char *err, size_t errlen);
+
+/** Close it, and destroy the device unless it is on the bus: then it stays for a successor. */
 void vduse_close(struct vduse *v);
+
+/** 0 or -errno: EBUSY: it is on the bus, or its node is open. Any thread. */
+int vduse_destroy(const struct vduse_sys *sys, const char *name);
 
 /** Tell the kernel the config space if it differs, and the driver that it does. */
 void vduse_config_update(struct vduse *v);
@@ -112,6 +126,9 @@ int vduse_mem_flush(struct vduse *v, uint64_t start, uint64_t last);
 
 /* --- transport.c --- */
 
+/** A device of the same name is gone: make this one. */
+void vduse_begin_late(struct vduse *v);
+
 /** The kernel has given the device up. */
 void vduse_broken(struct vduse *v);
 
@@ -134,21 +151,36 @@ void vduse_note(const struct vduse *v);
 
 /* --- bus.c: the vdpa bus --- */
 
-/** Work that waits for the driver, which waits for us: in a thread of its own. */
-int vduse_bus_attach(struct vduse *v, const struct vduse_config *cfg);
+/** struct vduse_sys.bus of the kernel. */
+int vduse_bus_request(const char *name, bool on);
+
+/** Work that waits for the driver, which waits for us: in a thread of its own. 0 or -errno. */
+int vduse_bus_attach(struct vduse *v);
 
 /** Let go of work that may be under way. */
 void vduse_bus_abandon(struct vduse *v);
+
+/** Give it to another thread, which is to finish it. NULL: there is none. */
+struct vduse_bus *vduse_bus_take(struct vduse *v);
+
+/** Wait for it and free it. NULL is fine. That thread. */
+void vduse_bus_finish(struct vduse_bus *b);
+
+/* --- removal.c: the end of a device --- */
 
 /**
  * Have a thread take the device off the bus, answer its requests meanwhile and destroy it. The
  * node, v->fd, is the thread's.
  */
-void vduse_bus_remove(struct vduse *v);
+void vduse_remove(struct vduse *v);
 
 /**
- * Whether the device called @p name is not being removed; waits for that, VDUSE_REMOVE_MS at most.
+ * Whether a device of the same name is being removed: vduse_begin_late() is called when that has
+ * ended.
  */
-bool vduse_bus_settled(const char *name);
+bool vduse_wait_for_removal(struct vduse *v);
+
+/** Not any more. */
+void vduse_wait_no_more(struct vduse *v);
 
 #endif

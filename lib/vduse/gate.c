@@ -18,6 +18,8 @@
 
 #define NS_PER_MS UINT64_C(1000000)
 
+struct ask;
+
 struct vduse_gate {
 	atomic_uint refs; /* control's, and each request's */
 	struct vduse *v;  /* [ctl] NULL: closed */
@@ -30,6 +32,8 @@ struct vduse_gate {
 	atomic_bool stop, busy;
 	atomic_uint owed; /* requests that were answered late and that control has not seen */
 	atomic_uint_fast64_t late;
+	struct ask *spare; /* for when there is no memory */
+	atomic_bool lent;  /* it is on its way */
 };
 
 enum ask_state {
@@ -52,14 +56,31 @@ gate_put(struct vduse_gate *g)
 	if (atomic_fetch_sub(&g->refs, 1) != 1)
 		return;
 	close(g->wake);
+	free(g->spare);
 	free(g);
+}
+
+/** NULL: there is no memory, and the spare one is on its way. */
+static struct ask *
+ask_new(struct vduse_gate *g)
+{
+	struct ask *a = calloc(1, sizeof(*a));
+
+	if (a == NULL && !atomic_exchange(&g->lent, true))
+		a = g->spare;
+	return a;
 }
 
 static void
 ask_free(struct ask *a)
 {
-	gate_put(a->gate);
-	free(a);
+	struct vduse_gate *g = a->gate;
+
+	if (a == g->spare)
+		atomic_store(&g->lent, false);
+	else
+		free(a);
+	gate_put(g);
 }
 
 /* --- late answers --- */
@@ -76,16 +97,31 @@ status_granted(const struct vduse_late *f, uint8_t status)
 	       ((f->negotiated & ~f->offered) == 0 && vdev_features_check(f->negotiated) == NULL);
 }
 
+/** Whether it is one that takes something from workers, and names what there is. */
+static bool
+takes_back(const struct vduse_dev_request *req)
+{
+	const union vduse_k_body *b = (const union vduse_k_body *)&req->padding;
+
+	if (req->type == VDUSE_K_SET_VQ_READY)
+		return b->ready.num < VDUSE_QUEUES;
+	if (req->type == VDUSE_K_SET_VQ_GROUP_ASID)
+		return b->group.group == 0 && b->group.asid < VDUSE_SPACES;
+	if (req->type == VDUSE_UPDATE_IOTLB)
+		return b->iova.start <= b->iova.last && b->iova.asid < VDUSE_SPACES;
+	return req->type == VDUSE_K_SUSPEND;
+}
+
 bool
 vduse_late_granted(const struct vduse_late *f, const struct vduse_dev_request *req)
 {
+	const union vduse_k_body *b = (const union vduse_k_body *)&req->padding;
+
 	if (req->type == VDUSE_SET_STATUS)
 		return status_granted(f, req->s.status);
-	if (req->type == VDUSE_UPDATE_IOTLB)
-		return !f->busy && !f->owes;
-	if (req->type == VDUSE_K_SET_VQ_READY)
-		return ((const union vduse_k_body *)&req->padding)->ready.ready != 0;
-	return false;
+	if (!takes_back(req))
+		return false;
+	return (!f->busy && !f->owes) || (req->type == VDUSE_K_SET_VQ_READY && b->ready.ready != 0);
 }
 
 static struct vduse_dev_response
@@ -186,12 +222,14 @@ static bool
 pass(struct vduse_gate *g, const struct vduse_dev_request *req)
 {
 	bool owes = atomic_load(&g->owed) != 0;
-	struct ask *a = calloc(1, sizeof(*a));
+	struct ask *a = ask_new(g);
 	struct vduse_dev_response resp;
 	bool ok;
 
 	if (a == NULL) {
-		resp = late_answer(g, req, true);
+		/* control will never hear of it */
+		resp = (struct vduse_dev_response){.request_id = req->request_id,
+						   .result = VDUSE_REQ_RESULT_FAILED};
 		return write_answer(g, &resp);
 	}
 	*a = (struct ask){.work.fn = on_ask, .gate = g, .req = *req};
@@ -252,6 +290,7 @@ vduse_gate_open(struct vduse *v, uint64_t offered)
 
 	if (g == NULL)
 		return NULL;
+	g->spare = calloc(1, sizeof(*g->spare));
 	g->v = v;
 	g->sys = v->sys;
 	g->loop = v->loop;
@@ -259,10 +298,11 @@ vduse_gate_open(struct vduse *v, uint64_t offered)
 	g->offered = offered;
 	atomic_init(&g->refs, 2); /* control's and the thread's */
 	g->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (g->wake >= 0 && pthread_create(&g->thread, NULL, gate_main, g) == 0)
+	if (g->spare != NULL && g->wake >= 0 && pthread_create(&g->thread, NULL, gate_main, g) == 0)
 		return g;
 	if (g->wake >= 0)
 		close(g->wake);
+	free(g->spare);
 	free(g);
 	return NULL;
 }

@@ -34,8 +34,9 @@ struct vduse_late {
 
 /**
  * Whether a request that control has had no time for is granted. It is when it needs nothing of
- * workers: what asks them to let go of rings or memory fails. A start is granted unless workers may
- * still be using the memory of the driver before: the rings start later. Any thread.
+ * workers: what asks them to let go of rings or memory fails, unless they have neither. A start is
+ * granted unless workers may still be using the memory of the driver before: the rings start later.
+ * Any thread.
  */
 bool vduse_late_granted(const struct vduse_late *f, const struct vduse_dev_request *req);
 

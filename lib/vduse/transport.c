@@ -30,7 +30,12 @@ sys_ioctl(int fd, unsigned long request, void *arg)
 	return ioctl(fd, request, arg);
 }
 
-static const struct vduse_sys the_kernel = {.open = sys_open, .ioctl = sys_ioctl};
+static const struct vduse_sys the_kernel = {
+	.open = sys_open,
+	.ioctl = sys_ioctl,
+	.bus = vduse_bus_request,
+	.sysfs = "/sys/bus/vdpa",
+};
 
 static enum vdev_space
 space(const struct transport *t, uint64_t features)
@@ -67,6 +72,16 @@ info(const struct transport *t, struct transport_info *out)
 	};
 }
 
+static const char *
+state_of(const struct vduse *v)
+{
+	if (v->wait != NULL)
+		return "waits for the device of this name before it to be removed";
+	if (v->fd < 0)
+		return "of no use";
+	return v->dev->transport != NULL ? "in use" : "not in use";
+}
+
 static void
 show_event(const struct vduse_event *e, FILE *out)
 {
@@ -86,10 +101,7 @@ show(const struct transport *t, FILE *out)
 	uint64_t i;
 
 	irq_group_info(v->dev->irqs, &irqs);
-	fprintf(out, "  device %s, driver %s, %s", v->path, driver[v->attach],
-		v->fd < 0                   ? "broken"
-		: v->dev->transport != NULL ? "in use"
-					    : "not in use");
+	fprintf(out, "  device %s, driver %s, %s", v->path, driver[v->attach], state_of(v));
 	if (last_error(v) != NULL)
 		fprintf(out, ", last error: %s", last_error(v));
 	fprintf(out,
@@ -127,7 +139,7 @@ vduse_broken(struct vduse *v)
 }
 
 static void
-vduse_remove(struct transport *t)
+leaves(struct transport *t)
 {
 	vduse_of(t)->leaves = true;
 }
@@ -142,8 +154,9 @@ vduse_free(struct transport *t)
 	ev_timer_cancel(&v->resolve);
 	if (v->dev->transport != NULL)
 		vdev_disconnect(v->dev);
-	if (v->leaves && (v->bus != NULL || v->on_bus) && v->fd >= 0)
-		vduse_bus_remove(v);
+	if (v->leaves && !v->closed && v->wait == NULL)
+		vduse_remove(v);
+	vduse_wait_no_more(v);
 	vduse_bus_abandon(v);
 	vduse_close(v);
 	free(v);
@@ -169,7 +182,7 @@ static const struct transport_ops vduse_transport_ops = {
 	.config_changed = config_changed,
 	.info = info,
 	.show = show,
-	.remove = vduse_remove,
+	.remove = leaves,
 	.free = vduse_free,
 };
 
@@ -182,13 +195,17 @@ name_fault(const char *name)
 	return strlen(name) >= VDUSE_NAME_MAX ? "the name is too long" : NULL;
 }
 
-/** Serve the node: watch it, and continue a predecessor's rings. 0 or -errno. */
+/** Make the node or find it, serve it, and continue a predecessor's rings. 0 or -errno. */
 static int
-begin(struct vduse *v, const struct vduse_config *cfg, bool adopted, char *err, size_t errlen)
+begin(struct vduse *v, char *err, size_t errlen)
 {
-	const char *why = adopted ? vduse_adopt(v) : NULL;
-	int ret = 0;
+	const char *why;
+	bool adopted;
+	int ret = vduse_open(v, &adopted, err, errlen);
 
+	if (ret != 0)
+		return ret;
+	why = adopted ? vduse_adopt(v) : NULL;
 	if (why == NULL) {
 		v->gate = vduse_gate_open(v, vdev_features_offered(v->dev));
 		why = v->gate == NULL ? "no thread for its requests" : NULL;
@@ -202,25 +219,33 @@ begin(struct vduse *v, const struct vduse_config *cfg, bool adopted, char *err, 
 	if (adopted)
 		log_info(v->dev->name, "%s is there already%s", v->path,
 			 v->started ? ": its driver goes on" : "");
-	if (cfg->attach != VDUSE_ATTACH_NONE)
-		ret = vduse_bus_attach(v, cfg);
+	if (v->attach != VDUSE_ATTACH_NONE)
+		ret = vduse_bus_attach(v);
 	if (ret != 0)
 		snprintf(err, errlen, "%s cannot be attached: %s", v->path, strerror(-ret));
 	return ret;
 }
 
-struct transport *
-vduse_new(const struct vduse_config *cfg, char *err, size_t errlen)
+void
+vduse_begin_late(struct vduse *v)
 {
-	const char *fault = name_fault(cfg->path + strlen(VDUSE_DIR));
-	struct vduse *v = calloc(1, sizeof(*v));
-	bool adopted;
+	if (begin(v, v->bus_error, sizeof(v->bus_error)) == 0)
+		return;
+	log_warn(v->dev->name, "%s", v->bus_error);
+	if (v->dev->transport != NULL)
+		vdev_disconnect(v->dev);
+	vduse_gate_close(v->gate);
+	v->gate = NULL;
+	vduse_close(v);
+}
 
-	if (v == NULL || fault != NULL) {
-		snprintf(err, errlen, "%s: %s", cfg->path, fault != NULL ? fault : "out of memory");
-		free(v);
+static struct vduse *
+alloc(const struct vduse_config *cfg)
+{
+	struct vduse *v = calloc(1, sizeof(*v));
+
+	if (v == NULL)
 		return NULL;
-	}
 	v->transport.ops = &vduse_transport_ops;
 	v->sys = cfg->sys != NULL ? cfg->sys : &the_kernel;
 	v->loop = cfg->loop;
@@ -229,12 +254,25 @@ vduse_new(const struct vduse_config *cfg, char *err, size_t errlen)
 	v->closed = cfg->closed;
 	v->fd = -1;
 	strlcpy(v->path, cfg->path, sizeof(v->path));
+	strlcpy(v->ifname, cfg->ifname, sizeof(v->ifname));
+	strlcpy(v->netns, cfg->netns, sizeof(v->netns));
 	v->name = v->path + strlen(VDUSE_DIR);
 	for (uint32_t i = 0; i < VDUSE_QUEUES; i++)
 		v->q[i] = (struct vduse_queue){.v = v, .index = i};
-	if (v->closed)
-		return &v->transport;
-	if (vduse_open(v, &adopted, err, errlen) == 0 && begin(v, cfg, adopted, err, errlen) == 0)
+	return v;
+}
+
+struct transport *
+vduse_new(const struct vduse_config *cfg, char *err, size_t errlen)
+{
+	const char *fault = name_fault(cfg->path + strlen(VDUSE_DIR));
+	struct vduse *v = fault == NULL ? alloc(cfg) : NULL;
+
+	if (v == NULL) {
+		snprintf(err, errlen, "%s: %s", cfg->path, fault != NULL ? fault : "out of memory");
+		return NULL;
+	}
+	if (v->closed || vduse_wait_for_removal(v) || begin(v, err, errlen) == 0)
 		return &v->transport;
 	vduse_free(&v->transport);
 	return NULL;

@@ -33,10 +33,16 @@ enum vduse_attach {
 	VDUSE_ATTACH_NONE,   /* by another program: vdpa(8) */
 };
 
-/** The kernel's side, which tests replace. Both return -1 with errno set on failure. */
+/** The kernel's side, which tests replace. The first two return -1 with errno set on failure. */
 struct vduse_sys {
 	int (*open)(const char *path);
 	int (*ioctl)(int fd, unsigned long request, void *arg);
+	/*
+	 * Put a device on the vdpa bus, or take it off; returns when its driver has come, or left.
+	 * 0 or -errno. Any thread but control's.
+	 */
+	int (*bus)(const char *name, bool on);
+	const char *sysfs; /* the bus there: "/sys/bus/vdpa" */
 	/* how long a request may wait for control; NULL: VDUSE_ANSWER_MS */
 	const atomic_uint *answer_ms;
 };

@@ -34,6 +34,7 @@ OWN = {
     ("lib/vduse/bus.c", "vdpa bus"): "the operator makes a port",
     ("lib/vduse/bus.c", "b->err"): "the operator makes a port",
     ("lib/vduse/transport.c", "is there already"): "the operator makes a port",
+    ("lib/vduse/transport.c", "v->bus_error"): "the operator makes a port",
     ("lib/vduse/transport.c", "v->path"): "once in the life of a port",
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Requests while control has no time: it waits for a worker, or for something else. */
+/* Requests while control has no time: it waits for a worker, or for something else; no memory. */
 #include <poll.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -145,6 +146,45 @@ each_request_has_one_answer(void **state)
 	assert_int_equal(n, 8);
 }
 
+/* --- no memory for the gate --- */
+
+static atomic_bool none_left;
+static pthread_t control;
+
+void *__real_calloc(size_t n, size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+
+void *
+__wrap_calloc(size_t n, size_t size)
+{
+	return none_left && !pthread_equal(pthread_self(), control) ? NULL : __real_calloc(n, size);
+}
+
+/** Control carries out what is granted, and what is refused is not done. */
+static void
+requests_are_answered_without_memory(void **state)
+{
+	struct vduse_dev_request where = {.type = VDUSE_GET_VQ_STATE};
+
+	control = pthread_self();
+	vk_start(0);
+	none_left = true;
+	assert_int_equal(vk_set_status(0), OK);
+	assert_false(vk_both_run());
+	assert_int_equal(vk_set_status(3), OK);
+	assert_int_equal(vk_set_status(0xb), OK);
+	assert_int_equal(vk_set_status(STARTED), OK);
+	assert_true(vk_both_run());
+	/* one is on its way, and there is none for a second, which control never hears of */
+	assert_int_equal(answer_without_control(where), FAILED);
+	assert_int_equal(answer_without_control(status(0)), FAILED);
+	assert_no_more_answers();
+	assert_true(vk_both_run());
+	assert_int_equal(vk_set_status(0), OK);
+	assert_false(vk_both_run());
+	none_left = false;
+}
+
 static const struct {
 	uint32_t type, word;
 	bool busy, owes;
@@ -164,8 +204,15 @@ static const struct {
 	{VDUSE_UPDATE_IOTLB, 0, true, false, NET, false},
 	{VDUSE_UPDATE_IOTLB, 0, false, true, NET, false},
 	{VDUSE_GET_VQ_STATE, 0, false, false, NET, false},
-	{VDUSE_K_SET_VQ_GROUP_ASID, 0, false, false, NET, false},
-	{VDUSE_K_SUSPEND, 0, false, false, NET, false},
+	{VDUSE_K_SET_VQ_GROUP_ASID, 0, false, false, NET, true},
+	{VDUSE_K_SET_VQ_GROUP_ASID, 1, false, false, NET, false}, /* another group */
+	{VDUSE_K_SET_VQ_GROUP_ASID, 0, true, false, NET, false},
+	{VDUSE_K_SET_VQ_READY, 0, false, false, NET, true},
+	{VDUSE_K_SET_VQ_READY, 2, false, false, NET, false}, /* no such ring */
+	{VDUSE_K_SET_VQ_READY, 0, true, false, NET, false},
+	{VDUSE_K_SUSPEND, 0, false, false, NET, true},
+	{VDUSE_K_SUSPEND, 0, true, false, NET, false},
+	{VDUSE_K_SUSPEND, 0, false, true, NET, false},
 	{6, 0, false, false, NET, false},
 	{UINT32_MAX, 0, false, false, NET, false},
 };
@@ -194,6 +241,7 @@ main(void)
 		TEST(a_driver_comes_and_goes_while_control_does_not_look),
 		TEST(a_request_is_answered_while_a_worker_is_held),
 		TEST(each_request_has_one_answer),
+		TEST(requests_are_answered_without_memory),
 		cmocka_unit_test(late_answers_claim_nothing_that_is_not_so),
 	};
 

@@ -36,13 +36,17 @@ model_open(const char *path)
 {
 	int pair[2];
 
+	if (strcmp(path, VDUSE_DIR "control") == 0 && vk.open_err != 0)
+		return fail_with(vk.open_err);
 	if (strcmp(path, VDUSE_DIR "control") == 0)
-		return vk.no_module ? fail_with(ENOENT) : memfd_create("control", MFD_CLOEXEC);
+		return memfd_create("control", MFD_CLOEXEC);
 	assert_string_equal(path, NODE);
-	if (!vk.exists || vk.busy)
+	if (!vk.exists || vk.no_node || vk.busy)
 		return fail_with(vk.busy ? EBUSY : ENOENT);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair), 0);
 	vk.fd = pair[0];
+	if (vk.keeps)
+		vk.copy = dup(pair[1]);
 	if (vk.pending.request_id != 0)
 		assert_int_equal(write(vk.fd, &vk.pending, sizeof(vk.pending)), sizeof(vk.pending));
 	vk.pending.request_id = 0;
@@ -53,6 +57,8 @@ static int
 model_create(const struct vduse_k_config *c)
 {
 	assert_string_equal(c->name, "test");
+	if (vk.create_err != 0 || vk.exists)
+		return fail_with(vk.exists ? EEXIST : vk.create_err);
 	assert_int_equal(c->vq_num, 2);
 	/* each of these is EINVAL of a kernel */
 	assert_true(c->features & F(ACCESS_PLATFORM));
@@ -66,6 +72,27 @@ model_create(const struct vduse_k_config *c)
 	memcpy(&vk.config, c->config, sizeof(vk.config));
 	vk.offered = c->features;
 	vk.exists = vk.created = true;
+	return 0;
+}
+
+static bool
+node_is_open(void)
+{
+	struct pollfd p = {.fd = vk.fd};
+
+	return vk.fd >= 0 && (poll(&p, 1, 0) <= 0 || !(p.revents & (POLLHUP | POLLERR)));
+}
+
+static int
+model_destroy(const char *name)
+{
+	assert_string_equal(name, "test");
+	if (!vk.exists)
+		return fail_with(EINVAL);
+	if (vk.on_bus || vk.busy || node_is_open())
+		return fail_with(EBUSY);
+	vk.exists = false;
+	vk.destroyed = true;
 	return 0;
 }
 
@@ -148,8 +175,7 @@ model_ioctl(int fd, unsigned long request, void *arg)
 	case VDUSE_CREATE_DEV:
 		return model_create(arg);
 	case VDUSE_DESTROY_DEV:
-		vk.destroyed = true;
-		return 0;
+		return model_destroy(arg);
 	case VDUSE_VQ_SETUP:
 		vk.setups++;
 		return 0;
@@ -185,7 +211,42 @@ model_ioctl(int fd, unsigned long request, void *arg)
 
 atomic_uint vk_answer_ms;
 
-static const struct vduse_sys model = {model_open, model_ioctl, &vk_answer_ms};
+/** Ask, and wait for the answer, in the thread of a request on the bus. */
+static uint32_t
+ask_there(struct vduse_dev_request *req)
+{
+	struct pollfd p = {.fd = vk.fd, .events = POLLIN};
+	struct vduse_dev_response resp;
+
+	vk_send(req);
+	assert_int_equal(poll(&p, 1, -1), 1);
+	assert_int_equal(read(vk.fd, &resp, sizeof(resp)), sizeof(resp));
+	assert_int_equal(resp.request_id, req->request_id);
+	return resp.result;
+}
+
+static int
+model_bus(const char *name, bool on)
+{
+	assert_string_equal(name, "test");
+	vk.bus_asked++;
+	while (vk.bus_held)
+		usleep(1000);
+	if (vk.bus_err != 0)
+		return -vk.bus_err;
+	if (on && vk.setups < 2)
+		return -EINVAL;
+	if (on == vk.on_bus)
+		return on ? -EEXIST : -ENODEV;
+	for (uint32_t i = 0; !on && i < vk.nlast_words; i++)
+		vk.last_results[i] = ask_there(&vk.last_words[i]);
+	vk.on_bus = on;
+	return 0;
+}
+
+char vk_sysfs[64];
+
+static const struct vduse_sys model = {model_open, model_ioctl, model_bus, vk_sysfs, &vk_answer_ms};
 
 /* --- a device, and the requests it gets --- */
 
@@ -193,13 +254,14 @@ struct owner vk_owner;
 struct transport *vk_transport;
 char vk_err[200];
 bool vk_rehearsal;
+enum vduse_attach vk_attach;
 
 struct transport *
 vk_make(void)
 {
 	const struct vduse_config cfg = {
 		.path = NODE,
-		.attach = VDUSE_ATTACH_NONE,
+		.attach = vk_attach,
 		.ifname = "",
 		.netns = "",
 		.closed = vk_rehearsal,
@@ -221,6 +283,14 @@ shape_device(void)
 	vk_owner.d->cfg.features = vduse_features(vdev_features_all());
 }
 
+void
+vk_detach(void)
+{
+	vk_transport->ops->remove(vk_transport);
+	vk_transport->ops->free(vk_transport);
+	vk_transport = NULL;
+}
+
 /** The switch is killed; its successor has not opened the node yet. */
 void
 vk_kill_switch(void)
@@ -238,7 +308,9 @@ int
 vk_setup(void **state)
 {
 	memset(&vk, 0, sizeof(vk));
-	vk.fd = -1;
+	vk.fd = vk.copy = -1;
+	vk_attach = VDUSE_ATTACH_NONE;
+	snprintf(vk_sysfs, sizeof(vk_sysfs), "/tmp/vduse_model.%d.sysfs", getpid());
 	vk_answer_ms = VK_PATIENT_MS;
 	snprintf(state_path, sizeof(state_path), "/tmp/vduse_model.%d.rings", getpid());
 	unlink(state_path);
@@ -257,6 +329,8 @@ vk_teardown(void **state)
 		vk_transport->ops->free(vk_transport);
 	if (vk.fd >= 0)
 		close(vk.fd);
+	if (vk.copy >= 0)
+		close(vk.copy);
 	vk_owner.d->cfg.queue_pairs = OWNER_PAIRS;
 	owner_fini(&vk_owner);
 	unlink(state_path);
@@ -327,6 +401,7 @@ vk_start(uint64_t features)
 
 	vk_transport = vk_make();
 	assert_non_null(vk_transport);
+	vk.on_bus = true;
 	vk_driver_rings(features);
 	for (size_t i = 0; i < RTE_DIM(steps); i++)
 		assert_int_equal(vk_set_status(steps[i]), VDUSE_REQ_RESULT_OK);

@@ -17,8 +17,12 @@
 
 /** The kernel's side; a test sets what it needs before vk_make(). */
 struct vk {
-	int fd;      /* our end of the node */
-	bool exists; /* the node does */
+	int fd;                   /* our end of the node */
+	int copy;                 /* of the switch's; -1: none */
+	bool keeps;               /* one is made when the node is opened */
+	bool exists;              /* the node does */
+	bool no_node;             /* though the device was made */
+	int open_err, create_err; /* of the control node, of VDUSE_CREATE_DEV; 0: none */
 	bool created, destroyed, no_module, busy, config_irq_early;
 	uint64_t features; /* as the driver negotiated them */
 	uint64_t offered;
@@ -38,6 +42,15 @@ struct vk {
 	uint64_t taken;     /* of those */
 	bool old_entry;     /* the longer structure of IOTLB_GET_FD2 */
 	uint32_t asid_asked;
+	/* the vdpa bus */
+	atomic_bool on_bus;
+	atomic_bool bus_held;  /* it lets no request through */
+	atomic_int bus_err;    /* its answer */
+	atomic_uint bus_asked; /* requests */
+	/* a driver that is taken off the bus asks these; their results */
+	struct vduse_dev_request *last_words;
+	uint32_t nlast_words;
+	uint32_t last_results[8];
 };
 
 #define VK_PATIENT_MS 60000 /* a busy machine is no reason to answer without control */
@@ -49,6 +62,8 @@ extern struct owner vk_owner;
 extern struct transport *vk_transport; /* NULL: none */
 extern char vk_err[200];
 extern bool vk_rehearsal;
+extern enum vduse_attach vk_attach;
+extern char vk_sysfs[64]; /* a directory that is made where a test needs it */
 
 /** For cmocka. */
 int vk_setup(void **state);
@@ -56,6 +71,9 @@ int vk_teardown(void **state);
 
 /** The device; NULL with vk_err. */
 struct transport *vk_make(void);
+
+/** Its port is closed for good. */
+void vk_detach(void);
 
 /** The switch is killed; its successor has not opened the node yet. */
 void vk_kill_switch(void);
