@@ -14,6 +14,7 @@
 #include "vhost_user/conn.h"
 
 #define FDS_OF_A_CALL 253 /* SCM_MAX_FD of the kernel */
+#define NS_PER_US UINT64_C(1000)
 #define HEADER_LEN ((uint32_t)sizeof(struct vhu_header))
 #define OUT_OF_DESCRIPTORS "the limit of open files is reached (see ulimit -n)"
 
@@ -267,13 +268,21 @@ held_up(struct vhu_conn *c)
 	return true;
 }
 
+/** Whether a burst of which @p done messages are handled goes on: some wait for all workers. */
+static bool
+burst_lasts(int done, uint64_t start)
+{
+	return done == 0 || (done < CONN_BURST && ev_now_ns() - start < CONN_BURST_US * NS_PER_US);
+}
+
 /** Messages up to a burst, handled. -1: the connection is closed. */
 static int
 in_burst(struct vhu_conn *c)
 {
+	const uint64_t start = ev_now_ns();
 	int done = 0;
 
-	while (done < CONN_BURST && !held_up(c)) {
+	while (burst_lasts(done, start) && !held_up(c)) {
 		int got = in_read(c);
 
 		if (got < 0)

@@ -27,7 +27,8 @@
 #define CONN_DEADLINE_MS 2000
 #define CONN_OUT_MAX 32      /* messages waiting to be sent */
 #define CONN_OUT_PAYLOAD 512 /* longest payload we send */
-#define CONN_BURST 16        /* messages handled before other connections are served */
+#define CONN_BURST 16        /* messages handled before other connections are served, */
+#define CONN_BURST_US 500    /* or as many as begin in so long a time */
 #define CONN_CLOSING_MAX 32  /* descriptors in the lane at which it is not read */
 #define CONN_CLOSING_MS 10   /* after which it is looked at again */
 
