@@ -13,6 +13,8 @@
 #include "wait.h"
 #include "switch/why.h"
 
+#define HARDWARE_SECONDS 10 /* to let go of rings */
+
 /* --- the ports of a VM --- */
 
 /** Ports that change their state at the same moment. */
@@ -121,6 +123,15 @@ group_driven(struct cmd *c, const struct group *g, int ret)
 
 /* --- waiting for a state --- */
 
+/** Whether a port is not in a state; in none of those in which frames move, if none is named. */
+static bool
+is_missing(const char *state, const char *wanted)
+{
+	if (*wanted != '\0')
+		return strcmp(state, wanted) != 0;
+	return strcmp(state, "running") == 0 || strcmp(state, "pre-copy") == 0;
+}
+
 /* How many are not there yet; the first of them in @p *first. Ports that are gone never will be. */
 static int
 count_missing(const struct wait *w, struct group *g, uint32_t *first)
@@ -131,7 +142,7 @@ count_missing(const struct wait *w, struct group *g, uint32_t *first)
 	if (group_find(w->app, w->on.state.ports, g, &bad) != NULL || g->n == 0)
 		return -1;
 	for (uint32_t i = g->n; i-- > 0;) {
-		if (strcmp(state_of(g->port[i]), w->on.state.state) == 0)
+		if (!is_missing(state_of(g->port[i]), w->on.state.state))
 			continue;
 		*first = i;
 		n++;
@@ -211,14 +222,34 @@ cmd_wait_state_for(struct cmd *c)
 	wait_state(c, cmd_num(c, 4));
 }
 
+/** Hardware may need a while to let go of rings. */
+static void
+wait_for_hardware(struct cmd *c, const struct group *g)
+{
+	struct wait *w;
+	uint32_t i;
+
+	for (i = 0; i < g->n && !is_missing(state_of(g->port[i]), ""); i++)
+		;
+	w = i < g->n ? cmd_wait(c) : NULL;
+	if (w == NULL)
+		return;
+	strlcpy(w->on.state.ports, cmd_str(c, 2), sizeof(w->on.state.ports));
+	w->on.state.state[0] = '\0';
+	wait_start(w, c->app, &wait_states, HARDWARE_SECONDS);
+}
+
 static void
 cmd_quiesce(struct cmd *c)
 {
 	const struct port_state_ops *s;
 	struct group g;
 
-	if (group_named(c, 2, &g) && (s = common_states(c, &g)) != NULL)
-		group_driven(c, &g, s->quiesce(g.port, g.n));
+	if (!group_named(c, 2, &g) || (s = common_states(c, &g)) == NULL)
+		return;
+	group_driven(c, &g, s->quiesce(g.port, g.n));
+	if (!c->failed)
+		wait_for_hardware(c, &g);
 }
 
 static void
@@ -246,8 +277,13 @@ cmd_set_state(struct cmd *c)
 	const struct port_state_ops *s;
 	struct group g;
 
-	if (group_named(c, 2, &g) && (s = common_states(c, &g)) != NULL)
-		group_driven(c, &g, s->set(g.port, g.n, cmd_str(c, 3)));
+	if (!group_named(c, 2, &g) || (s = common_states(c, &g)) == NULL)
+		return;
+	group_driven(c, &g, s->set(g.port, g.n, cmd_str(c, 3)));
+	if (!c->failed && is_missing(cmd_str(c, 3), ""))
+		return;
+	if (!c->failed)
+		wait_for_hardware(c, &g);
 }
 
 static void
@@ -276,7 +312,8 @@ static const struct cli_row rows[] = {
 	 "Quiesce ports, all at the same moment: they keep their connections and take what guests "
 	 "and front-ends say, but nothing is copied. Returns when no copy from or to any of them "
 	 "is "
-	 "under way. A list has numbers, ranges and names of ports; vm=NAME: the ports with that "
+	 "under way; it waits 10 seconds at most for hardware. A list has numbers, ranges and "
+	 "names of ports; vm=NAME: the ports with that "
 	 "device argument."},
 	{"port resume (x[,y]*|all|vm=NAME)", cmd_resume,
 	 "Let quiesced or stopped ports run again."},

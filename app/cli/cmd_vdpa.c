@@ -4,11 +4,16 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include <bsd/string.h>
+
 #include "app.h"
 #include "cli.h"
+#include "wait.h"
 #include "show/json.h"
 #include "show/running_config.h"
 #include "vdpa/vdpa.h"
+
+#define DETACH_SECONDS 10
 
 /* --- which ports --- */
 
@@ -75,15 +80,45 @@ cmd_attach(struct cmd *c)
 	c->failed = true;
 }
 
+/* A device may need a while to let go of a guest's rings. */
+static enum wait_end
+look_detach(const struct wait *w)
+{
+	char err[640];
+	int ret = vdpa_detach(w->on.vdpa, err, sizeof(err));
+
+	if (ret == -EAGAIN)
+		return WAIT_ON;
+	return ret == 0 ? WAIT_DONE : WAIT_GONE;
+}
+
+static void
+say_detach(const struct wait *w, enum wait_end end)
+{
+	char err[640];
+
+	if (end != WAIT_DONE && vdpa_detach(w->on.vdpa, err, sizeof(err)) < 0)
+		fprintf(w->out, "%s\n", err);
+}
+
+static const struct wait_kind wait_detach = {.look = look_detach, .say = say_detach};
+
 static void
 cmd_detach(struct cmd *c)
 {
 	char err[640];
+	int ret = vdpa_detach(cmd_str(c, 2), err, sizeof(err));
+	struct wait *w;
 
-	if (vdpa_detach(cmd_str(c, 2), err, sizeof(err)) == 0)
+	if (ret != 0 && ret != -EAGAIN) {
+		cmd_print(c, "%s\n", err);
+		c->failed = true;
+	}
+	w = ret == -EAGAIN ? cmd_wait(c) : NULL;
+	if (w == NULL)
 		return;
-	cmd_print(c, "%s\n", err);
-	c->failed = true;
+	strlcpy(w->on.vdpa, cmd_str(c, 2), sizeof(w->on.vdpa));
+	wait_start(w, c->app, &wait_detach, DETACH_SECONDS);
 }
 
 static void
@@ -167,7 +202,10 @@ static const struct cli_row rows[] = {
 	 "Have DPDK probe an rte_vdpa device: 0000:3b:00.2,class=vdpa. Ports that name it wait for "
 	 "it."},
 	{"vdpa detach (name)", cmd_detach,
-	 "Have DPDK remove an rte_vdpa device; workers take the rings of the port that has it."},
+	 "Have DPDK remove an rte_vdpa device; workers take the rings of the port that has it. "
+	 "After "
+	 "10 seconds without letting go of them it stays, unused, until the command is repeated or "
+	 "it is attached again."},
 	{"show vdpa", cmd_show, "vDPA devices: capabilities, counters, whose frames they move."},
 	{"show vdpa json", cmd_show_json, "The same for machines."},
 };

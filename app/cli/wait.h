@@ -64,6 +64,7 @@ struct wait {
 			char state[PORT_STATE_MAX];
 		} state;
 		uint32_t capture; /* sw_capture.serial */
+		cmdline_fixed_string_t vdpa;
 	} on;
 	/* wait_start() */
 	const struct wait_kind *kind;

@@ -203,7 +203,9 @@ virtio_hw_why(const struct virtio_hw *h, char *buf, size_t len)
 
 	if (e == NULL)
 		return NULL;
-	if (up != NULL)
+	if (h->dev->held)
+		snprintf(buf, len, "%s is to let go of its rings and has not yet", e->name);
+	else if (up != NULL)
 		snprintf(buf, len, "nothing: %s moves its frames, port %u (%s) is its uplink",
 			 e->name, up->id, up->name);
 	else
@@ -226,6 +228,8 @@ virtio_hw_show(const struct virtio_hw *h, FILE *out)
 		fprintf(out, ", uplink port %u (%s)", up->id, up->name);
 	else if (e != NULL)
 		fputs(", its frames bypass the switch", out);
+	if (h->dev->held)
+		fputs(", which has not let go of the rings yet", out);
 	fputc('\n', out);
 	for (uint32_t i = 0; i < h->args->nvdpa && h->list[i] != e; i++)
 		fprintf(out, "  not %s: %s\n", h->list[i]->name,

@@ -78,8 +78,19 @@ struct engine_ops {
 	 */
 	const char *(*vq_start)(struct engine *e, struct vdev *d, struct vdev_queue *q);
 	/**
+	 * Begin to stop all rings. True: no copy from or to the guest is in flight any more,
+	 * vq_stop() returns at once. False: not yet, vdev_sync() is called when it is so; check()
+	 * has a reason against the engine meanwhile. NULL: vq_stop() does it all.
+	 */
+	bool (*let_go)(struct engine *e, struct vdev *d);
+	/**
+	 * A reason why no engine may run rings of @p d, static text, or NULL: the engine's hardware
+	 * may still write to them, for an earlier session of the guest. May be NULL.
+	 */
+	const char *(*holds)(const struct engine *e, const struct vdev *d);
+	/**
 	 * Stop @p q, which workers do not see, and return its position. When it returns no copy
-	 * from or to the guest is in flight.
+	 * from or to the guest is in flight, unless let_go() says otherwise.
 	 */
 	struct vq_state (*vq_stop)(struct engine *e, struct vdev *d, struct vdev_queue *q);
 	/** Interrupt the guest of running @p q through q->irq (NULL: not at all) from now on. */

@@ -20,6 +20,19 @@ ring_layout(const struct vdev *d, enum vdev_format format)
 	return (d->features & VDEV_F(RING_PACKED)) ? VQ_PACKED : VQ_SPLIT;
 }
 
+/** A ring has one owner: no engine starts it while the hardware of another may write to it. */
+static const char *
+held_by_hardware(const struct vdev *d)
+{
+	const char *why = NULL;
+	struct engine *const *e;
+
+	for (e = d->cfg.engines; *e != NULL && why == NULL; e++)
+		if ((*e)->ops->holds != NULL)
+			why = (*e)->ops->holds(*e, d);
+	return why;
+}
+
 const char *
 ring_blocked(const struct vdev *d, const struct vdev_queue *q)
 {
@@ -44,7 +57,7 @@ ring_blocked(const struct vdev *d, const struct vdev_queue *q)
 		return vdev_lack_text(d, VDEV_LACK_READY);
 	if (q->held && !ring_enabled(d, q))
 		return "changed while it was disabled, waits to be enabled";
-	return d->engine == NULL ? d->engine_why : NULL;
+	return d->engine == NULL ? d->engine_why : held_by_hardware(d);
 }
 
 struct vq_state
@@ -180,14 +193,18 @@ ring_start(struct vdev *d, struct vdev_queue *q)
 void
 ring_halt(struct vdev *d, struct vdev_queue *q)
 {
+	bool still;
+
 	if (!q->running)
 		return;
+	still = vdev_let_go(d);
 	q->state = d->engine->ops->vq_stop(d->engine, d, q);
 	/* hardware may report a position it has fetched, or a wrong one */
 	if (ring_polled(d) == NULL && q->layout != VQ_PACKED)
 		q->state.avail = q->state.used =
 			vq_split_used_idx(q->layout, q->map.area[VQ_DEVICE].hva);
-	q->state_set = q->state_ours = true;
+	q->state_set = true;
+	q->state_ours = still; /* else the ring is read again when it is started */
 	q->running = q->waits = false;
 	ring_map_clear(&q->map);
 }

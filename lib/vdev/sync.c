@@ -105,7 +105,18 @@ vdev_pause(struct vdev *d)
 	}
 }
 
-static void
+bool
+vdev_let_go(struct vdev *d)
+{
+	struct engine *e = d->engine;
+
+	if (e == NULL || e->ops->let_go == NULL || !ring_any_runs(d))
+		return true;
+	return e->ops->let_go(e, d);
+}
+
+/** False: hardware has not let go of a ring that is to stop. */
+static bool
 stop_blocked(struct vdev *d)
 {
 	const char *why;
@@ -117,10 +128,13 @@ stop_blocked(struct vdev *d)
 		why = ring_blocked(d, &d->q[i]);
 		if (why == NULL)
 			continue;
+		if (!vdev_let_go(d))
+			return false;
 		vdev_pause(d);
 		ring_halt(d, &d->q[i]);
 		d->q[i].why = why;
 	}
+	return true;
 }
 
 /** Note what is about to be published of @p q; whether it differs from the last publication. */
@@ -138,7 +152,7 @@ show(const struct vdev *d, struct vdev_queue *q)
 
 /* --- the engine in charge --- */
 
-/** Put @p e in charge: rings stop under the previous engine. False: no memory. */
+/** Put @p e in charge: rings, which hardware has let go of, stop. False: no memory. */
 static bool
 take_over(struct vdev *d, struct engine *e)
 {
@@ -158,8 +172,11 @@ take_over(struct vdev *d, struct engine *e)
 	return e == NULL || e->ops->set_mem(e, d) == 0;
 }
 
-/** The first engine of the list that has no reason against it takes over. */
-static void
+/**
+ * The first engine of the list that has no reason against it takes over. False: the one in charge
+ * has not let go of the rings.
+ */
+static bool
 choose_engine(struct vdev *d)
 {
 	struct engine *const *e;
@@ -168,12 +185,14 @@ choose_engine(struct vdev *d)
 	for (e = d->cfg.engines; *e != NULL; e++) {
 		const char *why = engine_against(*e, d, buf, sizeof(buf));
 
+		if (why == NULL && *e != d->engine && !vdev_let_go(d))
+			return false;
 		if (why == NULL && take_over(d, *e))
-			return;
+			return true;
 		strlcpy(d->engine_why, why != NULL ? why : "no memory for its engine",
 			sizeof(d->engine_why));
 	}
-	take_over(d, NULL);
+	return vdev_let_go(d) && take_over(d, NULL);
 }
 
 void
@@ -208,9 +227,8 @@ sync_derive(struct vdev *d)
 
 	/* an engine that fails has a reason in its check(); the next one of the list is tried */
 	do {
-		choose_engine(d);
-		stop_blocked(d);
-	} while (!start_all(d) && tries++ < ENGINE_TRIES);
+		d->held = !choose_engine(d) || !stop_blocked(d);
+	} while (!d->held && !start_all(d) && tries++ < ENGINE_TRIES);
 	space_resume(d);
 	d->paused = false;
 	for (i = 0; i < d->nqueues; i++)

@@ -220,6 +220,7 @@ struct vdev {
 	uint32_t nqueues;           /* highest queue index seen, plus one */
 	struct engine *engine;      /* in charge; NULL: none, or not decided yet */
 	struct engine *engine_next; /* to be in charge when the rings have stopped; else the same */
+	bool held; /* rings are to stop, and the engine in charge has not let go of them yet */
 	char engine_why[ENGINE_WHY_MAX]; /* reason against the last of the list */
 	enum vdev_hw hw;                 /* by the operator */
 	enum vdev_migrate migrate;       /* likewise */
@@ -388,6 +389,12 @@ bool vdev_vq_running(const struct vdev *d, uint32_t i);
 
 /** Take every queue away from the workers; returns when none is in use. Idempotent. */
 void vdev_pause(struct vdev *d);
+
+/**
+ * Have hardware that moves the frames stop, before a change of facts that stops its rings. False:
+ * it has not yet, its memory must not be taken for the guest's alone; vdev_sync() is called then.
+ */
+bool vdev_let_go(struct vdev *d);
 
 /** Derive what runs from the facts and have the difference published; ends a pause. */
 void vdev_sync(struct vdev *d);

@@ -130,7 +130,7 @@ vhu_conn_close(struct vhu_conn *c)
 	ev_del(&c->src);
 	ev_timer_cancel(&c->in_deadline);
 	ev_timer_cancel(&c->out_deadline);
-	ev_timer_cancel(&c->closing);
+	ev_timer_cancel(&c->idle);
 	vhu_socket_close(c->lane, c->src.fd);
 	c->src.fd = -1;
 	discard_in(c);
@@ -231,28 +231,52 @@ in_read(struct vhu_conn *c)
 	return -1;
 }
 
-/** Hand the message over. False when the connection is closed. */
+const char vhu_conn_later[] = "not now";
+
+static bool conn_readable(struct vhu_conn *c);
+
+static void
+on_idle_over(struct ev_timer *t)
+{
+	struct vhu_conn *c = container_of(t, struct vhu_conn, idle);
+
+	if (in_complete(c) && vhu_conn_left(c))
+		conn_fail(c, -ECONNRESET, "the peer closed the connection");
+	else if (ev_add(c->loop, &c->src, c->out_n > c->out_held ? EPOLLIN | EPOLLOUT : EPOLLIN) !=
+		 0)
+		conn_fail(c, -ENOMEM, "out of memory");
+	else if (in_complete(c))
+		(void)conn_readable(c);
+}
+
+/** Nothing is read for a while. A peer that has left would be reported all the time. */
+static void
+idle(struct vhu_conn *c, uint32_t ms)
+{
+	ev_del(&c->src);
+	c->idle.cb = on_idle_over;
+	ev_timer_arm(c->loop, &c->idle, ms);
+}
+
+/** Hand the message over. False when the connection is closed, or the message waits. */
 static bool
 in_deliver(struct vhu_conn *c)
 {
+	const uint32_t got = c->in_got;
 	const char *why;
 
 	c->in_got = 0;
 	ev_timer_cancel(&c->in_deadline);
 	why = c->ops->message(c, &c->in, &c->in_fds);
+	if (why == vhu_conn_later) {
+		c->in_got = got;
+		idle(c, CONN_LATER_MS);
+		return false;
+	}
 	discard_in(c);
 	if (vhu_conn_is_open(c) && why != NULL)
 		conn_fail(c, -EPROTO, why);
 	return vhu_conn_is_open(c);
-}
-
-static void
-on_closing(struct ev_timer *t)
-{
-	struct vhu_conn *c = container_of(t, struct vhu_conn, closing);
-
-	if (ev_add(c->loop, &c->src, c->out_n > c->out_held ? EPOLLIN | EPOLLOUT : EPOLLIN) != 0)
-		conn_fail(c, -ENOMEM, "out of memory");
 }
 
 /** Whether its descriptors wait to be closed, as many as may do so: it is looked at again later. */
@@ -261,10 +285,7 @@ held_up(struct vhu_conn *c)
 {
 	if (c->lane == NULL || lane_closing(c->lane) < CONN_CLOSING_MAX)
 		return false;
-	/* a peer that has left would be reported all the time */
-	ev_del(&c->src);
-	c->closing.cb = on_closing;
-	ev_timer_arm(c->loop, &c->closing, CONN_CLOSING_MS);
+	idle(c, CONN_CLOSING_MS);
 	return true;
 }
 
@@ -275,7 +296,7 @@ burst_lasts(int done, uint64_t start)
 	return done == 0 || (done < CONN_BURST && ev_now_ns() - start < CONN_BURST_US * NS_PER_US);
 }
 
-/** Messages up to a burst, handled. -1: the connection is closed. */
+/** Messages up to a burst, handled. -1: the connection is closed, or a message waits. */
 static int
 in_burst(struct vhu_conn *c)
 {
@@ -283,7 +304,7 @@ in_burst(struct vhu_conn *c)
 	int done = 0;
 
 	while (burst_lasts(done, start) && !held_up(c)) {
-		int got = in_read(c);
+		int got = in_complete(c) ? 1 : in_read(c);
 
 		if (got < 0)
 			return -1;

@@ -31,6 +31,7 @@
 #define CONN_BURST_US 500    /* or as many as begin in so long a time */
 #define CONN_CLOSING_MAX 32  /* descriptors in the lane at which it is not read */
 #define CONN_CLOSING_MS 10   /* after which it is looked at again */
+#define CONN_LATER_MS 2      /* after which a message that could not be handled is tried again */
 
 /** Descriptors in transit. Each one has exactly one owner: this, until it is taken. */
 struct vhu_fds {
@@ -58,10 +59,14 @@ void vhu_fds_close(struct vhu_fds *f);
 
 struct vhu_conn;
 
+/** The result of vhu_conn_ops.message() for a message that is to be handed over again later. */
+extern const char vhu_conn_later[];
+
 struct vhu_conn_ops {
 	/**
 	 * A whole message. NULL, or the reason for which the connection ends: static text. May call
-	 * vhu_conn_close().
+	 * vhu_conn_close(). vhu_conn_later: neither the message nor its descriptors were touched.
+	 * It is handed over again after CONN_LATER_MS, and nothing is read meanwhile.
 	 */
 	const char *(*message)(struct vhu_conn *c, struct vhu_msg *m, struct vhu_fds *fds);
 	/** The connection is over; its descriptor is closed already. */
@@ -93,7 +98,7 @@ struct vhu_conn {
 	int error;         /* reason of its end, when ops->closed is called: -errno */
 	bool patient;      /* set by the owner: messages may wait to be sent without a deadline */
 	struct lane *lane; /* set by the owner, who keeps it: descriptors are closed there */
-	struct ev_timer closing; /* armed: nothing is read, src is not watched */
+	struct ev_timer idle; /* armed: nothing is read, src is not watched */
 };
 
 /** Zero-initialised or closed before. Takes @p fd in any case. 0 or -errno. */

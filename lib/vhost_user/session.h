@@ -126,6 +126,8 @@ struct vhu_row {
 	uint8_t fds_min, fds_max;
 	enum vhu_ring ring; /* its index is checked */
 	bool pause; /* that ring (VHU_NO_RING: all) is taken from the workers while it is handled */
+	/* whether it stops rings, which hardware has to let go of first; NULL: where it pauses */
+	bool (*stops)(const struct vhu_session *s, const struct vhu_msg *m);
 	enum vhu_reply reply;
 	uint64_t needs; /* protocol features, all of them negotiated */
 	/* asked after vdev_sync(): whether it took effect. A no is reported, the session goes on */
@@ -146,7 +148,7 @@ const char *vhu_protocol_feature_name(unsigned int bit);
  * allowed) the session goes on. Any other refusal ends it, unless the front-end
  * asked for a reply and so can be told.
  *
- * @return NULL, or the reason for which the connection ends; static text
+ * @return NULL, or the reason for which the connection ends; static text; or vhu_conn_later
  */
 const char *vhu_dispatch(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds);
 

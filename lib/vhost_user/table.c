@@ -21,13 +21,32 @@
 #define IOTLB_SIZE_MIN 26 /* without the padding at its end */
 #define CONFIG_SIZE_MIN 12
 
+static bool
+always(const struct vhu_session *s, const struct vhu_msg *m)
+{
+	return true;
+}
+
+static bool
+resets(const struct vhu_session *s, const struct vhu_msg *m)
+{
+	return m->payload.u64 == 0;
+}
+
+static bool
+changes_features(const struct vhu_session *s, const struct vhu_msg *m)
+{
+	return ((m->payload.u64 ^ s->dev->features) & ~VDEV_F(PROTOCOL_FEATURES)) != 0;
+}
+
 /* clang-format off: a table */
 static const struct vhu_row row[] = {
 	[VHU_GET_FEATURES] = {.handle = vhu_get_features, .reply = VHU_ANSWER},
-	[VHU_SET_FEATURES] = {.handle = vhu_set_features, U64},
+	[VHU_SET_FEATURES] = {.handle = vhu_set_features, U64, .stops = changes_features},
 	[VHU_SET_OWNER] = {.handle = vhu_set_owner},
-	[VHU_RESET_OWNER] = {.handle = vhu_reset_owner},
+	[VHU_RESET_OWNER] = {.handle = vhu_reset_owner, .stops = always},
 	[VHU_SET_MEM_TABLE] = {.handle = vhu_set_mem_table,
+			       .stops = always,
 			       FDS(1, VHU_MEM_TABLE_MAX),
 			       SIZE_RANGE(8 + sizeof(struct vhu_mem_region),
 					  sizeof(struct vhu_mem_table))},
@@ -92,15 +111,20 @@ static const struct vhu_row row[] = {
 				   .needs = VHU_PF(CONFIGURE_MEM_SLOTS),
 				   .reply = VHU_ANSWER},
 	[VHU_ADD_MEM_REG] = {.handle = vhu_add_mem_reg,
+			     .stops = always,
 			     SIZE(sizeof(struct vhu_mem_single)),
 			     FDS(1, 1),
 			     .needs = VHU_PF(CONFIGURE_MEM_SLOTS)},
 	/* older front-ends send the descriptor again; it is ignored */
 	[VHU_REM_MEM_REG] = {.handle = vhu_rem_mem_reg,
+			     .stops = always,
 			     SIZE(sizeof(struct vhu_mem_single)),
 			     FDS(0, 1),
 			     .needs = VHU_PF(CONFIGURE_MEM_SLOTS)},
-	[VHU_SET_STATUS] = {.handle = vhu_set_status, U64, .needs = VHU_PF(STATUS)},
+	[VHU_SET_STATUS] = {.handle = vhu_set_status,
+			    U64,
+			    .needs = VHU_PF(STATUS),
+			    .stops = resets},
 	[VHU_GET_STATUS] = {.handle = vhu_get_status, .needs = VHU_PF(STATUS), .reply = VHU_ANSWER},
 	[VHU_SET_DEVICE_STATE_FD] = {.handle = vhu_set_device_state_fd,
 				     FDS(1, 1),
@@ -171,6 +195,34 @@ check(struct vhu_session *s, const struct vhu_row *r, const struct vhu_msg *m,
 	if (r->ring != VHU_NO_RING && ring_of(r, m) >= 2 * s->dev->cfg.queue_pairs)
 		return vhu_refuse(s, EINVAL, "no such ring");
 	return 0;
+}
+
+/** Whether it stops rings that run. */
+static bool
+stops(const struct vhu_session *s, const struct vhu_row *r, const struct vhu_msg *m)
+{
+	if (r->stops != NULL)
+		return r->stops(s, m);
+	return r->pause && (r->ring == VHU_NO_RING || vdev_vq_running(s->dev, ring_of(r, m)));
+}
+
+static bool
+is_request(const struct vhu_msg *m)
+{
+	return (m->header.flags & VHU_VERSION_MASK) == VHU_VERSION &&
+	       !(m->header.flags & VHU_REPLY);
+}
+
+/** Whether hardware has yet to let go of rings that the message stops; begin with that. */
+static bool
+must_wait(struct vhu_session *s, const struct vhu_row *r, const struct vhu_msg *m,
+	  const struct vhu_fds *fds)
+{
+	bool wait = r != NULL && is_request(m) && check(s, r, m, fds) == 0 && stops(s, r, m) &&
+		    !vdev_let_go(s->dev);
+
+	s->why = NULL;
+	return wait;
 }
 
 static int
@@ -267,8 +319,10 @@ vhu_dispatch(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
 	s->why = NULL;
 	s->reply_fd = -1;
 	s->result = 0;
+	if (must_wait(s, r, m, fds))
+		return vhu_conn_later;
 	record(s, m, fds);
-	if ((m->header.flags & VHU_VERSION_MASK) != VHU_VERSION || (m->header.flags & VHU_REPLY))
+	if (!is_request(m))
 		return "not a vhost-user request";
 	s->count.unknown += r == NULL;
 	ret = check(s, r, m, fds);

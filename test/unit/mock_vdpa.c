@@ -160,6 +160,9 @@ stop(int vid)
 {
 	if (!hw.runs)
 		return 0;
+	atomic_fetch_add(&mock.stops, 1);
+	while (atomic_load(&mock.goes_on))
+		usleep(1000);
 	atomic_store(&hw.stop, true);
 	pthread_join(hw.thread, NULL);
 	hw.runs = false;

@@ -16,6 +16,8 @@ struct mock_vdpa {
 	atomic_bool dead;       /* configured, and serves nothing */
 	atomic_bool wrong_base; /* says 0 when it stops */
 	atomic_uint slow_ms;    /* so long it takes to accept features */
+	atomic_bool goes_on;    /* does not stop as long as this is set */
+	atomic_uint stops;      /* so often it was told to */
 	atomic_uint confs, closes, moved;
 };
 

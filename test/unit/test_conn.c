@@ -123,6 +123,55 @@ test_slow_messages(void **state)
 	}
 }
 
+/** Turns until the message was handed over @p n times. */
+static void
+turn_until(unsigned int n)
+{
+	while (messages < n)
+		ev_run_once(loop, 10);
+}
+
+/* The same message with its descriptors again, and nothing is read before it was handled. */
+static void
+test_later(void **state)
+{
+	uint64_t word = 5;
+	int fd = eventfd(0, 0);
+
+	answer = vhu_conn_later;
+	peer_send(peer, 42, VHU_VERSION, &word, sizeof(word), &fd, 1);
+	word = 6;
+	peer_send(peer, 43, VHU_VERSION, &word, sizeof(word), NULL, 0);
+	close(fd);
+	for (unsigned int n = 1; n < 4; n++) {
+		turn_until(n);
+		assert_int_equal(last.header.request, 42);
+		assert_int_equal(last.payload.u64, 5);
+		assert_int_equal(last_nfds, 1);
+		assert_int_equal(leaked(), 1);
+	}
+	answer = NULL;
+	turn_until(messages + 2);
+	assert_int_equal(last.header.request, 43);
+	assert_int_equal(leaked(), 0);
+}
+
+/* The peer leaves while its message waits. */
+static void
+test_later_and_left(void **state)
+{
+	int fd = eventfd(0, 0);
+
+	answer = vhu_conn_later;
+	peer_send(peer, 42, VHU_VERSION, NULL, 0, &fd, 1);
+	close(fd);
+	turn_until(2);
+	shutdown(peer, SHUT_RDWR);
+	while (closed == 0)
+		ev_run_once(loop, 10);
+	assert_int_equal(leaked(), 0);
+}
+
 static void
 test_byte_by_byte(void **state)
 {
@@ -491,6 +540,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(whole_message),
+		T(later),
+		T(later_and_left),
 		T(byte_by_byte),
 		T(header_then_payload),
 		T(burst_is_bounded),

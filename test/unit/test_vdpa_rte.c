@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -95,6 +96,7 @@ teardown(void **state)
 	mock.fail_conf = 0;
 	mock.dead = mock.wrong_base = false;
 	mock.slow_ms = 0;
+	mock.goes_on = false;
 	return 0;
 }
 
@@ -235,11 +237,14 @@ static void
 test_detached(void **state)
 {
 	char err[256];
+	int ret;
 
 	offload(true);
 	run_until(list[0], 200);
+	while ((ret = vdpa_detach(MOCK_NAME, err, sizeof(err))) == -EAGAIN)
+		turn();
 	/* DPDK did not probe the mock, so it cannot remove it */
-	assert_int_equal(vdpa_detach(MOCK_NAME, err, sizeof(err)), -ENOENT);
+	assert_int_equal(ret, -ENOENT);
 	assert_ptr_equal(o.d->engine, &soft_engine);
 	mock_vdpa_unregister();
 	run_until(&soft_engine, 200);
@@ -331,6 +336,176 @@ test_preparation_is_in_vain(void **state)
 	run_until(&soft_engine, 200);
 }
 
+/** Turns of the loop while the device has been told to stop and goes on. */
+#define TURNS 3000
+
+/* The rings have one owner: software waits for a device that does not stop, control does not. */
+static void
+test_does_not_stop(void **state)
+{
+	const unsigned int stops = mock.stops, closes = mock.closes;
+	const uint64_t begin = ev_now_ns();
+
+	offload(true);
+	run_until(list[0], 200);
+	mock.goes_on = true;
+	offload(false);
+	/* until after the session has ended without an answer, and then some */
+	for (uint32_t n = 0; n < TURNS || ev_now_ns() - begin < 3 * UINT64_C(1000000000); n++) {
+		turn();
+		assert_ptr_equal(o.d->engine, list[0]);
+		assert_null(o.rx[0]);
+		assert_true(o.d->held);
+	}
+	assert_int_equal(mock.stops, stops + 1);
+	assert_int_equal(mock.closes, closes);
+	assert_string_equal(reason(), "it has not let go of the guest's rings yet");
+	mock.goes_on = false;
+	run_until(&soft_engine, 200);
+	list[0]->ops->retry(list[0], o.d);
+	offload(true);
+	run_until(list[0], 200);
+	offload(false);
+	run_until(&soft_engine, 200);
+}
+
+/* The port is told to quiesce: its state says so when nothing is in flight. */
+static void
+test_quiesced_when_it_has_stopped(void **state)
+{
+	offload(true);
+	run_until(list[0], 200);
+	mock.goes_on = true;
+	assert_int_equal(vdev_quiesce(&o.d, 1), 0);
+	for (uint32_t n = 0; n < 100; n++) {
+		turn();
+		assert_int_equal(vdev_state(o.d), VDEV_STATE_RUNNING);
+	}
+	mock.goes_on = false;
+	while (vdev_state(o.d) != VDEV_STATE_RUNNING_P2P)
+		turn();
+	assert_int_equal(vdev_resume(&o.d, 1), 0);
+	run_until(list[0], 200);
+	offload(false);
+	run_until(&soft_engine, 200);
+}
+
+static void
+say_all(void)
+{
+	assert_int_equal(vdev_set_features(o.d, FEATURES), 0);
+	vdev_use_enable(o.d, true);
+	owner_give_memory(&o);
+	start_ring(0);
+	start_ring(1);
+}
+
+/* A guest that comes back meets a device that still writes to its memory: its rings wait. */
+static void
+test_guest_returns_before_it_has_stopped(void **state)
+{
+	offload(true);
+	run_until(list[0], 200);
+	mock.goes_on = true;
+	vdev_disconnect(o.d);
+	owner_connect(&o);
+	say_all();
+	for (uint32_t n = 0; n < 100; n++) {
+		turn();
+		assert_null(o.rx[0]);
+		assert_non_null(strstr(o.d->q[0].why, "has not let go"));
+	}
+	mock.goes_on = false;
+	run_until(list[0], 200);
+	offload(false);
+	run_until(&soft_engine, 200);
+}
+
+/** Another guest's memory and rings. */
+static void
+another_guest(void)
+{
+	vqd_fini(&rx);
+	vqd_fini(&tx);
+	munmap(o.mem, OWNER_MEM);
+	close(o.memfd);
+	o.memfd = memfd_create("another", MFD_CLOEXEC);
+	assert_int_equal(ftruncate(o.memfd, OWNER_MEM), 0);
+	o.mem = mmap(NULL, OWNER_MEM, PROT_READ | PROT_WRITE, MAP_SHARED, o.memfd, 0);
+	assert_ptr_not_equal(o.mem, MAP_FAILED);
+	assert_int_equal(vdev_set_features(o.d, FEATURES), 0);
+	owner_driver(&o, 0, SIZE, &rx);
+	owner_driver(&o, 1, SIZE, &tx);
+	sent = got = held = 0;
+	for (uint32_t i = 0; i < SIZE; i++)
+		post(&rx, 0, i);
+	say_all();
+}
+
+/* The device writes to the last guest's memory: software serves the next guest meanwhile. */
+static void
+test_next_guest_before_it_has_stopped(void **state)
+{
+	offload(true);
+	run_until(list[0], 200);
+	mock.goes_on = true;
+	vdev_disconnect(o.d);
+	owner_connect(&o);
+	another_guest();
+	run_until(&soft_engine, 1000);
+	mock.goes_on = false;
+	run_until(list[0], 200);
+	offload(false);
+	run_until(&soft_engine, 200);
+}
+
+/* It is not removed while it may write to a guest's memory, and is when it may not. */
+static void
+test_detached_before_it_has_stopped(void **state)
+{
+	char err[256];
+
+	offload(true);
+	run_until(list[0], 200);
+	mock.goes_on = true;
+	assert_int_equal(vdpa_detach(MOCK_NAME, err, sizeof(err)), -EAGAIN);
+	assert_ptr_equal(o.d->engine, list[0]);
+	for (uint32_t n = 0; n < 100; n++)
+		turn();
+	assert_int_equal(vdpa_detach(MOCK_NAME, err, sizeof(err)), -EAGAIN);
+	mock.goes_on = false;
+	run_until(&soft_engine, 200);
+	while (vdpa_detach(MOCK_NAME, err, sizeof(err)) == -EAGAIN)
+		turn();
+	run_until(list[0], 200);
+	offload(false);
+	run_until(&soft_engine, 200);
+}
+
+/* The port goes while the device does not stop; the next one of the same guest waits for it. */
+static void
+test_port_ends_before_it_has_stopped(void **state)
+{
+	char err[128];
+
+	offload(true);
+	run_until(list[0], 200);
+	mock.goes_on = true;
+	owner_restart(&o, NULL);
+	list[0] = vdpa_open(MOCK_NAME, o.d, err, sizeof(err));
+	assert_non_null(list[0]);
+	offload(true);
+	say_all();
+	for (uint32_t n = 0; n < 100; n++) {
+		turn();
+		assert_null(o.rx[0]);
+	}
+	mock.goes_on = false;
+	run_until(list[0], 200);
+	offload(false);
+	run_until(&soft_engine, 200);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 
 int
@@ -344,6 +519,12 @@ main(void)
 		T(facts_change_during_preparation),
 		T(preparation_times_out),
 		T(preparation_is_in_vain),
+		T(does_not_stop),
+		T(quiesced_when_it_has_stopped),
+		T(guest_returns_before_it_has_stopped),
+		T(next_guest_before_it_has_stopped),
+		T(detached_before_it_has_stopped),
+		T(port_ends_before_it_has_stopped),
 	};
 
 	if (eal_start("0", 64) != 0 || mock_vdpa_register() != 0)

@@ -17,6 +17,8 @@
 #include <rte_vdpa.h>
 #include <rte_vhost.h>
 
+#include "gmem/file.h"
+#include "gmem/gmem.h"
 #include "vhost_user/wire.h"
 
 static struct card cards[CARDS_MAX];
@@ -184,6 +186,51 @@ card_serve(struct card *c, const char **why)
 	return true;
 }
 
+static bool
+file_of(const struct gmem_region *r, struct card_file *out)
+{
+	uint64_t offset;
+	struct stat st;
+
+	if (fstat(gmem_file_fd(r->file, r->hva, &offset), &st) != 0)
+		return false;
+	*out = (struct card_file){st.st_dev, st.st_ino};
+	return true;
+}
+
+void
+card_hold_memory(struct card *c, const struct gmem *m)
+{
+	uint32_t i;
+
+	c->nheld = 0;
+	for (i = 0; m != NULL && i < m->n && c->nheld < CARD_FILES_MAX; i++)
+		c->nheld += file_of(&m->r[i], &c->held[c->nheld]);
+}
+
+void
+card_free_memory(struct card *c)
+{
+	c->nheld = 0;
+}
+
+bool
+card_holds(struct card *c, const struct gmem *m)
+{
+	struct card_file f;
+	uint32_t i, k;
+
+	if (c->nheld != 0 && atomic_load(&c->sessions) == 0)
+		card_free_memory(c);
+	if (m == NULL || c->nheld == 0)
+		return false;
+	for (i = 0; i < m->n; i++)
+		for (k = 0; k < c->nheld && file_of(&m->r[i], &f); k++)
+			if (f.dev == c->held[k].dev && f.ino == c->held[k].ino)
+				return true;
+	return false;
+}
+
 void
 card_withdraw(struct card *c)
 {
@@ -243,8 +290,13 @@ card_attach(const char *devargs, char *err, size_t errlen)
 			 ret == -EFAULT ? "no such device, or no driver for it" : strerror(-ret));
 		return -ENODEV;
 	}
-	if (rte_vdpa_find_device_by_name(da.name) != NULL)
-		return card_named(da.name) != NULL ? 0 : -ENOMEM;
+	if (rte_vdpa_find_device_by_name(da.name) != NULL) {
+		struct card *c = card_named(da.name);
+
+		if (c != NULL)
+			c->leaves = false;
+		return c != NULL ? 0 : -ENOMEM;
+	}
 	snprintf(err, errlen,
 		 "%.512s: it is no vDPA device (mlx5 makes one of a PCI device with ,class=vdpa)",
 		 devargs);

@@ -13,14 +13,23 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "vdpa/vdpa.h"
 
+struct gmem;
 struct relay;
 struct rte_vdpa_device;
 
 #define CARDS_MAX 64
 #define CARD_PATH_MAX 108
+#define CARD_FILES_MAX 8 /* memory regions of a session */
+
+/** A file of a guest's memory. */
+struct card_file {
+	dev_t dev;
+	ino_t ino;
+};
 
 /** [ctl] but for sessions and name. A device that was named once stays known. */
 struct card {
@@ -31,6 +40,9 @@ struct card {
 	struct relay *owner;  /* whose rings it has or is about to get; NULL: none */
 	atomic_uint sessions; /* connections librte_vhost has not given up */
 	bool leaves;          /* it is being detached: no port begins a session */
+	/* guest memory that it may write to although it was told to stop */
+	struct card_file held[CARD_FILES_MAX];
+	uint32_t nheld;
 };
 
 /** The device named so, whether or not it is there; NULL: there are too many. */
@@ -42,9 +54,16 @@ struct card *card_at(uint32_t i);
 /** Have librte_vhost serve it if it is there. False with static text in @p why. */
 bool card_serve(struct card *c, const char **why);
 
+/** Note that it may write to @p m until its session has ended, or card_free_memory(). */
+void card_hold_memory(struct card *c, const struct gmem *m);
+void card_free_memory(struct card *c);
+
+/** Whether it may write to a file of @p m (NULL: no) for a session that was told to stop. */
+bool card_holds(struct card *c, const struct gmem *m);
+
 /**
- * End its socket: librte_vhost knows nothing of the device from then on. None of its sessions has
- * rings, or the device stops within the call.
+ * End its socket: librte_vhost knows nothing of the device from then on. It has let go of all
+ * rings: the call waits for its sessions to end.
  */
 void card_withdraw(struct card *c);
 

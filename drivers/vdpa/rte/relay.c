@@ -10,13 +10,16 @@
  *
  * A session is for one set of facts. When memory, features or the set of rings change, check()
  * objects: software takes the rings, and a new session is prepared.
+ *
+ * The rings are the device's until it has answered that it stopped, or librte_vhost has ended the
+ * session: that may take as long as its driver likes (let_go()). No thread of ours touches them
+ * meanwhile.
  */
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 #include <unistd.h>
 
 #include <rte_common.h>
@@ -29,12 +32,14 @@
 #include "vdev/engine.h"
 #include "vdev/transport.h"
 #include "vdpa/rte/card.h"
-#include "vhost_user/frontend.h"
+#include "vdpa/rte/relay.h"
 
 #define SETTLE_MS 10   /* facts come one by one */
 #define ANSWER_MS 2000 /* librte_vhost and the driver, for one message */
 #define PROOF_MS 2000  /* until each kick is consumed */
 #define PROOF_LOOK_MS 2
+#define STOP_WAIT_MS 2 /* for control to wait: a device that is fast stops within it */
+#define STOP_LOOK_MS 2
 #define RETRY_MS 10000
 #define LOOK_MS 1000  /* for a device that is not there */
 #define DRIVER_OK 0xf /* and what comes before it */
@@ -43,39 +48,7 @@
 	(VHU_PF(MQ) | VHU_PF(LOG_SHMFD) | VHU_PF(REPLY_ACK) | VHU_PF(NET_MTU) | VHU_PF(STATUS) | \
 	 VHU_PF(BACKEND_REQ) | VHU_PF(BACKEND_SEND_FD) | VHU_PF(HOST_NOTIFIER))
 
-enum phase {
-	PHASE_NONE,
-	PHASE_PREPARING,
-	PHASE_PREPARED, /* features and memory are said */
-	PHASE_STARTING, /* DRIVER_OK was said, the proof is waited for */
-	PHASE_RUNS,
-};
-
-/** The facts a session was made for. */
-struct facts {
-	const struct gmem *gmem;
-	uint64_t features;
-	uint16_t mtu;
-};
-
-struct relay {
-	struct engine engine; /* first member */
-	struct card *card;
-	struct vdev *dev;
-	struct vhu_frontend session;
-	enum phase phase;
-	struct facts facts;
-	struct gmem *gmem; /* a reference: what facts.gmem points to is not reused meanwhile */
-	bool stale;        /* a ring came or went: another session is due */
-	bool ring[VDEV_QUEUES_MAX], told_enabled[VDEV_QUEUES_MAX], doorbell[VDEV_QUEUES_MAX];
-	const char *failed; /* static text */
-	bool irq_changed;   /* while the proof is waited for */
-	struct ev_timer settle, proof, again, changed;
-	uint64_t proof_end;
-	SLIST_ENTRY(relay) entry;
-};
-
-static SLIST_HEAD(, relay) relays = SLIST_HEAD_INITIALIZER(relays);
+struct relays relays = SLIST_HEAD_INITIALIZER(relays);
 
 static struct relay *
 relay_of(const struct engine *e)
@@ -91,28 +64,27 @@ arm(struct relay *r, struct ev_timer *t, uint32_t ms)
 		ev_timer_arm(r->dev->cfg.loop, t, ms);
 }
 
-/** Have the device derived anew, but not from within a callback of the session. */
-static void
-changed_soon(struct relay *r)
+void
+relay_changed(struct relay *r)
 {
 	arm(r, &r->changed, 0);
 }
 
-/** The ports that name the device look whether it is for them now. */
-static void
-card_changed(const struct card *c)
+void
+relay_card_changed(const struct card *c)
 {
 	struct relay *r;
 
 	SLIST_FOREACH (r, &relays, entry)
 		if (r->card == c)
-			changed_soon(r);
+			relay_changed(r);
 }
 
-static void
-drop_session(struct relay *r)
+void
+relay_drop(struct relay *r)
 {
 	ev_timer_cancel(&r->proof);
+	ev_timer_cancel(&r->stop);
 	vhu_frontend_close(&r->session);
 	gmem_put(r->gmem);
 	r->gmem = NULL;
@@ -124,7 +96,7 @@ drop_session(struct relay *r)
 	if (r->card->owner != r)
 		return;
 	r->card->owner = NULL;
-	card_changed(r->card);
+	relay_card_changed(r->card);
 }
 
 /** A session that has not been given rings. */
@@ -132,7 +104,7 @@ static void
 drop_preparation(struct relay *r)
 {
 	if (r->phase == PHASE_PREPARING || r->phase == PHASE_PREPARED)
-		drop_session(r);
+		relay_drop(r);
 }
 
 static void
@@ -143,7 +115,7 @@ on_changed(struct ev_timer *t)
 	vdev_sync(r->dev);
 	/* another reason stands against it: other ports may have the device */
 	if (r->phase == PHASE_PREPARED && r->dev->engine != &r->engine)
-		drop_session(r);
+		relay_drop(r);
 }
 
 /** Give up for a while; @p why is static text. The rings are taken back by vdev_sync(). */
@@ -157,7 +129,7 @@ fail(struct relay *r, const char *why)
 		 r->session.err[0] != '\0' ? ": " : "", r->session.err);
 	ev_timer_cancel(&r->again);
 	arm(r, &r->again, RETRY_MS);
-	changed_soon(r);
+	relay_changed(r);
 }
 
 static void
@@ -189,7 +161,7 @@ prepared(struct vhu_frontend *f, void *ctx, int ret, const struct vhu_msg *reply
 		return;
 	}
 	r->phase = PHASE_PREPARED;
-	changed_soon(r);
+	relay_changed(r);
 }
 
 static int
@@ -247,7 +219,10 @@ on_request(struct vhu_frontend *f, struct vhu_msg *m, struct vhu_fds *fds)
 static void
 on_closed(struct vhu_frontend *f, int error)
 {
-	fail(f->ctx, "its driver ended the session");
+	struct relay *r = f->ctx;
+
+	fail(r, r->phase == PHASE_STOPPING ? "it does not stop in time"
+					   : "its driver ended the session");
 }
 
 static void
@@ -321,6 +296,8 @@ relay_check(const struct engine *e, const struct vdev *d)
 		arm(r, &r->again, LOOK_MS);
 		return why;
 	}
+	if (r->phase == PHASE_STOPPING)
+		return "it has not let go of the guest's rings yet";
 	why = r->failed != NULL ? r->failed : rings_against(d);
 	if (why != NULL) {
 		drop_preparation(r);
@@ -333,7 +310,7 @@ relay_check(const struct engine *e, const struct vdev *d)
 	if (r->phase >= PHASE_STARTING)
 		return "its session is made anew, since the guest's has changed";
 	if (r->phase != PHASE_NONE && !same_facts(r, d))
-		drop_session(r);
+		relay_drop(r);
 	if (r->phase == PHASE_NONE && atomic_load(&r->card->sessions) > 0)
 		why = "its driver has not let go of the last guest yet";
 	if (r->phase == PHASE_NONE)
@@ -375,7 +352,7 @@ proven(struct relay *r)
 			irq_raise(r->dev->q[i].irq);
 		}
 	r->irq_changed = false;
-	changed_soon(r);
+	relay_changed(r);
 }
 
 static void
@@ -494,40 +471,84 @@ revoke_doorbells(struct relay *r)
 	}
 }
 
-/**
- * Where the session ended by itself the device is stopped after that: librte_vhost calls
- * destroy_connection when it is done.
- */
 static void
-await_end(const struct card *c)
+on_stopped(struct vhu_frontend *f, void *ctx, int ret, const struct vhu_msg *reply)
 {
-	const uint64_t end = ev_now_ns() + ANSWER_MS * UINT64_C(1000000);
+	struct relay *r = f->ctx;
 
-	while (atomic_load(&c->sessions) > 0 && ev_now_ns() < end)
-		usleep(10);
+	r->stopped = ret == 0;
 }
 
-/** The first answer comes when the device has stopped; positions are read from the rings. */
+/** librte_vhost stops the device as a whole for the first ring, and answers then. */
 static void
-stop_hardware(struct relay *r)
+tell_to_stop(struct relay *r)
 {
 	const struct vhu_frontend_ring plain = {0};
-	bool alive;
 	uint32_t i;
 
-	if (r->phase < PHASE_STARTING)
-		return;
-	for (i = 0; i < r->dev->nqueues; i++)
-		if (r->ring[i])
-			(void)vhu_frontend_ring_stop(&r->session, i, &plain,
-						     (struct vhu_frontend_done){0});
-	if (vhu_frontend_wait(&r->session, ANSWER_MS) != 0)
-		fail(r, "it did not stop in time");
-	alive = vhu_conn_is_open(&r->session.conn);
+	for (i = 0; i < r->dev->nqueues && !r->ring[i]; i++)
+		;
+	r->phase = PHASE_STOPPING;
+	r->stopped = false;
+	card_hold_memory(r->card, r->gmem);
+	(void)vhu_frontend_ring_stop(&r->session, i, &plain,
+				     (struct vhu_frontend_done){.fn = on_stopped});
+	(void)vhu_frontend_wait(&r->session, STOP_WAIT_MS);
+}
+
+/**
+ * Whether the device has let go of the rings. A device whose session ended without an answer
+ * is stopped after that: librte_vhost calls destroy_connection when it is done.
+ */
+static bool
+stop_is_over(struct relay *r)
+{
+	if (!r->stopped &&
+	    (vhu_conn_is_open(&r->session.conn) || atomic_load(&r->card->sessions) > 0))
+		return false;
+	card_free_memory(r->card);
 	revoke_doorbells(r);
-	drop_session(r);
-	if (!alive)
-		await_end(r->card);
+	relay_drop(r);
+	return true;
+}
+
+static void
+on_stop(struct ev_timer *t)
+{
+	struct relay *r = container_of(t, struct relay, stop);
+
+	if (stop_is_over(r))
+		vdev_sync(r->dev);
+	else
+		arm(r, &r->stop, STOP_LOOK_MS);
+}
+
+static bool
+relay_let_go(struct engine *e, struct vdev *d)
+{
+	struct relay *r = relay_of(e);
+
+	if (r->phase < PHASE_STARTING)
+		return true;
+	if (r->phase != PHASE_STOPPING)
+		tell_to_stop(r);
+	if (stop_is_over(r))
+		return true;
+	arm(r, &r->stop, STOP_LOOK_MS);
+	return false;
+}
+
+/** Another relay of the device may have told it to stop, and be gone. */
+static const char *
+relay_holds(const struct engine *e, const struct vdev *d)
+{
+	struct relay *r = relay_of(e);
+
+	if (!card_holds(r->card, d->gmem))
+		return NULL;
+	if (r->phase != PHASE_STOPPING)
+		arm(r, &r->changed, STOP_LOOK_MS);
+	return "a vDPA device has not let go of the guest's rings yet";
 }
 
 /** Never by the driver's answer: it is 0 when a card is gone, or counts what was fetched ahead. */
@@ -537,7 +558,6 @@ relay_vq_stop(struct engine *e, struct vdev *d, struct vdev_queue *q)
 	struct relay *r = relay_of(e);
 	struct vq_state s = q->state;
 
-	stop_hardware(r);
 	r->stale = false;
 	r->ring[q - d->q] = false;
 	s.avail = s.used = vq_split_used_idx(q->layout, q->map.area[VQ_DEVICE].hva);
@@ -550,8 +570,8 @@ relay_set_mem(struct engine *e, struct vdev *d)
 {
 	struct relay *r = relay_of(e);
 
-	if (r->phase >= PHASE_STARTING && r->facts.gmem != d->gmem)
-		stop_hardware(r);
+	if (r->facts.gmem != d->gmem)
+		(void)relay_let_go(e, d);
 	return 0;
 }
 
@@ -583,7 +603,7 @@ relay_close(struct engine *e, struct vdev *d)
 	struct relay *r = relay_of(e);
 
 	SLIST_REMOVE(&relays, r, relay, entry);
-	drop_session(r);
+	relay_drop(r);
 	ev_timer_cancel(&r->settle);
 	ev_timer_cancel(&r->again);
 	ev_timer_cancel(&r->changed);
@@ -592,6 +612,8 @@ relay_close(struct engine *e, struct vdev *d)
 
 static const struct engine_ops relay_ops = {
 	.check = relay_check,
+	.let_go = relay_let_go,
+	.holds = relay_holds,
 	.set_mem = relay_set_mem,
 	.vq_start = relay_vq_start,
 	.vq_stop = relay_vq_stop,
@@ -602,7 +624,7 @@ static const struct engine_ops relay_ops = {
 	.close = relay_close,
 };
 
-static struct engine *
+struct engine *
 relay_open(const char *device, struct vdev *d, char *err, size_t errlen)
 {
 	struct card *c = card_named(device);
@@ -622,122 +644,8 @@ relay_open(const char *device, struct vdev *d, char *err, size_t errlen)
 		.proof.cb = on_proof,
 		.again.cb = on_again,
 		.changed.cb = on_changed,
+		.stop.cb = on_stop,
 	};
 	SLIST_INSERT_HEAD(&relays, r, entry);
 	return &r->engine;
 }
-
-/** A PCI address, an auxiliary device, or what DPDK knows by that name. */
-static bool
-ours(const char *device)
-{
-	unsigned int domain, bus, slot, function;
-	int end = 0;
-
-	return (sscanf(device, "%4x:%2x:%2x.%1u%n", &domain, &bus, &slot, &function, &end) == 4 &&
-		device[end] == '\0') ||
-	       strncmp(device, "mlx5_core.sf.", 13) == 0 ||
-	       rte_vdpa_find_device_by_name(device) != NULL;
-}
-
-static uint32_t
-pairs_used(const struct relay *r)
-{
-	uint32_t i, n = 0;
-
-	for (i = 0; r != NULL && r->phase >= PHASE_STARTING && i < r->dev->nqueues; i += 2)
-		n += r->ring[i] && r->ring[i + 1];
-	return n;
-}
-
-static void
-list(vdpa_list_fn fn, void *ctx)
-{
-	struct card *c;
-	uint32_t i;
-
-	card_discover();
-	for (i = 0; (c = card_at(i)) != NULL; i++) {
-		const struct relay *r = c->owner;
-		struct vdpa_info info = {.kind = "rte_vdpa"};
-		const char *why = NULL;
-
-		memcpy(info.name, c->name, sizeof(info.name));
-		info.present = card_serve(c, &why);
-		info.caps = c->caps;
-		info.owner = r != NULL ? r->dev : NULL;
-		info.pairs_used = pairs_used(r);
-		info.state = r != NULL && r->phase == PHASE_RUNS ? "runs"
-			     : why != NULL                       ? why
-								 : "free";
-		fn(&info, ctx);
-	}
-}
-
-/* --- devices come and go --- */
-
-static int
-attach(const char *devargs, char *err, size_t errlen)
-{
-	struct relay *r;
-	int ret = card_attach(devargs, err, errlen);
-
-	SLIST_FOREACH (r, &relays, entry)
-		changed_soon(r);
-	return ret;
-}
-
-/** Software has the rings before DPDK removes the device. */
-static int
-detach(const char *device, char *err, size_t errlen)
-{
-	struct card *c = rte_vdpa_find_device_by_name(device) != NULL ? card_named(device) : NULL;
-	struct relay *r;
-	const char *why;
-	int ret;
-
-	if (c == NULL || !card_serve(c, &why)) {
-		snprintf(err, errlen, "%.64s: there is no such rte_vdpa device", device);
-		return -ENODEV;
-	}
-	c->leaves = true;
-	SLIST_FOREACH (r, &relays, entry) {
-		if (r->card != c)
-			continue;
-		vdev_sync(r->dev);
-		drop_session(r);
-	}
-	ret = card_detach(c, err, errlen);
-	c->leaves = false;
-	card_changed(c);
-	return ret;
-}
-
-static uint32_t
-counters(const char *device, struct vdpa_counter *out)
-{
-	struct card *c = card_named(device);
-
-	return c != NULL && c->dev != NULL ? card_counters(c, out) : 0;
-}
-
-static void
-fini(void)
-{
-	struct card *c;
-	uint32_t i;
-
-	for (i = 0; (c = card_at(i)) != NULL; i++)
-		card_withdraw(c);
-}
-
-const struct vdpa_kind vdpa_rte = {
-	.name = "rte_vdpa",
-	.ours = ours,
-	.open = relay_open,
-	.list = list,
-	.counters = counters,
-	.attach = attach,
-	.detach = detach,
-	.fini = fini,
-};
