@@ -56,11 +56,14 @@ class Machine:
     nic: str
 
 
+X86_CMDLINE = ("console=ttyS0 agent=ttyS1 mitigations=off clocksource=acpi_pm tsc=unstable "
+               "no_timer_check cryptomgr.notests")
+
 MACHINES = {
     "amd64": Machine(
         "qemu-system-x86_64", ["-machine", "q35,accel=tcg,memory-backend=m", "-cpu", "max"],
         ["-serial", "chardev:console", "-serial", "chardev:agent"],
-        "console=ttyS0 agent=ttyS1 mitigations=off clocksource=acpi_pm tsc=unstable no_timer_check",
+        X86_CMDLINE,
         # MSI-X with a vhost-user back-end crashes QEMU 7.2 without KVM
         "virtio-net-pci,vectors=0,romfile="),
     # cmpxchg16b of QEMU 7.2 leaves flags that newer kernels stumble over
@@ -68,7 +71,7 @@ MACHINES = {
         "qemu-system-x86_64",
         ["-machine", "q35,accel=tcg,memory-backend=m", "-cpu", "max,cx16=off"],
         ["-serial", "chardev:console", "-serial", "chardev:agent"],
-        "console=ttyS0 agent=ttyS1 mitigations=off clocksource=acpi_pm tsc=unstable no_timer_check",
+        X86_CMDLINE,
         "virtio-net-pci,vectors=0,romfile="),
     "s390x": Machine(
         "qemu-system-s390x", ["-machine", "s390-ccw-virtio,accel=tcg,memory-backend=m"],

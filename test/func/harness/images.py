@@ -8,6 +8,7 @@ import lzma
 import pathlib
 import shutil
 import subprocess
+import time
 
 from .debs import Apt, DebError, cache_dir, locked, release
 
@@ -54,11 +55,21 @@ def get(name, codename=None):
             _fetch(image, root, codename or image.suites.get(release(), release()))
         scripts = b"".join(path.read_bytes() for path in sorted(GUEST.iterdir()))
         wanted = hashlib.sha256(scripts + repr(image).encode()).hexdigest()
-        stamp = root / "initrd.stamp"
-        if not stamp.exists() or stamp.read_text() != wanted:
+        # other versions of these scripts may be at work on the same machine
+        initrd = root / f"initrd-{wanted[:16]}"
+        if not initrd.exists():
+            _remove_old(root)
             _make_initrd(image, root)
-            stamp.write_text(wanted)
-    return root / "kernel", root / "initrd"
+            (root / "initrd.new").rename(initrd)
+        initrd.touch()
+    return root / "kernel", initrd
+
+
+def _remove_old(root):
+    """Initrds no guest was started with since yesterday."""
+    for one in root.glob("initrd*"):
+        if one.stat().st_mtime < time.time() - 86400:
+            one.unlink()
 
 
 def _fetch(image, root, suite):
@@ -111,7 +122,7 @@ def _make_initrd(image, root):
                     order.append(f"{module}.ko")
     (tree / "modules/order").write_text("".join(f"{name}\n" for name in order), "ascii")
     names = "\n".join(str(p.relative_to(tree)) for p in sorted(tree.rglob("*")))
-    with open(root / "initrd", "wb") as out:
+    with open(root / "initrd.new", "wb") as out:
         done = subprocess.run(["cpio", "--quiet", "-o", "-H", "newc", "-R", "0:0"], cwd=tree,
                               input=names.encode(), stdout=out, stderr=subprocess.PIPE, check=False)
     if done.returncode != 0:
