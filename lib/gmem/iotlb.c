@@ -141,6 +141,17 @@ iotlb_update(const struct iotlb *old, const struct iotlb_entry *e)
 	return t;
 }
 
+bool
+iotlb_contradicts(const struct iotlb *t, const struct iotlb_entry *e)
+{
+	uint32_t i;
+
+	for (i = first_not_below(t, e->iova); i < t->n && t->e[i].iova <= entry_last(e); i++)
+		if (t->e[i].uva - t->e[i].iova != e->uva - e->iova || (t->e[i].perm & ~e->perm))
+			return true;
+	return false;
+}
+
 struct iotlb *
 iotlb_invalidate(const struct iotlb *old, uint64_t iova, uint64_t size)
 {

@@ -48,6 +48,12 @@ void iotlb_free(struct iotlb *t);
 struct iotlb *iotlb_update(const struct iotlb *old, const struct iotlb_entry *e);
 
 /**
+ * Whether @p e changes or narrows a translation of @p t. If not, what a worker finds in @p t is
+ * true after the update, too.
+ */
+bool iotlb_contradicts(const struct iotlb *t, const struct iotlb_entry *e);
+
+/**
  * Last address of an invalidation. Front-ends write all of 2^64 bytes as size 0: a size that is 0
  * or wraps reaches to the end of the address space.
  */

@@ -173,10 +173,33 @@ serial_of(struct vdev *d, const struct iotlb_entry *e)
 	return serial;
 }
 
+/**
+ * One more translation. Workers that still use the old ones miss it and look again; so the
+ * front-end, which waits for the answer with its guest, gets it without a grace period.
+ */
+static int
+space_grow(struct vdev *d, struct iotlb *t, struct range at)
+{
+	struct iotlb *old = d->tlb;
+	int ret;
+
+	if (ring_polled(d) == NULL || d->vq_mem == NULL || d->vq_mem->tlb != old)
+		return space_change_at(d, d->gmem, t, d->log, at);
+	d->tlb = t;
+	halt_moved(d, at);
+	ret = ring_polled(d)->translations_added(d, old);
+	if (ret != 0) {
+		d->tlb = old;
+		iotlb_free(t);
+	}
+	return ret;
+}
+
 int
 vdev_iotlb_update(struct vdev *d, const struct iotlb_entry *said)
 {
 	struct iotlb_entry with_serial = *said, *e = &with_serial;
+	struct range at;
 	struct iotlb *t;
 	int ret;
 
@@ -187,8 +210,9 @@ vdev_iotlb_update(struct vdev *d, const struct iotlb_entry *said)
 	t = iotlb_update(d->tlb, e);
 	if (t == NULL)
 		return -errno;
-	ret = space_change_at(d, d->gmem, t, d->log,
-			      (struct range){e->iova, e->iova + (e->size - 1)});
+	at = (struct range){e->iova, e->iova + (e->size - 1)};
+	ret = iotlb_contradicts(d->tlb, e) ? space_change_at(d, d->gmem, t, d->log, at)
+					   : space_grow(d, t, at);
 	if (ret == 0)
 		iotlb_requests_answered(d);
 	return ret;

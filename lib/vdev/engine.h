@@ -22,6 +22,7 @@
 #include "virtq/vq.h"
 
 struct engine;
+struct iotlb;
 struct vdev;
 struct vdev_queue;
 
@@ -57,6 +58,12 @@ struct engine_polled_ops {
 	bool (*misses_answered)(struct vdev *d, bool again);
 	/** Whether running @p q waits for a translation. */
 	bool (*waits)(const struct vdev_queue *q);
+	/**
+	 * The device's translations, of which @p old is true but lacks one, from now on. @p old is
+	 * freed when no worker uses it any more, which is not waited for. 0, or -ENOMEM and nothing
+	 * changed.
+	 */
+	int (*translations_added)(struct vdev *d, struct iotlb *old);
 	/** Let @p q look at its ring again and request what it misses. Whether it waited. */
 	bool (*look_again)(struct vdev_queue *q);
 };

@@ -25,16 +25,25 @@ bundle_new(const struct vdev *d)
 	return b;
 }
 
-/** One immutable bundle for all queues: it is exchanged, and freed after a grace period. */
-static int
-soft_set_mem(struct engine *e, struct vdev *d)
+static void
+free_retired(struct vdev *d)
 {
-	struct vq_mem *old = d->vq_mem, *bundle = d->gmem != NULL ? bundle_new(d) : NULL;
+	while (d->nretired > 0) {
+		struct vq_mem *b = d->retired[--d->nretired];
+
+		iotlb_free((struct iotlb *)(uintptr_t)b->tlb);
+		free(b);
+	}
+	d->retired_bytes = 0;
+}
+
+/** Give @p bundle to all queues that run. Whether there are any. */
+static bool
+exchange(struct vdev *d, struct vq_mem *bundle)
+{
 	bool any = false;
 	uint32_t i;
 
-	if (bundle == NULL && d->gmem != NULL)
-		return -ENOMEM;
 	d->vq_mem = bundle;
 	for (i = 0; i < d->nqueues; i++) {
 		if (d->q[i].running) {
@@ -42,9 +51,40 @@ soft_set_mem(struct engine *e, struct vdev *d)
 			any = true;
 		}
 	}
-	if (any && !d->paused)
+	return any && !d->paused;
+}
+
+/** One immutable bundle for all queues: it is exchanged, and freed after a grace period. */
+static int
+soft_set_mem(struct engine *e, struct vdev *d)
+{
+	struct vq_mem *old = d->vq_mem, *bundle = d->gmem != NULL ? bundle_new(d) : NULL;
+
+	if (bundle == NULL && d->gmem != NULL)
+		return -ENOMEM;
+	if (exchange(d, bundle))
 		d->cfg.ops->grace(d);
 	free(old);
+	free_retired(d);
+	return 0;
+}
+
+static int
+soft_translations_added(struct vdev *d, struct iotlb *old)
+{
+	struct vq_mem *bundle = bundle_new(d);
+	bool used;
+
+	if (bundle == NULL)
+		return -ENOMEM;
+	d->retired[d->nretired++] = d->vq_mem;
+	d->retired_bytes += old->n * sizeof(old->e[0]);
+	used = exchange(d, bundle);
+	if (used && d->nretired < VDEV_RETIRED_MAX && d->retired_bytes < VDEV_RETIRED_BYTES_MAX)
+		return 0;
+	if (used)
+		d->cfg.ops->grace(d);
+	free_retired(d);
 	return 0;
 }
 
@@ -144,6 +184,7 @@ soft_close(struct engine *e, struct vdev *d)
 
 	for (i = 0; i < VDEV_QUEUES_MAX; i++)
 		free(d->q[i].vq);
+	free_retired(d);
 	free(d->vq_mem);
 }
 
@@ -265,6 +306,7 @@ static const struct engine_polled_ops polled_ops = {
 	.request_misses = soft_request_misses,
 	.misses_answered = soft_misses_answered,
 	.waits = soft_waits,
+	.translations_added = soft_translations_added,
 	.look_again = soft_look_again,
 };
 

@@ -177,6 +177,10 @@ struct vdev_queue {
 
 #define VDEV_IOTLB_REQUESTS_MAX 128
 
+/* Tables of translations that are kept before a grace period is waited for, and their bytes. */
+#define VDEV_RETIRED_MAX 64
+#define VDEV_RETIRED_BYTES_MAX (1u << 20)
+
 /** [ctl] An IOMMU translation requested of the front-end. */
 struct vdev_iotlb_request {
 	uint64_t iova;
@@ -225,6 +229,10 @@ struct vdev {
 	enum vdev_hw hw;                 /* by the operator */
 	enum vdev_migrate migrate;       /* likewise */
 	struct vq_mem *vq_mem;           /* the software engine's: what running queues use */
+	/* likewise, used before, owned with their translations: until the next grace period */
+	struct vq_mem *retired[VDEV_RETIRED_MAX];
+	uint32_t nretired;
+	size_t retired_bytes;
 	struct vq_host host;
 	struct vdev_attn *attn; /* workers' way to control */
 	struct irq_group *irqs; /* the account of all eventfds of the peer's */

@@ -137,6 +137,35 @@ test_bad_updates(void **state)
 }
 
 /* Filling a table entry by entry costs its square: only the last few go through the front door. */
+/** Whether the entry takes back something of a table with [100, 200) at 1000, read-only. */
+static bool
+contradicts(uint64_t iova, uint64_t size, uint64_t uva, uint32_t perm)
+{
+	const struct iotlb_entry e = {iova, size, uva, perm, 0};
+	struct iotlb *t = iotlb_new();
+	bool yes;
+
+	update(&t, 100, 100, 1000, IOTLB_RO);
+	yes = iotlb_contradicts(t, &e);
+	iotlb_free(t);
+	return yes;
+}
+
+static void
+test_contradictions(void **state)
+{
+	(void)state;
+	assert_false(contradicts(0, 100, 5000, IOTLB_RW));
+	assert_false(contradicts(200, UINT64_MAX - 199, 5000, IOTLB_RW));
+	assert_true(contradicts(0, 101, 5000, IOTLB_RW));
+	assert_true(contradicts(199, 1, 5000, IOTLB_RW));
+	assert_false(contradicts(199, 1, 1099, IOTLB_RO));
+	assert_false(contradicts(100, 100, 1000, IOTLB_RW));
+	assert_false(contradicts(0, 1000, 900, IOTLB_RW));
+	assert_true(contradicts(100, 100, 1000, IOTLB_WO));
+	assert_true(contradicts(100, 100, 1001, IOTLB_RO));
+}
+
 static void
 test_full_table_forgets_another_entry(void **state)
 {
@@ -258,6 +287,7 @@ main(void)
 		cmocka_unit_test(test_update_cuts_what_it_overlaps),
 		cmocka_unit_test(test_invalidate_at_the_ends),
 		cmocka_unit_test(test_bad_updates),
+		cmocka_unit_test(test_contradictions),
 		cmocka_unit_test(test_full_table_forgets_another_entry),
 		cmocka_unit_test(test_random_against_model),
 	};
