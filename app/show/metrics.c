@@ -142,6 +142,7 @@ static const char *const details[] = {
 	"interrupts_apart",
 	"interrupts_left",
 	"interrupts_held_up",
+	"vduse_answered_late",
 };
 
 static void
@@ -360,6 +361,9 @@ static const struct family families[] = {
 	{"vqswitch_port_interrupts_held_up", "counter", NULL,
 		"Times that a port's interrupts held workers up for a millisecond in a second.",
 		NULL, detail_samples, 2},
+	{"vqswitch_port_vduse_answered_late", "counter", NULL,
+		"Requests of the kernel's that a VDUSE device answered without control.",
+		NULL, detail_samples, 3},
 
 	QUEUE("vqswitch_queue_frames", NULL, frames,
 		"Frames taken from (rx) or delivered to (tx) the peer."),

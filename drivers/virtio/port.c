@@ -429,6 +429,14 @@ virtio_port_info(const struct port *p, struct transport_info *out)
 	v->transport->ops->info(v->transport, out);
 }
 
+uint32_t
+virtio_port_facts(const struct port *p, struct transport_fact *out)
+{
+	const struct transport *t = to_virtio(p)->transport;
+
+	return t->ops->facts != NULL ? t->ops->facts(t, out) : 0;
+}
+
 void
 virtio_port_show(const struct port *p, FILE *out)
 {

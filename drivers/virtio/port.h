@@ -39,6 +39,9 @@ const struct virtio_devargs *virtio_port_devargs(const struct port *p);
 const struct vdev *virtio_port_vdev(const struct port *p);
 void virtio_port_info(const struct port *p, struct transport_info *out);
 
+/** Facts of its transport alone: fills @p out of TRANSPORT_FACTS_MAX; how many. */
+uint32_t virtio_port_facts(const struct port *p, struct transport_fact *out);
+
 /** The same, to drive the states of the ports of a VM together (vdev_state_set()). */
 struct vdev *virtio_port_device(struct port *p);
 

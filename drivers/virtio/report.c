@@ -119,8 +119,9 @@ uint32_t
 virtio_details(const struct port *p, struct port_detail *out)
 {
 	struct transport_info info;
+	struct transport_fact facts[TRANSPORT_FACTS_MAX];
 	struct irq_info irqs;
-	uint32_t n = 0;
+	uint32_t nfacts, n = 0;
 
 	virtio_port_info(p, &info);
 	irq_group_info(virtio_port_vdev(p)->irqs, &irqs);
@@ -137,6 +138,9 @@ virtio_details(const struct port *p, struct port_detail *out)
 	out[n++] = (struct port_detail){"interrupts_apart_ms", NULL, irqs.apart_ms};
 	out[n++] = (struct port_detail){"interrupts_held_up", NULL, irqs.offences};
 	n += virtio_hw_details(virtio_port_hw(p), out + n);
+	nfacts = virtio_port_facts(p, facts);
+	for (uint32_t i = 0; i < nfacts; i++)
+		out[n++] = (struct port_detail){facts[i].name, facts[i].text, facts[i].number};
 	return n;
 }
 

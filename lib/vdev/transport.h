@@ -55,6 +55,15 @@ struct transport_info {
 	const char *last_error;     /* static text, NULL: none */
 };
 
+#define TRANSPORT_FACTS_MAX 16
+
+/** A fact that one transport alone has, for "show ... json" and metrics. */
+struct transport_fact {
+	const char *name; /* static */
+	const char *text; /* valid as long as the transport; NULL: a number */
+	uint64_t number;
+};
+
 /** Memory a guest's driver writes to notify the device: a card's, or its simulation's. */
 struct transport_doorbell {
 	int fd; /* -1: the kick eventfd again */
@@ -96,6 +105,8 @@ struct transport_ops {
 	bool (*host_notifier)(struct transport *t, uint32_t queue,
 			      const struct transport_doorbell *b);
 	void (*info)(const struct transport *t, struct transport_info *out);
+	/** Fills @p out of TRANSPORT_FACTS_MAX; how many. May be NULL. */
+	uint32_t (*facts)(const struct transport *t, struct transport_fact *out);
 	/** Peer, transport-level negotiation and last messages with their results, in lines. */
 	void (*show)(const struct transport *t, FILE *out);
 	/**

@@ -51,6 +51,7 @@ struct vduse_bus {
 	char ifname[IFNAMSIZ];
 	char netns[NAME_MAX];
 	bool on_bus;   /* the bus has it, with whatever driver */
+	char end[64];  /* see struct vduse */
 	char err[160]; /* "": success */
 	atomic_int state;
 };
@@ -212,6 +213,10 @@ place_interface(struct vduse_bus *b)
 	struct ifinfomsg *m;
 	int ns = -1, ret;
 
+	snprintf(b->end, sizeof(b->end), "%s",
+		 b->ifname[0] != '\0' ? b->ifname
+		 : index != 0         ? name
+				      : "");
 	/* an interface that a predecessor has moved is in another namespace */
 	if (index == 0 || (b->ifname[0] == '\0' && b->netns[0] == '\0'))
 		return true;
@@ -233,6 +238,19 @@ place_interface(struct vduse_bus *b)
 	return ret == 0 || fail(b, "interface %s cannot be named %s%s%s: %s", name,
 				b->ifname[0] != '\0' ? b->ifname : name,
 				ns >= 0 ? " and moved to " : "", b->netns, strerror(-ret));
+}
+
+/** Of vhost_vdpa, which programs open. */
+static void
+find_node(struct vduse_bus *b)
+{
+	char pattern[PATH_MAX];
+	glob_t g;
+
+	snprintf(pattern, sizeof(pattern), "%s/devices/%s/vhost-vdpa-*", b->sys->sysfs, b->name);
+	if (glob(pattern, 0, NULL, &g) == 0 && g.gl_pathc > 0)
+		snprintf(b->end, sizeof(b->end), "/dev/%.50s", basename(g.gl_pathv[0]));
+	globfree(&g);
 }
 
 static const char *
@@ -258,8 +276,12 @@ do_work(struct vduse_bus *b)
 	b->on_bus = ret == 0;
 	if (ret != 0)
 		fail(b, "the vdpa bus refuses the device: %s%s", strerror(-ret), why_refused(ret));
-	else if (choose_driver(b) && strcmp(b->driver, "virtio_vdpa") == 0)
+	else if (!choose_driver(b))
+		return;
+	else if (strcmp(b->driver, "virtio_vdpa") == 0)
 		place_interface(b);
+	else
+		find_node(b);
 }
 
 static void *
@@ -288,6 +310,7 @@ on_attached(struct ev_work *w)
 		pthread_join(b->thread, NULL);
 		v->bus = NULL;
 		v->on_bus = b->on_bus;
+		strlcpy(v->end, b->end, sizeof(v->end));
 		strlcpy(v->bus_error, b->err, sizeof(v->bus_error));
 		if (b->err[0] == '\0')
 			log_info(v->dev->name, "%s is on the vdpa bus", v->path);

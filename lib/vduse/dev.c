@@ -93,7 +93,8 @@ create_at(struct vduse *v, int ctl)
 	c->vq_align = RING_ALIGN;
 	c->config_size = sizeof(v->config);
 	memcpy(c->config, &v->config, sizeof(v->config));
-	if (take_version(v, ctl)) {
+	v->groups = take_version(v, ctl);
+	if (v->groups) {
 		c->ngroups = 1; /* all rings: there is no control queue to be set apart */
 		c->nas = VDUSE_SPACES;
 	}

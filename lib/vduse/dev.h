@@ -67,6 +67,8 @@ struct vduse {
 	struct vduse_wait *wait; /* for a device of the same name to be gone; NULL: for none */
 	struct vduse_bus *bus;   /* work on the vdpa bus that goes on; NULL: none */
 	bool on_bus;             /* this process put it there, or found it there */
+	char end[64];            /* the driver's end: its interface, its node; "": not known */
+	bool groups;             /* version 1 of the API, with groups of rings */
 	uint64_t starts, requests, refused, regions;
 	const char *last_error; /* static text */
 	char bus_error

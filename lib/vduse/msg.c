@@ -24,12 +24,14 @@
 #define NOTE_SUSPENDED 2u
 #define NOTE_ASID 8u /* the first bit of 8 */
 #define NOTE_TOLD 16u
+#define NOTE_GROUPS (UINT64_C(1) << 24)
 
 void
 vduse_note(const struct vduse *v)
 {
 	vdev_set_note(v->dev, (v->started ? NOTE_STARTED : 0) |
 				      (v->suspended ? NOTE_SUSPENDED : 0) |
+				      (v->groups ? NOTE_GROUPS : 0) |
 				      (uint64_t)v->asid << NOTE_ASID | v->told << NOTE_TOLD);
 }
 
@@ -41,6 +43,7 @@ take_note(struct vduse *v)
 	v->suspended = note & NOTE_SUSPENDED;
 	v->asid = (note >> NOTE_ASID) % VDUSE_SPACES;
 	v->told = (uint8_t)(note >> NOTE_TOLD);
+	v->groups = note & NOTE_GROUPS;
 }
 
 static void

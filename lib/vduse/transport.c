@@ -104,17 +104,47 @@ show(const struct transport *t, FILE *out)
 	fprintf(out, "  device %s, driver %s, %s", v->path, driver[v->attach], state_of(v));
 	if (last_error(v) != NULL)
 		fprintf(out, ", last error: %s", last_error(v));
+	if (v->end[0] != '\0')
+		fprintf(out, "\n  %s %s%s%s",
+			v->attach == VDUSE_ATTACH_VHOST ? "node" : "interface", v->end,
+			v->netns[0] != '\0' ? " in the network namespace " : "", v->netns);
 	fprintf(out,
-		"\n  %" PRIu64 " starts, %" PRIu64
+		"\n  version %u of the kernel's interface, %" PRIu64 " starts, %" PRIu64
 		" interrupts, %u regions of memory mapped (%" PRIu64 " so far)\n"
 		"  address space %u, %" PRIu64 " requests answered without control%s%s\n",
-		v->starts, irqs.left, m != NULL ? m->n : 0, v->regions, v->asid,
+		v->groups, v->starts, irqs.left, m != NULL ? m->n : 0, v->regions, v->asid,
 		vduse_gate_late(v->gate),
 		(v->told & VDUSE_K_F_QUEUE_READY) ? ", the kernel tells which rings are ready" : "",
 		v->suspended ? ", suspended by the driver" : "");
 	fprintf(out, "  last requests:\n");
 	for (i = v->events > VDUSE_HISTORY ? v->events - VDUSE_HISTORY : 0; i < v->events; i++)
 		show_event(&v->history[i % VDUSE_HISTORY], out);
+}
+
+static uint32_t
+facts(const struct transport *t, struct transport_fact *out)
+{
+	static const char *const attach[] = {"virtio", "vhost", "none"};
+	const struct vduse *v = (const struct vduse *)t;
+	const struct gmem *m = v->dev->gmem;
+	uint32_t n = 0;
+
+	out[n++] = (struct transport_fact){"vduse_attach", attach[v->attach], 0};
+	out[n++] = (struct transport_fact){"vduse_state", state_of(v), 0};
+	out[n++] = (struct transport_fact){"vduse_on_bus", NULL, v->on_bus};
+	out[n++] = (struct transport_fact){v->attach == VDUSE_ATTACH_VHOST ? "vduse_node"
+									   : "vduse_interface",
+					   v->end, 0};
+	out[n++] = (struct transport_fact){"vduse_netns", v->netns, 0};
+	out[n++] = (struct transport_fact){"vduse_api_version", NULL, v->groups};
+	out[n++] = (struct transport_fact){"vduse_address_space", NULL, v->asid};
+	out[n++] = (struct transport_fact){"vduse_tells_ready", NULL,
+					   (v->told & VDUSE_K_F_QUEUE_READY) != 0};
+	out[n++] = (struct transport_fact){"vduse_suspended", NULL, v->suspended};
+	out[n++] = (struct transport_fact){"vduse_regions", NULL, m != NULL ? m->n : 0};
+	out[n++] = (struct transport_fact){"vduse_regions_mapped", NULL, v->regions};
+	out[n++] = (struct transport_fact){"vduse_answered_late", NULL, vduse_gate_late(v->gate)};
+	return n;
 }
 
 /** The kernel gives a device up for good when a request is not answered in time. */
@@ -181,6 +211,7 @@ static const struct transport_ops vduse_transport_ops = {
 	.translate = vduse_translate,
 	.config_changed = config_changed,
 	.info = info,
+	.facts = facts,
 	.show = show,
 	.remove = leaves,
 	.free = vduse_free,

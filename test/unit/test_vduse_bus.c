@@ -72,6 +72,19 @@ last_error(void)
 	return info.last_error;
 }
 
+static const struct transport_fact *
+fact(const char *name)
+{
+	static struct transport_fact f[TRANSPORT_FACTS_MAX];
+	uint32_t n = vk_transport->ops->facts(vk_transport, f);
+
+	for (uint32_t i = 0; i < n; i++)
+		if (strcmp(f[i].name, name) == 0)
+			return &f[i];
+	fail_msg("no fact %s", name);
+	return NULL;
+}
+
 /* --- attaching --- */
 
 static void
@@ -129,6 +142,30 @@ a_device_is_put_on_the_bus_and_taken_off(void **state)
 	/* of the control node the last descriptor is closed a moment later */
 	while (open_fds() != fds)
 		usleep(1000);
+}
+
+static bool
+is_told(void)
+{
+	return fact("vduse_on_bus")->number != 0;
+}
+
+static void
+the_drivers_end_is_told(void **state)
+{
+	vk.version = 1;
+	vk_attach = VDUSE_ATTACH_VHOST;
+	has_driver("../vhost_vdpa");
+	mkdir(sysfs("devices/test/vhost-vdpa-3"), 0700);
+	vk_transport = vk_make();
+	assert_non_null(vk_transport);
+	assert_int_equal(fact("vduse_on_bus")->number, 0);
+	run_until(is_told);
+	assert_string_equal(fact("vduse_attach")->text, "vhost");
+	assert_string_equal(fact("vduse_node")->text, "/dev/vhost-vdpa-3");
+	assert_string_equal(fact("vduse_state")->text, "not in use");
+	assert_int_equal(fact("vduse_api_version")->number, 1);
+	assert_int_equal(fact("vduse_answered_late")->number, 0);
 }
 
 /** Each is a line that names it. */
@@ -326,6 +363,7 @@ main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, with_sysfs, without_sysfs)
 	const struct CMUnitTest tests[] = {
 		TEST(a_device_is_put_on_the_bus_and_taken_off),
+		TEST(the_drivers_end_is_told),
 		TEST(what_is_missing_is_said),
 		TEST(a_driver_with_other_options_is_refused),
 		TEST(a_device_that_is_half_made_is_made_anew),
