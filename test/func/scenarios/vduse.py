@@ -11,9 +11,15 @@ from harness.process import Failure, wait_for
 from .base import RECEIVED, Link, Scenario, check, transfer_finish, transfer_start
 
 Card = namedtuple("Card", "name")
-LAYOUTS = ("split", "packed")
+WORKER = "-worker"  # in the name of the thread of the one that polls
 NETDEVS = "/sys/bus/vdpa/devices/{}/virtio*/net"
-PING = pathlib.Path(__file__).parent.parent / "harness" / "patient_ping.py"
+HARNESS = pathlib.Path(__file__).parent.parent / "harness"
+PING = HARNESS / "patient_ping.py"
+HOLD = HARNESS / "hold_thread.py"
+TESTPMD = ("tail -f /dev/null | dpdk-testpmd --lcores 0@0,1@1 -m 64 --no-pci --no-telemetry "
+           "--file-prefix=driver --single-file-segments --iova-mode=va "
+           "--vdev=net_virtio_user0,path=/dev/vhost-vdpa-0,queues=1,mac=02:00:00:00:00:18 -- "
+           "--forward-mode=icmpecho --total-num-mbufs=2048 -a")
 
 
 class GuestSwitch:
@@ -37,6 +43,10 @@ class GuestSwitch:
     def command(self, text):
         """The answer to a command."""
         return self.guest.sh(f"{self.ctl} {text}")
+
+    def pid(self):
+        """Its process."""
+        return self.guest.sh("busybox pidof vqswitch")
 
     def kill(self, signal="KILL"):
         """End it with a signal."""
@@ -62,8 +72,7 @@ class TapLink(Link):
 class Vduse(Scenario):
     """Two devices, each a network interface in a namespace of the guest."""
 
-    seconds = 150
-    on_demand = True
+    seconds = 170
 
     def setup(self):
         self.machine = self.own(HostGuest("host", self.workdir))
@@ -85,14 +94,16 @@ class Vduse(Scenario):
         """The switch with both devices, of that ring layout, attached."""
         if self.layout == layout:
             return
-        if self.switch is not None:
-            # without that the devices stay as they are
-            self.switch.command("port detach net_vhost0")
-            self.switch.command("port detach net_vhost1")
-            self.switch.kill("TERM")
-        self.switch = GuestSwitch(self.machine, self.ports(packed=int(layout == "packed")))
+        ports = self.ports(packed=int(layout == "packed"))
+        if self.switch is None:
+            self.switch = GuestSwitch(self.machine, ports)
+            self.switch.begin()
+        else:
+            # without that the devices stay as they are; both commands return at once
+            for i, port in enumerate(ports):
+                self.switch.command(f"port detach net_vhost{i}")
+                self.switch.command(f"port attach {port}")
         self.layout = layout
-        self.switch.begin()
         self.wait_cards()
 
     def wait_cards(self):
@@ -110,7 +121,6 @@ class Vduse(Scenario):
         """Both ends addressed."""
         return Link(self, *zip(self.spaces, self.cards), **more)
 
-    @check("vduse.{}", LAYOUTS)
     def traffic(self, layout):
         """Pings of all sizes and a file each way; the driver has the ring layout it was offered."""
         self.serve(layout)
@@ -120,45 +130,10 @@ class Vduse(Scenario):
         with self.link() as link:
             link.exchange()
 
-    def replace_switch(self):
-        """Killed, and started again."""
-        self.switch.kill()
-        self.switch.begin()
-
-    def losses(self):
-        """Counters of lost frames: of both kernels and of the switch."""
-        kernel = " ".join(space.sh("tc -s qdisc show dev eth0 | grep -i sent;"
-                                   "ip -s link show eth0 | tail -n 5") for space in self.spaces)
-        return f"{kernel} {self.switch.command('show drops all')}"
-
-    @check("vduse.restart.{}", LAYOUTS)
-    def restart(self, layout):
-        """Killed and started again under a ping: the interfaces stay, nothing is lost."""
-        self.serve(layout)
-        with self.link() as link:
-            sender, _, address = link.directions()[0]
-            sender.sh("rm -f /tmp/stop* /tmp/pings*")
-            sender.background(f"python3 {PING} {address} /tmp/stop >/tmp/pings 2>&1; "
-                              "touch /tmp/pings.done")
-            sender.sh("wait_for 60 [ -f /tmp/stop.begun ]")
-            self.replace_switch()
-            sender.sh("touch /tmp/stop; wait_for 150 [ -f /tmp/pings.done ]", 200)
-            sent, received = sender.sh("cat /tmp/pings").split()
-            if sent != received or int(sent) < 10:
-                raise Failure(f"{sent} sent, {received} received: {self.losses()}")
-
-    @check("vduse.restart.file")
-    def restart_under_load(self):
-        """The same under a file: it arrives, as it was."""
-        self.serve("packed")
-        with self.link() as link:
-            receiver, sender, address = link.directions()[0]
-            transfer_start(sender, receiver, address)
-            wait_for("the first megabyte",
-                     lambda: int(receiver.sh(f"stat -c %s {RECEIVED} 2>/dev/null || echo 0")) > 1e6,
-                     60, alive=[self.machine])
-            self.replace_switch()
-            transfer_finish(sender, receiver)
+    @check("vduse.split")
+    def split(self):
+        """Split rings."""
+        self.traffic("split")
 
     @check("vduse.link")
     def link_state(self):
@@ -174,11 +149,15 @@ class Vduse(Scenario):
                          30, alive=[self.machine])
             link.ping_sizes((64,))
 
+    def bind(self, how):
+        """Bind v0's driver, or unbind it."""
+        self.machine.sh("basename /sys/bus/vdpa/devices/v0/virtio* "
+                        f">/sys/bus/virtio/drivers/virtio_net/{how}")
+
     def bind_again(self):
         """Unbind v0's driver and bind it; its interface is where it belongs afterwards."""
-        driver = "/sys/bus/virtio/drivers/virtio_net"
-        self.machine.sh("d=$(basename /sys/bus/vdpa/devices/v0/virtio*) && "
-                        f"echo $d >{driver}/unbind && echo $d >{driver}/bind")
+        self.bind("unbind")
+        self.bind("bind")
         self.take_interface()
 
     def take_interface(self):
@@ -228,6 +207,103 @@ class Vduse(Scenario):
         with self.link() as link:
             link.ping_sizes((64,))
 
+    @check("vduse.held")
+    def held(self):
+        """A driver that leaves has its answer while a worker is held that control waits for."""
+        self.serve()
+        for _ in range(10):
+            if self.leave_held():
+                break
+        else:
+            raise Failure("control did not wait for a worker that was held")
+        told = self.switch.command("show port net_vhost0 negotiation")
+        if " 0 requests answered without control" in told:
+            raise Failure(told)
+        with self.link() as link:
+            link.ping_sizes((64,))
+
+    def leave_held(self):
+        """Have v0's driver leave and come back; whether control had to wait meanwhile."""
+        self.machine.sh("rm -f /tmp/go*")
+        with self.link(accounts=False) as link:
+            sender, _, address = link.directions()[0]
+            sender.background(f"ping -q -i 0.002 {address}")
+            self.machine.sh(f"python3 {HOLD} {self.switch.pid()} {WORKER} /tmp/go & "
+                            "wait_for 60 [ -f /tmp/go.held ]")
+            self.bind("unbind")
+            waits = not self.switch_answers()
+            self.machine.sh("touch /tmp/go; busybox killall ping; true")
+            self.bind("bind")
+            self.take_interface()
+        return waits
+
+    def switch_answers(self):
+        """Whether it answers a command within a second."""
+        return self.machine.run(f"timeout 1 {self.switch.ctl} show port info 0")[0] == 0
+
+    @check("vduse.vhost")
+    def vhost(self):
+        """A device and a driver in a program, by way of vhost_vdpa, over a restart of the switch."""
+        self.serve()
+        self.machine.load("vhost", "irqbypass", "vhost_vdpa")
+        self.machine.sh("echo 64 >/proc/sys/vm/nr_hugepages; mkdir -p /dev/huge && "
+                        "mount -t hugetlbfs huge /dev/huge")
+        self.switch.command("port attach net_vhost8,iface=/dev/vduse/v8,attach=vhost")
+        self.machine.sh("wait_for 60 [ -c /dev/vhost-vdpa-0 ]")
+        self.machine.background(f"{TESTPMD} >/tmp/driver.log 2>&1")
+        self.ping_driver()
+        self.replace_switch()  # which keeps its ports
+        self.ping_driver()
+        self.machine.sh("busybox killall -INT dpdk-testpmd; while busybox pidof dpdk-testpmd "
+                        ">/dev/null; do busybox usleep 20000; done")
+        told = self.switch.command("show port net_vhost8 negotiation")
+        if "GET_VQ_STATE" not in told or "refused" in told or "not in use" not in told:
+            raise Failure(told)
+        self.switch.command("port detach net_vhost8")
+
+    def ping_driver(self):
+        """Pings that the program answers."""
+        try:
+            self.spaces[0].sh("ip addr replace 10.98.0.1/24 dev eth0 && ip link set eth0 up; "
+                              "wait_for 60 ping -q -c 1 -w 2 10.98.0.9; "
+                              "for size in 64 1000 1472; do ping -q -c 3 -i 0.01 -w 30 -s $size "
+                              "10.98.0.9 | grep -q ' 0% packet loss' || exit 1; done")
+        except Failure as e:
+            driver = self.machine.run("tail -n 5 /tmp/driver.log")[1]
+            raise Failure(f"{e}: {driver} {self.switch.log()}") from e
+        self.spaces[0].sh("ip addr flush dev eth0")
+
+    def replace_switch(self):
+        """Killed, and started again."""
+        self.switch.kill()
+        self.switch.begin()
+
+    def losses(self):
+        """Counters of lost frames: of both kernels and of the switch."""
+        kernel = " ".join(space.sh("tc -s qdisc show dev eth0 | grep -i sent;"
+                                   "ip -s link show eth0 | tail -n 5") for space in self.spaces)
+        return f"{kernel} {self.switch.command('show drops all')}"
+
+    def restart(self, layout):
+        """Killed and started again under a ping: the interfaces stay, nothing is lost."""
+        self.serve(layout)
+        with self.link() as link:
+            sender, _, address = link.directions()[0]
+            sender.sh("rm -f /tmp/stop* /tmp/pings*")
+            sender.background(f"python3 {PING} {address} /tmp/stop >/tmp/pings 2>&1; "
+                              "touch /tmp/pings.done")
+            sender.sh("wait_for 60 [ -f /tmp/stop.begun ]")
+            self.replace_switch()
+            sender.sh("touch /tmp/stop; wait_for 150 [ -f /tmp/pings.done ]", 200)
+            sent, received = sender.sh("cat /tmp/pings").split()
+            if sent != received or int(sent) < 10:
+                raise Failure(f"{sent} sent, {received} received: {self.losses()}")
+
+    @check("vduse.restart.split")
+    def restart_split(self):
+        """Split rings."""
+        self.restart("split")
+
     @check("vduse.refused")
     def refused(self):
         """Each thing that is missing is said in one line."""
@@ -239,3 +315,26 @@ class Vduse(Scenario):
             _, out = self.machine.run(f"{self.switch.ctl} port attach net_vhost9,{argument}")
             if says not in out:
                 raise Failure(f"{argument}: {out}")
+
+    @check("vduse.packed")
+    def packed(self):
+        """Packed rings."""
+        self.traffic("packed")
+
+    @check("vduse.restart.packed")
+    def restart_packed(self):
+        """Packed rings."""
+        self.restart("packed")
+
+    @check("vduse.restart.file")
+    def restart_under_load(self):
+        """The same under a file: it arrives, as it was."""
+        self.serve("packed")
+        with self.link() as link:
+            receiver, sender, address = link.directions()[0]
+            transfer_start(sender, receiver, address)
+            wait_for("the first megabyte",
+                     lambda: int(receiver.sh(f"stat -c %s {RECEIVED} 2>/dev/null || echo 0")) > 1e6,
+                     60, alive=[self.machine])
+            self.replace_switch()
+            transfer_finish(sender, receiver)
