@@ -257,7 +257,7 @@ class Vduse(Scenario):
         self.machine.sh("busybox killall -INT dpdk-testpmd; while busybox pidof dpdk-testpmd "
                         ">/dev/null; do busybox usleep 20000; done")
         told = self.switch.command("show port net_vhost8 negotiation")
-        if "GET_VQ_STATE" not in told or "refused" in told or "not in use" not in told:
+        if "GET_VQ_STATE" not in told or ": refused" in told or "not in use" not in told:
             raise Failure(told)
         self.switch.command("port detach net_vhost8")
 
