@@ -32,7 +32,7 @@ struct kept_config;
 struct metrics_http;
 struct vxlan;
 
-/** The program's own state of a port, of no use to the switch. Zeroes: a new port. */
+/** The program's own state of a port, of no use to the switch: port.app. Zeroes: a new port. */
 struct app_port {
 	struct baseline shown;   /* "show port stats", for the rates */
 	struct baseline started; /* "start", for the statistics of "stop" */
@@ -63,7 +63,7 @@ struct app {
 	struct notify notify;
 	struct fwd *fwd;
 	struct vxlan *vxlan;
-	struct app_port port[DP_PORTS_MAX];
+	struct sw_listener listener;
 	uint32_t gso_segsz, gro_flush;
 	bool hide_zero; /* "set xstats-hide-zero" */
 

@@ -2,6 +2,7 @@
 #include "device.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "app.h"
@@ -67,10 +68,8 @@ app_attach(struct app *app, uint16_t id, const char *devargs, char *err, size_t 
 	const struct port_request r = {&app->sw, devargs, id, &d, err, errlen};
 	struct port *p = kind_of(devargs)->attach(&r);
 
-	if (p == NULL)
-		return NULL;
-	fwd_port_added(app, p);
-	app_port_changed(app, p);
+	if (p != NULL)
+		app_port_changed(app, p);
 	return p;
 }
 
@@ -84,44 +83,34 @@ device_is(const struct app *app, const struct port *p, const char *devargs)
 	return p->ops->same(p, &r);
 }
 
-static void
-forget_port(struct app *app, struct port *p)
-{
-	fwd_port_removed(app, p);
-	baseline_free(&app->port[p->id].shown);
-	baseline_free(&app->port[p->id].started);
-	app->port[p->id] = (struct app_port){0};
-}
+/* --- ports that come and go, those of tunnels and of devices that vanish included --- */
 
-void
-app_close_port(struct app *app, struct port *p)
+static int
+on_added(struct sw_listener *l, struct port *p)
 {
-	forget_port(app, p);
-	sw_port_remove(&app->sw, p);
-}
-
-/* --- ports of tunnels, which come and go by themselves --- */
-
-static void
-on_tunnel_added(void *ctx, struct port *p)
-{
-	fwd_port_added(ctx, p);
+	p->app = calloc(1, sizeof(*p->app));
+	if (p->app == NULL)
+		return -ENOMEM;
+	fwd_port_added(container_of(l, struct app, listener), p);
+	return 0;
 }
 
 static void
-on_tunnel_leaving(void *ctx, struct port *p)
+on_leaving(struct sw_listener *l, struct port *p)
 {
-	forget_port(ctx, p);
+	fwd_port_removed(container_of(l, struct app, listener), p);
+	baseline_free(&p->app->shown);
+	baseline_free(&p->app->started);
+	free(p->app);
+	p->app = NULL;
 }
 
 int
-tunnels_init(struct app *app)
+ports_init(struct app *app)
 {
-	app->vxlan = vxlan_new(&(struct vxlan_config){.sw = &app->sw,
-						      .added = on_tunnel_added,
-						      .leaving = on_tunnel_leaving,
-						      .ctx = app,
-						      .rehearsal = app->opt.check});
+	app->listener = (struct sw_listener){.added = on_added, .leaving = on_leaving};
+	app->sw.listener = &app->listener;
+	app->vxlan = vxlan_new(&(struct vxlan_config){.sw = &app->sw, .rehearsal = app->opt.check});
 	return app->vxlan != NULL ? 0 : -ENOMEM;
 }
 
@@ -141,7 +130,7 @@ stop_all(struct app *app)
 {
 	for (uint16_t id = 0; id < app->sw.nports; id++) {
 		app->sw.port[id]->started = false;
-		app->port[id].reconfigure = true;
+		app->sw.port[id]->app->reconfigure = true;
 	}
 	sw_publish(&app->sw);
 	for (uint16_t id = 0; id < app->sw.nports; id++)
@@ -172,8 +161,6 @@ devices_make(struct app *app, char *err, size_t errlen)
 		if (make_port(&r) < 0)
 			return -1;
 	}
-	for (uint16_t id = 0; id < app->sw.nports; id++)
-		fwd_port_added(app, app->sw.port[id]);
 	if (app->opt.disable_device_start)
 		stop_all(app);
 	return 0;

@@ -35,16 +35,16 @@ bool device_is(const struct app *app, const struct port *p, const char *devargs)
 /** @p p is new, or has another MTU or domain: what is built on it follows. */
 void app_port_changed(struct app *app, const struct port *p);
 
-/** Remove @p p and everything that was kept about it. */
-void app_close_port(struct app *app, struct port *p);
-
 /** How many ports there are. */
 uint16_t app_port_count(const struct app *app);
 
 /** The settings of all ports by the command line and "port config all". */
 struct port_defaults device_defaults(const struct app *app);
 
-/** Before the first port: tunnels can be made. 0 or -ENOMEM. vxlan_free() ends it. */
-int tunnels_init(struct app *app);
+/**
+ * Before the first port: the program hears of ports (struct app_port), tunnels can be made. 0 or
+ * -ENOMEM. vxlan_free() ends it.
+ */
+int ports_init(struct app *app);
 
 #endif

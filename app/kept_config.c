@@ -21,6 +21,7 @@
 #include "base/spare.h"
 #include "device.h"
 #include "show/running_config.h"
+#include "switch/sw_ports.h"
 
 #define FILE_MAX (64u << 20)
 #define HEAD_MAX 80 /* the first line of the file, with its NUL */
@@ -338,7 +339,7 @@ close_others(struct app *app, const char *kept)
 		if (sscanf(line, "port add %u ", &id) != 1 || asprintf(&whole, "%s\n", line) < 0)
 			continue;
 		if (!has_line(kept, whole, strlen(whole)) && app_port(app, id) != NULL)
-			app_close_port(app, app_port(app, id));
+			sw_port_remove(&app->sw, app_port(app, id));
 		free(whole);
 	}
 	free(now);

@@ -199,9 +199,9 @@ make_switch(struct app *app)
 	ret = sw_init(&app->sw, app->nworkers, &fdb, app->mp, app->loop);
 	if (ret < 0)
 		return fail(app, "switch: %s", strerror(-ret));
-	ret = tunnels_init(app);
+	ret = ports_init(app);
 	if (ret < 0)
-		return fail(app, "tunnels: %s", strerror(-ret));
+		return fail(app, "ports: %s", strerror(-ret));
 	return 0;
 }
 
@@ -456,7 +456,7 @@ close_ports(struct app *app)
 		if (app->sw.port[id] == NULL)
 			continue;
 		printf("\nShutting down port %u...\nClosing ports...\n", id);
-		app_close_port(app, app->sw.port[id]);
+		sw_port_remove(&app->sw, app->sw.port[id]);
 		printf("Port %u is closed\nDone\n", id);
 	}
 }

@@ -65,7 +65,7 @@ show_port_stats(struct app *app, const struct port *p, FILE *out)
 		"  TX-packets: %-10" PRIu64 " TX-errors: %-10" PRIu64 " TX-bytes:  %-" PRIu64 "\n",
 		s.rx.frames, 0u, s.rx.bytes, errors, s.rx.drop[DROP_RX_NO_MEMORY], s.tx.frames,
 		counters_tx_drops(&s.tx), s.tx.bytes);
-	print_rates(&app->port[p->id].shown, p, out);
+	print_rates(&p->app->shown, p, out);
 	fputs("  ############################################################################\n",
 	      out);
 }

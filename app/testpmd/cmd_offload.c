@@ -70,7 +70,7 @@ cmd_csum_set(struct cmd *c)
 	if (p == NULL)
 		return;
 	bit = (uint8_t)(1u << i);
-	c->app->port[p->id].reconfigure = true;
+	p->app->reconfigure = true;
 	if (hw && !offers(c, p, layers[i].offload))
 		cmd_print(c, "%s checksum offload is not supported by port %u\n", layers[i].shown,
 			  p->id);
@@ -184,7 +184,7 @@ set_gso(struct cmd *c)
 	for (uint16_t id = 0; id < app->sw.nports; id++)
 		if (app->sw.port[id] != NULL)
 			app->sw.port[id]->csum.gso_len =
-				app->port[id].gso ? (uint16_t)app->gso_segsz : 0;
+				app->sw.port[id]->app->gso ? (uint16_t)app->gso_segsz : 0;
 	sw_publish(&c->app->sw);
 }
 
@@ -198,7 +198,7 @@ cmd_set_gso(struct cmd *c)
 	    cmd_must_stop(c, on ? "before enabling GSO, please stop forwarding first"
 				: "before disabling GSO, please stop forwarding first"))
 		return;
-	c->app->port[p->id].gso = on;
+	p->app->gso = on;
 	set_gso(c);
 }
 
@@ -209,7 +209,7 @@ cmd_show_gso(struct cmd *c)
 
 	if (p == NULL)
 		return;
-	if (!c->app->port[p->id].gso) {
+	if (!p->app->gso) {
 		cmd_print(c, "GSO is not enabled on Port %u\n", p->id);
 		return;
 	}
@@ -345,7 +345,7 @@ cmd_tx_vlan(struct cmd *c)
 	struct port *p = stopped_port(c, 2);
 
 	if (p != NULL)
-		c->app->port[p->id].reconfigure = true;
+		p->app->reconfigure = true;
 }
 
 /* --- show config --- */
@@ -362,7 +362,7 @@ port_running(const struct app *app, const struct port *p, FILE *out)
 		fprintf(out, "csum mac-swap off %u\n", p->id);
 	if (p->csum.tso_segsz != 0)
 		fprintf(out, "tso set %u %u\n", p->csum.tso_segsz, p->id);
-	if (app->port[p->id].gso)
+	if (p->app->gso)
 		fprintf(out, "set port %u gso on\n", p->id);
 	if (p->csum.gro)
 		fprintf(out, "set port %u gro on\n", p->id);

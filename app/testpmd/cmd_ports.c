@@ -14,6 +14,7 @@
 #include "show/running_config.h"
 #include "switch/publish.h"
 #include "switch/sw.h"
+#include "switch/sw_ports.h"
 
 /* --- start and stop --- */
 
@@ -70,7 +71,7 @@ names_nothing(const struct cmd *c, uint16_t n)
 static int
 start_port(struct cmd *c, struct port *p)
 {
-	struct app_port *set = &c->app->port[p->id];
+	struct app_port *set = p->app;
 	int ret;
 
 	if (set->reconfigure)
@@ -156,7 +157,7 @@ cmd_port_close(struct cmd *c)
 
 		if (is_forwarding(c, list[i]) || is_tunnel(c, list[i]))
 			continue;
-		app_close_port(c->app, list[i]);
+		sw_port_remove(&c->app->sw, list[i]);
 		cmd_print(c, "Port %u is closed\n", id);
 	}
 	cmd_print(c, "Done\n");
@@ -199,7 +200,7 @@ cmd_attach(struct cmd *c)
 	}
 	/* testpmd's are started by "port start" */
 	p->started = !c->app->testpmd;
-	c->app->port[p->id].reconfigure = true;
+	p->app->reconfigure = true;
 	sw_publish(&c->app->sw);
 	cmd_print(c, "Port %u is attached. Now total ports is %u\nDone\n", p->id,
 		  app_port_count(c->app));
@@ -242,7 +243,7 @@ cmd_detach(struct cmd *c)
 	if (c->app->testpmd)
 		cmd_print(c, "Port was not closed\n");
 	cmd_print(c, "Removing a device...\nPort %u is closed\n", p->id);
-	app_close_port(c->app, p);
+	sw_port_remove(&c->app->sw, p);
 	cmd_print(c, "Device is detached\nNow total ports is %u\nDone\n", app_port_count(c->app));
 }
 

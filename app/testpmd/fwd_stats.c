@@ -28,7 +28,7 @@ count_queue(const struct app *app, const struct port *p, bool tx, uint16_t i)
 	struct pktq_stats s;
 	struct fwd_count c;
 
-	baseline_queue(&app->port[p->id].started, p, tx, i, &s);
+	baseline_queue(&p->app->started, p, tx, i, &s);
 	c = (struct fwd_count){
 		.frames = s.frames,
 		.bad_ip = s.bad_ip_csum,
@@ -57,7 +57,7 @@ count_port(const struct app *app, const struct port *p, bool tx)
 	for (uint16_t i = 0, n = port_queue_count(p, tx); i < n; i++)
 		add(&sum, count_queue(app, p, tx, i));
 	if (tx)
-		sum.dropped += app->port[p->id].no_queue;
+		sum.dropped += p->app->no_queue;
 	return sum;
 }
 
@@ -77,9 +77,12 @@ void
 fwd_clear_stats(struct app *app)
 {
 	for (uint16_t id = 0; id < app->sw.nports; id++) {
-		if (app->sw.port[id] != NULL)
-			baseline_take(&app->port[id].started, app->sw.port[id]);
-		app->port[id].no_queue = 0;
+		const struct port *p = app->sw.port[id];
+
+		if (p == NULL)
+			continue;
+		baseline_take(&p->app->started, p);
+		p->app->no_queue = 0;
 	}
 	app->fwd->mark_cycles = busy_cycles(app);
 	for (uint32_t i = 0; i < app->nworkers; i++)

@@ -42,5 +42,5 @@ fwd_send_first(struct app *app, struct port *p, uint32_t bursts)
 	for (uint16_t i = 0; i < q.ntx && i < streams; i++)
 		send_frames(tx[i], &frame, n);
 	if (q.ntx < streams)
-		app->port[p->id].no_queue += n * (uint64_t)(streams - q.ntx);
+		p->app->no_queue += n * (uint64_t)(streams - q.ntx);
 }

@@ -107,8 +107,6 @@ remove_ports(struct vxlan *x)
 
 	while ((v = STAILQ_FIRST(&x->leaving)) != NULL) {
 		STAILQ_REMOVE_HEAD(&x->leaving, entry);
-		if (x->cfg.leaving != NULL)
-			x->cfg.leaving(x->cfg.ctx, &v->port->port);
 		sw_port_remove(x->cfg.sw, &v->port->port);
 		free(v);
 	}

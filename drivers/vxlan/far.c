@@ -112,8 +112,6 @@ vxlan_add_vtep(struct vxlan *x, struct vxlan_vni *n, const struct evpn_ip *ip)
 	v->followed = x->evpn != NULL && evpn_use_vtep(x->evpn, ip) == 0;
 	if (v->followed)
 		vxlan_set_way(x, n->tunnel, v->port);
-	if (x->cfg.added != NULL)
-		x->cfg.added(x->cfg.ctx, &v->port->port);
 	STAILQ_INSERT_TAIL(&n->vteps, v, entry);
 	x->changed = true;
 	return v;

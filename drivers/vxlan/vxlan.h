@@ -65,11 +65,7 @@ struct vxlan_tunnel {
 STAILQ_HEAD(vxlan_tunnels, vxlan_tunnel);
 
 struct vxlan_config {
-	struct sw *sw; /* with a loop */
-	/* A port was made, or is about to be removed. May be NULL. */
-	void (*added)(void *ctx, struct port *p);
-	void (*leaving)(void *ctx, struct port *p);
-	void *ctx;
+	struct sw *sw;  /* with a loop */
 	bool rehearsal; /* the kernel is asked for nothing */
 };
 

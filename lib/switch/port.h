@@ -22,6 +22,7 @@
 #include "switch/limit.h"
 #include "switch/vlan.h"
 
+struct app_port;
 struct inject_port;
 struct port;
 struct port_defaults;
@@ -136,7 +137,7 @@ struct port_ops {
 	void (*published)(struct port *p);
 };
 
-/** [ctl] */
+/** All that control has of a port lies in it, or is reached from it. [ctl] */
 struct port {
 	const struct port_ops *ops;
 	struct sw *sw;
@@ -168,6 +169,7 @@ struct port {
 	const struct port *uplink;
 	struct port *mirror;     /* gets copies of frames it sends and is sent; NULL: none */
 	struct baseline cleared; /* "clear port stats" */
+	struct app_port *app;    /* the program's, which makes and frees it (struct sw_listener) */
 	/*
 	 * by queue pair: the worker that is to poll its rx queue, and the one that does;
 	 * PORT_WORKER_NONE

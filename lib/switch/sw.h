@@ -29,6 +29,17 @@ struct vlan_table;
  */
 enum sw_topology { SW_PAIRED, SW_CHAINED, SW_LOOP };
 
+/**
+ * Is told of all ports that come and go, by command or by themselves. Embedded in the struct of its
+ * owner. [ctl]
+ */
+struct sw_listener {
+	/** @p p has its id and name, no queue runs yet. -errno: sw_port_add() returns that. */
+	int (*added)(struct sw_listener *l, struct port *p);
+	/** @p p is about to leave the switch. */
+	void (*leaving)(struct sw_listener *l, struct port *p);
+};
+
 /** A capture, running or the last one. [ctl] */
 struct sw_capture {
 	uint16_t port; /* SW_CAPTURE_ALL: every port, later ones too */
@@ -51,13 +62,14 @@ struct sw {
 	bool forwarding;             /* started */
 	bool ending; /* the process is: peers that can wait for a successor are left to it */
 	enum sw_topology topology;
-	struct fwd_gen gen; /* for modes that make frames */
-	struct watch watch; /* the log, if there is one, is freed by sw_fini() */
-	uint32_t nactive;   /* workers that get queues, 0: all */
+	struct sw_listener *listener; /* the program; NULL: none */
+	struct fwd_gen gen;           /* for modes that make frames */
+	struct watch watch;           /* the log, if there is one, is freed by sw_fini() */
+	uint32_t nactive;             /* workers that get queues, 0: all */
 	uint8_t active[DP_WORKERS_MAX];
-	uint16_t group_fwd; /* for all ports; sw_set_group_fwd() */
-	uint16_t nports;    /* highest id in use, plus one */
-	struct port *port[DP_PORTS_MAX];
+	uint16_t group_fwd;              /* for all ports; sw_set_group_fwd() */
+	uint16_t nports;                 /* highest id in use, plus one */
+	struct port *port[DP_PORTS_MAX]; /* by id: the one such index, all else is in the port */
 	/* ports that forward, in this order, if there is a list ("set portlist"); else all */
 	bool listed;
 	uint16_t nlist;

@@ -10,7 +10,6 @@
 #include "switch/inject.h"
 #include "switch/modes.h"
 #include "switch/port.h"
-#include "switch/port_limits.h"
 #include "switch/publish.h"
 #include "switch/sw.h"
 #include "switch/sw_capture.h"
@@ -84,17 +83,10 @@ sw_port_listed(const struct port *p)
 	return !s->listed;
 }
 
-int
-sw_port_add(struct sw *s, struct port *p)
+/* The part of a port that every kind has. */
+static int
+init_port(struct port *p, struct sw *s, uint16_t id)
 {
-	uint16_t id = p->id;
-
-	if (sw_port_by_name(s, p->name) != NULL)
-		return -EEXIST;
-	while (id < s->nports && s->port[id] != NULL)
-		id++;
-	if (id >= DP_PORTS_MAX)
-		return -ENOSPC;
 	p->inject = inject_port_new(s->inject, id);
 	if (p->inject == NULL)
 		return -ENOMEM;
@@ -103,9 +95,63 @@ sw_port_add(struct sw *s, struct port *p)
 	p->started = true;
 	memset(p->placed, PORT_WORKER_NONE, sizeof(p->placed));
 	memset(p->owner, PORT_WORKER_NONE, sizeof(p->owner));
+	return 0;
+}
+
+/* All of it: no snapshot has the port any more. */
+static void
+fini_port(struct port *p)
+{
+	/* no worker can send in its name any more: flushed addresses are not learned again */
+	fdb_flush_port(p->sw->fdb, p->id, true);
+	fdb_set_port_limit(p->sw->fdb, p->id, 0);
+	fdb_set_guest_limit(p->sw->fdb, p->id, 0);
+	baseline_free(&p->cleared);
+	free(p->flows);
+	p->flows = NULL;
+	limiter_free(p->limiter);
+	p->limiter = NULL;
+	p->migrated = (struct limits){0};
+	vlan_put(p->vlans);
+	p->vlans = NULL;
+	free(p->bursts);
+	p->bursts = NULL;
+	free(p->inject);
+	p->inject = NULL;
+}
+
+/* The index of ports ends with the last of them. */
+static void
+take_out(struct sw *s, const struct port *p)
+{
+	s->port[p->id] = NULL;
+	while (s->nports > 0 && s->port[s->nports - 1] == NULL)
+		s->nports--;
+}
+
+int
+sw_port_add(struct sw *s, struct port *p)
+{
+	uint16_t id = p->id;
+	int ret;
+
+	if (sw_port_by_name(s, p->name) != NULL)
+		return -EEXIST;
+	while (id < s->nports && s->port[id] != NULL)
+		id++;
+	if (id >= DP_PORTS_MAX)
+		return -ENOSPC;
+	ret = init_port(p, s, id);
+	if (ret < 0)
+		return ret;
 	s->port[id] = p;
 	s->nports = RTE_MAX(s->nports, (uint16_t)(id + 1));
-	return 0;
+	ret = s->listener != NULL ? s->listener->added(s->listener, p) : 0;
+	if (ret < 0) {
+		take_out(s, p);
+		fini_port(p);
+	}
+	return ret;
 }
 
 static void
@@ -119,33 +165,14 @@ forget_mirrors(struct sw *s, const struct port *to)
 void
 sw_port_remove(struct sw *s, struct port *p)
 {
-	uint16_t id = p->id;
-	struct dp_flows *flows = p->flows;
-	struct dp_vlan *vlans = p->vlans;
-	struct watch_queues *bursts = p->bursts;
-	struct inject_port *inject = p->inject;
-	struct limiter *limiter;
-
-	p->started = false;
-	p->inject = NULL;
+	if (s->listener != NULL)
+		s->listener->leaving(s->listener, p);
 	forget_mirrors(s, p);
-	port_set_migrated_limits(p, NULL);
-	limiter = p->limiter;
+	p->started = false;
+	take_out(s, p);
 	sw_publish(s);
-	/* no worker can send in its name any more: flushed addresses are not learned again */
-	fdb_flush_port(s->fdb, id, true);
-	fdb_set_port_limit(s->fdb, id, 0);
-	fdb_set_guest_limit(s->fdb, id, 0);
-	s->port[id] = NULL;
-	while (s->nports > 0 && s->port[s->nports - 1] == NULL)
-		s->nports--;
-	baseline_free(&p->cleared);
+	fini_port(p);
 	p->ops->close(p);
-	free(flows);
-	limiter_free(limiter);
-	vlan_put(vlans);
-	free(bursts);
-	free(inject);
 }
 
 void

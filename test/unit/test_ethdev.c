@@ -636,6 +636,52 @@ devices_come_and_go(void **state)
 	assert_accounts();
 }
 
+/** Hears of ports; refuses the next one. */
+struct listener {
+	struct sw_listener l;
+	int added, leaving;
+	bool refuses;
+};
+
+static int
+on_added(struct sw_listener *l, struct port *p)
+{
+	struct listener *k = container_of(l, struct listener, l);
+
+	k->added++;
+	return k->refuses ? -ENOMEM : 0;
+}
+
+static void
+on_leaving(struct sw_listener *l, struct port *p)
+{
+	container_of(l, struct listener, l)->leaving++;
+}
+
+/* The program's part of a port ends with it, also when a device goes by itself. */
+static void
+program_hears_of_all_ports(void **state)
+{
+	struct listener k = {.l = {.added = on_added, .leaving = on_leaving}};
+	const struct ethdev_config cfg = {.rxq = 1, .txq = 1};
+	uint16_t nports = sw.nports;
+	char err[256];
+	struct port *p;
+
+	sw.listener = &k.l;
+	p = ethdev_port_attach(&sw, "net_null7", &cfg, err, sizeof(err));
+	assert_non_null(p);
+	assert_int_equal(k.added, 1);
+	ethdev_port_detach(p);
+	assert_int_equal(k.leaving, 1);
+	k.refuses = true;
+	assert_null(ethdev_port_attach(&sw, "net_null7", &cfg, err, sizeof(err)));
+	assert_int_equal(k.added, 2);
+	assert_int_equal(k.leaving, 1);
+	assert_int_equal(sw.nports, nports);
+	sw.listener = NULL;
+}
+
 static void
 rings_take_any_mtu(void **state)
 {
@@ -662,6 +708,7 @@ main(void)
 		T(small_bursts_keep_the_rest),
 		T(stopped_port_restarts_with_other_queues),
 		T(devices_come_and_go),
+		T(program_hears_of_all_ports),
 		T(rings_take_any_mtu),
 	};
 
