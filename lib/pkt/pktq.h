@@ -22,6 +22,7 @@
 #include "pkt/pkt.h"
 
 struct pktq;
+struct port_cost;
 
 /* Every function runs on the queue's owner. */
 struct pktq_ops {
@@ -115,13 +116,15 @@ struct pktq {
 	bool can_backlog; /* tx: there may be a backlog, flush() is called for it then */
 
 	/* [worker] */
-	bool deferred;         /* a notification of the peer is due */
-	bool deferred_listed;  /* the worker knows that, see switch/deferred.h */
-	uint16_t backlog;      /* frames flush() has to send */
-	uint16_t flood_next;   /* rx: receivers the first frame was copied to; switch/modes.h */
-	uint16_t misses;       /* rx: how often in a row a worker found nothing */
-	uint32_t work;         /* lookups of the last rx(), tx() or flush() in unusual buffers */
-	rte_spinlock_t lock;   /* among workers only */
+	bool deferred;        /* a notification of the peer is due */
+	bool deferred_listed; /* the worker knows that, see switch/deferred.h */
+	uint16_t backlog;     /* frames flush() has to send */
+	uint16_t flood_next;  /* rx: receivers the first frame was copied to; switch/modes.h */
+	uint16_t misses;      /* rx: how often in a row a worker found nothing */
+	uint32_t work;        /* lookups of the last rx(), tx() or flush() in unusual buffers */
+	rte_spinlock_t lock;  /* among workers only */
+	/* [fixed] what its port costs a worker, by worker; NULL: not accounted. switch/worker.h */
+	struct port_cost *cost;
 	uint64_t *copy_cycles; /* tx() adds the cycles it copied for; NULL: not measured */
 	struct pktq_stats stats
 		__rte_cache_aligned; /* aligned here; copies of the struct need not be */

@@ -24,13 +24,26 @@
 #define DEBT_PAID 128      /* lookups paid back in an iteration */
 #define DEBT_SEND_MAX 4096 /* lookups owed beyond which the port gets no frames */
 
+/**
+ * The clock of debts, in lookups: what a port can have paid back since the worker began. A debt is
+ * the time at which it is paid, so that no list of debtors has to be gone through.
+ */
+static __rte_always_inline uint64_t
+debt_clock(const struct worker *w)
+{
+	return w->iterations * DEBT_PAID;
+}
+
 /** Debt of the port of @p q, in lookups. */
-static __rte_always_inline uint32_t
+static __rte_always_inline uint64_t
 debt_of(const struct worker *w, const struct pktq *q)
 {
-	if (likely(w->ndebtors == 0) || q->port >= DP_PORTS_MAX)
+	uint64_t paid;
+
+	if (likely(!w->owed) || q->cost == NULL)
 		return 0;
-	return w->debt[q->port];
+	paid = q->cost[w->id].paid;
+	return paid > debt_clock(w) ? paid - debt_clock(w) : 0;
 }
 
 /**
@@ -41,13 +54,13 @@ static __rte_noinline void
 debt_charge(struct worker *w, const struct pktq *q, uint32_t frames, uint64_t bytes)
 {
 	uint64_t warranted = (uint64_t)frames * DEBT_PER_FRAME + bytes / DEBT_BYTES;
-	uint32_t *debt = &w->debt[q->port];
+	struct port_cost *c = q->cost != NULL ? &q->cost[w->id] : NULL;
 
-	if (q->work <= warranted)
+	if (c == NULL || q->work <= warranted)
 		return;
-	if (*debt == 0)
-		w->debtor[w->ndebtors++] = q->port;
-	*debt += q->work - (uint32_t)warranted;
+	c->paid = RTE_MAX(c->paid, debt_clock(w)) + q->work - warranted;
+	w->paid = RTE_MAX(w->paid, c->paid);
+	w->owed = true;
 }
 
 /** After rx() of @p q, which filled the worker's batch. */
@@ -76,17 +89,11 @@ debt_sent(struct worker *w, const struct pktq *q, struct pkt *const *pkts, uint1
 	debt_charge(w, q, n, bytes);
 }
 
-/** Once in an iteration. */
+/** At the beginning of an iteration in which w->owed is set. */
 static inline void
 debt_pay(struct worker *w)
 {
-	for (uint32_t i = w->ndebtors; i-- > 0;) {
-		uint32_t *debt = &w->debt[w->debtor[i]];
-
-		*debt -= RTE_MIN(*debt, (uint32_t)DEBT_PAID);
-		if (*debt == 0)
-			w->debtor[i] = w->debtor[--w->ndebtors];
-	}
+	w->owed = w->paid > debt_clock(w);
 }
 
 #endif

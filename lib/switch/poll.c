@@ -183,7 +183,6 @@ begin(struct worker *w, const struct dataplane *dp)
 
 	cut_revise(w, dp);
 	rest_revise(w, dp);
-	share_reset(w);
 	w->generation = dp->generation;
 	w->watch = dp->watch.flags != 0 ? &dp->watch : NULL;
 	w->nactive = 0;
@@ -191,6 +190,8 @@ begin(struct worker *w, const struct dataplane *dp)
 		struct pktq *q = dw->poll[i].q;
 
 		q->flood_next = 0; /* receivers have other numbers */
+		if (dw->poll[i].several)
+			share_reset(w, q);
 		if (q->misses >= POLL_IDLE_AFTER && may_idle(dp, dw, q))
 			dw->list[--idle] = dw->poll[i];
 		else
@@ -332,7 +333,7 @@ worker_poll(struct worker *w, const struct dataplane *dp)
 	w->flood_left = w->flood_budget != 0 ? w->flood_budget : FLOOD_BUDGET;
 	w->flood_least = w->flood_left / FLOOD_LEAST + 1;
 	w->batch.max = burst != 0 ? burst : PKT_BATCH_MAX;
-	if (unlikely(w->ndebtors != 0))
+	if (unlikely(w->owed))
 		debt_pay(w);
 	if (worker_timed(w))
 		total = poll_active_timed(w, dp);
@@ -392,7 +393,7 @@ worker_arm(struct worker *w, const struct dataplane *dp)
 		return false; /* only control can give it work */
 	if (unlikely(w->generation != dp->generation))
 		begin(w, dp);
-	if (is_busy(w, dp) || w->ndebtors != 0)
+	if (is_busy(w, dp) || w->owed)
 		return true;
 	for (uint32_t i = 0; i < dw->n; i++) {
 		struct pktq *q = dw->list[i].q;

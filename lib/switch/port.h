@@ -161,6 +161,7 @@ struct port {
 	struct limiter *limiter;              /* of both, while there are any */
 	struct watch_queues *bursts;          /* made when they are to be counted */
 	struct inject_port *inject;           /* frames sent in its name; inject.h */
+	struct port_cost *cost;               /* by worker: what it costs each; worker.h */
 	const struct dp_intercept *intercept; /* of a tunnel's kind of port; NULL: none */
 	/*
 	 * hardware moves its frames past the workers, which reach it through this port: frames for

@@ -13,8 +13,6 @@
 #ifndef SWITCH_SHARE_H
 #define SWITCH_SHARE_H
 
-#include <string.h>
-
 #include "switch/worker.h"
 
 #define SHARE_COST PKT_BATCH_COST /* spent, after which no further queue is polled */
@@ -25,22 +23,22 @@
 static inline bool
 share_is_left(const struct worker *w, const struct pktq *q)
 {
-	const struct share *s = &w->share[q->port];
+	const struct port_cost *c = &q->cost[w->id];
 
-	return s->iteration != (uint32_t)w->iterations || s->cost < SHARE_COST;
+	return c->iteration != (uint32_t)w->iterations || c->spent < SHARE_COST;
 }
 
 /** Whether @p q, whose port has others, is polled in this iteration. */
 static inline bool
 share_allows(struct worker *w, const struct pktq *q)
 {
-	struct share *s = &w->share[q->port];
+	struct port_cost *c = &q->cost[w->id];
 	uint32_t key = q->index + 1u;
 
-	if (s->next != 0 && s->next != key)
+	if (c->next != 0 && c->next != key)
 		return false;
-	s->next = share_is_left(w, q) ? 0 : key;
-	return s->next == 0;
+	c->next = share_is_left(w, q) ? 0 : key;
+	return c->next == 0;
 }
 
 /** Before such a poll. */
@@ -57,19 +55,21 @@ static inline void
 share_spend(struct worker *w, const struct pktq *q, uint32_t n)
 {
 	/* a frame that is left in its ring is not counted any more */
-	struct share *s = &w->share[q->port];
+	struct port_cost *c = &q->cost[w->id];
 	uint64_t bytes = q->stats.bytes > w->polled_bytes ? q->stats.bytes - w->polled_bytes : 0;
 
-	if (s->iteration != (uint32_t)w->iterations)
-		*s = (struct share){.iteration = (uint32_t)w->iterations, .next = s->next};
-	s->cost += w->cost + n + (uint32_t)(bytes / SHARE_BYTES) + q->work / SHARE_LOOKUPS;
+	if (c->iteration != (uint32_t)w->iterations) {
+		c->iteration = (uint32_t)w->iterations;
+		c->spent = 0;
+	}
+	c->spent += w->cost + n + (uint32_t)(bytes / SHARE_BYTES) + q->work / SHARE_LOOKUPS;
 }
 
-/** Forget whose turn it is: the queues are others. */
+/** Forget which queue of the port of @p q comes first: its queues are others. */
 static inline void
-share_reset(struct worker *w)
+share_reset(const struct worker *w, struct pktq *q)
 {
-	memset(w->share, 0, sizeof(w->share));
+	q->cost[w->id].next = 0;
 }
 
 #endif

@@ -209,10 +209,12 @@ set_deferrable(struct pktq *q, bool may)
 
 /* A queue may be made where another was in memory: work left for that one is not its work. */
 static void
-identify(struct build *b, struct pktq *q)
+identify(struct build *b, const struct port *p, struct pktq *q)
 {
 	if (q->serial == 0) /* not published yet */
 		q->serial = ++b->s->serial;
+	if (q->cost != p->cost) /* likewise */
+		q->cost = p->cost;
 }
 
 static void
@@ -223,7 +225,7 @@ add_poll(struct build *b, struct port *p, const struct dp_port *dport, uint16_t 
 	struct dp_worker *dw = &b->dp->worker[worker];
 
 	set_deferrable(q, true);
-	identify(b, q);
+	identify(b, p, q);
 	if (p->owner[q->index] == PORT_WORKER_NONE)
 		q->misses = 0;
 	dw->poll[dw->n++] = (struct dp_poll){
@@ -269,7 +271,7 @@ fill_rx(struct build *b, struct port *p, struct dp_port *dport)
 }
 
 static void
-fill_tx(struct build *b, struct dp_port *dport)
+fill_tx(struct build *b, const struct port *p, struct dp_port *dport)
 {
 	bool shared = b->s->dp.nworkers > 1;
 
@@ -283,7 +285,7 @@ fill_tx(struct build *b, struct dp_port *dport)
 		if (q->shared != shared) /* the same for a queue's whole life: not published yet */
 			q->shared = shared;
 		set_deferrable(q, !shared);
-		identify(b, q);
+		identify(b, p, q);
 		if (q->can_backlog) /* looking at all queues in each iteration is dear */
 			dw->flush[dw->nflush++] = q;
 	}
@@ -321,7 +323,7 @@ fill_port(struct build *b, uint16_t m)
 	dport->limiter = p->limiter;
 	copy_port(b->s, p, dport);
 	fill_rx(b, p, dport);
-	fill_tx(b, dport);
+	fill_tx(b, p, dport);
 	dport->flows = dport->ntx > 1 ? p->flows : NULL;
 	dport->bursts = p->bursts;
 	dport->plain = dport->ntx == 1 && !dport->copied;

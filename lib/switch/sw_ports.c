@@ -14,6 +14,7 @@
 #include "switch/sw.h"
 #include "switch/sw_capture.h"
 #include "switch/vlan_table.h"
+#include "switch/worker.h"
 
 int
 sw_init(struct sw *s, uint32_t nworkers, const struct fdb_config *fdb_cfg, struct rte_mempool *mp,
@@ -83,13 +84,28 @@ sw_port_listed(const struct port *p)
 	return !s->listed;
 }
 
+static struct port_cost *
+make_costs(uint32_t nworkers)
+{
+	size_t size = nworkers * sizeof(struct port_cost);
+	struct port_cost *c = aligned_alloc(RTE_CACHE_LINE_SIZE, size);
+
+	if (c != NULL)
+		memset(c, 0, size);
+	return c;
+}
+
 /* The part of a port that every kind has. */
 static int
 init_port(struct port *p, struct sw *s, uint16_t id)
 {
 	p->inject = inject_port_new(s->inject, id);
-	if (p->inject == NULL)
+	p->cost = make_costs(s->dp.nworkers);
+	if (p->inject == NULL || p->cost == NULL) {
+		free(p->inject);
+		free(p->cost);
 		return -ENOMEM;
+	}
 	p->sw = s;
 	p->id = id;
 	p->started = true;
@@ -118,6 +134,8 @@ fini_port(struct port *p)
 	p->bursts = NULL;
 	free(p->inject);
 	p->inject = NULL;
+	free(p->cost);
+	p->cost = NULL;
 }
 
 /* The index of ports ends with the last of them. */

@@ -41,12 +41,16 @@ enum worker_stage {
 	STAGE_NUM
 };
 
-/** A port of several queues, see share.h. */
-struct share {
-	uint32_t iteration; /* that cost is of */
-	uint32_t cost;
+/**
+ * What a port costs one worker. The port has an array of them, by worker, which is freed after it
+ * has left the snapshot. Zeroes: a new port. [worker]
+ */
+struct port_cost {
+	uint64_t paid;      /* when its debt is, on the clock of debt.h */
+	uint32_t iteration; /* that spent is of; share.h */
+	uint32_t spent;
 	uint32_t next; /* index of the queue to be polled first, plus one; 0: any */
-};
+} __rte_cache_aligned;
 
 /**
  * One poll-mode worker's private state. Zeroed and filled in by control, then touched by its worker
@@ -71,12 +75,10 @@ struct worker {
 	uint32_t flood_least; /* for each queue, even when nothing is left */
 	uint32_t open_iterations;           /* iterations since the last quiescent state */
 	uint32_t ndeferred, deferred_polls; /* see deferred.h */
-	uint32_t ndebtors;                  /* ports that owe work, see debt.h */
-	uint16_t debtor[DP_PORTS_MAX];      /* their ids */
-	uint32_t debt[DP_PORTS_MAX];        /* by id: lookups owed */
+	uint64_t paid;                      /* when all ports have paid their debts, see debt.h */
+	bool owed;                          /* that is later than this iteration */
 	uint32_t cost; /* of the poll at work: segments made and copies flooded, see share.h */
 	uint64_t polled_bytes;                      /* received before it by the queue polled */
-	struct share share[DP_PORTS_MAX];           /* by id */
 	struct pktq *deferred[WORKER_DEFERRED_MAX]; /* queues with a deferred notification */
 	struct fwd_flow flow[FORWARD_FLOWS];
 	uint32_t next_flow; /* of mode flowgen */
@@ -89,7 +91,7 @@ struct worker {
 	/* scratch, valid within one batch */
 	struct pkt_batch batch;
 	uint16_t egress[PKT_BATCH_MAX];
-	uint8_t tail[FORWARD_KEYS];        /* group_by() */
+	uint8_t tail[FORWARD_KEYS];        /* group_by(): by key, whatever ports there are */
 	struct pkt *list[PKT_BATCH_MAX];   /* of a forwarding mode */
 	struct pkt *q_list[PKT_BATCH_MAX]; /* of forward_send(): frames for one of several queues */
 	struct pkt_hdrs hdrs[PKT_BATCH_MAX]; /* of modes that rewrite or make headers */

@@ -29,6 +29,7 @@ struct fakeq {
 };
 
 static struct fakeq queues[QUEUES];
+static struct port_cost costs[QUEUES]; /* by port, of the one worker */
 static struct dp_poll poll[QUEUES], list[QUEUES];
 static struct dataplane dp;
 static struct worker *w;
@@ -98,11 +99,13 @@ setup(void **state)
 	memset(w, 0, sizeof(*w));
 	w->burst = BURST;
 	memset(queues, 0, sizeof(queues));
+	memset(costs, 0, sizeof(costs));
 	memset(list, 0, sizeof(list));
 	dp = (struct dataplane){.generation = 1, .mode = &mode, .nworkers = 1};
 	dp.worker[0] = (struct dp_worker){.n = QUEUES, .poll = poll, .list = list};
 	for (uint32_t i = 0; i < QUEUES; i++) {
 		atomic_init(&queues[i].q.ops, &ops);
+		queues[i].q.cost = &costs[0];
 		poll[i] = (struct dp_poll){.q = &queues[i].q, .forward = swallow};
 	}
 	return 0;
@@ -353,9 +356,9 @@ test_work_is_paid_back(void **state)
 	const uint32_t work = 10000, iterations = 1000;
 
 	for (uint32_t i = 0; i < QUEUES; i++)
-		queues[i].q.port = (uint16_t)i;
+		queues[i].q.cost = &costs[i];
 	for (uint32_t i = 5; i < 8; i++) {
-		queues[i].q.port = 5;
+		queues[i].q.cost = &costs[5];
 		queues[i].work = work;
 	}
 	queues[8].work = BURST * 8; /* chains of several descriptors */

@@ -113,16 +113,20 @@ spend(struct worker *worker, const struct dataplane *plane, const struct dp_port
 
 static const struct fwd_mode mode = {.name = "test", .forward = spend};
 
+static struct port_cost costs[2]; /* by port, of the one worker */
+
 static int
 setup(void **state)
 {
 	memset(rx, 0, sizeof(rx));
+	memset(costs, 0, sizeof(costs));
 	memset(polls, 0, sizeof(polls));
 	made = 0;
 	for (uint16_t i = 0; i <= QUEUES; i++) {
 		atomic_init(&rx[i].ops, &rx_ops);
 		rx[i].port = i == QUEUES;
 		rx[i].index = rx[i].port == 0 ? i : 0;
+		rx[i].cost = &costs[rx[i].port];
 		poll[i] = (struct dp_poll){.q = &rx[i],
 					   .port = &ports[rx[i].port],
 					   .forward = spend,
