@@ -79,6 +79,10 @@ execute(struct client *c, char *line)
 	if (c->out == NULL)
 		return false;
 	c->wait.out = c->out;
+	if (line[0] == '\t') {
+		cli_complete(c->cs->app->cli, line + 1, c->out);
+		return complete(c, true);
+	}
 	ok = cli_run_waiting(c->cs->app->cli, line, c->out, &c->wait);
 	return wait_active(&c->wait) || complete(c, ok);
 }

@@ -21,6 +21,7 @@
 #include "kept_config.h"
 #include "base/ev.h"
 #include "base/log.h"
+#include "complete.h"
 #include "explain.h"
 #include "syntax.h"
 #include "wait.h"
@@ -506,6 +507,12 @@ cli_run_waiting(struct cli *cli, const char *line, FILE *out, struct wait *wait)
 	if (err != NULL)
 		fprintf(out, "%s\n", err);
 	return err == NULL && !cli->failed;
+}
+
+void
+cli_complete(const struct cli *cli, const char *line, FILE *out)
+{
+	complete_line(cli->grammar, line, out);
 }
 
 bool

@@ -172,6 +172,9 @@ void cli_free(struct cli *cli);
  */
 int cli_prompt(struct cli *cli);
 
+/** The words that may follow those of @p line, each on a line of @p out. */
+void cli_complete(const struct cli *cli, const char *line, FILE *out);
+
 /** Execute one command line, output to @p out. False: not understood, or it failed. */
 bool cli_run_line(struct cli *cli, const char *line, FILE *out);
 

@@ -9,6 +9,8 @@
 #include <cmdline_parse_string.h>
 #include <rte_common.h>
 
+#include "match.h"
+
 #define LINE_MAX_LEN 8192
 #define EXPECTED_MAX 64   /* different texts for one place of a line */
 #define EXPECTED_LEN 1024 /* of all of them */
@@ -21,55 +23,15 @@ struct explain {
 	cmdline_parse_inst_t inst; /* last member: ends in a flexible array */
 };
 
-/** How far a line agrees with a command. */
-struct match {
-	unsigned int n;                  /* words */
-	size_t at;                       /* offset of the rest */
-	cmdline_parse_token_hdr_t *next; /* NULL: the command ends */
-};
-
 /* --- matching --- */
-
-static size_t
-blanks(const char *text)
-{
-	return strspn(text, " \t");
-}
-
-/* As librte_cmdline sees it, whose function is not exported. */
-static bool
-ends_line(char c)
-{
-	return c == '\0' || c == '#' || c == '\n' || c == '\r';
-}
-
-static struct match
-match_inst(const cmdline_parse_inst_t *inst, const char *line)
-{
-	static cmdline_multi_string_t value;
-	struct match m = {.at = blanks(line)};
-
-	while (inst->tokens[m.n] != NULL && !ends_line(line[m.at])) {
-		cmdline_parse_token_hdr_t *token = inst->tokens[m.n];
-		int len = token->ops->parse(token, line + m.at, value, sizeof(value));
-
-		if (len <= 0)
-			break;
-		m.n++;
-		m.at += (size_t)len;
-		m.at += blanks(line + m.at);
-	}
-	m.next = inst->tokens[m.n];
-	return m;
-}
 
 static bool
 is_command(const struct explain *x, const char *line)
 {
 	for (size_t i = 0; x->grammar[i] != &x->inst; i++) {
-		struct match m = match_inst(x->grammar[i], line);
+		struct match m = match_command(x->grammar[i], line);
 
-		if (m.next == NULL && ends_line(line[m.at]))
+		if (m.next == NULL && match_ends_line(line[m.at]))
 			return true;
 	}
 	return false;
@@ -84,7 +46,7 @@ take_line(cmdline_parse_token_hdr_t *hdr, const char *text, void *out, unsigned 
 
 	if (out == NULL || is_command(x, text))
 		return -1;
-	while (!ends_line(text[len]))
+	while (!match_ends_line(text[len]))
 		len++;
 	snprintf(x->line, sizeof(x->line), "%.*s", len, text);
 	return len;
@@ -157,7 +119,7 @@ collect(const struct explain *x, struct expected *e, bool *ends)
 
 	for (int pass = 0; pass < 2; pass++) {
 		for (size_t i = 0; x->grammar[i] != &x->inst; i++) {
-			struct match m = match_inst(x->grammar[i], x->line);
+			struct match m = match_command(x->grammar[i], x->line);
 
 			if (m.n > best.n)
 				best = m;
@@ -242,12 +204,12 @@ explain_print(const struct explain *x, FILE *out)
 	struct expected e = {0};
 	bool ends = false;
 	struct match m = collect(x, &e, &ends);
-	size_t first = blanks(x->line), end = m.at;
+	size_t first = match_blanks(x->line), end = m.at;
 	const char *meant;
 	char word[128];
 
 	snprintf(word, sizeof(word), "%.*s", (int)strcspn(x->line + m.at, " \t"), x->line + m.at);
-	while (end > first && blanks(x->line + end - 1) > 0)
+	while (end > first && match_blanks(x->line + end - 1) > 0)
 		end--;
 	meant = nearest(&e, word);
 	if (m.n == 0) {

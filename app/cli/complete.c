@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "complete.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include <bsd/string.h>
+
+#include "match.h"
+
+#define WORDS_MAX 2560 /* as many as there may be ports, and more */
+#define WORD_LEN 96
+
+/** Each word once. */
+struct words {
+	unsigned int n;
+	char word[WORDS_MAX][WORD_LEN];
+};
+
+static void
+add_word(struct words *w, const char *word)
+{
+	for (unsigned int i = 0; i < w->n; i++)
+		if (strcmp(w->word[i], word) == 0)
+			return;
+	if (w->n < WORDS_MAX && strlcpy(w->word[w->n], word, WORD_LEN) < WORD_LEN)
+		w->n++;
+}
+
+static void
+add_token(struct words *w, cmdline_parse_token_hdr_t *token)
+{
+	char text[WORD_LEN];
+	int n = 0;
+
+	if (token->ops->complete_get_nb != NULL)
+		n = token->ops->complete_get_nb(token);
+	for (int i = 0; i < n; i++)
+		if (token->ops->complete_get_elt(token, i, text, sizeof(text)) == 0)
+			add_word(w, text);
+}
+
+void
+complete_line(cmdline_parse_ctx_t *grammar, const char *line, FILE *out)
+{
+	static struct words w; /* large, and of one thread */
+
+	w.n = 0;
+	for (size_t i = 0; grammar[i] != NULL; i++) {
+		struct match m = match_command(grammar[i], line);
+
+		if (m.next != NULL && match_ends_line(line[m.at]))
+			add_token(&w, m.next);
+	}
+	for (unsigned int i = 0; i < w.n; i++)
+		fprintf(out, "%s\n", w.word[i]);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * vqsctl inside. It has one thread; all functions print to standard error what went wrong, and
+ * return one of the exit statuses.
+ */
+#ifndef VQSCTL_VQSCTL_H
+#define VQSCTL_VQSCTL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#define LINE_LEN_MAX 4096 /* of a command with its newline; the switch takes no longer one */
+
+enum { DONE = 0, REFUSED = 1, UNUSABLE = 2 };
+
+/** Connect to the control socket at @p path. Its descriptor, or -1 with errno. */
+int connect_to(const char *path);
+
+/**
+ * Connect to the switch the user means: at @p wanted, or if that is NULL at $VQSWITCH_CONTROL, or
+ * else the one that runs. -1: there is none, or several, which are listed.
+ */
+int open_control(const char *wanted);
+
+/** Send @p len bytes. False, with errno: the switch is gone. */
+bool send_all(int fd, const char *data, size_t len);
+
+/** Give the switch a command, which ends with a newline, and write the answer to @p out. */
+int command(int fd, const char *line, FILE *out);
+
+/** The answer to a command as text, to be freed; NULL: it was refused, or the switch is gone. */
+char *answer_to(int fd, const char *line);
+
+/**
+ * A copy of the command @p line, to be freed, in which the path of a command that has one is
+ * absolute: a relative one is the user's, not the switch's. NULL: no memory.
+ */
+char *with_absolute_path(const char *line);
+
+/** Print the words that may follow @p line, each on a line of its own. */
+int complete(int fd, const char *line);
+
+/** Commands from a terminal, with history and completion, until its end. */
+int prompt(int fd);
+
+#endif
