@@ -26,9 +26,14 @@
 static void
 capture_free(struct capture *c)
 {
+	struct capture_port *p;
+
+	while ((p = STAILQ_FIRST(&c->ports)) != NULL) {
+		STAILQ_REMOVE_HEAD(&c->ports, entry);
+		free(p);
+	}
 	rte_ring_free(c->ring);
 	rte_mempool_free(c->mp);
-	free(c->name);
 	free(c);
 }
 
@@ -90,20 +95,18 @@ make_ring(struct capture *c)
 	return c->mp != NULL ? 0 : -rte_errno;
 }
 
-static int
-note_names(struct capture *c, const struct capture_config *cfg)
+struct capture_port *
+capture_add_port(struct capture *c, uint16_t id, const char *name)
 {
-	c->nnames = cfg->nports;
-	c->name = calloc(cfg->nports + 1u, sizeof(*c->name));
-	if (c->name == NULL)
-		return -ENOMEM;
-	for (uint16_t i = 0; i < cfg->nports; i++) {
-		const char *name = cfg->name(cfg->arg, i);
+	struct capture_port *p = calloc(1, sizeof(*p));
 
-		if (name != NULL)
-			strlcpy(c->name[i], name, sizeof(c->name[i]));
-	}
-	return 0;
+	if (p == NULL)
+		return NULL;
+	p->capture = c;
+	p->id = id;
+	strlcpy(p->name, name, sizeof(p->name));
+	STAILQ_INSERT_TAIL(&c->ports, p, entry);
+	return p;
 }
 
 static void
@@ -138,10 +141,9 @@ capture_start(struct capture **out, const struct capture_config *cfg)
 	c->done = cfg->done;
 	c->arg = cfg->arg;
 	c->work.fn = on_done;
+	STAILQ_INIT(&c->ports);
 	note_time(c);
-	ret = note_names(c, cfg);
-	if (ret == 0)
-		ret = make_ring(c);
+	ret = make_ring(c);
 	if (ret == 0)
 		ret = open_file(c, cfg->path);
 	if (ret == 0)
@@ -159,13 +161,15 @@ capture_start(struct capture **out, const struct capture_config *cfg)
 void
 capture_get_stats(const struct capture *c, struct capture_stats *out)
 {
+	const struct capture_port *p;
+
 	*out = (struct capture_stats){
 		.frames = atomic_load_explicit(&c->frames, memory_order_relaxed),
 		.bytes = atomic_load_explicit(&c->bytes, memory_order_relaxed),
 		.error = atomic_load_explicit(&c->error, memory_order_relaxed),
 	};
-	for (uint16_t p = 0; p < DP_PORTS_MAX; p++)
-		out->lost += atomic_load_explicit(&c->lost[p], memory_order_relaxed);
+	STAILQ_FOREACH (p, &c->ports, entry)
+		out->lost += atomic_load_explicit(&p->lost, memory_order_relaxed);
 }
 
 void

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 struct capture;
+struct capture_port;
 struct ev_loop;
 
 #define CAPTURE_SNAPLEN 262144 /* whole frames */
@@ -28,9 +29,6 @@ struct capture_config {
 	uint32_t snaplen;     /* bytes kept of a frame */
 	uint64_t count;       /* frames, 0: no limit */
 	struct ev_loop *loop; /* NULL: done() is not called */
-	uint16_t nports;      /* ids are below */
-	/** The name of a port, NULL: there is none. Called by capture_start(). */
-	const char *(*name)(void *arg, uint16_t port);
 	/** Control thread: @p count is reached, or writing failed. Not while in capture_stop(). */
 	void (*done)(void *arg);
 	void *arg;
@@ -44,6 +42,12 @@ struct capture_stats {
 
 /** 0 or -errno. A file at the path is overwritten; -EINVAL: what is there is not a plain file. */
 int capture_start(struct capture **out, const struct capture_config *cfg);
+
+/**
+ * A port to be captured, for dp_port.capture, from the next publication on. Freed with the capture.
+ * NULL: out of memory.
+ */
+struct capture_port *capture_add_port(struct capture *c, uint16_t id, const char *name);
 
 /** Write what is still in the ring, close the file, free @p c. Its last numbers to @p out. */
 void capture_stop(struct capture *c, struct capture_stats *out);

@@ -11,9 +11,9 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <sys/queue.h>
 
 #include "base/ev.h"
-#include "switch/fdb.h"
 #include "switch/pcapng.h"
 
 struct rte_mempool;
@@ -21,11 +21,27 @@ struct rte_ring;
 
 #define CAPTURE_NAME_MAX 64 /* of a port */
 
+/** A port in a capture, made by control; it stays until the capture is freed. */
+struct capture_port {
+	/* [fixed] */
+	struct capture *capture;
+	uint16_t id;
+	char name[CAPTURE_NAME_MAX];
+	/* [atomic] written by workers, only when it happens */
+	atomic_uint_fast64_t lost;
+	/* the writer's, until it has ended */
+	uint32_t interface; /* of the file, plus one; 0: it has none yet */
+	uint64_t written;
+	/* [ctl] */
+	STAILQ_ENTRY(capture_port) entry;
+};
+
 /** A worker's notes about a frame, in the private area of its mbuf. */
 struct capture_note {
 	uint64_t tsc;
+	struct capture_port *port;
 	uint32_t len;
-	uint16_t port, queue;
+	uint16_t queue;
 	enum pcapng_direction way;
 };
 
@@ -39,23 +55,21 @@ struct capture {
 	struct ev_loop *loop; /* NULL: done() is not called */
 	void (*done)(void *arg);
 	void *arg;
-	uint16_t nnames;
-	char (*name)[CAPTURE_NAME_MAX]; /* of the ports there were at the start */
 	pthread_t thread;
 
 	/* [atomic] */
 	atomic_bool stop; /* control: write what is left and end */
 	atomic_uint_fast64_t frames, bytes;
 	atomic_int error;
-	atomic_uint_fast64_t lost[DP_PORTS_MAX]; /* written by workers only when it happens */
 
 	/* the writer's, until it has ended */
 	FILE *file;
 	bool full; /* count is reached or writing failed: the rest is thrown away */
 	bool told; /* work was posted; control clears it */
 	uint32_t ninterfaces;
-	uint32_t interface[DP_PORTS_MAX]; /* plus one; 0: not in the file yet */
-	uint64_t written[DP_PORTS_MAX];
+
+	/* [ctl]; the writer's once it has been told to stop: control waits for it then */
+	STAILQ_HEAD(, capture_port) ports;
 
 	/* [ctl] */
 	struct ev_work work;

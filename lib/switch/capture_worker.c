@@ -19,9 +19,10 @@ copy_frame(const struct capture *c, const struct pkt *p)
 }
 
 void
-capture_frames(struct capture *c, uint16_t port, uint16_t queue, enum pcapng_direction way,
+capture_frames(struct capture_port *p, uint16_t queue, enum pcapng_direction way,
 	       struct pkt *const *pkts, uint16_t n)
 {
+	const struct capture *c = p->capture;
 	uint64_t tsc = rte_get_tsc_cycles();
 	struct rte_mbuf *m[PKT_BATCH_MAX];
 	uint16_t k = 0, sent;
@@ -33,10 +34,10 @@ capture_frames(struct capture *c, uint16_t port, uint16_t queue, enum pcapng_dir
 		if (unlikely(m[k] == NULL))
 			break;
 		note = rte_mbuf_to_priv(m[k++]);
-		*note = (struct capture_note){tsc, pkts[i]->len, port, queue, way};
+		*note = (struct capture_note){tsc, p, pkts[i]->len, queue, way};
 	}
 	sent = (uint16_t)rte_ring_mp_enqueue_burst(c->ring, (void **)m, k, NULL);
 	rte_pktmbuf_free_bulk(m + sent, k - sent);
 	if (unlikely(sent < n))
-		atomic_fetch_add_explicit(&c->lost[port], n - sent, memory_order_relaxed);
+		atomic_fetch_add_explicit(&p->lost, n - sent, memory_order_relaxed);
 }

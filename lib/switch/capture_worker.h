@@ -10,10 +10,10 @@
 #include "pkt/pkt.h"
 #include "switch/pcapng.h"
 
-struct capture;
+struct capture_port;
 
 /** Copies of @p n frames. Any worker. */
-void capture_frames(struct capture *c, uint16_t port, uint16_t queue, enum pcapng_direction way,
+void capture_frames(struct capture_port *p, uint16_t queue, enum pcapng_direction way,
 		    struct pkt *const *pkts, uint16_t n);
 
 #endif

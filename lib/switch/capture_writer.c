@@ -25,20 +25,20 @@ time_of(const struct capture *c, uint64_t tsc)
 }
 
 static bool
-add_interface(struct capture *c, uint16_t port)
+add_interface(struct capture *c, struct capture_port *p)
 {
-	const char *description = port < c->nnames ? c->name[port] : NULL;
 	char name[16];
 
-	snprintf(name, sizeof(name), "port%u", port);
-	c->interface[port] = ++c->ninterfaces;
-	return pcapng_interface(c->file, name, description, c->snaplen);
+	snprintf(name, sizeof(name), "port%u", p->id);
+	p->interface = ++c->ninterfaces;
+	return pcapng_interface(c->file, name, p->name, c->snaplen);
 }
 
 static bool
 write_frame(struct capture *c, struct rte_mbuf *m)
 {
 	const struct capture_note *note = rte_mbuf_to_priv(m);
+	struct capture_port *p = note->port;
 	struct pcapng_frame frame = {
 		.time_ns = time_of(c, note->tsc),
 		.len = note->len,
@@ -46,12 +46,12 @@ write_frame(struct capture *c, struct rte_mbuf *m)
 		.direction = note->way,
 	};
 
-	if (c->interface[note->port] == 0 && !add_interface(c, note->port))
+	if (p->interface == 0 && !add_interface(c, p))
 		return false;
-	frame.interface = c->interface[note->port] - 1;
+	frame.interface = p->interface - 1;
 	if (!pcapng_packet(c->file, &frame, m))
 		return false;
-	c->written[note->port]++;
+	p->written++;
 	atomic_fetch_add_explicit(&c->bytes, note->len, memory_order_relaxed);
 	return atomic_fetch_add_explicit(&c->frames, 1, memory_order_relaxed) + 1 != c->count;
 }
@@ -87,13 +87,13 @@ static void
 write_end(struct capture *c)
 {
 	uint64_t now = time_of(c, rte_get_tsc_cycles());
+	const struct capture_port *p;
 
-	for (uint16_t p = 0; p < DP_PORTS_MAX; p++) {
-		uint64_t lost = atomic_load(&c->lost[p]);
+	STAILQ_FOREACH (p, &c->ports, entry) {
+		uint64_t lost = atomic_load(&p->lost);
 
-		if (c->interface[p] != 0)
-			pcapng_statistics(c->file, c->interface[p] - 1, now, c->written[p] + lost,
-					  lost);
+		if (p->interface != 0)
+			pcapng_statistics(c->file, p->interface - 1, now, p->written + lost, lost);
 	}
 	if (fclose(c->file) != 0 && atomic_load(&c->error) == 0)
 		atomic_store(&c->error, errno);

@@ -34,7 +34,7 @@
 #define DP_FLOWS 1024        /* buckets of a port's flow -> queue table, a power of two */
 #define DP_FLOW_UNKNOWN 0xff /* nothing was sent on this flow yet */
 
-struct capture;
+struct capture_port;
 struct dataplane;
 struct dp_fids;
 struct dp_intercept;
@@ -79,7 +79,7 @@ struct dp_port {
 	/* takes incoming frames before the mode does; NULL: none */
 	const struct dp_intercept *intercept;
 	struct watch_queues *bursts;  /* NULL: not counted; owned by the port, too */
-	struct capture *capture;      /* gets copies of all frames; NULL: none */
+	struct capture_port *capture; /* gets copies of all frames; NULL: none */
 	const struct dp_port *mirror; /* so does this port; NULL: none */
 	bool copied;                  /* to one of them */
 	bool plain;                   /* not copied, and has one tx queue */

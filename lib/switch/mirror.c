@@ -22,8 +22,7 @@ forward_copy(struct worker *w, const struct dp_port *port, bool out, struct pktq
 	     struct pkt *const *pkts, uint16_t n)
 {
 	if (port->capture != NULL)
-		capture_frames(port->capture, port->id, rxq->index, out ? PCAPNG_OUT : PCAPNG_IN,
-			       pkts, n);
+		capture_frames(port->capture, rxq->index, out ? PCAPNG_OUT : PCAPNG_IN, pkts, n);
 	if (port->mirror != NULL)
 		mirror(w, port->mirror, rxq, pkts, n);
 }

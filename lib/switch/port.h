@@ -23,6 +23,7 @@
 #include "switch/vlan.h"
 
 struct app_port;
+struct capture_port;
 struct inject_port;
 struct port;
 struct port_defaults;
@@ -168,9 +169,10 @@ struct port {
 	 * it go there. Set by port_ops.queues; NULL: none
 	 */
 	const struct port *uplink;
-	struct port *mirror;     /* gets copies of frames it sends and is sent; NULL: none */
-	struct baseline cleared; /* "clear port stats" */
-	struct app_port *app;    /* the program's, which makes and frees it (struct sw_listener) */
+	struct capture_port *captured; /* while the switch has a capture that it is part of */
+	struct port *mirror;           /* gets copies of frames it sends and is sent; NULL: none */
+	struct baseline cleared;       /* "clear port stats" */
+	struct app_port *app; /* the program's, which makes and frees it (struct sw_listener) */
 	/*
 	 * by queue pair: the worker that is to poll its rx queue, and the one that does;
 	 * PORT_WORKER_NONE

@@ -291,12 +291,18 @@ fill_tx(struct build *b, const struct port *p, struct dp_port *dport)
 	}
 }
 
-/* Before the port's queues are filled in, whose checks depend on it. */
+/*
+ * Before the port's queues are filled in, whose checks depend on it. Without memory for it a port
+ * is left out of a capture.
+ */
 static void
-copy_port(const struct sw *s, const struct port *p, struct dp_port *dport)
+copy_port(const struct sw *s, struct port *p, struct dp_port *dport)
 {
-	if (s->captured.port == p->id || s->captured.port == SW_CAPTURE_ALL)
-		dport->capture = s->capture;
+	bool wanted = s->captured.port == p->id || s->captured.port == SW_CAPTURE_ALL;
+
+	if (s->capture != NULL && wanted && p->captured == NULL)
+		p->captured = capture_add_port(s->capture, p->id, p->name);
+	dport->capture = p->captured;
 	dport->copied = dport->capture != NULL || p->mirror != NULL;
 }
 

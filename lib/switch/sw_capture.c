@@ -15,15 +15,6 @@
 #include "switch/publish.h"
 #include "switch/sw.h"
 
-/* capture_config.name */
-static const char *
-name_of(void *arg, uint16_t port)
-{
-	const struct sw *s = arg;
-
-	return s->port[port] != NULL ? s->port[port]->name : NULL;
-}
-
 static void
 on_done(void *arg)
 {
@@ -45,8 +36,6 @@ sw_capture_start(struct sw *s, const struct sw_capture *cfg)
 		.snaplen = cfg->snaplen,
 		.count = cfg->count,
 		.loop = s->loop,
-		.nports = s->nports,
-		.name = name_of,
 		.done = on_done,
 		.arg = s,
 	};
@@ -72,6 +61,9 @@ sw_capture_stop(struct sw *s)
 	if (c == NULL)
 		return;
 	s->capture = NULL;
+	for (uint16_t i = 0; i < s->nports; i++)
+		if (s->port[i] != NULL)
+			s->port[i]->captured = NULL;
 	sw_publish(s);
 	capture_stop(c, &s->captured.last);
 }

@@ -122,6 +122,7 @@ fini_port(struct port *p)
 	fdb_flush_port(p->sw->fdb, p->id, true);
 	fdb_set_port_limit(p->sw->fdb, p->id, 0);
 	fdb_set_guest_limit(p->sw->fdb, p->id, 0);
+	p->captured = NULL; /* the capture's */
 	baseline_free(&p->cleared);
 	free(p->flows);
 	p->flows = NULL;

@@ -133,7 +133,7 @@ struct found {
 		uint64_t ns;
 		uint8_t b[FAKE_LEN];
 	} packet[256];
-	char name[FAKE_PORTS][16];
+	char name[FAKE_PORTS + 1][16], description[FAKE_PORTS + 1][16];
 };
 
 static uint32_t
@@ -176,7 +176,11 @@ read_interface(struct found *f, const uint8_t *b, const uint8_t *end)
 	o = option(b + 8, end, 2, &len);
 	assert_non_null(o);
 	assert_in_range(len, 1, sizeof(f->name[0]) - 1);
-	memcpy(f->name[f->ninterfaces++], o, len);
+	memcpy(f->name[f->ninterfaces], o, len);
+	o = option(b + 8, end, 3, &len);
+	assert_non_null(o);
+	assert_in_range(len, 1, sizeof(f->description[0]) - 1);
+	memcpy(f->description[f->ninterfaces++], o, len);
 }
 
 static void
@@ -325,6 +329,32 @@ test_capture_all(void **state)
 	fake_check_accounts();
 }
 
+/* A port that is made while the capture runs is another one than was at its number before. */
+static void
+test_capture_of_a_later_port(void **state)
+{
+	struct port *p = &fake_ports[3].p;
+	const struct found *f;
+
+	start(SW_CAPTURE_ALL, 20, 0);
+	fake_put(0, &host[0], &fake_broadcast, 100);
+	fake_poll();
+	sw_port_remove(&fake_sw, p);
+	strlcpy(p->name, "later", sizeof(p->name));
+	assert_int_equal(sw_port_add(&fake_sw, p), 0);
+	assert_int_equal(p->id, 3);
+	sw_publish(&fake_sw);
+	fake_put(0, &host[0], &fake_broadcast, 100);
+	fake_poll();
+	sw_capture_stop(&fake_sw);
+	f = read_file();
+	assert_int_equal(f->ninterfaces, FAKE_PORTS + 1);
+	assert_int_equal(f->nstatistics, FAKE_PORTS + 1);
+	assert_string_equal(f->name[FAKE_PORTS], "port3");
+	assert_string_equal(f->description[FAKE_PORTS], "later");
+	assert_string_equal(f->description[0], fake_ports[0].p.name);
+}
+
 /* More than there is room for: nothing of it stays unaccounted. */
 static void
 test_capture_overrun(void **state)
@@ -441,6 +471,7 @@ main(void)
 		EACH(test_mirror_ends),
 		EACH(test_capture),
 		EACH(test_capture_all),
+		EACH(test_capture_of_a_later_port),
 		EACH(test_capture_overrun),
 		EACH(test_capture_count),
 		EACH(test_capture_disk_full),
