@@ -16,7 +16,7 @@ NETDEVS = "/sys/bus/vdpa/devices/{}/virtio*/net"
 HARNESS = pathlib.Path(__file__).parent.parent / "harness"
 PING = HARNESS / "patient_ping.py"
 HOLD = HARNESS / "hold_thread.py"
-TESTPMD = ("tail -f /dev/null | dpdk-testpmd --lcores 0@0,1@1 -m 64 --no-pci --no-telemetry "
+TESTPMD = ("tail -f /dev/null | dpdk-testpmd --lcores 0@0,1@0 -m 64 --no-pci --no-telemetry "
            "--file-prefix=driver --single-file-segments --iova-mode=va "
            "--vdev=net_virtio_user0,path=/dev/vhost-vdpa-0,queues=1,mac=02:00:00:00:00:18 -- "
            "--forward-mode=icmpecho --total-num-mbufs=2048 -a")
@@ -25,20 +25,27 @@ TESTPMD = ("tail -f /dev/null | dpdk-testpmd --lcores 0@0,1@1 -m 64 --no-pci --n
 class GuestSwitch:
     """vqswitch in a guest, driven through its control socket."""
 
-    def __init__(self, guest, ports, extra=""):
+    def __init__(self, guest, ports):
         self.guest = guest
-        program = Switch.program
-        self.ctl = f"{program.rsplit('/', 1)[0]}/vqsctl -s /run/vqs/control"
-        vdevs = " ".join(f"--vdev {port}" for port in ports)
-        self.start = (f"mkdir -p /run/vqs && cd / && exec {program} --lcores 0@0,1@1 --no-huge -m 256"
-                      f" --no-pci --no-telemetry --file-prefix=vqs {vdevs} -- -a"
-                      f" --state-dir=/run/vqs {extra} >>/tmp/vqs.log 2>&1 </dev/null")
+        self.ports = ports  # of its command line
+        self.starts = 0
+        self.ctl = f"{Switch.program.rsplit('/', 1)[0]}/vqsctl -s /run/vqs/control"
 
     def begin(self):
         """Start it; it answers commands when this returns."""
-        self.guest.background(self.start)
-        wait_for("the switch", lambda: self.guest.run(f"{self.ctl} show port info all")[0] == 0, 300,
-                 alive=[self.guest], pause=0.5)
+        vdevs = " ".join(f"--vdev {port}" for port in self.ports)
+        self.starts += 1
+        self.guest.background(
+            f"mkdir -p /run/vqs && cd / && {Switch.program} --lcores 0@0,1@1 --no-huge -m 128 "
+            f"--no-pci --no-telemetry --file-prefix=vqs {vdevs} -- -a --state-dir=/run/vqs "
+            f">>/tmp/vqs.log 2>&1 </dev/null; touch /tmp/vqs.ended.{self.starts}")
+        wait_for("the switch", self.answers, 300, alive=[self.guest], pause=0.5)
+
+    def answers(self):
+        """Whether it answers a command; fails when it has ended."""
+        if self.guest.run(f"[ -f /tmp/vqs.ended.{self.starts} ]")[0] == 0:
+            raise Failure(f"the switch has ended: {self.log()}")
+        return self.guest.run(f"{self.ctl} show port info all")[0] == 0
 
     def command(self, text):
         """The answer to a command."""
@@ -103,6 +110,7 @@ class Vduse(Scenario):
             for i, port in enumerate(ports):
                 self.switch.command(f"port detach net_vhost{i}")
                 self.switch.command(f"port attach {port}")
+            self.switch.ports = ports
         self.layout = layout
         self.wait_cards()
 
@@ -245,6 +253,7 @@ class Vduse(Scenario):
     def vhost(self):
         """A device and a driver in a program, by way of vhost_vdpa, over a restart of the switch."""
         self.serve()
+        self.refused_later("attach=vhost", "the kernel module vhost_vdpa is not loaded")
         self.machine.load("vhost", "irqbypass", "vhost_vdpa")
         self.machine.sh("echo 64 >/proc/sys/vm/nr_hugepages; mkdir -p /dev/huge && "
                         "mount -t hugetlbfs huge /dev/huge")
@@ -315,6 +324,28 @@ class Vduse(Scenario):
             _, out = self.machine.run(f"{self.switch.ctl} port attach net_vhost9,{argument}")
             if says not in out:
                 raise Failure(f"{argument}: {out}")
+        self.refused_later("netns=nowhere", "network namespace nowhere: No such file")
+
+    def refused_later(self, keys, says):
+        """The vdpa bus takes such a device, and then something is missing."""
+        self.switch.command(f"port attach net_vhost9,iface=/dev/vduse/v9,{keys}")
+        wait_for(f"'{says}' about {keys}",
+                 lambda: says in self.switch.command("show port net_vhost9 negotiation"),
+                 60, alive=[self.machine], pause=0.2)
+        self.switch.command("port detach net_vhost9")
+
+    @check("vduse.unprivileged")
+    def unprivileged(self):
+        """A switch without permission, or without the capability, says so and ends."""
+        for privileges, says in (
+                ("--reuid=65534 --regid=65534 --clear-groups", "/dev/vduse/control: Permission denied"),
+                ("--bounding-set=-net_admin --inh-caps=-net_admin", "CAP_NET_ADMIN is missing")):
+            status, out = self.machine.run(
+                f"XDG_RUNTIME_DIR=/tmp setpriv {privileges} {Switch.program} --no-huge -m 64 --no-pci "
+                "--no-telemetry --file-prefix=other --vdev net_vhost0,iface=/dev/vduse/x "
+                "-- -a --total-num-mbufs=2048")
+            if status == 0 or says not in out:
+                raise Failure(f"{privileges}: status {status}: {out}")
 
     @check("vduse.packed")
     def packed(self):
