@@ -168,10 +168,14 @@ irq_put(struct irq *irq)
 
 	if (atomic_fetch_sub_explicit(&irq->refs, 1, memory_order_acq_rel) != 1)
 		return;
-	close(irq->fd);
-	free(irq);
+	/* a device of the kernel's closes at once, and its owner counts on that */
+	if (g != NULL && irq->ioctl == NULL)
+		lane_close(&g->lane, irq->fd);
+	else
+		close(irq->fd);
 	if (g != NULL)
 		lane_put(&g->lane);
+	free(irq);
 }
 
 /** The kernel refuses one that it has not been told the driver is ready for yet. */

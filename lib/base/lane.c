@@ -218,6 +218,18 @@ lane_all_idle(void)
 
 /* --- closing --- */
 
+void
+lane_owe(struct lane *l, unsigned int n)
+{
+	atomic_fetch_add_explicit(&l->closing, n, memory_order_relaxed);
+}
+
+void
+lane_settle(struct lane *l, unsigned int n)
+{
+	atomic_fetch_sub_explicit(&l->closing, n, memory_order_release);
+}
+
 struct closing {
 	struct lane_job job; /* first member */
 	struct lane *lane;
@@ -230,7 +242,7 @@ make_closed(struct lane_job *j)
 	struct closing *c = (struct closing *)j;
 
 	close(c->fd);
-	atomic_fetch_sub_explicit(&c->lane->closing, 1, memory_order_release);
+	lane_settle(c->lane, 1);
 	free(c);
 }
 
@@ -244,6 +256,6 @@ lane_close(struct lane *l, int fd)
 		return;
 	}
 	*c = (struct closing){.job.fn = make_closed, .lane = l, .fd = fd};
-	atomic_fetch_add_explicit(&l->closing, 1, memory_order_relaxed);
+	lane_owe(l, 1);
 	lane_submit(l, &c->job);
 }

@@ -28,7 +28,7 @@ struct lane {
 	_Atomic(struct lane_job *) jobs; /* newest first */
 	atomic_bool queued;              /* in a list of lanes, or served */
 	atomic_uint refs;
-	atomic_uint closing; /* descriptors that lane_close() was given and that are not closed */
+	atomic_uint closing; /* lane_closing() */
 	struct lane *next;   /* while queued */
 };
 
@@ -42,12 +42,23 @@ void lane_get(struct lane *l);
 void lane_put(struct lane *l);
 
 /**
- * Close @p fd, whose last user may have to wait: a socket that lingers, a file of a peer's file
- * system. Without memory it is closed at once. Any thread that has a reference.
+ * Close @p fd, whose last user may have to wait: for gigabytes of a file in memory to be freed, for
+ * hundreds of thousands of epoll sets to let an eventfd go, a socket that lingers, a file of a
+ * peer's file system. Without memory it is closed at once. Any thread that has a reference.
  */
 void lane_close(struct lane *l, int fd);
 
-/** How many descriptors wait to be closed. Any thread that has a reference. */
+/**
+ * Count @p n more as waiting to be closed, until lane_settle() of the same number: a mapping that
+ * is going, of a file that is closed here afterwards. Any thread that has a reference.
+ */
+void lane_owe(struct lane *l, unsigned int n);
+void lane_settle(struct lane *l, unsigned int n);
+
+/**
+ * How many descriptors wait to be closed: of lane_close(), and of lane_owe(). Any thread that has a
+ * reference.
+ */
 static inline unsigned int
 lane_closing(const struct lane *l)
 {

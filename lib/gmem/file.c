@@ -10,14 +10,16 @@
 
 #include <rte_common.h>
 
+#include "base/lane.h"
 #include "base/log.h"
 #include "gmem/file.h"
 #include "gmem/reaper.h"
 #include "gmem/sigbus.h"
 
 struct gmem_file {
-	uint32_t refs; /* [ctl] */
-	int fd;        /* ours, of the same file */
+	uint32_t refs;     /* [ctl] */
+	int fd;            /* ours, of the same file */
+	struct lane *lane; /* counted, where fd is closed; NULL: on control */
 	void *base;
 	size_t len;
 	size_t page;
@@ -116,6 +118,9 @@ map_file(int fd, uint64_t offset, uint64_t size, struct gmem_fault *fault, const
 		return NULL;
 	}
 	madvise(f->base, f->len, MADV_DONTDUMP);
+	f->lane = fault->lane;
+	if (f->lane != NULL)
+		lane_get(f->lane);
 	return f;
 }
 
@@ -191,7 +196,12 @@ gmem_file_put(struct gmem_file *f)
 	if (f == NULL || --f->refs > 0)
 		return;
 	sigbus_unguard(f->base);
-	reaper_unmap(f->base, f->len, f->page);
-	close(f->fd);
+	reaper_unmap(&(struct reaper_mapping){.base = f->base,
+					      .len = f->len,
+					      .page_size = f->page,
+					      .fd = f->fd,
+					      .lane = f->lane});
+	if (f->lane != NULL)
+		lane_put(f->lane);
 	free(f);
 }

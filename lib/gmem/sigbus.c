@@ -31,6 +31,14 @@ struct hit {
 	struct gmem_fault *fault;
 };
 
+#define RESERVE 8
+
+/*
+ * Mappings to give up where the process has as many as it may have: the kernel then changes none in
+ * any way. [atomic] Control fills it, a handler takes from it; NULL: taken.
+ */
+static _Atomic(void *) reserve[RESERVE];
+
 static struct range ranges[RANGES_MAX];
 static atomic_uint used; /* entries from here on were never used */
 
@@ -87,11 +95,44 @@ map_zeroes(uintptr_t addr, size_t len)
 		    MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) != MAP_FAILED;
 }
 
+/** Make room for a mapping. False: there is none left to be given up. */
+static bool
+reserve_take(void)
+{
+	void *page = NULL;
+	size_t i;
+
+	for (i = 0; i < RESERVE && page == NULL; i++)
+		page = atomic_exchange_explicit(&reserve[i], NULL, memory_order_relaxed);
+	return page != NULL && munmap(page, 1) == 0;
+}
+
+/** False: the process has no mapping to spare. */
+static bool
+reserve_fill(void)
+{
+	size_t i;
+
+	for (i = 0; i < RESERVE; i++) {
+		void *page;
+
+		if (atomic_load_explicit(&reserve[i], memory_order_relaxed) != NULL)
+			continue;
+		/* shared memory is not joined with its neighbours to one mapping */
+		page = mmap(NULL, 1, PROT_NONE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		if (page == MAP_FAILED)
+			return false;
+		atomic_store_explicit(&reserve[i], page, memory_order_relaxed);
+	}
+	return true;
+}
+
 /*
  * Let the access go on in zeroes, which take the place of the rest of the range:
  * of a page that cannot be read the pages after it are gone, too, and one mapping
  * serves all of them. Pages before it stay as they are; where the kernel cannot
- * split the mapping (its limit of mappings is reached), all of it is replaced.
+ * split the mapping (its limit of mappings is reached), all of it is replaced, by a mapping from
+ * the reserve where not even that can be done.
  */
 static bool
 range_patch(const struct hit *h, uintptr_t addr)
@@ -99,7 +140,13 @@ range_patch(const struct hit *h, uintptr_t addr)
 	uintptr_t page = addr & ~(h->page_size - 1);
 
 	atomic_store_explicit(&h->fault->dead, true, memory_order_release);
-	return map_zeroes(page, h->addr + h->len - page) || map_zeroes(h->addr, h->len);
+	if (map_zeroes(page, h->addr + h->len - page))
+		return true;
+	do {
+		if (map_zeroes(h->addr, h->len))
+			return true;
+	} while (reserve_take());
+	return false;
 }
 
 static void
@@ -122,6 +169,7 @@ sigbus_install(void)
 {
 	struct sigaction sa = {.sa_sigaction = sigbus_handler, .sa_flags = SA_SIGINFO | SA_RESTART};
 
+	(void)reserve_fill(); /* sigbus_guard() insists */
 	sigfillset(&sa.sa_mask);
 	return sigaction(SIGBUS, &sa, NULL) < 0 ? -errno : 0;
 }
@@ -135,7 +183,7 @@ sigbus_guard(void *addr, size_t len, size_t page_size, struct gmem_fault *fault)
 	for (i = 0; i < n; i++)
 		if (atomic_load_explicit(&ranges[i].addr, memory_order_relaxed) == 0)
 			break;
-	if (i == RANGES_MAX)
+	if (i == RANGES_MAX || !reserve_fill())
 		return -ENOSPC;
 	range_set(&ranges[i], &h);
 	if (i == n)

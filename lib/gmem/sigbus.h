@@ -18,16 +18,20 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/** State of an owner's mappings: set in signal context when a page cannot be read. */
+struct lane;
+
+/** State of an owner's mappings. */
 struct gmem_fault {
-	atomic_bool dead;
+	atomic_bool dead;  /* set in signal context when a page cannot be read */
+	struct lane *lane; /* [fixed] where its files are closed; NULL: on control */
 };
 
 /** Install the handler. Once, before any mapping. 0 or -errno. */
 int sigbus_install(void);
 
 /**
- * Guard [addr, addr + len), pages of @p page_size. 0, or -ENOSPC when the table is full. Control.
+ * Guard [addr, addr + len), pages of @p page_size. 0, or -ENOSPC when the table is full or the
+ * process has as many mappings as it may have. Control.
  */
 int sigbus_guard(void *addr, size_t len, size_t page_size, struct gmem_fault *fault);
 

@@ -6,11 +6,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "vdev/engine.h"
 #include "vdev/ring.h"
 #include "base/irq.h"
+#include "base/lane.h"
 
 static enum vq_layout
 ring_layout(const struct vdev *d, enum vdev_format format)
@@ -268,16 +268,18 @@ ring_forget(struct vdev_queue *q)
 }
 
 void
-ring_close_fds(struct vdev_queue *q)
+ring_close_fd(struct vdev *d, int fd)
 {
-	int *fds[] = {&q->kick_fd, &q->err_fd};
-	size_t i;
+	if (fd >= 0)
+		lane_close(irq_group_lane(d->irqs), fd);
+}
 
-	for (i = 0; i < RTE_DIM(fds); i++) {
-		if (*fds[i] >= 0)
-			close(*fds[i]);
-		*fds[i] = -1;
-	}
+void
+ring_close_fds(struct vdev *d, struct vdev_queue *q)
+{
+	ring_close_fd(d, q->kick_fd);
+	ring_close_fd(d, q->err_fd);
+	q->kick_fd = q->err_fd = -1;
 	irq_free(q->irq);
 	q->irq = NULL;
 }

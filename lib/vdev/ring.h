@@ -77,7 +77,10 @@ ring_awaits_enable(const struct vdev *d, const struct vdev_queue *q)
 
 /** Forget the facts about @p q, but not its descriptors. Not running. */
 void ring_forget(struct vdev_queue *q);
-void ring_close_fds(struct vdev_queue *q);
+
+/** Close a peer's eventfd (-1: none), which may take the kernel long, in the device's lane. */
+void ring_close_fd(struct vdev *d, int fd);
+void ring_close_fds(struct vdev *d, struct vdev_queue *q);
 
 /* --- ring_place.c: the places of a ring's areas --- */
 

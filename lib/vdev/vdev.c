@@ -124,6 +124,7 @@ vdev_new(const struct vdev_config *cfg)
 		errno = ENOMEM;
 		return NULL;
 	}
+	d->fault.lane = irq_group_lane(d->irqs);
 	open_journal(d);
 	return d;
 }
@@ -195,7 +196,7 @@ forget_session(struct vdev *d)
 	iotlb_requests_forget(d);
 	for (i = 0; i < d->nqueues; i++) {
 		ring_halt(d, &d->q[i]);
-		ring_close_fds(&d->q[i]);
+		ring_close_fds(d, &d->q[i]);
 		ring_forget(&d->q[i]);
 	}
 	/* without memory there is no bundle to allocate: this cannot fail */

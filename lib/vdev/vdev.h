@@ -363,13 +363,13 @@ int vdev_vq_stop(struct vdev *d, uint32_t i, struct vq_state *s);
 /** Position of a ring that goes on from there; the device is paused if it runs. */
 int vdev_vq_get_state(struct vdev *d, uint32_t i, struct vq_state *s);
 int vdev_vq_set_kick(struct vdev *d, uint32_t i,
-		     int fd);                      /* -1: none, poll; takes fd when it returns 0 */
+		     int fd);                      /* -1: none, poll; takes fd, also on failure */
 int vdev_vq_set_ready(struct vdev *d, uint32_t i); /* all facts are there, it may start */
 /** It is not to run until it is ready again, and then goes on from where it stands. */
 int vdev_vq_clear_ready(struct vdev *d, uint32_t i);
 /** The guest's interrupt, of d->irqs; NULL: none. Takes it, also on failure; a ring may run. */
 int vdev_vq_set_irq(struct vdev *d, uint32_t i, struct irq *irq);
-/** The same, an eventfd; -1: none. Takes fd when it returns 0. */
+/** The same, an eventfd; -1: none. Takes fd, also on failure. */
 int vdev_vq_set_call(struct vdev *d, uint32_t i, int fd);
 int vdev_vq_set_err(struct vdev *d, uint32_t i, int fd); /* likewise; it may run */
 int vdev_vq_set_enable(struct vdev *d, uint32_t i, bool on);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Facts about one ring. */
 #include <errno.h>
-#include <unistd.h>
 
 #include "vdev/engine.h"
 #include "vdev/ring.h"
@@ -128,8 +127,7 @@ vdev_vq_stop(struct vdev *d, uint32_t i, struct vq_state *s)
 	if (ret != 0)
 		return ret;
 	ring_close(d, q);
-	if (q->kick_fd >= 0)
-		close(q->kick_fd);
+	ring_close_fd(d, q->kick_fd);
 	q->kick_fd = -1;
 	*s = q->state_set ? q->state : ring_fresh(d);
 	return 0;
@@ -152,10 +150,11 @@ vdev_vq_set_kick(struct vdev *d, uint32_t i, int fd)
 	struct vdev_queue *q;
 	int ret = ring_edit(d, i, &q);
 
-	if (ret != 0)
+	if (ret != 0) {
+		ring_close_fd(d, fd);
 		return ret;
-	if (q->kick_fd >= 0)
-		close(q->kick_fd);
+	}
+	ring_close_fd(d, q->kick_fd);
 	q->kick_fd = fd;
 	return 0;
 }
@@ -235,11 +234,9 @@ vdev_vq_set_irq(struct vdev *d, uint32_t i, struct irq *irq)
 int
 vdev_vq_set_call(struct vdev *d, uint32_t i, int fd)
 {
-	struct irq *irq = NULL;
+	struct irq *irq = fd >= 0 ? irq_of_eventfd(d->irqs, fd) : NULL;
 
-	if (ring_get(d, i) == NULL)
-		return -EINVAL;
-	if (fd >= 0 && (irq = irq_of_eventfd(d->irqs, fd)) == NULL)
+	if (fd >= 0 && irq == NULL)
 		return -ENOMEM;
 	return vdev_vq_set_irq(d, i, irq);
 }
@@ -249,10 +246,11 @@ vdev_vq_set_err(struct vdev *d, uint32_t i, int fd)
 {
 	struct vdev_queue *q = ring_get(d, i);
 
-	if (q == NULL)
+	if (q == NULL) {
+		ring_close_fd(d, fd);
 		return -EINVAL;
-	if (q->err_fd >= 0)
-		close(q->err_fd);
+	}
+	ring_close_fd(d, q->err_fd);
 	q->err_fd = fd;
 	if (q->broken)
 		irq_signal(d->irqs, fd);

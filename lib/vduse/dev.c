@@ -248,10 +248,12 @@ queue_set_kick(struct vduse_queue *q)
 	if (e.fd < 0)
 		return -errno;
 	ret = q->v->sys->ioctl(q->v->fd, VDUSE_VQ_SETUP_KICKFD, &e);
-	ret = ret < 0 ? -errno : vdev_vq_set_kick(q->v->dev, q->index, e.fd);
-	if (ret != 0)
+	if (ret < 0) {
+		ret = -errno;
 		close(e.fd);
-	return ret;
+		return ret;
+	}
+	return vdev_vq_set_kick(q->v->dev, q->index, e.fd);
 }
 
 static struct vq_state

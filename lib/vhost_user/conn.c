@@ -83,17 +83,10 @@ out_pop(struct vhu_conn *c)
 
 /* --- descriptors that a peer has a hand in --- */
 
-/** Whether closing @p fd waits for no peer: memory of the kernel's, an eventfd. */
-static bool
-closes_at_once(int fd)
+void
+vhu_conn_discard(const struct vhu_conn *c, int fd)
 {
-	return fcntl(fd, F_GET_SEALS) >= 0 || vhu_fd_is(fd, "anon_inode:[eventfd]");
-}
-
-static void
-discard(const struct vhu_conn *c, int fd)
-{
-	if (c->lane == NULL || closes_at_once(fd))
+	if (c->lane == NULL)
 		close(fd);
 	else
 		lane_close(c->lane, fd);
@@ -106,7 +99,7 @@ discard_in(struct vhu_conn *c)
 
 	for (i = 0; i < c->in_fds.n; i++)
 		if (c->in_fds.fd[i] >= 0)
-			discard(c, c->in_fds.fd[i]);
+			vhu_conn_discard(c, c->in_fds.fd[i]);
 	c->in_fds.n = 0;
 }
 
@@ -166,7 +159,7 @@ collect_fds(struct vhu_conn *c, struct msghdr *mh)
 			if (c->in_fds.n < VHU_FDS_MAX) {
 				c->in_fds.fd[c->in_fds.n++] = fd;
 			} else {
-				discard(c, fd);
+				vhu_conn_discard(c, fd);
 				fit = false;
 			}
 		}
@@ -319,6 +312,17 @@ in_burst(struct vhu_conn *c)
 	return done;
 }
 
+/** Whether descriptors are about to be closed, such as one in whose place another came. */
+static bool
+room_soon(struct vhu_conn *c)
+{
+	if (c->lane == NULL || lane_closing(c->lane) == 0)
+		return false;
+	if (c->idle.loop == NULL)
+		idle(c, CONN_CLOSING_MS);
+	return true;
+}
+
 /** Read the bytes that are there. False: they were a part of one message. */
 static bool
 conn_readable(struct vhu_conn *c)
@@ -327,7 +331,7 @@ conn_readable(struct vhu_conn *c)
 
 	spare_lend();
 	done = in_burst(c);
-	if (!spare_refill() && done >= 0) {
+	if (!spare_refill() && done >= 0 && !room_soon(c)) {
 		conn_fail(c, -EMFILE, OUT_OF_DESCRIPTORS);
 		done = -1;
 	}

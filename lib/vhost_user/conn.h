@@ -8,8 +8,8 @@
  * unless this process was late itself. The descriptors of a message are owned by a struct vhu_fds,
  * and those its handler does not take are closed afterwards.
  *
- * To close a descriptor may take as long as a peer likes. All but memory and eventfds are closed in
- * a lane; while CONN_CLOSING_MAX wait there, nothing is read from the connection.
+ * To close a descriptor may take as long as a peer likes: all are closed in a lane; while
+ * CONN_CLOSING_MAX wait there, nothing is read from the connection.
  *
  * Life cycle: vhu_conn_open(); ops->message for each message until either ops->closed (once; the
  * peer left or was disconnected) or vhu_conn_close(). Then it may be opened again.
@@ -54,7 +54,7 @@ bool vhu_fd_is(int fd, const char *kind);
  */
 void vhu_socket_close(struct lane *l, int fd);
 
-/** Close what was not taken. */
+/** Close descriptors of our own. */
 void vhu_fds_close(struct vhu_fds *f);
 
 struct vhu_conn;
@@ -104,6 +104,9 @@ struct vhu_conn {
 /** Zero-initialised or closed before. Takes @p fd in any case. 0 or -errno. */
 int vhu_conn_open(struct vhu_conn *c, struct ev_loop *loop, int fd, const struct vhu_conn_ops *ops,
 		  void *ctx);
+
+/** Close a descriptor that came from the peer of @p c, which may be closed, in its lane. */
+void vhu_conn_discard(const struct vhu_conn *c, int fd);
 
 /** Close without telling the owner. Harmless when closed or zero-initialised. */
 void vhu_conn_close(struct vhu_conn *c);

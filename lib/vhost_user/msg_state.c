@@ -17,15 +17,22 @@
 
 #define CHUNK 65536
 
+/** The peer may have made that long, by waiting for the pipe many times. */
+static void
+pipe_close(struct vhu_transfer *t)
+{
+	ev_del(&t->src);
+	vhu_conn_discard(&container_of(t, struct vhu_session, transfer)->conn, t->src.fd);
+	t->src.fd = -1;
+}
+
 void
 vhu_transfer_stop(struct vhu_transfer *t)
 {
 	if (t->state == VHU_TRANSFER_NONE)
 		return;
-	if (t->src.fd >= 0) {
-		ev_del(&t->src);
-		close(t->src.fd);
-	}
+	if (t->src.fd >= 0)
+		pipe_close(t);
 	blob_free(&t->blob);
 	*t = (struct vhu_transfer){.src.fd = -1};
 }
@@ -34,9 +41,7 @@ vhu_transfer_stop(struct vhu_transfer *t)
 static void
 pipe_done(struct vhu_transfer *t, enum vhu_transfer_state state)
 {
-	ev_del(&t->src);
-	close(t->src.fd);
-	t->src.fd = -1;
+	pipe_close(t);
 	t->state = state;
 }
 

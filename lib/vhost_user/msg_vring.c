@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "vhost_user/session.h"
 
@@ -101,10 +100,7 @@ set_fd(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds,
 	ret = take_eventfd(s, m, fds, &fd);
 	if (ret != 0)
 		return ret;
-	ret = set(s->dev, (uint32_t)(m->payload.u64 & VHU_VRING_INDEX_MASK), fd);
-	if (ret != 0 && fd >= 0)
-		close(fd);
-	return ret;
+	return set(s->dev, (uint32_t)(m->payload.u64 & VHU_VRING_INDEX_MASK), fd);
 }
 
 int

@@ -2,6 +2,7 @@
 /* The socket of a back-end: both roles, any order of starting, one front-end, no file left. */
 #include <errno.h>
 #include <netinet/in.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,12 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#include <rte_common.h>
 
 #include "owner.h"
 #include "peer.h"
@@ -605,6 +609,63 @@ test_lingering_descriptors_are_few(void **state)
 	b->ops->free(b);
 }
 
+struct stopper {
+	struct lane_job job; /* first member */
+	sem_t go;
+};
+
+static void
+stop(struct lane_job *j)
+{
+	sem_wait(&((struct stopper *)j)->go);
+}
+
+/* Freeing a file, or letting an eventfd go from epoll sets, may take the kernel seconds. */
+static void
+test_descriptors_are_closed_in_the_lane(void **state)
+{
+	static const struct {
+		uint32_t request;
+		bool memory;
+		unsigned int closed;
+	} sent[] = {
+		{VHU_SET_VRING_CALL, true, 1},  {VHU_SET_OWNER, false, 1},
+		{VHU_SET_VRING_KICK, false, 0}, {VHU_SET_VRING_KICK, false, 1},
+		{VHU_SET_VRING_CALL, false, 0}, {VHU_SET_VRING_CALL, false, 1},
+		{VHU_SET_VRING_ERR, false, 0},  {VHU_SET_VRING_ERR, false, 1},
+	};
+	struct lane *lane = irq_group_lane(o.d->irqs);
+	struct stopper s = {.job.fn = stop};
+	struct transport *b = backend(false);
+	unsigned int waiting = 0;
+	const uint64_t ring = 0;
+	struct vhu_msg m;
+	int fd = dial(), none, one;
+	size_t i;
+
+	sem_init(&s.go, 0, 0);
+	lane_submit(lane, &s.job);
+	for (i = 0; i < RTE_DIM(sent); i++) {
+		one = sent[i].memory ? memfd_create("test", MFD_CLOEXEC) : eventfd(0, EFD_CLOEXEC);
+		peer_send(fd, sent[i].request, VHU_VERSION | VHU_NEED_REPLY, &ring, sizeof(ring),
+			  &one, 1);
+		close(one);
+		turns(2, 0);
+		assert_true(peer_recv(fd, &m, &none));
+		waiting += sent[i].closed;
+		assert_int_equal(lane_closing(lane), waiting);
+	}
+	close(fd);
+	assert_true(ends(b));
+	assert_int_equal(lane_closing(lane), waiting + 3);
+	sem_post(&s.go);
+	while (!lane_all_idle())
+		usleep(1000);
+	assert_int_equal(lane_closing(lane), 0);
+	sem_destroy(&s.go);
+	b->ops->free(b);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 
 int
@@ -628,6 +689,7 @@ main(void)
 		T(show),
 		T(lingering_descriptors),
 		T(lingering_descriptors_are_few),
+		T(descriptors_are_closed_in_the_lane),
 		T(own_end_as_channel),
 		T(own_end_as_channel_of_a_client),
 	};

@@ -149,7 +149,7 @@ test_only_the_owner_is_marked(void **state)
 	close(b);
 }
 
-/* How a child that runs @p fn ends: its signal, or 0. */
+/* How a child that runs @p fn ends: its signal, or 0 less its exit status. */
 static int
 signal_of_child(void (*fn)(void))
 {
@@ -165,7 +165,7 @@ signal_of_child(void (*fn)(void))
 		_exit(0);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
-	return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+	return WIFSIGNALED(status) ? WTERMSIG(status) : -WEXITSTATUS(status);
 }
 
 static void
@@ -238,6 +238,32 @@ send_sigbus(void)
 	kill(getpid(), SIGBUS);
 }
 
+/* The whole process has no room for a mapping more, be it for the rest of a region. */
+static void
+touch_with_all_mappings_used(void)
+{
+	struct gmem_fault fault = {0};
+	int fd = memfd_of(4 * PAGE), i;
+	uint8_t *data;
+
+	map(fd, 0, 4 * PAGE, &fault, &data);
+	/* neighbours that differ are not joined to one */
+	for (i = 0; mmap(NULL, PAGE, i % 2 ? PROT_READ : PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			 0) != MAP_FAILED;
+	     i++)
+		;
+	if (i < 1000 || ftruncate(fd, 0) != 0)
+		_exit(1);
+	(void)((volatile uint8_t *)data)[2 * PAGE];
+	_exit(fault.dead ? 0 : 1);
+}
+
+static void
+test_no_mapping_left(void **state)
+{
+	assert_int_equal(signal_of_child(touch_with_all_mappings_used), 0);
+}
+
 static void
 test_fault_of_our_own_still_kills(void **state)
 {
@@ -275,6 +301,7 @@ main(void)
 		cmocka_unit_test(test_read_after_truncation_is_zero),
 		cmocka_unit_test(test_many_faults_make_few_mappings),
 		cmocka_unit_test(test_only_the_owner_is_marked),
+		cmocka_unit_test(test_no_mapping_left),
 		cmocka_unit_test(test_fault_of_our_own_still_kills),
 		cmocka_unit_test(test_handler_keeps_errno),
 	};

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "owner.h"
+#include "base/lane.h"
 
 #define MODERN (F(VERSION_1) | F(PROTOCOL_FEATURES))
 #define PACKED (MODERN | F(RING_PACKED))
@@ -464,6 +465,8 @@ test_call_changes_live(void **state)
 	assert_int_equal(vdev_vq_set_call(o.d, 1, two), 0);
 	assert_int_equal(o.graces, graces + 2);
 	assert_int_equal(o.publishes, published);
+	while (!lane_all_idle())
+		usleep(100);
 	assert_false(is_open(one));
 	eventfd_read(two, &(eventfd_t){0});
 	vqd_arm(&drv);
