@@ -2,6 +2,7 @@
 /* A peer truncates what we have mapped: its mapping dies, the process does not. */
 #include <errno.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -238,6 +239,56 @@ send_sigbus(void)
 	kill(getpid(), SIGBUS);
 }
 
+#define TOUCHERS 4
+#define SHARED_PAGES 4096u
+
+struct toucher {
+	pthread_t thread;
+	volatile uint8_t *p;
+	uint32_t step; /* odd: all pages, in an order of its own */
+};
+
+static void *
+touch_all(void *arg)
+{
+	const struct toucher *t = arg;
+
+	for (uint32_t round = 0; round < 4; round++)
+		for (uint32_t i = 0; i < SHARED_PAGES; i++)
+			t->p[(size_t)(i * t->step % SHARED_PAGES) * PAGE] = 1;
+	return NULL;
+}
+
+/* Threads fault at the same time, while the file is cut and grows again. */
+static void
+test_faults_of_several_threads(void **state)
+{
+	struct gmem_fault fault = {0};
+	int fd = memfd_of(SHARED_PAGES * PAGE);
+	struct toucher t[TOUCHERS];
+	struct gmem_file *f;
+	uint8_t *data;
+	int i;
+
+	f = map(fd, 0, SHARED_PAGES * PAGE, &fault, &data);
+	for (i = 0; i < TOUCHERS; i++) {
+		t[i] = (struct toucher){.p = data, .step = 2 * (uint32_t)i * 499 + 1};
+		assert_int_equal(pthread_create(&t[i].thread, NULL, touch_all, &t[i]), 0);
+	}
+	for (i = 0; i < 50; i++) {
+		assert_int_equal(ftruncate(fd, i % 3 * 64 * (off_t)PAGE), 0);
+		assert_int_equal(ftruncate(fd, (off_t)SHARED_PAGES * PAGE), 0);
+	}
+	assert_int_equal(ftruncate(fd, 0), 0);
+	(void)((volatile uint8_t *)data)[0];
+	for (i = 0; i < TOUCHERS; i++)
+		pthread_join(t[i].thread, NULL);
+	assert_true(fault.dead);
+	assert_true(mappings(data, SHARED_PAGES * PAGE) <= 3);
+	gmem_file_put(f);
+	close(fd);
+}
+
 /* The whole process has no room for a mapping more, be it for the rest of a region. */
 static void
 touch_with_all_mappings_used(void)
@@ -301,6 +352,7 @@ main(void)
 		cmocka_unit_test(test_read_after_truncation_is_zero),
 		cmocka_unit_test(test_many_faults_make_few_mappings),
 		cmocka_unit_test(test_only_the_owner_is_marked),
+		cmocka_unit_test(test_faults_of_several_threads),
 		cmocka_unit_test(test_no_mapping_left),
 		cmocka_unit_test(test_fault_of_our_own_still_kills),
 		cmocka_unit_test(test_handler_keeps_errno),
