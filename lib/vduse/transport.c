@@ -174,16 +174,24 @@ leaves(struct transport *t)
 	vduse_of(t)->leaves = true;
 }
 
+/** Serve it no more. */
+static void
+leave_node(struct vduse *v)
+{
+	vduse_gate_close(v->gate);
+	v->gate = NULL;
+	ev_timer_cancel(&v->poll);
+	ev_timer_cancel(&v->resolve);
+	if (v->dev->transport != NULL)
+		vdev_disconnect(v->dev);
+}
+
 static void
 vduse_free(struct transport *t)
 {
 	struct vduse *v = vduse_of(t);
 
-	vduse_gate_close(v->gate);
-	ev_timer_cancel(&v->poll);
-	ev_timer_cancel(&v->resolve);
-	if (v->dev->transport != NULL)
-		vdev_disconnect(v->dev);
+	leave_node(v);
 	if (v->leaves && !v->closed && v->wait == NULL)
 		vduse_remove(v);
 	vduse_wait_no_more(v);
@@ -263,10 +271,7 @@ vduse_begin_late(struct vduse *v)
 	if (begin(v, v->bus_error, sizeof(v->bus_error)) == 0)
 		return;
 	log_warn(v->dev->name, "%s", v->bus_error);
-	if (v->dev->transport != NULL)
-		vdev_disconnect(v->dev);
-	vduse_gate_close(v->gate);
-	v->gate = NULL;
+	leave_node(v);
 	vduse_close(v);
 }
 

@@ -341,6 +341,31 @@ a_name_can_be_used_again_at_once(void **state)
 	assert_false(vk.exists);
 }
 
+/** The kernel refuses the new one then: the port stays, and says so. */
+static void
+a_name_that_cannot_be_used_again_is_told(void **state)
+{
+	vk_attach = VDUSE_ATTACH_VHOST;
+	has_driver("../vhost_vdpa");
+	vk_transport = vk_make();
+	assert_non_null(vk_transport);
+	run_until(is_on_bus);
+	vk.bus_held = true;
+	vk_detach();
+	vk_transport = vk_make();
+	assert_non_null(vk_transport);
+	assert_non_null(strstr(fact("vduse_state")->text, "before it to be removed"));
+	vk.create_err = EPERM;
+	vk.bus_held = false;
+	run_until(has_error);
+	assert_non_null(strstr(last_error(), "CAP_NET_ADMIN"));
+	assert_string_equal(fact("vduse_state")->text, "of no use");
+	vk.destroys = 0;
+	vk_detach();
+	while (vk.destroys == 0)
+		usleep(1000);
+}
+
 /** Its driver is chosen after it was put there: before that it cannot be taken off. */
 static void
 a_port_may_be_closed_while_its_device_is_being_attached(void **state)
@@ -371,6 +396,7 @@ main(void)
 		TEST(a_device_whose_node_is_open_elsewhere_is_destroyed_later),
 		TEST(a_broken_device_is_taken_off),
 		TEST(a_name_can_be_used_again_at_once),
+		TEST(a_name_that_cannot_be_used_again_is_told),
 		TEST(a_port_may_be_closed_while_its_device_is_being_attached),
 	};
 

@@ -87,6 +87,7 @@ static int
 model_destroy(const char *name)
 {
 	assert_string_equal(name, "test");
+	vk.destroys++;
 	if (!vk.exists)
 		return fail_with(EINVAL);
 	if (vk.on_bus || vk.busy || node_is_open())

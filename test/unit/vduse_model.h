@@ -47,6 +47,7 @@ struct vk {
 	atomic_bool bus_held;  /* it lets no request through */
 	atomic_int bus_err;    /* its answer */
 	atomic_uint bus_asked; /* requests */
+	atomic_uint destroys;  /* VDUSE_DESTROY_DEV, whatever its answer */
 	/* a driver that is taken off the bus asks these; their results */
 	struct vduse_dev_request *last_words;
 	uint32_t nlast_words;

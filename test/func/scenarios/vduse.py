@@ -16,8 +16,8 @@ NETDEVS = "/sys/bus/vdpa/devices/{}/virtio*/net"
 HARNESS = pathlib.Path(__file__).parent.parent / "harness"
 PING = HARNESS / "patient_ping.py"
 HOLD = HARNESS / "hold_thread.py"
-TESTPMD = ("tail -f /dev/null | dpdk-testpmd --lcores 0@0,1@0 -m 64 --no-pci --no-telemetry "
-           "--file-prefix=driver --single-file-segments --iova-mode=va "
+TESTPMD = ("tail -f /dev/null | nice -n 19 dpdk-testpmd --lcores 0@0,1@0 -m 64 --no-pci "
+           "--no-telemetry --file-prefix=driver --single-file-segments --iova-mode=va "
            "--vdev=net_virtio_user0,path=/dev/vhost-vdpa-0,queues=1,mac=02:00:00:00:00:18 -- "
            "--forward-mode=icmpecho --total-num-mbufs=2048 -a")
 
