@@ -129,6 +129,7 @@ engine_vq_setup(struct vdev *d, const struct vdev_queue *q, struct vq_setup *s)
 		.mem = d->vq_mem,
 		.fault = &d->fault,
 		.mp = d->cfg.mp,
+		.kept = &d->kept_mbufs,
 		.journal = d->journal == NULL ? NULL : vq_journal_get(d->journal, i),
 		.host = &d->host,
 	};

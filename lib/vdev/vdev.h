@@ -234,6 +234,7 @@ struct vdev {
 	uint32_t nretired;
 	size_t retired_bytes;
 	struct vq_host host;
+	atomic_uint kept_mbufs; /* [atomic] in the backlogs of its queues */
 	struct vdev_attn *attn; /* workers' way to control */
 	struct irq_group *irqs; /* the account of all eventfds of the peer's */
 	uint64_t irqs_offences; /* the log has told of so many */

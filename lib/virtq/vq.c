@@ -185,6 +185,7 @@ vq_start(struct vq *vq, const struct vq_setup *s)
 	vq->host = s->host;
 	vq->journal = s->journal;
 	vq->mp = s->mp;
+	vq->kept = s->kept;
 	vq_set_areas(vq, s);
 	vq_apply_features(vq, s->features, s->mtu);
 	vq_set_state(vq, &s->state);
@@ -354,6 +355,18 @@ backlog_resize(struct vq *vq, int by)
 	__atomic_store_n(&vq->q.backlog, (uint16_t)(vq->q.backlog + by), __ATOMIC_RELAXED);
 }
 
+/** Count @p n more mbufs of the device's. False: they are too many. */
+static bool
+backlog_take(struct vq *vq, uint32_t n)
+{
+	if (vq->kept == NULL)
+		return true;
+	if (atomic_fetch_add(vq->kept, n) + n <= vq->mp->size / VQ_BACKLOG_PART)
+		return true;
+	atomic_fetch_sub(vq->kept, n);
+	return false;
+}
+
 static enum drop_reason
 backlog_add_one(struct vq *vq, const struct pkt *p)
 {
@@ -364,6 +377,10 @@ backlog_add_one(struct vq *vq, const struct pkt *p)
 	m = pkt_to_mbuf(vq->mp, p);
 	if (m == NULL)
 		return DROP_TX_NO_MEMORY;
+	if (!backlog_take(vq, m->nb_segs)) {
+		rte_pktmbuf_free(m);
+		return DROP_TX_IOTLB;
+	}
 	*backlog_at(vq, vq->q.backlog) = (struct vq_backlog_frame){m, p->vnet, p->need};
 	backlog_resize(vq, 1);
 	return DROP_NUM;
@@ -393,6 +410,11 @@ vq_backlog_add(struct vq *vq, struct pkt *const *pkts, uint16_t n)
 	const bool begins = vq->q.backlog == 0;
 	uint16_t i, kept = 0;
 
+	if (vq->kept != NULL && vq->mp != NULL &&
+	    rte_mempool_avail_count(vq->mp) < vq->mp->size / VQ_BACKLOG_LEAVES) {
+		pktq_drop(&vq->q, DROP_TX_IOTLB, n);
+		return 0;
+	}
 	for (i = 0; i < n; i++) {
 		enum drop_reason why = backlog_add_one(vq, pkts[i]);
 
@@ -424,8 +446,13 @@ vq_backlog_free(struct vq *vq, uint16_t n)
 {
 	uint16_t i;
 
-	for (i = 0; i < n; i++)
-		rte_pktmbuf_free(backlog_at(vq, i)->m);
+	for (i = 0; i < n; i++) {
+		struct rte_mbuf *m = backlog_at(vq, i)->m;
+
+		if (vq->kept != NULL)
+			atomic_fetch_sub(vq->kept, m->nb_segs);
+		rte_pktmbuf_free(m);
+	}
 	vq->backlog_head = (vq->backlog_head + n) % VQ_BACKLOG_MAX;
 	backlog_resize(vq, -n);
 }

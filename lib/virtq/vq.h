@@ -110,11 +110,20 @@ struct vq_setup {
 	const struct vq_mem *mem;
 	struct gmem_fault *fault;   /* dead: stop accessing the memory */
 	struct rte_mempool *mp;     /* for the backlog on IOTLB misses; may be NULL without IOMMU */
+	atomic_uint *kept;          /* mbufs in the backlogs of the device; NULL: not limited */
 	struct vq_journal *journal; /* NULL: state is not kept outside the process */
 	const struct vq_host *host;
 };
 
-#define VQ_BACKLOG_MAX 256 /* frames kept per queue while an IOTLB miss is answered */
+#define VQ_BACKLOG_MAX 1024 /* frames kept per queue while an IOTLB miss is answered */
+
+/*
+ * Parts of the pool of mbufs: the backlogs of one device have at most this one, those of all
+ * leave the other to the rest of the switch.
+ */
+#define VQ_BACKLOG_PART 8
+#define VQ_BACKLOG_LEAVES 2
+
 #define VQ_USED_MAX 256 /* chains given back in one go, and buffers one frame may be spread over */
 
 #define VQ_MISS_MAX 64 /* misses told control at a time */
@@ -153,6 +162,7 @@ struct vq {
 	const struct vq_host *host;
 	struct vq_journal *journal;
 	struct rte_mempool *mp;
+	atomic_uint *kept;
 	struct pktq_ops suspended_ops; /* in use while the queue is suspended */
 
 	/* [ctl] */

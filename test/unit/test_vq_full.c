@@ -494,6 +494,40 @@ holding_is_bounded_and_accounted(void **state)
 	iommu_fini(&r);
 }
 
+/* Guests that never answer leave the mbufs of the pool to others. */
+static void
+holding_takes_a_share_of_the_pool(void **state)
+{
+	const struct ring_buf b = {iova(RING_BUF(0)), 1000, WRITE};
+	atomic_uint kept[VQ_BACKLOG_PART];
+	struct ring r[VQ_BACKLOG_PART];
+	unsigned int i, k, before = 0;
+
+	if (layout_of(state) == VQ_SPLIT_SWAP)
+		return;
+	for (i = 0; i < VQ_BACKLOG_PART; i++) {
+		iommu_ring(&r[i], layout_of(state), 0, true);
+		atomic_init(&kept[i], 0);
+		r[i].vq.kept = &kept[i];
+		ring_post(&r[i], &b, 1);
+		for (k = 0; k < VQ_BACKLOG_MAX; k++)
+			send(&r[i], 4000, (uint8_t)k);
+		assert_in_range(rte_mempool_in_use_count(pool) - before, atomic_load(&kept[i]),
+				pool->size / VQ_BACKLOG_PART);
+		assert_in_range(rte_mempool_in_use_count(pool), 1,
+				pool->size / VQ_BACKLOG_LEAVES + 8);
+		assert_int_equal(r[i].vq.q.backlog + r[i].vq.q.stats.drop[DROP_TX_IOTLB],
+				 VQ_BACKLOG_MAX);
+		before = rte_mempool_in_use_count(pool);
+	}
+	while (i-- > 0) {
+		vq_stop(&r[i].vq);
+		assert_int_equal(atomic_load(&kept[i]), 0);
+	}
+	for (i = 0; i < VQ_BACKLOG_PART; i++)
+		iommu_fini(&r[i]);
+}
+
 static void
 frames_held_at_the_end_are_dropped(void **state)
 {
@@ -694,7 +728,7 @@ setup(void **state)
 {
 	if (eal_start("0", 64) < 0)
 		return -1;
-	pool = rte_pktmbuf_pool_create("held", 1023, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, 0);
+	pool = rte_pktmbuf_pool_create("held", 4095, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, 0);
 	return pool == NULL ? -1 : 0;
 }
 
@@ -720,6 +754,7 @@ main(void)
 		ON_EVERY_LAYOUT(answer_before_the_frame_is_kept),
 		ON_EVERY_LAYOUT(buffer_is_asked_for_as_far_as_needed),
 		ON_EVERY_LAYOUT(holding_is_bounded_and_accounted),
+		ON_EVERY_LAYOUT(holding_takes_a_share_of_the_pool),
 		ON_EVERY_LAYOUT(frames_held_at_the_end_are_dropped),
 		ON_EVERY_LAYOUT(without_a_pool_a_miss_drops),
 		ON_EVERY_LAYOUT(everything_received_is_logged),
