@@ -152,7 +152,7 @@ static const struct port_ops guest_ops = {
 static void
 wire_make(struct wire *x, int n)
 {
-	char name[16];
+	char name[32];
 
 	for (int q = 0; q < 2; q++) {
 		snprintf(name, sizeof(name), "in%d_%d", n, q);
