@@ -18,6 +18,7 @@
 
 #include "pkt/gso.h"
 #include "pkt/pktq.h"
+#include "switch/vlan.h"
 
 struct rte_mbuf;
 
@@ -31,6 +32,7 @@ struct cut_job {
 	uint64_t rx_serial, tx_serial; /* theirs: one of them may be gone */
 	struct rte_mbuf *copy;
 	const uint8_t *data; /* of the frame copied */
+	struct dp_fid fid;   /* the frame's */
 	uint32_t may_leave;  /* PKT_NEED_* the receiver is left if it takes them */
 	uint32_t hash;
 	uint16_t need;

@@ -93,6 +93,7 @@ cut_send(struct worker *w, struct pktq *txq, struct pktq *rxq, const struct pkt 
 		.txq = txq,
 		.rx_serial = rxq->serial,
 		.tx_serial = txq->serial,
+		.fid = w->fid,
 		.may_leave = may_leave,
 	};
 	uint32_t cost = offload_cost(p);
@@ -175,6 +176,15 @@ port_of_txq(const struct dataplane *dp, const struct cut_job *j)
 	return NULL;
 }
 
+/* A frame of a VLAN that has a tag is of a trunk's; another one's tag is its contents. */
+static bool
+is_tagged(const struct cut_job *j)
+{
+	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(j->copy, const struct rte_ether_hdr *);
+
+	return eth->ether_type == RTE_BE16(RTE_ETHER_TYPE_VLAN);
+}
+
 void
 cut_revise(struct worker *w, const struct dataplane *dp)
 {
@@ -185,7 +195,7 @@ cut_revise(struct worker *w, const struct dataplane *dp)
 		const struct dp_port *in = port_of_rxq(&dp->worker[w->id], j);
 		const struct dp_port *out = port_of_txq(dp, j);
 
-		if (in != NULL && out != NULL && dp_may_pass_any(in, out)) {
+		if (in != NULL && out != NULL && dp_may_go_on(in, out, j->fid, is_tagged(j))) {
 			i++;
 			continue;
 		}

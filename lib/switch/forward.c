@@ -283,6 +283,7 @@ forward_switch(struct worker *w, const struct dataplane *dp, const struct dp_por
 {
 	uint16_t i, n = batch->n, decided = same_macs(batch) ? 1 : n;
 
+	w->fid = dp_plain_fid(in);
 	if (in->flows != NULL)
 		forward_learn_queue(in, rxq, batch);
 	decide(w, dp, in, batch, decided, NULL);

@@ -40,14 +40,6 @@ struct dp_fids {
 	const struct dp_port **ports; /* of all groups, one behind the other */
 };
 
-/**
- * The FID of a frame. Without VLANs it is the domain of the port it came in at, and @p vlan is 0.
- */
-struct dp_fid {
-	uint16_t fid;
-	uint16_t vlan; /* its number in the tag */
-};
-
 /** The FID of frames that come in at a port without VLANs. */
 static inline struct dp_fid
 dp_plain_fid(const struct dp_port *in)
@@ -97,6 +89,19 @@ dp_may_pass_any(const struct dp_port *in, const struct dp_port *out)
 			return true;
 	}
 	return false;
+}
+
+/**
+ * Whether a frame of @p f that came in at @p in may go on to @p out in another snapshot than the
+ * one it came in, with its tag or without, as it is.
+ */
+static inline bool
+dp_may_go_on(const struct dp_port *in, const struct dp_port *out, struct dp_fid f, bool tagged)
+{
+	if (f.fid == VLAN_FID_NONE)
+		return dp_may_pass_any(in, out);
+	return dp_is_member(in, f) && dp_may_pass(in, out, f) &&
+	       (f.vlan == 0 || (out->vlan->native != f.vlan) == tagged);
 }
 
 /** How many ports dp_may_pass() holds for, but @p in itself. */

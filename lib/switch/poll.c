@@ -181,6 +181,7 @@ begin(struct worker *w, const struct dataplane *dp)
 {
 	const struct dp_worker *dw = &dp->worker[w->id];
 
+	w->fid = (struct dp_fid){.fid = VLAN_FID_NONE};
 	cut_revise(w, dp);
 	rest_revise(w, dp);
 	w->generation = dp->generation;

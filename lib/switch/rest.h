@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "pkt/pktq.h"
+#include "switch/vlan.h"
 
 struct rte_mbuf;
 
@@ -27,6 +28,8 @@ struct rest {
 	struct pktq *rxq;    /* the one it counts for: a tunnel's is not polled */
 	uint64_t serial;     /* that of polled, which may be gone */
 	struct rte_mbuf *copy;
+	struct dp_fid fid;
+	bool native;   /* that of its port's native VLAN, which the frame need not name */
 	uint16_t in;   /* its port */
 	uint16_t next; /* pktq.flood_next */
 	uint16_t need;

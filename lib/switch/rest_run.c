@@ -6,6 +6,7 @@
 
 #include "pkt/mbuf.h"
 #include "switch/ingress.h"
+#include "switch/members.h"
 
 static struct rest *
 find(struct rests *s, const struct pktq *polled)
@@ -31,6 +32,8 @@ rest_keep(struct worker *w, const struct dp_port *in, struct pktq *rxq, const st
 		.polled = w->polled,
 		.rxq = rxq,
 		.serial = w->polled->serial,
+		.fid = w->fid,
+		.native = in->vlan != NULL && in->vlan->native == w->fid.vlan,
 		.in = in->id,
 		.next = rxq->flood_next,
 		.need = p->need,
@@ -100,6 +103,13 @@ is_polled(const struct dp_worker *dw, const struct rest *r)
 	return false;
 }
 
+/* Whether the frame would be found to be of the same FID once more. */
+static bool
+is_of_fid(const struct rest *r, const struct dp_port *in)
+{
+	return dp_is_member(in, r->fid) && (!r->native || in->vlan->native == r->fid.vlan);
+}
+
 void
 rest_revise(struct worker *w, const struct dataplane *dp)
 {
@@ -111,7 +121,8 @@ rest_revise(struct worker *w, const struct dataplane *dp)
 		bool polled = is_polled(&dp->worker[w->id], r);
 
 		r->next = 0;
-		if (polled && r->rxq == r->polled && in != NULL && in->id == r->in)
+		if (polled && r->rxq == r->polled && in != NULL && in->id == r->in &&
+		    is_of_fid(r, in))
 			continue;
 		if (polled) { /* else the queue is not ours any more */
 			counter_add(&r->polled->stats.frames, 1);

@@ -27,7 +27,7 @@
 #define VLAN_ID_MAX 4094
 #define VLAN_DOMAINS 4096 /* bridges there can be */
 #define VLAN_FID_FIRST VLAN_DOMAINS
-#define VLAN_FID_NONE UINT16_MAX /* domain of ports that have VLANs: equals no frame's */
+#define VLAN_FID_NONE UINT16_MAX /* domain of ports that have VLANs: equals no member's */
 #define VLAN_GROUPS 4            /* kinds of isolation, DP_ISOLATIONS */
 #define VLAN_TAGGED_LEN 18       /* Ethernet header and tag */
 
@@ -50,6 +50,14 @@ struct dp_vlan {
 	uint16_t
 		group[VLAN_GROUPS]; /* by kind of isolation, while members are listed (members.c) */
 	uint16_t nfids, fids[];     /* those that are not 0 */
+};
+
+/**
+ * The FID of a frame. Without VLANs it is the domain of the port it came in at, and @p vlan is 0.
+ */
+struct dp_fid {
+	uint16_t fid;  /* VLAN_FID_NONE: not known, as in modes that have no FIDs */
+	uint16_t vlan; /* its number in the tag */
 };
 
 /** A worker's scratch for the frames of one batch. */

@@ -222,6 +222,7 @@ forward_vlan(struct worker *w, const struct dataplane *dp, const struct dp_port 
 		for (r.to = r.from + 1; r.to < batch->n; r.to++)
 			if (w->egress[r.to] != egress || s->fid[r.to] != r.f.fid)
 				break;
+		w->fid = r.f;
 		to = r.to;
 		if (egress == EGRESS_FLOOD)
 			flood(w, dp, &r);

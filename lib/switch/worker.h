@@ -63,11 +63,12 @@ struct worker {
 	struct rte_mempool *mp; /* software offload, backlogs; never NULL */
 	/* [atomic] by control: frames taken from a queue at once, 0: PKT_BATCH_MAX */
 	atomic_ushort burst;
-	uint64_t generation;       /* of the snapshot of the last iteration */
-	uint32_t nactive;          /* of its list in that snapshot: polled in each iteration */
-	uint32_t next_idle;        /* of the rest: where the next iteration goes on */
-	uint32_t unspent;          /* frames no idle queue was looked at for yet */
-	struct pktq *polled;       /* the queue whose frames are at work */
+	uint64_t generation; /* of the snapshot of the last iteration */
+	uint32_t nactive;    /* of its list in that snapshot: polled in each iteration */
+	uint32_t next_idle;  /* of the rest: where the next iteration goes on */
+	uint32_t unspent;    /* frames no idle queue was looked at for yet */
+	struct dp_fid fid;   /* of the frames being sent, for those that are not sent at once */
+	struct pktq *polled; /* the queue whose frames are at work */
 	const struct watch *watch; /* of that snapshot; NULL: nothing is to be watched */
 	uint32_t flood_budget;     /* of an iteration, 0: FLOOD_BUDGET */
 	uint64_t flood_looks; /* members flooding looked at, the port frames came from included */

@@ -50,6 +50,7 @@ static struct frame big, small;
 static struct view views[2];
 static uint32_t waiting[2]; /* frames in the rings */
 static uint32_t receivers;
+static struct dp_fid fid; /* the frames' */
 
 /* As rings do: a frame that costs so much is the last of its batch. */
 static uint16_t
@@ -113,6 +114,7 @@ send_all(struct worker *worker, const struct dataplane *plane, const struct dp_p
 	uint32_t n = rxq == &rx[MODEST] ? 1 : receivers;
 
 	rxq->stats.replicated += n - 1;
+	worker->fid = fid;
 	for (uint32_t i = 0; i < n; i++)
 		forward_send_queue(worker, rxq == &rx[MODEST] ? &outs[1].q : &outs[2 * i].q, rxq, p,
 				   1);
@@ -139,10 +141,14 @@ make_ports(void)
 	}
 }
 
+static bool no_tags; /* in the frames; else there may be some */
+
 static int
 setup(void **state)
 {
-	frame_build(&big, false, true, PAYLOAD);
+	do
+		frame_build(&big, false, true, PAYLOAD);
+	while (no_tags && big.l2 != RTE_ETHER_HDR_LEN);
 	big.vnet.gso_type = VIRTIO_NET_HDR_GSO_TCPV4;
 	big.vnet.gso_size = MSS;
 	frame_build(&small, true, false, 100);
@@ -156,6 +162,7 @@ setup(void **state)
 	memset(w, 0, sizeof(*w));
 	w->mp = pool;
 	receivers = 1;
+	fid = (struct dp_fid){.fid = VLAN_FID_NONE};
 	waiting[0] = waiting[1] = 0;
 	dp = (struct dataplane){.generation = 1,
 				.mode = &mode,
@@ -167,8 +174,16 @@ setup(void **state)
 }
 
 static int
+setup_no_tags(void **state)
+{
+	no_tags = true;
+	return setup(state);
+}
+
+static int
 teardown(void **state)
 {
+	no_tags = false;
 	free(w);
 	view_free(&views[0]);
 	view_free(&views[1]);
@@ -322,6 +337,59 @@ receivers_may_move_to_another_vlan(void **state)
 	check_account(&rx[GREEDY]);
 }
 
+/* A trunk's frame of VLAN 10 is not for a port of VLAN 20, which the trunk carries as well. */
+static void
+receivers_may_move_within_a_trunk(void **state)
+{
+	static struct dp_vlan trunk, access[2];
+
+	for (uint16_t i = 0; i < 2; i++) {
+		trunk.fid[10 * (i + 1)] = VLAN_FID_FIRST + i;
+		access[i] = (struct dp_vlan){.access = true, .native = 10 * (i + 1)};
+		access[i].fid[10 * (i + 1)] = VLAN_FID_FIRST + i;
+	}
+	fid = (struct dp_fid){.fid = VLAN_FID_FIRST, .vlan = 10};
+	ports[3].vlan = &trunk;
+	ports[0].vlan = &access[0];
+	ports[3].domain = ports[0].domain = VLAN_FID_NONE;
+	waiting[GREEDY] = 2;
+	turn();
+	dp.generation++; /* nothing of it has changed */
+	while (waiting[GREEDY] > 0)
+		turn();
+	assert_int_equal(w->cut.n, 1);
+	assert_in_range(outs[0].frames, SEGMENTS, 2 * SEGMENTS - 1);
+	ports[0].vlan = &access[1];
+	dp.generation++;
+	turn();
+	assert_int_equal(w->cut.n, 0);
+	assert_int_equal(rx[GREEDY].stats.drop[DROP_RX_NO_EGRESS], 1);
+	check_account(&rx[GREEDY]);
+}
+
+/* The rest of a frame has no tag, which a trunk of that VLAN would take for its native one's. */
+static void
+receivers_may_become_trunks(void **state)
+{
+	static struct dp_vlan sender, receiver;
+
+	sender.fid[10] = receiver.fid[10] = VLAN_FID_FIRST;
+	receiver.native = 10;
+	fid = (struct dp_fid){.fid = VLAN_FID_FIRST, .vlan = 10};
+	ports[3].vlan = &sender;
+	ports[0].vlan = &receiver;
+	ports[3].domain = ports[0].domain = VLAN_FID_NONE;
+	waiting[GREEDY] = 1;
+	turn();
+	assert_int_equal(w->cut.n, 1);
+	receiver.native = 20;
+	dp.generation++;
+	turn();
+	assert_int_equal(w->cut.n, 0);
+	assert_int_equal(rx[GREEDY].stats.drop[DROP_RX_NO_EGRESS], 1);
+	check_account(&rx[GREEDY]);
+}
+
 /* A sender that goes is not touched any more. */
 static void
 senders_may_go(void **state)
@@ -401,6 +469,10 @@ main(void)
 		T(receivers_may_move_to_another_domain),
 		T(receivers_may_be_isolated),
 		T(receivers_may_move_to_another_vlan),
+		cmocka_unit_test_setup_teardown(receivers_may_move_within_a_trunk, setup_no_tags,
+						teardown),
+		cmocka_unit_test_setup_teardown(receivers_may_become_trunks, setup_no_tags,
+						teardown),
 		T(senders_may_go),
 		T(others_at_their_places_get_nothing),
 		T(memory_may_run_out),

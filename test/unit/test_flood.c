@@ -454,6 +454,31 @@ test_limited_new_snapshot(void **state)
 	assert_int_equal(rte_mempool_in_use_count(pool), 0);
 }
 
+/* A frame that has gone to receivers in one VLAN does not go to those in another. */
+static void
+test_limited_new_vlan(void **state)
+{
+	struct vlan_config trunk = {.on = true, .native = 10};
+
+	vlan_allow(&trunk, 10);
+	vlan_allow(&trunk, 20);
+	limit(0);
+	for (uint32_t port = 0; port < FAKE_PORTS; port++)
+		assert_int_equal(port_set_vlan(&fake_ports[port].p, &trunk), 0);
+	allow(1);
+	put_broadcasts(1);
+	fake_poll();
+	assert_int_equal(copies(), 1);
+	assert_int_equal(fake_worker->rests.n, 1);
+	trunk.native = 20;
+	assert_int_equal(port_set_vlan(&fake_ports[0].p, &trunk), 0);
+	while (fake_worker->rests.n != 0)
+		fake_poll();
+	assert_int_equal(copies(), 1);
+	assert_int_equal(fake_dropped(0, DROP_RX_NO_EGRESS), 1);
+	expect_nothing_kept();
+}
+
 /* Without memory for it, its rest is a drop. */
 static void
 test_limited_no_memory(void **state)
@@ -513,15 +538,25 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		EACH(test_portions),          EACH(test_mixed),
-		EACH(test_one_in_parts),      EACH(test_fragments),
-		EACH(test_segments),          EACH(test_mirrored),
-		EACH(test_new_snapshot),      EACH(test_learned_meanwhile),
-		EACH(test_injected),          EACH(test_neighbour),
-		EACH(test_limited),           EACH(test_limited_in_parts),
-		EACH(test_limited_once),      EACH(test_limited_segments),
-		EACH(test_limited_in_vlans),  EACH(test_limited_new_snapshot),
-		EACH(test_limited_no_memory), EACH(test_vlan),
+		EACH(test_portions),
+		EACH(test_mixed),
+		EACH(test_one_in_parts),
+		EACH(test_fragments),
+		EACH(test_segments),
+		EACH(test_mirrored),
+		EACH(test_new_snapshot),
+		EACH(test_learned_meanwhile),
+		EACH(test_injected),
+		EACH(test_neighbour),
+		EACH(test_limited),
+		EACH(test_limited_in_parts),
+		EACH(test_limited_once),
+		EACH(test_limited_segments),
+		EACH(test_limited_in_vlans),
+		EACH(test_limited_new_snapshot),
+		EACH(test_limited_new_vlan),
+		EACH(test_limited_no_memory),
+		EACH(test_vlan),
 	};
 
 	return cmocka_run_group_tests(tests, start_eal, NULL);
