@@ -187,12 +187,22 @@ virtio_queues(struct port *p, struct port_queues *out)
 	p->uplink = virtio_hw_uplink(&v->hw);
 }
 
+/* Unless the operator has switched the feature off. */
+static void
+limit_mtu(struct virtio_port *v)
+{
+	bool may = (v->args.without & VDEV_F(NET_MTU)) == 0;
+
+	vdev_config_limit_mtu(v->dev, may ? v->port.sw->mtu_most[v->port.domain] : 0);
+}
+
 static void
 virtio_published(struct port *p)
 {
 	struct virtio_port *v = to_virtio(p);
 
 	vdev_published(v->dev);
+	limit_mtu(v);
 	virtio_hw_published(&v->hw);
 }
 
@@ -393,6 +403,7 @@ virtio_port_new(const struct virtio_env *env, const struct virtio_devargs *a, ch
 		return NULL;
 	}
 	set_mac(v);
+	limit_mtu(v);
 	v->transport = vduse_is_path(a->path)
 			       ? virtio_vduse_new(a, v->dev, env->sw->loop, err, errlen)
 			       : virtio_vhost_user_new(a, v->dev, env->sw->loop, err, errlen);

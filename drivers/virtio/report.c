@@ -6,6 +6,7 @@
 
 #include "base/irq.h"
 #include "base/text.h"
+#include "vdev/netcfg.h"
 #include "virtio/hardware.h"
 #include "virtio/port.h"
 #include "switch/why.h"
@@ -109,6 +110,8 @@ virtio_show(const struct port *p, FILE *out)
 		"Connections: %" PRIu64 ", messages: %" PRIu64 ", refused: %" PRIu64
 		", unknown: %" PRIu64 "\n",
 		info.connects, info.messages, info.refused, info.unknown);
+	if (vdev_config_mtu(virtio_port_vdev(p)) != 0)
+		fprintf(out, "MTU announced: %u\n", vdev_config_mtu(virtio_port_vdev(p)));
 	if (info.last_error != NULL)
 		fprintf(out, "Last error: %s\n", info.last_error);
 	show_interrupts(p, out);
@@ -130,6 +133,8 @@ virtio_details(const struct port *p, struct port_detail *out)
 	out[n++] = (struct port_detail){"connections", NULL, info.connects};
 	out[n++] = (struct port_detail){"features", NULL, virtio_port_vdev(p)->features};
 	out[n++] = (struct port_detail){"protocol_features", NULL, info.protocol_features};
+	out[n++] =
+		(struct port_detail){"mtu_announced", NULL, vdev_config_mtu(virtio_port_vdev(p))};
 	out[n++] = (struct port_detail){"messages", NULL, info.messages};
 	out[n++] = (struct port_detail){"messages_refused", NULL, info.refused};
 	out[n++] = (struct port_detail){"messages_unknown", NULL, info.unknown};

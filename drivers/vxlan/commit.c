@@ -8,6 +8,7 @@
 #include "switch/sw_ports.h"
 #include "vxlan/demux.h"
 #include "vxlan/internal.h"
+#include "vxlan/neigh.h"
 
 /** Memory that workers may use until the next grace period. */
 struct garbage {
@@ -100,6 +101,30 @@ rebuild(struct vxlan *x, struct below *b)
 		p->intercept = b->demux != NULL ? demux_intercept(b->demux) : NULL;
 }
 
+/* Tell the switch about domains that have VNIs: who answers for addresses, how long packets can be. */
+static void
+set_domains(struct vxlan *x)
+{
+	const struct vxlan_tunnel *t;
+	const struct vxlan_vni *n;
+
+	for (uint16_t domain = 0; domain < VLAN_DOMAINS; domain++) {
+		sw_intercept_domain(x->cfg.sw, domain, NULL);
+		sw_limit_mtu(x->cfg.sw, domain, 0);
+	}
+	STAILQ_FOREACH (t, &x->tunnels, entry)
+		STAILQ_FOREACH (n, &t->vnis, entry) {
+			uint16_t mtu = vxlan_guest_mtu(x, n),
+				 other = x->cfg.sw->mtu_most[n->domain];
+
+			if (n->evpn)
+				sw_intercept_domain(x->cfg.sw, n->domain,
+						    neigh_intercept(x->neigh));
+			if (mtu != 0 && (other == 0 || mtu < other))
+				sw_limit_mtu(x->cfg.sw, n->domain, mtu);
+		}
+}
+
 static void
 remove_ports(struct vxlan *x)
 {
@@ -120,7 +145,7 @@ vxlan_commit(struct vxlan *x)
 	if (x->changed) {
 		STAILQ_FOREACH (b, &x->belows, entry)
 			rebuild(x, b);
-		vxlan_joined(x);
+		set_domains(x);
 		sw_publish(x->cfg.sw);
 		STAILQ_FOREACH (b, &x->belows, entry) {
 			demux_free(b->old);

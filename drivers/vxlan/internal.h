@@ -82,9 +82,6 @@ extern const struct evpn_ops vxlan_evpn_ops;
 /** Have the kernel know of a VNI and our guests' addresses. 0, or -errno of evpn_add_vni(). */
 int vxlan_join(struct vxlan *x, struct vxlan_vni *n);
 
-/** The set of VNIs has changed, or a publication is due for another reason. */
-void vxlan_joined(struct vxlan *x);
-
 /** The end of it. The VTEPs stay, for the caller to retire. */
 void vxlan_leave(struct vxlan *x, struct vxlan_vni *n);
 

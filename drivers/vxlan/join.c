@@ -238,22 +238,6 @@ const struct evpn_ops vxlan_evpn_ops = {
 
 /* --- begin and end --- */
 
-/* Have requests of guests in the domains of VNIs that joined looked at. */
-static void
-intercept_domains(struct vxlan *x)
-{
-	const struct vxlan_tunnel *t;
-	const struct vxlan_vni *n;
-
-	for (uint16_t domain = 0; domain < VLAN_DOMAINS; domain++)
-		sw_intercept_domain(x->cfg.sw, domain, NULL);
-	STAILQ_FOREACH (t, &x->tunnels, entry)
-		STAILQ_FOREACH (n, &t->vnis, entry)
-			if (n->evpn)
-				sw_intercept_domain(x->cfg.sw, n->domain,
-						    neigh_intercept(x->neigh));
-}
-
 static int
 prepare(struct vxlan *x)
 {
@@ -283,13 +267,6 @@ vxlan_join(struct vxlan *x, struct vxlan_vni *n)
 	if (ret != 0)
 		vxlan_throw_away(x, neigh_del_net(x->neigh, n->fid));
 	return ret;
-}
-
-void
-vxlan_joined(struct vxlan *x)
-{
-	if (x->neigh != NULL)
-		intercept_domains(x);
 }
 
 void

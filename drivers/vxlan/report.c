@@ -2,6 +2,7 @@
 /* Addresses of VNIs, and their counts, for display. */
 #include "evpn/evpn.h"
 #include "switch/sw.h"
+#include "switch/sw_ports.h"
 #include "vxlan/internal.h"
 #include "vxlan/neigh.h"
 
@@ -96,6 +97,18 @@ vxlan_walk_ips(const struct vxlan *x, bool (*fn)(const struct vxlan_address *a, 
 
 	if (x->evpn != NULL)
 		evpn_table_walk(evpn_tables(x->evpn), one_ip, &w);
+}
+
+uint16_t
+vxlan_guest_mtu(const struct vxlan *x, const struct vxlan_vni *n)
+{
+	const struct port *below = sw_port_by_name(x->cfg.sw, n->tunnel->below);
+	uint32_t room = 0;
+
+	if (below != NULL)
+		room = outer_room(n->tunnel->local.len != sizeof(uint32_t), below->mtu);
+	return room >= RTE_ETHER_HDR_LEN + RTE_ETHER_MIN_MTU ? (uint16_t)(room - RTE_ETHER_HDR_LEN)
+							     : 0;
 }
 
 void

@@ -143,7 +143,13 @@ void vxlan_walk_macs(const struct vxlan *x, bool (*fn)(const struct vxlan_addres
 void vxlan_walk_ips(const struct vxlan *x, bool (*fn)(const struct vxlan_address *a, void *arg),
 		    void *arg);
 
-/** Bytes of the longest IP packet guests of a VNI can send, 0: not known. */
+/**
+ * Bytes of the longest IP packet that passes the port below, which guests in the domain are told;
+ * 0: not known.
+ */
+uint16_t vxlan_guest_mtu(const struct vxlan *x, const struct vxlan_vni *n);
+
+/** The same of the ways to all VTEPs of a VNI at present, which may be less. */
 uint32_t vxlan_inner_mtu(const struct vxlan_vni *n);
 
 #endif

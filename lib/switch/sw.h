@@ -83,6 +83,8 @@ struct sw {
 	struct vlan_table *vlans; /* made when first needed */
 	/* of ports in a domain that have none of their own; sw_intercept_domain() */
 	const struct dp_intercept *intercept[VLAN_DOMAINS];
+	/* the longest IP packets that pass all of a domain, 0: any; sw_limit_mtu() */
+	uint16_t mtu_most[VLAN_DOMAINS];
 	struct dataplane *spare; /* an empty snapshot, should memory run out */
 	struct ev_timer soon;    /* armed: sw_publish() is due, see sw_publish_soon() */
 };

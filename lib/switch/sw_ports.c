@@ -224,6 +224,12 @@ sw_intercept_domain(struct sw *s, uint16_t domain, const struct dp_intercept *i)
 	s->intercept[domain] = i;
 }
 
+void
+sw_limit_mtu(struct sw *s, uint16_t domain, uint16_t mtu)
+{
+	s->mtu_most[domain] = mtu;
+}
+
 int
 sw_set_group_fwd(struct sw *s, struct port *p, uint64_t mask)
 {

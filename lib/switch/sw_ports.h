@@ -40,6 +40,12 @@ void sw_list_ports(struct sw *s, const uint16_t *list, uint16_t n);
  */
 void sw_intercept_domain(struct sw *s, uint16_t domain, const struct dp_intercept *i);
 
+/**
+ * IP packets of more than @p mtu bytes (0: of none) do not pass all of a domain < VLAN_DOMAINS:
+ * ports that can tell their peers do so, from the next publication on.
+ */
+void sw_limit_mtu(struct sw *s, uint16_t domain, uint16_t mtu);
+
 /** Count bursts from 0 again (WATCH_BURSTS). Publishes. */
 void sw_clear_bursts(struct sw *s);
 

@@ -129,7 +129,9 @@ hardware_features(const struct vdev *d)
 uint64_t
 vdev_features_offered(const struct vdev *d)
 {
-	return vdev_policy_features(d->cfg.policy, d->cfg.features) & hardware_features(d);
+	uint64_t features = d->cfg.features | (d->mtu_most != 0 ? VDEV_F(NET_MTU) : 0);
+
+	return vdev_policy_features(d->cfg.policy, features) & hardware_features(d);
 }
 
 /* --- outcome of the negotiation of a bit --- */

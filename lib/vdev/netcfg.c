@@ -35,6 +35,14 @@ in_space(uint32_t offset, uint32_t len)
 	       offset <= sizeof(struct virtio_net_config) - len;
 }
 
+uint16_t
+vdev_config_mtu(const struct vdev *d)
+{
+	uint16_t mtu = d->mtu != 0 ? d->mtu : d->cfg.mtu;
+
+	return d->mtu_most != 0 && (mtu == 0 || mtu > d->mtu_most) ? d->mtu_most : mtu;
+}
+
 int
 vdev_config_read(const struct vdev *d, uint32_t offset, uint32_t len, uint8_t *out)
 {
@@ -42,7 +50,7 @@ vdev_config_read(const struct vdev *d, uint32_t offset, uint32_t len, uint8_t *o
 	struct virtio_net_config c = {
 		.status = guest16(be, vdev_link_up(d) ? VIRTIO_NET_S_LINK_UP : 0),
 		.max_virtqueue_pairs = guest16(be, (uint16_t)d->cfg.queue_pairs),
-		.mtu = guest16(be, d->mtu != 0 ? d->mtu : d->cfg.mtu),
+		.mtu = guest16(be, vdev_config_mtu(d)),
 		.speed = SPEED_UNKNOWN,
 		.duplex = DUPLEX_UNKNOWN,
 	};
@@ -64,6 +72,14 @@ vdev_config_restore(struct vdev *d, uint32_t offset, uint32_t len, const uint8_t
 	for (i = 0; i < len && offset + i < sizeof(d->cfg.mac); i++)
 		d->cfg.mac[offset + i] = in[i];
 	return 0;
+}
+
+void
+vdev_config_limit_mtu(struct vdev *d, uint16_t most)
+{
+	d->mtu_next = most;
+	if (d->transport == NULL)
+		d->mtu_most = most;
 }
 
 void

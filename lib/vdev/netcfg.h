@@ -23,6 +23,15 @@ int vdev_config_read(const struct vdev *d, uint32_t offset, uint32_t len, uint8_
  */
 int vdev_config_restore(struct vdev *d, uint32_t offset, uint32_t len, const uint8_t *in);
 
+/**
+ * Packets of more than @p most bytes do not pass (0: all do): announce no more than that, beginning
+ * with the next session. A driver that has read its MTU keeps it (spec 5.1.4.1).
+ */
+void vdev_config_limit_mtu(struct vdev *d, uint16_t most);
+
+/** The MTU that is announced, 0: none. */
+uint16_t vdev_config_mtu(const struct vdev *d);
+
 /** Announce @p mtu from now on; a front-end that reads the space here is told of it. */
 void vdev_config_set_mtu(struct vdev *d, uint16_t mtu);
 

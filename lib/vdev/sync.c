@@ -265,6 +265,7 @@ vdev_reset(struct vdev *d)
 	d->status = 0;
 	d->status_why = NULL;
 	d->mtu = 0;
+	d->mtu_most = d->mtu_next;
 	space_refresh(d);
 }
 

@@ -180,6 +180,7 @@ void
 vdev_connect(struct vdev *d, struct transport *t)
 {
 	d->transport = t;
+	d->mtu_most = d->mtu_next;
 	space_fresh(d);
 	d->watch.cb = watch_run;
 	if (d->cfg.loop != NULL)
@@ -208,6 +209,7 @@ forget_session(struct vdev *d)
 	d->status_why = NULL;
 	d->status_used = false;
 	d->mtu = 0;
+	d->mtu_most = d->mtu_next;
 	d->transfer = VDEV_STATE_RUNNING;
 	atomic_store(&d->fault.dead, false);
 	d->fault_seen = false;

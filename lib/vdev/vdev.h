@@ -214,6 +214,8 @@ struct vdev {
 	bool flushes;            /* the front-end invalidates all translations that end */
 	struct dirty *log;
 	uint16_t mtu;
+	/* packets the network lets pass, 0: of any length; of this session, and the next one */
+	uint16_t mtu_most, mtu_next;
 	enum vdev_state wanted;   /* by the operator: RUNNING, RUNNING_P2P or a stopped one */
 	enum vdev_state transfer; /* STOP_COPY, RESUMING: the front-end moves state; else RUNNING */
 	bool paused;

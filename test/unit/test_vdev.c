@@ -13,9 +13,11 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <linux/virtio_net.h>
 
 #include "owner.h"
 #include "base/lane.h"
+#include "vdev/netcfg.h"
 
 #define MODERN (F(VERSION_1) | F(PROTOCOL_FEATURES))
 #define PACKED (MODERN | F(RING_PACKED))
@@ -582,6 +584,43 @@ test_mtu(void **state)
 	assert_true(o.tx[0]->q.max_len >= 9014);
 }
 
+static uint16_t
+read_mtu(void)
+{
+	uint8_t b[2];
+
+	assert_int_equal(vdev_config_read(o.d, offsetof(struct virtio_net_config, mtu), 2, b), 0);
+	return (uint16_t)(b[0] | b[1] << 8);
+}
+
+/* The network's limit holds from a session on: a driver that has read its MTU keeps it. */
+static void
+test_mtu_of_the_network(void **state)
+{
+	struct transport *t = o.d->transport;
+
+	vdev_disconnect(o.d);
+	o.d->cfg.features &= ~VDEV_F(NET_MTU);
+	vdev_config_limit_mtu(o.d, 1450);
+	assert_int_equal(read_mtu(), 1450);
+	assert_true(vdev_features_offered(o.d) & VDEV_F(NET_MTU));
+	vdev_connect(o.d, t);
+	vdev_config_limit_mtu(o.d, 1400);
+	assert_int_equal(read_mtu(), 1450);
+	vdev_reset(o.d);
+	assert_int_equal(read_mtu(), 1400);
+	/* the operator's own, and a front-end's that exceeds the limit, which is not refused */
+	vdev_config_set_mtu(o.d, 9000);
+	assert_int_equal(read_mtu(), 1400);
+	assert_int_equal(vdev_set_mtu(o.d, 1500), 0);
+	assert_int_equal(read_mtu(), 1400);
+	vdev_config_limit_mtu(o.d, 0);
+	vdev_reset(o.d);
+	assert_int_equal(read_mtu(), 9000);
+	o.d->cfg.features &= ~VDEV_F(NET_MTU);
+	assert_false(vdev_features_offered(o.d) & VDEV_F(NET_MTU));
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 
 int
@@ -608,6 +647,7 @@ main(void)
 		T(policy_changes_live),
 		T(endian_per_ring),
 		T(mtu),
+		T(mtu_of_the_network),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

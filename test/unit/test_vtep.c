@@ -17,6 +17,7 @@
 #include "eal.h"
 #include "fakesw.h"
 #include "frame.h"
+#include "virtq/net.h"
 #include "vxlan/demux.h"
 #include "vxlan/vtep.h"
 #include "switch/members.h"
@@ -31,6 +32,8 @@
 #define LEN 100
 #define OUTER OUTER_LEN_V4
 #define VTEPS 3
+#define SEGMENT 400
+#define SEGMENTS 4
 
 static struct rte_mempool *pool;
 static struct vtep *vteps[VTEPS];
@@ -228,6 +231,59 @@ test_mtu(void **state)
 	assert_int_equal(fake_ports[0].nout, 1);
 	assert_int_equal(fake_ports[0].out[0].len, MTU + 14);
 	assert_int_equal(sent_drops(vteps[0], DROP_TX_MTU), 1);
+}
+
+/* Segment @p i of @p big as it left in the tunnel: whole, with its part of the payload. */
+static void
+check_segment(const struct fake_frame *out, const struct frame *big, uint32_t i)
+{
+	uint32_t hdr = big->l2 + big->l3 + big->l4, at = i * SEGMENT;
+	uint32_t n = RTE_MIN(big->len - hdr - at, (uint32_t)SEGMENT);
+	const uint8_t *b = out->b + OUTER;
+	uint32_t l4_len = big->l4 + n, sum = frame_pseudo_sum(big, b, l4_len);
+
+	check_outer(out, vteps[0], hdr + n);
+	assert_memory_equal(b + hdr, big->b + hdr + at, n);
+	assert_int_equal(frame_sum(b + big->l2 + big->l3, l4_len, sum), 0xffff);
+	if (!big->ip6)
+		assert_int_equal(frame_get16(b + big->l2 + 2), big->l3 + l4_len);
+}
+
+/* Frames that a guest leaves to be segmented are cut before they go into the tunnel. */
+static void
+test_segments(void **state)
+{
+	static const struct {
+		bool ip6, tcp;
+		uint8_t type;
+		uint16_t need;
+	} kinds[] = {
+		{false, true, VIRTIO_NET_HDR_GSO_TCPV4, PKT_NEED_TSO4},
+		{true, true, VIRTIO_NET_HDR_GSO_TCPV6, PKT_NEED_TSO6},
+		{false, false, VIRTIO_NET_HDR_GSO_UDP_L4, PKT_NEED_USO4},
+		{true, false, VIRTIO_NET_HDR_GSO_UDP_L4, PKT_NEED_USO6},
+	};
+	static struct frame big;
+	struct rte_ether_addr a = fake_mac(1, 1), far = fake_mac(9, 9);
+	struct fake_frame *f;
+
+	assert_true(fdb_learn(fake_sw.fdb, &far, DOMAIN, vteps[0]->port.id));
+	for (uint32_t k = 0; k < RTE_DIM(kinds); k++) {
+		frame_build(&big, kinds[k].ip6, kinds[k].tcp, SEGMENTS * SEGMENT - 7);
+		memcpy(big.b, &far, sizeof(far));
+		memcpy(big.b + sizeof(far), &a, sizeof(a));
+		f = fake_put(1, &a, &far, big.len);
+		memcpy(f->b, big.b, big.len);
+		f->vnet = big.vnet;
+		f->vnet.gso_type = kinds[k].type;
+		f->vnet.gso_size = SEGMENT;
+		f->need = PKT_NEED_CSUM | kinds[k].need;
+		fake_clear();
+		turn();
+		assert_int_equal(fake_ports[0].nout, SEGMENTS);
+		for (uint32_t i = 0; i < SEGMENTS; i++)
+			check_segment(&fake_ports[0].out[i], &big, i);
+	}
 }
 
 static void
@@ -478,20 +534,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		EACH(test_flood),
-		EACH(test_unicast),
-		EACH(test_mtu),
-		EACH(test_no_way),
-		EACH(test_learn_and_answer),
-		EACH(test_split_horizon),
-		EACH(test_refused),
-		EACH(test_mixed),
-		EACH(test_others),
-		EACH(test_vtep_stopped),
-		EACH(test_below_leaves),
-		EACH(test_wire_mode),
-		EACH(test_wire_pairs),
-		EACH(test_same_domain),
+		EACH(test_flood),         EACH(test_unicast),      EACH(test_mtu),
+		EACH(test_segments),      EACH(test_no_way),       EACH(test_learn_and_answer),
+		EACH(test_split_horizon), EACH(test_refused),      EACH(test_mixed),
+		EACH(test_others),        EACH(test_vtep_stopped), EACH(test_below_leaves),
+		EACH(test_wire_mode),     EACH(test_wire_pairs),   EACH(test_same_domain),
 		EACH(test_receivers),
 	};
 
