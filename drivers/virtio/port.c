@@ -34,6 +34,7 @@ struct virtio_port {
 	struct virtio_hw hw;
 	bool was_up; /* as logged last */
 	bool was_connected;
+	struct virtio_arrivals arrivals;
 };
 
 static struct virtio_port *
@@ -81,8 +82,10 @@ dev_wake(struct vdev *d)
 static void
 note_connection(struct virtio_port *v, bool connected)
 {
-	if (v->was_connected && !connected)
+	if (v->was_connected && !connected) {
+		virtio_arrivals_clear(&v->arrivals);
 		virtio_leave(&v->port);
+	}
 	v->was_connected = connected;
 }
 
@@ -94,6 +97,8 @@ dev_changed(struct vdev *d)
 
 	virtio_hw_changed(&v->hw);
 	note_connection(v, d->transport != NULL);
+	if (up && v->arrivals.len != 0)
+		virtio_arrive(&v->port, &v->arrivals);
 	if (up == v->was_up)
 		return;
 	v->was_up = up;
@@ -132,7 +137,7 @@ dev_load(struct vdev *d, uint16_t type, const void *data, uint32_t len)
 	struct virtio_port *v = dev_port(d);
 
 	v->was_connected = true; /* it may leave before a ring of it runs */
-	virtio_load(&v->port, type, data, len);
+	virtio_load(&v->port, &v->arrivals, type, data, len);
 }
 
 static const struct vdev_ops virtio_dev_ops = {
@@ -281,6 +286,7 @@ virtio_close(struct port *p)
 	}
 	virtio_hw_fini(&v->hw);
 	vdev_free(v->dev, info.connected);
+	virtio_arrivals_clear(&v->arrivals);
 	free(v);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "virtio/save.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include <rte_byteorder.h>
@@ -153,30 +154,52 @@ find_fid(const struct port *p, uint16_t vlan, uint16_t *fid)
 	return *fid != 0;
 }
 
-static void
-load_addresses(const struct port *p, const void *data, uint32_t len)
+void
+virtio_arrivals_clear(struct virtio_arrivals *a)
 {
-	uint32_t n = RTE_MIN(len / (uint32_t)sizeof(struct address_data),
-			     (uint32_t)VIRTIO_SAVE_ADDRESSES);
+	free(a->data);
+	*a = (struct virtio_arrivals){0};
+}
+
+static void
+load_addresses(const struct port *p, struct virtio_arrivals *a, const void *data, uint32_t len)
+{
+	len = RTE_MIN(len, (uint32_t)(VIRTIO_SAVE_ADDRESSES * sizeof(struct address_data)));
+	virtio_arrivals_clear(a);
+	a->data = malloc(len);
+	if (a->data == NULL) {
+		if (len != 0)
+			log_peer(&log_limit, p->name, "out of memory for addresses of a guest");
+		return;
+	}
+	memcpy(a->data, data, len);
+	a->len = len;
+}
+
+void
+virtio_arrive(struct port *p, struct virtio_arrivals *a)
+{
 	struct address_data x;
 	struct limits l;
 	uint16_t fid;
 
 	port_limits_in_force(p, &l);
-	for (uint32_t i = 0; i < n; i++) {
-		memcpy(&x, (const uint8_t *)data + i * sizeof(x), sizeof(x));
+	for (uint32_t at = 0; at + sizeof(x) <= a->len; at += sizeof(x)) {
+		memcpy(&x, (const uint8_t *)a->data + at, sizeof(x));
 		if (may_send(&l, &x.mac) && find_fid(p, rte_le_to_cpu_16(x.vlan), &fid))
 			fdb_learn(p->sw->fdb, &x.mac, fid, p->id);
 	}
+	virtio_arrivals_clear(a);
 }
 
 void
-virtio_load(struct port *p, uint16_t type, const void *data, uint32_t len)
+virtio_load(struct port *p, struct virtio_arrivals *a, uint16_t type, const void *data,
+	    uint32_t len)
 {
 	if (type == TYPE_LIMITS)
 		load_limits(p, data, len);
 	else if (type == TYPE_ADDRESSES)
-		load_addresses(p, data, len);
+		load_addresses(p, a, data, len);
 }
 
 void

@@ -101,7 +101,7 @@ rebuild(struct vxlan *x, struct below *b)
 		p->intercept = b->demux != NULL ? demux_intercept(b->demux) : NULL;
 }
 
-/* Tell the switch about domains that have VNIs: who answers for addresses, how long packets can be. */
+/* Domains that have VNIs: requests for addresses are answered there, packets have a limit. */
 static void
 set_domains(struct vxlan *x)
 {

@@ -43,7 +43,10 @@ static void
 load(struct vdev *d, uint16_t type, const void *data, uint32_t len)
 {
 	(void)d;
-	virtio_load(fuzz_app()->sw.port[0], type, data, len);
+	struct virtio_arrivals a = {0};
+
+	virtio_load(fuzz_app()->sw.port[0], &a, type, data, len);
+	virtio_arrive(fuzz_app()->sw.port[0], &a);
 }
 
 static const struct vdev_ops ops = {

@@ -51,6 +51,7 @@ static atomic_bool stop;
 static struct gm mem;
 static uint8_t *state;
 static size_t len;
+static uint32_t early; /* addresses of the target before its rings ran */
 
 /* --- the switch: control has a thread, there is no worker --- */
 
@@ -183,20 +184,40 @@ attach(struct vhf *f, uint32_t i)
 	assert_int_equal(vhf_set_mem(f, &r, &mem.fd, 1), 0);
 }
 
+static struct vhu_frontend_ring
+ring_number(uint32_t i)
+{
+	const uint64_t at = (uintptr_t)mem.hva + i * 0x10000;
+
+	return (struct vhu_frontend_ring){false, 64,    0,  at, at + 0x1000, at + 0x2000,
+					  0,     false, -1, -1, -1};
+}
+
 /* The two rings of a guest that has just booted. */
 static void
 start_and_stop(struct vhf *f)
 {
 	for (uint32_t i = 0; i < 2; i++) {
-		const uint64_t at = (uintptr_t)mem.hva + i * 0x10000;
-		const struct vhu_frontend_ring ring = {false,       64,          0, at,
-						       at + 0x1000, at + 0x2000, 0, false,
-						       -1,          -1,          -1};
+		const struct vhu_frontend_ring ring = ring_number(i);
 		uint32_t base;
 
 		assert_int_equal(vhf_ring_start(f, i, &ring), 0);
 		assert_int_equal(vhf_ring_stop(f, i, &ring, &base), 0);
 	}
+}
+
+/* The guest goes on. */
+static void
+start(struct vhf *f)
+{
+	for (uint32_t i = 0; i < 2; i++) {
+		const struct vhu_frontend_ring ring = ring_number(i);
+
+		assert_int_equal(vhf_ring_start(f, i, &ring), 0);
+	}
+	for (uint32_t i = 0; i < 2; i++)
+		assert_int_equal(vhf_ring_enable(f, i, true), 0);
+	assert_int_equal(vhf_set_status(f, 15), 0);
 }
 
 /* SET_DEVICE_STATE_FD; what the back-end answers. */
@@ -272,6 +293,11 @@ load(void)
 	close(p[1]);
 	verdict = check_state(&f);
 	control_stop();
+	early = fdb_port_count(sw.fdb, TARGET);
+	control_start();
+	start(&f);
+	check_state(&f); /* control has seen the rings */
+	control_stop();
 	vhf_close(&f);
 	return verdict;
 }
@@ -297,6 +323,7 @@ test_moves_with_the_guest(void **ctx)
 	assert_int_equal(port_set_limits(port[SOURCE], &l), 0);
 	save();
 	assert_int_equal(load(), 0);
+	assert_int_equal(early, 0);
 	for (uint32_t i = 0; i < ADDRESSES; i++)
 		assert_int_equal(whereabouts(i), TARGET);
 	assert_int_equal(whereabouts(PINNED), SOURCE);
