@@ -23,9 +23,9 @@ struct virtio_arrivals {
 void virtio_save(const struct port *p, struct blob *b);
 
 /**
- * Take over one record, addresses to @p a; types and entries that make no sense are skipped. A front-end gains no
- * right by it: an address that is pinned stays, one that may not send, or not with its tag, is not
- * learned, a limit is tightened and never lifted.
+ * Take over one record, addresses to @p a; types and entries that make no sense are skipped. A
+ * front-end gains no right by it: an address that is pinned stays, one that may not send, or not
+ * with its tag, is not learned, a limit is tightened and never lifted.
  */
 void virtio_load(struct port *p, struct virtio_arrivals *a, uint16_t type, const void *data,
 		 uint32_t len);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "evpn/evpn.h"
+#include "switch/sw_ports.h"
 #include "vxlan/internal.h"
 
 #define DEFAULT_MTU 1500
@@ -123,6 +124,6 @@ vxlan_retire_vtep(struct vxlan *x, struct vxlan_vtep *v)
 	STAILQ_INSERT_TAIL(&x->leaving, v, entry);
 	if (v->followed)
 		evpn_drop_vtep(x->evpn, &v->ip);
-	v->port->port.started = false;
+	sw_port_leave(&v->port->port);
 	x->changed = true;
 }

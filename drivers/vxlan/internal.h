@@ -9,6 +9,7 @@
 #ifndef VXLAN_INTERNAL_H
 #define VXLAN_INTERNAL_H
 
+#include "base/ev.h"
 #include "base/log.h"
 #include "switch/fdb.h"
 #include "vxlan/vxlan.h"
@@ -28,6 +29,13 @@ struct below {
 	STAILQ_ENTRY(below) entry;
 };
 
+/** An address that is at a VTEP (NULL: at none), until the VTEP's port is published. */
+struct vxlan_pending {
+	const struct vxlan_vni *n;
+	const struct vxlan_vtep *v;
+	struct rte_ether_addr mac;
+};
+
 /** All tunnels. [ctl] */
 struct vxlan {
 	struct vxlan_config cfg;
@@ -42,6 +50,9 @@ struct vxlan {
 	struct fdb_listener guests; /* tells which addresses they have */
 	bool listening;
 	bool lingering; /* there are VTEPs that flood no more */
+	struct ev_timer retry;
+	uint32_t npending, pending_max; /* in the order they were told */
+	struct vxlan_pending *pending;
 	struct log_limit log_limit;
 };
 

@@ -3,11 +3,15 @@
  * VNIs that joined EVPN: addresses and VTEPs of other hosts come from the kernel's tables, where a
  * routing daemon puts them; our guests' addresses go there.
  *
+ * The addresses behind a VTEP that is new are added when workers know its port: after the one
+ * publication for all that was told at once (struct pending).
+ *
  * A VTEP has a port as long as it is in the flood list or an address is behind it. Its addresses
  * are FDB_EXTERN entries: they do not age, frames of the VTEP do not change them, a guest of ours
  * that sends from one takes it. The listener tells the kernel so, which then reports it as ours.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "evpn/evpn.h"
@@ -16,6 +20,8 @@
 #include "switch/vlan_table.h"
 #include "vxlan/internal.h"
 #include "vxlan/neigh.h"
+
+#define RETRY_MS 10000 /* what did not fit */
 
 /* --- to the kernel --- */
 
@@ -32,6 +38,14 @@ find_network(const struct vxlan *x, uint16_t fid)
 	return NULL;
 }
 
+/* One guest's addresses must not fill the tables of all hosts. The operator's are not counted. */
+static bool
+is_too_many(const struct vxlan *x, const struct fdb_entry_info *e)
+{
+	return e->origin == FDB_LEARNED &&
+	       fdb_port_count(x->cfg.sw->fdb, e->port) > VXLAN_PORT_MACS;
+}
+
 static void
 tell_guest(struct vxlan *x, const struct fdb_entry_info *e, bool there)
 {
@@ -44,6 +58,11 @@ tell_guest(struct vxlan *x, const struct fdb_entry_info *e, bool there)
 		return;
 	if (!there)
 		evpn_lost_mac(x->evpn, n->vni, &e->mac);
+	else if (is_too_many(x, e))
+		log_peer(&x->log_limit, TAG,
+			 "VNI %u: port %u has more than %u addresses: those "
+			 "that come are not announced",
+			 n->vni, e->port, VXLAN_PORT_MACS);
 	else if (evpn_have_mac(x->evpn, n->vni, &e->mac) == -ENOMEM)
 		log_peer(&x->log_limit, TAG, "VNI %u: out of memory for an address of a guest",
 			 n->vni);
@@ -77,7 +96,7 @@ tell_one(const struct fdb_entry_info *e, void *arg)
 {
 	const struct one_network *one = arg;
 
-	if (e->origin == FDB_LEARNED && e->fid == one->fid)
+	if (e->origin != FDB_EXTERN && e->fid == one->fid)
 		tell_guest(one->x, e, true);
 	return true;
 }
@@ -103,6 +122,24 @@ find_joined(const struct vxlan *x, uint32_t vni)
 	return n != NULL && n->evpn ? n : NULL;
 }
 
+static void
+on_retry(struct ev_timer *t)
+{
+	struct vxlan *x = container_of(t, struct vxlan, retry);
+
+	if (x->evpn != NULL)
+		evpn_retell(x->evpn);
+}
+
+/* Something was refused for lack of room: have it told once more. */
+static void
+retry_later(struct vxlan *x)
+{
+	x->retry.cb = on_retry;
+	if (x->retry.loop == NULL)
+		ev_timer_arm(x->cfg.sw->loop, &x->retry, RETRY_MS);
+}
+
 /* NULL: no room for it, which has been said. */
 static struct vxlan_vtep *
 need_vtep(struct vxlan *x, struct vxlan_vni *n, const struct evpn_ip *ip)
@@ -121,6 +158,8 @@ need_vtep(struct vxlan *x, struct vxlan_vni *n, const struct evpn_ip *ip)
 	}
 	v = vxlan_add_vtep(x, n, ip);
 	if (v == NULL)
+		retry_later(x);
+	if (v == NULL)
 		log_peer(&x->log_limit, TAG, "VNI %u: VTEP %s: %s", n->vni, evpn_ip_text(ip, text),
 			 errno == ENOSPC ? "there are too many ports" : strerror(errno));
 	return v;
@@ -137,29 +176,71 @@ forget_remote(struct vxlan *x, const struct vxlan_vni *n, const struct rte_ether
 	x->lingering = true;
 }
 
+/* The address is at @p v, which workers know; NULL: at none. */
+static void
+set_remote(struct vxlan *x, const struct vxlan_vni *n, const struct rte_ether_addr *mac,
+	   const struct vxlan_vtep *v)
+{
+	int ret;
+
+	if (v == NULL) {
+		forget_remote(x, n, mac);
+		return;
+	}
+	if (x->changed)
+		vxlan_commit(x);
+	ret = fdb_add_extern(x->cfg.sw->fdb, mac, n->fid, v->port->port.id);
+	if (ret != 0 && ret != -EEXIST) {
+		retry_later(x);
+		log_peer(&x->log_limit, TAG, "VNI %u: no room for an address: %s", n->vni,
+			 strerror(-ret));
+	}
+	x->lingering = true; /* it may have been the last one at another VTEP */
+}
+
+/* All that was put off, after one publication. */
+static void
+set_pending(struct vxlan *x)
+{
+	vxlan_commit(x);
+	for (uint32_t i = 0; i < x->npending; i++)
+		set_remote(x, x->pending[i].n, &x->pending[i].mac, x->pending[i].v);
+	x->npending = 0;
+}
+
+/* Until the port of the VTEP is published. False: no memory, it has to be now. */
+static bool
+put_off(struct vxlan *x, const struct vxlan_vni *n, const struct rte_ether_addr *mac,
+	const struct vxlan_vtep *v)
+{
+	if (x->npending == x->pending_max) {
+		uint32_t max = RTE_MAX(2 * x->pending_max, 64u);
+		struct vxlan_pending *more = realloc(x->pending, max * sizeof(*more));
+
+		if (more == NULL) {
+			set_pending(x);
+			return false;
+		}
+		x->pending = more;
+		x->pending_max = max;
+	}
+	x->pending[x->npending++] = (struct vxlan_pending){.n = n, .v = v, .mac = *mac};
+	return true;
+}
+
 static void
 on_remote(void *ctx, uint32_t vni, const struct rte_ether_addr *mac, const struct evpn_ip *vtep)
 {
 	struct vxlan *x = ctx;
 	struct vxlan_vni *n = find_joined(x, vni);
 	struct vxlan_vtep *v;
-	int ret;
 
 	if (n == NULL)
 		return;
 	v = evpn_ip_is_set(vtep) ? need_vtep(x, n, vtep) : NULL;
-	if (v == NULL) {
-		forget_remote(x, n, mac);
-		return;
-	}
-	/* workers know the port before frames are sent to it */
-	if (x->changed)
-		vxlan_commit(x);
-	ret = fdb_add_extern(x->cfg.sw->fdb, mac, n->fid, v->port->port.id);
-	if (ret != 0 && ret != -EEXIST)
-		log_peer(&x->log_limit, TAG, "VNI %u: no room for an address: %s", vni,
-			 strerror(-ret));
-	x->lingering = true; /* it may have been the last one at another VTEP */
+	/* the order of changes of one address stays */
+	if ((!x->changed && x->npending == 0) || !put_off(x, n, mac, v))
+		set_remote(x, n, mac, v);
 }
 
 static void
@@ -184,9 +265,11 @@ on_neigh(void *ctx, uint32_t vni, const struct evpn_ip *ip, const struct evpn_ne
 	struct vxlan *x = ctx;
 	const struct vxlan_vni *n = find_joined(x, vni);
 
-	if (n != NULL && !neigh_set_remote(x->neigh, n->fid, ip, neigh))
-		log_peer(&x->log_limit, TAG,
-			 "VNI %u: no room for an IP address: requests for it are flooded", vni);
+	if (n == NULL || neigh_set_remote(x->neigh, n->fid, ip, neigh))
+		return;
+	retry_later(x);
+	log_peer(&x->log_limit, TAG,
+		 "VNI %u: no room for an IP address: requests for it are flooded", vni);
 }
 
 /* --- VTEPs without a flood list and addresses --- */
@@ -218,6 +301,8 @@ on_settled(void *ctx)
 	struct vxlan_tunnel *t;
 	struct vxlan_vni *n;
 
+	if (x->npending != 0)
+		set_pending(x);
 	if (x->lingering)
 		STAILQ_FOREACH (t, &x->tunnels, entry)
 			STAILQ_FOREACH (n, &t->vnis, entry)

@@ -392,14 +392,10 @@ add_port(struct sw *sw, struct vtep *v)
 static int
 join_domain(struct vtep *v, const struct vtep_config *c)
 {
-	struct vlan_config vlan = {.on = true, .access = true, .native = c->vlan};
-	int ret = 0;
+	struct vlan_config vlan = {.on = c->vlan != 0, .access = true, .native = c->vlan};
 
-	if (c->domain != 0)
-		ret = port_set_domain(&v->port, c->domain);
-	if (ret == 0 && c->vlan != 0)
-		ret = port_set_vlan(&v->port, &vlan);
-	return ret;
+	return port_begin_vlan(&v->port, c->domain,
+			       c->vlan != 0 ? &vlan : &(struct vlan_config){0});
 }
 
 struct vtep *

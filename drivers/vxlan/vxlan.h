@@ -29,8 +29,9 @@
 struct evpn;
 struct vxlan;
 
-#define VXLAN_NAME_MAX 8   /* with the NUL: the names of its ports are longer */
-#define VXLAN_FLOOD_MAX 64 /* VTEPs an operator can list for one VNI */
+#define VXLAN_NAME_MAX 8     /* with the NUL: the names of its ports are longer */
+#define VXLAN_FLOOD_MAX 64   /* VTEPs an operator can list for one VNI */
+#define VXLAN_PORT_MACS 1024 /* learned addresses of a port that EVPN announces */
 
 /** One VTEP of a VNI. [ctl] */
 struct vxlan_vtep {

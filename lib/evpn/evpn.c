@@ -404,6 +404,14 @@ evpn_have_ip(struct evpn *e, uint32_t vni, const struct evpn_ip *ip, const struc
 	return evpn_table_have_ip(e->table, vni, ip, n);
 }
 
+void
+evpn_retell(struct evpn *e)
+{
+	settle(e); /* that something is gone is told before it is forgotten that it was there */
+	evpn_table_retell(e->table);
+	settle_soon(e);
+}
+
 int
 evpn_use_vtep(struct evpn *e, const struct evpn_ip *vtep)
 {

@@ -440,6 +440,18 @@ evpn_table_refresh(struct evpn_table *t)
 	}
 }
 
+void
+evpn_table_retell(struct evpn_table *t)
+{
+	struct item *e;
+
+	LIST_FOREACH (e, &t->all, all) {
+		e->told_vtep = (struct evpn_ip){0};
+		e->told_on = false;
+		set_dirty(t, e);
+	}
+}
+
 /* --- settling --- */
 
 /* An address that is not said to be at one VTEP is flooded to, never sent to one of several. */

@@ -96,6 +96,9 @@ int evpn_table_have_ip(struct evpn_table *t, uint32_t vni, const struct evpn_ip 
  */
 void evpn_table_refresh(struct evpn_table *t);
 
+/** Forget what was told to the switch: the next settling tells all. */
+void evpn_table_retell(struct evpn_table *t);
+
 /** Tell the differences from the last report. */
 void evpn_table_settle(struct evpn_table *t);
 

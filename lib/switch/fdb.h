@@ -68,12 +68,12 @@ struct fdb_entry_info {
 	uint32_t moves;
 };
 
-/** Is told of changes of learned entries. Embedded in the struct of its owner. */
+/** Is told of changes of entries that are not a control plane's. In the struct of its owner. */
 struct fdb_listener {
 	/**
-	 * Entry @p e is there, new or behind another port; or (@p there false) it goes, aged,
-	 * evicted, flushed or replaced by one that is not learned. Control; must not change the
-	 * table.
+	 * Entry @p e is there, new, behind another port or static from now on; or (@p there false)
+	 * it goes, aged, evicted, flushed, deleted or replaced by one of a control plane. Control;
+	 * must not change the table.
 	 */
 	void (*fn)(struct fdb_listener *l, const struct fdb_entry_info *e, bool there);
 	SLIST_ENTRY(fdb_listener) entry;

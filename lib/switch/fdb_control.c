@@ -94,14 +94,14 @@ describe(const struct fdb *f, uint32_t index)
 	return info;
 }
 
-/* A learned entry is there, behind another port, or about to go. */
+/* An entry that is not a control plane's is there, behind another port, or about to go. */
 static void
 tell(const struct fdb *f, uint32_t index, bool there)
 {
 	struct fdb_entry_info info;
 	struct fdb_listener *l;
 
-	if (f->entry[index].origin != FDB_LEARNED || SLIST_EMPTY(&f->listeners))
+	if (f->entry[index].origin == FDB_EXTERN || SLIST_EMPTY(&f->listeners))
 		return;
 	info = describe(f, index);
 	SLIST_FOREACH (l, &f->listeners, entry)
@@ -484,11 +484,13 @@ change(struct fdb *f, uint32_t index, uint16_t port, enum fdb_origin origin)
 {
 	struct fdb_entry *e = &f->entry[index];
 
-	tell(f, index, false);
+	if (origin == FDB_EXTERN)
+		tell(f, index, false);
 	list_del(f, index);
 	e->origin = (uint8_t)origin;
 	e->port = port;
 	list_add(f, index);
+	tell(f, index, true);
 	return store(f, index);
 }
 

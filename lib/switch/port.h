@@ -144,7 +144,9 @@ struct port {
 	struct sw *sw;
 	uint16_t id;
 	uint16_t domain;
-	bool started; /* "port stop" takes it out of the snapshot */
+	bool started;          /* "port stop" takes it out of the snapshot */
+	bool leaves;           /* sw_port_leave(), */
+	uint64_t leaves_since; /* when this was sw.generation */
 	bool isolated;
 	bool tunnel;        /* the end of one: frames never go from tunnel to tunnel */
 	bool no_learning;   /* sw_set_learning() */

@@ -362,7 +362,8 @@ fill_inject(struct build *b)
 
 	dp->ninject = s->nports;
 	for (uint16_t i = 0; i < s->nports; i++)
-		dp->inject[i] = s->port[i] != NULL ? s->port[i]->inject : NULL;
+		dp->inject[i] =
+			s->port[i] != NULL && !s->port[i]->leaves ? s->port[i]->inject : NULL;
 	if (worker != PORT_WORKER_NONE && !is_active(s, worker)) {
 		s->inject_owner = PORT_WORKER_NONE; /* see changes_owner() */
 		b->again = true;

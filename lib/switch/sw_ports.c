@@ -182,14 +182,24 @@ forget_mirrors(struct sw *s, const struct port *to)
 }
 
 void
+sw_port_leave(struct port *p)
+{
+	p->started = false;
+	p->leaves = true;
+	p->leaves_since = p->sw->generation;
+	forget_mirrors(p->sw, p);
+}
+
+void
 sw_port_remove(struct sw *s, struct port *p)
 {
 	if (s->listener != NULL)
 		s->listener->leaving(s->listener, p);
-	forget_mirrors(s, p);
-	p->started = false;
+	if (!p->leaves)
+		sw_port_leave(p);
 	take_out(s, p);
-	sw_publish(s);
+	if (p->leaves_since == s->generation)
+		sw_publish(s);
 	fini_port(p);
 	p->ops->close(p);
 }

@@ -24,6 +24,11 @@ void sw_fini(struct sw *s); /* closes all ports; workers are offline */
 
 /** Give @p p the lowest free id from p->id on, start and add it. 0, -EEXIST, -ENOSPC, -ENOMEM. */
 int sw_port_add(struct sw *s, struct port *p);
+/**
+ * @p p is about to be removed, as others may be: after the next publication, which the caller
+ * makes, sw_port_remove() needs none of its own.
+ */
+void sw_port_leave(struct port *p);
 /** Take @p p out of the snapshot, flush its addresses, close and free it. */
 void sw_port_remove(struct sw *s, struct port *p);
 struct port *sw_port_by_name(const struct sw *s, const char *name);

@@ -179,6 +179,18 @@ replace(struct port *p, struct dp_vlan *v)
 }
 
 int
+port_begin_vlan(struct port *p, uint16_t domain, const struct vlan_config *c)
+{
+	int ret = domain < VLAN_DOMAINS ? make(p->sw, c, domain, &p->vlans) : -EINVAL;
+
+	if (ret < 0)
+		return ret;
+	p->domain = domain;
+	p->vlan = *c;
+	return 0;
+}
+
+int
 port_set_vlan(struct port *p, const struct vlan_config *c)
 {
 	struct dp_vlan *v;

@@ -24,6 +24,12 @@ struct vlan_table {
 /** Set the VLANs of a port. 0, -EINVAL (no such VLAN), -ENOSPC (too many in all), -ENOMEM. */
 int port_set_vlan(struct port *p, const struct vlan_config *c);
 
+/**
+ * Domain and VLANs of a port that no snapshot has; the caller publishes. Same errors, -EINVAL for
+ * the domain, too.
+ */
+int port_begin_vlan(struct port *p, uint16_t domain, const struct vlan_config *c);
+
 /** Move a port and its VLANs to another domain below VLAN_DOMAINS. Same errors. */
 int port_set_domain(struct port *p, uint16_t domain);
 

@@ -28,7 +28,7 @@
 
 #define SKIPPED 77
 #define VNI 100
-#define MANY 3000 /* addresses, more than the kernel's neighbour table keeps if it may forget */
+#define MANY 10000 /* addresses, more than the kernel's neighbour table keeps if it may forget */
 
 static const struct rte_ether_addr mac_a = {{0x52, 0x54, 0, 0, 0, 0xa}};
 
@@ -308,7 +308,7 @@ many_addresses(void **state)
 		ev_run_once(t->loop, 1);
 		get_stats(t, &st);
 	}
-	run("test $(ip neighbour show dev vqb100 nud permanent | wc -l) -eq 3000");
+	run("test $(ip neighbour show dev vqb100 nud permanent | wc -l) -eq 10000");
 }
 
 /* The bridge forgets what is not used, and everything when it is flushed. */

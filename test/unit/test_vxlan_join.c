@@ -281,8 +281,62 @@ test_many_vteps(void **state)
 	}
 	settled();
 	assert_int_equal(count_vteps(), DP_PORTS_MAX - FIRST_VTEP);
+	assert_non_null(x->retry.loop); /* the others are told again */
 	for (uint16_t i = FAKE_PORTS; i < FIRST_VTEP; i++)
 		assert_null(fake_sw.port[i]);
+}
+
+/* A burst of VTEPs, each with an address, is one publication; none points to a port before it. */
+static void
+test_one_publication(void **state)
+{
+	uint64_t before = fake_sw.generation;
+
+	for (uint8_t i = 0; i < 50; i++) {
+		struct evpn_ip ip = vtep_number(i);
+		struct rte_ether_addr mac = {{2, 1, 1, 1, 0, i}};
+
+		flood(&ip, true);
+		remote(&mac, &ip);
+		assert_int_equal(port_of(&mac, FDB_EXTERN), FDB_PORT_NONE);
+	}
+	settled();
+	assert_int_equal(fake_sw.generation, before + 1);
+	for (uint8_t i = 0; i < 50; i++) {
+		struct evpn_ip ip = vtep_number(i);
+		struct rte_ether_addr mac = {{2, 1, 1, 1, 0, i}};
+
+		assert_int_equal(port_of(&mac, FDB_EXTERN), find(&ip)->port->port.id);
+	}
+	/* and all go in one */
+	for (uint8_t i = 0; i < 50; i++) {
+		struct evpn_ip ip = vtep_number(i);
+		struct rte_ether_addr mac = {{2, 1, 1, 1, 0, i}};
+
+		flood(&ip, false);
+		remote(&mac, &none);
+	}
+	settled();
+	assert_int_equal(fake_sw.generation, before + 2);
+	assert_int_equal(count_vteps(), 0);
+	assert_null(fake_sw.port[FIRST_VTEP]);
+}
+
+/* Of several changes of an address in one burst the last one counts. */
+static void
+test_last_change_counts(void **state)
+{
+	struct evpn_ip a = vtep_number(1), b = vtep_number(2);
+	struct rte_ether_addr m1 = fake_mac(9, 1), m2 = fake_mac(9, 2);
+
+	remote(&m1, &a);
+	remote(&m2, &a);
+	remote(&m1, &b);
+	remote(&m2, &none);
+	settled();
+	assert_int_equal(port_of(&m1, FDB_EXTERN), find(&b)->port->port.id);
+	assert_int_equal(port_of(&m2, FDB_EXTERN), FDB_PORT_NONE);
+	assert_null(find(&a));
 }
 
 #define EACH(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -297,9 +351,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		EACH(test_flood_list), EACH(test_addresses), EACH(test_guest),
-		EACH(test_vni_ends),   EACH(test_no_vtep),   EACH(test_many_addresses),
-		EACH(test_many_vteps),
+		EACH(test_flood_list), EACH(test_addresses),       EACH(test_guest),
+		EACH(test_vni_ends),   EACH(test_no_vtep),         EACH(test_many_addresses),
+		EACH(test_many_vteps), EACH(test_one_publication), EACH(test_last_change_counts),
 	};
 
 	return cmocka_run_group_tests(tests, start_eal, NULL);

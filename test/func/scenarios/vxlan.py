@@ -34,6 +34,15 @@ class Hosts(Scenario):
     """Three hosts on one underlay, which is a bridge in a namespace of its own."""
 
     seconds = 40
+    prefix = 24
+    inner_mtu = INNER_MTU
+    sizes = SIZES
+    address_options = ()
+
+    @staticmethod
+    def vtep(host):
+        """The address of a host in the underlay."""
+        return vtep(host)
 
     def setup(self):
         namespace.require()
@@ -53,9 +62,9 @@ class Hosts(Scenario):
     def join_network(self):
         """Have each switch know the VTEPs of the others."""
         for host, switch in enumerate(self.switches):
-            others = ",".join(vtep(other) for other in range(3) if other != host)
+            others = ",".join(self.vtep(other) for other in range(3) if other != host)
             for line in (f"set port 1 domain {DOMAIN}",
-                         f"vxlan add vx local {vtep(host)} underlay 0",
+                         f"vxlan add vx local {self.vtep(host)} underlay 0",
                          f"vxlan vni {VNI} domain {DOMAIN} flood {others}"):
                 self.tell(switch, line)
             wait_for(f"VNI of host {host}", lambda s=switch: "nothing keeps" in
@@ -84,7 +93,8 @@ class Hosts(Scenario):
         space.veth(dev, "u0")
         self.wire.take(dev, f"v{host}")
         self.on(self.wire, "ip", "link", "set", f"v{host}", "master", "br0", "up")
-        self.on(space, "ip", "addr", "add", f"{vtep(host)}/24", "dev", "u0")
+        self.on(space, "ip", "addr", "add", f"{self.vtep(host)}/{self.prefix}", "dev", "u0",
+                *self.address_options)
         self.on(space, "ip", "link", "set", "u0", "up")
         return space
 
@@ -102,12 +112,12 @@ class Hosts(Scenario):
         """The kernel's VXLAN device behind a bridge; the bridge's card."""
         space = self.spaces[host]
         self.on(space, "ip", "link", "add", "br1", "type", "bridge")
-        self.on(space, "ip", "link", "add", "vx", "type", "vxlan", "id", VNI, "local", vtep(host),
-                "dstport", 4789)
-        self.on(space, "ip", "link", "set", "vx", "master", "br1", "mtu", INNER_MTU, "up")
+        self.on(space, "ip", "link", "add", "vx", "type", "vxlan", "id", VNI, "local",
+                self.vtep(host), "dstport", 4789)
+        self.on(space, "ip", "link", "set", "vx", "master", "br1", "mtu", self.inner_mtu, "up")
         for other in range(host):
             self.on(space, "bridge", "fdb", "append", "00:00:00:00:00:00", "dev", "vx", "dst",
-                    vtep(other))
+                    self.vtep(other))
         return space.card("br1")
 
     def take_card(self, host):
@@ -117,7 +127,7 @@ class Hosts(Scenario):
     def link(self, one, other):
         """The cards of two hosts."""
         return Link(self, (self.guests[one], self.cards[one]),
-                    (self.guests[other], self.cards[other]), mtu=INNER_MTU, accounts=False)
+                    (self.guests[other], self.cards[other]), mtu=self.inner_mtu, accounts=False)
 
     def vteps(self, host):
         """The VTEPs in the report of a switch, by address."""
@@ -130,7 +140,7 @@ class Hosts(Scenario):
     def exchange(self, one, other):
         """Pings up to the full MTU and 20 MB each way between two hosts."""
         with self.link(one, other) as link:
-            link.ping_sizes(SIZES)
+            link.ping_sizes(self.sizes)
             link.transfer_both()
 
     @check("vxlan.unicast")
@@ -142,15 +152,17 @@ class Hosts(Scenario):
             link.ping_sizes((64,) * 10)
             after = self.vteps(0)
         sent = {ip: after[ip]["tx_frames"] - before[ip]["tx_frames"] for ip in after}
-        if sent[vtep(1)] < 60 or sent[vtep(2)] > 20:
+        if sent[self.vtep(1)] < 60 or sent[self.vtep(2)] > 20:
             raise Failure(f"frames sent by VTEP: {sent}")
 
     @check("vxlan.mtu")
     def mtu(self):
         """A frame one byte too long is dropped for its own reason, and why."""
         with self.link(0, 1) as link:
-            self.spaces[0].set_address(self.cards[0], f"{link.addresses[0]}/24", INNER_MTU + 1)
-            self.spaces[0].run(f"ping -q -c 3 -W 1 -s 1423 {link.addresses[1]}")
+            self.spaces[0].set_address(self.cards[0], f"{link.addresses[0]}/24",
+                                       self.inner_mtu + 1)
+            self.spaces[0].run(
+                f"ping -q -c 3 -W 1 -s {self.inner_mtu - 27} {link.addresses[1]}")
         dropped = self.switches[0].command("show port xstats all")
         if not re.search(r"tx_q0_drop_tx_mtu_packets: [1-9]", dropped):
             raise Failure("no frame was dropped as tx_mtu")
@@ -159,7 +171,7 @@ class Hosts(Scenario):
     def stranger(self):
         """The kernel's VTEP is taken off the list: its frames are refused from then on."""
         self.spoiled = True
-        self.tell(self.switches[0], f"vxlan vni {VNI} domain {DOMAIN} flood {vtep(1)}")
+        self.tell(self.switches[0], f"vxlan vni {VNI} domain {DOMAIN} flood {self.vtep(1)}")
         with self.link(0, 2) as link:
             status, out = self.spaces[2].run(f"ping -q -c 3 -W 1 {link.addresses[0]}")
         if status == 0:
@@ -172,9 +184,9 @@ class Hosts(Scenario):
     def no_route(self):
         """Without its way a VNI says why, and works again with it."""
         self.spoiled = True
-        self.on(self.spaces[0], "ip", "addr", "del", f"{vtep(0)}/24", "dev", "u0")
+        self.on(self.spaces[0], "ip", "addr", "del", f"{self.vtep(0)}/24", "dev", "u0")
         wait_for("reason", lambda: "no route" in self.switches[0].command(f"why vni {VNI}"), 30)
-        self.on(self.spaces[0], "ip", "addr", "add", f"{vtep(0)}/24", "dev", "u0")
+        self.on(self.spaces[0], "ip", "addr", "add", f"{self.vtep(0)}/24", "dev", "u0")
         with self.link(0, 1) as link:
             wait_for("way", lambda: "nothing keeps" in
                      self.switches[0].command(f"why vni {VNI}"), 30)
@@ -202,6 +214,30 @@ class Hosts(Scenario):
             link.ping_sizes((64,))
 
 
+class Ipv6Hosts(Hosts):
+    """The same hosts on an underlay of IPv6."""
+
+    prefix = 64
+    inner_mtu = INNER_MTU - 20
+    sizes = (18, 64, 511, 1024, 1402)
+    address_options = ("nodad",)
+
+    @staticmethod
+    def vtep(host):
+        """The address of a host in the underlay."""
+        return f"2001:db8:99::{host + 1}"
+
+    @check("vxlan.ipv6.{0}.to.{1}", each=((0, 1), (0, 2)))
+    def exchange(self, one, other):
+        """Pings up to the full MTU and 20 MB each way between two hosts."""
+        super().exchange(one, other)
+
+    @check("vxlan.ipv6.mtu")
+    def mtu(self):
+        """A frame one byte too long is dropped for its own reason, and why."""
+        super().mtu()
+
+
 class EvpnHosts(Hosts):
     """The same hosts, whose VTEPs and addresses come by BGP from FRR on each."""
 
@@ -226,7 +262,7 @@ router bgp 65000
         self.routers = [self.start_router(host) for host in range(3)]
         for host, switch in enumerate(self.switches):
             for line in (f"set port 1 domain {DOMAIN}",
-                         f"vxlan add vx local {vtep(host)} underlay 0",
+                         f"vxlan add vx local {self.vtep(host)} underlay 0",
                          f"vxlan vni {VNI} domain {DOMAIN} evpn"):
                 self.tell(switch, line)
         self.wait_joined()
@@ -240,11 +276,11 @@ router bgp 65000
 
     def start_router(self, host):
         """FRR on a host."""
-        others = [vtep(other) for other in range(3) if other != host]
+        others = [self.vtep(other) for other in range(3) if other != host]
         neighbours = "\n".join(f" neighbor {ip} remote-as 65000\n neighbor {ip} timers connect 1"
                                for ip in others)
         active = "\n".join(f"  neighbor {ip} activate" for ip in others)
-        config = self.BGP.format(own=vtep(host), neighbours=neighbours, active=active)
+        config = self.BGP.format(own=self.vtep(host), neighbours=neighbours, active=active)
         return self.own(Frr(self.spaces[host], self.workdir, config, self.frr)).start()
 
     def wait_joined(self):
@@ -259,9 +295,9 @@ router bgp 65000
         """The kernel's VXLAN device, whose table FRR fills in."""
         space = self.spaces[host]
         self.on(space, "ip", "link", "add", "br1", "type", "bridge")
-        self.on(space, "ip", "link", "add", "vx", "type", "vxlan", "id", VNI, "local", vtep(host),
-                "dstport", 4789, "nolearning")
-        self.on(space, "ip", "link", "set", "vx", "master", "br1", "mtu", INNER_MTU, "up")
+        self.on(space, "ip", "link", "add", "vx", "type", "vxlan", "id", VNI, "local",
+                self.vtep(host), "dstport", 4789, "nolearning")
+        self.on(space, "ip", "link", "set", "vx", "master", "br1", "mtu", self.inner_mtu, "up")
         self.on(space, "ip", "link", "set", "br1", "up")
         return space.card("br1")
 
@@ -269,7 +305,7 @@ router bgp 65000
     def exchange(self, one, other):
         """Pings up to the full MTU and 20 MB each way between two hosts."""
         with self.link(one, other) as link:
-            link.ping_sizes(SIZES)
+            link.ping_sizes(self.sizes)
             link.transfer_both()
 
     def place(self, host, mac):
@@ -299,9 +335,9 @@ router bgp 65000
                 other = 1 - host
                 wait_for(f"address of host {host} at host {other}",
                          lambda h=host, o=other, m=mac:
-                         self.place(o, m) == (True, self.ports(o)[vtep(h)]), 30)
+                         self.place(o, m) == (True, self.ports(o)[self.vtep(h)]), 30)
                 wait_for(f"address of host {host} at the kernel's VTEP",
-                         lambda h=host, m=mac: self.kernel_vtep_of(m) == vtep(h), 30)
+                         lambda h=host, m=mac: self.kernel_vtep_of(m) == self.vtep(h), 30)
                 if self.place(host, mac) != (False, 1):
                     raise Failure(f"at its own host: {self.place(host, mac)}")
 
@@ -312,9 +348,9 @@ router bgp 65000
             link.ping_sizes((64,))
             wait_for("address", lambda: self.place(0, self.cards[1].mac), 30)
             self.guests[0].sh(f"arp -s {link.addresses[1]} {self.cards[1].mac}")
-            before = self.vteps(0)[vtep(2)]["tx_frames"]
+            before = self.vteps(0)[self.vtep(2)]["tx_frames"]
             link.ping_sizes((64,) * 10)
-            flooded = self.vteps(0)[vtep(2)]["tx_frames"] - before
+            flooded = self.vteps(0)[self.vtep(2)]["tx_frames"] - before
             self.guests[0].sh(f"arp -d {link.addresses[1]}")
         if flooded > 20:
             raise Failure(f"{flooded} frames went to the other VTEP as well")
@@ -324,22 +360,22 @@ router bgp 65000
         """An address moves from host to host and back; the third host follows."""
         self.spoiled = True
         mac, ip = "02:00:00:00:aa:01", "192.168.77.1"
-        self.spaces[2].set_address(self.cards[2], "192.168.77.3/24", INNER_MTU)
+        self.spaces[2].set_address(self.cards[2], "192.168.77.3/24", self.inner_mtu)
         own = [self.guests[host].sh("cat /sys/class/net/t0/address") for host in range(2)]
         for round_ in range(4):
             here, there = round_ % 2, 1 - round_ % 2
             self.on(self.guests[there], "ip", "addr", "flush", "dev", "t0")
             self.on(self.guests[there], "ip", "link", "set", "t0", "address", own[there])
-            self.on(self.guests[here], "ip", "link", "set", "t0", "address", mac, "mtu", INNER_MTU,
+            self.on(self.guests[here], "ip", "link", "set", "t0", "address", mac, "mtu", self.inner_mtu,
                     "up")
             self.on(self.guests[here], "ip", "addr", "add", f"{ip}/24", "dev", "t0")
             wait_for(f"ping after move {round_}", lambda h=here: self.guests[h].run(
                 "ping -q -c 1 -W 1 192.168.77.3")[0] == 0, 30)
             wait_for(f"third host after move {round_}",
-                     lambda h=here: self.kernel_vtep_of(mac) == vtep(h), 30)
+                     lambda h=here: self.kernel_vtep_of(mac) == self.vtep(h), 30)
             wait_for(f"former host after move {round_}",
                      lambda h=here, t=there: self.place(t, mac) == (
-                         True, self.ports(t)[vtep(h)]), 30)
+                         True, self.ports(t)[self.vtep(h)]), 30)
 
     @check("vxlan.evpn.killed")
     def killed(self):
@@ -348,7 +384,7 @@ router bgp 65000
         with self.link(1, 2) as link:
             link.ping_sizes((64,))
             mac = self.cards[1].mac
-            wait_for("address", lambda: self.kernel_vtep_of(mac) == vtep(1), 30)
+            wait_for("address", lambda: self.kernel_vtep_of(mac) == self.vtep(1), 30)
         self.switches[1].kill()
         wait_for("withdrawal", lambda: self.kernel_vtep_of(mac) is None, 30)
 
@@ -359,7 +395,7 @@ router bgp 65000
         with self.link(0, 1) as link:
             link.ping_sizes((64,))
             self.routers[0].kill()
-            wait_for("withdrawal", lambda: vtep(0) not in self.vteps(1), 30)
+            wait_for("withdrawal", lambda: self.vtep(0) not in self.vteps(1), 30)
             self.routers[0] = self.start_router(0)
             self.wait_joined()
             link.ping_sizes((64,))
@@ -373,7 +409,7 @@ router bgp 65000
             raise Failure(f"show config: {lines}")
         for line in lines:
             self.tell(switch, line)
-        refused = switch.command(f"vxlan vni {VNI} domain {DOMAIN} flood {vtep(1)}")
+        refused = switch.command(f"vxlan vni {VNI} domain {DOMAIN} flood {self.vtep(1)}")
         if "joined EVPN" not in refused:
             raise Failure(f"a list for a VNI that joined: {refused}")
         for line in ("vxlan vni 7 domain 6 vlan 9 evpn", "vxlan vni 8 on vx domain 6 vlan 10 evpn"):

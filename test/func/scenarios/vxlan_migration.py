@@ -36,6 +36,12 @@ class EvpnMigration(EvpnHosts):
         """The guest has it."""
         return None
 
+    def wait_joined(self):
+        """The VTEPs are there; the guest is not."""
+        for host in range(2):
+            wait_for(f"VTEPs of host {host}", lambda h=host: len(self.vteps(h)) == 2, 60,
+                     alive=[*self.switches, *self.routers])
+
     def nic(self, host):
         """The guest's card at a host."""
         return Nic(MAC, self.path(f"vm{host}"), 1)
