@@ -63,7 +63,7 @@ class EvpnMigration(EvpnHosts):
         wait_for("address at host 0", lambda: self.settled_at(0), 30)
         self.guests[2].background(
             f"ping -i {INTERVAL_MS / 1000} {link.addresses[1]} >{PINGS} 2>&1")
-        transfer_start(self.guests[2], source, link.addresses[1])
+        transfer_start(self.guests[2], source, link.addresses[0])
         target = self.move(source)
         wait_for("address at host 1", lambda: self.settled_at(1), 30)
         transfer_finish(self.guests[2], target)
