@@ -3,13 +3,14 @@
 
 from functools import partial
 
-from harness.guest import Guest, Nic
+from harness.guest import Guest, Nic, Software
 from harness.peers import Port
 
 from harness.process import Failure, wait_for
 
 from .base import RECEIVED, Link, Scenario, check, transfer_finish, transfer_start
-from .pair import KINDS
+from .iommu import BEHIND_IOMMU
+from .pair import KINDS, MODERN
 
 PINGS = "/tmp/pings"
 FAST = {"max_bandwidth": 1 << 30, "downtime_limit": 2000}
@@ -24,12 +25,19 @@ class Migration(Scenario):
     are logged, is compared at the target, and nothing is to happen at the switch-over itself.
     """
 
-    seconds = 90
+    seconds = 110
+    software = Software()
 
     @check("migrate.{}", ["split", "packed"])
     def x86(self, ring):
         """Pings go on, the file arrives whole."""
         self.migrate(*KINDS[ring], "amd64", ring)
+
+    @check("migrate.iommu")
+    def iommu(self):
+        """A guest behind an IOMMU: what is written is logged by its physical address."""
+        self.software = Software(iommu="strict")
+        self.migrate(BEHIND_IOMMU, 1, "amd64", "iommu")
 
     @check("migrate.s390x")
     def s390x(self):
@@ -40,12 +48,15 @@ class Migration(Scenario):
     def migrate(self, options, queues, arch, tag):
         """One move."""
         paths = [self.path(f"{name}{tag}") for name in ("fix", "src", "dst")]
-        switch = self.backend([Port(path) for path in paths])
-        fixed = Nic("52:54:00:04:00:01", paths[0], queues, options=options)
+        with_iommu = self.software.iommu is not None
+        switch = self.backend([Port(path, **{"iommu-support": int(with_iommu)}) for path in paths])
+        fixed = Nic("52:54:00:04:00:01", paths[0], queues,
+                    options=MODERN if with_iommu else options)
         moving = Nic("52:54:00:04:00:02", paths[1], queues, options=options)
         moved = Nic(moving.mac, paths[2], queues, options=options)
         a = self.own(Guest(f"fixed-{tag}", self.workdir, [fixed], arch)).start()
-        b = self.own(Guest(f"source-{tag}", self.workdir, [moving], arch)).start()
+        b = self.own(Guest(f"source-{tag}", self.workdir, [moving], arch,
+                           software=self.software)).start()
         a.wait_ready()
         b.wait_ready()
         link = Link(self, (a, fixed), (b, moving)).connect()
@@ -66,7 +77,8 @@ class Migration(Scenario):
     def move(self, source, nic, name, first=None):
         """Migrate, and switch over when what has to come first has; the guest at its target."""
         uri = f"unix:{self.workdir}/{name}.migration"
-        target = self.own(Guest(name, self.workdir, [nic], source.arch, incoming=uri)).start()
+        target = self.own(Guest(name, self.workdir, [nic], source.arch, incoming=uri,
+                                software=source.software)).start()
         source.qmp("migrate-set-parameters", **(SLOW if first else FAST))
         source.qmp("migrate", uri=uri)
         if first:
