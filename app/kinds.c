@@ -6,10 +6,15 @@
 
 #include "ethdev/kind.h"
 #include "uplink/kind.h"
+#include "vhost_vdpa/kind.h"
 #include "virtio/kind.h"
 
 static const struct port_kind *const kinds[] = {
-	&virtio_kind, &uplink_kind, &ethdev_kind, /* the last one takes the rest */
+	/* net_vhost_vdpa before net_vhost; the last one takes the rest */
+	&vhost_vdpa_kind,
+	&virtio_kind,
+	&uplink_kind,
+	&ethdev_kind,
 };
 
 const struct port_kind *

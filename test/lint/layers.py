@@ -32,6 +32,8 @@ ALLOWED = {
     "lib/switch": ["lib/pkt", "lib/base"],
     "drivers/virtio": ["drivers/vdpa", "lib"],  # hardware that takes over from the workers
     "drivers/uplink": ["drivers/ethdev", "drivers/vdpa", "lib"],
+    "drivers/vhost_vdpa": ["drivers/vdpa", "lib"],
+    "drivers/vdpa/kernel": ["drivers/vdpa", "lib"],
     "drivers/vdpa/rte": ["drivers/vdpa", "lib"],
     "drivers/vdpa/sim": ["drivers/vdpa", "lib"],
     "drivers": ["lib"],

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A vhost-vdpa device that runs: opened, with rings and buffers of our own, driven by us.
+ *
+ * One file in memory has the rings and buffers of all queues; it is mapped once here and once for
+ * the device, at an address of its own (IOVA). link_open() and link_close() may wait for the kernel
+ * and are called in a lane; between them control reads it, and the workers that own its queues use
+ * their struct vqd.
+ */
+#ifndef VHOST_VDPA_LINK_H
+#define VHOST_VDPA_LINK_H
+
+#include <linux/virtio_net.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vdpa/kernel/chardev.h"
+#include "virtq/driver.h"
+
+#define LINK_PAIRS_MAX 1  /* more need the control queue, which no device of VDUSE has */
+#define LINK_RING_MAX 512 /* entries */
+
+struct link_config {
+	const char *path;
+	bool packed;                   /* rings, where the device has them */
+	const struct chardev_sys *sys; /* NULL: the kernel */
+};
+
+/** One queue: what a worker needs of it. */
+struct link_queue {
+	struct vqd vqd;
+	int kick_fd, call_fd; /* call_fd: readable when the device has interrupted */
+};
+
+struct link {
+	struct chardev dev;
+	uint64_t features;
+	uint32_t pairs; /* that run */
+	bool mergeable;
+	uint32_t frame_max; /* longest frame a buffer for transmission has room for */
+	int memfd;
+	uint8_t *mem;
+	size_t size;
+	struct link_queue queue[2 * LINK_PAIRS_MAX]; /* as virtio numbers them: 0 receives */
+	int config_fd; /* readable when the configuration has changed */
+	struct virtio_net_config config;
+};
+
+/** Features of @p offered that a port accepts. */
+uint64_t link_features(const struct link_config *cfg, uint64_t offered);
+
+/** NULL with a sentence in @p err. */
+struct link *link_open(const struct link_config *cfg, char *err, size_t errlen);
+
+/** Reset the device, free. NULL is fine. */
+void link_close(struct link *l);
+
+/** Read configuration and status again. 0 or -errno; -EIO: the device needs a reset. */
+int link_read_config(struct link *l);
+
+/** By the configuration read last. */
+bool link_is_up(const struct link *l);
+
+#endif
