@@ -20,6 +20,7 @@
 
 #define LINE_LEN_MAX 4096 /* a longer command ends the connection */
 #define CLIENTS_MAX 32
+#define PASSED_MAX 4 /* descriptors of one message that are looked at; the kernel closes others */
 
 /** One connection. Either it has an answer to send, or it is read from. */
 struct client {
@@ -30,6 +31,7 @@ struct client {
 	char *answer; /* being sent, NULL: none */
 	size_t answer_len, answer_sent;
 	FILE *out; /* a command is being executed: it prints here */
+	int fd;    /* that came with a line, -1: none */
 	struct wait wait;
 	LIST_ENTRY(client) entry;
 };
@@ -42,6 +44,15 @@ struct control_socket {
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 };
 
+/* A descriptor that no command has taken. */
+static void
+close_passed(struct client *c)
+{
+	if (c->fd >= 0)
+		close(c->fd);
+	c->fd = -1;
+}
+
 static void
 client_free(struct client *c)
 {
@@ -53,6 +64,7 @@ client_free(struct client *c)
 	if (c->out != NULL)
 		fclose(c->out); /* sets answer */
 	free(c->answer);
+	close_passed(c);
 	free(c);
 }
 
@@ -63,6 +75,7 @@ complete(struct client *c, bool ok)
 	FILE *out = c->out;
 
 	c->out = NULL;
+	close_passed(c); /* the client may wait for its end */
 	fputc('\0', out);
 	fputc(ok ? '0' : '1', out);
 	c->answer_sent = 0;
@@ -132,14 +145,44 @@ serve_lines(struct client *c)
 	return true;
 }
 
+/* Keep the descriptor of a message, the last one if there are several. */
+static void
+keep_passed(struct client *c, struct msghdr *m)
+{
+	for (struct cmsghdr *h = CMSG_FIRSTHDR(m); h != NULL; h = CMSG_NXTHDR(m, h)) {
+		size_t n = h->cmsg_len - CMSG_LEN(0);
+		int fds[PASSED_MAX];
+
+		if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS || n > sizeof(fds))
+			continue;
+		memcpy(fds, CMSG_DATA(h), n);
+		for (size_t i = 0; i < n / sizeof(int); i++) {
+			close_passed(c);
+			c->fd = fds[i];
+		}
+	}
+}
+
 /* False: the peer has closed or is in error. */
 static bool
 read_lines(struct client *c)
 {
-	ssize_t n = recv(c->io.fd, c->line + c->line_len, LINE_LEN_MAX - c->line_len, MSG_DONTWAIT);
+	union {
+		struct cmsghdr align;
+		char room[CMSG_SPACE(PASSED_MAX * sizeof(int))];
+	} passed;
+	struct iovec to = {c->line + c->line_len, LINE_LEN_MAX - c->line_len};
+	struct msghdr m = {
+		.msg_iov = &to,
+		.msg_iovlen = 1,
+		.msg_control = &passed,
+		.msg_controllen = sizeof(passed),
+	};
+	ssize_t n = recvmsg(c->io.fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR;
+	keep_passed(c, &m);
 	c->line_len += (size_t)n;
 	return n > 0;
 }
@@ -192,6 +235,8 @@ on_accepted(struct sock_listener *l, int fd)
 	c->cs = cs;
 	c->io = (struct ev_source){.fd = fd, .cb = on_client};
 	c->wait.done = on_waited;
+	c->wait.passed = &c->fd;
+	c->fd = -1;
 	LIST_INSERT_HEAD(&cs->clients, c, entry);
 	cs->nclients++;
 	if (ev_add(cs->app->loop, &c->io, EPOLLIN) < 0)

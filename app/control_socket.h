@@ -5,8 +5,9 @@
  * A client sends command lines. Each is answered, in order, by what the command
  * printed, a NUL byte, and '0' (done) or '1' (refused or failed). A line that begins with a TAB is
  * no command: it is answered by the words that may follow those behind the TAB, a line each. The
- * mode of the socket file decides which users may connect. A client that does not
- * read its answers is not read from until it does; it holds up no other client.
+ * descriptor of "capture live" comes with its line (SCM_RIGHTS). The mode of the socket file
+ * decides which users may connect. A client that does not read its answers is not read from until
+ * it does; it holds up no other client.
  *
  * Control thread.
  */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Copies of frames: mirrors, and captures to a file. */
+#include <errno.h>
 #include <string.h>
 
 #include <bsd/string.h>
@@ -49,6 +50,13 @@ cmd_show_mirror(struct cmd *c)
 
 /* --- captures --- */
 
+/* The end of the reader is a way to end a live capture. */
+static bool
+left_by_reader(const struct sw *s, const struct capture_stats *now)
+{
+	return s->captured.live && now->error == EPIPE;
+}
+
 static void
 print_capture(const struct sw *s, FILE *out)
 {
@@ -60,13 +68,16 @@ print_capture(const struct sw *s, FILE *out)
 		fputs("Capture of all ports", out);
 	else
 		fprintf(out, "Capture of port %u", s->captured.port);
-	fprintf(out, " to %s: %s\n", text_shown(s->captured.path, path, sizeof(path)),
+	fprintf(out, " to %s: %s\n",
+		s->captured.live ? "a client" : text_shown(s->captured.path, path, sizeof(path)),
 		s->capture == NULL ? "ended"
 		: now.error != 0   ? "failed"
 				   : "running");
 	fprintf(out, "Frames: %" PRIu64 ", bytes: %" PRIu64 ", lost: %" PRIu64 "\n", now.frames,
 		now.bytes, now.lost);
-	if (now.error != 0)
+	if (left_by_reader(s, &now))
+		fputs("The reader has ended\n", out);
+	else if (now.error != 0)
 		fprintf(out, "Writing failed: %s\n", strerror(now.error));
 }
 
@@ -90,7 +101,9 @@ look_capture(const struct wait *w)
 		return WAIT_GONE;
 	if (s->capture != NULL)
 		return WAIT_ON;
-	return s->captured.last.error == 0 ? WAIT_DONE : WAIT_GONE;
+	if (s->captured.last.error == 0 || left_by_reader(s, &s->captured.last))
+		return WAIT_DONE;
+	return WAIT_GONE;
 }
 
 static void
@@ -142,23 +155,59 @@ choose_port(struct cmd *c, struct sw_capture *cfg)
 	return p != NULL;
 }
 
-static void
-start(struct cmd *c, uint32_t snaplen, uint64_t count)
-{
-	struct sw_capture cfg = {.port = SW_CAPTURE_ALL, .snaplen = snaplen, .count = count};
-	bool run = !cmd_on(c, 1);
-	struct wait *w = run ? cmd_wait(c) : NULL;
+/** Ways to capture, in the order of the syntax. */
+enum way { WAY_START, WAY_RUN, WAY_LIVE };
 
-	if ((run && w == NULL) || !choose_port(c, &cfg))
+/* The descriptor that the client of a live capture passed; -1 after saying that there is none. */
+static int
+take_passed(struct cmd *c, struct wait *w)
+{
+	int fd = w->passed != NULL ? *w->passed : -1;
+
+	if (fd < 0)
+		cmd_fail(c, "Refused: it goes to a client that passes a pipe or socket with the "
+			    "command, as \"vqsctl capture PORT\" does\n");
+	else
+		*w->passed = -1;
+	return fd;
+}
+
+static void
+begin(struct cmd *c, enum way way, struct sw_capture *cfg)
+{
+	struct wait *w = way != WAY_START ? cmd_wait(c) : NULL;
+	int fd = -1;
+
+	if ((way != WAY_START && w == NULL) || !choose_port(c, cfg))
 		return;
-	strlcpy(cfg.path, cmd_str(c, 3), sizeof(cfg.path));
-	if (c->app->opt.check)
+	cfg->live = way == WAY_LIVE;
+	if (cfg->live)
+		fd = take_passed(c, w);
+	else
+		strlcpy(cfg->path, cmd_str(c, 3), sizeof(cfg->path));
+	if (c->failed || c->app->opt.check)
 		return; /* a file may be there already */
-	cmd_result(c, sw_capture_start(&c->app->sw, &cfg));
+	cmd_result(c, sw_capture_start(&c->app->sw, cfg, fd));
 	if (w == NULL || c->failed)
 		return;
 	w->on.capture = c->app->sw.captured.serial;
 	wait_start(w, c->app, &wait_capture, WAIT_FOREVER);
+}
+
+static void
+start(struct cmd *c, uint32_t snaplen, uint64_t count)
+{
+	struct sw_capture cfg = {.port = SW_CAPTURE_ALL, .snaplen = snaplen, .count = count};
+
+	begin(c, cmd_on(c, 1) ? WAY_START : WAY_RUN, &cfg);
+}
+
+static void
+start_live(struct cmd *c, uint32_t snaplen, uint64_t count)
+{
+	struct sw_capture cfg = {.port = SW_CAPTURE_ALL, .snaplen = snaplen, .count = count};
+
+	begin(c, WAY_LIVE, &cfg);
 }
 
 static void
@@ -183,6 +232,30 @@ static void
 cmd_capture_both(struct cmd *c)
 {
 	start(c, (uint32_t)cmd_num(c, 5), cmd_num(c, 7));
+}
+
+static void
+cmd_live(struct cmd *c)
+{
+	start_live(c, CAPTURE_SNAPLEN, 0);
+}
+
+static void
+cmd_live_snaplen(struct cmd *c)
+{
+	start_live(c, (uint32_t)cmd_num(c, 4), 0);
+}
+
+static void
+cmd_live_count(struct cmd *c)
+{
+	start_live(c, CAPTURE_SNAPLEN, cmd_num(c, 4));
+}
+
+static void
+cmd_live_both(struct cmd *c)
+{
+	start_live(c, (uint32_t)cmd_num(c, 4), cmd_num(c, 6));
 }
 
 static void
@@ -214,15 +287,25 @@ static const struct cli_row rows[] = {
 	{"mirror del (port_id)", cmd_mirror_del, "Mirror a port no more."},
 	{"show mirror", cmd_show_mirror, "Show which ports are mirrored where."},
 	{"capture (start|run) (port_id|all) (file)", cmd_capture,
-	 "Write all frames that a port, or any, sends and is sent to a pcapng file. start: until "
-	 "\"capture stop\". run: until ^C, or until vqsctl ends, and show meanwhile how many there "
-	 "are."},
+	 "Write all frames that a port, or any, sends and is sent to a pcapng file or a FIFO that "
+	 "is "
+	 "read. start: until \"capture stop\". run: until ^C, or until vqsctl ends, and show "
+	 "meanwhile how many there are."},
 	{"capture (start|run) (port_id|all) (file) snaplen (bytes)", cmd_capture_snaplen,
 	 "The same, but no more than the first bytes of each frame."},
 	{"capture (start|run) (port_id|all) (file) count (frames)", cmd_capture_count,
 	 "The same, but end after that many frames."},
 	{"capture (start|run) (port_id|all) (file) snaplen (bytes) count (frames)",
 	 cmd_capture_both, "The same with both limits."},
+	{"capture live (port_id|all)", cmd_live,
+	 "Write them to a client that passes a pipe or socket: \"vqsctl capture PORT\" does, and "
+	 "writes to its standard output what comes, for \"| wireshark -k -i -\"."},
+	{"capture live (port_id|all) snaplen (bytes)", cmd_live_snaplen,
+	 "The same, but no more than the first bytes of each frame."},
+	{"capture live (port_id|all) count (frames)", cmd_live_count,
+	 "The same, but end after that many frames."},
+	{"capture live (port_id|all) snaplen (bytes) count (frames)", cmd_live_both,
+	 "The same with both limits."},
 	{"capture stop", cmd_capture_stop, "End the capture: the file is complete then."},
 	{"show capture", cmd_show_capture,
 	 "Show how many frames were written, and how many were lost because the file could not "

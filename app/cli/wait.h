@@ -52,6 +52,8 @@ struct wait {
 	FILE *out;
 	bool seen; /* at a terminal: progress is shown once a second */
 	void (*done)(struct wait *w, bool ok);
+	/* a descriptor that came with the command, NULL: there can be none, -1: there is none */
+	int *passed;
 	/* what for */
 	union {
 		struct {

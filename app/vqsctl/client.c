@@ -26,8 +26,7 @@ send_all(int fd, const char *data, size_t len)
 	return true;
 }
 
-/* The answer to one command to @p out; its status, or UNUSABLE when the switch went away. */
-static int
+int
 read_answer(int fd, FILE *out)
 {
 	char buf[65536];

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +26,9 @@ usage(FILE *out)
 	      "Give a running vqswitch a command and print its answer; without one, read\n"
 	      "commands from standard input, a line each; at a terminal with history, and\n"
 	      "TAB completes. 'vqsctl help' lists them.\n"
+	      "\n"
+	      "'vqsctl capture PORT' writes the frames of a port, or of all, to standard output\n"
+	      "as they come: vqsctl capture 0 | wireshark -k -i -\n"
 	      "\n"
 	      "  -s, --socket SOCKET  control socket (default: $VQSWITCH_CONTROL, else that of\n"
 	      "                       the switch that runs)\n"
@@ -50,6 +54,35 @@ append(char *line, const char *text)
 	return fits;
 }
 
+#define CAPTURE "capture "
+
+/* "capture PORT ...", which is a command of ours. */
+static bool
+is_live(const char *line)
+{
+	static const char *const others[] = {"start", "run", "stop"};
+	const char *word = line + strlen(CAPTURE);
+
+	if (strncmp(line, CAPTURE, strlen(CAPTURE)) != 0)
+		return false;
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (strncmp(word, others[i], strlen(others[i])) == 0 &&
+		    strchr(" \n", word[strlen(others[i])]) != NULL)
+			return false;
+	return true;
+}
+
+static int
+as_live(int fd, const char *line)
+{
+	const char *rest = line + strlen(CAPTURE);
+	char text[LINE_LEN_MAX + 8];
+
+	snprintf(text, sizeof(text), CAPTURE "%s%s", strncmp(rest, "live ", 5) == 0 ? "" : "live ",
+		 rest);
+	return live(fd, text);
+}
+
 static int
 command_from_args(int fd, char **words)
 {
@@ -66,7 +99,7 @@ command_from_args(int fd, char **words)
 			return UNUSABLE;
 		}
 	}
-	return command(fd, line, stdout);
+	return is_live(line) ? as_live(fd, line) : command(fd, line, stdout);
 }
 
 static int
@@ -124,6 +157,7 @@ main(int argc, char **argv)
 			return UNUSABLE;
 		}
 	}
+	signal(SIGPIPE, SIG_IGN); /* a reader that ends is seen by the error */
 	fd = open_control(path);
 	if (fd < 0)
 		return UNUSABLE;

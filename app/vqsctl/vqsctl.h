@@ -29,6 +29,9 @@ bool send_all(int fd, const char *data, size_t len);
 /** Give the switch a command, which ends with a newline, and write the answer to @p out. */
 int command(int fd, const char *line, FILE *out);
 
+/** Write what the switch answers to the command under way to @p out; its status. */
+int read_answer(int fd, FILE *out);
+
 /** The answer to a command as text, to be freed; NULL: it was refused, or the switch is gone. */
 char *answer_to(int fd, const char *line);
 
@@ -37,6 +40,12 @@ char *answer_to(int fd, const char *line);
  * absolute: a relative one is the user's, not the switch's. NULL: no memory.
  */
 char *with_absolute_path(const char *line);
+
+/**
+ * "capture PORT ...": the command @p line and a newline, which makes it "capture live"; frames as
+ * pcapng to standard output until the capture or its reader ends.
+ */
+int live(int fd, const char *line);
 
 /** Print the words that may follow @p line, each on a line of its own. */
 int complete(int fd, const char *line);

@@ -50,28 +50,55 @@ on_done(struct ev_work *work)
 		c->done(c->arg);
 }
 
+/* The file at a path, or -errno. A FIFO without a reader would hold up the writer: ENXIO. */
 static int
-open_file(struct capture *c, const char *path)
+open_path(const char *path)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0600);
-	struct stat st;
-	int err;
 
-	if (fd < 0)
+	return fd >= 0 ? fd : -errno;
+}
+
+/* Set c->stream by the kind of file that @p fd is. 0 or -errno. */
+static int
+classify(struct capture *c, int fd)
+{
+	struct stat st;
+	int flags;
+
+	c->stream = -1;
+	if (fstat(fd, &st) != 0)
 		return -errno;
-	/* a pipe without a reader would block the writer, and control that stops it, for ever */
-	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
-		err = EINVAL;
-	else
-		err = ftruncate(fd, 0) != 0 ? errno : 0;
-	if (err == 0) {
-		c->file = fdopen(fd, "w");
+	if (S_ISREG(st.st_mode))
+		return ftruncate(fd, 0) != 0 ? -errno : 0;
+	if (!S_ISFIFO(st.st_mode) && !S_ISSOCK(st.st_mode))
+		return -EINVAL;
+	flags = fcntl(fd, F_GETFL);
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+		return -errno;
+	c->stream = fd;
+	return 0;
+}
+
+static int
+open_file(struct capture *c, const struct capture_config *cfg)
+{
+	const cookie_io_functions_t stream = {
+		.write = capture_stream_write,
+		.close = capture_stream_close,
+	};
+	int fd = cfg->fd >= 0 ? cfg->fd : open_path(cfg->path);
+	int ret = fd >= 0 ? classify(c, fd) : fd;
+
+	if (ret == 0) {
+		c->file = c->stream >= 0 ? fopencookie(c, "w", stream) : fdopen(fd, "w");
 		if (c->file != NULL)
 			return setvbuf(c->file, NULL, _IOFBF, FILE_BUFFER);
-		err = errno;
+		ret = -errno;
 	}
-	close(fd);
-	return -err;
+	if (fd >= 0)
+		close(fd);
+	return ret;
 }
 
 static int
@@ -133,8 +160,11 @@ capture_start(struct capture **out, const struct capture_config *cfg)
 	struct capture *c = calloc(1, sizeof(*c));
 	int ret;
 
-	if (c == NULL)
+	if (c == NULL) {
+		if (cfg->fd >= 0)
+			close(cfg->fd);
 		return -ENOMEM;
+	}
 	c->snaplen = cfg->snaplen;
 	c->count = cfg->count;
 	c->loop = cfg->loop;
@@ -145,7 +175,9 @@ capture_start(struct capture **out, const struct capture_config *cfg)
 	note_time(c);
 	ret = make_ring(c);
 	if (ret == 0)
-		ret = open_file(c, cfg->path);
+		ret = open_file(c, cfg);
+	else if (cfg->fd >= 0)
+		close(cfg->fd);
 	if (ret == 0)
 		ret = start_writer(c);
 	if (ret == 0) {

@@ -25,7 +25,8 @@ struct ev_loop;
 #define CAPTURE_SNAPLEN 262144 /* whole frames */
 
 struct capture_config {
-	const char *path;
+	const char *path;     /* for display as well */
+	int fd;               /* a pipe or socket to write to, taken in any case; -1: path */
 	uint32_t snaplen;     /* bytes kept of a frame */
 	uint64_t count;       /* frames, 0: no limit */
 	struct ev_loop *loop; /* NULL: done() is not called */
@@ -40,7 +41,10 @@ struct capture_stats {
 	int error;              /* why writing ended early: an errno, or 0 */
 };
 
-/** 0 or -errno. A file at the path is overwritten; -EINVAL: what is there is not a plain file. */
+/**
+ * 0 or -errno. A file at the path is overwritten, a FIFO needs a reader (-ENXIO); -EINVAL: what is
+ * there is neither.
+ */
 int capture_start(struct capture **out, const struct capture_config *cfg);
 
 /**

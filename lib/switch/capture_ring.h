@@ -64,8 +64,9 @@ struct capture {
 
 	/* the writer's, until it has ended */
 	FILE *file;
-	bool full; /* count is reached or writing failed: the rest is thrown away */
-	bool told; /* work was posted; control clears it */
+	int stream; /* the pipe or socket it writes to, which does not block; -1: a plain file */
+	bool full;  /* count is reached or writing failed: the rest is thrown away */
+	bool told;  /* work was posted; control clears it */
 	uint32_t ninterfaces;
 
 	/* [ctl]; the writer's once it has been told to stop: control waits for it then */
@@ -75,6 +76,13 @@ struct capture {
 	struct ev_work work;
 	bool stopped;
 };
+
+/**
+ * For a FILE on c->stream: write as much as its reader takes before the capture is to stop. As of
+ * fopencookie(3).
+ */
+ssize_t capture_stream_write(void *arg, const char *data, size_t len);
+int capture_stream_close(void *arg);
 
 /** The writer's thread; @p arg is the capture. */
 void *capture_writer(void *arg);

@@ -5,6 +5,7 @@
  * From the ring to the file.
  */
 #include <errno.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <rte_cycles.h>
@@ -15,6 +16,44 @@
 
 #define WRITE_BURST 64
 #define NAP_US 2000
+#define READER_MS 50 /* between two looks whether to wait for the reader of a stream any more */
+
+/* --- streams, whose reader may be slow or stop to read --- */
+
+/* False: the capture ends, and what the reader has not taken by then it does not get. */
+static bool
+wait_reader(const struct capture *c)
+{
+	struct pollfd p = {.fd = c->stream, .events = POLLOUT};
+	bool last = atomic_load(&c->stop);
+
+	return poll(&p, 1, READER_MS) > 0 || !last;
+}
+
+ssize_t
+capture_stream_write(void *arg, const char *data, size_t len)
+{
+	const struct capture *c = arg;
+	size_t done = 0;
+
+	while (done < len) {
+		ssize_t n = write(c->stream, data + done, len - done);
+
+		if (n > 0)
+			done += (size_t)n;
+		else if (errno != EINTR && (errno != EAGAIN || !wait_reader(c)))
+			break;
+	}
+	return done == len ? (ssize_t)len : 0; /* 0: an error, see errno */
+}
+
+int
+capture_stream_close(void *arg)
+{
+	return close(((const struct capture *)arg)->stream);
+}
+
+/* --- from the ring to the file --- */
 
 static uint64_t
 time_of(const struct capture *c, uint64_t tsc)

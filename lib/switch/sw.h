@@ -44,6 +44,7 @@ struct sw_listener {
 struct sw_capture {
 	uint16_t port; /* SW_CAPTURE_ALL: every port, later ones too */
 	char path[PATH_MAX];
+	bool live; /* to a client that passed a descriptor; path is empty */
 	uint32_t snaplen;
 	uint64_t count;            /* frames after which it ends, 0: none */
 	struct capture_stats last; /* when it ended */

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "switch/port.h"
@@ -22,6 +23,8 @@ on_done(void *arg)
 	const struct sw_capture *c = &s->captured;
 
 	sw_capture_stop(s);
+	if (c->live)
+		return; /* the client is told */
 	if (c->last.error != 0)
 		log_err("capture", "%s: %s", c->path, strerror(c->last.error));
 	else
@@ -29,10 +32,11 @@ on_done(void *arg)
 }
 
 int
-sw_capture_start(struct sw *s, const struct sw_capture *cfg)
+sw_capture_start(struct sw *s, const struct sw_capture *cfg, int fd)
 {
 	const struct capture_config config = {
 		.path = cfg->path,
+		.fd = cfg->live ? fd : -1,
 		.snaplen = cfg->snaplen,
 		.count = cfg->count,
 		.loop = s->loop,
@@ -42,8 +46,11 @@ sw_capture_start(struct sw *s, const struct sw_capture *cfg)
 	uint32_t serial = s->captured.serial + 1;
 	int ret;
 
-	if (s->capture != NULL)
+	if (s->capture != NULL) {
+		if (cfg->live)
+			close(fd);
 		return -EBUSY;
+	}
 	ret = capture_start(&s->capture, &config);
 	if (ret < 0)
 		return ret;

@@ -12,10 +12,11 @@ struct sw;
 struct sw_capture;
 
 /**
- * Write the frames a port, or all, send and are sent to a file; last and serial of @p cfg are
- * ignored. 0, -EBUSY (there is a capture), or that of capture_start().
+ * Write the frames a port, or all, send and are sent to a file, or if cfg->live to @p fd, which is
+ * taken in any case; last and serial of @p cfg are ignored. 0, -EBUSY (there is a capture), or that
+ * of capture_start().
  */
-int sw_capture_start(struct sw *s, const struct sw_capture *cfg);
+int sw_capture_start(struct sw *s, const struct sw_capture *cfg, int fd);
 void sw_capture_stop(struct sw *s); /* nothing when there is none; numbers in s->captured.last */
 void sw_capture_stats(const struct sw *s, struct capture_stats *out); /* running, or the last */
 

@@ -265,8 +265,8 @@ start(uint16_t port, uint32_t snaplen, uint64_t count)
 	struct sw_capture cfg = {.port = port, .snaplen = snaplen, .count = count};
 
 	strlcpy(cfg.path, path, sizeof(cfg.path));
-	assert_int_equal(sw_capture_start(&fake_sw, &cfg), 0);
-	assert_int_equal(sw_capture_start(&fake_sw, &cfg), -EBUSY);
+	assert_int_equal(sw_capture_start(&fake_sw, &cfg, -1), 0);
+	assert_int_equal(sw_capture_start(&fake_sw, &cfg, -1), -EBUSY);
 }
 
 static void
@@ -414,9 +414,9 @@ test_capture_disk_full(void **state)
 	struct sw_capture cfg = {.port = 0, .snaplen = 100, .path = "/dev/full"};
 
 	/* not a plain file: refused as a pipe is */
-	assert_int_equal(sw_capture_start(&fake_sw, &cfg), -EINVAL);
+	assert_int_equal(sw_capture_start(&fake_sw, &cfg, -1), -EINVAL);
 	strcpy(cfg.path, "/nowhere/at/all");
-	assert_int_equal(sw_capture_start(&fake_sw, &cfg), -ENOENT);
+	assert_int_equal(sw_capture_start(&fake_sw, &cfg, -1), -ENOENT);
 	assert_null(fake_sw.capture);
 }
 

@@ -3,9 +3,11 @@
 
 import os
 import pathlib
+import signal
 import subprocess
 
-from harness import dts, namespace
+from harness import dts, namespace, pcapng
+from harness.control import Control
 from harness.peers import Switch
 from harness.process import Process, wait_for
 
@@ -73,3 +75,57 @@ kill -0 $pid && until $CTL show config >/dev/null 2>&1; do sleep 0.1; done
         done = subprocess.run([pathlib.Path(Switch.program).parent.resolve() / "vqsctl", "-s", control,
                                "load", "here.vqs"], cwd=self.workdir, stdout=subprocess.PIPE, check=False)
         expect(done.returncode == 0 and b"set to 6" in done.stdout, f"a relative path: {done.stdout}")
+
+    def frames_of(self, data):
+        """How many frames a pcapng stream has; fails when a block is not whole."""
+        path = self.workdir / "stream.pcapng"
+        path.write_bytes(data)
+        return len(pcapng.read(path))
+
+    @check("vqsctl.capture")
+    def check_capture(self):
+        """Frames come to standard output and into a FIFO while they are sent; no reader holds up."""
+        control = self.workdir / "control"
+        argv = self.argv("--forward-mode=io", program=Switch.program, ports=0)
+        argv[argv.index("--no-control")] = f"--control={control}"
+        argv[1:1] = ["--vdev=net_null0,size=64", "--vdev=net_null1,size=64"]
+        switch = self.own(Process("captured", argv, self.workdir))
+        switch.spawn()
+        wait_for("control socket", control.exists, 60, alive=[switch])
+        ctl = [pathlib.Path(Switch.program).parent / "vqsctl", "-s", control]
+
+        def ask(*words):
+            done = subprocess.run([*ctl, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                  timeout=60, check=False)
+            return done.returncode, done.stdout
+
+        def ended():
+            return b": ended" in ask("show", "capture")[1]
+
+        wait_for("answers", lambda: ask("help")[0] == 0, 30, alive=[switch])
+        done = subprocess.run([*ctl, "capture", "0", "count", "50"], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, timeout=60, check=False)
+        expect(done.returncode == 0 and self.frames_of(done.stdout) == 50, f"50 frames: {done.stderr}")
+        expect(b"Capture of port 0 to a client: ended" in done.stderr, f"said: {done.stderr}")
+        # a reader that ends, and one that does not read
+        for reader in ("head -c 4096 >/dev/null", "sleep 3600"):
+            running = self.own(Process("running", ["sh", "-c", f"{ctl[0]} -s {control} capture all | "
+                                                   f"{reader}"], self.workdir))
+            running.spawn()
+            wait_for("a capture", lambda: b"a client" in ask("show", "capture")[1], 30)
+            if "sleep" in reader:
+                wait_for("losses", lambda: b"lost: 0" not in ask("show", "capture")[1], 60)
+                expect(ask("capture", "stop")[0] == 0 and ended(), "stop")
+                running.kill()
+            else:
+                wait_for("its end", ended, 30)
+            self.disown(running)
+        fifo = self.workdir / "fifo"
+        os.mkfifo(fifo)
+        expect(b"Refused: No such device" in ask("capture", "start", "0", fifo)[1], "without a reader")
+        with subprocess.Popen(["cat", fifo], stdout=subprocess.PIPE) as reader:
+            wait_for("the reader", lambda: ask("capture", "start", "0", fifo, "count", "9")[0] == 0)
+            expect(self.frames_of(reader.stdout.read()) == 9, "frames in the FIFO")
+        expect("passes a pipe or socket" in Control(control).ask("capture live 0")[1], "no descriptor")
+        expect(ask("capture", "7") == (1, b"Invalid port 7\n"), "no such port")
+        expect(switch.kill(signal.SIGTERM) == 0, "exit status")
