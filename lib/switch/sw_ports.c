@@ -53,6 +53,11 @@ sw_fini(struct sw *s)
 	sw_capture_stop(s);
 	for (uint16_t i = 0; i < s->nports; i++)
 		if (s->port[i] != NULL)
+			sw_port_leave(s->port[i]);
+	if (s->nports != 0)
+		sw_publish(s);
+	for (uint16_t i = 0; i < s->nports; i++)
+		if (s->port[i] != NULL)
 			sw_port_remove(s, s->port[i]);
 	ev_timer_cancel(&s->soon);
 	free(s->spare);
