@@ -27,7 +27,8 @@ struct gen {
 	uint64_t start, budget_base;
 	uint64_t sent, sent_bytes, received, received_bytes; /* running totals */
 	uint64_t slice_end, slice_start, slice_received;
-	uint64_t arrived, gap; /* when the last frame came; the longest time without one */
+	uint64_t arrived;      /* when the last frame came */
+	uint64_t gap, longest; /* without a frame: since the last progress line, and before it */
 	double *slice;
 	uint32_t nslices, slices_max;
 	struct results r;
@@ -35,10 +36,15 @@ struct gen {
 
 static volatile sig_atomic_t stop;   /* at once */
 static volatile sig_atomic_t enough; /* of the run: what is on its way is waited for */
+static volatile sig_atomic_t asked;  /* for a progress line */
 
 static void
 on_signal(int sig)
 {
+	if (sig == SIGUSR1) {
+		asked = 1;
+		return;
+	}
 	stop = sig == SIGINT;
 	enough = 1;
 }
@@ -380,6 +386,17 @@ gap_tick(struct gen *g, uint64_t now, uint64_t received)
 	g->arrived = now;
 }
 
+/** A line for who asked, with the longest time without a frame since the line before. */
+static void
+progress(struct gen *g, uint64_t now)
+{
+	asked = 0;
+	g->gap = RTE_MAX(g->gap, now - g->arrived);
+	report_progress(&g->r, g->received, (double)g->gap * 1e6 / g->hz);
+	g->longest = RTE_MAX(g->longest, g->gap);
+	g->gap = 0;
+}
+
 /** A back-end that went away: with --reconnect wait for it, else give up. */
 static void
 alive_check(struct gen *g)
@@ -414,6 +431,8 @@ run_until(struct gen *g, uint64_t end)
 			usleep(g->o.nap_us);
 		gap_tick(g, now, received);
 		slice_tick(g, now);
+		if (unlikely(asked))
+			progress(g, now);
 		if (unlikely(now - alive > cycles(g, ALIVE_CHECK_S))) {
 			alive_check(g);
 			alive = now;
@@ -440,14 +459,14 @@ measure(struct gen *g)
 	memset(g->r.latency, 0, sizeof(g->r.latency));
 	g->r.latency_n = 0;
 	g->nslices = 0;
-	g->gap = 0;
+	g->gap = g->longest = 0;
 	tx = g->sent;
 	txb = g->sent_bytes;
 	rx = g->received;
 	rxb = g->received_bytes;
 	t0 = rte_rdtsc();
 	run_until(g, t0 + cycles(g, g->o.duration));
-	g->r.gap_us = (double)g->gap * 1e6 / g->hz;
+	g->r.gap_us = (double)RTE_MAX(g->gap, g->longest) * 1e6 / g->hz;
 	g->r.seconds = (double)(rte_rdtsc() - t0) / g->hz;
 	g->r.tx_frames = g->sent - tx;
 	g->r.tx_bytes = g->sent_bytes - txb;
@@ -518,6 +537,7 @@ main(int argc, char **argv)
 	options_parse(&g.o, argc, argv);
 	signal(SIGINT, on_signal);
 	signal(SIGTERM, on_signal);
+	signal(SIGUSR1, on_signal);
 	signal(SIGPIPE, SIG_IGN);
 	gen_open(&g);
 	if (!g.o.blind)
@@ -526,6 +546,8 @@ main(int argc, char **argv)
 		learn(&g);
 	drain(&g, rx_announce);
 	buffers_fill(&g);
+	printf("frames come through\n");
+	fflush(stdout);
 	measure(&g);
 	finish(&g);
 	report(&g.o, &g.r);

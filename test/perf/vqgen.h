@@ -228,5 +228,7 @@ struct results {
 void latency_add(struct results *r, uint64_t cycles);
 double tsc_calibrate(void);
 void report(const struct options *o, const struct results *r);
+/** One line during the run. */
+void report_progress(const struct results *r, uint64_t received, double gap_us);
 
 #endif

@@ -253,7 +253,8 @@ set_help(struct options *o, const char *v)
 	printf("usage: vqgen [options] SOCKET...\n\n"
 	       "A guest at each vhost-user socket; they send to each other through the back-end.\n"
 	       "Ends with a line of key=value results. Exit 1: set-up failed, 2: verify found\n"
-	       "frames duplicated, reordered or corrupted.\n\n");
+	       "frames duplicated, reordered or corrupted. SIGUSR1 asks for a line of results\n"
+	       "so far, with the longest time without a frame since the line before.\n\n");
 	for (uint32_t i = 0; i < RTE_DIM(rows); i++)
 		printf("  --%s%s%s\n\t%s\n", rows[i].name, rows[i].arg != NULL ? " " : "",
 		       rows[i].arg != NULL ? rows[i].arg : "", rows[i].help);

@@ -121,6 +121,18 @@ print_machine(const struct options *o, const struct results *r)
 }
 
 void
+report_progress(const struct results *r, uint64_t received, double gap_us)
+{
+	const struct check *c = &r->check;
+
+	printf("progress received=%lu gap_us=%.0f lost=%lu duplicated=%lu reordered=%lu late=%lu "
+	       "corrupt=%lu stray=%lu bad_header=%lu\n",
+	       received, gap_us, c->lost, c->duplicated, c->reordered, c->late, c->corrupt,
+	       c->stray, c->bad_header);
+	fflush(stdout);
+}
+
+void
 report(const struct options *o, const struct results *r)
 {
 	print_human(o, r);

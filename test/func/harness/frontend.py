@@ -34,12 +34,14 @@ class Frontend:
         self.memory = os.memfd_create("guest", os.MFD_CLOEXEC)
         os.ftruncate(self.memory, MEMORY)
         self.kicks = []
+        self.messages = 0  # sent
         self.sent = None  # available index of queue 1
 
     def send(self, request, payload=b"", fds=(), flags=VERSION):
         """One message; nothing is waited for."""
         ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
         self.sock.sendmsg([struct.pack("=III", request, flags, len(payload)) + payload], ancillary)
+        self.messages += 1
 
     def receive(self):
         """The payload of one reply."""

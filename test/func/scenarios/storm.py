@@ -2,6 +2,8 @@
 """Every message of a front-end, 10,000 times: neighbours lose nothing, control answers others."""
 
 import contextlib
+import ctypes
+import multiprocessing
 import os
 import pathlib
 import re
@@ -9,14 +11,15 @@ import select
 import signal
 import socket
 import struct
-import threading
 import time
+from typing import NamedTuple
 
 from harness import frontend as vhu
 from harness import peers
 from harness.frontend import Frontend
 from harness.peers import Port
 from harness.process import Failure, Process, Skip, wait_for
+from harness.schedule import PR_SET_PDEATHSIG
 
 from .base import Scenario, check
 
@@ -25,12 +28,17 @@ WIRE = pathlib.Path(__file__).parents[3] / "lib/vhost_user/wire.h"
 REQUESTS = {name: int(number) for number, name in
             re.findall(r"X\((\d+), (\w+)\)", WIRE.read_text("utf-8").split("enum vhu_request")[0])}
 TIMES = 10000
-SESSIONS = 200  # for a message that ends each
-PROTOCOL = sum(1 << bit for bit in (0, 1, 2, 3, 4, 5, 6, 9, 11, 12, 13, 15, 16, 19))
+SESSIONS = 100  # for a message that ends each; it is sent with a reply asked for, after that
+BATCH = 16  # messages sent before their replies are read
+PROTOCOL = (1 << 20) - 1  # bits of the specification that a session takes if they are offered
+PAIRS = 4
+UNKNOWN = 77
 REGION = struct.pack("=QQQQ", 0, vhu.MEMORY, vhu.UVA, 0)
 SECOND = struct.pack("=QQQQ", 1 << 30, 1 << 20, vhu.UVA + (1 << 30), 0)
 U64 = struct.Struct("=Q").pack
 PAIR = struct.Struct("=II").pack
+MODERN = vhu.VERSION_1 | vhu.PROTOCOL_FEATURES
+ACCESS_PLATFORM = 1 << 33
 
 
 def memory():
@@ -59,186 +67,318 @@ def pipe():
     return reader
 
 
-def address(used):
-    """SET_VRING_ADDR of queue 0."""
-    return struct.pack("=IIQQQQ", 0, 0, vhu.UVA, vhu.UVA + used, vhu.UVA + 0x1000, 0)
+def guest(bad):
+    """The memory of the session; it is not made here."""
+    return bad.memory
 
 
-# payloads and makers of descriptors, sent in turn; others are sent U64(0) and no descriptor
+class Step(NamedTuple):
+    """A message: its number, its payload and the makers of its descriptors."""
+    request: int
+    payload: bytes = b""
+    fds: tuple = ()
+
+
+def step(name, payload, *fds):
+    """One of that name."""
+    return Step(REQUESTS[name], payload, fds)
+
+
+def address(used, queue=0):
+    """SET_VRING_ADDR."""
+    base = vhu.UVA + queue * vhu.AREA
+    return step("SET_VRING_ADDR", struct.pack("=IIQQQQ", queue, 0, base, base + used,
+                                              base + 0x1000, 0))
+
+
+def ring(queue, number=vhu.RING):
+    """Messages that start a ring that GET_VRING_BASE stopped, as QEMU does."""
+    return [step("SET_VRING_NUM", PAIR(queue, number)), step("SET_VRING_BASE", PAIR(queue, 0)),
+            address(0x2000, queue), step("SET_VRING_KICK", U64(queue), event),
+            step("SET_VRING_CALL", U64(queue), event), step("SET_VRING_ENABLE", PAIR(queue, 1))]
+
+
+def word(name):
+    """SET_VRING_KICK and its like: an eventfd, none, and what is no eventfd."""
+    return [step(name, U64(0), event), step(name, U64(0x100)), step(name, U64(0), pipe)]
+
+
+def plain(name, *payloads):
+    """Without descriptors."""
+    return [step(name, payload) for payload in payloads or (b"",)]
+
+
+REGIONS = [step("ADD_MEM_REG", U64(0) + SECOND, memory), step("REM_MEM_REG", U64(0) + SECOND),
+           step("ADD_MEM_REG", U64(0) + SECOND, memory),
+           step("REM_MEM_REG", U64(0) + SECOND, memory)]
+# the message, with others if it does nothing a second time; those that are not here are sent U64(0)
 RECIPES = {
-    "SET_FEATURES": [(U64(vhu.VERSION_1 | vhu.PROTOCOL_FEATURES),), (U64(vhu.VERSION_1),)],
-    "SET_PROTOCOL_FEATURES": [(U64(PROTOCOL),)],
-    "GET_FEATURES": [(b"",)], "GET_PROTOCOL_FEATURES": [(b"",)], "GET_QUEUE_NUM": [(b"",)],
-    "SET_OWNER": [(b"",)], "RESET_OWNER": [(b"",)], "RESET_DEVICE": [(b"",)],
-    "GET_MAX_MEM_SLOTS": [(b"",)], "GET_STATUS": [(b"",)], "CHECK_DEVICE_STATE": [(b"",)],
-    "SET_MEM_TABLE": [(PAIR(1, 0) + REGION, "memory"), (PAIR(2, 0) + REGION + SECOND, "memory",
-                                                          memory)],
-    "ADD_MEM_REG": [(U64(0) + SECOND, memory)],
-    "REM_MEM_REG": [(U64(0) + SECOND,), (U64(0) + SECOND, memory)],
-    "SET_LOG_BASE": [(struct.pack("=QQ", 1 << 16, 0), memory)],
-    "SET_LOG_FD": [(b"", event)],
-    "SET_VRING_NUM": [(PAIR(0, vhu.RING),), (PAIR(0, 128),)],
-    "SET_VRING_ADDR": [(address(0x2000),), (address(0x3000),)],
-    "SET_VRING_BASE": [(PAIR(0, 0),)],
-    "GET_VRING_BASE": [(PAIR(0, 0),)],
-    "SET_VRING_KICK": [(U64(0), event), (U64(0x100),), (U64(0), pipe)],
-    "SET_VRING_CALL": [(U64(0), event), (U64(0x100),), (U64(0), pipe)],
-    "SET_VRING_ERR": [(U64(0), event), (U64(0x100),), (U64(0), pipe)],
-    "SET_VRING_ENABLE": [(PAIR(0, 0),), (PAIR(0, 1),)],
-    "SEND_RARP": [(bytes.fromhex("020000000007").ljust(8, b"\0"),)],
-    "NET_SET_MTU": [(U64(1500),), (U64(9000),)],
-    "SET_BACKEND_REQ_FD": [(b"", channel)],
-    "IOTLB_MSG": [(struct.pack("=QQQBB6x", 0x1000 * i, 0x1000, vhu.UVA, 3, kind),)
+    "SET_FEATURES": plain("SET_FEATURES", U64(MODERN), U64(vhu.VERSION_1)),
+    "SET_PROTOCOL_FEATURES": plain("SET_PROTOCOL_FEATURES", U64(vhu.REPLY_ACK), U64(0)),
+    "SET_MEM_TABLE": [step("SET_MEM_TABLE", PAIR(1, 0) + REGION, guest),
+                      step("SET_MEM_TABLE", PAIR(2, 0) + REGION + SECOND, guest, memory)],
+    "ADD_MEM_REG": REGIONS, "REM_MEM_REG": REGIONS,
+    "SET_LOG_BASE": [step("SET_LOG_BASE", struct.pack("=QQ", 1 << 16, 0), memory)],
+    "SET_LOG_FD": [step("SET_LOG_FD", b"", event)],
+    "SET_VRING_NUM": plain("SET_VRING_NUM", PAIR(0, vhu.RING), PAIR(0, 128)),
+    "SET_VRING_ADDR": [address(0x2000), address(0x3000)],
+    "SET_VRING_BASE": plain("SET_VRING_BASE", PAIR(0, 0), PAIR(0, 7)),
+    "GET_VRING_BASE": [step("GET_VRING_BASE", PAIR(0, 0)), step("SET_VRING_KICK", U64(0), event)],
+    "SET_VRING_KICK": word("SET_VRING_KICK"),
+    "SET_VRING_CALL": word("SET_VRING_CALL"),
+    "SET_VRING_ERR": word("SET_VRING_ERR"),
+    "SET_VRING_ENABLE": plain("SET_VRING_ENABLE", PAIR(0, 0), PAIR(0, 1)),
+    "SEND_RARP": plain("SEND_RARP", *(bytes([2, 0, 0, 0, i, 7, 0, 0]) for i in range(100))),
+    "NET_SET_MTU": plain("NET_SET_MTU", U64(1500), U64(9000)),
+    "SET_BACKEND_REQ_FD": [step("SET_BACKEND_REQ_FD", b"", channel)],
+    "IOTLB_MSG": [step("IOTLB_MSG", struct.pack("=QQQBB6x", 0x1000 * i, 0x1000, vhu.UVA, 3, kind))
                   for i in range(50) for kind in (2, 3)],
-    "SET_VRING_ENDIAN": [(PAIR(0, 0),), (PAIR(0, 1),)],
-    "GET_CONFIG": [(struct.pack("=III", 0, 12, 0) + bytes(12),)],
-    "SET_CONFIG": [(struct.pack("=III", 0, 6, 1) + bytes(6),)],
-    "GET_INFLIGHT_FD": [(struct.pack("=QQHH4x", 0, 0, 2, vhu.RING),)],
-    "SET_INFLIGHT_FD": [(struct.pack("=QQHH4x", 4096, 0, 2, vhu.RING), memory)],
-    "SET_STATUS": [(U64(0),), (U64(15),)],
-    "SET_DEVICE_STATE_FD": [(PAIR(0, 0), pipe), (PAIR(1, 0), pipe)],
+    "SET_VRING_ENDIAN": plain("SET_VRING_ENDIAN", PAIR(0, 0), PAIR(0, 1)),
+    "GET_CONFIG": plain("GET_CONFIG", struct.pack("=III", 0, 12, 0) + bytes(12)),
+    "SET_CONFIG": plain("SET_CONFIG", struct.pack("=III", 0, 6, 1) + bytes(6)),
+    "GET_INFLIGHT_FD": plain("GET_INFLIGHT_FD", struct.pack("=QQHH4x", 0, 0, 2, vhu.RING)),
+    "SET_INFLIGHT_FD": [step("SET_INFLIGHT_FD", struct.pack("=QQHH4x", 1 << 16, 0, 2, vhu.RING),
+                             memory)],
+    "SET_STATUS": plain("SET_STATUS", U64(0), U64(15)),
+    "SET_DEVICE_STATE_FD": [step("SET_DEVICE_STATE_FD", PAIR(0, 0), pipe),
+                            step("SET_DEVICE_STATE_FD", PAIR(1, 0), pipe)],
+    "unknown": [Step(UNKNOWN, U64(0))],
+} | {name: plain(name) for name in (
+    "GET_FEATURES", "GET_PROTOCOL_FEATURES", "GET_QUEUE_NUM", "SET_OWNER", "RESET_OWNER",
+    "RESET_DEVICE", "GET_MAX_MEM_SLOTS", "GET_STATUS", "CHECK_DEVICE_STATE")}
+# several messages in turn
+SEQUENCES = {
+    "restarts": [message for queue in (0, 1)
+                 for message in (step("GET_VRING_BASE", PAIR(queue, 0)), *ring(queue))],
+    "resets": [step("SET_STATUS", U64(0)), step("SET_FEATURES", U64(MODERN)), *ring(0), *ring(1),
+               step("SET_STATUS", U64(15))],
+    "pairs": [step("SET_VRING_ENABLE", PAIR(queue, on))
+              for on in (0, 1) for queue in range(2 * PAIRS)],
+    "descriptors": [step("SET_OWNER", b"", memory, event, pipe, channel, memory, event, pipe,
+                         channel)],
 }
+FEATURES = {"IOTLB_MSG": MODERN | ACCESS_PLATFORM}
 
 
-def session(path, protocol=vhu.REPLY_ACK):
-    """A front-end whose rings run; the one before it may not be gone yet."""
-    def connect():
-        end = Frontend(path)
-        try:
-            end.negotiate(protocol=protocol)
-        except (ConnectionError, struct.error):  # it was turned away
-            end.close()
-            return None
-        return end
-    return wait_for("a session", connect)
+class Flood:
+    """Messages in turn, over one session of an attacker's."""
 
+    def __init__(self, path, steps, features, protocol):
+        self.end = Frontend(path)
+        self.end.negotiate(features, protocol)
+        self.steps = steps
+        self.fds = {make: make() for one in steps for make in one.fds if make is not guest}
+        self.replies, self.pending = 0, b""
 
-class Victim:
-    """A front-end at a port of its own: control answers it, however busy others keep it."""
+    def __enter__(self):
+        return self
 
-    def __init__(self, path):
-        self.end = session(path)
-        self.longest, self.stop = 0, False
-        self.thread = threading.Thread(target=self.ask)
-        self.thread.start()
-
-    def ask(self):
-        """Until it is told to stop."""
-        while not self.stop:
-            start = time.monotonic()
-            self.end.ask(vhu.GET_FEATURES)
-            self.longest = max(self.longest, time.monotonic() - start)
-            time.sleep(0.002)
-
-    def close(self):
-        """The longest time without an answer."""
-        self.stop = True
-        self.thread.join()
+    def __exit__(self, *_):
         self.end.close()
-        return self.longest
+        for fd in self.fds.values():
+            os.close(fd)
+
+    def batch(self, start, count, flags):
+        """Those from the start'th on, in as few writes as possible."""
+        together = b""
+        for i in range(start, start + count):
+            one = self.steps[i % len(self.steps)]
+            message = struct.pack("=III", one.request, flags, len(one.payload)) + one.payload
+            if not one.fds:
+                together += message
+                continue
+            if together:
+                self.end.sock.sendall(together)
+            together = b""
+            socket.send_fds(self.end.sock, [message],
+                            [self.fds.get(make, self.end.memory) for make in one.fds])
+        if together:
+            self.end.sock.sendall(together)
+
+    def read(self):
+        """Replies, at least one. False: the session has ended."""
+        got = self.end.sock.recv(65536)
+        self.pending += got
+        while len(self.pending) >= 12:
+            size = 12 + struct.unpack_from("=I", self.pending, 8)[0]
+            if len(self.pending) < size:
+                break
+            self.replies += 1
+            self.pending = self.pending[size:]
+        return bool(got)
+
+    def answered(self, count):
+        """Send count messages, each of which must be answered."""
+        for start in range(0, count, BATCH):
+            end = min(start + BATCH, count)
+            self.batch(start, end - start, vhu.VERSION | vhu.NEED_REPLY)
+            while self.replies < end:
+                if not self.read():
+                    raise Failure(f"the session ended after {self.replies} replies")
+
+    def unanswered(self, count):
+        """Send count messages, or as many as the session survives."""
+        ready = select.poll()
+        ready.register(self.end.sock, select.POLLIN)
+        with contextlib.suppress(ConnectionError):
+            for start in range(0, count, BATCH):
+                self.batch(start, min(BATCH, count - start), vhu.VERSION)
+                if ready.poll(0) and not self.read():
+                    break
+        with contextlib.suppress(OSError):
+            self.end.sock.shutdown(socket.SHUT_WR)
+            while self.read():
+                pass
+
+
+def ask(path, reports):
+    """A front-end that asks all the time; when it is told to, it says how long it waited."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    end, longest = Frontend(path), 0
+    end.negotiate()
+    with contextlib.suppress(ConnectionError, struct.error):  # the switch has ended
+        while True:
+            start = time.monotonic()
+            end.ask(vhu.GET_FEATURES)
+            longest = max(longest, time.monotonic() - start)
+            if reports.poll(0.002):
+                reports.recv()
+                reports.send(longest)
+                longest = 0
+
+
+class Neighbours:
+    """Two guests with traffic, and a front-end that asks."""
+
+    def __init__(self, scenario, sender, receiver, asking):
+        generator = pathlib.Path(peers.Switch.program).parents[1] / "test/perf/vqgen"
+        if not generator.exists():
+            raise Skip("the load generator is not beside the switch")
+        self.load = scenario.own(Process("load", [
+            generator, "--mode", "verify", "--rate", "5000", "--burst", "16", "--window", "200",
+            "--nap", "100", "--duration", "36000", sender, receiver], scenario.workdir))
+        self.load.spawn()
+        self.reports, theirs = multiprocessing.Pipe()
+        self.asking = multiprocessing.Process(target=ask, args=(asking, theirs), daemon=True)
+        self.asking.start()
+        theirs.close()
+        # it knows the signal from then on
+        wait_for("the neighbours' frames", lambda: "frames come through" in self.load.log(),
+                 alive=[self.load])
+
+    def lines(self):
+        """Accounts the load has given."""
+        return re.findall(r"^progress (.*)\n", self.load.log(), re.M)
+
+    def lap(self):
+        """The account of the load, and the longest wait for an answer since the last time."""
+        before = len(self.lines())
+        self.load.child.send_signal(signal.SIGUSR1)
+        line = wait_for("the neighbours' account", lambda: self.lines()[before:],
+                        alive=[self.load], pause=0.002)[0]
+        seen = {name: int(value) for name, value in
+                (one.split("=") for one in line.split())}
+        self.reports.send(None)
+        if not self.reports.poll(60):
+            raise Failure("control does not answer the other front-end")
+        return seen, self.reports.recv()
 
 
 class Storm(Scenario):
     """Port 0 is attacked while frames go from port 1 to port 2, and port 3 asks."""
 
-    cpus, seconds = 1, 180
-    on_demand = True
+    cpus, seconds = 0.4, 60
 
     def setup(self):
-        generator = pathlib.Path(peers.Switch.program).parents[1] / "test/perf/vqgen"
-        if not generator.exists():
-            raise Skip("the load generator is not beside the switch")
         self.sockets = [self.path(name) for name in ("attacked", "from", "to", "asks")]
+        options = {"queues": PAIRS, "config": 1, "device-state": 1}
         self.switch = self.own(peers.backend("switch", self.workdir, [
-            Port(path) for path in self.sockets])).start()
-        self.words = [generator, "--mode", "verify", "--rate", "5000", "--burst", "16",
-                      "--window", "200", "--nap", "100", "--duration", "3600", *self.sockets[1:3]]
-        self.load = self.victim = None
+            Port(path, **(options if path == self.sockets[0] else {})) for path in self.sockets]))
+        self.switch.start()
+        self.protocol = PROTOCOL & self.offered()
+        self.neighbours = Neighbours(self, *self.sockets[1:])
 
-    def __enter__(self):
-        """The neighbours are there."""
-        before = self.frames()
-        self.load = self.own(Process("load", self.words, self.workdir))
-        self.load.spawn()
-        wait_for("the neighbours' frames", lambda: self.frames() > before + 100, alive=[self.load])
-        self.victim = Victim(self.sockets[3])
-        return self
+    def offered(self):
+        """Protocol features of the attacked port."""
+        end = Frontend(self.sockets[0])
+        bits = end.ask(vhu.GET_PROTOCOL_FEATURES)
+        end.close()
+        return bits
 
-    def __exit__(self, kind, *_):
-        longest = self.victim.close()
-        self.load.kill(signal.SIGTERM)
-        self.disown(self.load)
-        if kind is None:
-            self.judge(longest)
+    def count(self):
+        """Messages the attacked port has had, and refused ones."""
+        text = self.switch.command("show port info 0")
+        return [int(re.search(rf"{what}: (\d+)", text)[1]) for what in ("messages", "refused")]
 
-    def frames(self):
-        """How many the neighbour has got."""
-        return self.switch.xstats(2).get("tx_good_packets", 0)
+    @contextlib.contextmanager
+    def unharmed(self):
+        """The neighbours notice nothing. The list has a remark about it, afterwards."""
+        remark = []
+        before = self.neighbours.lap()[0]
+        start, counted = time.monotonic(), self.count()
+        yield remark
+        seconds = time.monotonic() - start
+        after, longest = self.neighbours.lap()
+        messages, refused = (now - then for now, then in zip(self.count(), counted))
+        remark.append(f"{messages} messages in {seconds:.2f} s, {refused} of them refused; "
+                      f"{after['received'] - before['received']} frames, longest time without one "
+                      f"{after['gap_us'] / 1000:.1f} ms, without an answer {longest * 1000:.1f} ms")
+        if any(after[name] for name in ("lost", "corrupt", "duplicated", "reordered", "late")):
+            raise Failure(f"the neighbours' frames: {after}")
 
-    def judge(self, longest):
-        """Nothing was lost."""
-        result = dict(word.split("=") for word in
-                      self.load.log().rsplit("result ", 1)[-1].split() if "=" in word)
-        if "lost" not in result:
-            raise Failure(f"the load ended without a result: {self.load.log_tail()}")
-        print(f"{result['received']} frames, {result['lost']} lost, longest time without one "
-              f"{int(result['gap_us']) / 1000:.1f} ms, without an answer {longest * 1000:.1f} ms")
-        if int(result["lost"]) or int(result["corrupt"]) or int(result["received"]) < 100:
-            raise Failure(f"the neighbour's frames: {result}")
+    def session(self, steps, name=""):
+        """The attacker's."""
+        return Flood(self.sockets[0], steps, FEATURES.get(name, MODERN), self.protocol)
+
+    def without_replies(self, steps, name, count):
+        """How many of count messages the switch has had in SESSIONS sessions at most."""
+        handled, sessions = 0, 0
+        while handled < count and sessions < SESSIONS:
+            before = self.count()[0]
+            with self.session(steps, name) as flood:
+                flood.unanswered(count - handled)
+                handled += self.count()[0] - before - flood.end.messages
+            sessions += 1
+        return handled
 
     @check("storm.message.{}", tuple(sorted(REQUESTS)) + ("unknown",))
     def message(self, name):
-        """It, half of them with a reply asked for."""
-        with self:
-            for flags in (vhu.VERSION, vhu.VERSION | vhu.NEED_REPLY):
-                self.repeat(REQUESTS.get(name, 77), RECIPES.get(name, [(U64(0),)]), flags)
+        """It, half of them with a reply asked for; more if it ends its session without."""
+        steps = RECIPES.get(name) or plain(name, U64(0))
+        own = sum(one.request == REQUESTS.get(name, UNKNOWN) for one in steps)
+        count = TIMES * len(steps) // own
+        with self.unharmed() as remark:
+            handled = self.without_replies(steps, name, count // 2)
+            with self.session(steps, name) as flood:
+                flood.answered(count - handled)
+        return remark[0]
 
-    def repeat(self, request, variants, flags):
-        """In several sessions if it takes them: some messages end one."""
-        made = [(v[0], v[1:]) for v in variants]
-        done = 0
-        while done < TIMES // 2:
-            bad = session(self.sockets[0], PROTOCOL)
-            fds = {make: make() for _, makers in made for make in makers if make != "memory"}
-            sent = self.send_many(
-                bad, request, [(payload, [fds.get(make, bad.memory) for make in makers])
-                               for payload, makers in made], flags, TIMES // 2 - done)
-            done += max(sent, TIMES // SESSIONS)
-            bad.close()
-            for fd in fds.values():
-                os.close(fd)
-
-    @staticmethod
-    def send_many(bad, request, messages, flags, count):
-        """Replies are taken, not looked at. How many were sent."""
-        bad.sock.setblocking(False)
-        ended = select.poll()
-        ended.register(bad.sock, select.POLLIN | select.POLLOUT | select.POLLRDHUP)
-        sent = 0
-        while sent < count:
-            events = ended.poll(10000)[0][1]
-            try:
-                if events & select.POLLIN and not bad.sock.recv(65536):
-                    break
-                if events & select.POLLOUT:
-                    bad.send(request, *messages[sent % len(messages)], flags)
-                    sent += 1
-                elif events & (select.POLLHUP | select.POLLRDHUP | select.POLLERR):
-                    break
-            except BlockingIOError:
-                pass
-            except ConnectionError:
-                break
-        return max(sent, 1)
+    @check("storm.sequence.{}", tuple(SEQUENCES))
+    def sequence(self, name):
+        """Several messages in turn, each of which is answered."""
+        with self.unharmed() as remark, self.session(SEQUENCES[name]) as flood:
+            flood.answered(TIMES)
+        return remark[0]
 
     @check("storm.connections")
     def connections(self):
-        """Connect, say something or nothing, and go."""
-        with self:
+        """Connect, ask something or nothing, and go."""
+        question = struct.pack("=III", vhu.GET_FEATURES, vhu.VERSION, 0)
+        with self.unharmed() as remark:
             for i in range(TIMES):
-                bad = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-                with contextlib.suppress(ConnectionError):
+                with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as bad:
                     bad.connect(str(self.sockets[0]))
-                    if i % 2:
-                        bad.sendall(struct.pack("=III", vhu.GET_FEATURES, vhu.VERSION, 0))
-                bad.close()
+                    if i % 2 == 0:
+                        continue
+                    bad.sendall(question)
+                    if len(bad.recv(20)) != 20:
+                        raise Failure(f"connection {i} was not answered")
+        return remark[0]
+
+    @check("storm.kicks")
+    def kicks(self):
+        """Of rings with nothing in them."""
+        with self.unharmed() as remark, self.session([]) as flood:
+            for _ in range(TIMES):
+                flood.end.kick()
+        return remark[0]
