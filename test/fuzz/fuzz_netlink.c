@@ -2,7 +2,8 @@
 /*
  * Neighbour messages of the kernel, in any order, malformed ones too, between dumps, changes of our
  * own and devices that come and go. The input is a list of {step, length, bytes}; a message is in
- * memory of its own, as long as it says. In the end all that was told has been taken back.
+ * memory of its own, as long as it says, and padded. In the end all that was told has been taken
+ * back.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -113,7 +114,8 @@ add_devices(struct evpn_table *t, uint32_t vni, int first)
 static void
 message(struct evpn_table *t, uint8_t step, const uint8_t *data, size_t len)
 {
-	struct nlmsghdr *h = malloc(sizeof(*h) + len);
+	/* the kernel pads each message, and libmnl reads the padding */
+	struct nlmsghdr *h = calloc(1, NLMSG_ALIGN(sizeof(*h) + len));
 
 	CHECK(h != NULL);
 	*h = (struct nlmsghdr){.nlmsg_len = (uint32_t)(sizeof(*h) + len),
