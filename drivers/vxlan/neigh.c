@@ -317,7 +317,7 @@ take_in(struct neigh *t, const struct neigh_req *r)
 static void
 take_in_some(struct neigh *t)
 {
-	struct neigh_req r[PORTION];
+	struct neigh_req r[PORTION] = {0};
 	uint32_t n;
 
 	n = rte_ring_sc_dequeue_burst_elem(t->ring, r, sizeof(r[0]), PORTION, NULL);
