@@ -233,7 +233,8 @@ on_idle_over(struct ev_timer *t)
 {
 	struct vhu_conn *c = container_of(t, struct vhu_conn, idle);
 
-	if (in_complete(c) && vhu_conn_left(c))
+	/* what it said last is of no use, and would keep its successor waiting */
+	if (vhu_conn_left(c))
 		conn_fail(c, -ECONNRESET, "the peer closed the connection");
 	else if (ev_add(c->loop, &c->src, c->out_n > c->out_held ? EPOLLIN | EPOLLOUT : EPOLLIN) !=
 		 0)
