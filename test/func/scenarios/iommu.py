@@ -260,4 +260,4 @@ class MatrixLater(Matrix):
         sizes = self.sizes(self.nics[self.refused])
         if sizes == [REFUSED_SIZE] * 2:
             raise Failure("QEMU makes such a card: test it")
-        raise Skip(f"QEMU {self.qemu} makes rings of {sizes[0]} entries of it")
+        raise Skip(f"QEMU {self.qemu} makes rings of {sizes[0]} entries whatever its options say")
