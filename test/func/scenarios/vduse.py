@@ -79,7 +79,7 @@ class TapLink(Link):
 class Vduse(Scenario):
     """Two devices, each a network interface in a namespace of the guest."""
 
-    seconds = 170
+    seconds = 140
 
     def setup(self):
         self.machine = self.own(HostGuest("host", self.workdir))
