@@ -23,13 +23,15 @@
 #include "switch/sw.h"
 #include "switch/sw_ports.h"
 
-#define PORTS 100
+#define PORTS 1000 /* where the number matters */
+#define FEW 2
 #define REPEATS 10000
 #define SIZE 64
 
 static char dir[] = "/tmp/test_publication.XXXXXX";
 static struct sw sw;
 static struct vdev *dev[PORTS];
+static uint32_t nports;
 static struct owner memory; /* the memory of all guests, and a device that is not used */
 
 /* Publications since the last call. A queue that changes its worker takes two; none does here. */
@@ -74,17 +76,18 @@ say_all(uint32_t i)
 }
 
 static int
-setup(void **state)
+set_up(uint32_t ports)
 {
 	const struct fdb_config cfg = {.limit = 100};
 
 	if (sw_init(&sw, 1, &cfg, NULL, ev_loop_new()) != 0)
 		return -1;
 	owner_init(&memory, NULL);
-	for (uint32_t i = 0; i < PORTS; i++)
+	nports = ports;
+	for (uint32_t i = 0; i < nports; i++)
 		new_port(i);
 	sw_start(&sw, true);
-	for (uint32_t i = 0; i < PORTS; i++)
+	for (uint32_t i = 0; i < nports; i++)
 		say_all(i);
 	ev_run_once(sw.loop, 0);
 	(void)publications();
@@ -92,10 +95,25 @@ setup(void **state)
 }
 
 static int
+setup(void **state)
+{
+	return set_up(FEW);
+}
+
+static int
+setup_many(void **state)
+{
+	return set_up(PORTS);
+}
+
+static int
 teardown(void **state)
 {
 	struct ev_loop *loop = sw.loop;
 
+	for (uint32_t i = 0; i < sw.nports; i++) /* or each takes a publication of the others */
+		if (sw.port[i] != NULL)
+			sw.port[i]->started = false;
 	sw_fini(&sw);
 	ev_loop_free(loop);
 	owner_fini(&memory);
@@ -135,6 +153,21 @@ test_group(void **state)
 	assert_int_equal(vdev_state_set(dev, PORTS, VDEV_STATE_RUNNING), 0);
 	assert_int_equal(publications(), 1);
 	assert_true(vdev_link_up(dev[PORTS - 1]));
+}
+
+/* Front-ends that enable and disable their rings in a loop, all at once. */
+static void
+test_enable_of_all(void **state)
+{
+	for (uint32_t n = 0; n < PORTS * 11; n++) {
+		assert_int_equal(vdev_vq_set_enable(dev[n % PORTS], 1, n / PORTS % 2), 0);
+		vdev_sync(dev[n % PORTS]);
+	}
+	assert_int_equal(publications(), 0);
+	ev_run_once(sw.loop, 0);
+	assert_int_equal(publications(), 1);
+	for (uint32_t i = 0; i < PORTS; i++)
+		assert_true(dev[i]->q[0].live && !dev[i]->q[1].enabled);
 }
 
 /* A front-end that says the same again and again costs its neighbours one publication. */
@@ -313,19 +346,15 @@ group_teardown(void **state)
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
+#define MANY(name) cmocka_unit_test_setup_teardown(test_##name, setup_many, teardown)
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(starts),
-		T(group),
-		T(enable_in_a_loop),
-		T(edit_in_a_loop),
-		T(end_while_due),
-		T(enable_is_awaited),
-		T(answers_follow_it),
-		T(spare_again),
+		MANY(starts),         MANY(group),          MANY(enable_of_all),
+		T(enable_in_a_loop),  T(edit_in_a_loop),    T(end_while_due),
+		T(enable_is_awaited), T(answers_follow_it), T(spare_again),
 	};
 
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);
