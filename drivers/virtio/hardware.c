@@ -203,7 +203,7 @@ virtio_hw_why(const struct virtio_hw *h, char *buf, size_t len)
 
 	if (e == NULL)
 		return NULL;
-	if (h->dev->held)
+	if (h->dev->stopping)
 		snprintf(buf, len, "%s is to let go of its rings and has not yet", e->name);
 	else if (up != NULL)
 		snprintf(buf, len, "nothing: %s moves its frames, port %u (%s) is its uplink",
@@ -228,7 +228,7 @@ virtio_hw_show(const struct virtio_hw *h, FILE *out)
 		fprintf(out, ", uplink port %u (%s)", up->id, up->name);
 	else if (e != NULL)
 		fputs(", its frames bypass the switch", out);
-	if (h->dev->held)
+	if (h->dev->stopping)
 		fputs(", which has not let go of the rings yet", out);
 	fputc('\n', out);
 	for (uint32_t i = 0; i < h->args->nvdpa && h->list[i] != e; i++)

@@ -30,7 +30,7 @@ vdev_state(const struct vdev *d)
 		return VDEV_STATE_ERROR;
 	if (d->transfer != VDEV_STATE_RUNNING)
 		return d->transfer;
-	if (d->held)
+	if (d->stopping)
 		return logged(d, VDEV_STATE_RUNNING);
 	if (d->wanted == VDEV_STATE_RUNNING_P2P)
 		return logged(d, VDEV_STATE_RUNNING_P2P);

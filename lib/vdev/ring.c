@@ -55,7 +55,7 @@ ring_blocked(const struct vdev *d, const struct vdev_queue *q)
 		return vdev_lack_text(d, VDEV_LACK_ADDRESSES);
 	if (!q->ready)
 		return vdev_lack_text(d, VDEV_LACK_READY);
-	if (q->held && !ring_enabled(d, q))
+	if (q->edited && !ring_enabled(d, q))
 		return "changed while it was disabled, waits to be enabled";
 	return d->engine == NULL ? d->engine_why : held_by_hardware(d);
 }
@@ -212,7 +212,7 @@ ring_halt(struct vdev *d, struct vdev_queue *q)
 void
 ring_halt_changed(struct vdev *d, struct vdev_queue *q)
 {
-	q->held = q->held || (q->running && !ring_enabled(d, q));
+	q->edited = q->edited || (q->running && !ring_enabled(d, q));
 	ring_halt(d, q);
 }
 
@@ -245,7 +245,7 @@ ring_close(struct vdev *d, struct vdev_queue *q)
 	if (d->journal != NULL)
 		vq_journal_stop(vq_journal_get(d->journal, ring_index(d, q)));
 	q->said = q->state;
-	q->ready = q->refused = q->held = false;
+	q->ready = q->refused = q->edited = false;
 	ring_repair(d, q);
 	q->endian_set = false; /* stated once per start, see doc/format-bits.md */
 	q->why = NULL;

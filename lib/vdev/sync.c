@@ -227,8 +227,8 @@ sync_derive(struct vdev *d)
 
 	/* an engine that fails has a reason in its check(); the next one of the list is tried */
 	do {
-		d->held = !choose_engine(d) || !stop_blocked(d);
-	} while (!d->held && !start_all(d) && tries++ < ENGINE_TRIES);
+		d->stopping = !choose_engine(d) || !stop_blocked(d);
+	} while (!d->stopping && !start_all(d) && tries++ < ENGINE_TRIES);
 	space_resume(d);
 	d->paused = false;
 	for (i = 0; i < d->nqueues; i++)

@@ -243,7 +243,7 @@ let_go(struct vdev *d, bool kind)
 		if (d->q[i].running && ring_enabled(d, &d->q[i]))
 			return false;
 	for (i = 0; i < d->nqueues; i++) {
-		if (!d->q[i].running && !d->q[i].held)
+		if (!d->q[i].running && !d->q[i].edited)
 			continue;
 		vdev_pause(d);
 		ring_close(d, &d->q[i]);

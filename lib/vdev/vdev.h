@@ -157,7 +157,7 @@ struct vdev_queue {
 	bool ready;            /* all facts are there: it is to start */
 	bool enabled;
 	bool enable_due; /* ready, and the front-end has yet to enable or disable it since */
-	bool held;       /* changed while disabled: started again when enabled or ready again */
+	bool edited;     /* changed while disabled: started again when enabled or ready again */
 	bool endian_set, big_endian; /* byte order as stated for this ring */
 	bool broken;
 	bool addr_again, ready_again; /* stated since it broke: with both it is another ring */
@@ -226,7 +226,7 @@ struct vdev {
 	uint32_t nqueues;           /* highest queue index seen, plus one */
 	struct engine *engine;      /* in charge; NULL: none, or not decided yet */
 	struct engine *engine_next; /* to be in charge when the rings have stopped; else the same */
-	bool held; /* rings are to stop, and the engine in charge has not let go of them yet */
+	bool stopping; /* rings are to stop, and the engine in charge has not let go of them yet */
 	char engine_why[ENGINE_WHY_MAX]; /* reason against the last of the list */
 	enum vdev_hw hw;                 /* by the operator */
 	enum vdev_migrate migrate;       /* likewise */

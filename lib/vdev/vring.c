@@ -192,7 +192,7 @@ vdev_vq_set_ready(struct vdev *d, uint32_t i)
 	if (ret != 0)
 		return ret;
 	q->ready = true;
-	q->held = false;
+	q->edited = false;
 	q->ready_again = q->broken;
 	repair_replaced(d, q);
 	await_enable(d, q);
@@ -268,7 +268,7 @@ vdev_vq_set_enable(struct vdev *d, uint32_t i, bool on)
 	d->unpublished |= ring_awaits_enable(d, q);
 	q->enabled = on;
 	q->enable_due = false;
-	q->held = q->held && !on;
+	q->edited = q->edited && !on;
 	return 0;
 }
 

@@ -23,7 +23,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	while ((line = strsep(&rest, "\n")) != NULL) {
 		cli_run_line(app->cli, line, fuzz_nowhere());
-		fuzz_turn(app);
+		fuzz_iteration(app);
 	}
 	free(text);
 	return 0;

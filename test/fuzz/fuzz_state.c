@@ -108,6 +108,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	blob_free(&again);
 	free(state);
 	vdev_free(d, false);
-	fuzz_turn(fuzz_app());
+	fuzz_iteration(fuzz_app());
 	return 0;
 }

@@ -15,7 +15,7 @@
 #undef ev_run
 #undef main
 
-#define TURNS 8      /* more than one input needs */
+#define ITERATIONS 8 /* more than one input needs */
 #define READS_MAX 64 /* of a client: it does not wait for all of a long answer */
 
 /** Leave the host's files and network alone. */
@@ -82,9 +82,9 @@ fuzz_app(void)
 }
 
 void
-fuzz_turn(struct app *app)
+fuzz_iteration(struct app *app)
 {
-	for (int i = 0; i < TURNS; i++)
+	for (int i = 0; i < ITERATIONS; i++)
 		ev_run_once(app->loop, 0);
 }
 
@@ -120,7 +120,7 @@ read_all(struct app *app, int fd)
 	char buf[65536];
 
 	for (int i = 0; i < READS_MAX; i++) {
-		fuzz_turn(app);
+		fuzz_iteration(app);
 		if (recv(fd, buf, sizeof(buf), MSG_DONTWAIT) <= 0)
 			return;
 	}
@@ -134,9 +134,9 @@ fuzz_client(struct app *app, const char *path, const void *data, size_t size)
 
 	strlcpy(addr.sun_path, path, sizeof(addr.sun_path));
 	CHECK(fd >= 0 && connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0);
-	fuzz_turn(app);
+	fuzz_iteration(app);
 	(void)send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
 	read_all(app, fd);
 	close(fd);
-	fuzz_turn(app);
+	fuzz_iteration(app);
 }

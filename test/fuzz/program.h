@@ -21,7 +21,7 @@ struct app;
 struct app *fuzz_app(void);
 
 /** Everything that is due on the event loop. */
-void fuzz_turn(struct app *app);
+void fuzz_iteration(struct app *app);
 
 /** The output for answers: /dev/null. */
 FILE *fuzz_nowhere(void);

@@ -3,7 +3,9 @@
 """usage: names.py
 
 Names that documents give in backticks exist: `function()` is defined or declared in C files of
-ours, `struct name` too, and a path below one of our folders is there.
+ours, `struct name` too, and a path below one of our folders is there. The same goes for the
+functions and files of the walks in doc/architecture.md, of which there are five. No name in C has
+a part the field has another word for.
 """
 import glob
 import re
@@ -16,6 +18,14 @@ QUOTED = re.compile(r"`([^`\n]+)`")
 FUNCTION = re.compile(r"\b([a-z]\w+)\(\)")
 STRUCT = re.compile(r"\b(?:struct|enum) (\w+)")
 PATH = re.compile(r"^(?:\./)?((?:lib|drivers|app|test|doc|config)/[\w./*\[\]-]*[\w\]*])")
+ARCHITECTURE = "doc/architecture.md"
+WALKS = ("First walk: a frame", "Second walk: a message", "Third walk: a port's life",
+         "Fourth walk: a publication", "Fifth walk: a command")
+# parts of names, and the field's word for each
+DIALECT = {"turn": "iteration", "turns": "iterations", "cookie": "used element", "lively": "active",
+           "whoever": "who it is", "wheel": "state machine", "brought": "migrated",
+           "undecided": "deferred"}
+NO_NAME = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"', re.S)
 # names of other projects, and of the system
 FOREIGN = re.compile(r"^(rte_|eventfd|main$|open|poll|read|write|recv|send|mmap|munmap|epoll)")
 
@@ -44,6 +54,32 @@ def fault(quoted, functions, structs):
     return None
 
 
+def walk_faults(functions, structs):
+    """(line, what) of the walks: blocks of code of ARCHITECTURE."""
+    with open(ARCHITECTURE, encoding="utf-8") as f:
+        lines = f.read().split("\n")
+    for walk in WALKS:
+        if f"## {walk}" not in lines:
+            yield 1, f"there is no walk '{walk}'"
+    fenced = False
+    for n, line in enumerate(lines, 1):
+        fenced ^= line.startswith("```")
+        for word in re.split(r"[\s,:;]+", line) if fenced else ():
+            what = fault(word.strip("()") if "/" in word else word, functions, structs)
+            if what:
+                yield n, what
+
+
+def dialect_faults():
+    """(file, line, what) of names in C."""
+    for name in own_files("*.[ch]"):
+        with open(name, encoding="utf-8") as f:
+            text = NO_NAME.sub(lambda m: re.sub(r"[^\n]", " ", m.group()), f.read())
+        for m in re.finditer(r"\b[A-Za-z]\w*", text):
+            for part in set(m.group().lower().split("_")) & DIALECT.keys():
+                yield name, text.count("\n", 0, m.start()) + 1, f"{m.group()}: say {DIALECT[part]}"
+
+
 def main():
     documents, found, n = own_files(*DOCUMENTS), [], 0
     functions, structs = known_names()
@@ -55,6 +91,8 @@ def main():
                     what = fault(quoted, functions, structs)
                     if what:
                         found.append(f"{name}:{line_no}: {what}")
+    found += [f"{ARCHITECTURE}:{line}: {what}" for line, what in walk_faults(functions, structs)]
+    found += [f"{name}:{line}: {what}" for name, line, what in dialect_faults()]
     return report(found, f"{n} quoted names in {len(documents)} documents")
 
 

@@ -68,7 +68,7 @@ compare(const struct model_guest *g, const uint8_t *before)
 
 /** Actions of a device in one go: forward, and change its mind about notifications. */
 static void
-device_turn(struct model_guest *g, struct rng *r)
+device_iteration(struct model_guest *g, struct rng *r)
 {
 	struct pktq *q = &g->tx.dev->q;
 
@@ -81,7 +81,7 @@ device_turn(struct model_guest *g, struct rng *r)
 }
 
 static void
-driver_turn(struct model_guest *g, struct rng *r, uint64_t *seq)
+driver_iteration(struct model_guest *g, struct rng *r, uint64_t *seq)
 {
 	static struct model_frame f;
 
@@ -117,11 +117,11 @@ every_changed_page_is_marked(void **state)
 			cfg.start.avail = cfg.start.used = (uint16_t)(cfg.size - 1);
 		g = model_new(&cfg, i);
 		before = malloc(g->mem.size);
-		for (uint32_t turn = 0; turn < 20; turn++) {
-			driver_turn(g, &r, &seq);
+		for (uint32_t pass = 0; pass < 20; pass++) {
+			driver_iteration(g, &r, &seq);
 			memcpy(before, g->mem.hva, g->mem.size);
 			memset(g->log_bits, 0, g->log_len);
-			device_turn(g, &r);
+			device_iteration(g, &r);
 			changed += compare(g, before);
 		}
 		free(before);
@@ -151,15 +151,15 @@ logging_starts_and_stops_while_running(void **state)
 	struct rng r = rng_seed(1);
 	uint64_t seq = 0;
 
-	for (uint32_t turn = 0; turn < 100; turn++) {
+	for (uint32_t pass = 0; pass < 100; pass++) {
 		const bool log = rng_one_in(&r, 2);
 
 		vq_swap_mem(g->tx.dev, spaces[log]);
 		vq_swap_mem(g->rx.dev, spaces[log]);
-		driver_turn(g, &r, &seq);
+		driver_iteration(g, &r, &seq);
 		memcpy(before, g->mem.hva, g->mem.size);
 		memset(g->log_bits, 0, g->log_len);
-		device_turn(g, &r);
+		device_iteration(g, &r);
 		if (log)
 			compare(g, before);
 		for (uint64_t i = 0; i < g->log_len && !log; i++)

@@ -83,7 +83,7 @@ converse(struct model_guest *from, struct model_guest *to, uint64_t n, struct rn
 	while (seq < n) {
 		offer_some(to, rng_below(r, 100));
 		send_some(from, &seq, n, rng_below(r, 80));
-		for (uint32_t turns = rng_below(r, 4); turns > 0; turns--)
+		for (uint32_t iterations = rng_below(r, 4); iterations > 0; iterations--)
 			model_forward(from, to, (uint16_t)(1 + rng_below(r, PKT_BATCH_MAX)));
 		receive_some(to, &from->cfg.mix, &a, rng_below(r, 100));
 		model_reap(from);

@@ -62,7 +62,7 @@ send_n(struct model_guest *g, uint32_t n)
 
 /** A device that arms or not and a driver that publishes twice, at every position of the ring. */
 static void
-driver_kicks_whoever_armed(void **state)
+driver_kicks_a_device_that_armed(void **state)
 {
 	const struct notify_case *c = *state;
 	const struct model_cfg cfg =
@@ -118,7 +118,7 @@ interrupts(int fd)
 }
 
 static void
-device_interrupts_whoever_armed(void **state)
+device_interrupts_a_driver_that_armed(void **state)
 {
 	const struct notify_case *c = *state;
 	const struct model_cfg cfg =
@@ -176,7 +176,7 @@ pass_and_arm(struct model_guest *g, struct model_guest *sink, uint32_t taken, ui
 
 /** A decision that was put off for laps finds a driver that armed at any position meanwhile. */
 static void
-late_decision_interrupts_whoever_armed(void **state)
+deferred_decision_interrupts_a_driver_that_armed(void **state)
 {
 	const struct notify_case *c = *state;
 	const uint32_t size = c->layout == VQ_PACKED ? 7 : 8;
@@ -524,9 +524,10 @@ main(void)
 		const char *name;
 		CMUnitTestFunction fn;
 	} kinds[] = {
-		{"driver_kicks_whoever_armed", driver_kicks_whoever_armed},
-		{"device_interrupts_whoever_armed", device_interrupts_whoever_armed},
-		{"late_decision_interrupts_whoever_armed", late_decision_interrupts_whoever_armed},
+		{"driver_kicks_whoever_armed", driver_kicks_a_device_that_armed},
+		{"device_interrupts_whoever_armed", device_interrupts_a_driver_that_armed},
+		{"late_decision_interrupts_whoever_armed",
+		 deferred_decision_interrupts_a_driver_that_armed},
 		{"arming_driver_misses_no_used_chain", arming_driver_misses_no_used_chain},
 		{"arming_device_misses_no_available_chain",
 		 arming_device_misses_no_available_chain},

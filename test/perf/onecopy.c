@@ -13,7 +13,7 @@
  * never drops: what finds no buffer stays where it is. Anything else ends it.
  *
  * Where the client is slower, the rate says more about the client: at the end it
- * prints TSC cycles per frame of those turns that found any. With --sleep it waits
+ * prints TSC cycles per frame of those iterations that found any. With --sleep it waits
  * for a kick when there is nothing to do: the limit of waking up.
  */
 #include <err.h>
@@ -36,7 +36,7 @@
 
 #define GUESTS 2
 #define BURST 64u
-#define TURNS 1024 /* between two looks at the sockets, and two interrupt decisions */
+#define ITERATIONS 1024 /* between two looks at the sockets, and two interrupt decisions */
 #define NAP_MS 100
 #define HDR_LINE (64 + NET_HDR_LEN)
 #define BIT(n) (1ull << (n))
@@ -188,7 +188,7 @@ split_give(struct vq *vq, const struct burst *b, const uint32_t *len, uint32_t n
 }
 
 static uint32_t
-split_turn(const struct path *p)
+split_iteration(const struct path *p)
 {
 	struct vq *from = p->from.vq, *to = p->to.vq;
 	struct burst src, dst;
@@ -249,7 +249,7 @@ packed_give(struct vq *vq, const struct burst *b, const uint32_t *len, uint32_t 
 }
 
 static uint32_t
-packed_turn(const struct path *p)
+packed_iteration(const struct path *p)
 {
 	struct burst src, dst;
 	uint32_t n = packed_look(&p->from, &src, BURST);
@@ -267,24 +267,24 @@ packed_turn(const struct path *p)
 /* --- the loop --- */
 
 static uint32_t
-turn(void)
+iterate(void)
 {
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < npaths; i++)
-		n += paths[i].from.vq->layout == VQ_PACKED ? packed_turn(&paths[i])
-							   : split_turn(&paths[i]);
+		n += paths[i].from.vq->layout == VQ_PACKED ? packed_iteration(&paths[i])
+							   : split_iteration(&paths[i]);
 	return n;
 }
 
 /** Returns the frames of all of them. */
 static uint64_t
-turns(void)
+iterate_some(void)
 {
 	uint64_t now, last = rte_rdtsc(), before = frames;
 
-	for (uint32_t t = 0; t < TURNS; t++, last = now) {
-		uint32_t n = turn();
+	for (uint32_t t = 0; t < ITERATIONS; t++, last = now) {
+		uint32_t n = iterate();
 
 		now = rte_rdtsc();
 		frames += n;
@@ -435,7 +435,7 @@ main(int argc, char **argv)
 	for (int i = 0; i < GUESTS; i++)
 		guest_open(&guests[i], argv[optind + i]);
 	while (!stop) {
-		if (turns() == 0 && (npaths == 0 || sleeps))
+		if (iterate_some() == 0 && (npaths == 0 || sleeps))
 			nap();
 		else
 			ev_run_once(loop, 0);

@@ -6,7 +6,7 @@
  *
  *     ringbench [-s bytes] [-q ring size] [-b burst] [-m ms] [-c core] [-d core] [case ...]
  *
- * With one core the guests run between the device's turns: all is in the
+ * With one core the guests run between the device's iterations: all is in the
  * first-level cache and what is left are instructions. With -d they run on a
  * core of their own, and lines travel. Prints TSC cycles per frame: the median
  * of slices of 2 ms, and the least.
@@ -195,11 +195,11 @@ guests(void *arg)
 }
 
 /* An iteration that took longer was interrupted by something else on this core: not counted. */
-#define TURN_MAX 300000
+#define ITERATION_MAX 300000
 
 /** One poll iteration of the switch's core. */
 static void
-device_turn(struct bench *b)
+device_iteration(struct bench *b)
 {
 	const struct pktq_ops *in = pktq_ops(&b->a.vq.q), *out = pktq_ops(&b->b.vq.q);
 	struct pkt *list[PKT_BATCH_MAX];
@@ -220,7 +220,7 @@ device_turn(struct bench *b)
 	t[2] = rte_rdtsc();
 	in->rx_done(&b->a.vq.q, &batch);
 	t[3] = rte_rdtsc();
-	if (t[3] - t[0] > TURN_MAX)
+	if (t[3] - t[0] > ITERATION_MAX)
 		return;
 	b->frames += sent;
 	b->bursts++;
@@ -260,7 +260,7 @@ take_slice(struct bench *b)
 	while (rte_rdtsc() < end) {
 		if (opt.driver_core < 0)
 			guest_sends(b);
-		device_turn(b);
+		device_iteration(b);
 		if (opt.driver_core < 0)
 			guest_receives(b);
 	}

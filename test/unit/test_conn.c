@@ -83,7 +83,7 @@ teardown(void **state)
 }
 
 static void
-turn(void)
+iterate(void)
 {
 	ev_run_once(loop, 0);
 }
@@ -101,7 +101,7 @@ test_whole_message(void **state)
 	const uint64_t word = 0x1122334455667788;
 
 	peer_send(peer, 42, VHU_VERSION, &word, sizeof(word), NULL, 0);
-	turn();
+	iterate();
 	assert_int_equal(messages, 1);
 	assert_int_equal(last.header.request, 42);
 	assert_int_equal(last.payload.u64, word);
@@ -118,14 +118,14 @@ test_slow_messages(void **state)
 	for (i = 0; i < CONN_BURST; i++)
 		peer_send(peer, 42, VHU_VERSION, NULL, 0, NULL, 0);
 	for (i = 1; i <= CONN_BURST; i++) {
-		turn();
+		iterate();
 		assert_int_equal(messages, i);
 	}
 }
 
-/** Turns until the message was handed over @p n times. */
+/** Iterations until the message was handed over @p n times. */
 static void
-turn_until(unsigned int n)
+iterate_until(unsigned int n)
 {
 	while (messages < n)
 		ev_run_once(loop, 10);
@@ -144,14 +144,14 @@ test_later(void **state)
 	peer_send(peer, 43, VHU_VERSION, &word, sizeof(word), NULL, 0);
 	close(fd);
 	for (unsigned int n = 1; n < 4; n++) {
-		turn_until(n);
+		iterate_until(n);
 		assert_int_equal(last.header.request, 42);
 		assert_int_equal(last.payload.u64, 5);
 		assert_int_equal(last_nfds, 1);
 		assert_int_equal(leaked(), 1);
 	}
 	answer = NULL;
-	turn_until(messages + 2);
+	iterate_until(messages + 2);
 	assert_int_equal(last.header.request, 43);
 	assert_int_equal(leaked(), 0);
 }
@@ -165,7 +165,7 @@ test_later_and_left(void **state)
 	answer = vhu_conn_later;
 	peer_send(peer, 42, VHU_VERSION, NULL, 0, &fd, 1);
 	close(fd);
-	turn_until(2);
+	iterate_until(2);
 	shutdown(peer, SHUT_RDWR);
 	while (closed == 0)
 		ev_run_once(loop, 10);
@@ -185,7 +185,7 @@ test_byte_by_byte(void **state)
 	for (i = 0; i < sizeof(bytes); i++) {
 		assert_int_equal(messages, 0);
 		assert_int_equal(peer_write(peer, &bytes[i], 1, &fd, i == 0), 1);
-		turn();
+		iterate();
 		assert_int_equal(leaked(), i + 1 < sizeof(bytes) ? 2 : 1);
 		assert_int_equal(conn.in_deadline.loop != NULL, i + 1 < sizeof(bytes));
 	}
@@ -203,10 +203,10 @@ test_header_then_payload(void **state)
 	static const struct vhu_mem_table table = {.n = 8};
 
 	peer_write(peer, &h, sizeof(h), NULL, 0);
-	turn();
+	iterate();
 	assert_int_equal(messages, 0);
 	peer_write(peer, &table, sizeof(table), NULL, 0);
-	turn();
+	iterate();
 	assert_int_equal(messages, 1);
 	assert_int_equal(last.payload.mem_table.n, 8);
 }
@@ -224,7 +224,7 @@ test_burst_is_bounded(void **state)
 	while (messages < RTE_DIM(h)) {
 		unsigned int before = messages;
 
-		turn();
+		iterate();
 		assert_in_range(messages - before, 1, CONN_BURST);
 	}
 	assert_int_equal(last.header.request, RTE_DIM(h) - 1);
@@ -236,7 +236,7 @@ test_too_long(void **state)
 	const struct vhu_header h = {7, VHU_VERSION, VHU_PAYLOAD_MAX + 1};
 
 	peer_write(peer, &h, sizeof(h), NULL, 0);
-	turn();
+	iterate();
 	assert_int_equal(closed, 1);
 	assert_string_equal(closed_why, "message too long");
 	assert_true(peer_closed(peer));
@@ -248,7 +248,7 @@ test_longest(void **state)
 	static const uint8_t payload[VHU_PAYLOAD_MAX];
 
 	peer_send(peer, 1, VHU_VERSION, payload, sizeof(payload), NULL, 0);
-	turn();
+	iterate();
 	assert_int_equal(messages, 1);
 }
 
@@ -262,7 +262,7 @@ test_fds_not_taken_are_closed(void **state)
 		fds[i] = eventfd(0, 0);
 	take_first = true;
 	peer_write(peer, &h, sizeof(h), fds, VHU_FDS_MAX);
-	turn();
+	iterate();
 	assert_int_equal(last_nfds, VHU_FDS_MAX);
 	assert_int_equal(leaked(), VHU_FDS_MAX);
 	for (i = 0; i < VHU_FDS_MAX; i++)
@@ -278,7 +278,7 @@ test_too_many_fds(void **state)
 	for (i = 0; i <= VHU_FDS_MAX; i++)
 		fds[i] = eventfd(0, 0);
 	peer_write(peer, &h, sizeof(h), fds, VHU_FDS_MAX + 1);
-	turn();
+	iterate();
 	assert_int_equal(messages, 0);
 	assert_int_equal(closed, 1);
 	for (i = 0; i <= VHU_FDS_MAX; i++)
@@ -297,7 +297,7 @@ test_too_many_fds_in_pieces(void **state)
 		fds[i] = eventfd(0, 0);
 	peer_write(peer, &h, 4, fds, VHU_FDS_MAX);
 	peer_write(peer, (const uint8_t *)&h + 4, 8, fds, 1);
-	turn();
+	iterate();
 	assert_int_equal(messages, 0);
 	assert_int_equal(closed, 1);
 	for (i = 0; i < VHU_FDS_MAX; i++)
@@ -313,16 +313,16 @@ test_deadline(void **state)
 	uint64_t left;
 
 	peer_write(peer, &h, 5, &fd, 1);
-	turn();
+	iterate();
 	assert_non_null(conn.in_deadline.loop);
 	left = conn.in_deadline.deadline_ns - ev_now_ns();
 	assert_in_range(left, 1, CONN_DEADLINE_MS * 1000000ull);
 	/* more bytes do not buy more time */
 	peer_write(peer, (const uint8_t *)&h + 5, 5, NULL, 0);
-	turn();
+	iterate();
 	assert_in_range(conn.in_deadline.deadline_ns - ev_now_ns(), 1, left);
 	conn.in_deadline.deadline_ns = 1;
-	turn();
+	iterate();
 	assert_int_equal(closed, 1);
 	close(fd);
 	assert_int_equal(leaked(), 0);
@@ -345,7 +345,7 @@ test_deadline_missed_by_us(void **state)
 	const uint64_t word = 1;
 
 	peer_write(peer, &h, 5, NULL, 0);
-	turn();
+	iterate();
 	peer_write(peer, (const uint8_t *)&h + 5, sizeof(h) - 5, NULL, 0);
 	peer_write(peer, &word, sizeof(word), NULL, 0);
 	peer_write(peer, &h, 5, NULL, 0);
@@ -366,8 +366,8 @@ test_peer_leaves(void **state)
 	peer_write(peer, &h, sizeof(h), &fd, 1);
 	close(fd);
 	shutdown(peer, SHUT_RDWR);
-	turn();
-	turn();
+	iterate();
+	iterate();
 	assert_int_equal(closed, 1);
 	assert_string_equal(closed_why, "the peer closed the connection");
 	assert_int_equal(leaked(), 0);
@@ -380,7 +380,7 @@ test_handler_ends_it(void **state)
 
 	answer = "because";
 	peer_write(peer, h, sizeof(h), NULL, 0);
-	turn();
+	iterate();
 	assert_int_equal(messages, 1);
 	assert_int_equal(closed, 1);
 	assert_string_equal(closed_why, "because");
@@ -394,8 +394,8 @@ test_handler_closes_it(void **state)
 	close_inside = true;
 	answer = "not heard any more";
 	peer_write(peer, h, sizeof(h), NULL, 0);
-	turn();
-	turn();
+	iterate();
+	iterate();
 	assert_int_equal(messages, 1);
 	assert_int_equal(closed, 0);
 	assert_true(peer_closed(peer));
@@ -452,7 +452,7 @@ test_patience(void **state)
 
 		assert_true(peer_recv(peer, &m, &fd));
 		close(fd);
-		turn();
+		iterate();
 	}
 	assert_int_equal(closed, 0);
 }
@@ -466,10 +466,10 @@ test_replies_not_read(void **state)
 	assert_in_range(fill(CONN_OUT_PAYLOAD), CONN_OUT_MAX, 100);
 	assert_int_equal(leaked(), CONN_OUT_MAX);
 	assert_non_null(conn.out_deadline.loop);
-	turn();
+	iterate();
 	assert_int_equal(closed, 0);
 	conn.out_deadline.deadline_ns = 1;
-	turn();
+	iterate();
 	assert_int_equal(closed, 1);
 	assert_int_equal(leaked(), 0);
 }
@@ -507,7 +507,7 @@ test_replies_read_late(void **state)
 	n = fill(CONN_OUT_PAYLOAD);
 	for (i = 0; i < n; i++) {
 		if (!peer_recv(peer, &m, &fd)) {
-			turn();
+			iterate();
 			assert_true(peer_recv(peer, &m, &fd));
 		}
 		assert_int_equal(m.header.request, i);
@@ -515,7 +515,7 @@ test_replies_read_late(void **state)
 		assert_int_equal(eventfd_read(fd, &value), i == 0 ? -1 : 0);
 		assert_true(i == 0 || value == i);
 		close(fd);
-		turn();
+		iterate();
 	}
 	assert_null(conn.out_deadline.loop);
 	assert_int_equal(leaked(), 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Control and workers wait for each other as little as can be: control for the
- * turn a worker is in, a worker for nothing. Turns are counted, not time: this
+ * iteration a worker is in, a worker for nothing. Iterations are counted, not time: this
  * thread is the worker and takes one when the test says so, another is control.
  */
 #include <pthread.h>
@@ -153,7 +153,7 @@ control_waits(struct control *c)
 
 /** More bursts than a worker can have in a poll iteration; control gets nothing meanwhile. */
 static void
-long_turn(void)
+long_iteration(void)
 {
 	unsigned int i;
 
@@ -161,34 +161,34 @@ long_turn(void)
 		assert_int_equal(owner_transmit(&o, PAIR, &drv), 1);
 }
 
-/** How many ends of turns control waits for, each of them after a long turn. */
+/** How many ends of iterations control waits for, each of them after a long one. */
 static unsigned int
-turns_waited(void (*act)(void))
+iterations_waited(void (*act)(void))
 {
 	struct control c = {.act = act, .seen = ctl.qsbr->token};
-	unsigned int turns = 0;
+	unsigned int iterations = 0;
 	pthread_t t;
 
 	assert_int_equal(pthread_create(&t, NULL, control_main, &c), 0);
 	while (control_waits(&c)) {
-		if (turns == 0 && o.rx[PAIR] != NULL)
-			long_turn();
-		turns++;
+		if (iterations == 0 && o.rx[PAIR] != NULL)
+			long_iteration();
+		iterations++;
 		dp_quiescent(&ctl, 0);
 	}
 	pthread_join(t, NULL);
-	return turns;
+	return iterations;
 }
 
 static void
-test_one_turn_is_waited_for(void **state)
+test_one_iteration_is_waited_for(void **state)
 {
-	assert_int_equal(turns_waited(disable), 1);
-	assert_int_equal(turns_waited(change_call), 1);
-	assert_int_equal(turns_waited(change_memory), 1);
+	assert_int_equal(iterations_waited(disable), 1);
+	assert_int_equal(iterations_waited(change_call), 1);
+	assert_int_equal(iterations_waited(change_memory), 1);
 	/* pausing takes all rings away, which is one iteration; the others come back: one more */
-	assert_int_equal(turns_waited(get_base), 2);
-	assert_int_equal(turns_waited(disconnect), 1);
+	assert_int_equal(iterations_waited(get_base), 2);
+	assert_int_equal(iterations_waited(disconnect), 1);
 }
 
 /* Facts that change nothing a worker sees are recorded without any wait. */
@@ -197,9 +197,9 @@ test_most_messages_wait_for_nobody(void **state)
 {
 	uint32_t base;
 
-	assert_int_equal(turns_waited(disable), 1);
-	assert_int_equal(turns_waited(disable), 0);
-	assert_int_equal(turns_waited(get_base), 2);
+	assert_int_equal(iterations_waited(disable), 1);
+	assert_int_equal(iterations_waited(disable), 0);
+	assert_int_equal(iterations_waited(get_base), 2);
 	assert_int_equal(vdev_vq_set_num(o.d, 1, SIZE), 0);
 	assert_int_equal(owner_set_base(&o, 1, 5), 0);
 	assert_int_equal(owner_stop(&o, 1, &base), 0);
@@ -220,7 +220,7 @@ test_worker_waits_for_nobody(void **state)
 	batch.max = PKT_BATCH_MAX;
 	assert_int_equal(pktq_ops(bad)->rx(bad, &batch), 0);
 	pktq_ops(bad)->rx_done(bad, &batch);
-	long_turn();
+	long_iteration();
 	assert_int_equal(o.d->counters.ring_errors, 0);
 	dp_offline(&ctl, 0);
 	ev_run_once(o.loop, 0);
@@ -234,7 +234,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(one_turn_is_waited_for),
+		T(one_iteration_is_waited_for),
 		T(most_messages_wait_for_nobody),
 		T(worker_waits_for_nobody),
 	};

@@ -203,7 +203,7 @@ check_account(const struct pktq *q)
 
 /* A poll iteration: the modest guest's frame leaves in it, and the greedy one's their due. */
 static void
-turn(void)
+iterate(void)
 {
 	uint32_t greedy = outs[0].frames + outs[2].frames, modest = outs[1].frames;
 
@@ -216,18 +216,18 @@ turn(void)
 static void
 neighbours_do_not_wait(void **state)
 {
-	uint32_t turns = 0;
+	uint32_t iterations = 0;
 
 	waiting[GREEDY] = 20;
 	while (waiting[GREEDY] > 0 || w->cut.n > 0) {
-		turn();
-		turns++;
+		iterate();
+		iterations++;
 	}
 	/* and nothing was lost, and all in order */
-	assert_in_range(turns, 20 * SEGMENTS / POLL_MAX, 20 * (SEGMENTS / PKT_BATCH_COST + 2));
+	assert_in_range(iterations, 20 * SEGMENTS / POLL_MAX, 20 * (SEGMENTS / PKT_BATCH_COST + 2));
 	assert_int_equal(outs[0].frames, 20 * SEGMENTS);
 	assert_true(outs[0].ordered);
-	assert_int_equal(outs[1].frames, turns);
+	assert_int_equal(outs[1].frames, iterations);
 	check_account(&rx[GREEDY]);
 	check_account(&rx[MODEST]);
 }
@@ -237,14 +237,14 @@ static void
 later_frames_stay_in_the_ring(void **state)
 {
 	waiting[GREEDY] = 2;
-	turn();
+	iterate();
 	assert_int_equal(w->cut.n, 1);
 	assert_int_equal(waiting[GREEDY], 1);
 	assert_true(worker_arm(w, &dp));
-	turn();
+	iterate();
 	assert_int_equal(waiting[GREEDY], 1);
 	while (waiting[GREEDY] > 0 || w->cut.n > 0)
-		turn();
+		iterate();
 	assert_int_equal(outs[0].frames, 2 * SEGMENTS);
 	assert_false(worker_arm(w, &dp));
 }
@@ -257,12 +257,12 @@ flooded_frames_are_copied_once(void **state)
 
 	receivers = 2;
 	waiting[GREEDY] = 3;
-	turn();
+	iterate();
 	assert_int_equal(w->cut.n, 2);
 	used = pool->size - rte_mempool_avail_count(pool);
 	assert_in_range(used, 1, PAYLOAD / 2048 + 2);
 	while (waiting[GREEDY] > 0 || w->cut.n > 0)
-		turn();
+		iterate();
 	for (uint32_t i = 0; i < 4; i += 2) {
 		assert_int_equal(outs[i].frames, 3 * SEGMENTS);
 		assert_true(outs[i].ordered);
@@ -276,12 +276,12 @@ receivers_may_go(void **state)
 {
 	receivers = 2;
 	waiting[GREEDY] = 1;
-	turn();
+	iterate();
 	dense[2] = &ports[3];
 	dp.nports = 3;
 	dp.generation++;
 	while (w->cut.n > 0)
-		turn();
+		iterate();
 	assert_int_equal(outs[0].frames, SEGMENTS);
 	assert_in_range(outs[2].frames, 1, POLL_MAX);
 	assert_int_equal(rx[GREEDY].stats.drop[DROP_RX_NO_EGRESS], 1);
@@ -292,10 +292,10 @@ static void
 receivers_may_move_to_another_domain(void **state)
 {
 	waiting[GREEDY] = 1;
-	turn();
+	iterate();
 	ports[0].domain = 1;
 	dp.generation++;
-	turn();
+	iterate();
 	assert_int_equal(w->cut.n, 0);
 	assert_int_equal(rx[GREEDY].stats.drop[DROP_RX_NO_EGRESS], 1);
 	check_account(&rx[GREEDY]);
@@ -306,12 +306,12 @@ static void
 receivers_may_be_isolated(void **state)
 {
 	waiting[GREEDY] = 1;
-	turn();
+	iterate();
 	assert_true(w->cut.n != 0);
 	for (uint32_t i = 0; i < RTE_DIM(ports); i++)
 		ports[i].isolated = DP_ISOLATED_SET;
 	dp.generation++;
-	turn();
+	iterate();
 	assert_int_equal(w->cut.n, 0);
 	assert_int_equal(rx[GREEDY].stats.drop[DROP_RX_NO_EGRESS], 1);
 	check_account(&rx[GREEDY]);
@@ -323,7 +323,7 @@ receivers_may_move_to_another_vlan(void **state)
 	static struct dp_vlan vlans[4];
 
 	waiting[GREEDY] = 1;
-	turn();
+	iterate();
 	assert_true(w->cut.n != 0);
 	for (uint16_t i = 0; i < RTE_DIM(ports); i++) {
 		vlans[i].fid[i + 1] = (uint16_t)(VLAN_FID_FIRST + i);
@@ -331,7 +331,7 @@ receivers_may_move_to_another_vlan(void **state)
 		ports[i].domain = VLAN_FID_NONE;
 	}
 	dp.generation++;
-	turn();
+	iterate();
 	assert_int_equal(w->cut.n, 0);
 	assert_int_equal(rx[GREEDY].stats.drop[DROP_RX_NO_EGRESS], 1);
 	check_account(&rx[GREEDY]);
@@ -395,12 +395,12 @@ static void
 senders_may_go(void **state)
 {
 	waiting[GREEDY] = 1;
-	turn();
+	iterate();
 	poll[0] = poll[1];
 	dp.worker[0].n = 1;
 	dp.generation++;
 	memset(&rx[GREEDY], 0xee, sizeof(rx[GREEDY]));
-	turn();
+	iterate();
 	assert_int_equal(w->cut.n, 0);
 	for (uint32_t i = 0; i < sizeof(rx[GREEDY]); i++)
 		assert_int_equal(((uint8_t *)&rx[GREEDY])[i], 0xee);
@@ -415,12 +415,12 @@ others_at_their_places_get_nothing(void **state)
 
 	for (uint32_t i = 0; i < 2; i++) {
 		waiting[GREEDY] = 1;
-		turn();
+		iterate();
 		assert_int_equal(w->cut.n, 1);
 		made = outs[0].frames;
 		taken[i]->serial = 100 + i;
 		dp.generation++;
-		turn();
+		iterate();
 		assert_int_equal(w->cut.n, 0);
 		assert_int_equal(outs[0].frames, made);
 	}
@@ -438,7 +438,7 @@ memory_may_run_out(void **state)
 		assert_non_null(rte_pktmbuf_alloc(few));
 	w->mp = few;
 	waiting[GREEDY] = 1;
-	turn();
+	iterate();
 	assert_int_equal(w->cut.n, 0);
 	assert_in_range(outs[0].frames, PKT_BATCH_COST, POLL_MAX);
 	assert_int_equal(rx[GREEDY].stats.drop[DROP_RX_SOFT_OFFLOAD], 1);

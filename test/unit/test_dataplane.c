@@ -726,7 +726,7 @@ test_arm_finds_frames(void **state)
 
 /* This thread is the worker: one poll iteration, in which @p f gets a frame. */
 static void
-turn_with(struct fakeq *f)
+iterate_with(struct fakeq *f)
 {
 	atomic_store(&f->frames, 1);
 	assert_int_equal(worker_poll(workers[0], dp_live(&sw.dp)), 1);
@@ -750,21 +750,21 @@ test_decisions_wait(void **state)
 	workers[0]->generation = 0; /* none is idle in its list */
 	first = (struct fakeq *)dw->poll[0].q;
 	last = (struct fakeq *)dw->poll[dw->n - 1].q;
-	turn_with(last);
+	iterate_with(last);
 	worker_end_poll(workers[0], 1);
 	assert_int_equal(last->notified, 0);
-	turn_with(first);
+	iterate_with(first);
 	assert_int_equal(last->notified, 1);
 	assert_int_equal(first->notified, 1); /* after it came idle queues */
-	turn_with(last);
+	iterate_with(last);
 	worker_end_poll(workers[0], 0);
 	assert_int_equal(last->notified, 2);
-	turn_with(last);
+	iterate_with(last);
 	for (uint32_t i = 0; last->notified == 2; i++) {
 		assert_in_range(i, 0, 100);
 		worker_end_poll(workers[0], 1);
 	}
-	turn_with(last);
+	iterate_with(last);
 	worker_end_poll(workers[0], 0);
 	assert_int_equal(last->notified, 4);
 	atomic_store(&stop, false);

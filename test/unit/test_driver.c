@@ -115,7 +115,7 @@ in_order_batch_is_one_used_element(void **state)
 	struct ring r;
 
 	ring_init(&r, layout, features_of(layout) | F(VIRTIO_F_IN_ORDER));
-	for (int turn = 0; turn < 10; turn++) {
+	for (int pass = 0; pass < 10; pass++) {
 		for (int i = 0; i < 5; i++)
 			add(&r, 1, added++);
 		/* ids go round the ring like the descriptors */
@@ -146,16 +146,16 @@ in_order_batch_of_net_buffers(void **state)
 
 	ring_init(&r, layout, features_of(layout) | F(VIRTIO_F_IN_ORDER));
 	ring_net(&r, true);
-	for (uint32_t turn = 0; turn < 10; turn++) {
+	for (uint32_t pass = 0; pass < 10; pass++) {
 		vqd_net_refill(&r.d, 6);
-		device_uses(&r, (turn * 6 + 5) % SIZE, 20, 6);
+		device_uses(&r, (pass * 6 + 5) % SIZE, 20, 6);
 		/* in two goes: the rest of the batch is remembered */
 		assert_int_equal(vqd_net_recv(&r.d, f, 4), 4);
 		assert_int_equal(f[3].len, BUF_LEN);
 		assert_int_equal(vqd_net_recv(&r.d, f, SIZE), 2);
 		assert_int_equal(f[0].len, BUF_LEN);
 		assert_int_equal(f[1].len, 20);
-		assert_int_equal(f[1].id, (turn * 6 + 5) % SIZE);
+		assert_int_equal(f[1].id, (pass * 6 + 5) % SIZE);
 	}
 	vqd_fini(&r.d);
 }

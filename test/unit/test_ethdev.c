@@ -335,7 +335,7 @@ know_all(void)
 }
 
 static void
-turn(void)
+iterate(void)
 {
 	while (worker_poll(w, dp_live(&sw.dp)) != 0)
 		;
@@ -378,7 +378,7 @@ device_to_device_is_not_copied(void **state)
 		struct rte_mbuf *m = mbuf_of(f, (uint16_t)(1 + lens[i] / 1900)), *got;
 
 		wire_put(&wire[0], m);
-		turn();
+		iterate();
 		got = wire_get(&wire[1]);
 		assert_ptr_equal(got, m);
 		assert_int_equal(rte_mbuf_refcnt_read(got), 1);
@@ -400,7 +400,7 @@ guest_to_device_is_copied_once(void **state)
 		struct rte_mbuf *m;
 
 		guest_put(f);
-		turn();
+		iterate();
 		m = wire_get(&wire[0]);
 		assert_frame(m, f);
 		rte_pktmbuf_free(m);
@@ -417,7 +417,7 @@ device_to_guest_is_byte_exact(void **state)
 		struct frame *f = frame_from(2, guest.port.id, 14 + frame_rnd(6000));
 
 		wire_put(&wire[2], mbuf_of(f, (uint16_t)(4 + frame_rnd(3))));
-		turn();
+		iterate();
 		assert_int_equal(guest.ngot, i + 1);
 		assert_int_equal(guest.got_len[i], f->len);
 		assert_memory_equal(guest.got[i], f->b, f->len);
@@ -437,7 +437,7 @@ flooding_shares_one_mbuf(void **state)
 		f = frame_from(0, UINT16_MAX, 60 + frame_rnd(3000));
 		m = mbuf_of(f, (uint16_t)(2 + frame_rnd(2)));
 		wire_put(&wire[0], m);
-		turn();
+		iterate();
 		a = wire_get(&wire[1]);
 		b = wire_get(&wire[2]);
 		assert_ptr_equal(a, m);
@@ -467,14 +467,14 @@ full_device_costs_no_mbuf(void **state)
 		f = frame_from(0, UINT16_MAX, 100);
 		wire_put(&wire[0], mbuf_of(f, 1));
 		free(f);
-		turn();
+		iterate();
 		rte_pktmbuf_free(wire_get(&wire[2]));
 		if (i < 200)
 			continue;
 		f = frame_from(guest.port.id, UINT16_MAX, 100);
 		guest_put(f);
 		free(f);
-		turn();
+		iterate();
 		rte_pktmbuf_free(wire_get(&wire[2]));
 		rte_pktmbuf_free(wire_get(&wire[0]));
 		if (i % 10 == 0)
@@ -506,14 +506,14 @@ empty_pool_is_counted(void **state)
 	while ((all[n] = rte_pktmbuf_alloc(mp)) != NULL)
 		n++;
 	guest_put(f);
-	turn();
+	iterate();
 	port_get_stats(wire[0].port, &st);
 	assert_int_equal(st.tx.drop[DROP_TX_NO_MEMORY], 1);
 	assert_null(wire_get(&wire[0]));
 	assert_accounts();
 	rte_pktmbuf_free_bulk(all, n);
 	guest_put(f);
-	turn();
+	iterate();
 	rte_pktmbuf_free(wire_get(&wire[0]));
 	port_get_stats(wire[0].port, &st);
 	assert_int_equal(st.tx.frames, 1);
@@ -535,7 +535,7 @@ runts_and_giants_are_counted(void **state)
 	m->pkt_len = PKT_LEN_MAX + 1; /* a driver's mistake */
 	wire_put(&wire[0], m);
 	free(f);
-	turn();
+	iterate();
 	port_get_stats(wire[0].port, &st);
 	assert_int_equal(st.rx.drop[DROP_RX_RUNT], 1);
 	assert_int_equal(st.rx.drop[DROP_RX_TOO_LONG], 1);
@@ -555,7 +555,7 @@ small_bursts_keep_the_rest(void **state)
 		wire_put(&wire[0], mbuf_of(f, 1));
 		free(f);
 	}
-	turn();
+	iterate();
 	for (uint8_t i = 0; i < 50; i++) {
 		struct rte_mbuf *m = wire_get(&wire[1]);
 
@@ -591,7 +591,7 @@ stopped_port_restarts_with_other_queues(void **state)
 	assert_int_equal(facts.nrx, 2);
 	assert_int_equal(facts.ntx, 2);
 	assert_int_equal(rte_ring_enqueue(wire[0].in[1], mbuf_of(f, 1)), 0);
-	turn();
+	iterate();
 	rte_pktmbuf_free(wire_get(&wire[1]));
 	assert_true(port_queue_stats(p, false, 1, &st));
 	assert_int_equal(st.frames, 1);

@@ -299,7 +299,7 @@ teardown(void **state)
 
 /* One poll iteration of the only worker, and of control. */
 static void
-turn(void)
+iterate(void)
 {
 	dp_online(&sw.dp, 0);
 	worker_poll(workers[0], dp_live(&sw.dp));
@@ -375,7 +375,7 @@ test_conservation(void **state)
 		for (uint32_t i = 0; i < PORTS; i++)
 			for (uint32_t k = 0; k < ports[i].pairs; k++)
 				ports[i].rx[k].left += 100;
-		turn();
+		iterate();
 		if (round % 10 == 0)
 			check_accounts();
 		if (round % 50 == 0)
@@ -398,7 +398,7 @@ test_learns(void **state)
 	for (uint32_t round = 0; round < 100; round++) {
 		for (uint32_t i = 0; i < PORTS; i++)
 			ports[i].rx[0].left += 60;
-		turn();
+		iterate();
 	}
 	fdb_get_stats(sw.fdb, &s);
 	assert_int_equal(s.entries, PORTS * HOSTS);
@@ -407,7 +407,7 @@ test_learns(void **state)
 	atomic_store(&errors, 0); /* the floods before went to ports the tags do not name */
 	for (uint32_t round = 0; round < 100; round++) {
 		ports[round % PORTS].rx[0].left += 60;
-		turn();
+		iterate();
 	}
 	check_accounts();
 }

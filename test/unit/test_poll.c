@@ -17,8 +17,8 @@
 
 #define QUEUES 100
 #define BURST 32u
-#define TURNS_PER_LOOK (POLL_IDLE_SHARE / BURST)
-#define ROUND (QUEUES / POLL_IDLE_LOOK + 1) /* idle turns to look at all */
+#define ITERATIONS_PER_LOOK (POLL_IDLE_SHARE / BURST)
+#define ROUND (QUEUES / POLL_IDLE_LOOK + 1) /* idle iterations to look at all */
 
 struct fakeq {
 	struct pktq q;
@@ -125,7 +125,7 @@ forget_polls(void)
 		queues[i].polled = 0;
 }
 
-/* Turns in which queues[0] has a burst each. */
+/* Iterations in which queues[0] has a burst each. */
 static void
 busy_iterations(uint32_t n)
 {
@@ -136,7 +136,7 @@ busy_iterations(uint32_t n)
 }
 
 static void
-idle_turns(uint32_t n)
+idle_iterations(uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
 		assert_int_equal(worker_poll(w, &dp), 0);
@@ -177,9 +177,9 @@ test_goes_idle(void **state)
 	assert_int_equal(w->nactive, 1);
 }
 
-/* A busy turn looks at few of the others, whatever their number, and at each as often. */
+/* A busy iteration looks at few of the others, whatever their number, and at each as often. */
 static void
-test_busy_turn_is_cheap(void **state)
+test_busy_iteration_is_cheap(void **state)
 {
 	uint32_t looks = 0, least = UINT32_MAX, most = 0;
 
@@ -191,22 +191,22 @@ test_busy_turn_is_cheap(void **state)
 		least = RTE_MIN(least, queues[i].polled);
 		most = RTE_MAX(most, queues[i].polled);
 	}
-	assert_int_equal(looks, 1000 / TURNS_PER_LOOK);
+	assert_int_equal(looks, 1000 / ITERATIONS_PER_LOOK);
 	assert_in_range(most - least, 0, 1);
 }
 
 /* With nothing else to do, frames of an idle queue are found soon. */
 static void
-test_idle_turn_looks_around(void **state)
+test_idle_iteration_looks_around(void **state)
 {
 	uint32_t looks = 0;
 
 	all_idle();
-	idle_turns(1);
+	idle_iterations(1);
 	for (uint32_t i = 1; i < QUEUES; i++)
 		looks += queues[i].polled;
 	assert_int_equal(looks, POLL_IDLE_LOOK);
-	idle_turns(ROUND - 1);
+	idle_iterations(ROUND - 1);
 	for (uint32_t i = 1; i < QUEUES; i++)
 		assert_in_range(queues[i].polled, 1, 2);
 }
@@ -218,7 +218,7 @@ test_wakes(void **state)
 	queues[70].frames = 1;
 	queues[70].armed = true;
 	for (uint32_t i = 0; queues[70].frames != 0; i++) {
-		assert_true(i < QUEUES * TURNS_PER_LOOK);
+		assert_true(i < QUEUES * ITERATIONS_PER_LOOK);
 		busy_iterations(1);
 	}
 	assert_false(queues[70].armed);
@@ -291,7 +291,7 @@ test_new_snapshot(void **state)
 		looks += queues[i].polled;
 		assert_true(queues[i].armed);
 	}
-	assert_int_equal(looks, 100 / TURNS_PER_LOOK);
+	assert_int_equal(looks, 100 / ITERATIONS_PER_LOOK);
 	assert_int_equal(queues[QUEUES - 1].polled, 0);
 }
 
@@ -300,7 +300,7 @@ static void
 test_new_snapshots_reach_all(void **state)
 {
 	all_idle();
-	for (uint32_t i = 0; i < QUEUES * TURNS_PER_LOOK; i++) {
+	for (uint32_t i = 0; i < QUEUES * ITERATIONS_PER_LOOK; i++) {
 		dp.generation++;
 		busy_iterations(1);
 	}
@@ -327,7 +327,7 @@ static void
 test_generator(void **state)
 {
 	dp.mode = &generator;
-	idle_turns(2 * POLL_IDLE_AFTER);
+	idle_iterations(2 * POLL_IDLE_AFTER);
 	assert_int_equal(w->nactive, QUEUES);
 }
 
@@ -399,8 +399,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_few_are_always_polled),
 		TEST(test_goes_idle),
-		TEST(test_busy_turn_is_cheap),
-		TEST(test_idle_turn_looks_around),
+		TEST(test_busy_iteration_is_cheap),
+		TEST(test_idle_iteration_looks_around),
 		TEST(test_wakes),
 		TEST(test_all_wake),
 		TEST(test_sleep),

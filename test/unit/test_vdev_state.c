@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Port states of a device: every (state, request) pair, groups, and who else turns the wheel. */
+/* Port states of a device: every (state, request) pair, groups, and the others who have a say. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -156,11 +156,11 @@ test_round_trip(void **state)
 	static const enum vdev_state way[] = {VDEV_STATE_RUNNING_P2P, VDEV_STATE_STOP,
 					      VDEV_STATE_STOP_COPY,   VDEV_STATE_STOP,
 					      VDEV_STATE_RESUMING,    VDEV_STATE_RUNNING};
-	unsigned int turn;
+	unsigned int pass;
 	size_t i;
 
 	begin(false);
-	for (turn = 0; turn < 100; turn++) {
+	for (pass = 0; pass < 100; pass++) {
 		for (i = 0; i < RTE_DIM(way); i++)
 			assert_true(request(way[i]));
 		assert_int_equal(owner_transmit(&o, 0, &drv), 1);

@@ -37,13 +37,13 @@ buf_at(uint32_t ring, uint32_t i)
 }
 
 static void
-post(struct vqd *d, uint32_t ring, uint64_t cookie)
+post(struct vqd *d, uint32_t ring, uint64_t slot)
 {
-	const struct vqd_buf b = {OWNER_GPA + buf_at(ring, (uint32_t)cookie), LEN};
+	const struct vqd_buf b = {OWNER_GPA + buf_at(ring, (uint32_t)slot), LEN};
 	const struct vqd_chain c = {.buf = &b,
 				    .nout = ring == 1,
 				    .nin = ring == 0,
-				    .user_data = cookie};
+				    .user_data = slot};
 
 	assert_int_equal(vqd_add(d, &c), 0);
 	vqd_publish(d);
@@ -124,10 +124,10 @@ echo(void)
 static void
 send_more(void)
 {
-	uint64_t cookie;
+	uint64_t slot;
 	uint32_t len;
 
-	while (vqd_get(&tx, &cookie, &len))
+	while (vqd_get(&tx, &slot, &len))
 		held--;
 	while (held < SIZE / 2) {
 		uint8_t *b = o.mem + buf_at(1, sent % SIZE);
@@ -145,21 +145,21 @@ send_more(void)
 static void
 receive(void)
 {
-	uint64_t cookie;
+	uint64_t slot;
 	uint32_t len, number;
 
-	while (vqd_get(&rx, &cookie, &len)) {
-		memcpy(&number, o.mem + buf_at(0, (uint32_t)cookie) + LEN - 4, 4);
+	while (vqd_get(&rx, &slot, &len)) {
+		memcpy(&number, o.mem + buf_at(0, (uint32_t)slot) + LEN - 4, 4);
 		assert_int_equal(len, LEN);
 		assert_int_equal(number, got);
 		got++;
-		post(&rx, 0, cookie);
+		post(&rx, 0, slot);
 	}
 	assert_false(rx.broken || tx.broken);
 }
 
 static void
-turn(void)
+iterate(void)
 {
 	send_more();
 	ev_run_once(o.loop, 0);
@@ -175,11 +175,11 @@ run_until(const struct engine *e, uint32_t frames)
 	uint32_t want;
 
 	while (o.d->engine != e) {
-		turn();
+		iterate();
 		assert_true(ev_now_ns() < end);
 	}
 	for (want = got + frames; got < want;) {
-		turn();
+		iterate();
 		assert_true(ev_now_ns() < end);
 	}
 }
@@ -242,7 +242,7 @@ test_detached(void **state)
 	offload(true);
 	run_until(list[0], 200);
 	while ((ret = vdpa_detach(MOCK_NAME, err, sizeof(err))) == -EAGAIN)
-		turn();
+		iterate();
 	/* DPDK did not probe the mock, so it cannot remove it */
 	assert_int_equal(ret, -ENOENT);
 	assert_ptr_equal(o.d->engine, &soft_engine);
@@ -270,7 +270,7 @@ run_until_owned(bool wanted)
 	bool owned = !wanted;
 
 	while (owned != wanted) {
-		turn();
+		iterate();
 		vdpa_list(note_owner, &owned);
 		assert_true(ev_now_ns() < end);
 	}
@@ -309,7 +309,7 @@ test_preparation_times_out(void **state)
 	mock.slow_ms = 2500;
 	offload(true);
 	while (strstr(reason(), "does not take") == NULL)
-		turn();
+		iterate();
 	mock.slow_ms = 0;
 	run_until_owned(false);
 	list[0]->ops->retry(list[0], o.d);
@@ -336,8 +336,8 @@ test_preparation_is_in_vain(void **state)
 	run_until(&soft_engine, 200);
 }
 
-/** Turns of the loop while the device has been told to stop and goes on. */
-#define TURNS 3000
+/** Iterations of the loop while the device has been told to stop and goes on. */
+#define ITERATIONS 3000
 
 /* The rings have one owner: software waits for a device that does not stop, control does not. */
 static void
@@ -351,11 +351,12 @@ test_does_not_stop(void **state)
 	mock.goes_on = true;
 	offload(false);
 	/* until after the session has ended without an answer, and then some */
-	for (uint32_t n = 0; n < TURNS || ev_now_ns() - begin < 3 * UINT64_C(1000000000); n++) {
-		turn();
+	for (uint32_t n = 0; n < ITERATIONS || ev_now_ns() - begin < 3 * UINT64_C(1000000000);
+	     n++) {
+		iterate();
 		assert_ptr_equal(o.d->engine, list[0]);
 		assert_null(o.rx[0]);
-		assert_true(o.d->held);
+		assert_true(o.d->stopping);
 	}
 	assert_int_equal(mock.stops, stops + 1);
 	assert_int_equal(mock.closes, closes);
@@ -378,12 +379,12 @@ test_quiesced_when_it_has_stopped(void **state)
 	mock.goes_on = true;
 	assert_int_equal(vdev_quiesce(&o.d, 1), 0);
 	for (uint32_t n = 0; n < 100; n++) {
-		turn();
+		iterate();
 		assert_int_equal(vdev_state(o.d), VDEV_STATE_RUNNING);
 	}
 	mock.goes_on = false;
 	while (vdev_state(o.d) != VDEV_STATE_RUNNING_P2P)
-		turn();
+		iterate();
 	assert_int_equal(vdev_resume(&o.d, 1), 0);
 	run_until(list[0], 200);
 	offload(false);
@@ -411,7 +412,7 @@ test_guest_returns_before_it_has_stopped(void **state)
 	owner_connect(&o);
 	say_all();
 	for (uint32_t n = 0; n < 100; n++) {
-		turn();
+		iterate();
 		assert_null(o.rx[0]);
 		assert_non_null(strstr(o.d->q[0].why, "has not let go"));
 	}
@@ -471,12 +472,12 @@ test_detached_before_it_has_stopped(void **state)
 	assert_int_equal(vdpa_detach(MOCK_NAME, err, sizeof(err)), -EAGAIN);
 	assert_ptr_equal(o.d->engine, list[0]);
 	for (uint32_t n = 0; n < 100; n++)
-		turn();
+		iterate();
 	assert_int_equal(vdpa_detach(MOCK_NAME, err, sizeof(err)), -EAGAIN);
 	mock.goes_on = false;
 	run_until(&soft_engine, 200);
 	while (vdpa_detach(MOCK_NAME, err, sizeof(err)) == -EAGAIN)
-		turn();
+		iterate();
 	run_until(list[0], 200);
 	offload(false);
 	run_until(&soft_engine, 200);
@@ -497,7 +498,7 @@ test_port_ends_before_it_has_stopped(void **state)
 	offload(true);
 	say_all();
 	for (uint32_t n = 0; n < 100; n++) {
-		turn();
+		iterate();
 		assert_null(o.rx[0]);
 	}
 	mock.goes_on = false;

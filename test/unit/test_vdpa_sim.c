@@ -150,7 +150,7 @@ guest_receive(void)
 
 /* In a worker's place: send back the frames that have come. */
 static void
-software_turn(void)
+software_iteration(void)
 {
 	struct pktq *rx = g.o.rx[0] != NULL ? &g.o.rx[0]->q : NULL;
 	struct pkt *ptr[PKT_BATCH_MAX];
@@ -167,12 +167,12 @@ software_turn(void)
 }
 
 static void
-turn(void)
+iterate(void)
 {
 	static const struct timespec ms = {.tv_nsec = 500000};
 
 	ev_run_once(g.o.loop, 0);
-	software_turn();
+	software_iteration();
 	guest_receive();
 	nanosleep(&ms, NULL);
 }
@@ -182,7 +182,7 @@ static void
 drain(void)
 {
 	for (uint32_t i = 0; i < WAIT_ROUNDS && g.got != g.sent; i++)
-		turn();
+		iterate();
 	assert_int_equal(g.got, g.sent);
 }
 
@@ -210,7 +210,7 @@ test_moves(void **state)
 			assert_int_equal(in_hardware(), n % 2 == 0);
 			guest_send(7);
 			if (n % 5 == 0)
-				turn();
+				iterate();
 			if (g.sent - g.got > SIZE / 2)
 				drain();
 		}
@@ -232,7 +232,7 @@ assert_fallen(const char *why)
 	char buf[ENGINE_WHY_MAX];
 
 	for (uint32_t i = 0; i < WAIT_ROUNDS && in_hardware(); i++)
-		turn();
+		iterate();
 	assert_ptr_equal(g.o.d->engine, &soft_engine);
 	assert_non_null(strstr(engine_against(g.sim, g.o.d, buf, sizeof(buf)), why));
 	guest_send(5);
@@ -258,7 +258,7 @@ test_faults_before(void **state)
 		assert_fallen(row[i].why);
 		set("fault", "none");
 		for (uint32_t k = 0; k < WAIT_ROUNDS && !in_hardware(); k++)
-			turn();
+			iterate();
 		assert_true(in_hardware());
 		guest_send(5);
 		drain();
@@ -275,10 +275,10 @@ test_gone_narrows_nothing(void **state)
 	to(VDEV_HW_PREFER);
 	assert_int_equal(vdev_features_offered(g.o.d) & F(RING_PACKED), 0);
 	set("fault", "vanish");
-	turn();
+	iterate();
 	assert_true(vdev_features_offered(g.o.d) & F(RING_PACKED));
 	set("fault", "none");
-	turn();
+	iterate();
 	assert_int_equal(vdev_features_offered(g.o.d) & F(RING_PACKED), 0);
 	set("features", "0xffffffffffffffff");
 }
@@ -365,14 +365,14 @@ test_limits(void **state)
 	start(MODERN);
 	set("features", "0x100000000");
 	for (uint32_t i = 0; i < 3; i++)
-		turn();
+		iterate();
 	to(VDEV_HW_PREFER);
 	assert_true(in_hardware());
 	assert_int_equal(vdev_features_offered(g.o.d) & ~(F(LOG_ALL) | F(PROTOCOL_FEATURES)),
 			 F(VERSION_1));
 	set("features", "0");
 	for (uint32_t i = 0; i < WAIT_ROUNDS && in_hardware(); i++)
-		turn();
+		iterate();
 	assert_non_null(strstr(engine_against(g.sim, g.o.d, buf, sizeof(buf)), "VERSION_1"));
 	guest_send(5);
 	drain();
@@ -395,7 +395,7 @@ test_quiesce(void **state)
 	before = *g.sim->ops->stats(g.sim, &g.o.d->q[1]);
 	guest_send(5);
 	for (i = 0; i < 20; i++)
-		turn();
+		iterate();
 	assert_int_equal(g.sim->ops->stats(g.sim, &g.o.d->q[1])->frames, before.frames);
 	assert_int_equal(vdev_resume(&g.o.d, 1), 0);
 	assert_true(in_hardware());
@@ -412,7 +412,7 @@ test_broken_ring(void **state)
 	drain();
 	((uint16_t *)(void *)(g.o.mem + RING_AT(1) + RING_DRIVER_OFF))[1] += 1000;
 	for (uint32_t i = 0; i < WAIT_ROUNDS && !g.o.d->q[1].broken; i++) {
-		turn();
+		iterate();
 		vdev_attention(g.o.d);
 	}
 	assert_true(g.o.d->q[1].broken);

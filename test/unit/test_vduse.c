@@ -231,7 +231,7 @@ post(struct vqd *drv, uint32_t first, uint32_t last)
 	vqd_publish(drv);
 }
 
-/** A worker's turn: it looks at up to @p max frames, and gives them back unless it dies before. */
+/** An iteration of a worker: it looks at @p max frames, and gives them back unless it dies. */
 static void
 poll_frames(uint16_t max, bool dies)
 {

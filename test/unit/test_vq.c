@@ -251,7 +251,7 @@ flags_suppress_interrupts(void **state)
 
 /** An owner that promised to ask gets decisions when it asks, polls, arms or stops the queue. */
 static void
-late_decisions_are_made_when_asked_for(void **state)
+deferred_decisions_are_made_when_asked_for(void **state)
 {
 	static struct pkt_batch none;
 	const struct pktq_ops *ops;
@@ -369,7 +369,7 @@ main(void)
 		cmocka_unit_test(used_idx_is_read_in_guest_order),
 		cmocka_unit_test(arm_asks_for_notifications),
 		cmocka_unit_test(flags_suppress_interrupts),
-		cmocka_unit_test(late_decisions_are_made_when_asked_for),
+		cmocka_unit_test(deferred_decisions_are_made_when_asked_for),
 		cmocka_unit_test(empty_ring_interrupts_a_legacy_driver),
 		cmocka_unit_test(split_event_index_is_honoured),
 		cmocka_unit_test(packed_event_offset_is_honoured_over_the_wrap),

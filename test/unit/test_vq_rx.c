@@ -185,7 +185,7 @@ ring_wraps_around(void **state)
 {
 	enum vq_layout l = layout_of(state);
 	uint32_t size = l == VQ_PACKED ? 7 : 8; /* packed: any size */
-	unsigned int turn, k, n;
+	unsigned int pass, k, n;
 	struct ring_buf b[2];
 	uint16_t id[8];
 	struct ring r;
@@ -194,10 +194,10 @@ ring_wraps_around(void **state)
 	if (l != VQ_PACKED) /* free-running indices wrap, too */
 		r.setup.state.avail = r.setup.state.used = r.avail = r.used = 65530;
 	assert_int_equal(vq_start(&r.vq, &r.setup), 0);
-	for (turn = 0; turn < 100; turn++) {
-		n = 1 + turn % 3;
+	for (pass = 0; pass < 100; pass++) {
+		n = 1 + pass % 3;
 		for (k = 0; k < n; k++) {
-			b[0] = plain(&r, k, 60 + k, turn + k);
+			b[0] = plain(&r, k, 60 + k, pass + k);
 			b[1] = b[0];
 			b[0].len = 20;
 			b[1].addr += 20;
@@ -206,7 +206,7 @@ ring_wraps_around(void **state)
 		}
 		assert_int_equal(rx(&r), n);
 		for (k = 0; k < n; k++)
-			assert_frame(&batch.pkt[k], 60 + k, turn + k);
+			assert_frame(&batch.pkt[k], 60 + k, pass + k);
 		rx_done(&r);
 		for (k = 0; k < n; k++)
 			assert_given_back(&r, id[k]);

@@ -471,7 +471,7 @@ static void
 positions_wrap(void **state)
 {
 	enum vq_layout l = layout_of(state);
-	unsigned int turn, k;
+	unsigned int pass, k;
 	uint16_t id[3];
 	struct ring r;
 
@@ -479,11 +479,11 @@ positions_wrap(void **state)
 	if (l != VQ_PACKED)
 		r.setup.state.avail = r.setup.state.used = r.avail = r.used = 65500;
 	assert_int_equal(vq_start(&r.vq, &r.setup), 0);
-	for (turn = 0; turn < 50; turn++) {
+	for (pass = 0; pass < 50; pass++) {
 		for (k = 0; k < 3; k++)
 			id[k] = post_buf(&r, k, 100);
-		make_frame(&frames[0], 150, turn);
-		make_frame(&frames[1], 70, turn);
+		make_frame(&frames[0], 150, pass);
+		make_frame(&frames[1], 70, pass);
 		assert_int_equal(tx(&r, 2), 2);
 		assert_used(&r, id[0], 100);
 		assert_used(&r, id[1], 62);

@@ -133,7 +133,7 @@ check_accounts(void)
 }
 
 static void
-turn(void)
+iterate(void)
 {
 	fake_poll();
 	check_accounts();
@@ -193,7 +193,7 @@ test_flood(void **state)
 	struct rte_ether_addr a = fake_mac(1, 1);
 
 	fake_put(1, &a, &fake_broadcast, LEN);
-	turn();
+	iterate();
 	assert_int_equal(fake_ports[0].nout, 2);
 	check_outer(&fake_ports[0].out[0], vteps[0], LEN);
 	check_outer(&fake_ports[0].out[1], vteps[1], LEN);
@@ -210,7 +210,7 @@ test_unicast(void **state)
 	assert_true(fdb_learn(fake_sw.fdb, &far, DOMAIN, vteps[1]->port.id));
 	for (uint32_t i = 0; i < 40; i++)
 		fake_put(1, &a, &far, LEN);
-	turn();
+	iterate();
 	assert_int_equal(fake_ports[0].nout, 40);
 	for (uint32_t i = 0; i < 40; i++)
 		check_outer(&fake_ports[0].out[i], vteps[1], LEN);
@@ -227,7 +227,7 @@ test_mtu(void **state)
 	assert_true(fdb_learn(fake_sw.fdb, &far, DOMAIN, vteps[0]->port.id));
 	fake_put(1, &a, &far, most);
 	fake_put(1, &a, &far, most + 1);
-	turn();
+	iterate();
 	assert_int_equal(fake_ports[0].nout, 1);
 	assert_int_equal(fake_ports[0].out[0].len, MTU + 14);
 	assert_int_equal(sent_drops(vteps[0], DROP_TX_MTU), 1);
@@ -296,7 +296,7 @@ test_no_way(void **state)
 	assert_null(sw_why(&fake_sw, &vteps[0]->port, buf, sizeof(buf)));
 	free((void *)(uintptr_t)vtep_set_outer(vteps[0], NULL, "the way is blocked"));
 	fake_put(1, &a, &far, LEN);
-	turn();
+	iterate();
 	assert_int_equal(fake_ports[0].nout, 0);
 	assert_int_equal(sent_drops(vteps[0], DROP_TX_NO_HOP), 1);
 	assert_non_null(strstr(sw_why(&fake_sw, &vteps[0]->port, buf, sizeof(buf)), "blocked"));
@@ -311,7 +311,7 @@ test_learn_and_answer(void **state)
 	struct port_stats s;
 
 	put_outer(config[1].ip, VNI, &far, &fake_broadcast);
-	turn();
+	iterate();
 	for (uint32_t i = 1; i < 3; i++) {
 		assert_int_equal(fake_ports[i].nout, 1);
 		assert_int_equal(fake_ports[i].out[0].len, LEN);
@@ -324,7 +324,7 @@ test_learn_and_answer(void **state)
 	assert_int_equal(s.rx.frames, 1);
 	assert_int_equal(s.rx.bytes, LEN);
 	fake_put(1, &a, &far, LEN);
-	turn();
+	iterate();
 	assert_int_equal(fake_ports[0].nout, 1);
 	check_outer(&fake_ports[0].out[0], vteps[1], LEN);
 }
@@ -337,7 +337,7 @@ test_split_horizon(void **state)
 
 	assert_true(fdb_learn(fake_sw.fdb, &far, DOMAIN, vteps[1]->port.id));
 	put_outer(config[0].ip, VNI, &other, &far);
-	turn();
+	iterate();
 	for (uint32_t i = 0; i < FAKE_PORTS; i++)
 		assert_int_equal(fake_ports[i].nout, 0);
 	assert_int_equal(vteps[0]->rx[0]->stats.drop[DROP_RX_NO_EGRESS], 1);
@@ -354,7 +354,7 @@ test_refused(void **state)
 	put_outer(config[0].ip, 3 * VNI, &far, &fake_broadcast);
 	f = put_outer(config[0].ip, VNI, &far, &fake_broadcast);
 	f->b[42] = 0; /* no VNI */
-	turn();
+	iterate();
 	for (uint32_t i = 0; i < FAKE_PORTS; i++)
 		assert_int_equal(fake_ports[i].nout, 0);
 	assert_int_equal(fake_dropped(0, DROP_RX_VTEP), 2);
@@ -383,7 +383,7 @@ test_mixed(void **state)
 		f->b[OUTER + 60] = (uint8_t)i;
 	}
 	put_outer("192.0.2.77", VNI, &far, &fake_broadcast);
-	turn();
+	iterate();
 	assert_int_equal(fake_ports[1].nout, 8);
 	assert_int_equal(fake_ports[3].nout, 4);
 	for (uint32_t i = 0; i < 4; i++) {
@@ -407,7 +407,7 @@ test_others(void **state)
 	f->b[33] = 99; /* another destination */
 	f = put_outer(config[0].ip, VNI, &far, &fake_broadcast);
 	frame_put16(f->b + 36, OUTER_VXLAN_PORT + 1);
-	turn();
+	iterate();
 	assert_int_equal(fake_ports[3].nout, 2);
 	assert_int_equal(fake_ports[3].out[0].len, OUTER + LEN);
 }
@@ -422,7 +422,7 @@ test_vtep_stopped(void **state)
 	vteps[0]->port.started = false;
 	sw_publish(&fake_sw);
 	put_outer(config[0].ip, VNI, &far, &fake_broadcast);
-	turn();
+	iterate();
 	assert_int_equal(fake_dropped(0, DROP_RX_NO_EGRESS), 1);
 	assert_int_equal(fake_ports[1].nout, 0);
 }
@@ -436,14 +436,14 @@ test_below_leaves(void **state)
 	fake_ports[0].p.started = false;
 	sw_publish(&fake_sw);
 	fake_put(1, &a, &fake_broadcast, LEN);
-	turn();
+	iterate();
 	assert_int_equal(fake_ports[0].nout, 0);
 	assert_int_equal(fake_ports[2].nout, 1);
 	assert_non_null(strstr(sw_why(&fake_sw, &vteps[0]->port, buf, sizeof(buf)), "stopped"));
 	fake_ports[0].p.started = true;
 	sw_publish(&fake_sw);
 	fake_put(1, &a, &fake_broadcast, LEN);
-	turn();
+	iterate();
 	assert_int_equal(fake_ports[0].nout, 2);
 	sw_port_remove(&fake_sw, &fake_ports[0].p);
 	fake_put(1, &a, &fake_broadcast, LEN);
@@ -461,7 +461,7 @@ test_wire_mode(void **state)
 	fake_sw.mode = fwd_mode_by_name("io");
 	sw_publish(&fake_sw);
 	put_outer(config[0].ip, VNI, &far, &fake_broadcast);
-	turn();
+	iterate();
 	assert_int_equal(fake_ports[1].nout, 1);
 	assert_int_equal(fake_ports[1].out[0].len, OUTER + LEN);
 }
@@ -476,7 +476,7 @@ test_wire_pairs(void **state)
 	fake_sw.mode = fwd_mode_by_name("io");
 	sw_publish(&fake_sw);
 	fake_put(2, &a, &fake_broadcast, LEN);
-	turn();
+	iterate();
 	assert_int_equal(fake_ports[0].nout, 0);
 }
 
@@ -490,13 +490,13 @@ test_same_domain(void **state)
 	fake_ports[0].p.domain = DOMAIN;
 	sw_publish(&fake_sw);
 	fake_put(1, &a, &fake_broadcast, LEN);
-	turn();
+	iterate();
 	assert_int_equal(fake_ports[0].nout, 1);
 	assert_int_equal(fake_ports[0].out[0].len, LEN);
 	assert_non_null(strstr(sw_why(&fake_sw, &vteps[0]->port, buf, sizeof(buf)), "domain"));
 	fake_clear();
 	fake_put(0, &far, &fake_broadcast, LEN);
-	turn();
+	iterate();
 	assert_int_equal(fake_ports[0].nout, 0);
 	assert_int_equal(fake_ports[1].nout, 1);
 }

@@ -191,7 +191,7 @@ send_wire(const struct sim_dev *from, uint32_t pair, struct pkt *pkts, uint16_t 
 /* --- receiving --- */
 
 static uint16_t
-turn_ring(struct sim_dev *d, uint32_t pair)
+switch_ring(struct sim_dev *d, uint32_t pair)
 {
 	struct pktq *q = &d->ring[2 * pair + 1]->vq.q;
 	const struct pktq_ops *ops = pktq_ops(q);
@@ -213,7 +213,7 @@ turn_ring(struct sim_dev *d, uint32_t pair)
 }
 
 static uint16_t
-turn_dev(struct sim_dev *d)
+switch_dev(struct sim_dev *d)
 {
 	uint16_t n = 0;
 
@@ -222,13 +222,13 @@ turn_dev(struct sim_dev *d)
 	for (uint32_t pair = 0; pair < SIM_PAIRS_MAX; pair++)
 		if (d->ring[2 * pair + 1] != NULL && d->ring[2 * pair + 1]->running &&
 		    !d->ring[2 * pair + 1]->waits)
-			n += turn_ring(d, pair);
+			n += switch_ring(d, pair);
 	return n;
 }
 
 /** From the switch to the devices on @p w. */
 static uint16_t
-turn_uplink(const struct sim_wire *w)
+switch_uplink(const struct sim_wire *w)
 {
 	struct rte_mbuf *m[BURST];
 	struct pkt_seg segs[SEGS];
@@ -255,12 +255,12 @@ iterate(void)
 
 	/* control does not wait for more than one device's or wire's burst */
 	STAILQ_FOREACH (d, &sim_card.devs, entry) {
-		n += turn_dev(d);
+		n += switch_dev(d);
 		if (atomic_load(&wanted) != 0)
 			return n + 1;
 	}
 	STAILQ_FOREACH (w, &sim_card.wires, entry) {
-		n += turn_uplink(w);
+		n += switch_uplink(w);
 		if (atomic_load(&wanted) != 0)
 			return n + 1;
 	}
