@@ -14,6 +14,7 @@
 #include <bsd/string.h>
 
 #include "app.h"
+#include "base/log.h"
 #include "base/sock.h"
 #include "cli/cli.h"
 #include "cli/wait.h"
@@ -22,9 +23,16 @@
 #define CLIENTS_MAX 32
 #define PASSED_MAX 4 /* descriptors of one message that are looked at; the kernel closes others */
 
-/** One connection. Either it has an answer to send, or it is read from. */
+#define TOO_MANY \
+	"The control socket has its " RTE_STR(CLIENTS_MAX) " clients, the most there can be.\n"
+
+/**
+ * One connection. Either it has an answer to send, or it is read from. Between two commands it may
+ * be silent for ever, as an operator is; a line that has begun and an answer have a deadline.
+ */
 struct client {
 	struct ev_source io;
+	struct sock_deadline deadline;
 	struct control_socket *cs;
 	char line[LINE_LEN_MAX];
 	size_t line_len;
@@ -56,6 +64,7 @@ close_passed(struct client *c)
 static void
 client_free(struct client *c)
 {
+	sock_deadline_clear(&c->deadline);
 	ev_del(&c->io);
 	close(c->io.fd);
 	LIST_REMOVE(c, entry);
@@ -137,6 +146,7 @@ serve_lines(struct client *c)
 		line[len] = '\0';
 		c->line_len -= len;
 		memmove(c->line, end + 1, c->line_len);
+		sock_deadline_clear(&c->deadline);
 		if (!execute(c, line))
 			return false;
 		if (!wait_active(&c->wait) && !send_answer(c))
@@ -187,15 +197,34 @@ read_lines(struct client *c)
 	return n > 0;
 }
 
+/* An answer of which the client has not taken all. */
+static bool
+is_answering(const struct client *c)
+{
+	return c->answer != NULL && c->out == NULL;
+}
+
+/* The deadline is of one line or of one answer: what is owed next has another. */
+static void
+note_debt(struct client *c, bool owed)
+{
+	if (!owed)
+		sock_deadline_clear(&c->deadline);
+	else
+		sock_deadline_set(&c->deadline, c->cs->app->loop, c->io.fd);
+}
+
 static void
 go_on(struct client *c, bool ok)
 {
 	uint32_t events = c->line_len < LINE_LEN_MAX ? EPOLLIN : 0;
 
-	if (ok)
-		ev_mod(&c->io, c->answer != NULL && c->out == NULL ? EPOLLOUT : events);
-	else
+	if (!ok) {
 		client_free(c);
+		return;
+	}
+	ev_mod(&c->io, is_answering(c) ? EPOLLOUT : events);
+	note_debt(c, is_answering(c) || (c->line_len != 0 && !wait_active(&c->wait)));
 }
 
 static void
@@ -204,7 +233,7 @@ on_client(struct ev_source *src, uint32_t events)
 	struct client *c = container_of(src, struct client, io);
 	bool ok = true;
 
-	if (c->answer != NULL && c->out == NULL)
+	if (is_answering(c))
 		ok = send_answer(c);
 	else if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
 		ok = read_lines(c);
@@ -221,6 +250,19 @@ on_waited(struct wait *w, bool done)
 	go_on(c, ok && serve_lines(c));
 }
 
+/* Say so as the answer to the command that it is about to give. */
+static void
+refuse(struct control_socket *cs, int fd)
+{
+	static const char answer[] = TOO_MANY "\0"
+					      "1";
+
+	log_peer(&cs->listener.log_limit, cs->listener.tag, "a connection was refused: %u are open",
+		 cs->nclients);
+	(void)!send(fd, answer, sizeof(answer) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+	close(fd);
+}
+
 static void
 on_accepted(struct sock_listener *l, int fd)
 {
@@ -229,7 +271,7 @@ on_accepted(struct sock_listener *l, int fd)
 
 	c = cs->nclients < CLIENTS_MAX ? calloc(1, sizeof(*c)) : NULL;
 	if (c == NULL) {
-		close(fd);
+		refuse(cs, fd);
 		return;
 	}
 	c->cs = cs;

@@ -21,7 +21,6 @@
 	16384      /* bytes of a request's head and of the answer's; longer ones are refused */
 #define BLOCK 4096 /* bytes of an answer made at once: there may be megabytes, and other clients */
 #define CLIENTS_MAX 16
-#define TIMEOUT_S 10 /* for a request and its answer */
 #define SOCKET_MODE 0660
 
 #define UNIX_PREFIX "unix:"
@@ -33,12 +32,6 @@ struct metrics_http {
 	struct MHD_Daemon *daemon;
 	struct app *app;
 	char *path; /* of a unix socket */
-};
-
-/** A connection ends at its deadline, however often the peer sends a byte. */
-struct client {
-	struct ev_timer deadline;
-	int fd;
 };
 
 /* --- what is answered --- */
@@ -187,34 +180,27 @@ on_request(void *ctx, struct MHD_Connection *c, const char *url, const char *met
 
 /* --- connections --- */
 
-static void
-on_deadline(struct ev_timer *t)
-{
-	/* libmicrohttpd sees the end of the connection and closes it */
-	shutdown(container_of(t, struct client, deadline)->fd, SHUT_RDWR);
-}
-
+/* A connection ends at its deadline: libmicrohttpd reads the end of it and closes it. */
 static void
 on_connection(void *ctx, struct MHD_Connection *c, void **state,
 	      enum MHD_ConnectionNotificationCode what)
 {
 	struct metrics_http *h = ctx;
-	struct client *client = *state;
+	struct sock_deadline *d = *state;
 
-	if (what == MHD_CONNECTION_NOTIFY_CLOSED && client != NULL) {
-		ev_timer_cancel(&client->deadline);
-		free(client);
+	if (what == MHD_CONNECTION_NOTIFY_CLOSED && d != NULL) {
+		sock_deadline_clear(d);
+		free(d);
 		*state = NULL;
 	}
 	if (what != MHD_CONNECTION_NOTIFY_STARTED)
 		return;
-	client = calloc(1, sizeof(*client));
-	*state = client;
-	if (client == NULL)
-		return;
-	client->fd = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-	client->deadline.cb = on_deadline;
-	ev_timer_arm(h->app->loop, &client->deadline, TIMEOUT_S * 1000);
+	d = calloc(1, sizeof(*d));
+	*state = d;
+	if (d != NULL)
+		sock_deadline_set(d, h->app->loop,
+				  MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD)
+					  ->connect_fd);
 }
 
 /* Let libmicrohttpd do what can be done without waiting. */
@@ -225,7 +211,8 @@ work(struct metrics_http *h)
 
 	MHD_run(h->daemon);
 	if (MHD_get_timeout(h->daemon, &ms) == MHD_YES)
-		ev_timer_arm(h->app->loop, &h->again, (uint32_t)RTE_MIN(ms, TIMEOUT_S * 1000u));
+		ev_timer_arm(h->app->loop, &h->again,
+			     (uint32_t)RTE_MIN(ms, SOCK_DEADLINE_S * 1000u));
 	else
 		ev_timer_cancel(&h->again);
 }
@@ -280,7 +267,7 @@ start_server(struct metrics_http *h)
 	h->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL,
 				     on_request, h, MHD_OPTION_CONNECTION_LIMIT, CLIENTS_MAX,
 				     MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)REQUEST_MAX,
-				     MHD_OPTION_CONNECTION_TIMEOUT, TIMEOUT_S,
+				     MHD_OPTION_CONNECTION_TIMEOUT, SOCK_DEADLINE_S,
 				     MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_CONNECTION,
 				     on_connection, h, MHD_OPTION_END);
 	if (h->daemon == NULL)

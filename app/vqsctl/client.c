@@ -2,6 +2,7 @@
 /* Commands and answers on the control socket, see control_socket.h of the switch. */
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,8 @@
 #include <unistd.h>
 
 #include "vqsctl.h"
+
+#define ROOM 65536u /* for the next part of an answer */
 
 bool
 send_all(int fd, const char *data, size_t len)
@@ -26,39 +29,93 @@ send_all(int fd, const char *data, size_t len)
 	return true;
 }
 
+/** An answer as it arrives: text, a NUL byte, the status. */
+struct answer {
+	char *data;
+	size_t len, size;
+	size_t text;  /* of it, bytes before the NUL */
+	size_t shown; /* bytes that have been written */
+};
+
+static bool
+is_whole(const struct answer *a)
+{
+	return a->len > a->text + 1;
+}
+
+/* Take what has arrived. False: there is no more, or no memory. */
+static bool
+take(struct answer *a, int fd)
+{
+	size_t size = a->len + ROOM;
+	char *data = size > a->size ? realloc(a->data, 2 * size) : a->data;
+	const char *nul;
+	ssize_t n;
+
+	if (data == NULL)
+		return false;
+	a->size = size > a->size ? 2 * size : a->size;
+	a->data = data;
+	n = recv(fd, data + a->len, ROOM, 0);
+	if (n < 0 && errno == EINTR)
+		return true;
+	if (n <= 0) {
+		fputs("vqsctl: the switch closed the connection\n", stderr);
+		return false;
+	}
+	nul = memchr(data + a->text, '\0', a->len - a->text + (size_t)n);
+	a->len += (size_t)n;
+	a->text = nul != NULL ? (size_t)(nul - data) : a->len;
+	return true;
+}
+
+/* Wait, and read or write: the switch gives a client that does not read little time. */
+static bool
+go_on(struct answer *a, int fd, int out)
+{
+	struct pollfd p[] = {{.fd = fd, .events = POLLIN},
+			     {.fd = a->shown < a->text ? out : -1, .events = POLLOUT}};
+	size_t most = a->text - a->shown;
+	ssize_t n;
+
+	if (poll(p, 2, -1) < 0)
+		return errno == EINTR;
+	if (p[0].revents != 0 && !take(a, fd))
+		return false;
+	if (p[1].revents == 0)
+		return true;
+	n = write(out, a->data + a->shown, most < PIPE_BUF ? most : PIPE_BUF);
+	a->shown += n > 0 ? (size_t)n : 0;
+	if (a->shown == a->len) /* what goes on, such as events, takes no more memory for that */
+		a->shown = a->text = a->len = 0;
+	return n >= 0 || errno == EINTR || errno == EAGAIN;
+}
+
+/* The answer to one command to @p out; its status, or UNUSABLE when the switch went away. */
 int
 read_answer(int fd, FILE *out)
 {
-	char buf[65536];
-	bool text = true; /* before the NUL */
+	struct answer a = {0};
+	int status = UNUSABLE;
 
-	for (;;) {
-		ssize_t n = recv(fd, buf, text ? sizeof(buf) : 1, 0);
-		const char *nul;
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0) {
-			fputs("vqsctl: the switch closed the connection\n", stderr);
-			return UNUSABLE;
-		}
-		if (!text)
-			return buf[0] == '0' ? DONE : REFUSED;
-		nul = memchr(buf, '\0', (size_t)n);
-		fwrite(buf, 1, nul != NULL ? (size_t)(nul - buf) : (size_t)n, out);
-		/* what goes on, such as events, is read while it does */
-		if (fflush(out) != 0)
-			return UNUSABLE;
-		if (nul != NULL && nul + 1 < buf + n)
-			return nul[1] == '0' ? DONE : REFUSED;
-		text = nul == NULL;
-	}
+	fflush(out);
+	while (!is_whole(&a) && go_on(&a, fd, fileno(out)))
+		;
+	if (is_whole(&a))
+		status = a.data[a.text + 1] == '0' ? DONE : REFUSED;
+	if (a.data != NULL)
+		fwrite(a.data + a.shown, 1, a.text - a.shown, out);
+	if (fflush(out) != 0)
+		status = UNUSABLE;
+	free(a.data);
+	return status;
 }
 
 static int
 ask(int fd, const char *line, FILE *out)
 {
-	if (send_all(fd, line, strlen(line)))
+	/* a switch that has too many clients says so, and closes */
+	if (send_all(fd, line, strlen(line)) || errno == EPIPE)
 		return read_answer(fd, out);
 	fprintf(stderr, "vqsctl: %s\n", strerror(errno));
 	return UNUSABLE;
