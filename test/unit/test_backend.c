@@ -127,7 +127,7 @@ serve(void)
 }
 
 static void
-iterate_some(unsigned int n, int timeout_ms)
+iterate(unsigned int n, int timeout_ms)
 {
 	while (n-- > 0)
 		ev_run_once(o.loop, timeout_ms);
@@ -140,7 +140,7 @@ answers(int fd)
 	int got;
 
 	peer_send(fd, VHU_GET_FEATURES, VHU_VERSION, NULL, 0, NULL, 0);
-	iterate_some(3, 0);
+	iterate(3, 0);
 	return peer_recv(fd, &m, &got) && m.payload.u64 == vdev_features_all();
 }
 
@@ -169,7 +169,7 @@ test_server(void **state)
 		assert_true(connected(b));
 		assert_non_null(o.d->transport);
 		close(fd);
-		iterate_some(2, 0);
+		iterate(2, 0);
 		assert_false(connected(b));
 		assert_null(o.d->transport);
 	}
@@ -185,7 +185,7 @@ test_second_frontend_is_refused(void **state)
 
 	assert_true(answers(first));
 	second = dial();
-	iterate_some(2, 0);
+	iterate(2, 0);
 	assert_true(peer_closed(second));
 	assert_true(answers(first));
 	close(first);
@@ -200,14 +200,14 @@ test_successor_is_not_refused(void **state)
 	struct transport *b = backend(false);
 	int first = dial(), second;
 
-	iterate_some(2, 0);
+	iterate(2, 0);
 	assert_true(answers(first));
 	second = dial();
 	close(first);
-	iterate_some(3, 0);
+	iterate(3, 0);
 	assert_true(answers(second));
 	close(second);
-	iterate_some(2, 0);
+	iterate(2, 0);
 	assert_false(connected(b));
 	b->ops->free(b);
 }
@@ -304,11 +304,11 @@ test_client(void **state)
 	int listener, fd, i;
 
 	assert_non_null(b);
-	iterate_some(1, 0);
+	iterate(1, 0);
 	for (i = 0; i < 3; i++) {
 		listener = serve();
 		for (fd = -1; fd < 0;) {
-			iterate_some(1, 100);
+			iterate(1, 100);
 			fd = accept(listener, NULL, NULL);
 		}
 		assert_true(answers(fd));
@@ -316,7 +316,7 @@ test_client(void **state)
 		close(fd);
 		close(listener);
 		unlink(path);
-		iterate_some(2, 0);
+		iterate(2, 0);
 		assert_false(connected(b));
 	}
 	b->ops->free(b);
@@ -348,7 +348,7 @@ test_bad_message(void **state)
 	int fd = dial();
 
 	peer_write(fd, junk, sizeof(junk), NULL, 0);
-	iterate_some(3, 0);
+	iterate(3, 0);
 	assert_true(peer_closed(fd));
 	b->ops->info(b, &info);
 	assert_non_null(info.last_error);
@@ -368,7 +368,7 @@ test_half_a_message(void **state)
 
 	peer_write(fd, "\1\0\0", 3, NULL, 0);
 	for (i = 0; i < 30 && !peer_closed(fd); i++)
-		iterate_some(1, 100);
+		iterate(1, 100);
 	assert_in_range(i, 10, 29);
 	close(fd);
 	b->ops->free(b);
@@ -386,7 +386,7 @@ test_optional_features(void **state)
 	b = vhu_backend_new(&cfg, err, sizeof(err));
 	fd = dial();
 	peer_send(fd, VHU_GET_PROTOCOL_FEATURES, VHU_VERSION, NULL, 0, NULL, 0);
-	iterate_some(3, 0);
+	iterate(3, 0);
 	assert_true(peer_recv(fd, &m, &got));
 	assert_true(m.payload.u64 & VHU_PF(CONFIG));
 	assert_true(m.payload.u64 & VHU_PF(GPA_ADDRESSES));
@@ -428,7 +428,7 @@ offer(int fd, int channel)
 
 	peer_send(fd, VHU_SET_PROTOCOL_FEATURES, VHU_VERSION, &features, sizeof(features), NULL, 0);
 	peer_send(fd, VHU_SET_BACKEND_REQ_FD, VHU_VERSION | VHU_NEED_REPLY, NULL, 0, &channel, 1);
-	iterate_some(4, 0);
+	iterate(4, 0);
 	return peer_recv(fd, &m, &got) ? m.payload.u64 : UINT64_MAX;
 }
 
@@ -437,7 +437,7 @@ static bool
 ends(const struct transport *b)
 {
 	for (uint32_t i = 0; i < 3000 && connected(b); i++)
-		iterate_some(1, 10);
+		iterate(1, 10);
 	return !connected(b);
 }
 
@@ -457,7 +457,7 @@ test_own_end_as_channel(void **state)
 	fd = dial();
 	peer_send(fd, VHU_SET_PROTOCOL_FEATURES, VHU_VERSION, &features, sizeof(features), NULL, 0);
 	peer_send(fd, VHU_SET_BACKEND_REQ_FD, VHU_VERSION, NULL, 0, &fd, 1);
-	iterate_some(4, 0);
+	iterate(4, 0);
 	assert_true(ends(b));
 	close(fd);
 	/* a connection that waits to be refused, and sockets that lead nowhere */
@@ -570,9 +570,9 @@ test_lingering_descriptors(void **state)
 		if (i % 2 == 0)
 			peer_send(fd, VHU_SET_OWNER, VHU_VERSION, &i, sizeof(i), NULL, 0);
 		send_lingerer(fd, 0, l.fd[i]);
-		iterate_some(4, 0);
+		iterate(4, 0);
 		close(fd);
-		iterate_some(1, 0);
+		iterate(1, 0);
 	}
 	assert_true(ev_now_ns() - begin < UINT64_C(1000000000) * LINGER_S);
 	lingerers_release(&l);
@@ -592,20 +592,20 @@ test_lingering_descriptors_are_few(void **state)
 	lingerers_make(&l, LINGERERS);
 	for (uint32_t i = 0; i < LINGERERS; i++) {
 		send_lingerer(fd, VHU_NEED_REPLY, l.fd[i]);
-		iterate_some(2, 0);
+		iterate(2, 0);
 		answered += peer_recv(fd, &m, &none);
 	}
 	assert_true(answered < LINGERERS);
 	assert_true(lane_closing(irq_group_lane(o.d->irqs)) <= CONN_CLOSING_MAX);
 	lingerers_release(&l);
 	while (answered < LINGERERS) {
-		iterate_some(1, 10);
+		iterate(1, 10);
 		while (peer_recv(fd, &m, &none))
 			answered++;
 	}
 	assert_true(answers(fd));
 	close(fd);
-	iterate_some(1, 1000);
+	iterate(1, 1000);
 	b->ops->free(b);
 }
 
@@ -650,7 +650,7 @@ test_descriptors_are_closed_in_the_lane(void **state)
 		peer_send(fd, sent[i].request, VHU_VERSION | VHU_NEED_REPLY, &ring, sizeof(ring),
 			  &one, 1);
 		close(one);
-		turns(2, 0);
+		iterate(2, 0);
 		assert_true(peer_recv(fd, &m, &none));
 		waiting += sent[i].closed;
 		assert_int_equal(lane_closing(lane), waiting);

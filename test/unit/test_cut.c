@@ -353,15 +353,15 @@ receivers_may_move_within_a_trunk(void **state)
 	ports[0].vlan = &access[0];
 	ports[3].domain = ports[0].domain = VLAN_FID_NONE;
 	waiting[GREEDY] = 2;
-	turn();
+	iterate();
 	dp.generation++; /* nothing of it has changed */
 	while (waiting[GREEDY] > 0)
-		turn();
+		iterate();
 	assert_int_equal(w->cut.n, 1);
 	assert_in_range(outs[0].frames, SEGMENTS, 2 * SEGMENTS - 1);
 	ports[0].vlan = &access[1];
 	dp.generation++;
-	turn();
+	iterate();
 	assert_int_equal(w->cut.n, 0);
 	assert_int_equal(rx[GREEDY].stats.drop[DROP_RX_NO_EGRESS], 1);
 	check_account(&rx[GREEDY]);
@@ -380,11 +380,11 @@ receivers_may_become_trunks(void **state)
 	ports[0].vlan = &receiver;
 	ports[3].domain = ports[0].domain = VLAN_FID_NONE;
 	waiting[GREEDY] = 1;
-	turn();
+	iterate();
 	assert_int_equal(w->cut.n, 1);
 	receiver.native = 20;
 	dp.generation++;
-	turn();
+	iterate();
 	assert_int_equal(w->cut.n, 0);
 	assert_int_equal(rx[GREEDY].stats.drop[DROP_RX_NO_EGRESS], 1);
 	check_account(&rx[GREEDY]);

@@ -112,7 +112,7 @@ teardown(void **state)
 }
 
 static void
-turns(unsigned int n, int timeout_ms)
+iterate(unsigned int n, int timeout_ms)
 {
 	while (n-- > 0)
 		ev_run_once(o[0].loop, timeout_ms);
@@ -137,7 +137,7 @@ answer(int fd)
 	for (unsigned int i = 0; i < 3000; i++) {
 		if (peer_recv(fd, &m, &got))
 			return m.payload.u64;
-		turns(1, 10);
+		iterate(1, 10);
 	}
 	return UINT64_MAX;
 }
@@ -164,14 +164,14 @@ is_free(unsigned int i)
 	int fd;
 
 	for (unsigned int k = 0; k < 3000 && is_connected(i); k++)
-		turns(1, 10);
+		iterate(1, 10);
 	assert_false(is_connected(i));
 	fd = dial("port", i);
 	peer_send(fd, VHU_GET_FEATURES, VHU_VERSION, NULL, 0, NULL, 0);
 	assert_int_equal(answer(fd), vdev_features_all());
 	close(fd);
 	for (unsigned int k = 0; k < 3000 && is_connected(i); k++)
-		turns(1, 10);
+		iterate(1, 10);
 	assert_false(is_connected(i));
 }
 
@@ -188,7 +188,7 @@ end_of_other_port(int own, int fd[2])
 {
 	fd[0] = dial("port", 1);
 	begin(fd[0]);
-	turns(4, 0);
+	iterate(4, 0);
 	assert_true(is_connected(1));
 }
 
@@ -430,7 +430,7 @@ test_two_ports(void **state)
 		}
 		let_go(fd);
 		port[0]->ops->config_changed(port[0]);
-		turns(4, 0);
+		iterate(4, 0);
 		close(own[way % 2]);
 		is_free(way % 2);
 		close(own[1 - way % 2]);
