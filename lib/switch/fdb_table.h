@@ -27,7 +27,7 @@ struct fdb_req {
 struct fdb_learner {
 	struct rte_ring *ring; /* SP: the worker, SC: control */
 	_Atomic uint64_t full; /* requests that did not fit */
-	/* requests of each port since the ring was empty last; see is_fair() */
+	/* requests since the ring was empty last, by port id, as a request has it; see is_fair() */
 	uint32_t round;
 	struct {
 		uint32_t round, n;
@@ -89,7 +89,7 @@ struct fdb {
 	uint32_t age_next;    /* where ageing goes on; high: this second's round is over */
 	uint32_t next_worker; /* whose ring is looked at first */
 	uint16_t nports;      /* ports from here on never had an entry */
-	struct fdb_port port[DP_PORTS_MAX];
+	struct fdb_port port[DP_PORTS_MAX]; /* by id: what an entry and a lookup say of a port */
 	SLIST_HEAD(, fdb_listener) listeners;
 	struct fdb_stats stats;
 };

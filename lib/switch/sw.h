@@ -74,7 +74,7 @@ struct sw {
 	/* ports that forward, in this order, if there is a list ("set portlist"); else all */
 	bool listed;
 	uint16_t nlist;
-	uint16_t list[DP_PORTS_MAX];
+	uint16_t list[DP_PORTS_MAX]; /* ids: an order, nothing of a port's */
 	uint64_t generation;
 	uint64_t serial;         /* of the queue published first last: pktq.serial */
 	struct capture *capture; /* NULL: none is running */
