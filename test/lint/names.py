@@ -22,7 +22,7 @@ ARCHITECTURE = "doc/architecture.md"
 WALKS = ("First walk: a frame", "Second walk: a message", "Third walk: a port's life",
          "Fourth walk: a publication", "Fifth walk: a command")
 # parts of names, and the field's word for each
-DIALECT = {"turn": "iteration", "turns": "iterations", "cookie": "used element", "lively": "active",
+DIALECT = {"turn": "iteration", "turns": "iterations", "lively": "active",
            "whoever": "who it is", "wheel": "state machine", "brought": "migrated",
            "undecided": "deferred"}
 NO_NAME = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"', re.S)

@@ -279,7 +279,7 @@ test_segments(void **state)
 		f->vnet.gso_size = SEGMENT;
 		f->need = PKT_NEED_CSUM | kinds[k].need;
 		fake_clear();
-		turn();
+		iterate();
 		assert_int_equal(fake_ports[0].nout, SEGMENTS);
 		for (uint32_t i = 0; i < SEGMENTS; i++)
 			check_segment(&fake_ports[0].out[i], &big, i);
