@@ -143,6 +143,8 @@ NO_SETTINGS = (
     "capture (start|run) (port_id|all) (file)", "capture (start|run) (port_id|all) (file) snaplen (bytes)",
     "capture (start|run) (port_id|all) (file) count (frames)",
     "capture (start|run) (port_id|all) (file) snaplen (bytes) count (frames)",
+    "capture live (port_id|all)", "capture live (port_id|all) snaplen (bytes)",
+    "capture live (port_id|all) count (frames)", "capture live (port_id|all) snaplen (bytes) count (frames)",
     # DPDK's devices, as on the command line of EAL
     "vdpa attach (ident)", "vdpa detach (name)",
     # answered as testpmd does, without effect, or refused by every kind of port

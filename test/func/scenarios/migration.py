@@ -26,7 +26,6 @@ class Migration(Scenario):
     """
 
     seconds = 110
-    software = Software()
 
     @check("migrate.{}", ["split", "packed"])
     def x86(self, ring):
@@ -36,19 +35,18 @@ class Migration(Scenario):
     @check("migrate.iommu")
     def iommu(self):
         """A guest behind an IOMMU: what is written is logged by its physical address."""
-        self.software = Software(iommu="strict")
-        self.migrate(BEHIND_IOMMU, 1, "amd64", "iommu")
+        self.migrate(BEHIND_IOMMU, 1, "amd64", "iommu", Software(iommu="strict"))
 
     @check("migrate.s390x")
     def s390x(self):
         """The file arrives whole while memory is copied; everything works at the target."""
         self.migrate({}, 1, "s390x", "s390x")
 
-    # pylint: disable-next=too-many-locals
-    def migrate(self, options, queues, arch, tag):
+    # pylint: disable-next=too-many-arguments, too-many-locals
+    def migrate(self, options, queues, arch, tag, software=Software()):
         """One move."""
         paths = [self.path(f"{name}{tag}") for name in ("fix", "src", "dst")]
-        with_iommu = self.software.iommu is not None
+        with_iommu = software.iommu is not None
         switch = self.backend([Port(path, **{"iommu-support": int(with_iommu)}) for path in paths])
         fixed = Nic("52:54:00:04:00:01", paths[0], queues,
                     options=MODERN if with_iommu else options)
@@ -56,7 +54,7 @@ class Migration(Scenario):
         moved = Nic(moving.mac, paths[2], queues, options=options)
         a = self.own(Guest(f"fixed-{tag}", self.workdir, [fixed], arch)).start()
         b = self.own(Guest(f"source-{tag}", self.workdir, [moving], arch,
-                           software=self.software)).start()
+                           software=software)).start()
         a.wait_ready()
         b.wait_ready()
         link = Link(self, (a, fixed), (b, moving)).connect()
