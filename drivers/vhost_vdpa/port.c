@@ -102,7 +102,8 @@ use(struct vv_port *v, struct link *l)
 		      link_is_up(l) ? "up" : "down");
 	v->config.fd = l->config_fd;
 	if (ev_add(v->port.sw->loop, &v->config, EPOLLIN) != 0)
-		log_warn(v->port.name, "changes of its configuration are not noticed");
+		log_peer(&v->log_limit, v->port.name,
+			 "changes of its configuration are not noticed");
 	sw_publish(v->port.sw);
 }
 

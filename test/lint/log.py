@@ -31,6 +31,7 @@ OWN = {
     ("drivers/ethdev/dev.c", "device does not"): "the operator starts or stops a device",
     ("drivers/ethdev/port.c", "device was removed"): "once in the life of a port",
     ("drivers/ethdev/port.c", "not promiscuous"): "the operator makes a port",
+    ("drivers/vdpa/rte/kind.c", "does not stop"): "once for a device, when the process ends",
     ("lib/vduse/bus.c", "vdpa bus"): "the operator makes a port",
     ("lib/vduse/bus.c", "b->err"): "the operator makes a port",
     ("lib/vduse/transport.c", "is there already"): "the operator makes a port",
