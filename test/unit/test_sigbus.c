@@ -255,7 +255,8 @@ touch_all(void *arg)
 
 	for (uint32_t round = 0; round < 4; round++)
 		for (uint32_t i = 0; i < SHARED_PAGES; i++)
-			t->p[(size_t)(i * t->step % SHARED_PAGES) * PAGE] = 1;
+			__atomic_store_n(&t->p[(size_t)(i * t->step % SHARED_PAGES) * PAGE], 1,
+					 __ATOMIC_RELAXED);
 	return NULL;
 }
 
@@ -280,7 +281,7 @@ test_faults_of_several_threads(void **state)
 		assert_int_equal(ftruncate(fd, (off_t)SHARED_PAGES * PAGE), 0);
 	}
 	assert_int_equal(ftruncate(fd, 0), 0);
-	(void)((volatile uint8_t *)data)[0];
+	(void)__atomic_load_n((volatile uint8_t *)data, __ATOMIC_RELAXED);
 	for (i = 0; i < TOUCHERS; i++)
 		pthread_join(t[i].thread, NULL);
 	assert_true(fault.dead);

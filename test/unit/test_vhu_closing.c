@@ -28,7 +28,7 @@ int __real_close(int fd);
 int __wrap_close(int fd);
 
 static struct wire w;
-static pid_t control; /* 0: closes are not looked at */
+static _Atomic pid_t control; /* 0: closes are not looked at */
 static unsigned int faults;
 
 /* An eventfd, a pipe, or memory that takes long. */
@@ -45,7 +45,8 @@ may_last(int fd)
 int
 __wrap_close(int fd)
 {
-	faults += gettid() == control && may_last(fd);
+	if (gettid() == control && may_last(fd))
+		faults++;
 	return __real_close(fd);
 }
 
