@@ -77,6 +77,8 @@ print_capture(const struct sw *s, FILE *out)
 		now.bytes, now.lost);
 	if (left_by_reader(s, &now))
 		fputs("The reader has ended\n", out);
+	else if (now.error == EAGAIN)
+		fputs("The reader was too slow to get the rest\n", out);
 	else if (now.error != 0)
 		fprintf(out, "Writing failed: %s\n", strerror(now.error));
 }
@@ -173,6 +175,15 @@ take_passed(struct cmd *c, struct wait *w)
 }
 
 static void
+say_start(struct cmd *c, int ret)
+{
+	if (ret == -EAGAIN)
+		cmd_fail(c, "Refused: the reader has left no room for what is to be written\n");
+	else
+		cmd_result(c, ret);
+}
+
+static void
 begin(struct cmd *c, enum way way, struct sw_capture *cfg)
 {
 	struct wait *w = way != WAY_START ? cmd_wait(c) : NULL;
@@ -187,7 +198,7 @@ begin(struct cmd *c, enum way way, struct sw_capture *cfg)
 		strlcpy(cfg->path, cmd_str(c, 3), sizeof(cfg->path));
 	if (c->failed || c->app->opt.check)
 		return; /* a file may be there already */
-	cmd_result(c, sw_capture_start(&c->app->sw, cfg, fd));
+	say_start(c, sw_capture_start(&c->app->sw, cfg, fd));
 	if (w == NULL || c->failed)
 		return;
 	w->on.capture = c->app->sw.captured.serial;

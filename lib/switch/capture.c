@@ -146,11 +146,15 @@ note_time(struct capture *c)
 	c->start_ns = (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
 }
 
+/* Control writes the head, and does not wait for a reader that has left no room for it. */
 static int
 start_writer(struct capture *c)
 {
+	atomic_store(&c->stop, true);
 	if (!pcapng_begin(c->file) || fflush(c->file) != 0)
 		return -errno;
+	atomic_store(&c->stop, false);
+	c->until_ns = 0;
 	return -pthread_create(&c->thread, NULL, capture_writer, c);
 }
 

@@ -43,7 +43,7 @@ struct capture_stats {
 
 /**
  * 0 or -errno. A file at the path is overwritten, a FIFO needs a reader (-ENXIO); -EINVAL: what is
- * there is neither.
+ * there is neither; -EAGAIN: its reader has left no room.
  */
 int capture_start(struct capture **out, const struct capture_config *cfg);
 
@@ -53,7 +53,10 @@ int capture_start(struct capture **out, const struct capture_config *cfg);
  */
 struct capture_port *capture_add_port(struct capture *c, uint16_t id, const char *name);
 
-/** Write what is still in the ring, close the file, free @p c. Its last numbers to @p out. */
+/**
+ * Write what is still in the ring, close the file, free @p c. Its last numbers to @p out. The
+ * reader of a stream has a second for that; error is EAGAIN if it was too slow.
+ */
 void capture_stop(struct capture *c, struct capture_stats *out);
 
 void capture_get_stats(const struct capture *c, struct capture_stats *out);

@@ -65,8 +65,9 @@ struct capture {
 	/* the writer's, until it has ended */
 	FILE *file;
 	int stream; /* the pipe or socket it writes to, which does not block; -1: a plain file */
-	bool full;  /* count is reached or writing failed: the rest is thrown away */
-	bool told;  /* work was posted; control clears it */
+	uint64_t until_ns; /* its reader is waited for after the stop; 0: that has not begun */
+	bool full;         /* count is reached or writing failed: the rest is thrown away */
+	bool told;         /* work was posted; control clears it */
 	uint32_t ninterfaces;
 
 	/* [ctl]; the writer's once it has been told to stop: control waits for it then */

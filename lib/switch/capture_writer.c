@@ -16,24 +16,29 @@
 
 #define WRITE_BURST 64
 #define NAP_US 2000
-#define READER_MS 50 /* between two looks whether to wait for the reader of a stream any more */
+#define READER_MS 50     /* between two looks whether to wait for the reader of a stream any more */
+#define STOP_NS NS_PER_S /* for all that is left when the capture is to stop: control waits */
 
 /* --- streams, whose reader may be slow or stop to read --- */
 
 /* False: the capture ends, and what the reader has not taken by then it does not get. */
 static bool
-wait_reader(const struct capture *c)
+wait_reader(struct capture *c)
 {
 	struct pollfd p = {.fd = c->stream, .events = POLLOUT};
 	bool last = atomic_load(&c->stop);
 
+	if (last && c->until_ns == 0)
+		c->until_ns = ev_now_ns() + STOP_NS;
+	if (last && ev_now_ns() >= c->until_ns)
+		return false;
 	return poll(&p, 1, READER_MS) > 0 || !last;
 }
 
 ssize_t
 capture_stream_write(void *arg, const char *data, size_t len)
 {
-	const struct capture *c = arg;
+	struct capture *c = arg;
 	size_t done = 0;
 
 	while (done < len) {
@@ -131,7 +136,8 @@ write_end(struct capture *c)
 	STAILQ_FOREACH (p, &c->ports, entry) {
 		uint64_t lost = atomic_load(&p->lost);
 
-		if (p->interface != 0)
+		/* after a failure each would wait for the reader once more */
+		if (p->interface != 0 && !ferror(c->file))
 			pcapng_statistics(c->file, p->interface - 1, now, p->written + lost, lost);
 	}
 	if (fclose(c->file) != 0 && atomic_load(&c->error) == 0)

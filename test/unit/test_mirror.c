@@ -12,6 +12,9 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -420,6 +423,75 @@ test_capture_disk_full(void **state)
 	assert_null(fake_sw.capture);
 }
 
+/* --- captures to a pipe --- */
+
+static int
+start_live(int fd)
+{
+	struct sw_capture cfg = {.port = 0, .snaplen = CAPTURE_SNAPLEN, .live = true};
+
+	return sw_capture_start(&fake_sw, &cfg, fd);
+}
+
+/* Control writes the head of the file: it must not wait for ever. */
+static void
+test_capture_full_pipe(void **state)
+{
+	static const char full[4096];
+	int ends[2];
+
+	assert_int_equal(pipe2(ends, O_NONBLOCK), 0);
+	while (write(ends[1], full, sizeof(full)) > 0)
+		;
+	assert_int_equal(start_live(ends[1]), -EAGAIN);
+	assert_null(fake_sw.capture);
+	assert_int_equal(fcntl(ends[1], F_GETFD), -1); /* it was taken */
+	close(ends[0]);
+}
+
+static atomic_bool hurry;
+
+/* Takes little at a time. */
+static void *
+read_slowly(void *arg)
+{
+	const struct timespec nap = {.tv_nsec = 20000000};
+	const int *fd = arg;
+	char some[512];
+
+	while (read(*fd, some, sizeof(some)) > 0)
+		if (!atomic_load(&hurry))
+			nanosleep(&nap, NULL);
+	return NULL;
+}
+
+/* Nor for all that is in the ring, as long as the reader takes a bit of it. */
+static void
+test_capture_slow_reader(void **state)
+{
+	struct capture_stats s;
+	pthread_t reader;
+	int ends[2];
+
+	assert_int_equal(pipe(ends), 0);
+	atomic_store(&hurry, false);
+	assert_int_equal(pthread_create(&reader, NULL, read_slowly, &ends[0]), 0);
+	assert_int_equal(start_live(ends[1]), 0);
+	for (uint32_t round = 0; round < 20; round++) {
+		for (uint32_t i = 0; i < FAKE_IN; i++)
+			fake_put(0, &host[0], &host[1], 1000);
+		fake_poll();
+		fake_clear();
+	}
+	sw_capture_stop(&fake_sw);
+	sw_capture_stats(&fake_sw, &s);
+	assert_int_equal(s.error, EAGAIN);
+	atomic_store(&hurry, true);
+	pthread_join(reader, NULL);
+	close(ends[0]);
+	fake_check_accounts();
+}
+
 /* The switch may end in the middle of it. */
 static void
 test_capture_at_the_end(void **state)
@@ -475,6 +547,8 @@ main(void)
 		EACH(test_capture_overrun),
 		EACH(test_capture_count),
 		EACH(test_capture_disk_full),
+		EACH(test_capture_full_pipe),
+		EACH(test_capture_slow_reader),
 		EACH(test_capture_at_the_end),
 	};
 
