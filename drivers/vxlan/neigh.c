@@ -323,9 +323,11 @@ take_in_some(struct neigh *t)
 	n = rte_ring_sc_dequeue_burst_elem(t->ring, r, sizeof(r[0]), PORTION, NULL);
 	if (n != 0)
 		fdb_take_in(t->cfg.sw->fdb); /* their MACs may be new, too */
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = 0; i < n; i++) {
+		atomic_fetch_sub_explicit(&t->waiting[r[i].port], 1, memory_order_relaxed);
 		take_in(t, &r[i]);
 	if (n != 0) {
+	}
 		ev_timer_arm(t->cfg.sw->loop, &t->again, ROUND_MS);
 		return;
 	}

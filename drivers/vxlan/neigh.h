@@ -29,6 +29,7 @@ struct sw;
 #define NEIGH_MAX 65536        /* addresses in the table */
 #define NEIGH_REMOTE_MAX 49152 /* of them those of other hosts */
 #define NEIGH_PORT_MAX 64      /* of one port */
+#define NEIGH_PORT_WAITING 32  /* requests to learn of a port that wait for control, or some more */
 #define NEIGH_PORT_RATE 2      /* changes a second in the long run, after twice NEIGH_PORT_MAX */
 
 struct neigh_config {

@@ -115,6 +115,8 @@ struct neigh {
 		bool metered;
 		struct bucket changes;
 	} port[DP_PORTS_MAX];
+	/* [atomic] by port: its requests in the ring */
+	atomic_uint waiting[DP_PORTS_MAX];
 	/* [atomic] by FID, NULL: no network that joined */
 	_Atomic(struct neigh_net *) net[UINT16_MAX + 1];
 };

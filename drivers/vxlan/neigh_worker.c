@@ -81,14 +81,22 @@ hear(struct heard *h, const struct neigh_msg *m, const struct dp_port *in, uint1
 						    .port = in->id};
 }
 
-/* After the frames were forwarded: by then their sources are on the way to the FDB, too. */
+/*
+ * After the frames were forwarded: by then their sources are on the way to the FDB, too. One port
+ * must not fill the ring for all.
+ */
 static __rte_noinline void
 push(struct neigh *t, const struct heard *h)
 {
-	uint32_t n = rte_ring_mp_enqueue_burst_elem(t->ring, h->req, sizeof(h->req[0]), h->n, NULL);
+	atomic_uint *waiting = &t->waiting[h->req[0].port];
+	uint32_t n = 0;
 
-	if (n < h->n)
+	if (atomic_fetch_add_explicit(waiting, h->n, memory_order_relaxed) < NEIGH_PORT_WAITING)
+		n = rte_ring_mp_enqueue_burst_elem(t->ring, h->req, sizeof(h->req[0]), h->n, NULL);
+	if (n < h->n) {
+		atomic_fetch_sub_explicit(waiting, h->n - n, memory_order_relaxed);
 		atomic_fetch_add_explicit(&t->full, h->n - n, memory_order_relaxed);
+	}
 	if (!atomic_exchange(&t->told, true))
 		eventfd_write(t->event_fd, 1);
 }

@@ -526,6 +526,29 @@ changes_have_a_rate(void **state)
 	assert_int_equal(stats().ours, 1);
 }
 
+/* A guest that claims one address after the other does not keep those of others from control. */
+static void
+requests_of_a_port_have_a_limit(void **state)
+{
+	struct rte_ether_addr a = fake_mac(1, 1), b = fake_mac(2, 1);
+	char ip[32];
+
+	for (uint32_t i = 0; i < 800; i++) {
+		snprintf(ip, sizeof(ip), "10.0.%u.%u", i / 200, i % 200 + 1);
+		put_arp(1, &a, ip, "192.0.2.250");
+		if (i % 8 == 7) {
+			fake_clear();
+			fake_poll();
+		}
+	}
+	put_arp(2, &b, "192.0.2.2", "192.0.2.250");
+	run();
+	assert_non_null(strstr(said, "192.0.2.2 "));
+	assert_int_equal(atomic_load(&table->waiting[1]), 0);
+	assert_int_equal(atomic_load(&table->waiting[2]), 0);
+	assert_true(refusals().full > 0);
+}
+
 static void
 tag_of_a_vlan(void **state)
 {
@@ -609,6 +632,7 @@ main(void)
 		EACH(address_follows_its_mac_here),
 		EACH(port_has_a_limit),
 		EACH(changes_have_a_rate),
+		EACH(requests_of_a_port_have_a_limit),
 		EACH(tag_of_a_vlan),
 		EACH(end_of_a_network),
 	};
