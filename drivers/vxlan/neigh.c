@@ -406,7 +406,7 @@ neigh_set_remote(struct neigh *t, uint16_t fid, const struct evpn_ip *ip,
 
 	if (net == NULL)
 		return true;
-	if (n == NULL) {
+	if (n == NULL || !rte_is_valid_assigned_ether_addr(&n->mac)) {
 		forget_remote(t, fid, ip);
 		return true;
 	}

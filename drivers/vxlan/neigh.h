@@ -54,7 +54,10 @@ int neigh_add_net(struct neigh *t, uint16_t fid);
  */
 struct neigh_net *neigh_del_net(struct neigh *t, uint16_t fid);
 
-/** Another host has @p ip (NULL: not any more). A guest of ours loses it. False: no room. */
+/**
+ * Another host has @p ip (NULL, or with a MAC that no station can have: not any more). A guest of
+ * ours loses it. False: no room.
+ */
 bool neigh_set_remote(struct neigh *t, uint16_t fid, const struct evpn_ip *ip,
 		      const struct evpn_neigh *n);
 

@@ -549,6 +549,30 @@ requests_of_a_port_have_a_limit(void **state)
 	assert_true(refusals().full > 0);
 }
 
+/* Of another host: a table cannot be filled with them, nor a guest be given one. */
+static void
+address_at_no_station_is_none(void **state)
+{
+	static const struct evpn_neigh bad[] = {
+		{.mac = {{0}}},
+		{.mac = {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}}},
+		{.mac = {{1, 0, 0x5e, 0, 0, 1}}},
+	};
+	struct evpn_neigh far = {.mac = fake_mac(9, 9)};
+	struct evpn_ip ip = ip_of("192.0.2.9");
+	struct rte_ether_addr a = fake_mac(1, 1);
+
+	for (size_t i = 0; i < RTE_DIM(bad); i++) {
+		assert_true(neigh_set_remote(table, NET, &ip, &far));
+		assert_true(neigh_set_remote(table, NET, &ip, &bad[i]));
+		assert_true(neigh_set_remote(table, NET, &ip, &bad[i]));
+		assert_int_equal(stats().remote, 0);
+		put_arp(1, &a, "192.0.2.1", "192.0.2.9");
+		run();
+		assert_int_equal(reached(), 0xd);
+	}
+}
+
 static void
 tag_of_a_vlan(void **state)
 {
@@ -633,6 +657,7 @@ main(void)
 		EACH(port_has_a_limit),
 		EACH(changes_have_a_rate),
 		EACH(requests_of_a_port_have_a_limit),
+		EACH(address_at_no_station_is_none),
 		EACH(tag_of_a_vlan),
 		EACH(end_of_a_network),
 	};
