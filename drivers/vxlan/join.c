@@ -108,8 +108,10 @@ on_ready(void *ctx, uint32_t vni)
 	struct vxlan *x = ctx;
 	const struct vxlan_vni *n = vxlan_find_vni(x, vni);
 
-	if (n != NULL)
-		fdb_walk(x->cfg.sw->fdb, tell_one, &(struct one_network){.x = x, .fid = n->fid});
+	if (n == NULL)
+		return;
+	fdb_walk(x->cfg.sw->fdb, tell_one, &(struct one_network){.x = x, .fid = n->fid});
+	neigh_retell(x->neigh, n->fid);
 }
 
 /* --- from the kernel --- */

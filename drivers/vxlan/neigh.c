@@ -35,6 +35,7 @@ struct station {
 	fdb_key mac; /* and FID */
 	uint16_t port;
 	STAILQ_HEAD(, local) locals;
+	struct station *next; /* in the list of stations_of() */
 };
 
 static int
@@ -326,8 +327,8 @@ take_in_some(struct neigh *t)
 	for (uint32_t i = 0; i < n; i++) {
 		atomic_fetch_sub_explicit(&t->waiting[r[i].port], 1, memory_order_relaxed);
 		take_in(t, &r[i]);
-	if (n != 0) {
 	}
+	if (n != 0) {
 		ev_timer_arm(t->cfg.sw->loop, &t->again, ROUND_MS);
 		return;
 	}
@@ -461,36 +462,59 @@ erase_remotes(struct neigh *t, uint16_t fid)
 	}
 }
 
-/** The stations of a network, while it is ended. */
-struct ending {
+/** The stations of a network. */
+struct found {
 	uint16_t fid;
-	struct station *found;
+	struct station *first;
 };
 
 static void
 look_for(const void *node, VISIT which, void *closure)
 {
 	struct station *s = *(struct station *const *)node;
-	struct ending *e = closure;
+	struct found *f = closure;
 
-	if (which != preorder && which != endorder && fid_of(s) == e->fid)
-		e->found = s;
+	if (which == preorder || which == endorder || fid_of(s) != f->fid)
+		return;
+	s->next = f->first;
+	f->first = s;
+}
+
+static struct station *
+stations_of(const struct neigh *t, uint16_t fid)
+{
+	struct found f = {.fid = fid};
+
+	twalk_r(t->stations, look_for, &f);
+	return f.first;
+}
+
+void
+neigh_retell(struct neigh *t, uint16_t fid)
+{
+	const struct station *s;
+	const struct local *l;
+
+	for (s = stations_of(t, fid); s != NULL; s = s->next)
+		STAILQ_FOREACH (l, &s->locals, entry) {
+			const struct evpn_neigh n = neigh_of(s, l);
+
+			t->cfg.ours(t->cfg.ctx, fid, &l->ip, &n);
+		}
 }
 
 struct neigh_net *
 neigh_del_net(struct neigh *t, uint16_t fid)
 {
 	struct neigh_net *net = find_net(t, fid);
-	struct ending e = {.fid = fid};
+	struct station *s, *next;
 
 	if (net == NULL)
 		return NULL;
-	do {
-		e.found = NULL;
-		twalk_r(t->stations, look_for, &e);
-		if (e.found != NULL)
-			forget_station(t, e.found);
-	} while (e.found != NULL);
+	for (s = stations_of(t, fid); s != NULL; s = next) {
+		next = s->next;
+		forget_station(t, s);
+	}
 	erase_remotes(t, fid);
 	atomic_store_explicit(&t->net[fid], NULL, memory_order_release);
 	return net;

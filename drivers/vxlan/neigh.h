@@ -54,6 +54,9 @@ int neigh_add_net(struct neigh *t, uint16_t fid);
  */
 struct neigh_net *neigh_del_net(struct neigh *t, uint16_t fid);
 
+/** Tell ours() all addresses of a network once more: the kernel has its devices from now on. */
+void neigh_retell(struct neigh *t, uint16_t fid);
+
 /**
  * Another host has @p ip (NULL, or with a MAC that no station can have: not any more). A guest of
  * ours loses it. False: no room.

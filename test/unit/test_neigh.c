@@ -549,6 +549,21 @@ requests_of_a_port_have_a_limit(void **state)
 	assert_true(refusals().full > 0);
 }
 
+/* The kernel's devices of the network were not there yet. */
+static void
+addresses_are_told_once_more(void **state)
+{
+	struct rte_ether_addr a = guest(1, "192.0.2.1");
+
+	put_arp(1, &a, "192.0.2.2", "192.0.2.250");
+	run();
+	assert_said("192.0.2.2 ");
+	neigh_retell(table, NET);
+	assert_said("192.0.2.1 192.0.2.2 ");
+	neigh_retell(table, NET + 1);
+	assert_said("");
+}
+
 /* Of another host: a table cannot be filled with them, nor a guest be given one. */
 static void
 address_at_no_station_is_none(void **state)
@@ -657,6 +672,7 @@ main(void)
 		EACH(port_has_a_limit),
 		EACH(changes_have_a_rate),
 		EACH(requests_of_a_port_have_a_limit),
+		EACH(addresses_are_told_once_more),
 		EACH(address_at_no_station_is_none),
 		EACH(tag_of_a_vlan),
 		EACH(end_of_a_network),
