@@ -127,11 +127,15 @@ hardware_features(const struct vdev *d)
 }
 
 uint64_t
+vdev_features_own(const struct vdev *d)
+{
+	return d->cfg.features | (d->mtu_most != 0 ? VDEV_F(NET_MTU) : 0);
+}
+
+uint64_t
 vdev_features_offered(const struct vdev *d)
 {
-	uint64_t features = d->cfg.features | (d->mtu_most != 0 ? VDEV_F(NET_MTU) : 0);
-
-	return vdev_policy_features(d->cfg.policy, features) & hardware_features(d);
+	return vdev_policy_features(d->cfg.policy, vdev_features_own(d)) & hardware_features(d);
 }
 
 /* --- outcome of the negotiation of a bit --- */
@@ -216,7 +220,7 @@ withheld(const struct vdev *d, unsigned int bit)
 		return feature_row[bit].absent;
 	if (!(hardware_features(d) & (1ull << bit)))
 		return "the port's hardware cannot serve it";
-	if (d->cfg.features & (1ull << bit))
+	if (vdev_features_own(d) & (1ull << bit))
 		return "the port's format policy serves no modern guest";
 	return bit == VDEV_BIT_NET_MTU ? "the port announces no MTU" : "switched off for the port";
 }

@@ -149,7 +149,7 @@ check_device(const struct loading *l, const void *data)
 	struct device_data x;
 
 	memcpy(&x, data, sizeof(x));
-	if (rte_le_to_cpu_64(x.features) & ~d->cfg.features)
+	if (rte_le_to_cpu_64(x.features) & ~vdev_features_own(d))
 		return "the state is of a device with features this one does not offer";
 	if (rte_le_to_cpu_16(x.queue_pairs) > d->cfg.queue_pairs)
 		return "the state is of a device with more queues";

@@ -265,7 +265,9 @@ vdev_reset(struct vdev *d)
 	d->status = 0;
 	d->status_why = NULL;
 	d->mtu = 0;
-	d->mtu_most = d->mtu_next;
+	/* what was offered may be taken again: a front-end need not ask a second time */
+	if (d->mtu_next != 0 || (d->cfg.features & VDEV_F(NET_MTU)))
+		d->mtu_most = d->mtu_next;
 	space_refresh(d);
 }
 

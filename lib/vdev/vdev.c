@@ -258,7 +258,7 @@ vdev_set_features(struct vdev *d, uint64_t features)
 {
 	uint64_t change = d->features ^ features;
 
-	if (features & ~d->cfg.features) {
+	if (features & ~vdev_features_own(d)) {
 		d->counters.features_refused++;
 		return -EINVAL;
 	}

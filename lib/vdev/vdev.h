@@ -271,6 +271,9 @@ uint64_t vdev_features_all(void);
  */
 uint64_t vdev_features_offered(const struct vdev *d);
 
+/** Its configuration: what it accepts. */
+uint64_t vdev_features_own(const struct vdev *d);
+
 /** Name of a feature bit ("VIRTIO_NET_F_MRG_RXBUF"), or NULL. Any thread. */
 const char *vdev_feature_name(unsigned int bit);
 

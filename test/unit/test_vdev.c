@@ -607,8 +607,14 @@ test_mtu_of_the_network(void **state)
 	vdev_connect(o.d, t);
 	vdev_config_limit_mtu(o.d, 1400);
 	assert_int_equal(read_mtu(), 1450);
+	assert_int_equal(vdev_set_features(o.d, MODERN | F(NET_MTU)), 0);
 	vdev_reset(o.d);
 	assert_int_equal(read_mtu(), 1400);
+	/* a driver that was offered it once takes it again */
+	vdev_config_limit_mtu(o.d, 0);
+	vdev_reset(o.d);
+	assert_int_equal(read_mtu(), 1400);
+	assert_int_equal(vdev_set_features(o.d, MODERN | F(NET_MTU)), 0);
 	/* the operator's own, and a front-end's that exceeds the limit, which is not refused */
 	vdev_config_set_mtu(o.d, 9000);
 	assert_int_equal(read_mtu(), 1400);
