@@ -353,7 +353,8 @@ in_expired(struct ev_timer *t)
 {
 	struct vhu_conn *c = container_of(t, struct vhu_conn, in_deadline);
 
-	if (!conn_readable(c))
+	/* nothing is read while it is idle */
+	if (!conn_readable(c) && c->idle.loop == NULL)
 		conn_fail(c, -ETIMEDOUT, "a message was not finished in time");
 }
 

@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "base/lane.h"
 #include "owner.h"
 #include "peer.h"
 #include "vhost_user/conn.h"
@@ -358,6 +359,35 @@ test_deadline_missed_by_us(void **state)
 }
 
 static void
+keep(struct lane *l)
+{
+}
+
+/* Nor is it while nothing is read, because descriptors wait to be closed. */
+static void
+test_deadline_held_up(void **state)
+{
+	const struct vhu_header h = {7, VHU_VERSION, 0};
+	static struct lane lane;
+
+	lane_init(&lane, keep);
+	conn.lane = &lane;
+	peer_write(peer, &h, 5, NULL, 0);
+	iterate();
+	lane_owe(&lane, CONN_CLOSING_MAX);
+	peer_write(peer, (const uint8_t *)&h + 5, sizeof(h) - 5, NULL, 0);
+	expire(&conn.in_deadline);
+	assert_int_equal(closed, 0);
+	lane_settle(&lane, CONN_CLOSING_MAX);
+	expire(&conn.idle);
+	iterate();
+	assert_int_equal(messages, 1);
+	assert_int_equal(closed, 0);
+	conn.lane = NULL;
+	lane_put(&lane);
+}
+
+static void
 test_peer_leaves(void **state)
 {
 	const struct vhu_header h = {7, VHU_VERSION, 8};
@@ -553,6 +583,7 @@ main(void)
 		T(too_many_fds_in_pieces),
 		T(deadline),
 		T(deadline_missed_by_us),
+		T(deadline_held_up),
 		T(peer_leaves),
 		T(handler_ends_it),
 		T(handler_closes_it),
