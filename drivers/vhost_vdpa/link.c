@@ -3,6 +3,7 @@
 #include "vhost_vdpa/link.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -128,8 +129,10 @@ make_memory(struct link *l, struct place *p, uint32_t n)
 	if (l->dev.iova_last - l->dev.iova_first < end)
 		return fail(l, ERANGE, "the device reaches too little memory");
 	l->size = end;
-	l->memfd = memfd_create("vhost-vdpa", MFD_CLOEXEC);
-	if (l->memfd < 0 || ftruncate(l->memfd, (off_t)end) != 0)
+	l->memfd = memfd_create("vhost-vdpa", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	/* sealed: a device of VDUSE is a process, which gets the file and could cut it off */
+	if (l->memfd < 0 || ftruncate(l->memfd, (off_t)end) != 0 ||
+	    fcntl(l->memfd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
 		return fail(l, errno, "memory");
 	l->mem = mmap(NULL, end, PROT_READ | PROT_WRITE, MAP_SHARED, l->memfd, 0);
 	if (l->mem == MAP_FAILED) {

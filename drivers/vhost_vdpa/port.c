@@ -2,6 +2,7 @@
 #include "vhost_vdpa/port.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -11,7 +12,6 @@
 #include <bsd/string.h>
 #include <rte_common.h>
 #include <rte_ether.h>
-#include <rte_malloc.h>
 
 #include "switch/port_kind.h"
 #include "switch/publish.h"
@@ -20,6 +20,9 @@
 #include "virtq/fmt.h"
 
 #define AGAIN_MS 1000
+
+/* Of vv_port.closed: control sets it, jobs post under it. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* --- jobs --- */
 
@@ -33,12 +36,36 @@ submit(struct vv_port *v, void (*fn)(struct lane_job *j))
 }
 
 static void
+end_link(struct vv_port *v)
+{
+	link_close(v->made);
+	v->made = NULL;
+}
+
+/** Give the result to control. A port that has ended, perhaps with its loop, has no use for it. */
+static void
+report(struct vv_port *v)
+{
+	bool closed;
+
+	pthread_mutex_lock(&lock);
+	closed = v->closed;
+	if (!closed)
+		ev_post(v->port.sw->loop, &v->done);
+	pthread_mutex_unlock(&lock);
+	if (!closed)
+		return;
+	end_link(v);
+	lane_put(&v->lane); /* on_done()'s */
+}
+
+static void
 job_open(struct lane_job *j)
 {
 	struct vv_port *v = container_of(j, struct vv_port, job);
 
 	v->made = link_open(&v->cfg, v->err, sizeof(v->err));
-	ev_post(v->port.sw->loop, &v->done);
+	report(v);
 }
 
 static void
@@ -47,7 +74,7 @@ job_read(struct lane_job *j)
 	struct vv_port *v = container_of(j, struct vv_port, job);
 
 	v->result = link_read_config(v->made);
-	ev_post(v->port.sw->loop, &v->done);
+	report(v);
 }
 
 static void
@@ -55,19 +82,15 @@ job_close(struct lane_job *j)
 {
 	struct vv_port *v = container_of(j, struct vv_port, job);
 
-	link_close(v->made);
-	v->made = NULL;
-	ev_post(v->port.sw->loop, &v->done);
+	end_link(v);
+	report(v);
 }
 
 /** The port has ended: the lane's last reference frees it. */
 static void
 job_end(struct lane_job *j)
 {
-	struct vv_port *v = container_of(j, struct vv_port, job);
-
-	link_close(v->made);
-	v->made = NULL;
+	end_link(container_of(j, struct vv_port, job));
 }
 
 static void
@@ -76,8 +99,8 @@ release(struct lane *l)
 	struct vv_port *v = container_of(l, struct vv_port, lane);
 
 	for (uint32_t i = 0; i < LINK_PAIRS_MAX; i++) {
-		rte_free(v->rx[i]);
-		rte_free(v->tx[i]);
+		free(v->rx[i]);
+		free(v->tx[i]);
 	}
 	free(v);
 }
@@ -165,9 +188,10 @@ on_config(struct ev_source *src, uint32_t events)
 	struct vv_port *v = container_of(src, struct vv_port, config);
 	uint64_t count;
 
-	/* still readable when the job before is done */
 	if (v->busy || read(src->fd, &count, sizeof(count)) < 0)
 		return;
+	/* until the job is done: a device may interrupt all the time */
+	ev_mod(src, 0);
 	v->made = v->link;
 	submit(v, job_read);
 }
@@ -185,6 +209,7 @@ finish(struct vv_port *v)
 	if (v->link == NULL && v->made != NULL) {
 		use(v, v->made);
 	} else if (v->link != NULL) {
+		ev_mod(&v->config, EPOLLIN);
 		log_peer_info(&v->log_limit, v->port.name, "link %s",
 			      link_is_up(v->link) ? "up" : "down");
 		if (v->result == -EIO)
@@ -262,7 +287,9 @@ vv_close(struct port *p)
 
 	ev_timer_cancel(&v->again);
 	ev_del(&v->config);
+	pthread_mutex_lock(&lock);
 	v->closed = true;
+	pthread_mutex_unlock(&lock);
 	if (!v->busy) {
 		v->made = v->link;
 		v->job.fn = job_end;
@@ -288,12 +315,23 @@ static const struct port_ops vv_port_ops = {
 
 /* --- construction --- */
 
+/** Not memory of EAL's: the lane may free it when EAL has ended. */
+static void *
+alloc_queue(size_t size)
+{
+	void *q = aligned_alloc(RTE_CACHE_LINE_SIZE, RTE_ALIGN_CEIL(size, RTE_CACHE_LINE_SIZE));
+
+	if (q != NULL)
+		memset(q, 0, size);
+	return q;
+}
+
 static bool
 make_queues(struct vv_port *v)
 {
 	for (uint16_t i = 0; i < LINK_PAIRS_MAX; i++) {
-		v->rx[i] = rte_zmalloc("vhost-vdpa", sizeof(*v->rx[i]), RTE_CACHE_LINE_SIZE);
-		v->tx[i] = rte_zmalloc("vhost-vdpa", sizeof(*v->tx[i]), RTE_CACHE_LINE_SIZE);
+		v->rx[i] = alloc_queue(sizeof(*v->rx[i]));
+		v->tx[i] = alloc_queue(sizeof(*v->tx[i]));
 		if (v->rx[i] == NULL || v->tx[i] == NULL)
 			return false;
 		atomic_store(&v->rx[i]->q.ops, &vv_rx_ops);

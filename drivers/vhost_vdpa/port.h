@@ -4,7 +4,8 @@
  *
  * Control does not wait for the kernel: the device is opened, read and closed in the port's lane,
  * which posts the result. A device that is not there, busy, gone or in need of a reset is opened
- * again, once a second. Control thread only, except the jobs.
+ * again, once a second. A job that is being done when the port ends posts nothing: control's loop
+ * may have ended, too. Control thread only, except the jobs.
  */
 #ifndef VHOST_VDPA_PORT_H
 #define VHOST_VDPA_PORT_H
@@ -38,7 +39,7 @@ struct vv_port {
 	struct lane_job job;
 	struct ev_work done;     /* of the job */
 	bool busy;               /* [ctl] a job is in the lane or its result is posted */
-	bool closed;             /* [ctl] the port has ended */
+	bool closed;             /* [ctl] the port has ended; set under a lock that jobs take */
 	struct link *link;       /* [ctl] that runs; NULL: none */
 	struct link *made;       /* [job] while it is busy */
 	int result;              /* [job] likewise */

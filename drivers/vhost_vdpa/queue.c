@@ -9,6 +9,8 @@
 #include "pkt/offload.h"
 #include "virtq/net.h"
 
+#define COPY_BYTES 1024 /* copying so many costs as much as making the smallest segment */
+
 /* The device is a modern one. */
 static const struct vq_fmt little = {.swap = VQ_SWAP_LE};
 
@@ -68,8 +70,8 @@ buffers_of(const struct vv_rxq *r, uint16_t i)
 		return 1;
 	memcpy(&h, r->held[i].data, sizeof(h));
 	n = vq16_get(little, h.num_buffers);
-	/* a device that says more than a frame can have is wrong: its first buffer is dropped */
-	if (n == 0 || n > RXQ_HELD_MAX / 2)
+	/* more than a frame or the ring can have never come: the first is taken for all of it */
+	if (n == 0 || n > RTE_MIN(r->ring->vqd.size, RXQ_HELD_MAX / 2u))
 		return 1;
 	return n <= r->n - i ? n : 0;
 }
@@ -135,6 +137,7 @@ take(struct vv_rxq *r, uint16_t i, uint16_t n, struct pkt_batch *b)
 		return;
 	}
 	pktq_count(&r->q.stats, p);
+	r->cost += offload_cost(p) + p->len / COPY_BYTES;
 	b->nsegs += n - 1;
 	b->n++;
 }
@@ -152,9 +155,10 @@ vv_rx(struct pktq *q, struct pkt_batch *b)
 	uint16_t at = 0, n;
 
 	b->n = b->ndone = b->nsegs = 0;
+	r->cost = 0;
 	if (r->n < RXQ_HELD_MAX)
 		fill(r);
-	while (b->ndone < b->max && at < r->n) {
+	while (b->ndone < b->max && at < r->n && r->cost < PKT_BATCH_COST) {
 		n = buffers_of(r, at);
 		if (n == 0 || b->nsegs + n > PKT_SEGS_MAX)
 			break;
@@ -184,7 +188,8 @@ vv_arm(struct pktq *q)
 {
 	struct vv_rxq *r = to_rxq(q);
 
-	return vqd_arm(&r->ring->vqd) || r->n != 0;
+	/* the rest of a frame comes with an interrupt */
+	return vqd_arm(&r->ring->vqd) || (r->n != 0 && buffers_of(r, 0) != 0);
 }
 
 static void

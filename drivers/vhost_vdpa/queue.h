@@ -23,7 +23,8 @@ struct vv_rxq {
 	bool mergeable, believes; /* a checksum the device has verified is believed */
 
 	/* [worker] */
-	uint16_t n; /* buffers taken from the ring, oldest first */
+	uint32_t cost; /* of the frames of the last rx(), see PKT_BATCH_COST */
+	uint16_t n;    /* buffers taken from the ring, oldest first */
 	struct vqd_net_frame held[RXQ_HELD_MAX];
 	uint16_t buffers[PKT_BATCH_MAX]; /* of each chain of the last rx() */
 };

@@ -4,6 +4,7 @@
  * refuses, with a device behind it that returns what it is sent.
  */
 #include <errno.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,8 +22,14 @@
 #include <cmocka.h>
 #include <rte_common.h>
 
+#include "eal.h"
+#include "frame.h"
 #include "owner.h"
+#include "switch/port_kind.h"
+#include "switch/sw.h"
+#include "switch/sw_ports.h"
 #include "vhost_vdpa/link.h"
+#include "vhost_vdpa/port.h"
 #include "vhost_vdpa/queue.h"
 #include "virtq/fmt.h"
 
@@ -41,6 +48,7 @@ static struct {
 	/* set by a test */
 	uint64_t offered, backend;
 	uint32_t id;
+	uint16_t ring_max;
 	uint8_t refuses; /* bits of the status it does not keep */
 	struct vhost_vdpa_iova_range range;
 	struct virtio_net_config config;
@@ -149,7 +157,7 @@ model_ioctl(int fd, unsigned long request, void *arg)
 		*(struct vhost_vdpa_iova_range *)arg = k.range;
 		return 0;
 	case VHOST_VDPA_GET_VRING_NUM:
-		*(uint16_t *)arg = 256;
+		*(uint16_t *)arg = k.ring_max;
 		return 0;
 	case VHOST_VDPA_GET_VQS_COUNT:
 		return refuse(ENOTTY);
@@ -290,6 +298,7 @@ setup(void **state)
 	k.offered = OFFER;
 	k.backend = 0xe;
 	k.id = 1;
+	k.ring_max = 256;
 	k.range = (struct vhost_vdpa_iova_range){0x1234, UINT64_MAX};
 	k.config = (struct virtio_net_config){.mac = {2, 0, 0, 0, 0, 9},
 					      .status = VIRTIO_NET_S_LINK_UP,
@@ -533,6 +542,120 @@ test_wrong_device(void **state)
 	assert_false(l->queue[0].vqd.broken);
 }
 
+/* A frame of more buffers than the ring has never comes whole: the ones behind it come through. */
+static void
+test_more_than_the_ring(void **state)
+{
+	uint8_t bytes[72] = {0};
+	uint32_t frames = 0;
+
+	k.ring_max = 64;
+	begin();
+	deliver(bytes, sizeof(bytes), 100);
+	deliver(bytes, sizeof(bytes), 0);
+	while (receive(PKT_BATCH_MAX) != 0) {
+		frames += batch.n;
+		vv_rx_ops.rx_done(&rx.q, &batch);
+	}
+	assert_int_equal(frames, 2);
+}
+
+/* A worker can sleep until a frame is whole. */
+static void
+test_part_of_a_frame(void **state)
+{
+	uint8_t bytes[72] = {0};
+
+	begin();
+	deliver(bytes, sizeof(bytes), 2);
+	assert_int_equal(receive(PKT_BATCH_MAX), 0);
+	assert_false(vv_rx_ops.arm(&rx.q));
+	deliver(bytes, sizeof(bytes), 0);
+	assert_true(vv_rx_ops.arm(&rx.q));
+	assert_int_equal(receive(PKT_BATCH_MAX), 1);
+	assert_int_equal(batch.pkt[0].nsegs, 2);
+	vv_rx_ops.rx_done(&rx.q, &batch);
+}
+
+/* Frames that become very many are one batch each. */
+static void
+test_cost(void **state)
+{
+	static struct frame f;
+	static uint8_t bytes[PKT_LEN_MAX + sizeof(struct virtio_net_hdr_mrg_rxbuf)];
+	struct virtio_net_hdr h = {
+		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+		.gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
+		.gso_size = 1,
+	};
+	uint32_t frames = 0;
+
+	begin();
+	frame_build(&f, false, true, PKT_BATCH_COST);
+	h.csum_start = f.vnet.csum_start;
+	h.csum_offset = f.vnet.csum_offset;
+	memcpy(bytes, &h, sizeof(h));
+	memcpy(bytes + sizeof(struct virtio_net_hdr_mrg_rxbuf), f.b, f.len);
+	for (uint32_t i = 0; i < 3; i++)
+		deliver(bytes, sizeof(struct virtio_net_hdr_mrg_rxbuf) + f.len, 0);
+	while (receive(PKT_BATCH_MAX) != 0) {
+		assert_int_equal(batch.n, 1);
+		assert_true(batch.pkt[0].need & PKT_NEED_TSO4);
+		vv_rx_ops.rx_done(&rx.q, &batch);
+		frames++;
+	}
+	assert_int_equal(frames, 3);
+}
+
+/* The file has its size for good: who gets it of the kernel cannot have our accesses fail. */
+static void
+test_memory(void **state)
+{
+	begin();
+	assert_int_equal(ftruncate(l->memfd, 0), -1);
+	assert_int_equal(ftruncate(l->memfd, (off_t)l->size + 4096), -1);
+}
+
+static sem_t may_open;
+
+static int
+slow_open(const char *path)
+{
+	sem_wait(&may_open);
+	return model_open(path);
+}
+
+/* The program ends while the kernel has the device opened: nothing is left, and no loop told. */
+static void
+test_end_while_opening(void **state)
+{
+	static const struct chardev_sys slow = {slow_open, model_ioctl, model_write};
+	static const struct fdb_config fdb = {.limit = 100, .ageing_s = 300};
+	static const struct port_defaults defaults;
+	static struct sw sw;
+	const struct vv_devargs a = {.name = "net_vhost_vdpa0", .path = CHARDEV_PREFIX "0"};
+	struct ev_loop *loop = ev_loop_new();
+	const struct port_request r = {.sw = &sw,
+				       .defaults = &defaults,
+				       .err = err,
+				       .errlen = sizeof(err)};
+	struct port *p;
+
+	assert_int_equal(sem_init(&may_open, 0, 0), 0);
+	assert_int_equal(sw_init(&sw, 1, &fdb, NULL, loop), 0);
+	p = vv_port_new(&r, &a);
+	assert_non_null(p);
+	vv_of(p)->cfg.sys = &slow;
+	ev_run_once(loop, 0);
+	assert_true(vv_of(p)->busy);
+	sw_fini(&sw);
+	ev_loop_free(loop);
+	assert_int_equal(sem_post(&may_open), 0);
+	while (!lane_all_idle())
+		usleep(100);
+	assert_int_equal(k.status, DRIVER_OK);
+}
+
 /** Each is refused with a sentence, and nothing stays open. */
 static void
 refused(const char *says)
@@ -562,15 +685,23 @@ test_refusals(void **state)
 	refused("too little memory");
 }
 
+static int
+group_setup(void **state)
+{
+	return eal_start("0", 128);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(start),   T(frames), T(whole_buffers), T(left),
-		T(offload), T(full),   T(wrong_device),  T(refusals),
+		T(start),           T(frames), T(whole_buffers), T(left),
+		T(offload),         T(full),   T(wrong_device),  T(more_than_the_ring),
+		T(part_of_a_frame), T(cost),   T(memory),        T(end_while_opening),
+		T(refusals),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, group_setup, NULL);
 }
