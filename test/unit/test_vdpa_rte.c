@@ -18,6 +18,7 @@
 #include "mock_vdpa.h"
 #include "owner.h"
 #include "vdev/engine.h"
+#include "vdpa/rte/relay.h"
 #include "vdpa/vdpa.h"
 
 #define FEATURES (F(VERSION_1) | F(PROTOCOL_FEATURES))
@@ -507,6 +508,36 @@ test_port_ends_before_it_has_stopped(void **state)
 	run_until(&soft_engine, 200);
 }
 
+/** Under way as many messages as may be. */
+static void
+leave_no_room(void)
+{
+	struct relay *r = SLIST_FIRST(&relays);
+
+	offload(true);
+	run_until(list[0], 200);
+	while (vhu_frontend_barrier(&r->session, (struct vhu_frontend_done){0}) == 0)
+		;
+}
+
+/* It cannot be told to stop: it stops with its session. */
+static void
+test_stopped_without_room(void **state)
+{
+	leave_no_room();
+	offload(false);
+	run_until(&soft_engine, 200);
+}
+
+/* Nor can it be told of another interrupt: software takes over. */
+static void
+test_interrupt_without_room(void **state)
+{
+	leave_no_room();
+	assert_int_equal(vdev_vq_set_call(o.d, 0, eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)), 0);
+	run_until(&soft_engine, 200);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 
 int
@@ -526,6 +557,8 @@ main(void)
 		T(next_guest_before_it_has_stopped),
 		T(detached_before_it_has_stopped),
 		T(port_ends_before_it_has_stopped),
+		T(stopped_without_room),
+		T(interrupt_without_room),
 	};
 
 	if (eal_start("0", 64) != 0 || mock_vdpa_register() != 0)

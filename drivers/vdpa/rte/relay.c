@@ -336,7 +336,8 @@ say_call(struct relay *r, const struct vdev_queue *q)
 	struct vhu_msg m = {.header = {.request = VHU_SET_VRING_CALL, .size = 8},
 			    .payload.u64 = (uint64_t)(q - r->dev->q) | (none ? VHU_VRING_NOFD : 0)};
 
-	(void)vhu_frontend_request(&r->session, &m, &fd, !none, (struct vhu_frontend_done){0});
+	if (vhu_frontend_request(&r->session, &m, &fd, !none, (struct vhu_frontend_done){0}) != 0)
+		fail(r, "it does not keep up");
 }
 
 /** Hardware serves every ring: what has changed meanwhile is said. */
@@ -491,8 +492,10 @@ tell_to_stop(struct relay *r)
 	r->phase = PHASE_STOPPING;
 	r->stopped = false;
 	card_hold_memory(r->card, r->gmem);
-	(void)vhu_frontend_ring_stop(&r->session, i, &plain,
-				     (struct vhu_frontend_done){.fn = on_stopped});
+	/* without room for the message the end of the session stops it */
+	if (vhu_frontend_ring_stop(&r->session, i, &plain,
+				   (struct vhu_frontend_done){.fn = on_stopped}) != 0)
+		vhu_frontend_close(&r->session);
 	(void)vhu_frontend_wait(&r->session, STOP_WAIT_MS);
 }
 
