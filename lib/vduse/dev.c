@@ -14,7 +14,9 @@
 
 #include <bsd/string.h>
 
+#include <rte_byteorder.h>
 #include <rte_common.h>
+#include <rte_ether.h>
 
 #include "base/irq.h"
 #include "vdev/netcfg.h"
@@ -49,6 +51,9 @@ read_config(const struct vduse *v, struct virtio_net_config *c)
 {
 	memset(c, 0, sizeof(*c));
 	vdev_config_read(v->dev, 0, sizeof(*c), (uint8_t *)c);
+	/* a driver that was offered an MTU refuses a device that has none any more */
+	if (c->mtu == 0)
+		c->mtu = rte_cpu_to_le_16(RTE_ETHER_MTU);
 }
 
 /** The newest version of the API that both know; whether it has queue groups. */

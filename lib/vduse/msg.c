@@ -76,6 +76,8 @@ take_features(struct vduse *v)
 
 	if (v->sys->ioctl(v->fd, VDUSE_DEV_GET_FEATURES, &features) < 0)
 		return "the kernel does not say which features were negotiated";
+	/* offered when the device was made, for a limit that may be gone */
+	v->dev->cfg.features |= features & VDEV_F(NET_MTU);
 	if (vdev_set_features(v->dev, features) != 0)
 		return "features were accepted that are not offered";
 	return NULL;

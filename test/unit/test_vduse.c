@@ -12,8 +12,10 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <rte_ether.h>
 
 #include "base/spare.h"
+#include "vdev/netcfg.h"
 #include "vduse_model.h"
 
 /* --- tests --- */
@@ -208,6 +210,26 @@ a_successor_goes_on(void **state)
 	assert_true(vk_both_run());
 	assert_int_equal(vk_set_status(0), VDUSE_REQ_RESULT_OK);
 	assert_false(vk_both_run());
+}
+
+/** The network's limit of the MTU, for which it was offered, goes: the feature stays. */
+static void
+an_mtu_that_was_offered_stays(void **state)
+{
+	vk_owner.d->cfg.features &= ~F(NET_MTU);
+	vdev_config_limit_mtu(vk_owner.d, 1450);
+	vk_start(F(NET_MTU));
+	assert_true(vk.offered & F(NET_MTU));
+	assert_int_equal(vk.config.mtu, 1450);
+	assert_true(vk_both_run());
+	vk_kill_switch();
+	vk_owner.d->cfg.features &= ~F(NET_MTU);
+	vk_transport = vk_make();
+	assert_non_null(vk_transport);
+	assert_true(vk_both_run());
+	while (vk.config.mtu == 1450)
+		ev_run_once(vk_owner.loop, 1000);
+	assert_int_equal(vk.config.mtu, RTE_ETHER_MTU);
 }
 
 /* --- restarts --- */
@@ -447,6 +469,7 @@ main(void)
 		TEST(interrupts_are_injected),
 		TEST(early_interrupts_are_not_lost),
 		TEST(a_successor_goes_on),
+		TEST(an_mtu_that_was_offered_stays),
 		EACH(nothing_is_lost_when_killed),
 		EACH(a_pending_question_is_answered_by_the_successor),
 		TEST(a_pending_reset_is_done_by_the_successor),
