@@ -85,7 +85,7 @@ kill -0 $pid && until $CTL show config >/dev/null 2>&1; do sleep 0.1; done
     @check("vqsctl.capture")
     def check_capture(self):
         """Frames come to standard output and into a FIFO while they are sent; no reader holds up."""
-        control = self.workdir / "control"
+        control = self.workdir / "captured.control"
         argv = self.argv("--forward-mode=io", program=Switch.program, ports=0)
         argv[argv.index("--no-control")] = f"--control={control}"
         argv[1:1] = ["--vdev=net_null0,size=64", "--vdev=net_null1,size=64"]
