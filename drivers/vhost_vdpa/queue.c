@@ -137,7 +137,9 @@ take(struct vv_rxq *r, uint16_t i, uint16_t n, struct pkt_batch *b)
 		return;
 	}
 	pktq_count(&r->q.stats, p);
-	r->cost += offload_cost(p) + p->len / COPY_BYTES;
+	r->cost += p->len / COPY_BYTES;
+	if (p->vnet.gso_size != 0)
+		r->cost += offload_cost(p);
 	b->nsegs += n - 1;
 	b->n++;
 }
