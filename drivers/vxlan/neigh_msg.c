@@ -216,8 +216,8 @@ answer_nd(struct pkt_hdrs *h, const struct neigh_msg *m, const struct evpn_neigh
 		.mac = {ND_OPT_TARGET_LINKADDR, sizeof(a.mac) / OPTION_UNIT, n->mac},
 	};
 
-	memcpy(a.ip.src_addr, m->target.addr, sizeof(a.ip.src_addr));
-	memcpy(a.ip.dst_addr, m->ip.addr, sizeof(a.ip.dst_addr));
+	memcpy(&a.ip.src_addr, m->target.addr, sizeof(a.ip.src_addr));
+	memcpy(&a.ip.dst_addr, m->ip.addr, sizeof(a.ip.dst_addr));
 	memcpy(a.nd.target, m->target.addr, sizeof(a.nd.target));
 	a.nd.icmp.icmp6_cksum = rte_ipv6_udptcp_cksum(&a.ip, &a.nd);
 	memcpy(h->b + h->l2_len, &a, sizeof(a));
