@@ -388,8 +388,8 @@ solicitation_is_answered(void **state)
 	assert_memory_equal(f->b + 6, &far.mac, 6);
 	memcpy(&hdr, f->b + 14, sizeof(hdr));
 	assert_int_equal(rte_ipv6_udptcp_cksum_verify(&hdr, f->b + ND_AT), 0);
-	assert_memory_equal(hdr.src_addr, ip.addr, 16);
-	assert_memory_equal(hdr.dst_addr, ip_of("2001:db8::1").addr, 16);
+	assert_memory_equal(&hdr.src_addr, ip.addr, 16);
+	assert_memory_equal(&hdr.dst_addr, ip_of("2001:db8::1").addr, 16);
 	assert_int_equal(hdr.hop_limits, 255);
 	assert_int_equal(f->b[ND_AT], NA);
 	assert_int_equal(f->b[ND_AT + 4], 0xe0); /* router, solicited, override */
