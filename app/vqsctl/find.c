@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Which switch is meant. One that runs has its control socket at a default place, or where its
- * command line says.
+ * Which switch is meant. One that runs has its control socket at a default place, or, if it is
+ * root's or the caller's, where its command line says.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -130,6 +131,15 @@ add_of_process(struct candidates *c, const char *dir, const char *path, const ch
 		add(c, whole);
 }
 
+/* Others may give a process of theirs the name and options of a switch, and lie in wait. */
+static bool
+is_trusted(const char *dir)
+{
+	struct stat st;
+
+	return stat(dir, &st) == 0 && (st.st_uid == 0 || st.st_uid == geteuid());
+}
+
 /* The control socket of a process, if it is a switch. */
 static void
 add_process(struct candidates *c, const char *dir)
@@ -139,6 +149,8 @@ add_process(struct candidates *c, const char *dir)
 	const char *control = NULL, *state = NULL, *end;
 	bool is_switch = false;
 
+	if (!is_trusted(dir))
+		return;
 	read_proc(dir, "comm", line, sizeof(line));
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		is_switch |= strcmp(line, names[i]) == 0;

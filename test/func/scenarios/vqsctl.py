@@ -22,7 +22,10 @@ class Vqsctl(Cli):
 
     @check("vqsctl.find")
     def check_find(self):
-        """The switch that runs is found wherever its socket is; of several none is taken."""
+        """The switch that runs is found wherever its socket is; of several none is taken.
+
+        A process of another user that has the name and options of a switch is none.
+        """
         namespace.require()
         script = self.workdir / "find.sh"
         script.write_text("""set -eu
@@ -31,6 +34,11 @@ none=$($CTL show worker 2>&1) && exit 3
 start() { name=$1; shift; mkdir -p "$name"; "$@" >"$name.log" 2>&1 & pid=$!
     until $CTL -s "$name/control" help >/dev/null 2>&1; do kill -0 $pid || exit 4; sleep 0.1; done; }
 start elsewhere "$@" --file-prefix=a -- --state-dir=elsewhere
+mkdir /run/other; cp /bin/sh /run/other/vqswitch
+python3 -c 'import socket, time
+s = socket.socket(socket.AF_UNIX); s.bind("/run/other/s"); s.listen(); time.sleep(999)' &
+setpriv --reuid 65534 --clear-groups /run/other/vqswitch -c 'sleep 999; :' sh --control=/run/other/s &
+until [ -S /run/other/s ] && grep -qs =/run/other/s "/proc/$!/cmdline"; do kill -0 $!; sleep 0.1; done
 $CTL show worker
 start /run/vqswitch-b "$@" --file-prefix=b -- --state-dir /run/vqswitch-b
 several=$($CTL show worker 2>&1) && exit 5
