@@ -571,6 +571,16 @@ class Cli(Scenario):
                       f" _{words[0]}; echo \"${{COMPREPLY[*]}}\"")
             out = subprocess.run(["bash", "-c", script], stdout=subprocess.PIPE, check=True, timeout=60)
             expect(out.stdout.decode().strip() == expected, f"{line}: {out.stdout!r}")
+        # a port that is named as a command of the shell, which must not run in the operator's
+        bin_dir = self.workdir / "named"
+        bin_dir.mkdir()
+        (bin_dir / "vqsctl").write_text("#!/bin/sh\necho 'net_tap0$(touch ran)'\n", "ascii")
+        (bin_dir / "vqsctl").chmod(0o755)
+        script = (f"cd {bin_dir}; PATH={bin_dir}:$PATH; . {scripts.resolve()}/vqsctl; COMP_CWORD=3;"
+                  " COMP_WORDS=(vqsctl show port net_); _vqsctl; echo \"${COMPREPLY[*]}\"")
+        out = subprocess.run(["bash", "-c", script], stdout=subprocess.PIPE, check=True, timeout=60)
+        expect(out.stdout == b"net_tap0\\$\\(touch\\ ran\\)\n", f"a port's name: {out.stdout!r}")
+        expect(not (bin_dir / "ran").exists(), "a port's name was run")
 
     def capture(self, frames):
         """A capture file of short UDP frames."""
