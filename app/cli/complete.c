@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "complete.h"
 
+#include <search.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -15,16 +16,31 @@
 struct words {
 	unsigned int n;
 	char word[WORDS_MAX][WORD_LEN];
+	void *tree; /* of them, for tsearch(): a port is a word of many commands */
 };
+
+static int
+compare(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
 
 static void
 add_word(struct words *w, const char *word)
 {
-	for (unsigned int i = 0; i < w->n; i++)
-		if (strcmp(w->word[i], word) == 0)
-			return;
-	if (w->n < WORDS_MAX && strlcpy(w->word[w->n], word, WORD_LEN) < WORD_LEN)
+	char *new = w->word[w->n];
+	char *const *found;
+
+	if (w->n == WORDS_MAX || strlcpy(new, word, WORD_LEN) >= WORD_LEN)
+		return;
+	found = tsearch(new, &w->tree, compare);
+	if (found != NULL && *found == new)
 		w->n++;
+}
+
+static void
+keep_word(void *word)
+{
 }
 
 static void
@@ -46,6 +62,7 @@ complete_line(cmdline_parse_ctx_t *grammar, const char *line, FILE *out)
 	static struct words w; /* large, and of one thread */
 
 	w.n = 0;
+	w.tree = NULL;
 	for (size_t i = 0; grammar[i] != NULL; i++) {
 		struct match m = match_command(grammar[i], line);
 
@@ -54,4 +71,5 @@ complete_line(cmdline_parse_ctx_t *grammar, const char *line, FILE *out)
 	}
 	for (unsigned int i = 0; i < w.n; i++)
 		fprintf(out, "%s\n", w.word[i]);
+	tdestroy(w.tree, keep_word);
 }
