@@ -438,20 +438,10 @@ run(struct app *app)
 
 /* --- end --- */
 
-/* All leave the snapshot at once: to build one more for each of a thousand takes seconds. */
-static void
-retire_ports(struct app *app)
-{
-	for (uint16_t id = 0; id < app->sw.nports; id++)
-		if (app->sw.port[id] != NULL)
-			app->sw.port[id]->started = false;
-	sw_publish(&app->sw);
-}
-
 static void
 close_ports(struct app *app)
 {
-	retire_ports(app);
+	sw_leave_all(&app->sw);
 	for (uint16_t id = 0; id < app->sw.nports; id++) {
 		if (app->sw.port[id] == NULL)
 			continue;

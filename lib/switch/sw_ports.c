@@ -51,11 +51,7 @@ void
 sw_fini(struct sw *s)
 {
 	sw_capture_stop(s);
-	for (uint16_t i = 0; i < s->nports; i++)
-		if (s->port[i] != NULL)
-			sw_port_leave(s->port[i]);
-	if (s->nports != 0)
-		sw_publish(s);
+	sw_leave_all(s);
 	for (uint16_t i = 0; i < s->nports; i++)
 		if (s->port[i] != NULL)
 			sw_port_remove(s, s->port[i]);
@@ -193,6 +189,16 @@ sw_port_leave(struct port *p)
 	p->leaves = true;
 	p->leaves_since = p->sw->generation;
 	forget_mirrors(p->sw, p);
+}
+
+void
+sw_leave_all(struct sw *s)
+{
+	for (uint16_t i = 0; i < s->nports; i++)
+		if (s->port[i] != NULL)
+			sw_port_leave(s->port[i]);
+	if (s->nports != 0)
+		sw_publish(s);
 }
 
 void

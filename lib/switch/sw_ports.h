@@ -29,6 +29,8 @@ int sw_port_add(struct sw *s, struct port *p);
  * makes, sw_port_remove() needs none of its own.
  */
 void sw_port_leave(struct port *p);
+/** All ports leave, and are published so: to build a snapshot less each of many takes seconds. */
+void sw_leave_all(struct sw *s);
 /** Take @p p out of the snapshot, flush its addresses, close and free it. */
 void sw_port_remove(struct sw *s, struct port *p);
 struct port *sw_port_by_name(const struct sw *s, const char *name);

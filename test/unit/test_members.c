@@ -322,8 +322,22 @@ distinct_trunks(void **state)
 			 PORTS);
 	expect(1, 4094, PORTS - 1, PORTS);
 	expect(1, 2, PORTS - 2, PORTS - 1);
+}
+
+/* As the program does at its end. */
+static void
+all_leave(void **state)
+{
+	uint64_t generation;
+
+	sw_leave_all(&sw);
+	generation = sw.generation;
+	asked = 0;
 	for (uint16_t i = 0; i < PORTS; i++)
-		ports[i].p.started = false; /* teardown makes a publication for each */
+		sw_port_remove(&sw, &ports[i].p);
+	assert_int_equal(sw.generation, generation);
+	assert_int_equal(sw.nports, 0);
+	assert_int_equal(asked, 0);
 }
 
 /* --- the rule, against one of its own --- */
@@ -431,8 +445,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(domain_of_two), T(vlan_of_two),     T(isolated),        T(stopped),
-		T(equal_trunks),  T(distinct_trunks), T(random_settings),
+		T(domain_of_two), T(vlan_of_two),     T(isolated),  T(stopped),
+		T(equal_trunks),  T(distinct_trunks), T(all_leave), T(random_settings),
 	};
 
 	return cmocka_run_group_tests(tests, start_eal, NULL);
