@@ -185,6 +185,25 @@ is_tagged(const struct cut_job *j)
 	return eth->ether_type == RTE_BE16(RTE_ETHER_TYPE_VLAN);
 }
 
+/* A mirror need not be a member; it has to be one still. */
+static bool
+is_mirror(const struct dataplane *dp, const struct dp_port *out)
+{
+	for (uint16_t i = 0; i < dp->nports; i++)
+		if (dp->ports[i]->mirror == out)
+			return true;
+	return false;
+}
+
+static bool
+may_go_on(const struct dataplane *dp, const struct dp_port *in, const struct dp_port *out,
+	  const struct cut_job *j)
+{
+	if (j->fid.fid == VLAN_FID_MIRROR)
+		return is_mirror(dp, out);
+	return dp_may_go_on(in, out, j->fid, is_tagged(j));
+}
+
 void
 cut_revise(struct worker *w, const struct dataplane *dp)
 {
@@ -195,7 +214,7 @@ cut_revise(struct worker *w, const struct dataplane *dp)
 		const struct dp_port *in = port_of_rxq(&dp->worker[w->id], j);
 		const struct dp_port *out = port_of_txq(dp, j);
 
-		if (in != NULL && out != NULL && dp_may_go_on(in, out, j->fid, is_tagged(j))) {
+		if (in != NULL && out != NULL && may_go_on(dp, in, out, j)) {
 			i++;
 			continue;
 		}

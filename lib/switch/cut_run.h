@@ -21,8 +21,8 @@ bool cut_continue(struct worker *w, struct pktq *rxq);
 
 /**
  * In a new snapshot: jobs go on only between queues that are in it and whose ports are members of
- * the frame's FID, the receiver with the tag the frame has; others are dropped. Pointers of a job
- * may dangle by then, so they are only compared.
+ * the frame's FID, the receiver with the tag the frame has, or to a port that is a mirror; others
+ * are dropped. Pointers of a job may dangle by then, so they are only compared.
  */
 void cut_revise(struct worker *w, const struct dataplane *dp);
 

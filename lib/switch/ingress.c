@@ -38,7 +38,7 @@ static void
 ingress_checked(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
 		struct pktq *rxq, struct pkt_batch *batch)
 {
-	w->fid = (struct dp_fid){.fid = VLAN_FID_NONE}; /* a mirror's port need not be a member */
+	w->fid = (struct dp_fid){.fid = VLAN_FID_NONE}; /* until the mode finds it */
 	if (in->copied)
 		forward_copy(w, in, false, rxq, wire_list(w, batch), batch->n);
 	if (in->limiter != NULL)

@@ -5,16 +5,20 @@
 #include "switch/capture_worker.h"
 #include "switch/send.h"
 
-/* A mirrored frame is one more that goes out, like a copy made by flooding. */
+/* A mirrored frame is one more that goes out, like a copy made by flooding; any port may get it. */
 static void
 mirror(struct worker *w, const struct dp_port *to, struct pktq *rxq, struct pkt *const *pkts,
        uint16_t n)
 {
+	const struct dp_fid fid = w->fid;
+
 	/* not back to the port it came from, should that be the target of the mirror */
 	if (to->ntx == 0 || to->id == rxq->port)
 		return;
 	counter_add(&rxq->stats.replicated, n);
+	w->fid = (struct dp_fid){.fid = VLAN_FID_MIRROR};
 	forward_send_only(w, to, rxq, pkts, n);
+	w->fid = fid;
 }
 
 void

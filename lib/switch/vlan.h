@@ -28,8 +28,9 @@
 #define VLAN_DOMAINS 4096 /* bridges there can be */
 #define VLAN_FID_FIRST VLAN_DOMAINS
 #define VLAN_FID_NONE UINT16_MAX /* domain of ports that have VLANs: equals no member's */
-#define VLAN_GROUPS 4            /* kinds of isolation, DP_ISOLATIONS */
-#define VLAN_TAGGED_LEN 18       /* Ethernet header and tag */
+#define VLAN_FID_MIRROR (VLAN_FID_NONE - 1) /* of frames for a mirror: equals no member's, too */
+#define VLAN_GROUPS 4                       /* kinds of isolation, DP_ISOLATIONS */
+#define VLAN_TAGGED_LEN 18                  /* Ethernet header and tag */
 
 /** VLAN settings of a port. */
 struct vlan_config {

@@ -15,7 +15,7 @@
 #include "switch/publish.h"
 #include "switch/sw.h"
 
-static_assert(VLAN_FID_NONE > VLAN_FID_FIRST, "VLANs have numbers that are no domain's");
+static_assert(VLAN_FID_MIRROR > VLAN_FID_FIRST, "VLANs have numbers that are no domain's");
 
 /* --- numbers --- */
 

@@ -17,7 +17,7 @@ struct vlan_table {
 	uint32_t n;
 	struct {
 		uint16_t domain, id;
-	} owner[VLAN_FID_NONE - VLAN_FID_FIRST];
+	} owner[VLAN_FID_MIRROR - VLAN_FID_FIRST];
 	uint16_t *fid[VLAN_DOMAINS]; /* by VLAN; 0: none yet; NULL: the domain has none */
 };
 

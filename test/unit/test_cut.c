@@ -19,6 +19,8 @@
 #include "eal.h"
 #include "frame.h"
 #include "pkt/offload.h"
+#include "switch/members.h"
+#include "switch/mirror.h"
 #include "switch/poll.h"
 #include "switch/send.h"
 
@@ -115,6 +117,8 @@ send_all(struct worker *worker, const struct dataplane *plane, const struct dp_p
 
 	rxq->stats.replicated += n - 1;
 	worker->fid = fid;
+	if (rxq == &rx[GREEDY])
+		forward_copy(worker, &ports[0], true, rxq, p, 1);
 	for (uint32_t i = 0; i < n; i++)
 		forward_send_queue(worker, rxq == &rx[MODEST] ? &outs[1].q : &outs[2 * i].q, rxq, p,
 				   1);
@@ -390,6 +394,33 @@ receivers_may_become_trunks(void **state)
 	check_account(&rx[GREEDY]);
 }
 
+/* A mirror gets frames of any FID, as long as it is one. */
+static void
+mirrors_need_not_be_members(void **state)
+{
+	fid = dp_plain_fid(&ports[3]);
+	ports[1].domain = 7;
+	ports[0].mirror = &ports[1];
+	waiting[GREEDY] = 1;
+	worker_poll(w, &dp);
+	assert_int_equal(w->cut.n, 2);
+	dp.generation++;
+	while (w->cut.n > 0)
+		worker_poll(w, &dp);
+	assert_int_equal(outs[0].frames, SEGMENTS);
+	assert_int_equal(outs[1].frames, SEGMENTS);
+	waiting[GREEDY] = 1;
+	worker_poll(w, &dp);
+	ports[0].mirror = NULL;
+	dp.generation++;
+	while (w->cut.n > 0)
+		worker_poll(w, &dp);
+	assert_int_equal(outs[0].frames, 2 * SEGMENTS);
+	assert_in_range(outs[1].frames, SEGMENTS + 1, 2 * SEGMENTS - 1);
+	assert_int_equal(rx[GREEDY].stats.drop[DROP_RX_NO_EGRESS], 1);
+	check_account(&rx[GREEDY]);
+}
+
 /* A sender that goes is not touched any more. */
 static void
 senders_may_go(void **state)
@@ -473,6 +504,7 @@ main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(receivers_may_become_trunks, setup_no_tags,
 						teardown),
+		T(mirrors_need_not_be_members),
 		T(senders_may_go),
 		T(others_at_their_places_get_nothing),
 		T(memory_may_run_out),
