@@ -7,6 +7,7 @@
 
 #include <bsd/string.h>
 
+#include "escape.h"
 #include "match.h"
 
 #define WORDS_MAX 2560 /* as many as there may be ports, and more */
@@ -69,7 +70,9 @@ complete_line(cmdline_parse_ctx_t *grammar, const char *line, FILE *out)
 		if (m.next != NULL && match_ends_line(line[m.at]))
 			add_token(&w, m.next);
 	}
-	for (unsigned int i = 0; i < w.n; i++)
-		fprintf(out, "%s\n", w.word[i]);
+	for (unsigned int i = 0; i < w.n; i++) {
+		cli_escape(out, w.word[i]); /* a port's name may have blanks */
+		fputc('\n', out);
+	}
 	tdestroy(w.tree, keep_word);
 }

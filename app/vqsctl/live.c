@@ -65,8 +65,11 @@ copy(int from)
 	struct pollfd p[] = {{.fd = from, .events = POLLIN}, {.fd = STDOUT_FILENO}};
 
 	for (;;) {
-		if (poll(p, 2, -1) < 0 && errno != EINTR)
-			return;
+		if (poll(p, 2, -1) < 0) {
+			if (errno != EINTR)
+				return;
+			continue;
+		}
 		if (p[0].revents != 0 && !copy_some(from))
 			return;
 		if ((p[1].revents & (POLLERR | POLLHUP)) != 0)
