@@ -404,6 +404,7 @@ neigh_set_remote(struct neigh *t, uint16_t fid, const struct evpn_ip *ip,
 {
 	struct neigh_net *net = find_net(t, fid);
 	uint64_t word;
+	bool one_more;
 
 	if (net == NULL)
 		return true;
@@ -412,15 +413,18 @@ neigh_set_remote(struct neigh *t, uint16_t fid, const struct evpn_ip *ip,
 		return true;
 	}
 	word = neigh_find(t, fid, ip);
+	one_more = word == 0 || (word & NEIGH_OURS) != 0;
 	if ((word & NEIGH_OURS) != 0) {
 		give_up(t, fid, ip, word);
 		t->cfg.ours(t->cfg.ctx, fid, ip, NULL);
 	}
-	if ((word == 0 && t->remote >= NEIGH_REMOTE_MAX) || !store(t, fid, ip, neigh_word(n))) {
+	if ((one_more && t->remote >= NEIGH_REMOTE_MAX) || !store(t, fid, ip, neigh_word(n))) {
+		if ((word & NEIGH_OURS) != 0)
+			erase(t, fid, ip);
 		t->refused.full++;
 		return false;
 	}
-	if (word == 0 || (word & NEIGH_OURS) != 0) {
+	if (one_more) {
 		net->remote++;
 		t->remote++;
 	}

@@ -588,6 +588,30 @@ address_at_no_station_is_none(void **state)
 	}
 }
 
+/* Their limit holds for an address that a guest of this host had, too. */
+static void
+other_hosts_have_a_limit(void **state)
+{
+	struct evpn_neigh far = {.mac = fake_mac(9, 9)};
+	struct evpn_ip ip = {.len = 4}, moved = ip_of("192.0.2.1");
+	struct rte_ether_addr a = guest(1, "192.0.2.1");
+
+	for (uint32_t i = 0; i < NEIGH_REMOTE_MAX; i++) {
+		memcpy(ip.addr, ((uint8_t[]){10, 0, (uint8_t)(i >> 8), (uint8_t)i}), 4);
+		assert_true(neigh_set_remote(table, NET, &ip, &far));
+	}
+	assert_int_equal(stats().remote, NEIGH_REMOTE_MAX);
+	assert_false(neigh_set_remote(table, NET, &moved, &far));
+	assert_said("-192.0.2.1 ");
+	assert_int_equal(stats().ours, 0);
+	assert_int_equal(stats().remote, NEIGH_REMOTE_MAX);
+	assert_true(neigh_find(table, NET, &moved) == 0);
+	/* it is no guest's either, until one says so */
+	put_arp(1, &a, "192.0.2.1", "192.0.2.250");
+	run();
+	assert_said("192.0.2.1 ");
+}
+
 static void
 tag_of_a_vlan(void **state)
 {
@@ -674,6 +698,7 @@ main(void)
 		EACH(requests_of_a_port_have_a_limit),
 		EACH(addresses_are_told_once_more),
 		EACH(address_at_no_station_is_none),
+		EACH(other_hosts_have_a_limit),
 		EACH(tag_of_a_vlan),
 		EACH(end_of_a_network),
 	};
