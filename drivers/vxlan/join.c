@@ -237,7 +237,7 @@ on_remote(void *ctx, uint32_t vni, const struct rte_ether_addr *mac, const struc
 	struct vxlan_vni *n = find_joined(x, vni);
 	struct vxlan_vtep *v;
 
-	if (n == NULL)
+	if (n == NULL || !rte_is_valid_assigned_ether_addr(mac)) /* no station can have it */
 		return;
 	v = evpn_ip_is_set(vtep) ? need_vtep(x, n, vtep) : NULL;
 	/* the order of changes of one address stays */

@@ -243,6 +243,25 @@ test_no_vtep(void **state)
 	}
 }
 
+/* An address that no station can have is none: it is not tried again and again. */
+static void
+test_no_station(void **state)
+{
+	static const struct rte_ether_addr bad[] = {
+		{{0}},
+		{{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}},
+		{{0x33, 0x33, 0, 0, 0, 1}},
+	};
+	struct evpn_ip a = vtep_number(1);
+
+	for (size_t i = 0; i < RTE_DIM(bad); i++) {
+		remote(&bad[i], &a);
+		settled();
+		assert_null(x->retry.loop);
+		assert_int_equal(count_vteps(), 0);
+	}
+}
+
 /* However many addresses other hosts have, guests of this one keep theirs. */
 static void
 test_many_addresses(void **state)
@@ -351,9 +370,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		EACH(test_flood_list), EACH(test_addresses),       EACH(test_guest),
-		EACH(test_vni_ends),   EACH(test_no_vtep),         EACH(test_many_addresses),
-		EACH(test_many_vteps), EACH(test_one_publication), EACH(test_last_change_counts),
+		EACH(test_flood_list),         EACH(test_addresses),  EACH(test_guest),
+		EACH(test_vni_ends),           EACH(test_no_vtep),    EACH(test_no_station),
+		EACH(test_many_addresses),     EACH(test_many_vteps), EACH(test_one_publication),
+		EACH(test_last_change_counts),
 	};
 
 	return cmocka_run_group_tests(tests, start_eal, NULL);
