@@ -189,8 +189,6 @@ set_remote(struct vxlan *x, const struct vxlan_vni *n, const struct rte_ether_ad
 		forget_remote(x, n, mac);
 		return;
 	}
-	if (x->changed)
-		vxlan_commit(x);
 	ret = fdb_add_extern(x->cfg.sw->fdb, mac, n->fid, v->port->port.id);
 	if (ret != 0 && ret != -EEXIST) {
 		retry_later(x);
