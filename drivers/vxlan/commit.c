@@ -10,8 +10,6 @@
 #include "vxlan/internal.h"
 #include "vxlan/neigh.h"
 
-#define SOON_MS 100
-
 /** Memory that workers may use until the next grace period. */
 struct garbage {
 	struct garbage *next;
@@ -132,8 +130,8 @@ remove_ports(struct vxlan *x)
 {
 	struct vxlan_vtep *v;
 
-	if (!STAILQ_EMPTY(&x->leaving) && x->retry.loop != NULL)
-		ev_timer_arm(x->cfg.sw->loop, &x->retry, SOON_MS); /* there is room now */
+	if (!STAILQ_EMPTY(&x->leaving))
+		vxlan_retry_soon(x);
 	while ((v = STAILQ_FIRST(&x->leaving)) != NULL) {
 		STAILQ_REMOVE_HEAD(&x->leaving, entry);
 		sw_port_remove(x->cfg.sw, &v->port->port);

@@ -51,6 +51,8 @@ struct vxlan {
 	bool listening;
 	bool lingering; /* there are VTEPs that flood no more */
 	struct ev_timer retry;
+	bool retelling; /* its round has portions left */
+	bool refused;   /* something, since the round began */
 	uint32_t npending, pending_max; /* in the order they were told */
 	struct vxlan_pending *pending;
 	struct log_limit log_limit;
@@ -92,6 +94,9 @@ extern const struct evpn_ops vxlan_evpn_ops;
 
 /** Have the kernel know of a VNI and our guests' addresses. 0, or -errno of evpn_add_vni(). */
 int vxlan_join(struct vxlan *x, struct vxlan_vni *n);
+
+/** There is room: what was refused for lack of it is told again soon. */
+void vxlan_retry_soon(struct vxlan *x);
 
 /** The end of it. The VTEPs stay, for the caller to retire. */
 void vxlan_leave(struct vxlan *x, struct vxlan_vni *n);

@@ -21,7 +21,10 @@
 #include "vxlan/internal.h"
 #include "vxlan/neigh.h"
 
-#define RETRY_MS 10000 /* what did not fit */
+#define RETRY_MS 10000 /* what did not fit, */
+#define SOON_MS 100    /* when there is room, */
+#define PORTION_MS 5   /* and a portion after the other */
+#define NS_PER_MS UINT64_C(1000000)
 
 /* --- to the kernel --- */
 
@@ -124,22 +127,38 @@ find_joined(const struct vxlan *x, uint32_t vni)
 	return n != NULL && n->evpn ? n : NULL;
 }
 
+/* All that EVPN has is told once more, in portions; what is refused again waits again. */
 static void
 on_retry(struct ev_timer *t)
 {
 	struct vxlan *x = container_of(t, struct vxlan, retry);
 
-	if (x->evpn != NULL)
-		evpn_retell(x->evpn);
+	if (x->evpn == NULL)
+		return;
+	if (!x->retelling)
+		x->refused = false;
+	x->retelling = evpn_retell(x->evpn);
+	if (x->retelling || x->refused)
+		ev_timer_arm(x->cfg.sw->loop, t, x->retelling ? PORTION_MS : RETRY_MS);
 }
 
 /* Something was refused for lack of room: have it told once more. */
 static void
 retry_later(struct vxlan *x)
 {
+	x->refused = true;
 	x->retry.cb = on_retry;
 	if (x->retry.loop == NULL)
 		ev_timer_arm(x->cfg.sw->loop, &x->retry, RETRY_MS);
+}
+
+void
+vxlan_retry_soon(struct vxlan *x)
+{
+	uint64_t soon = ev_now_ns() + SOON_MS * NS_PER_MS;
+
+	if (x->retry.loop != NULL && x->retry.deadline_ns > soon)
+		ev_timer_arm(x->cfg.sw->loop, &x->retry, SOON_MS);
 }
 
 /* NULL: no room for it, which has been said. */

@@ -21,6 +21,7 @@
 #define TAG "evpn"
 #define REFRESH_MS 100000 /* three times in the time after which the bridge forgets */
 #define REPAIR_MS 1000    /* after a refused request, or an interrupted dump */
+#define RETELL_PORTION 512
 
 static const uint8_t dumped[] = {AF_BRIDGE, AF_INET, AF_INET6};
 
@@ -404,12 +405,15 @@ evpn_have_ip(struct evpn *e, uint32_t vni, const struct evpn_ip *ip, const struc
 	return evpn_table_have_ip(e->table, vni, ip, n);
 }
 
-void
+bool
 evpn_retell(struct evpn *e)
 {
+	bool more;
+
 	settle(e); /* that something is gone is told before it is forgotten that it was there */
-	evpn_table_retell(e->table);
-	settle_soon(e);
+	more = evpn_table_retell(e->table, RETELL_PORTION);
+	settle(e);
+	return more;
 }
 
 int

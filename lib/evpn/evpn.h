@@ -63,8 +63,11 @@ void evpn_lost_mac(struct evpn *e, uint32_t vni, const struct rte_ether_addr *ma
 int evpn_have_ip(struct evpn *e, uint32_t vni, const struct evpn_ip *ip,
 		 const struct evpn_neigh *n); /* NULL: not any more */
 
-/** Tell all that the tables have once more: the receiver refused some of it. */
-void evpn_retell(struct evpn *e);
+/**
+ * Tell a portion of what the tables have once more: the receiver refused some of it. True: there
+ * are more.
+ */
+bool evpn_retell(struct evpn *e);
 
 /** Begin and end to follow the way to a VTEP; counted. */
 int evpn_use_vtep(struct evpn *e, const struct evpn_ip *vtep);

@@ -69,6 +69,7 @@ struct evpn_table {
 	void *tree;
 	TAILQ_HEAD(, item) changed;
 	LIST_HEAD(, item) all;
+	struct item *retell; /* the first one of the next portion, NULL: of all */
 	LIST_HEAD(, vni) vnis;
 	uint32_t mark;
 	uint64_t told, stale, lost_updates;
@@ -132,6 +133,8 @@ static void
 drop(struct evpn_table *t, struct item *e)
 {
 	tdelete(e, &t->tree, compare);
+	if (t->retell == e)
+		t->retell = LIST_NEXT(e, all);
 	LIST_REMOVE(e, all);
 	free(e);
 }
@@ -440,16 +443,21 @@ evpn_table_refresh(struct evpn_table *t)
 	}
 }
 
-void
-evpn_table_retell(struct evpn_table *t)
+bool
+evpn_table_retell(struct evpn_table *t, uint32_t most)
 {
-	struct item *e;
+	struct item *e = t->retell != NULL ? t->retell : LIST_FIRST(&t->all);
 
-	LIST_FOREACH (e, &t->all, all) {
+	for (; e != NULL && most != 0; e = LIST_NEXT(e, all)) {
+		if (e->ours)
+			continue;
 		e->told_vtep = (struct evpn_ip){0};
 		e->told_on = false;
 		set_dirty(t, e);
+		most--;
 	}
+	t->retell = e;
+	return e != NULL;
 }
 
 /* --- settling --- */

@@ -96,8 +96,12 @@ int evpn_table_have_ip(struct evpn_table *t, uint32_t vni, const struct evpn_ip 
  */
 void evpn_table_refresh(struct evpn_table *t);
 
-/** Forget what was told to the switch: the next settling tells all. */
-void evpn_table_retell(struct evpn_table *t);
+/**
+ * Forget what was told to the switch of @p most entries behind those of the last call; the next
+ * settling tells them. Addresses that a guest of ours has are left out. True: there are more of
+ * them, false: the next call begins anew.
+ */
+bool evpn_table_retell(struct evpn_table *t, uint32_t most);
 
 /** Tell the differences from the last report. */
 void evpn_table_settle(struct evpn_table *t);

@@ -147,7 +147,7 @@ run(struct evpn_table *t, uint8_t step, const uint8_t *data, size_t len)
 	case RETELL:
 		evpn_table_settle(t);
 		floods = 0;
-		evpn_table_retell(t);
+		CHECK(!evpn_table_retell(t, UINT32_MAX));
 		evpn_table_settle(t);
 		break;
 	case HAVE_MAC:

@@ -390,6 +390,45 @@ ip_address_moves_and_comes_back(void **state)
 	assert_said(t, "neigh(2001:db8::a,0) ");
 }
 
+/* As many at a time as asked for, also when the one to go on with is gone meanwhile. */
+static void
+all_is_told_again_in_portions(void **state)
+{
+	struct evpn_table *t = *state;
+
+	hear(t, AT_VTEP(RTM_NEWNEIGH, &mac_0, "10.99.0.2"));
+	hear(t, AT_VTEP(RTM_NEWNEIGH, &mac_0, "10.99.0.3"));
+	hear(t, AT_VTEP(RTM_NEWNEIGH, &mac_0, "10.99.0.4"));
+	assert_said(t, "flood(10.99.0.2,1) flood(10.99.0.3,1) flood(10.99.0.4,1) ");
+	assert_true(evpn_table_retell(t, 1));
+	assert_said(t, "flood(10.99.0.4,1) ");
+	hear(t, AT_VTEP(RTM_DELNEIGH, &mac_0, "10.99.0.3"));
+	assert_said(t, "flood(10.99.0.3,0) ");
+	assert_false(evpn_table_retell(t, 1));
+	assert_said(t, "flood(10.99.0.2,1) ");
+	assert_false(evpn_table_retell(t, 5));
+	assert_said(t, "flood(10.99.0.4,1) flood(10.99.0.2,1) ");
+}
+
+/* The kernel has not yet taken what a guest of ours has: the former place does not count again. */
+static void
+what_is_ours_is_not_told_again(void **state)
+{
+	const struct evpn_neigh a = {.mac = mac_a};
+	struct evpn_table *t = *state;
+	struct kernel_msg away = PINNED(RTM_NEWNEIGH, NTF_EXT_LEARNED, &mac_b, "2001:db8::a");
+	struct evpn_ip ip;
+
+	away.state = NUD_NOARP;
+	assert_true(evpn_ip_parse(&ip, "2001:db8::a"));
+	hear(t, away);
+	assert_said(t, "neigh(2001:db8::a,b) ");
+	assert_int_equal(evpn_table_have_ip(t, VNI, &ip, &a), 0);
+	assert_said(t, "pin(2001:db8::a,a) ");
+	(void)evpn_table_retell(t, 5);
+	assert_said(t, "");
+}
+
 static void
 a_dump_replaces_without_a_gap(void **state)
 {
@@ -540,6 +579,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(remote_neighbours, setup, teardown),
 		cmocka_unit_test_setup_teardown(our_neighbours, setup, teardown),
 		cmocka_unit_test_setup_teardown(ip_address_moves_and_comes_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(all_is_told_again_in_portions, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_is_ours_is_not_told_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_dump_replaces_without_a_gap, setup, teardown),
 		cmocka_unit_test_setup_teardown(several_vteps_are_flooded_to, setup, teardown),
 		cmocka_unit_test_setup_teardown(messages_that_say_nothing, setup, teardown),

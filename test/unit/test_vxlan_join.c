@@ -103,6 +103,28 @@ settled(void)
 	vxlan_evpn_ops.settled(x);
 }
 
+/* --- what is told to EVPN --- */
+
+bool __wrap_evpn_retell(struct evpn *e);
+
+static uint32_t portions; /* that evpn_retell() has left */
+
+bool
+__wrap_evpn_retell(struct evpn *e)
+{
+	return portions-- > 1;
+}
+
+/* Time for @p t, which is armed for it to come within @p ms. */
+static void
+fire(struct ev_timer *t, uint32_t ms)
+{
+	assert_non_null(t->loop);
+	assert_in_range(t->deadline_ns, 0, ev_now_ns() + ms * UINT64_C(1000000));
+	ev_timer_cancel(t);
+	t->cb(t);
+}
+
 /* --- the outcome --- */
 
 static struct vxlan_vtep *
@@ -305,6 +327,55 @@ test_many_vteps(void **state)
 		assert_null(fake_sw.port[i]);
 }
 
+/* All that was refused is told again in portions, and again as long as some of it is refused. */
+static void
+test_told_again(void **state)
+{
+	uint8_t kernel;
+	struct evpn_ip ip;
+
+	for (uint32_t i = 0; i < DP_PORTS_MAX; i++) {
+		ip = vtep_number(i);
+		flood(&ip, true);
+	}
+	settled();
+	x->evpn = (struct evpn *)&kernel; /* not used but by functions of this test */
+	portions = 2;
+	fire(&x->retry, 10000);
+	ip = vtep_number(DP_PORTS_MAX - 1);
+	flood(&ip, true); /* there is no room yet */
+	fire(&x->retry, 50);
+	assert_int_equal(portions, 0);
+	portions = 1;
+	fire(&x->retry, 10000);
+	assert_null(x->retry.loop);
+	x->evpn = NULL;
+}
+
+/* VTEPs that go one after the other leave room, and do not put off what waits for it. */
+static void
+test_told_again_soon(void **state)
+{
+	struct evpn_ip ip;
+	uint64_t deadline;
+
+	for (uint32_t i = 0; i < DP_PORTS_MAX; i++) {
+		ip = vtep_number(i);
+		flood(&ip, true);
+	}
+	settled();
+	ip = vtep_number(0);
+	flood(&ip, false);
+	settled();
+	deadline = x->retry.deadline_ns;
+	assert_in_range(deadline, 0, ev_now_ns() + UINT64_C(100000000));
+	ev_run_once(fake_sw.loop, 2);
+	ip = vtep_number(1);
+	flood(&ip, false);
+	settled();
+	assert_true(x->retry.deadline_ns == deadline);
+}
+
 /* A burst of VTEPs, each with an address, is one publication; none points to a port before it. */
 static void
 test_one_publication(void **state)
@@ -370,10 +441,12 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		EACH(test_flood_list),         EACH(test_addresses),  EACH(test_guest),
-		EACH(test_vni_ends),           EACH(test_no_vtep),    EACH(test_no_station),
-		EACH(test_many_addresses),     EACH(test_many_vteps), EACH(test_one_publication),
-		EACH(test_last_change_counts),
+		EACH(test_flood_list),      EACH(test_addresses),
+		EACH(test_guest),           EACH(test_vni_ends),
+		EACH(test_no_vtep),         EACH(test_no_station),
+		EACH(test_many_addresses),  EACH(test_many_vteps),
+		EACH(test_told_again),      EACH(test_told_again_soon),
+		EACH(test_one_publication), EACH(test_last_change_counts),
 	};
 
 	return cmocka_run_group_tests(tests, start_eal, NULL);
