@@ -49,10 +49,12 @@ struct vxlan {
 	/* of join.c */
 	struct fdb_listener guests; /* tells which addresses they have */
 	bool listening;
-	bool lingering; /* there are VTEPs that flood no more */
+	bool held_back[DP_PORTS_MAX]; /* not all addresses of a port were told EVPN */
+	struct ev_timer recount;      /* while there is such a port */
+	bool lingering;               /* there are VTEPs that flood no more */
 	struct ev_timer retry;
-	bool retelling; /* its round has portions left */
-	bool refused;   /* something, since the round began */
+	bool retelling;                 /* its round has portions left */
+	bool refused;                   /* something, since the round began */
 	uint32_t npending, pending_max; /* in the order they were told */
 	struct vxlan_pending *pending;
 	struct log_limit log_limit;

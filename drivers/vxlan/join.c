@@ -21,7 +21,7 @@
 #include "vxlan/internal.h"
 #include "vxlan/neigh.h"
 
-#define RETRY_MS 10000 /* what did not fit, */
+#define RETRY_MS 10000 /* what did not fit, or was too much, */
 #define SOON_MS 100    /* when there is room, */
 #define PORTION_MS 5   /* and a portion after the other */
 #define NS_PER_MS UINT64_C(1000000)
@@ -43,10 +43,60 @@ find_network(const struct vxlan *x, uint16_t fid)
 
 /* One guest's addresses must not fill the tables of all hosts. The operator's are not counted. */
 static bool
-is_too_many(const struct vxlan *x, const struct fdb_entry_info *e)
+has_too_many(const struct vxlan *x, uint16_t port)
 {
-	return e->origin == FDB_LEARNED &&
-	       fdb_port_count(x->cfg.sw->fdb, e->port) > VXLAN_PORT_MACS;
+	return fdb_port_count(x->cfg.sw->fdb, port) > VXLAN_PORT_MACS;
+}
+
+static void
+announce(struct vxlan *x, const struct vxlan_vni *n, const struct fdb_entry_info *e)
+{
+	if (evpn_have_mac(x->evpn, n->vni, &e->mac) == -ENOMEM)
+		log_peer(&x->log_limit, TAG, "VNI %u: out of memory for an address of a guest",
+			 n->vni);
+}
+
+static bool
+announce_held_back(const struct fdb_entry_info *e, void *arg)
+{
+	struct vxlan *x = arg;
+	const struct vxlan_vni *n = find_network(x, e->fid);
+
+	if (n != NULL && e->origin == FDB_LEARNED && x->held_back[e->port] &&
+	    !has_too_many(x, e->port))
+		announce(x, n, e);
+	return true;
+}
+
+/* Ports that had too many addresses may have fewer now. */
+static void
+on_recount(struct ev_timer *t)
+{
+	struct vxlan *x = container_of(t, struct vxlan, recount);
+	uint32_t fewer = 0, left = 0;
+
+	for (uint16_t port = 0; port < DP_PORTS_MAX; port++)
+		if (x->held_back[port])
+			*(has_too_many(x, port) ? &left : &fewer) += 1;
+	if (fewer != 0)
+		fdb_walk(x->cfg.sw->fdb, announce_held_back, x);
+	for (uint16_t port = 0; port < DP_PORTS_MAX; port++)
+		if (!has_too_many(x, port))
+			x->held_back[port] = false;
+	if (left != 0)
+		ev_timer_arm(x->cfg.sw->loop, t, RETRY_MS);
+}
+
+static void
+hold_back(struct vxlan *x, const struct vxlan_vni *n, uint16_t port)
+{
+	log_peer(&x->log_limit, TAG,
+		 "VNI %u: port %u has more than %u addresses: those that come are not announced",
+		 n->vni, port, VXLAN_PORT_MACS);
+	x->held_back[port] = true;
+	x->recount.cb = on_recount;
+	if (x->recount.loop == NULL)
+		ev_timer_arm(x->cfg.sw->loop, &x->recount, RETRY_MS);
 }
 
 static void
@@ -61,14 +111,10 @@ tell_guest(struct vxlan *x, const struct fdb_entry_info *e, bool there)
 		return;
 	if (!there)
 		evpn_lost_mac(x->evpn, n->vni, &e->mac);
-	else if (is_too_many(x, e))
-		log_peer(&x->log_limit, TAG,
-			 "VNI %u: port %u has more than %u addresses: those "
-			 "that come are not announced",
-			 n->vni, e->port, VXLAN_PORT_MACS);
-	else if (evpn_have_mac(x->evpn, n->vni, &e->mac) == -ENOMEM)
-		log_peer(&x->log_limit, TAG, "VNI %u: out of memory for an address of a guest",
-			 n->vni);
+	else if (e->origin == FDB_LEARNED && has_too_many(x, e->port))
+		hold_back(x, n, e->port);
+	else
+		announce(x, n, e);
 }
 
 /* As neigh_config.ours */
@@ -89,18 +135,25 @@ on_learned(struct fdb_listener *l, const struct fdb_entry_info *e, bool there)
 	tell_guest(container_of(l, struct vxlan, guests), e, there);
 }
 
+/** A walk for one network. */
 struct one_network {
 	struct vxlan *x;
-	uint16_t fid;
+	const struct vxlan_vni *n;
+	uint32_t learned[DP_PORTS_MAX]; /* addresses of a port so far, in any network */
 };
 
 static bool
 tell_one(const struct fdb_entry_info *e, void *arg)
 {
-	const struct one_network *one = arg;
+	struct one_network *one = arg;
+	bool too_many = e->origin == FDB_LEARNED && ++one->learned[e->port] > VXLAN_PORT_MACS;
 
-	if (e->origin != FDB_EXTERN && e->fid == one->fid)
-		tell_guest(one->x, e, true);
+	if (e->origin == FDB_EXTERN || e->fid != one->n->fid)
+		return true;
+	if (too_many)
+		hold_back(one->x, one->n, e->port);
+	else
+		announce(one->x, one->n, e);
 	return true;
 }
 
@@ -110,10 +163,11 @@ on_ready(void *ctx, uint32_t vni)
 {
 	struct vxlan *x = ctx;
 	const struct vxlan_vni *n = vxlan_find_vni(x, vni);
+	struct one_network one = {.x = x, .n = n};
 
 	if (n == NULL)
 		return;
-	fdb_walk(x->cfg.sw->fdb, tell_one, &(struct one_network){.x = x, .fid = n->fid});
+	fdb_walk(x->cfg.sw->fdb, tell_one, &one);
 	neigh_retell(x->neigh, n->fid);
 }
 

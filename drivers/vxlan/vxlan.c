@@ -487,6 +487,7 @@ vxlan_free(struct vxlan *x)
 	vxlan_free_belows(x);
 	if (x->listening)
 		fdb_unlisten(x->cfg.sw->fdb, &x->guests);
+	ev_timer_cancel(&x->recount);
 	ev_timer_cancel(&x->retry);
 	free(x->pending);
 	evpn_free(x->evpn);

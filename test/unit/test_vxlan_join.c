@@ -20,6 +20,7 @@
 #include "fakesw.h"
 #include "switch/sw_ports.h"
 #include "vxlan/internal.h"
+#include "vxlan/neigh.h"
 
 #define DOMAIN 5
 #define VNI 100
@@ -77,6 +78,7 @@ setup(void **state)
 static int
 teardown(void **state)
 {
+	x->evpn = NULL; /* without the kernel, a test may have had one of its own */
 	vxlan_free(x);
 	ev_loop_free(fake_sw.loop);
 	fake_sw.loop = NULL;
@@ -106,13 +108,33 @@ settled(void)
 /* --- what is told to EVPN --- */
 
 bool __wrap_evpn_retell(struct evpn *e);
+int __wrap_evpn_have_mac(struct evpn *e, uint32_t vni, const struct rte_ether_addr *mac);
+int __wrap_evpn_have_ip(struct evpn *e, uint32_t vni, const struct evpn_ip *ip,
+			const struct evpn_neigh *n);
 
-static uint32_t portions; /* that evpn_retell() has left */
+static uint32_t portions;  /* that evpn_retell() has left */
+static uint32_t announced; /* MAC addresses */
+static char said[64];      /* IP addresses */
 
 bool
 __wrap_evpn_retell(struct evpn *e)
 {
 	return portions-- > 1;
+}
+
+int
+__wrap_evpn_have_mac(struct evpn *e, uint32_t vni, const struct rte_ether_addr *mac)
+{
+	announced++;
+	return 0;
+}
+
+int
+__wrap_evpn_have_ip(struct evpn *e, uint32_t vni, const struct evpn_ip *ip,
+		    const struct evpn_neigh *n)
+{
+	evpn_ip_text(ip, said);
+	return 0;
 }
 
 /* Time for @p t, which is armed for it to come within @p ms. */
@@ -349,7 +371,6 @@ test_told_again(void **state)
 	portions = 1;
 	fire(&x->retry, 10000);
 	assert_null(x->retry.loop);
-	x->evpn = NULL;
 }
 
 /* VTEPs that go one after the other leave room, and do not put off what waits for it. */
@@ -429,6 +450,72 @@ test_last_change_counts(void **state)
 	assert_null(find(&a));
 }
 
+static void
+learn(uint32_t from, uint32_t to)
+{
+	for (uint32_t i = from; i < to; i++) {
+		struct rte_ether_addr mac = {{2, 1, 1, 1, (uint8_t)(i >> 8), (uint8_t)i}};
+
+		assert_true(fdb_learn(fake_sw.fdb, &mac, DOMAIN, GUEST));
+	}
+}
+
+/* A port that has too many addresses when the kernel is ready has some announced. */
+static void
+test_ready_with_too_many(void **state)
+{
+	uint8_t kernel;
+
+	assert_int_equal(fdb_set_limits(fake_sw.fdb, 4 * VXLAN_PORT_MACS, 0, 300), 0);
+	learn(0, VXLAN_PORT_MACS + 10);
+	x->evpn = (struct evpn *)&kernel;
+	announced = 0;
+	vxlan_evpn_ops.ready(x, VNI);
+	assert_int_equal(announced, VXLAN_PORT_MACS);
+}
+
+/* Addresses learned before the kernel is ready are announced then. */
+static void
+test_ready(void **state)
+{
+	struct evpn_neigh guest = {.mac = fake_mac(GUEST, 1)};
+	struct evpn_ip ip = ip_of("192.0.2.77");
+	uint8_t kernel;
+
+	assert_true(neigh_set_remote(x->neigh, DOMAIN, &ip, &guest));
+	assert_true(fdb_learn(fake_sw.fdb, &guest.mac, DOMAIN, GUEST));
+	assert_true(neigh_set_remote(x->neigh, DOMAIN, &ip, NULL));
+	x->evpn = (struct evpn *)&kernel;
+	announced = 0;
+	said[0] = '\0';
+	vxlan_evpn_ops.ready(x, VNI);
+	assert_int_equal(announced, 1);
+	assert_string_equal(said, "192.0.2.77");
+}
+
+/* Addresses that were not announced are when the port has not too many any more. */
+static void
+test_fewer_again(void **state)
+{
+	struct rte_ether_addr mac = {{2, 1, 1, 1, 0, 0}};
+	uint8_t kernel;
+
+	assert_int_equal(fdb_set_limits(fake_sw.fdb, 4 * VXLAN_PORT_MACS, 0, 300), 0);
+	x->evpn = (struct evpn *)&kernel;
+	announced = 0;
+	learn(0, VXLAN_PORT_MACS + 1);
+	assert_int_equal(announced, VXLAN_PORT_MACS);
+	fire(&x->recount, 10000);
+	assert_int_equal(announced, VXLAN_PORT_MACS);
+	x->evpn = NULL; /* it is not told that the address goes */
+	assert_int_equal(fdb_del(fake_sw.fdb, &mac, DOMAIN), 0);
+	x->evpn = (struct evpn *)&kernel;
+	announced = 0;
+	fire(&x->recount, 10000);
+	assert_int_equal(announced, VXLAN_PORT_MACS); /* all that are left */
+	assert_null(x->recount.loop);
+}
+
 #define EACH(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 static int
@@ -441,12 +528,21 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		EACH(test_flood_list),      EACH(test_addresses),
-		EACH(test_guest),           EACH(test_vni_ends),
-		EACH(test_no_vtep),         EACH(test_no_station),
-		EACH(test_many_addresses),  EACH(test_many_vteps),
-		EACH(test_told_again),      EACH(test_told_again_soon),
-		EACH(test_one_publication), EACH(test_last_change_counts),
+		EACH(test_flood_list),
+		EACH(test_addresses),
+		EACH(test_guest),
+		EACH(test_vni_ends),
+		EACH(test_no_vtep),
+		EACH(test_no_station),
+		EACH(test_many_addresses),
+		EACH(test_many_vteps),
+		EACH(test_ready),
+		EACH(test_ready_with_too_many),
+		EACH(test_fewer_again),
+		EACH(test_told_again),
+		EACH(test_told_again_soon),
+		EACH(test_one_publication),
+		EACH(test_last_change_counts),
 	};
 
 	return cmocka_run_group_tests(tests, start_eal, NULL);
