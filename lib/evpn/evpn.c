@@ -223,13 +223,16 @@ tell_neigh(void *ctx, uint32_t vni, const struct evpn_ip *ip, const struct evpn_
 	e->ops->neigh(e->ctx, vni, ip, n);
 }
 
-/* An entry that is gone already needs no action; any other difference shows in the next dump. */
+/*
+ * An entry that is gone already needs no action, and one of a family the kernel is without can
+ * never be there; any other difference shows in the next dump.
+ */
 static void
 on_told(void *arg, int err)
 {
 	struct evpn *e = arg;
 
-	if (err == 0 || err == -ENOENT || err == -ENODEV)
+	if (err == 0 || err == -ENOENT || err == -ENODEV || err == -EAFNOSUPPORT)
 		return;
 	e->stats.refused++;
 	log_peer(&e->log_limit, TAG, "the kernel refused an address: %s", strerror(-err));

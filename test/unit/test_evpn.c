@@ -44,6 +44,21 @@ struct test {
 	struct evpn_hop hop;
 };
 
+int __real_nl_send(struct nl *n, const struct nlmsghdr *h, const struct nl_answer *a);
+int __wrap_nl_send(struct nl *n, const struct nlmsghdr *h, const struct nl_answer *a);
+
+static bool without_ipv6; /* the kernel, as it answers */
+
+int
+__wrap_nl_send(struct nl *n, const struct nlmsghdr *h, const struct nl_answer *a)
+{
+	const struct ndmsg *ndm = mnl_nlmsg_get_payload(h);
+
+	if (without_ipv6 && h->nlmsg_type == RTM_NEWNEIGH && ndm->ndm_family == AF_INET6)
+		return -EAFNOSUPPORT;
+	return __real_nl_send(n, h, a);
+}
+
 static void
 on_remote(void *ctx, uint32_t vni, const struct rte_ether_addr *mac, const struct evpn_ip *vtep)
 {
@@ -311,6 +326,30 @@ many_addresses(void **state)
 	run("test $(ip neighbour show dev vqb100 nud permanent | wc -l) -eq 10000");
 }
 
+/* It never takes IPv6 addresses of guests: the tables are not read anew for them every second. */
+static void
+kernel_without_ipv6(void **state)
+{
+	struct evpn_neigh guest = {.mac = mac_a};
+	struct test *t = *state;
+	struct evpn_table_stats st = {0};
+	struct evpn_stats stats;
+	struct evpn_ip ip;
+
+	without_ipv6 = true;
+	assert_true(evpn_ip_parse(&ip, "2001:db8::a"));
+	assert_int_equal(evpn_have_ip(t->e, VNI, &ip, &guest), 0);
+	assert_true(evpn_ip_parse(&ip, "192.0.2.7"));
+	assert_int_equal(evpn_have_ip(t->e, VNI, &ip, &guest), 0);
+	while (st.ip_here != 1) {
+		ev_run_once(t->loop, 1);
+		get_stats(t, &st);
+	}
+	without_ipv6 = false;
+	evpn_get_stats(t->e, &stats);
+	assert_int_equal(stats.refused, 0);
+}
+
 /* The bridge forgets what is not used, and everything when it is flushed. */
 static void
 kernel_that_forgets_is_told_again(void **state)
@@ -462,6 +501,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(address_of_ours_moves_here_and_away, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(many_addresses, setup, teardown),
+		cmocka_unit_test_setup_teardown(kernel_without_ipv6, setup, teardown),
 		cmocka_unit_test_setup_teardown(kernel_that_forgets_is_told_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(successor_adopts_devices, setup, teardown),
 		cmocka_unit_test_setup_teardown(vni_ends_early, setup, teardown),
