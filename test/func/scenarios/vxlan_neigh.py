@@ -113,8 +113,9 @@ class EvpnNeighbours(EvpnHosts):
             ("solicitation", neighbours.solicit(NEAR, NEAR_IP6, FAR_IP6), (FAR, FAR_IP6)),
         )
         for name, frame, answer in known:
-            if self.cost(frame) != (0, 0, 1, {answer}):
-                raise Failure(f"{name} for a known address: {self.cost(frame)}")
+            cost = self.cost(frame)
+            if cost != (0, 0, 1, {answer}):
+                raise Failure(f"{name} for a known address: {cost}")
         flooded = (
             ("unknown address", neighbours.arp(*station, "192.168.88.77")),
             ("probe", neighbours.arp(NEAR, "0.0.0.0", FAR_IP)),
