@@ -52,7 +52,8 @@ static struct {
 	uint8_t refuses; /* bits of the status it does not keep */
 	struct vhost_vdpa_iova_range range;
 	struct virtio_net_config config;
-	int busy; /* errno of open() */
+	int busy;     /* errno of open() */
+	bool partial; /* of a message about memory a part is taken */
 	/* of the session */
 	uint64_t features;
 	uint8_t status, said[8];
@@ -193,7 +194,8 @@ model_write(int fd, const void *buf, size_t len)
 		return refuse(EINVAL);
 	else
 		k.region = m->iotlb;
-	return (ssize_t)len;
+	errno = 0;
+	return k.partial ? (ssize_t)len / 2 : (ssize_t)len;
 }
 
 static int
@@ -683,6 +685,8 @@ test_refusals(void **state)
 	refused("does not accept");
 	k.range = (struct vhost_vdpa_iova_range){0, 4096};
 	refused("too little memory");
+	k.partial = true;
+	refused("memory cannot be mapped for the device: Input/output error");
 }
 
 static int

@@ -170,6 +170,7 @@ static int
 say_memory(struct chardev *c, uint8_t type, const struct chardev_region *r)
 {
 	struct vhost_msg_v2 m;
+	ssize_t n;
 
 	memset(&m, 0, sizeof(m));
 	m.type = VHOST_IOTLB_MSG_V2;
@@ -180,9 +181,11 @@ say_memory(struct chardev *c, uint8_t type, const struct chardev_region *r)
 		m.iotlb.uaddr = (uint64_t)(uintptr_t)r->at;
 		m.iotlb.perm = VHOST_ACCESS_RW;
 	}
-	if (c->sys->write(c->fd, &m, sizeof(m)) == (ssize_t)sizeof(m))
+	n = c->sys->write(c->fd, &m, sizeof(m));
+	if (n == (ssize_t)sizeof(m))
 		return 0;
-	return fail(c, errno, "memory cannot be mapped for the device");
+	/* a short write sets no errno */
+	return fail(c, n < 0 ? errno : EIO, "memory cannot be mapped for the device");
 }
 
 int
