@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Runs on: a lane, but for link_features() and link_is_up(). */
+/* Runs on: a lane, but for link_features(), link_take_config() and link_is_up(). */
 #include "vhost_vdpa/link.h"
 
 #include <errno.h>
@@ -81,7 +81,7 @@ layout(const struct link *l)
 static uint16_t
 mtu(const struct link *l)
 {
-	return has(l, VIRTIO_NET_F_MTU) ? rte_le_to_cpu_16(l->config.mtu) : RTE_ETHER_MTU;
+	return has(l, VIRTIO_NET_F_MTU) ? rte_le_to_cpu_16(l->fresh.config.mtu) : RTE_ETHER_MTU;
 }
 
 static uint32_t
@@ -231,21 +231,29 @@ start_queues(struct link *l)
 int
 link_read_config(struct link *l)
 {
-	const uint32_t len = RTE_MIN(l->dev.config_size, (uint32_t)sizeof(l->config));
-	int ret = chardev_config(&l->dev, 0, &l->config, len);
+	struct virtio_net_config *c = &l->fresh.config;
+	const uint32_t len = RTE_MIN(l->dev.config_size, (uint32_t)sizeof(*c));
+	int ret = chardev_config(&l->dev, 0, c, len);
 
 	if (ret == 0)
 		ret = chardev_status(&l->dev);
+	l->fresh.status = l->dev.status;
 	if (ret == 0 && (l->dev.status & CHARDEV_NEEDS_RESET))
 		ret = fail(l, EIO, "the device needs a reset");
 	return ret;
+}
+
+void
+link_take_config(struct link *l)
+{
+	l->said = l->fresh;
 }
 
 bool
 link_is_up(const struct link *l)
 {
 	return !has(l, VIRTIO_NET_F_STATUS) ||
-	       (rte_le_to_cpu_16(l->config.status) & VIRTIO_NET_S_LINK_UP);
+	       (rte_le_to_cpu_16(l->said.config.status) & VIRTIO_NET_S_LINK_UP);
 }
 
 /* --- life --- */
@@ -265,7 +273,11 @@ bring_up(struct link *l, const struct link_config *cfg)
 		ret = link_read_config(l);
 	if (ret == 0)
 		ret = chardev_config_call(&l->dev, l->config_fd);
-	return ret != 0 ? ret : start_queues(l);
+	if (ret == 0)
+		ret = start_queues(l);
+	l->fresh.status = l->dev.status;
+	link_take_config(l);
+	return ret;
 }
 
 struct link *

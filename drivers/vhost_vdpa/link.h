@@ -27,6 +27,12 @@ struct link_config {
 	const struct chardev_sys *sys; /* NULL: the kernel */
 };
 
+/** The device's word about itself, which may change. */
+struct link_said {
+	struct virtio_net_config config;
+	uint8_t status;
+};
+
 /** One queue: what a worker needs of it. */
 struct link_queue {
 	struct vqd vqd;
@@ -43,8 +49,9 @@ struct link {
 	uint8_t *mem;
 	size_t size;
 	struct link_queue queue[2 * LINK_PAIRS_MAX]; /* as virtio numbers them: 0 receives */
-	int config_fd; /* readable when the configuration has changed */
-	struct virtio_net_config config;
+	int config_fd;          /* readable when the configuration has changed */
+	struct link_said said;  /* [ctl] once it runs */
+	struct link_said fresh; /* [lane] read last */
 };
 
 /** Features of @p offered that a port accepts. */
@@ -56,10 +63,13 @@ struct link *link_open(const struct link_config *cfg, char *err, size_t errlen);
 /** Reset the device, free. NULL is fine. */
 void link_close(struct link *l);
 
-/** Read configuration and status again. 0 or -errno; -EIO: the device needs a reset. */
+/** Read configuration and status again. 0 or -errno; -EIO: the device needs a reset. In a lane. */
 int link_read_config(struct link *l);
 
-/** By the configuration read last. */
+/** Use what was read last. No lane has the link meanwhile. */
+void link_take_config(struct link *l);
+
+/** By the configuration taken last. */
 bool link_is_up(const struct link *l);
 
 #endif

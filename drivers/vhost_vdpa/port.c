@@ -117,10 +117,10 @@ use(struct vv_port *v, struct link *l)
 		vv_rxq_use(v->rx[i], l, i);
 		vv_txq_use(v->tx[i], l, i);
 	}
-	v->port.mtu = VQ_HAS(l->features, VIRTIO_NET_F_MTU) ? rte_le_to_cpu_16(l->config.mtu)
+	v->port.mtu = VQ_HAS(l->features, VIRTIO_NET_F_MTU) ? rte_le_to_cpu_16(l->said.config.mtu)
 							    : RTE_ETHER_MTU;
 	if (VQ_HAS(l->features, VIRTIO_NET_F_MAC))
-		memcpy(v->port.mac.addr_bytes, l->config.mac, RTE_ETHER_ADDR_LEN);
+		memcpy(v->port.mac.addr_bytes, l->said.config.mac, RTE_ETHER_ADDR_LEN);
 	log_peer_info(&v->log_limit, v->port.name, "%s runs, link %s", v->args.path,
 		      link_is_up(l) ? "up" : "down");
 	v->config.fd = l->config_fd;
@@ -209,6 +209,7 @@ finish(struct vv_port *v)
 	if (v->link == NULL && v->made != NULL) {
 		use(v, v->made);
 	} else if (v->link != NULL) {
+		link_take_config(v->link);
 		ev_mod(&v->config, EPOLLIN);
 		log_peer_info(&v->log_limit, v->port.name, "link %s",
 			      link_is_up(v->link) ? "up" : "down");

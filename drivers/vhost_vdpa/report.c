@@ -106,5 +106,5 @@ vv_negotiation(const struct port *p, FILE *out)
 		l->mergeable ? "mergeable" : "of whole frames");
 	fprintf(out,
 		"  device status 0x%02x, IOVA 0x%" PRIx64 " to 0x%" PRIx64 ", %zu KiB mapped\n",
-		l->dev.status, l->dev.iova_first, l->dev.iova_last, l->size >> 10);
+		l->said.status, l->dev.iova_first, l->dev.iova_last, l->size >> 10);
 }

@@ -386,6 +386,8 @@ test_start(void **state)
 	assert_true(link_is_up(l));
 	k.config.status = 0;
 	assert_int_equal(link_read_config(l), 0);
+	assert_true(link_is_up(l));
+	link_take_config(l);
 	assert_false(link_is_up(l));
 	k.status |= CHARDEV_NEEDS_RESET;
 	assert_int_equal(link_read_config(l), -EIO);
@@ -618,12 +620,57 @@ test_memory(void **state)
 	assert_int_equal(ftruncate(l->memfd, (off_t)l->size + 4096), -1);
 }
 
-static sem_t may_open;
+/* --- the port --- */
+
+static struct sw sw;
+static sem_t asked, may_go;
+static atomic_bool held;
+
+/** A port that is told to open its device, which @p sys has. */
+static struct vv_port *
+make_port(const struct chardev_sys *sys)
+{
+	static const struct fdb_config fdb = {.limit = 100, .ageing_s = 300};
+	static const struct port_defaults defaults;
+	const struct vv_devargs a = {.name = "net_vhost_vdpa0", .path = CHARDEV_PREFIX "0"};
+	const struct port_request r = {.sw = &sw,
+				       .defaults = &defaults,
+				       .err = err,
+				       .errlen = sizeof(err)};
+	struct port *p;
+
+	assert_int_equal(sem_init(&asked, 0, 0), 0);
+	assert_int_equal(sem_init(&may_go, 0, 0), 0);
+	assert_int_equal(sw_init(&sw, 1, &fdb, NULL, ev_loop_new()), 0);
+	p = vv_port_new(&r, &a);
+	assert_non_null(p);
+	vv_of(p)->cfg.sys = sys;
+	ev_run_once(sw.loop, 0);
+	assert_true(vv_of(p)->busy);
+	return vv_of(p);
+}
+
+/** The end of the program. */
+static void
+end_program(void)
+{
+	struct ev_loop *loop = sw.loop;
+
+	sw_fini(&sw);
+	ev_loop_free(loop);
+}
+
+static void
+lanes_end(void)
+{
+	while (!lane_all_idle())
+		usleep(100);
+}
 
 static int
 slow_open(const char *path)
 {
-	sem_wait(&may_open);
+	sem_wait(&may_go);
 	return model_open(path);
 }
 
@@ -632,30 +679,49 @@ static void
 test_end_while_opening(void **state)
 {
 	static const struct chardev_sys slow = {slow_open, model_ioctl, model_write};
-	static const struct fdb_config fdb = {.limit = 100, .ageing_s = 300};
-	static const struct port_defaults defaults;
-	static struct sw sw;
-	const struct vv_devargs a = {.name = "net_vhost_vdpa0", .path = CHARDEV_PREFIX "0"};
-	struct ev_loop *loop = ev_loop_new();
-	const struct port_request r = {.sw = &sw,
-				       .defaults = &defaults,
-				       .err = err,
-				       .errlen = sizeof(err)};
-	struct port *p;
 
-	assert_int_equal(sem_init(&may_open, 0, 0), 0);
-	assert_int_equal(sw_init(&sw, 1, &fdb, NULL, loop), 0);
-	p = vv_port_new(&r, &a);
-	assert_non_null(p);
-	vv_of(p)->cfg.sys = &slow;
-	ev_run_once(loop, 0);
-	assert_true(vv_of(p)->busy);
-	sw_fini(&sw);
-	ev_loop_free(loop);
-	assert_int_equal(sem_post(&may_open), 0);
-	while (!lane_all_idle())
-		usleep(100);
+	make_port(&slow);
+	end_program();
+	assert_int_equal(sem_post(&may_go), 0);
+	lanes_end();
 	assert_int_equal(k.status, DRIVER_OK);
+}
+
+/** The configuration has been read when the status is asked for. */
+static int
+held_ioctl(int fd, unsigned long request, void *arg)
+{
+	if (request == VHOST_VDPA_GET_STATUS && held) {
+		sem_post(&asked);
+		sem_wait(&may_go);
+	}
+	return model_ioctl(fd, request, arg);
+}
+
+/* Control uses the configuration that a lane reads when the lane is done. */
+static void
+test_configuration_changes(void **state)
+{
+	static const struct chardev_sys slow = {model_open, held_ioctl, model_write};
+	struct vv_port *v = make_port(&slow);
+
+	while (v->busy)
+		ev_run_once(sw.loop, 10);
+	assert_true(v->port.ops->link_up(&v->port));
+	k.config.status = 0;
+	held = true;
+	assert_int_equal(eventfd_write(v->link->config_fd, 1), 0);
+	while (!v->busy)
+		ev_run_once(sw.loop, 10);
+	sem_wait(&asked);
+	assert_true(v->port.ops->link_up(&v->port));
+	held = false;
+	sem_post(&may_go);
+	while (v->busy)
+		ev_run_once(sw.loop, 10);
+	assert_false(v->port.ops->link_up(&v->port));
+	end_program();
+	lanes_end();
 }
 
 /** Each is refused with a sentence, and nothing stays open. */
@@ -701,10 +767,13 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(start),           T(frames), T(whole_buffers), T(left),
-		T(offload),         T(full),   T(wrong_device),  T(more_than_the_ring),
-		T(part_of_a_frame), T(cost),   T(memory),        T(end_while_opening),
-		T(refusals),
+		T(start),           T(frames),
+		T(whole_buffers),   T(left),
+		T(offload),         T(full),
+		T(wrong_device),    T(more_than_the_ring),
+		T(part_of_a_frame), T(cost),
+		T(memory),          T(end_while_opening),
+		T(refusals),        T(configuration_changes),
 	};
 
 	return cmocka_run_group_tests(tests, group_setup, NULL);
