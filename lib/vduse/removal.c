@@ -34,7 +34,7 @@ struct removal {
 	/* [fixed] */
 	const struct vduse_sys *sys;
 	struct vduse_bus *attaching; /* NULL: that has ended */
-	int fd;                      /* the node; -1: it broke */
+	int fd;                      /* its thread's: the node; -1: it broke */
 	bool on_bus;
 	char name[VDUSE_NAME_MAX];
 	/* [atomic] */
@@ -80,14 +80,31 @@ is_granted(const struct vduse_dev_request *req)
 }
 
 static void
-answer(const struct removal *r)
+close_node(struct removal *r)
+{
+	if (r->fd >= 0)
+		close(r->fd);
+	r->fd = -1;
+}
+
+/** A node that is of no use any more is readable all the time: it is closed. */
+static void
+answer(struct removal *r)
 {
 	struct pollfd p = {.fd = r->fd, .events = POLLIN};
 	struct vduse_dev_request req;
 	struct vduse_dev_response resp;
+	ssize_t n;
 
-	if (poll(&p, 1, ANSWER_MS) <= 0 || read(r->fd, &req, sizeof(req)) != sizeof(req))
+	if (poll(&p, 1, ANSWER_MS) <= 0)
 		return;
+	n = read(r->fd, &req, sizeof(req));
+	if (n < 0 && (errno == EAGAIN || errno == EINTR) && !(p.revents & POLLERR))
+		return;
+	if (n != sizeof(req)) {
+		close_node(r);
+		return;
+	}
 	resp = (struct vduse_dev_response){
 		.request_id = req.request_id,
 		.result = is_granted(&req) ? VDUSE_REQ_RESULT_OK : VDUSE_REQ_RESULT_FAILED,
@@ -114,8 +131,7 @@ end(struct removal *r)
 {
 	struct vduse_wait *w;
 
-	if (r->fd >= 0)
-		close(r->fd);
+	close_node(r);
 	pthread_mutex_lock(&lock);
 	LIST_REMOVE(r, entry);
 	while ((w = SLIST_FIRST(&r->waits)) != NULL) {
@@ -138,9 +154,7 @@ removal_main(void *arg)
 			answer(r);
 		pthread_join(thread, NULL);
 	}
-	if (r->fd >= 0)
-		close(r->fd);
-	r->fd = -1;
+	close_node(r);
 	destroy(r);
 	end(r);
 	return NULL;

@@ -2,6 +2,7 @@
 /* VDUSE devices made, found, put on the vdpa bus, taken off it and destroyed. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -313,6 +315,26 @@ a_broken_device_is_taken_off(void **state)
 	assert_false(vk.on_bus);
 }
 
+/** A node that breaks meanwhile is closed: one that is not is readable all the time. */
+static void
+a_device_may_break_while_it_is_taken_off(void **state)
+{
+	struct pollfd p = {.events = 0};
+
+	vk_attach = VDUSE_ATTACH_VHOST;
+	has_driver("../vhost_vdpa");
+	vk_start(0);
+	run_until(is_told);
+	vk.bus_held = true;
+	vk_detach();
+	p.fd = vk.fd;
+	assert_int_equal(shutdown(vk.fd, SHUT_WR), 0);
+	assert_int_equal(poll(&p, 1, VK_PATIENT_MS), 1);
+	vk.bus_held = false;
+	run_until(is_destroyed);
+	assert_false(vk.on_bus);
+}
+
 /** Control goes on, and the new device is made when the old one has gone. */
 static void
 a_name_can_be_used_again_at_once(void **state)
@@ -401,6 +423,7 @@ main(void)
 		TEST(a_driver_may_leave),
 		TEST(a_device_whose_node_is_open_elsewhere_is_destroyed_later),
 		TEST(a_broken_device_is_taken_off),
+		TEST(a_device_may_break_while_it_is_taken_off),
 		TEST(a_name_can_be_used_again_at_once),
 		TEST(a_name_that_cannot_be_used_again_is_told),
 		TEST(a_port_may_be_closed_while_its_device_is_being_attached),
