@@ -246,7 +246,8 @@ begin(struct vduse *v, char *err, size_t errlen)
 		return ret;
 	why = adopted ? vduse_adopt(v) : NULL;
 	if (why == NULL) {
-		v->gate = vduse_gate_open(v, vdev_features_offered(v->dev));
+		/* control accepts an MTU although its limit is gone, or is yet to come */
+		v->gate = vduse_gate_open(v, vdev_features_offered(v->dev) | VDEV_F(NET_MTU));
 		why = v->gate == NULL ? "no thread for its requests" : NULL;
 	}
 	if (why != NULL) {

@@ -82,6 +82,20 @@ a_driver_comes_and_goes_while_control_does_not_look(void **state)
 	assert_false(vk_both_run());
 }
 
+/** Offered when the device was made; the limit for which it was is gone. */
+static void
+an_mtu_is_accepted_without_control(void **state)
+{
+	vk_owner.d->cfg.features &= ~F(NET_MTU);
+	vk_transport = vk_make();
+	assert_non_null(vk_transport);
+	vk_driver_rings(F(NET_MTU));
+	assert_int_equal(vk_set_status(3), OK);
+	assert_int_equal(answer_without_control(status(0xb)), OK);
+	assert_no_more_answers();
+	assert_true(vk_owner.d->features & F(NET_MTU));
+}
+
 /* The owner's publication waits for a worker that is held until the answer has come. */
 static uint32_t result_meanwhile;
 static bool held;
@@ -239,6 +253,7 @@ main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, vk_setup, vk_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(a_driver_comes_and_goes_while_control_does_not_look),
+		TEST(an_mtu_is_accepted_without_control),
 		TEST(a_request_is_answered_while_a_worker_is_held),
 		TEST(each_request_has_one_answer),
 		TEST(requests_are_answered_without_memory),
