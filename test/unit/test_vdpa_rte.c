@@ -515,7 +515,10 @@ leave_no_room(void)
 	struct relay *r = SLIST_FIRST(&relays);
 
 	offload(true);
-	run_until(list[0], 200);
+	/* while the proof is waited for nothing is said: what changes is, later */
+	do {
+		run_until(list[0], 200);
+	} while (r->phase != PHASE_RUNS);
 	while (vhu_frontend_barrier(&r->session, (struct vhu_frontend_done){0}) == 0)
 		;
 }
@@ -530,7 +533,7 @@ test_stopped_without_room(void **state)
 }
 
 /* Nor can it be told of another interrupt: software takes over. */
-static __rte_unused void
+static void
 test_interrupt_without_room(void **state)
 {
 	leave_no_room();
@@ -558,9 +561,7 @@ main(void)
 		T(detached_before_it_has_stopped),
 		T(port_ends_before_it_has_stopped),
 		T(stopped_without_room),
-#ifndef __SANITIZE_ADDRESS__ /* under which the queue of messages does not fill */
 		T(interrupt_without_room),
-#endif
 	};
 
 	if (eal_start("0", 64) != 0 || mock_vdpa_register() != 0)
