@@ -248,7 +248,7 @@ a_device_that_is_half_made_is_made_anew(void **state)
 	vk_transport = vk_make();
 	assert_non_null(vk_transport);
 	assert_int_equal(vk.setups, 2);
-	run_until(is_on_bus);
+	run_until(is_told);
 	assert_null(last_error());
 	/* and so are one's own options */
 	assert_true(vk.created);

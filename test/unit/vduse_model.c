@@ -86,13 +86,18 @@ node_is_open(void)
 static int
 model_destroy(const char *name)
 {
+	int err = 0;
+
 	assert_string_equal(name, "test");
-	vk.destroys++;
 	if (!vk.exists)
-		return fail_with(EINVAL);
-	if (vk.on_bus || vk.busy || node_is_open())
-		return fail_with(EBUSY);
-	vk.exists = false;
+		err = EINVAL;
+	else if (vk.on_bus || vk.busy || node_is_open())
+		err = EBUSY;
+	else
+		vk.exists = false;
+	vk.destroys++;
+	if (err != 0)
+		return fail_with(err);
 	vk.destroyed = true;
 	return 0;
 }

@@ -15,25 +15,32 @@
 #define RING 64
 #define STARTED 0xf /* the status of a driver that runs */
 
-/** The kernel's side; a test sets what it needs before vk_make(). */
+/**
+ * The kernel's side; a test sets what it needs before vk_make(). Members that threads of a device
+ * come across are atomic.
+ */
 struct vk {
-	int fd;                   /* our end of the node */
-	int copy;                 /* of the switch's; -1: none */
-	bool keeps;               /* one is made when the node is opened */
-	bool exists;              /* the node does */
-	bool no_node;             /* though the device was made */
-	int open_err, create_err; /* of the control node, of VDUSE_CREATE_DEV; 0: none */
-	bool created, destroyed, no_module, busy, config_irq_early;
+	atomic_int fd;         /* our end of the node */
+	int copy;              /* of the switch's; -1: none */
+	bool keeps;            /* one is made when the node is opened */
+	atomic_bool exists;    /* the node does */
+	bool no_node;          /* though the device was made */
+	atomic_int open_err;   /* of the control node; 0: none */
+	int create_err;        /* of VDUSE_CREATE_DEV; 0: none */
+	atomic_bool destroyed; /* the last a removal looks at */
+	atomic_bool busy;
+	bool created, config_irq_early;
 	uint64_t features; /* as the driver negotiated them */
 	uint64_t offered;
 	struct vduse_vq_info vq[2];
-	unsigned int setups, kicks, config_irqs, fds_given;
+	atomic_uint setups;
+	unsigned int kicks, config_irqs, fds_given;
 	atomic_uint irqs_early; /* injections that are refused */
 	atomic_uint irqs[2];    /* injected by a thread of its own */
 	struct virtio_net_config config;
 	uint64_t region_last; /* of the one region there is, at OWNER_GPA; 0: none */
 	int memfd;
-	uint32_t next_id;
+	atomic_uint next_id;
 	struct vduse_dev_request
 		pending; /* the next to open the node gets it; request_id 0: none */
 	/* newer kernels */
@@ -47,7 +54,7 @@ struct vk {
 	atomic_bool bus_held;  /* it lets no request through */
 	atomic_int bus_err;    /* its answer */
 	atomic_uint bus_asked; /* requests */
-	atomic_uint destroys;  /* VDUSE_DESTROY_DEV, whatever its answer */
+	atomic_uint destroys;  /* answers to VDUSE_DESTROY_DEV */
 	/* a driver that is taken off the bus asks these; their results */
 	struct vduse_dev_request *last_words;
 	uint32_t nlast_words;
