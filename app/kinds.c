@@ -33,6 +33,13 @@ kind_is_ours(const char *devargs)
 	return kind_of(devargs)->ours != NULL;
 }
 
+void
+kinds_usage(FILE *out)
+{
+	for (size_t i = 0; i < RTE_DIM(kinds); i++)
+		fprintf(out, "  %s\n", kinds[i]->usage);
+}
+
 int
 kinds_attach_found(const struct port_request *r, const char *const *eal_vdev, int eal_nvdev)
 {

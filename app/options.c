@@ -13,6 +13,7 @@
 #include <rte_mbuf.h>
 
 #include "base/parse.h"
+#include "kinds.h"
 #include "list.h"
 #include "switch/fdb.h"
 #include "switch/sw.h"
@@ -468,5 +469,7 @@ options_usage(FILE *out, const char *prog)
 			 rows[i].arg != NULL ? "=" : "", rows[i].arg != NULL ? rows[i].arg : "");
 		fprintf(out, "  %-26s %s\n", name, rows[i].help);
 	}
+	fprintf(out, "\nPorts, of --vdev and \"port attach\":\n");
+	kinds_usage(out);
 	fprintf(out, "\nEvery other option of dpdk-testpmd is accepted and without effect.\n");
 }
