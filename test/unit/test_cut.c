@@ -292,17 +292,24 @@ receivers_may_go(void **state)
 	check_account(&rx[GREEDY]);
 }
 
+/* No port gets the rest of the frame in a new snapshot. */
+static void
+rest_is_dropped(void)
+{
+	dp.generation++;
+	iterate();
+	assert_int_equal(w->cut.n, 0);
+	assert_int_equal(rx[GREEDY].stats.drop[DROP_RX_NO_EGRESS], 1);
+	check_account(&rx[GREEDY]);
+}
+
 static void
 receivers_may_move_to_another_domain(void **state)
 {
 	waiting[GREEDY] = 1;
 	iterate();
 	ports[0].domain = 1;
-	dp.generation++;
-	iterate();
-	assert_int_equal(w->cut.n, 0);
-	assert_int_equal(rx[GREEDY].stats.drop[DROP_RX_NO_EGRESS], 1);
-	check_account(&rx[GREEDY]);
+	rest_is_dropped();
 }
 
 /* The rest of a frame is subject to the rule that the frame was: isolation, and VLANs. */
@@ -314,11 +321,7 @@ receivers_may_be_isolated(void **state)
 	assert_true(w->cut.n != 0);
 	for (uint32_t i = 0; i < RTE_DIM(ports); i++)
 		ports[i].isolated = DP_ISOLATED_SET;
-	dp.generation++;
-	iterate();
-	assert_int_equal(w->cut.n, 0);
-	assert_int_equal(rx[GREEDY].stats.drop[DROP_RX_NO_EGRESS], 1);
-	check_account(&rx[GREEDY]);
+	rest_is_dropped();
 }
 
 static void
@@ -334,11 +337,7 @@ receivers_may_move_to_another_vlan(void **state)
 		ports[i].vlan = &vlans[i];
 		ports[i].domain = VLAN_FID_NONE;
 	}
-	dp.generation++;
-	iterate();
-	assert_int_equal(w->cut.n, 0);
-	assert_int_equal(rx[GREEDY].stats.drop[DROP_RX_NO_EGRESS], 1);
-	check_account(&rx[GREEDY]);
+	rest_is_dropped();
 }
 
 /* A trunk's frame of VLAN 10 is not for a port of VLAN 20, which the trunk carries as well. */
@@ -364,11 +363,7 @@ receivers_may_move_within_a_trunk(void **state)
 	assert_int_equal(w->cut.n, 1);
 	assert_in_range(outs[0].frames, SEGMENTS, 2 * SEGMENTS - 1);
 	ports[0].vlan = &access[1];
-	dp.generation++;
-	iterate();
-	assert_int_equal(w->cut.n, 0);
-	assert_int_equal(rx[GREEDY].stats.drop[DROP_RX_NO_EGRESS], 1);
-	check_account(&rx[GREEDY]);
+	rest_is_dropped();
 }
 
 /* The rest of a frame has no tag, which a trunk of that VLAN would take for its native one's. */
@@ -387,11 +382,7 @@ receivers_may_become_trunks(void **state)
 	iterate();
 	assert_int_equal(w->cut.n, 1);
 	receiver.native = 20;
-	dp.generation++;
-	iterate();
-	assert_int_equal(w->cut.n, 0);
-	assert_int_equal(rx[GREEDY].stats.drop[DROP_RX_NO_EGRESS], 1);
-	check_account(&rx[GREEDY]);
+	rest_is_dropped();
 }
 
 /* A mirror gets frames of any FID, as long as it is one. */
