@@ -118,12 +118,17 @@ class Memory(Hostile):
         with open(f"/proc/{self.switch.child.pid}/maps", encoding="utf-8") as maps:
             return sum(1 for _ in maps)
 
-    def attack(self, guest, act, stops):
-        """@act, and what it must not do: more than a mapping a region, frames of the neighbour."""
+    def attack(self, guest, act, stops, again=False):
+        """Act, and what it must not cost: more than a mapping a region, frames of the neighbour.
+
+        Once, or again until the port stops.
+        """
         drops, before = self.neighbour_drops(), self.mappings()
         act(guest)
         if stops:
             def stopped():
+                if again:
+                    act(guest)
                 guest.touch()
                 return "guest memory is gone" in self.switch.command("why port 0")
             wait_for("the port to stop", stopped, 30, alive=[self.switch])
@@ -196,14 +201,16 @@ class Memory(Hostile):
         guest.start()
         self.switch.wait_link(0)
         taken = os.memfd_create("taken", os.MFD_CLOEXEC | os.MFD_HUGETLB)
+        size = 0
 
         def act(guest):
+            nonlocal size
             for fd in guest.regions:
                 punch(fd, 0, HUGE)
-            size = 0
             while LIBC.fallocate(taken, 0, ctypes.c_long(size), ctypes.c_long(HUGE)) == 0:
                 size += HUGE
         try:
-            self.attack(guest, act, True)
+            # again: other programs give pages back
+            self.attack(guest, act, True, again=True)
         finally:
             os.close(taken)
