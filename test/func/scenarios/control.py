@@ -90,7 +90,8 @@ class ControlClients(Scenario):
         """An answer has to be read in time: the memory it takes is the switch's."""
         with self.client() as client:
             client.settimeout(5)
-            with contextlib.suppress(socket.timeout):
+            # on a busy machine the time may be up before all of it is sent
+            with contextlib.suppress(socket.timeout, BrokenPipeError, ConnectionResetError):
                 for _ in range(1000):
                     client.sendall(b"help\n" * 100)
             client.settimeout(0.5)
