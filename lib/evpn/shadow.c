@@ -41,13 +41,6 @@ name_of(const struct shadow *s, enum device d, char buf[SHADOW_NAME_MAX])
 	return buf;
 }
 
-const char *
-shadow_vxlan_name(uint32_t vni, char buf[SHADOW_NAME_MAX])
-{
-	snprintf(buf, SHADOW_NAME_MAX, "%s%u", prefix[VXLAN], vni);
-	return buf;
-}
-
 /* --- messages --- */
 
 static struct nlmsghdr *
@@ -444,10 +437,4 @@ shadow_free(struct shadow *s)
 	nl_forget(s->cfg.nl, s);
 	close(s->tap_fd);
 	free(s);
-}
-
-int
-shadow_tap_fd(const struct shadow *s)
-{
-	return s->tap_fd;
 }

@@ -29,6 +29,7 @@ struct shadow;
 #define SHADOW_VNI_MAX 0xffffff
 #define SHADOW_AGEING_S 300 /* of addresses in the bridge; our guests' are refreshed sooner */
 #define SHADOW_PORT 4789    /* UDP port of VXLAN, RFC 7348 */
+#define SHADOW_NAME_MAX 16  /* of a device, with its NUL */
 
 struct shadow_config {
 	struct nl *nl; /* requests; must outlive the devices */
@@ -53,12 +54,5 @@ void shadow_remove(struct shadow *s);
 
 /** Close the tap and leave the other devices to a successor. Frees @p s. */
 void shadow_free(struct shadow *s);
-
-/** The tap's descriptor, for a successor of this process to keep the carrier. */
-int shadow_tap_fd(const struct shadow *s);
-
-/** "vqx100": the name of the VXLAN device of a VNI, for messages. */
-#define SHADOW_NAME_MAX 16
-const char *shadow_vxlan_name(uint32_t vni, char buf[SHADOW_NAME_MAX]);
 
 #endif
