@@ -33,6 +33,7 @@ struct engine_caps {
 	uint32_t queue_pairs; /* that run at once; 0: the device is not there */
 	uint32_t regions;     /* of guest memory; 0: any number */
 	bool pins;            /* locks guest memory: all of it counts against RLIMIT_MEMLOCK */
+	bool ipc_lock;        /* ... unless the process has CAP_IPC_LOCK */
 };
 
 /** An engine whose rings are queues that workers poll has all of these. */

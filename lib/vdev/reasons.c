@@ -7,9 +7,12 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <rte_common.h>
 
@@ -212,7 +215,18 @@ against_regions(const struct engine *e, const struct vdev *d, char *buf, size_t 
 	return buf;
 }
 
-/** A process with CAP_IPC_LOCK has no limit, but drivers charge the limit all the same. */
+/** Whether this thread may lock memory without a limit. */
+static bool
+may_lock(void)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
+
+	return syscall(SYS_capget, &header, data) == 0 &&
+	       (data[0].effective & CAP_TO_MASK(CAP_IPC_LOCK)) != 0;
+}
+
+/** The kernel's vhost_vdpa charges the limit also to a process with CAP_IPC_LOCK, others do not. */
 static const char *
 against_memlock(const struct engine *e, const struct vdev *d, char *buf, size_t len)
 {
@@ -220,7 +234,8 @@ against_memlock(const struct engine *e, const struct vdev *d, char *buf, size_t 
 	struct rlimit rl;
 	uint32_t i;
 
-	if (!e->caps.pins || d->gmem == NULL || getrlimit(RLIMIT_MEMLOCK, &rl) != 0)
+	if (!e->caps.pins || d->gmem == NULL || getrlimit(RLIMIT_MEMLOCK, &rl) != 0 ||
+	    (e->caps.ipc_lock && may_lock()))
 		return NULL;
 	for (i = 0; i < d->gmem->n; i++)
 		bytes += d->gmem->r[i].size;

@@ -4,6 +4,7 @@
  * kinds of devices with different capabilities. With an argument the program
  * prints the table of doc/compat.md instead.
  */
+#include <linux/capability.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -41,7 +44,8 @@ static struct engine kinds[] = {
 	 .caps = {.features = 0x114c60180bull,
 		  .formats = 1u << VDEV_MODERN | 1u << VDEV_LEGACY_LE,
 		  .queue_pairs = 8,
-		  .pins = true}},
+		  .pins = true,
+		  .ipc_lock = true}},
 	{.ops = &ops,
 	 .name = "least",
 	 .caps = {.features = F(VERSION_1),
@@ -134,11 +138,35 @@ two_regions(void)
 }
 
 static void
+set_ipc_lock(bool on)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	assert_int_equal(syscall(SYS_capget, &header, data), 0);
+	data[0].effective &= ~CAP_TO_MASK(CAP_IPC_LOCK);
+	if (on)
+		data[0].effective |= data[0].permitted & CAP_TO_MASK(CAP_IPC_LOCK);
+	assert_int_equal(syscall(SYS_capset, &header, data), 0);
+}
+
+static bool
+has_ipc_lock(void)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	assert_int_equal(syscall(SYS_capget, &header, data), 0);
+	return data[0].effective & CAP_TO_MASK(CAP_IPC_LOCK);
+}
+
+static void
 memlock(void)
 {
 	struct rlimit rl;
 
 	owner_start(&o, MODERN, SIZE);
+	set_ipc_lock(false);
 	assert_int_equal(getrlimit(RLIMIT_MEMLOCK, &rl), 0);
 	rl.rlim_cur = OWNER_MEM / 2;
 	assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &rl), 0);
@@ -233,8 +261,26 @@ test_refusals(void **state)
 				assert_memory_equal(why, rows[i].why[k], strlen(rows[i].why[k]));
 		}
 		assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &before), 0);
+		set_ipc_lock(true);
 		owner_fini(&o);
 	}
+}
+
+/* Drivers of InfiniBand and VFIO do not limit a process that has CAP_IPC_LOCK; vhost_vdpa does. */
+static void
+test_memlock_of_the_privileged(void **state)
+{
+	char buf[ENGINE_WHY_MAX];
+	struct rlimit before;
+
+	assert_int_equal(getrlimit(RLIMIT_MEMLOCK, &before), 0);
+	owner_init(&o, NULL);
+	memlock();
+	set_ipc_lock(true);
+	assert_int_equal(engine_against(&kinds[1], o.d, buf, sizeof(buf)) == NULL, has_ipc_lock());
+	assert_non_null(engine_against(&kinds[2], o.d, buf, sizeof(buf)));
+	assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &before), 0);
+	owner_fini(&o);
 }
 
 static int
@@ -258,6 +304,7 @@ main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_memlock_of_the_privileged),
 	};
 
 	return argc > 1 ? print_table() : cmocka_run_group_tests(tests, NULL, NULL);

@@ -137,6 +137,7 @@ read_caps(struct card *c)
 		.queue_pairs = pairs,
 		.regions = VHU_MEM_TABLE_MAX,
 		.pins = true,
+		.ipc_lock = true,
 	};
 	return true;
 }
