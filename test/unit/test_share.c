@@ -27,7 +27,7 @@
 
 #define QUEUES 96
 #define EMPTY 5 /* each fifth has nothing */
-#define ITERATIONS 3000
+#define ITERATIONS 1000
 
 /* A kind of costly frames: how many a poll takes, and what such a poll costs. */
 struct kind {
