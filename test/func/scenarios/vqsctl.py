@@ -116,7 +116,7 @@ kill -0 $pid && until $CTL show config >/dev/null 2>&1; do sleep 0.1; done
         expect(done.returncode == 0 and self.frames_of(done.stdout) == 50, f"50 frames: {done.stderr}")
         expect(b"Capture of port 0 to a client: ended" in done.stderr, f"said: {done.stderr}")
         # a reader that ends, and one that does not read
-        for reader in ("head -c 4096 >/dev/null", "sleep 3600"):
+        for reader in ("head -c 4096 >/dev/null", "setpriv --pdeathsig KILL sleep 3600"):
             running = self.own(Process("running", ["sh", "-c", f"{ctl[0]} -s {control} capture all | "
                                                    f"{reader}"], self.workdir))
             running.spawn()
