@@ -354,7 +354,7 @@ static const struct family families[] = {
 	{"vqswitch_port_fdb_entries", "gauge", NULL, "Addresses learned behind a port.",
 		NULL, port_fdb_samples, 0},
 	{"vqswitch_port_interrupts_apart", "gauge", NULL,
-		"1 while a port's interrupts are made by another thread: they held workers up.",
+		"1 while a port's interrupts are made by another thread: they take long.",
 		NULL, detail_samples, 0},
 	{"vqswitch_port_interrupts_left", "counter", NULL, "Interrupts made by another thread.",
 		NULL, detail_samples, 1},

@@ -88,7 +88,7 @@ show_interrupts(const struct port *p, FILE *out)
 	irq_group_info(virtio_port_vdev(p)->irqs, &i);
 	fprintf(out, "Interrupts made by another thread: %" PRIu64, i.left);
 	if (i.offences > 0)
-		fprintf(out, ", times that workers were held up: %" PRIu64, i.offences);
+		fprintf(out, ", times they took too long: %" PRIu64, i.offences);
 	if (i.apart)
 		fprintf(out, "; all of them for %u.%u s more", i.apart_ms / 1000,
 			i.apart_ms / 100 % 10);

@@ -17,6 +17,9 @@
 #define AGAIN 16        /* a group that repeats it within so many of its times apart */
 #define IOCTL_TRIES 100 /* of a millisecond each */
 #define NS_PER_MS 1000000
+#define REST_TIMES 4        /* the lane rests after a long one, so many times its length, */
+#define REST_MAX_MS 100     /* so long at most */
+#define UNPROVEN UINT32_MAX /* no group has so many offences */
 
 struct irq_group {
 	struct lane lane; /* first member: the reference count is its */
@@ -25,7 +28,8 @@ struct irq_group {
 	_Atomic uint64_t spent;     /* in that window */
 	_Atomic uint64_t until;     /* set apart until then; 0: never was */
 	_Atomic uint64_t apart_for; /* the last time */
-	_Atomic uint64_t offences, left;
+	_Atomic uint64_t left;
+	_Atomic uint32_t offences;
 	atomic_uint busy; /* interrupts in the lane */
 };
 
@@ -38,8 +42,9 @@ struct irq {
 	unsigned long request;
 	uint32_t index;
 	/* [atomic] */
-	atomic_bool pending; /* in the lane */
-	atomic_bool ended;   /* irq_free() */
+	_Atomic uint32_t proven; /* offences of the group when the lane last found it quick */
+	atomic_bool pending;     /* in the lane */
+	atomic_bool ended;       /* irq_free() */
 	atomic_uint refs;
 };
 
@@ -159,6 +164,15 @@ notify_charged(struct irq_group *g, int fd)
 	return true;
 }
 
+/** Whether the thread that raises it may make it: the lane has found that it is quick. */
+static bool
+is_direct(const struct irq *irq)
+{
+	return atomic_load_explicit(&irq->proven, memory_order_relaxed) ==
+		       atomic_load_explicit(&irq->group->offences, memory_order_relaxed) &&
+	       !is_apart(irq->group);
+}
+
 /* --- interrupts --- */
 
 static void
@@ -193,14 +207,33 @@ make_ioctl(struct irq *irq)
 	}
 }
 
+/** The kernel's work has stopped the CPU, with interrupts off: leave it to others for a while. */
 static void
-make_eventfd(const struct irq *irq)
+rest_after(uint64_t cost)
 {
-	const uint64_t one = 1;
+	const uint64_t us = REST_TIMES * cost / cycles_per_us;
+	const struct timespec pause = {.tv_nsec = (long)RTE_MIN(us, REST_MAX_MS * 1000ul) * 1000};
+
+	nanosleep(&pause, NULL);
+}
+
+/** A quick one is made by those who raise it, until the group offends again. */
+static void
+make_eventfd(struct irq *irq)
+{
+	const uint32_t offences = atomic_load_explicit(&irq->group->offences, memory_order_relaxed);
+	const uint64_t one = 1, start = rte_rdtsc();
+	uint64_t cost;
 
 	/* this thread may wait; asynchronous operations may be used up by other programs */
 	if (!notify_peer(irq->fd))
 		(void)!write(irq->fd, &one, sizeof(one));
+	cost = rte_rdtsc() - start;
+	charge(irq->group, start, start + cost);
+	if (cost <= IRQ_QUICK_US * cycles_per_us)
+		atomic_store_explicit(&irq->proven, offences, memory_order_relaxed);
+	else if (is_apart(irq->group))
+		rest_after(cost);
 }
 
 /** In the lane. An interrupt that is raised from here on is another one. */
@@ -213,7 +246,7 @@ make(struct lane_job *j)
 	atomic_exchange_explicit(&irq->pending, false, memory_order_acq_rel);
 	if (irq->ioctl != NULL)
 		make_ioctl(irq);
-	else if (!atomic_load(&irq->ended))
+	else
 		make_eventfd(irq);
 	lane_get(&g->lane);
 	irq_put(irq);
@@ -253,6 +286,7 @@ irq_of_ioctl(struct irq_group *g, int (*fn)(int fd, unsigned long request, void 
 	irq->ioctl = fn;
 	irq->request = request;
 	irq->index = index;
+	atomic_init(&irq->proven, UNPROVEN);
 	atomic_init(&irq->refs, 1);
 	return irq;
 }
@@ -285,7 +319,7 @@ irq_raise(struct irq *irq)
 		return false;
 	if (irq->group == NULL)
 		return notify_peer(irq->fd);
-	if (likely(irq->ioctl == NULL && !is_apart(irq->group)))
+	if (likely(is_direct(irq)))
 		return notify_charged(irq->group, irq->fd);
 	leave(irq);
 	return true;
@@ -294,7 +328,7 @@ irq_raise(struct irq *irq)
 void
 irq_signal(struct irq_group *g, int fd)
 {
-	int copy = fd >= 0 && is_apart(g) ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+	int copy = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
 	struct irq *irq = copy >= 0 ? irq_of_eventfd(g, copy) : NULL;
 
 	if (irq == NULL) {

@@ -4,12 +4,14 @@
  *
  * No caller waits for a peer. An eventfd is signalled by the thread that raises the interrupt
  * (notify.h); the peer cannot make that wait, but it can make it long: the kernel calls all waiters
- * of an eventfd, and there may be hundreds of thousands. The time is charged to the group, the
- * interrupts of one device together. A group that takes more than IRQ_BUDGET_US in IRQ_WINDOW_MS is
- * set apart: for a while, longer each time it happens again, its notifications are made in a lane
- * of its own (lane.h). An ioctl, which may wait in the kernel, always is. An interrupt that is
- * raised again before the lane has made it is made once: none is lost, since the guest looks at all
- * there is when it arrives.
+ * of an eventfd, and there may be hundreds of thousands. So the first notification of an eventfd is
+ * made in a lane of the group's own (lane.h), and those after it by who raises them once the lane
+ * has found one quick. The time is charged to the group, the interrupts of one device together. A
+ * group that takes more than IRQ_BUDGET_US in IRQ_WINDOW_MS offends and is set apart: for a while,
+ * longer each time it happens again, the lane makes all its notifications, and each of its eventfds
+ * has to be found quick once more. Control leaves its own to the lane. An ioctl, which may wait in
+ * the kernel, always is. An interrupt that is raised again before the lane has made it is made
+ * once: none is lost, since the guest looks at all there is when it arrives.
  *
  * Life cycle: control makes and frees groups and interrupts. Workers use an interrupt through an
  * atomic pointer; control frees it after the grace period of the exchange. An interrupt in the
@@ -22,6 +24,7 @@
 #include <stdint.h>
 
 #define IRQ_ORDINARY_US 20 /* a notification that takes no longer is not charged */
+#define IRQ_QUICK_US 100   /* the lane finds it quick */
 #define IRQ_BUDGET_US 1000 /* all of a group may take so much together */
 #define IRQ_WINDOW_MS 1000 /* in so long a time */
 #define IRQ_APART_MS 1000  /* set apart for so long, twice as long each time it happens again */
@@ -68,7 +71,10 @@ struct irq *irq_of_eventfd(struct irq_group *g, int fd);
 struct irq *irq_of_ioctl(struct irq_group *g, int (*fn)(int fd, unsigned long request, void *arg),
 			 int fd, unsigned long request, uint32_t index);
 
-/** No worker can raise it any more; it is not made any more. NULL is fine. Control. */
+/**
+ * No worker can raise it any more. An ioctl that waits in the lane is not made any more, an eventfd
+ * is. NULL is fine. Control.
+ */
 void irq_free(struct irq *irq);
 
 /** Its eventfd, for hardware that raises it itself; -1: it has none. Control. */
@@ -80,7 +86,7 @@ int irq_eventfd(const struct irq *irq);
  */
 bool irq_raise(struct irq *irq);
 
-/** Signal eventfd @p fd (-1: none), which stays the caller's, on the group's account. Control. */
+/** Signal eventfd @p fd (-1: none), which stays the caller's, in the group's lane. Control. */
 void irq_signal(struct irq_group *g, int fd);
 
 #endif

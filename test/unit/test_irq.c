@@ -91,11 +91,13 @@ dear_eventfds_are_left_to_the_lane(void **state)
 
 	crowd_gather(&c);
 	irq = irq_of_eventfd(g, dup(c.fd));
+	/* not even the first is made here */
 	assert_true(irq_raise(irq));
+	assert_int_equal(info_of(g).left, 1);
+	assert_true(arrives(c.fd));
+	assert_all_made(g);
 	assert_true(info_of(g).apart);
 	assert_int_equal(info_of(g).offences, 1);
-	assert_int_equal(info_of(g).left, 0);
-	assert_true(arrives(c.fd));
 	/* from here on it is the lane that pays; the guest looks at all there is once it is told */
 	for (uint32_t i = 0; i < 50; i++) {
 		assert_true(irq_raise(irq));
@@ -107,6 +109,78 @@ dear_eventfds_are_left_to_the_lane(void **state)
 	irq_free(irq);
 	crowd_leave(&c);
 	close(c.fd);
+	irq_group_free(g);
+}
+
+/** Until the lane has found one quick: it may be preempted, and take long. */
+static void
+raise_until_quick(struct irq_group *g, struct irq *irq, int fd)
+{
+	for (uint64_t left = 0; left != info_of(g).left;) {
+		left = info_of(g).left;
+		assert_true(irq_raise(irq));
+		assert_true(arrives(fd));
+		assert_all_made(g);
+	}
+}
+
+/** An eventfd is proven quick by the lane, each one by itself, and again after an offence. */
+static void
+quick_eventfds_are_signalled_at_once(void **state)
+{
+	struct irq_group *g = irq_group_new();
+	int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	struct irq *irq = irq_of_eventfd(g, dup(fd)), *of_crowd, *other;
+	struct crowd c;
+	uint64_t left;
+
+	assert_true(irq_raise(irq));
+	assert_int_equal(info_of(g).left, 1);
+	assert_true(arrives(fd));
+	raise_until_quick(g, irq, fd);
+	other = irq_of_eventfd(g, dup(fd));
+	left = info_of(g).left;
+	assert_true(irq_raise(other));
+	assert_int_equal(info_of(g).left, left + 1);
+	assert_true(arrives(fd));
+	assert_all_made(g);
+
+	crowd_gather(&c);
+	of_crowd = irq_of_eventfd(g, dup(c.fd));
+	assert_true(irq_raise(of_crowd));
+	assert_all_made(g);
+	while (info_of(g).apart)
+		usleep(10000);
+	left = info_of(g).left;
+	assert_true(irq_raise(irq));
+	assert_int_equal(info_of(g).left, left + 1);
+	assert_true(arrives(fd));
+	assert_all_made(g);
+	raise_until_quick(g, irq, fd);
+	irq_free(irq);
+	irq_free(other);
+	irq_free(of_crowd);
+	crowd_leave(&c);
+	close(c.fd);
+	close(fd);
+	irq_group_free(g);
+}
+
+/** Raised, and then the ring ends: the guest may wait for it. */
+static void
+freed_eventfds_are_signalled(void **state)
+{
+	struct irq_group *g = irq_group_new();
+
+	for (uint32_t i = 0; i < 1000; i++) {
+		int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+		struct irq *irq = irq_of_eventfd(g, dup(fd));
+
+		assert_true(irq_raise(irq));
+		irq_free(irq);
+		assert_true(arrives(fd));
+		close(fd);
+	}
 	irq_group_free(g);
 }
 
@@ -123,6 +197,8 @@ trust_comes_back_and_goes_for_longer(void **state)
 	irq = irq_of_eventfd(g, dup(c.fd));
 	for (uint32_t offences = 1; offences <= 2; offences++) {
 		assert_true(irq_raise(irq));
+		assert_int_equal(info_of(g).left, offences);
+		assert_all_made(g);
 		info = info_of(g);
 		assert_int_equal(info.offences, offences);
 		assert_true(info.apart);
@@ -159,7 +235,9 @@ full_counters_hold_nobody(void **state)
 			irq_signal(g, fd[i]);
 		}
 		irq_signal(g, c.fd); /* sets it apart */
+		assert_all_made(g);
 	}
+	assert_true(info_of(g).offences > 0);
 	assert_true(info_of(g).left > 0);
 	/* they do not hold the lane either */
 	assert_all_made(g);
@@ -338,6 +416,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(dear_eventfds_are_left_to_the_lane),
+		cmocka_unit_test(quick_eventfds_are_signalled_at_once),
+		cmocka_unit_test(freed_eventfds_are_signalled),
 		cmocka_unit_test(trust_comes_back_and_goes_for_longer),
 		cmocka_unit_test(full_counters_hold_nobody),
 		cmocka_unit_test(ioctls_that_wait_hold_their_lane_alone),

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "base/lane.h"
 #include "vdev/engine.h"
 #include "wire.h"
 
@@ -49,9 +50,12 @@ no_engine_closes(struct engine *e, struct vdev *d)
 {
 }
 
+/* After all signals that are under way. */
 static bool
 counter_of(int fd, uint64_t *count)
 {
+	while (!lane_all_idle())
+		usleep(100);
 	return read(fd, count, sizeof(*count)) == sizeof(*count);
 }
 

@@ -3,10 +3,7 @@
 
 import os
 import re
-import select
 import struct
-import subprocess
-import sys
 import time
 from functools import partial
 
@@ -19,22 +16,6 @@ from harness.process import Failure, wait_for
 from .base import Scenario, check
 
 MAC = "00:01:02:03:04:06"
-
-# empties and fills eventfds and makes them blocking
-PLAYER = """
-import os, sys
-fds = [int(fd) for fd in sys.argv[1:]]
-while True:
-    for fd in fds:
-        os.set_blocking(fd, False)
-        try:
-            os.eventfd_read(fd)
-            os.eventfd_write(fd, (1 << 64) - 2)
-        except BlockingIOError:
-            pass
-        os.set_blocking(fd, True)
-"""
-
 
 def open_fds(process):
     """Number of descriptors a process has open."""
@@ -197,101 +178,6 @@ class Hostile(Scenario):
                 raise Failure(f"message {request} cost the neighbour {lost} frames")
             bad.close()
         self.unharmed()
-
-    @check("hostile.eventfds")
-    def eventfds(self):
-        """Eventfds that are long to signal, emptied and filled all the time, full and blocking."""
-        for name, attack in (("in 90000 epoll sets", self.crowded),
-                             ("emptied and filled", self.played_with),
-                             ("full and blocking", self.full_and_blocking)):
-            bad = Frontend(self.victim)
-            bad.negotiate()
-            self.switch.wait_link(0)
-            before, self.gap = self.neighbour_drops(), 0
-            attack(bad)
-            lost = self.neighbour_drops() - before
-            print(f"eventfds {name}: {lost} frames lost, progress within {self.gap:.3f} s")
-            if lost != 0:
-                raise Failure(f"eventfds {name} cost the neighbour {lost} frames")
-            bad.close()
-            self.unharmed()
-
-    def interrupt(self, bad, times):
-        """Have the worker interrupt the guest that often, for a burst each time."""
-        for _ in range(times // 100):
-            for _ in range(100):
-                bad.burst(4)
-            self.gap = max(self.gap, self.progress())
-
-    def crowded(self, bad):
-        """One eventfd for all, in as many epoll sets as there are descriptors for."""
-        fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        copies = [os.dup(fd) for _ in range(300)]
-        sets = [select.epoll() for _ in range(300)]
-        for epoll in sets:
-            for copy in copies:
-                epoll.register(copy, select.EPOLLIN)
-        for queue in (0, 1):
-            for request in (vhu.SET_VRING_CALL, vhu.SET_VRING_ERR, vhu.SET_VRING_KICK):
-                bad.send(request, struct.pack("=Q", queue), [fd])
-        bad.ask(vhu.GET_FEATURES)
-        self.interrupt(bad, 500)
-        for _ in range(20):
-            os.eventfd_read(fd)
-            bad.burst(1)
-            wait_for("the interrupt", lambda: select.select([fd], [], [], 0)[0], 30,
-                     alive=[self.switch])
-        said = self.switch.command("show port info 0")
-        left = int(re.search(r"Interrupts made by another thread: (\d+)", said).group(1))
-        if left == 0 or "held up: " not in said:
-            raise Failure(f"workers made all interrupts: {said}")
-        print(f"{left} interrupts left to another thread")
-        # control writes, too: each message once to the old and the new
-        for _ in range(200):
-            bad.send(vhu.SET_VRING_CALL, struct.pack("=Q", 1), [fd])
-        bad.ask(vhu.GET_FEATURES)
-        self.gap = max(self.gap, self.progress())
-        for epoll in sets:
-            epoll.close()
-        for copy in (fd, *copies):
-            os.close(copy)
-
-    def played_with(self, bad):
-        """Two processes empty and fill the eventfds, which block, all the time."""
-        fds = [os.eventfd(0, os.EFD_CLOEXEC) for _ in range(2)]
-        players = [subprocess.Popen([sys.executable, "-c", PLAYER, *map(str, fds)], pass_fds=fds)
-                   for _ in range(2)]
-        try:
-            for queue, fd in enumerate(fds):
-                bad.send(vhu.SET_VRING_CALL, struct.pack("=Q", queue), [fd])
-            bad.ask(vhu.GET_FEATURES)
-            self.interrupt(bad, 3000)
-        finally:
-            for player in players:
-                player.kill()
-                player.wait()
-            for fd in fds:
-                os.close(fd)
-
-    def full_and_blocking(self, bad):
-        """Hundreds of them, each written by control and the last ones by a worker, too."""
-        fds = [os.eventfd(0, os.EFD_CLOEXEC) for _ in range(300)]
-        for fd in fds:
-            os.eventfd_write(fd, (1 << 64) - 2)
-            for queue in (0, 1):
-                bad.send(vhu.SET_VRING_CALL, struct.pack("=Q", queue), [fd])
-            os.set_blocking(fd, True)
-        bad.ask(vhu.GET_FEATURES)
-        self.interrupt(bad, 1000)
-        bad.write(vhu.AREA + 0x1002, struct.pack("<H", 0x8000 + bad.sent & 0xffff))
-        wait_for("the ring to break", lambda: not self.switch.link_up(0), 30, alive=[self.switch])
-        for fd in fds:  # its error is told at once
-            bad.send(vhu.SET_VRING_ERR, struct.pack("=Q", 1), [fd])
-            os.set_blocking(fd, True)
-        bad.ask(vhu.GET_FEATURES)
-        self.gap = max(self.gap, self.progress())
-        for fd in fds:
-            os.close(fd)
 
     def neighbour_drops(self):
         """Frames from and to port 1 that were dropped."""

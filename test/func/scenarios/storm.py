@@ -310,19 +310,31 @@ class Storm(Scenario):
         text = self.switch.command("show port info 0")
         return [int(re.search(rf"{what}: (\d+)", text)[1]) for what in ("messages", "refused")]
 
+    def kept_waiting(self):
+        """Milliseconds for which control and the worker had work and no CPU, since they started."""
+        found = {}
+        for task in pathlib.Path(f"/proc/{self.switch.child.pid}/task").iterdir():
+            name = (task / "comm").read_text().strip()
+            if "worker" in name or task.name == str(self.switch.child.pid):
+                found[name] = int((task / "schedstat").read_text().split()[1]) / 1e6
+        return found
+
     @contextlib.contextmanager
     def unharmed(self):
         """The neighbours notice nothing. The list has a remark about it, afterwards."""
         remark = []
         before = self.neighbours.lap()[0]
-        start, counted = time.monotonic(), self.count()
+        start, counted, waited = time.monotonic(), self.count(), self.kept_waiting()
         yield remark
         seconds = time.monotonic() - start
+        waited = ", ".join(f"{name} {now - waited[name]:.1f} ms"
+                           for name, now in self.kept_waiting().items())
         after, longest = self.neighbours.lap()
         messages, refused = (now - then for now, then in zip(self.count(), counted))
         remark.append(f"{messages} messages in {seconds:.2f} s, {refused} of them refused; "
                       f"{after['received'] - before['received']} frames, longest time without one "
-                      f"{after['gap_us'] / 1000:.1f} ms, without an answer {longest * 1000:.1f} ms")
+                      f"{after['gap_us'] / 1000:.1f} ms, without an answer {longest * 1000:.1f} ms; "
+                      f"without a CPU in all: {waited}")
         if any(after[name] for name in ("lost", "corrupt", "duplicated", "reordered", "late")):
             raise Failure(f"the neighbours' frames: {after}")
 
