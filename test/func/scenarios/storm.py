@@ -29,6 +29,7 @@ REQUESTS = {name: int(number) for number, name in
             re.findall(r"X\((\d+), (\w+)\)", WIRE.read_text("utf-8").split("enum vhu_request")[0])}
 TIMES = 10000
 SESSIONS = 100  # for a message that ends each; it is sent with a reply asked for, after that
+CHANGES = 1000  # of the configuration
 BATCH = 16  # messages sent before their replies are read
 PROTOCOL = (1 << 20) - 1  # bits of the specification that a session takes if they are offered
 PAIRS = 4
@@ -57,6 +58,16 @@ def channel():
     """A socket whose other end is closed."""
     ours, theirs = socket.socketpair()
     ours.close()
+    return theirs.detach()
+
+
+KEPT = []  # ends of channels, which are not read unless a check does
+
+
+def unread():
+    """A socket whose other end stays open."""
+    ours, theirs = socket.socketpair()
+    KEPT.append(ours)
     return theirs.detach()
 
 
@@ -177,6 +188,8 @@ class Flood:
         self.end.close()
         for fd in self.fds.values():
             os.close(fd)
+        while KEPT:
+            KEPT.pop().close()
 
     def batch(self, start, count, flags):
         """Those from the start'th on, in as few writes as possible."""
@@ -371,6 +384,25 @@ class Storm(Scenario):
         with self.unharmed() as remark, self.session(SEQUENCES[name]) as flood:
             flood.answered(TIMES)
         return remark[0]
+
+    @check("storm.config-changes.{}", ("read", "unread"))
+    def config_changes(self, how):
+        """The operator changes the MTU again and again: the front-end is told, or does not read."""
+        told = 0
+        with self.unharmed() as remark, \
+                self.session([step("SET_BACKEND_REQ_FD", b"", unread)]) as flood:
+            flood.answered(1)
+            channel = KEPT[0]
+            for i in range(CHANGES):
+                self.switch.command(f"port config mtu 0 {1400 + i % 2}")
+                while how == "read" and select.select([channel], [], [], 0)[0]:
+                    told += len(channel.recv(65536)) // 12
+            while select.select([channel], [], [], 0.2)[0]:
+                told += len(channel.recv(65536)) // 12
+            flood.answered(1)
+        if told == 0 or told != CHANGES and how == "read":
+            raise Failure(f"{told} of {CHANGES} changes were told")
+        return f"{told} changes were told; {remark[0]}"
 
     @check("storm.connections")
     def connections(self):
