@@ -78,8 +78,8 @@ struct cli_section {
 };
 
 extern const struct cli_section cli_control, cli_display, cli_config, cli_ports, cli_offload,
-	cli_switching, cli_vlans, cli_tunnels, cli_limits, cli_mirrors, cli_states, cli_json,
-	cli_dpdk, cli_vdpa;
+	cli_switching, cli_vlans, cli_tunnels, cli_limits, cli_guards, cli_mirrors, cli_states,
+	cli_json, cli_dpdk, cli_vdpa;
 
 /* --- what handlers use --- */
 
@@ -125,6 +125,10 @@ bool cmd_must_stop(struct cmd *c, const char *text);
 
 /** Print a JSON value and release it; NULL: out of memory, the command has failed. */
 void cmd_json(struct cmd *c, json_t *value);
+
+/** The same for what @p fn reports of the port at @p word, or of each, in an array, for "all". */
+void cmd_json_ports(struct cmd *c, unsigned int word,
+		    json_t *(*fn)(struct cmd *c, const struct port *p));
 
 /**
  * The command has failed: @p given, which the grammar lets through, is none of what is @p expected.

@@ -18,8 +18,8 @@ cmd_json(struct cmd *c, json_t *value)
 
 /* --- ports --- */
 
-static void
-report_ports(struct cmd *c, unsigned int word, json_t *(*fn)(struct cmd *c, const struct port *p))
+void
+cmd_json_ports(struct cmd *c, unsigned int word, json_t *(*fn)(struct cmd *c, const struct port *p))
 {
 	struct port *one;
 	json_t *list;
@@ -53,7 +53,7 @@ one_port(struct cmd *c, const struct port *p)
 static void
 cmd_port_json(struct cmd *c)
 {
-	report_ports(c, 3, one_port);
+	cmd_json_ports(c, 3, one_port);
 }
 
 static json_t *
@@ -65,7 +65,7 @@ one_negotiation(struct cmd *c, const struct port *p)
 static void
 cmd_negotiation_json(struct cmd *c)
 {
-	report_ports(c, 2, one_negotiation);
+	cmd_json_ports(c, 2, one_negotiation);
 }
 
 static json_t *
@@ -77,7 +77,7 @@ one_drops(struct cmd *c, const struct port *p)
 static void
 cmd_drops_json(struct cmd *c)
 {
-	report_ports(c, 2, one_drops);
+	cmd_json_ports(c, 2, one_drops);
 }
 
 /* --- the switch --- */

@@ -286,6 +286,29 @@ cmd_set_state(struct cmd *c)
 		wait_for_hardware(c, &g);
 }
 
+/* Settings of a port may be what keeps its frames. */
+static void
+print_refused(struct cmd *c, const struct port *p)
+{
+	static const enum drop_reason reasons[] = {
+		DROP_RX_VLAN,     DROP_RX_LOCKED,       DROP_RX_GUARD, DROP_RX_GUARD_DHCP,
+		DROP_RX_GUARD_RA, DROP_RX_GUARD_HIDDEN, DROP_RX_STORM, DROP_RX_RATE,
+	};
+	const char *before = "  frames dropped for what is set:";
+	struct port_stats st;
+
+	port_get_stats(p, &st);
+	for (size_t i = 0; i < RTE_DIM(reasons); i++) {
+		if (st.rx.drop[reasons[i]] == 0)
+			continue;
+		cmd_print(c, "%s %s %" PRIu64, before, drop_name(reasons[i]),
+			  st.rx.drop[reasons[i]]);
+		before = ",";
+	}
+	if (before[0] == ',')
+		cmd_print(c, "\n");
+}
+
 static void
 why(struct cmd *c, struct port *p)
 {
@@ -296,6 +319,7 @@ why(struct cmd *c, struct port *p)
 		  said != NULL ? said : "nothing keeps it from passing traffic");
 	if (p->ops->datapath != NULL)
 		p->ops->datapath(p, c->out);
+	print_refused(c, p);
 }
 
 static void
@@ -330,7 +354,8 @@ static const struct cli_row rows[] = {
 	{"wait state (x[,y]*|all|vm=NAME) " WAIT_STATES " (seconds)", cmd_wait_state_for,
 	 "Wait no longer than that; 0: look once."},
 	{"why port (port_id|all)", cmd_why,
-	 "Say in one sentence what keeps a port from passing traffic."},
+	 "Say in one sentence what keeps a port from passing traffic, and how many of its frames "
+	 "were dropped for what is set: VLANs, locks, guards, limits."},
 };
 
 const struct cli_section cli_states = {

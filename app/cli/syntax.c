@@ -57,6 +57,7 @@ static const struct arg {
 	{"vni", ARG_NUM, 1, VNI_MAX},
 	{"udp_port", ARG_NUM, 1, UINT16_MAX},
 	{"address", ARG_STRING},
+	{"address[/length]", ARG_STRING},
 	{"vtep[,vtep]*", ARG_REST},
 	{"domain", ARG_NUM, 0, VLAN_DOMAINS - 1},
 	{"mask", ARG_NUM, 0, UINT64_MAX},

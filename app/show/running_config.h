@@ -35,6 +35,8 @@ void offload_running(const struct app *app, FILE *out);
 void switch_running(const struct app *app, FILE *out);
 /* cli/cmd_limit.c */
 void limits_running(const struct app *app, FILE *out);
+/* cli/cmd_guard.c */
+void guards_running(const struct app *app, FILE *out);
 /* cli/cmd_vlan.c: behind domains, before addresses */
 void vlans_running(const struct app *app, FILE *out);
 /* cli/cmd_mirror.c */

@@ -60,6 +60,12 @@ needs_limits(const struct virtio_hw *h)
 }
 
 static const char *
+needs_guard(const struct virtio_hw *h)
+{
+	return h->port->guard != NULL ? "the port has a guard" : NULL;
+}
+
+static const char *
 needs_copies(const struct virtio_hw *h)
 {
 	const struct port *p = h->port;
@@ -104,7 +110,7 @@ const char *
 virtio_hw_needs_software(const struct virtio_hw *h)
 {
 	static const char *(*const needs[])(const struct virtio_hw *h) = {
-		needs_stopped, needs_mode,       needs_limits,
+		needs_stopped, needs_mode,       needs_limits, needs_guard,
 		needs_copies,  needs_separation, needs_uplink,
 	};
 	const char *why = NULL;

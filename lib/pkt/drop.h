@@ -31,6 +31,10 @@
 	X(RX_RATE, "rx_rate", "over the port's rate limit")                                       \
 	X(RX_STORM, "rx_storm", "over the port's broadcast-storm limit")                          \
 	X(RX_LOCKED, "rx_locked", "source address is not the one the port is locked to")          \
+	X(RX_GUARD, "rx_guard", "an IP address that the port's guard does not let through")       \
+	X(RX_GUARD_DHCP, "rx_guard_dhcp", "from a DHCP server, which the port's guard refuses")   \
+	X(RX_GUARD_RA, "rx_guard_ra", "router advertisement or redirect, refused by the guard")   \
+	X(RX_GUARD_HIDDEN, "rx_guard_hidden", "headers are cut off, or hidden from the guard")    \
 	X(RX_INJECT, "rx_inject", "announced for the guest (SEND_RARP), but too often")           \
 	X(RX_OUTER, "rx_outer", "tunnel frame whose outer header is malformed")                   \
 	X(RX_VNI, "rx_vni", "tunnel frame for a VNI that is not configured")                      \

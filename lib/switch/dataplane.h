@@ -39,6 +39,7 @@ struct dataplane;
 struct dp_fids;
 struct dp_intercept;
 struct dp_vlan;
+struct guard;
 struct inject_port;
 struct limiter;
 struct rte_ring;
@@ -70,12 +71,13 @@ struct dp_port {
 	struct rte_ether_addr mac;
 	struct rte_ether_addr eth_peer; /* where mode "mac" sends frames that leave here */
 	const struct dp_port
-		*peer;           /* where the wire modes send what comes in here; may be itself */
-	struct pktq **rx;        /* nrx */
-	struct pktq **tx;        /* ntx, enabled ones only, ascending by queue pair */
-	struct dp_flows *flows;  /* ntx > 1; owned by the port, outlives snapshots */
-	struct dp_vlan *vlan;    /* NULL: in no VLAN; of one or more ports, outlives snapshots */
-	struct limiter *limiter; /* of what comes in, NULL: none; owned by the port, too */
+		*peer;             /* where the wire modes send what comes in here; may be itself */
+	struct pktq **rx;          /* nrx */
+	struct pktq **tx;          /* ntx, enabled ones only, ascending by queue pair */
+	struct dp_flows *flows;    /* ntx > 1; owned by the port, outlives snapshots */
+	struct dp_vlan *vlan;      /* NULL: in no VLAN; of one or more ports, outlives snapshots */
+	struct limiter *limiter;   /* of what comes in, NULL: none; owned by the port, too */
+	const struct guard *guard; /* likewise */
 	/* takes incoming frames before the mode does; NULL: none */
 	const struct dp_intercept *intercept;
 	struct watch_queues *bursts;  /* NULL: not counted; owned by the port, too */

@@ -169,8 +169,8 @@ flood_may_leave(const struct worker *w, const struct dp_port *in, const struct p
 {
 	if (unlikely(w->rests.at_work))
 		return true;
-	return b->n == b->ndone && in->limiter == NULL && !in->copied && w->watch == NULL &&
-	       (in->isolated & DP_ISOLATED_TUNNEL) == 0;
+	return b->n == b->ndone && in->limiter == NULL && in->guard == NULL && !in->copied &&
+	       w->watch == NULL && (in->isolated & DP_ISOLATED_TUNNEL) == 0;
 }
 
 /** Leave all frames from number @p from on. */

@@ -7,6 +7,7 @@
  */
 #include "switch/ingress.h"
 
+#include "switch/guard_worker.h"
 #include "switch/limit_worker.h"
 #include "switch/modes.h"
 #include "switch/watch_worker.h"
@@ -41,6 +42,8 @@ ingress_checked(struct worker *w, const struct dataplane *dp, const struct dp_po
 	w->fid = (struct dp_fid){.fid = VLAN_FID_NONE}; /* until the mode finds it */
 	if (in->copied)
 		forward_copy(w, in, false, rxq, wire_list(w, batch), batch->n);
+	if (in->guard != NULL)
+		guard_apply(w, in->guard, rxq, batch);
 	if (in->limiter != NULL)
 		limiter_apply(in->limiter, rxq, batch);
 	if (likely(batch->n != 0))
@@ -70,7 +73,7 @@ ingress_forward(const struct dataplane *dp, const struct dp_port *in, bool disca
 {
 	if (discard)
 		return ingress_discard;
-	if (in->limiter != NULL || in->copied)
+	if (in->limiter != NULL || in->guard != NULL || in->copied)
 		return ingress_checked;
 	return dp->mode != NULL ? first_of(dp, in) : NULL;
 }

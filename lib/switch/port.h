@@ -19,6 +19,7 @@
 #include <rte_ether.h>
 
 #include "switch/dataplane.h"
+#include "switch/guard.h"
 #include "switch/limit.h"
 #include "switch/vlan.h"
 
@@ -162,6 +163,8 @@ struct port {
 	struct limits limits;                 /* as set; port_set_limits() */
 	struct limits migrated;               /* its guest's; port_set_migrated_limits() */
 	struct limiter *limiter;              /* of both, while there are any */
+	struct guard_config guard_set;        /* as set; port_set_guard() */
+	struct guard *guard;                  /* the same at work, if there is any of it */
 	struct watch_queues *bursts;          /* made when they are to be counted */
 	struct inject_port *inject;           /* frames sent in its name; inject.h */
 	struct port_cost *cost;               /* by worker: what it costs each; worker.h */

@@ -327,6 +327,7 @@ fill_port(struct build *b, uint16_t m)
 	dport->mac = p->mac;
 	dport->eth_peer = p->eth_peer;
 	dport->limiter = p->limiter;
+	dport->guard = p->guard;
 	copy_port(b->s, p, dport);
 	fill_rx(b, p, dport);
 	fill_tx(b, p, dport);

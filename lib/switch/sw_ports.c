@@ -130,6 +130,8 @@ fini_port(struct port *p)
 	limiter_free(p->limiter);
 	p->limiter = NULL;
 	p->migrated = (struct limits){0};
+	guard_free(p->guard);
+	p->guard = NULL;
 	vlan_put(p->vlans);
 	p->vlans = NULL;
 	free(p->bursts);

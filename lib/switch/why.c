@@ -100,5 +100,7 @@ sw_why(struct sw *s, const struct port *p, char *buf, size_t len)
 		return "forwarding is stopped (\"start\" starts it)";
 	if (me == NULL)
 		return "the switch is out of memory";
+	if ((p->guard_set.checks & GUARD_ADDRESSES) != 0 && p->guard_set.n == 0)
+		return "its guard has no address to let through (\"set port N guard add\")";
 	return strcmp(s->mode->name, "switch") == 0 ? why_alone(s, dp, p) : why_peer(me, buf, len);
 }

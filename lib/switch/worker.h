@@ -95,7 +95,8 @@ struct worker {
 	uint8_t tail[FORWARD_KEYS];        /* group_by(): by key, whatever ports there are */
 	struct pkt *list[PKT_BATCH_MAX];   /* of a forwarding mode */
 	struct pkt *q_list[PKT_BATCH_MAX]; /* of forward_send(): frames for one of several queues */
-	struct pkt_hdrs hdrs[PKT_BATCH_MAX]; /* of modes that rewrite or make headers */
+	struct pkt_hdrs hdrs[PKT_BATCH_MAX];    /* of modes that rewrite or make headers */
+	struct pkt_hdrs guarded[PKT_BATCH_MAX]; /* where frames begin that a guard has checked */
 	struct vlan_scratch vlan;
 	struct cut cut;
 	struct rests rests;

@@ -54,7 +54,7 @@ class Wires(Scenario):
         for port in range(self.PORTS):
             self.say(*(f"set port {port} {words}" for words in (
                 "domain 0", "vlan off", "rate pps off", "rate bps off", "storm off",
-                "source-lock off")), f"mirror del {port}")
+                "source-lock off", "guard off")), f"mirror del {port}")
         self.switch.command("clear fdb")
 
     def learned(self, *hosts):
