@@ -349,7 +349,8 @@ open_channel(struct vhu_frontend *f)
 	const struct vhu_msg m = {.header = {.request = VHU_SET_BACKEND_REQ_FD}};
 	int pair[2], ret;
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) != 0)
+	/* librte_vhost reads the answer to its request at once: its end has to block */
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
 		return fail(f, -errno, "socketpair: %s", strerror(errno));
 	ret = vhu_conn_open(&f->backend, f->loop, pair[0], &backend_ops, f);
 	if (ret == 0)
