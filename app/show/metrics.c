@@ -12,6 +12,7 @@
 
 #include "app.h"
 #include "switch/port_kind.h"
+#include "vdpa/vdpa.h"
 #include "vxlan/vxlan.h"
 
 #define PART 4096     /* bytes, beyond which no port is added to a part */
@@ -159,6 +160,34 @@ detail_samples(struct sink *s, const struct family *f, const struct port *p)
 		end(s, d[i].number);
 	}
 }
+
+/* --- vDPA devices --- */
+
+static void
+device_samples(const struct vdpa_info *i, void *ctx)
+{
+	struct vdpa_counter list[VDPA_COUNTERS_MAX];
+	uint32_t n = vdpa_counters(i->name, list);
+	const struct sink *s = ctx;
+
+	for (uint32_t k = 0; k < n; k++) {
+		fprintf(s->out, "%s_total{device=\"", s->name);
+		put_value(s->out, i->name);
+		fputs("\",counter=\"", s->out);
+		put_value(s->out, list[k].name);
+		if (list[k].queue >= 0)
+			fprintf(s->out, "\",queue=\"%d", list[k].queue);
+		fprintf(s->out, "\"} %" PRIu64 "\n", list[k].value);
+	}
+}
+
+static void
+vdpa_samples(struct sink *s, const struct family *f)
+{
+	vdpa_list(device_samples, s);
+}
+
+/* --- tunnels --- */
 
 static void
 tunnel_samples(struct sink *s, const struct family *f)
@@ -350,6 +379,8 @@ static const struct family families[] = {
 		NULL, link_samples, 0},
 	{"vqswitch_port_in_hardware", "gauge", NULL, "1 while hardware moves the frames.",
 	 NULL, hardware_samples, 0},
+	{"vqswitch_vdpa_counter", "counter", NULL, "Counters of vDPA devices, by their own names.",
+		vdpa_samples, NULL, 0},
 	{"vqswitch_port_started", "gauge", NULL, "0 after 'port stop'.", NULL, started_samples, 0},
 	{"vqswitch_port_fdb_entries", "gauge", NULL, "Addresses learned behind a port.",
 		NULL, port_fdb_samples, 0},

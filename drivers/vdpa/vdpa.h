@@ -21,7 +21,7 @@
 #include "vdev/vdev.h"
 
 #define VDPA_NAME_MAX 64
-#define VDPA_COUNTERS_MAX 64
+#define VDPA_COUNTERS_MAX 256
 
 /* Examples of names, for errors and help. */
 #define VDPA_NAMES "sim0 and the like (simulated), PCI addresses (rte_vdpa)"

@@ -46,6 +46,7 @@ EXCEPTIONS = [
     # devices that are no ports: hardware that ports may have move their frames
     ("app/cli/cmd_vdpa.c", "vdpa/vdpa.h"),
     ("app/show/json.c", "vdpa/vdpa.h"),
+    ("app/show/metrics.c", "vdpa/vdpa.h"),
     # tunnels are more than ports: commands, display and telemetry know their VNIs
     ("app/", "vxlan/vxlan.h"),
     # the front-end of tests and of the traffic generator has a driver's rings

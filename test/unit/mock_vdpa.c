@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "mock_vdpa.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/queue.h>
 #include <unistd.h>
 
@@ -28,7 +31,14 @@ struct rte_vdpa_dev_ops {
 	int (*set_vring_state)(int vid, int vring, int state);
 	int (*set_features)(int vid);
 	int (*migration_done)(int vid);
-	void *rest[10];
+	int (*get_vfio_group_fd)(int vid);
+	int (*get_vfio_device_fd)(int vid);
+	int (*get_notify_area)(int vid, int qid, uint64_t *offset, uint64_t *size);
+	int (*get_stats_names)(struct rte_vdpa_device *dev, struct rte_vdpa_stat_name *names,
+			       unsigned int size);
+	int (*get_stats)(struct rte_vdpa_device *dev, int qid, struct rte_vdpa_stat *stats,
+			 unsigned int n);
+	void *rest[5];
 };
 
 struct rte_device {
@@ -44,6 +54,7 @@ struct rte_device {
 struct rte_vdpa_device *rte_vdpa_register_device(struct rte_device *dev,
 						 struct rte_vdpa_dev_ops *ops);
 void rte_vdpa_unregister_device(struct rte_vdpa_device *dev);
+int rte_vhost_host_notifier_ctrl(int vid, uint16_t qid, bool enable);
 
 static struct rte_vdpa_device *registered;
 
@@ -109,9 +120,22 @@ move_one(void)
 	return true;
 }
 
+/** The doorbell of each ring is memory of the device: any will do. */
+static void
+name_doorbells(void)
+{
+	for (uint16_t i = 0; i < 2; i++)
+		atomic_fetch_add(rte_vhost_host_notifier_ctrl(hw.vid, i, true) == 0
+					 ? &mock.doorbells
+					 : &mock.doorbell_errors,
+				 1);
+}
+
 static void *
 hw_run(void *arg)
 {
+	if (atomic_load(&mock.has_doorbells))
+		name_doorbells();
 	while (!atomic_load(&hw.stop)) {
 		struct pollfd p[2] = {{hw.ring[0].kickfd, POLLIN, 0},
 				      {hw.ring[1].kickfd, POLLIN, 0}};
@@ -217,6 +241,47 @@ ring_state(int vid, int vring, int state)
 	return 0;
 }
 
+static int
+device_fd(int vid)
+{
+	static int fd = -1;
+
+	if (fd < 0)
+		fd = memfd_create("doorbells", MFD_CLOEXEC);
+	return fd;
+}
+
+static int
+doorbell_area(int vid, int qid, uint64_t *offset, uint64_t *size)
+{
+	*offset = 4096 * (uint64_t)qid;
+	*size = 4096;
+	return 0;
+}
+
+static int
+stats_names(struct rte_vdpa_device *dev, struct rte_vdpa_stat_name *names, unsigned int size)
+{
+	static const char *const all[] = {"received_descriptors", "completed_descriptors"};
+
+	for (unsigned int i = 0; i < 2 && i < size; i++)
+		snprintf(names[i].name, sizeof(names[i].name), "%s", all[i]);
+	return 2;
+}
+
+/** As mlx5's: none of a queue that never ran. */
+static int
+stats(struct rte_vdpa_device *dev, int qid, struct rte_vdpa_stat *s, unsigned int n)
+{
+	if (atomic_load(&mock.confs) == 0 || qid > 1) {
+		atomic_fetch_add(&mock.refused_stats, 1);
+		return -EINVAL;
+	}
+	for (unsigned int i = 0; i < 2 && i < n; i++)
+		s[i] = (struct rte_vdpa_stat){.id = i, .value = atomic_load(&mock.moved)};
+	return n < 2 ? (int)n : 2;
+}
+
 int
 mock_vdpa_register(void)
 {
@@ -231,6 +296,10 @@ mock_vdpa_register(void)
 		.set_vring_state = ring_state,
 		.set_features = accept_features,
 		.migration_done = nothing,
+		.get_vfio_device_fd = device_fd,
+		.get_notify_area = doorbell_area,
+		.get_stats_names = stats_names,
+		.get_stats = stats,
 	};
 
 	registered = rte_vdpa_register_device(&dev, &ops);

@@ -18,6 +18,7 @@
 #include "mock_vdpa.h"
 #include "owner.h"
 #include "vdev/engine.h"
+#include "vdev/transport.h"
 #include "vdpa/rte/relay.h"
 #include "vdpa/vdpa.h"
 
@@ -190,6 +191,47 @@ offload(bool on)
 {
 	vdev_set_engines(o.d, on ? list : NULL);
 	vdev_sync(o.d);
+}
+
+static void
+note_state(const struct vdpa_info *i, void *ctx)
+{
+	if (strcmp(i->name, MOCK_NAME) == 0)
+		*(const char **)ctx = i->state;
+}
+
+static void
+assert_state(const char *wanted)
+{
+	const char *is = "not listed";
+
+	vdpa_list(note_state, &is);
+	assert_string_equal(is, wanted);
+}
+
+/* First of all tests: the driver is not asked for counters of queues that it has not run. */
+static void
+test_counters(void **state)
+{
+	struct vdpa_counter c[VDPA_COUNTERS_MAX];
+
+	assert_state("free");
+	assert_int_equal(vdpa_counters(MOCK_NAME, c), 0);
+	offload(true);
+	run_until(list[0], 200);
+	while (vdpa_counters(MOCK_NAME, c) == 0) /* until the device has shown that it runs */
+		iterate();
+	assert_int_equal(vdpa_counters(MOCK_NAME, c), 4);
+	assert_string_equal(c[3].name, "completed_descriptors");
+	assert_int_equal(c[3].queue, 1);
+	assert_true(c[3].value >= 200);
+	assert_state("runs");
+	offload(false);
+	run_until(&soft_engine, 200);
+	assert_int_equal(vdpa_counters(MOCK_NAME, c), 4);
+	assert_int_equal(c[0].value, atomic_load(&mock.moved));
+	assert_int_equal(mock.refused_stats, 0);
+	assert_state("free");
 }
 
 static void
@@ -541,12 +583,61 @@ test_interrupt_without_room(void **state)
 	run_until(&soft_engine, 200);
 }
 
+/* --- doorbells --- */
+
+static uint32_t named, revoked; /* rings, a bit each */
+
+static bool
+take_doorbell(struct transport *t, uint32_t queue, const struct transport_doorbell *b)
+{
+	if (b->fd < 0)
+		revoked |= 1u << queue;
+	else if (b->offset == 4096 * queue && b->size == 4096)
+		named |= 1u << queue;
+	return true;
+}
+
+static enum vdev_space
+own_space(const struct transport *t, uint64_t features)
+{
+	return VDEV_SPACE_FRONTEND;
+}
+
+/* The driver waits for the answer: it hears that the front-end has its doorbells. */
+static void
+test_doorbells(void **state)
+{
+	static const char *const lack[VDEV_LACK_NUM];
+	static const struct transport_ops ops = {.lack = lack,
+						 .space = own_space,
+						 .host_notifier = take_doorbell};
+	struct transport fake = {.ops = &ops}, *own = o.d->transport;
+
+	o.d->transport = &fake;
+	named = revoked = 0;
+	mock.has_doorbells = true;
+	offload(true);
+	run_until(list[0], 0);
+	while (mock.doorbells + mock.doorbell_errors < 2)
+		iterate();
+	assert_int_equal(mock.doorbells, 2);
+	assert_int_equal(named, 3);
+	run_until(list[0], 200);
+	assert_int_equal(revoked, 0);
+	offload(false);
+	run_until(&soft_engine, 200);
+	assert_int_equal(revoked, 3);
+	o.d->transport = own;
+	mock.has_doorbells = false;
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		T(counters),
 		T(there_and_back),
 		T(positions_are_read_from_the_rings),
 		T(failures),
@@ -560,6 +651,7 @@ main(void)
 		T(next_guest_before_it_has_stopped),
 		T(detached_before_it_has_stopped),
 		T(port_ends_before_it_has_stopped),
+		T(doorbells),
 		T(stopped_without_room),
 		T(interrupt_without_room),
 	};

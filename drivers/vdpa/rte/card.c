@@ -21,6 +21,8 @@
 #include "gmem/gmem.h"
 #include "vhost_user/wire.h"
 
+#define STATS_MAX 32 /* of a queue */
+
 static struct card cards[CARDS_MAX];
 static atomic_uint ncards; /* librte_vhost's thread looks devices up */
 
@@ -177,14 +179,16 @@ card_serve(struct card *c, const char **why)
 {
 	struct rte_vdpa_device *dev = rte_vdpa_find_device_by_name(c->name);
 
-	*why = c->leaves ? "it is being detached" : "there is no such rte_vdpa device";
-	if (c->leaves || dev == NULL || c->dev != NULL)
-		return dev != NULL && dev == c->dev && !c->leaves;
-	*why = "DPDK cannot serve its socket";
-	if (!serve(c, dev))
-		return false;
-	c->dev = dev;
-	return true;
+	*why = NULL;
+	if (c->leaves)
+		*why = "it is being detached";
+	else if (dev == NULL || (c->dev != NULL && c->dev != dev))
+		*why = "there is no such rte_vdpa device";
+	else if (c->dev == NULL && !serve(c, dev))
+		*why = "DPDK cannot serve its socket";
+	else
+		c->dev = dev;
+	return *why == NULL;
 }
 
 static bool
@@ -241,15 +245,16 @@ card_withdraw(struct card *c)
 	rte_vhost_driver_unregister(c->path);
 	c->dev = NULL;
 	c->caps = (struct engine_caps){0};
+	memset(c->ran, 0, sizeof(c->ran));
 	atomic_store(&c->sessions, 0);
 }
 
-/** Of one queue; the driver refuses queues it has not run. */
+/** Of one queue. */
 static uint32_t
 queue_counters(const struct card *c, uint16_t queue, const struct rte_vdpa_stat_name *names,
 	       uint32_t n, struct vdpa_counter *out)
 {
-	struct rte_vdpa_stat v[VDPA_COUNTERS_MAX];
+	struct rte_vdpa_stat v[STATS_MAX];
 	int i, got = rte_vdpa_get_stats(c->dev, queue, v, n);
 
 	for (i = 0; i < got; i++) {
@@ -263,14 +268,16 @@ queue_counters(const struct card *c, uint16_t queue, const struct rte_vdpa_stat_
 uint32_t
 card_counters(const struct card *c, struct vdpa_counter *out)
 {
-	struct rte_vdpa_stat_name names[VDPA_COUNTERS_MAX];
-	int n = rte_vdpa_get_stats_names(c->dev, names, VDPA_COUNTERS_MAX);
+	struct rte_vdpa_stat_name names[STATS_MAX];
+	int n = rte_vdpa_get_stats_names(c->dev, names, STATS_MAX);
 	uint32_t i, at = 0;
 
-	if (n <= 0 || n > VDPA_COUNTERS_MAX)
+	if (n <= 0 || n > STATS_MAX)
 		return 0;
-	for (i = 0; i < 2 * c->caps.queue_pairs && at + (uint32_t)n <= VDPA_COUNTERS_MAX; i++)
-		at += queue_counters(c, (uint16_t)i, names, (uint32_t)n, out + at);
+	/* drivers complain in the log when asked for a queue that they have not run */
+	for (i = 0; i < VDEV_QUEUES_MAX && at + (uint32_t)n <= VDPA_COUNTERS_MAX; i++)
+		if (c->ran[i])
+			at += queue_counters(c, (uint16_t)i, names, (uint32_t)n, out + at);
 	return at;
 }
 

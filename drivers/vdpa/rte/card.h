@@ -37,9 +37,10 @@ struct card {
 	char path[CARD_PATH_MAX];    /* [fixed] of its socket */
 	struct rte_vdpa_device *dev; /* what the socket has attached; NULL: there is no socket */
 	struct engine_caps caps;
-	struct relay *owner;  /* whose rings it has or is about to get; NULL: none */
-	atomic_uint sessions; /* connections librte_vhost has not given up */
-	bool leaves;          /* it is being detached: no port begins a session */
+	struct relay *owner;       /* whose rings it has or is about to get; NULL: none */
+	atomic_uint sessions;      /* connections librte_vhost has not given up */
+	bool leaves;               /* it is being detached: no port begins a session */
+	bool ran[VDEV_QUEUES_MAX]; /* queues that it has served: they have counters */
 	/* guest memory that it may write to although it was told to stop */
 	struct card_file held[CARD_FILES_MAX];
 	uint32_t nheld;
@@ -51,7 +52,7 @@ struct card *card_named(const char *name);
 /** The @p i'th known device, or NULL. */
 struct card *card_at(uint32_t i);
 
-/** Have librte_vhost serve it if it is there. False with static text in @p why. */
+/** Have librte_vhost serve it if it is there. False with static text in @p why, or NULL there. */
 bool card_serve(struct card *c, const char **why);
 
 /** Note that it may write to @p m until its session has ended, or card_free_memory(). */
@@ -67,7 +68,7 @@ bool card_holds(struct card *c, const struct gmem *m);
  */
 void card_withdraw(struct card *c);
 
-/** Counters of a served device, as vdpa_kind.counters(). */
+/** Counters of a served device, as vdpa_kind.counters(), of the queues it has run. */
 uint32_t card_counters(const struct card *c, struct vdpa_counter *out);
 
 /** Have DPDK probe a device. 0, or -errno with a sentence in @p err. */

@@ -347,6 +347,8 @@ proven(struct relay *r)
 	uint32_t i;
 
 	r->phase = PHASE_RUNS;
+	for (i = 0; i < r->dev->nqueues; i++)
+		r->card->ran[i] |= r->told_enabled[i];
 	for (i = 0; i < r->dev->nqueues && r->irq_changed; i++)
 		if (r->ring[i]) {
 			say_call(r, &r->dev->q[i]);
@@ -402,6 +404,7 @@ say_enable(struct relay *r, uint32_t i)
 	if (!r->ring[i] || on == r->told_enabled[i])
 		return 0;
 	r->told_enabled[i] = on;
+	r->card->ran[i] |= on && r->phase == PHASE_RUNS;
 	return vhu_frontend_ring_enable(&r->session, i, on, (struct vhu_frontend_done){0});
 }
 
