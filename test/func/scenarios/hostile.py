@@ -26,11 +26,13 @@ class Hostile(Scenario):
     """Port 0 is attacked while frames circulate at port 1."""
 
     cpus, seconds = 0.3, 60
+    FURTHER = 0  # ports that are attacked, too, from port 2 on
 
     def setup(self):
         self.victim, self.neighbour = self.path("victim"), self.path("neighbour")
+        self.victims = [self.victim] + [self.path(f"victim{i}") for i in range(self.FURTHER)]
         self.switch = self.own(peers.backend("switch", self.workdir, [
-            Port(self.victim), Port(self.neighbour)]))
+            Port(path) for path in (self.victim, self.neighbour, *self.victims[1:])]))
         self.switch.argv.append("--port-topology=loop")  # each port gets its own frames back
         self.switch.start()
         for command in ("stop", "set fwd macswap", "start"):

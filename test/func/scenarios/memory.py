@@ -15,6 +15,10 @@ from .hostile import Hostile
 
 REGIONS, HUGE = 7, 1 << 21  # besides the one of the rings; bytes of each, a huge page
 PUNCH_HOLE = 3
+SLOTS = 256  # as a session is told
+IOTLB_MSG, GET_MAX_MEM_SLOTS, ADD_MEM_REG = 22, 36, 37
+CONFIGURE_MEM_SLOTS, ACCESS_PLATFORM = 1 << 15, 1 << 33
+READ_WRITE, UPDATE = 3, 2
 SET_LOG_BASE, LOG_SHMFD, LOG_ALL, RING_LOG = 6, 1 << 1, 1 << 26, 1
 LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -42,11 +46,21 @@ class Guest(Frontend):
             table += struct.pack("=QQQQ", i << 30, HUGE, vhu.UVA + (i << 30), 0)
         self.send(vhu.SET_MEM_TABLE, table, [self.memory, *self.regions])
         self.ask(vhu.GET_FEATURES)
+        if options.get("features", 0) & ACCESS_PLATFORM:
+            self.translate()
         self.burst(1)
         for slot in range(vhu.RING):
             self.write(vhu.AREA + 16 * slot, struct.pack(
                 "<QIHH", (slot % REGIONS + 1 << 30) + 4096 * slot, 76, 0, 0))
         self.burst(vhu.RING)
+
+    def translate(self):
+        """The guest's IOMMU maps all regions to themselves, and the rings where they are set."""
+        for address, size, at in ((0, vhu.MEMORY, vhu.UVA), (vhu.UVA, vhu.MEMORY, vhu.UVA),
+                                  *((i << 30, HUGE, vhu.UVA + (i << 30))
+                                    for i in range(1, 1 + REGIONS))):
+            self.send(IOTLB_MSG, struct.pack("=QQQBB6x", address, size, at, READ_WRITE, UPDATE))
+        self.ask(vhu.GET_FEATURES)
 
     def touch(self):
         """Frames in all regions, when those before were taken: more than the ring has were a lie."""
@@ -109,9 +123,10 @@ CUTS = {
 
 
 class Memory(Hostile):
-    """Port 0 is attacked while frames circulate at port 1."""
+    """Port 0, or others with it, is attacked while frames circulate at port 1."""
 
     cpus, seconds = 0.3, 60
+    FURTHER = 3
 
     def mappings(self):
         """How many the switch has."""
@@ -150,6 +165,68 @@ class Memory(Hostile):
         guest.start()
         self.switch.wait_link(0)
         self.attack(guest, CUTS[how], True)
+
+    @check("memory.cut-iommu-{}", tuple(CUTS))
+    def cut_translated(self, how):
+        """The same behind an IOMMU: translations lead into memory that is gone."""
+        guest = Guest(self.victim)
+        guest.start(features=vhu.VERSION_1 | vhu.PROTOCOL_FEATURES | ACCESS_PLATFORM)
+        self.switch.wait_link(0)
+        self.attack(guest, CUTS[how], True)
+
+    @check("memory.together")
+    def together(self):
+        """Several ports at once, in all the ways there are."""
+        guests, ids = [Guest(path) for path in self.victims], [0, *range(2, 2 + self.FURTHER)]
+        drops, before = self.neighbour_drops(), self.mappings()
+        for guest, port in zip(guests, ids):
+            guest.start()
+            self.switch.wait_link(port)
+        for i, act in enumerate(CUTS.values()):
+            act(guests[i % len(guests)])
+        for guest, port in zip(guests, ids):
+            def stopped(guest=guest, port=port):
+                guest.touch()
+                return "guest memory is gone" in self.switch.command(f"why port {port}")
+            wait_for(f"port {port} to stop", stopped, 30, alive=[self.switch])
+        for guest in guests:
+            self.unharmed_but_connected(guest)
+        more, lost = self.mappings() - before, self.neighbour_drops() - drops
+        print(f"{more} mappings more, {lost} frames lost")
+        if more > len(guests) * 2 * (1 + REGIONS) + 16 or lost != 0:
+            raise Failure(f"{more} mappings more, the neighbour lost {lost} frames")
+        for guest in guests:
+            guest.close()
+        self.unharmed()
+
+    @check("memory.slots")
+    def slots(self):
+        """As many regions as a session may have, and one more, which is refused; then they go."""
+        guest, refused = Guest(self.victim), 0
+        before = self.mappings()
+        guest.negotiate(protocol=vhu.REPLY_ACK | CONFIGURE_MEM_SLOTS)
+        self.switch.wait_link(0)
+        if guest.ask(GET_MAX_MEM_SLOTS) != SLOTS:
+            raise Failure("the number of slots is another one")
+        for i in range(1, SLOTS + 10):  # the rings' is there
+            region = struct.pack("=QQQQQ", 0, i << 30, 4096, vhu.UVA + (i << 30), 0)
+            guest.send(ADD_MEM_REG, region, [guest.regions[0]], vhu.VERSION | vhu.NEED_REPLY)
+            if struct.unpack("=Q", guest.receive())[0] != 0:
+                refused += 1
+            elif i >= SLOTS:
+                raise Failure(f"region {i + 1} was taken")
+        if refused != 10:
+            raise Failure(f"{refused} regions were refused")
+        guest.burst(vhu.RING)
+        self.unharmed_but_connected(guest)
+        more = self.mappings() - before
+        guest.close()
+        self.unharmed()
+        wait_for("the mappings to go", lambda: self.mappings() <= before + 16, 30,
+                 alive=[self.switch])
+        if more > SLOTS + 16:
+            raise Failure(f"{more} mappings for {SLOTS} regions")
+        return f"{more} mappings for {SLOTS} regions"
 
     @check("memory.holes")
     def holes(self):
