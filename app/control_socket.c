@@ -6,16 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/queue.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include <bsd/string.h>
-
 #include "app.h"
-#include "base/log.h"
-#include "base/sock.h"
+#include "base/server.h"
 #include "cli/cli.h"
 #include "cli/wait.h"
 
@@ -32,7 +27,7 @@
  */
 struct client {
 	struct ev_source io;
-	struct sock_deadline deadline;
+	struct server_client of_server;
 	struct control_socket *cs;
 	char line[LINE_LEN_MAX];
 	size_t line_len;
@@ -41,16 +36,16 @@ struct client {
 	FILE *out; /* a command is being executed: it prints here */
 	int fd;    /* that came with a line, -1: none */
 	struct wait wait;
-	LIST_ENTRY(client) entry;
 };
 
 struct control_socket {
-	struct sock_listener listener;
+	struct server server;
 	struct app *app;
-	unsigned int nclients;
-	LIST_HEAD(client_list, client) clients;
-	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 };
+
+/* The answer to the command that one client too many is about to give. */
+static const char refusal[] = TOO_MANY "\0"
+				       "1";
 
 /* A descriptor that no command has taken. */
 static void
@@ -64,11 +59,9 @@ close_passed(struct client *c)
 static void
 client_free(struct client *c)
 {
-	sock_deadline_clear(&c->deadline);
+	server_leave(&c->of_server);
 	ev_del(&c->io);
 	close(c->io.fd);
-	LIST_REMOVE(c, entry);
-	c->cs->nclients--;
 	wait_drop(&c->wait);
 	if (c->out != NULL)
 		fclose(c->out); /* sets answer */
@@ -146,7 +139,7 @@ serve_lines(struct client *c)
 		line[len] = '\0';
 		c->line_len -= len;
 		memmove(c->line, end + 1, c->line_len);
-		sock_deadline_clear(&c->deadline);
+		server_client_paid(&c->of_server);
 		if (!execute(c, line))
 			return false;
 		if (!wait_active(&c->wait) && !send_answer(c))
@@ -208,10 +201,10 @@ is_answering(const struct client *c)
 static void
 note_debt(struct client *c, bool owed)
 {
-	if (!owed)
-		sock_deadline_clear(&c->deadline);
+	if (owed)
+		server_client_owes(&c->of_server);
 	else
-		sock_deadline_set(&c->deadline, c->cs->app->loop, c->io.fd);
+		server_client_paid(&c->of_server);
 }
 
 static void
@@ -250,28 +243,14 @@ on_waited(struct wait *w, bool done)
 	go_on(c, ok && serve_lines(c));
 }
 
-/* Say so as the answer to the command that it is about to give. */
 static void
-refuse(struct control_socket *cs, int fd)
+on_accepted(struct server *s, int fd)
 {
-	static const char answer[] = TOO_MANY "\0"
-					      "1";
+	struct control_socket *cs = container_of(s, struct control_socket, server);
+	struct client *c = calloc(1, sizeof(*c));
 
-	log_peer(&cs->listener.log_limit, cs->listener.tag, "a connection was refused: %u are open",
-		 cs->nclients);
-	(void)!send(fd, answer, sizeof(answer) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-	close(fd);
-}
-
-static void
-on_accepted(struct sock_listener *l, int fd)
-{
-	struct control_socket *cs = container_of(l, struct control_socket, listener);
-	struct client *c;
-
-	c = cs->nclients < CLIENTS_MAX ? calloc(1, sizeof(*c)) : NULL;
 	if (c == NULL) {
-		refuse(cs, fd);
+		close(fd);
 		return;
 	}
 	c->cs = cs;
@@ -279,8 +258,7 @@ on_accepted(struct sock_listener *l, int fd)
 	c->wait.done = on_waited;
 	c->wait.passed = &c->fd;
 	c->fd = -1;
-	LIST_INSERT_HEAD(&cs->clients, c, entry);
-	cs->nclients++;
+	server_join(s, &c->of_server, fd);
 	if (ev_add(cs->app->loop, &c->io, EPOLLIN) < 0)
 		client_free(c);
 }
@@ -290,41 +268,36 @@ control_socket_new(struct app *app, const char *path, mode_t mode, char *err, si
 {
 	const struct sock_access access = {.mode = mode, .owner = (uid_t)-1, .group = (gid_t)-1};
 	struct control_socket *cs = calloc(1, sizeof(*cs));
-	int fd;
 
 	if (cs == NULL) {
 		snprintf(err, errlen, "out of memory");
 		return NULL;
 	}
-	fd = sock_listen_unix(path, &access, err, errlen);
-	if (fd < 0) {
-		free(cs);
-		return NULL;
-	}
-	strlcpy(cs->path, path, sizeof(cs->path));
 	cs->app = app;
-	LIST_INIT(&cs->clients);
-	cs->listener = (struct sock_listener){.accepted = on_accepted, .tag = "control socket"};
-	if (sock_accept_on(&cs->listener, app->loop, fd) < 0) {
-		snprintf(err, errlen, "control socket '%.512s' cannot be watched", path);
-		control_socket_free(cs);
-		return NULL;
-	}
-	return cs;
+	cs->server = (struct server){
+		.accepted = on_accepted,
+		.tag = "control socket",
+		.max = CLIENTS_MAX,
+		.refusal = refusal,
+		.refusal_len = sizeof(refusal) - 1,
+	};
+	if (server_listen(&cs->server, app->loop, path, &access, err, errlen) == 0)
+		return cs;
+	free(cs);
+	return NULL;
 }
 
 void
 control_socket_free(struct control_socket *cs)
 {
-	struct client *c, *next;
+	struct server_client *c, *next;
 
 	if (cs == NULL)
 		return;
-	for (c = LIST_FIRST(&cs->clients); c != NULL; c = next) {
+	for (c = server_first(&cs->server); c != NULL; c = next) {
 		next = LIST_NEXT(c, entry);
-		client_free(c);
+		client_free(container_of(c, struct client, of_server));
 	}
-	sock_listener_close(&cs->listener);
-	unlink(cs->path);
+	server_close(&cs->server);
 	free(cs);
 }

@@ -13,8 +13,7 @@
 #include <microhttpd.h>
 
 #include "app.h"
-#include "base/log.h"
-#include "base/sock.h"
+#include "base/server.h"
 #include "show/metrics.h"
 
 #define REQUEST_MAX \
@@ -25,13 +24,20 @@
 
 #define UNIX_PREFIX "unix:"
 
+/** A socket option of Linux 6.16: whether descriptors may be passed to it. */
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83
+#endif
+
+#define TOO_MANY \
+	"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
 struct metrics_http {
-	struct sock_listener listener;
+	struct server server;
 	struct ev_source io;   /* libmicrohttpd's epoll descriptor */
 	struct ev_timer again; /* it has work that no event announces */
 	struct MHD_Daemon *daemon;
 	struct app *app;
-	char *path; /* of a unix socket */
 };
 
 /* --- what is answered --- */
@@ -186,21 +192,22 @@ on_connection(void *ctx, struct MHD_Connection *c, void **state,
 	      enum MHD_ConnectionNotificationCode what)
 {
 	struct metrics_http *h = ctx;
-	struct sock_deadline *d = *state;
+	struct server_client *client = *state;
 
-	if (what == MHD_CONNECTION_NOTIFY_CLOSED && d != NULL) {
-		sock_deadline_clear(d);
-		free(d);
+	if (what == MHD_CONNECTION_NOTIFY_CLOSED && client != NULL) {
+		server_leave(client);
+		free(client);
 		*state = NULL;
 	}
 	if (what != MHD_CONNECTION_NOTIFY_STARTED)
 		return;
-	d = calloc(1, sizeof(*d));
-	*state = d;
-	if (d != NULL)
-		sock_deadline_set(d, h->app->loop,
-				  MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD)
-					  ->connect_fd);
+	client = calloc(1, sizeof(*client));
+	*state = client;
+	if (client == NULL)
+		return;
+	server_join(&h->server, client,
+		    MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd);
+	server_client_owes(client);
 }
 
 /* Let libmicrohttpd do what can be done without waiting. */
@@ -212,7 +219,7 @@ work(struct metrics_http *h)
 	MHD_run(h->daemon);
 	if (MHD_get_timeout(h->daemon, &ms) == MHD_YES)
 		ev_timer_arm(h->app->loop, &h->again,
-			     (uint32_t)RTE_MIN(ms, SOCK_DEADLINE_S * 1000u));
+			     (uint32_t)RTE_MIN(ms, SERVER_DEADLINE_S * 1000u));
 	else
 		ev_timer_cancel(&h->again);
 }
@@ -230,13 +237,12 @@ on_again(struct ev_timer *t)
 }
 
 static void
-on_accepted(struct sock_listener *l, int fd)
+on_accepted(struct server *s, int fd)
 {
-	struct metrics_http *h = container_of(l, struct metrics_http, listener);
+	struct metrics_http *h = container_of(s, struct metrics_http, server);
 	struct sockaddr_storage addr = {0};
 	socklen_t len = sizeof(addr);
 
-	/* beyond the limit of connections it is closed there */
 	if (getpeername(fd, (struct sockaddr *)&addr, &len) < 0)
 		close(fd);
 	else if (MHD_add_connection(h->daemon, fd, (struct sockaddr *)&addr, len) == MHD_YES)
@@ -249,15 +255,24 @@ static int
 listen_at(struct metrics_http *h, const char *where, char *err, size_t errlen)
 {
 	const struct sock_access access = {SOCKET_MODE, (uid_t)-1, (gid_t)-1};
+	struct server *s = &h->server;
 	size_t prefix = strlen(UNIX_PREFIX);
-	int fd;
+	int fd, no = 0;
 
-	if (strncmp(where, UNIX_PREFIX, prefix) != 0)
-		return sock_listen_loopback(where, err, errlen);
-	fd = sock_listen_unix(where + prefix, &access, err, errlen);
-	if (fd >= 0)
-		h->path = strdup(where + prefix);
-	return fd;
+	if (strncmp(where, UNIX_PREFIX, prefix) == 0) {
+		if (server_listen(s, h->app->loop, where + prefix, &access, err, errlen) < 0)
+			return -1;
+		/* they would be closed on control, which may take as long as a peer likes */
+		(void)setsockopt(s->listener.src.fd, SOL_SOCKET, SO_PASSRIGHTS, &no, sizeof(no));
+		return 0;
+	}
+	fd = sock_listen_loopback(where, err, errlen);
+	if (fd < 0)
+		return -1;
+	if (server_accept_on(s, h->app->loop, fd) == 0)
+		return 0;
+	snprintf(err, errlen, "it cannot be watched");
+	return -1;
 }
 
 /* The server, driven by the event loop: it has neither a thread nor a listening socket. */
@@ -267,7 +282,7 @@ start_server(struct metrics_http *h)
 	h->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL,
 				     on_request, h, MHD_OPTION_CONNECTION_LIMIT, CLIENTS_MAX,
 				     MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)REQUEST_MAX,
-				     MHD_OPTION_CONNECTION_TIMEOUT, SOCK_DEADLINE_S,
+				     MHD_OPTION_CONNECTION_TIMEOUT, SERVER_DEADLINE_S,
 				     MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_CONNECTION,
 				     on_connection, h, MHD_OPTION_END);
 	if (h->daemon == NULL)
@@ -285,21 +300,25 @@ metrics_http_new(struct app *app, const char *where, char *err, size_t errlen)
 {
 	struct metrics_http *h = calloc(1, sizeof(*h));
 	char why[256];
-	int fd;
 
 	if (h == NULL) {
 		snprintf(err, errlen, "out of memory");
 		return NULL;
 	}
 	h->app = app;
-	fd = listen_at(h, where, why, sizeof(why));
-	if (fd < 0) {
+	h->server = (struct server){
+		.accepted = on_accepted,
+		.tag = "metrics",
+		.max = CLIENTS_MAX,
+		.refusal = TOO_MANY,
+		.refusal_len = strlen(TOO_MANY),
+	};
+	if (listen_at(h, where, why, sizeof(why)) < 0) {
 		snprintf(err, errlen, "--metrics=%.512s: %s", where, why);
 		free(h);
 		return NULL;
 	}
-	h->listener = (struct sock_listener){.accepted = on_accepted, .tag = "metrics"};
-	if (sock_accept_on(&h->listener, app->loop, fd) < 0 || start_server(h) < 0) {
+	if (start_server(h) < 0) {
 		snprintf(err, errlen, "--metrics=%.512s: the server does not start", where);
 		metrics_http_free(h);
 		return NULL;
@@ -314,11 +333,8 @@ metrics_http_free(struct metrics_http *h)
 		return;
 	ev_del(&h->io);
 	ev_timer_cancel(&h->again);
-	sock_listener_close(&h->listener);
 	if (h->daemon != NULL)
 		MHD_stop_daemon(h->daemon);
-	if (h->path != NULL)
-		unlink(h->path);
-	free(h->path);
+	server_close(&h->server);
 	free(h);
 }

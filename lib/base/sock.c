@@ -297,25 +297,3 @@ sock_listener_close(struct sock_listener *l)
 	close(l->src.fd);
 	l->loop = NULL;
 }
-
-static void
-on_deadline(struct ev_timer *t)
-{
-	shutdown(container_of(t, struct sock_deadline, timer)->fd, SHUT_RDWR);
-}
-
-void
-sock_deadline_set(struct sock_deadline *d, struct ev_loop *loop, int fd)
-{
-	if (d->timer.loop != NULL)
-		return;
-	d->timer.cb = on_deadline;
-	d->fd = fd;
-	ev_timer_arm(loop, &d->timer, SOCK_DEADLINE_S * 1000);
-}
-
-void
-sock_deadline_clear(struct sock_deadline *d)
-{
-	ev_timer_cancel(&d->timer);
-}

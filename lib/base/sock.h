@@ -59,21 +59,4 @@ int sock_accept_on(struct sock_listener *l, struct ev_loop *loop, int fd);
 /** Stop and close; harmless when not listening. */
 void sock_listener_close(struct sock_listener *l);
 
-#define SOCK_DEADLINE_S 10
-
-/** For a request that a peer has begun, or an answer it is to read. Zeroes: none is set. */
-struct sock_deadline {
-	struct ev_timer timer;
-	int fd;
-};
-
-/**
- * In SOCK_DEADLINE_S seconds shut the connection @p fd down: its owner then reads the end of it.
- * Nothing the peer does puts that off, nor does another call.
- */
-void sock_deadline_set(struct sock_deadline *d, struct ev_loop *loop, int fd);
-
-/** The peer has done its part, or the connection ends; harmless when none is set. */
-void sock_deadline_clear(struct sock_deadline *d);
-
 #endif

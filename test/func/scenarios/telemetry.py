@@ -15,6 +15,9 @@ from .base import Scenario, check
 
 DASHBOARD = pathlib.Path(__file__).parents[3] / "config" / "grafana.json"
 
+CLIENTS = 16  # of the metrics
+SO_PASSRIGHTS = 83
+
 
 def expect(condition, what):
     """Fail with that text unless the condition holds."""
@@ -208,6 +211,38 @@ class Telemetry(Scenario):
             raise Skip("needs python3-prometheus-client") from e
         names = {family.name for family in text_string_to_metric_families(body)}
         expect("vqswitch_queue_frames" in names, f"names: {sorted(names)}")
+
+    @check("telemetry.crowd")
+    def crowd(self):
+        """More clients than there can be are told so; there is room again when one is gone."""
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+                       for _ in range(CLIENTS + 4)]
+            for client in clients:
+                client.settimeout(30)
+                client.connect(str(self.path("metrics")))
+            for client in clients[CLIENTS:]:
+                answer = client.recv(1000)
+                expect(answer.startswith(b"HTTP/1.1 503 "), answer)
+            clients[0].close()
+            wait_for("room", lambda: "200" in self.request(b"GET / HTTP/1.0\r\n\r\n")[0][:20], 30,
+                     alive=[self.switch])
+
+    @check("telemetry.passed")
+    def passed(self):
+        """A descriptor that comes with a request never gets to us, where the kernel can refuse it."""
+        ours, theirs = socket.socketpair()
+        with ours, theirs, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
+            try:
+                ours.getsockopt(socket.SOL_SOCKET, SO_PASSRIGHTS)
+            except OSError as e:
+                raise Skip("needs Linux 6.16") from e
+            s.connect(str(self.path("metrics")))
+            try:
+                socket.send_fds(s, [b"GET / HTTP/1.0\r\n\r\n"], [theirs.fileno()])
+                raise Failure("a descriptor was taken")
+            except PermissionError:
+                pass
 
     @check("telemetry.slow")
     def slow(self):
