@@ -117,6 +117,8 @@ start_eal(struct app *app)
 	if (rte_eal_init(app->args.eal_argc, app->args.eal_argv) < 0)
 		return fail(app, "cannot initialise EAL: %s", rte_strerror(rte_errno));
 	app->eal = true;
+	if (log_limit_dpdk() < 0)
+		return fail(app, "the log cannot be limited: out of memory");
 	choose_isa();
 	if (rte_lcore_count() < 2)
 		return fail(app, "one lcore is for control, at least one more is needed to forward:"
@@ -510,6 +512,7 @@ main(int argc, char **argv)
 	finish(&app);
 	if (ret == 0)
 		puts("\nBye...");
+	log_limit_end();
 	if (app.eal)
 		rte_eal_cleanup();
 	return ret == 0 ? 0 : 1;

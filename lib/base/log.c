@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -8,6 +9,7 @@
 #include "base/log.h"
 
 #define LINE_LEN 1024
+#define TYPES_MAX 512 /* log types with a bucket of their own */
 #define NS_PER_TOKEN (UINT64_C(1000000000) / LOG_LIMIT_PER_SEC)
 
 RTE_LOG_REGISTER(vqs_logtype, vqswitch, INFO);
@@ -67,4 +69,61 @@ log_write(uint32_t level, const char *tag, const char *fmt, ...)
 	va_end(ap);
 	scrub(line);
 	rte_log(level, (uint32_t)vqs_logtype, "vqswitch: %s\n", line);
+}
+
+/* --- lines of DPDK's --- */
+
+/* Under the lock of the stream that passed_on() serves. */
+static struct log_limit of_type[TYPES_MAX];
+static FILE *front, *behind; /* front: NULL where there are no buckets */
+
+static bool
+may_pass(uint32_t *swallowed)
+{
+	const int type = rte_log_cur_msg_logtype();
+
+	*swallowed = 0;
+	if (type < 0 || type == vqs_logtype || rte_log_cur_msg_loglevel() > (int)RTE_LOG_INFO)
+		return true;
+	return log_limit_pass(&of_type[RTE_MIN(type, TYPES_MAX - 1)], swallowed);
+}
+
+/** A line, or a part of one. */
+static ssize_t
+passed_on(void *unused, const char *text, size_t len)
+{
+	uint32_t swallowed;
+
+	(void)unused;
+	if (!may_pass(&swallowed))
+		return (ssize_t)len;
+	if (swallowed != 0)
+		fprintf(behind, "vqswitch: %u lines as the next one suppressed\n", swallowed);
+	if (fwrite(text, 1, len, behind) != len || fflush(behind) != 0)
+		return 0;
+	return (ssize_t)len;
+}
+
+int
+log_limit_dpdk(void)
+{
+	static const cookie_io_functions_t functions = {.write = passed_on};
+
+	front = fopencookie(NULL, "w", functions);
+	if (front == NULL)
+		return -ENOMEM;
+	behind = rte_log_get_stream();
+	setvbuf(front, NULL, _IOLBF, 0);
+	rte_openlog_stream(front);
+	return 0;
+}
+
+void
+log_limit_end(void)
+{
+	if (front == NULL)
+		return;
+	rte_openlog_stream(NULL);
+	fclose(front);
+	front = NULL;
 }

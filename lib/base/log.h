@@ -41,6 +41,17 @@ bool log_limit_pass(struct log_limit *l, uint32_t *swallowed);
 void log_write(uint32_t level, const char *tag, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/**
+ * From now on lines of DPDK's libraries and drivers, which do not say who caused them, pass a
+ * bucket for each of their log types on the way to the stream that the log has now. Those more
+ * verbose than RTE_LOG_INFO do not: they are written when the operator asks for them. 0 or -errno.
+ * Control, once, after EAL has started.
+ */
+int log_limit_dpdk(void);
+
+/** No buckets any more. Control, before EAL ends, which closes its stream; harmless without. */
+void log_limit_end(void);
+
 #define log_err(tag, ...) log_write(RTE_LOG_ERR, tag, __VA_ARGS__)
 #define log_warn(tag, ...) log_write(RTE_LOG_WARNING, tag, __VA_ARGS__)
 #define log_notice(tag, ...) log_write(RTE_LOG_NOTICE, tag, __VA_ARGS__)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -32,6 +33,7 @@ setup(void **state)
 static int
 teardown(void **state)
 {
+	log_limit_end();
 	rte_openlog_stream(NULL);
 	fclose(stream);
 	free(text);
@@ -134,6 +136,39 @@ test_peer_lines_say_what_was_left_out(void **state)
 				      "vqswitch: port p: bad chain 4\n");
 }
 
+static uint32_t
+count(const char *what)
+{
+	uint32_t n = 0;
+
+	for (const char *s = logged(); (s = strstr(s, what)) != NULL; s++)
+		n++;
+	return n;
+}
+
+/** A guest can have a library say something again and again; the operator wants to see it once. */
+static void
+test_lines_of_dpdk_pass_buckets(void **state)
+{
+	const int a = rte_log_register("lib.a"), b = rte_log_register("lib.b");
+
+	assert_int_equal(log_limit_dpdk(), 0);
+	rte_log_set_level((uint32_t)a, RTE_LOG_DEBUG);
+	for (uint32_t i = 0; i < 1000; i++) {
+		rte_log(RTE_LOG_ERR, (uint32_t)a, "A: line %u\n", i);
+		rte_log(RTE_LOG_DEBUG, (uint32_t)a, "DEBUG: line %u\n", i);
+		log_info(NULL, "own %u", i);
+	}
+	rte_log(RTE_LOG_INFO, (uint32_t)b, "B: line\n");
+	assert_in_range(count("A: line"), LOG_LIMIT_BURST, LOG_LIMIT_BURST + 10); /* seconds */
+	assert_int_equal(count("B: line"), 1);
+	assert_int_equal(count("DEBUG: line"), 1000);
+	assert_int_equal(count("own"), 1000);
+	usleep(1100000); /* a token more */
+	rte_log(RTE_LOG_ERR, (uint32_t)a, "A: line\n");
+	assert_true(count("lines as the next one suppressed\nA: line\n") > 0);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -147,6 +182,7 @@ main(void)
 		T(test_limit_burst_then_one_per_second),
 		T(test_limit_saves_up_no_more_than_a_burst),
 		T(test_peer_lines_say_what_was_left_out),
+		T(test_lines_of_dpdk_pass_buckets),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
