@@ -262,6 +262,51 @@ ethdev_tx(struct pktq *q, struct pkt *const *pkts, uint16_t n)
 	return sent;
 }
 
+/* As too_long(), of a frame that needs nothing. */
+static bool
+fits(const struct ethdev_txq *t, const struct rte_mbuf *m)
+{
+	return (m->nb_segs == 1 || (t->offloads & RTE_ETH_TX_OFFLOAD_MULTI_SEGS) != 0) &&
+	       (t->frame_max == 0 || m->pkt_len <= t->frame_max);
+}
+
+/* Send up to PKT_BATCH_MAX of them; they are the driver's, or freed, afterwards. */
+static uint16_t
+send_mbufs(struct ethdev_txq *t, struct rte_mbuf **m, uint16_t n)
+{
+	uint32_t len[RTE_ALIGN_CEIL(PKT_BATCH_MAX, PKTQ_COUNT_ROUND)];
+	uint16_t sent, ready = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		if (unlikely(!fits(t, m[i]))) {
+			drop(t, m[i], DROP_TX_TOO_BIG);
+			continue;
+		}
+		len[ready] = m[i]->pkt_len;
+		m[ready++] = m[i];
+	}
+	sent = rte_eth_tx_burst(t->dev, t->queue, m, ready);
+	counter_add(&t->q.stats.frames, sent);
+	pktq_count_sizes(&t->q.stats, len, sent);
+	if (unlikely(sent < ready)) {
+		rte_pktmbuf_free_bulk(m + sent, ready - sent);
+		pktq_drop(&t->q, DROP_TX_NO_BUFFER, ready - sent);
+	}
+	return sent;
+}
+
+static uint16_t
+ethdev_tx_mbufs(struct pktq *q, struct rte_mbuf **m, uint16_t n)
+{
+	uint16_t sent = 0;
+
+	counter_add(&q->stats.offered, n);
+	for (uint16_t i = 0; i < n; i += PKT_BATCH_MAX)
+		sent += send_mbufs(to_txq(q), m + i, (uint16_t)RTE_MIN(n - i, PKT_BATCH_MAX));
+	return sent;
+}
+
 const struct pktq_ops ethdev_tx_ops = {
 	.tx = ethdev_tx,
+	.tx_mbufs = ethdev_tx_mbufs,
 };

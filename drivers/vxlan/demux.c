@@ -7,6 +7,7 @@
 #include <rte_hash_crc.h>
 
 #include "switch/ingress.h"
+#include "vxlan/plain.h"
 #include "vxlan/vtep.h"
 
 /** All zero: unused. */
@@ -68,11 +69,61 @@ find_local(const struct demux *d, const struct outer_in *o)
 	return -1;
 }
 
+static const struct vtep *
+find_vtep(const struct demux *d, int local, const struct outer_in *o)
+{
+	struct entry key = {.src = o->src, .local = (uint8_t)local, .vni = o->vni + 1};
+
+	return d->table[find(d, &key)].v;
+}
+
+/** The VTEP plain frames with a key are from. */
+struct known {
+	struct plain_key key;
+	const struct vtep *v; /* NULL: none */
+};
+
+static __rte_noinline void
+learn_key(const struct demux *d, const struct pkt *p, const struct plain *h, struct known *known)
+{
+	struct outer_in o;
+	int local;
+
+	known->v = NULL;
+	if (!plain_check(p, h))
+		return;
+	plain_key_of(h, &known->key);
+	plain_outer(h, &o);
+	local = find_local(d, &o);
+	if (local >= 0)
+		known->v = find_vtep(d, local, &o);
+}
+
+/* As classify(), of plain frames; NULL: it is not one, or not from a VTEP. */
+static __rte_always_inline const struct vtep *
+classify_plain(const struct demux *d, struct pkt *p, struct known *known)
+{
+	const struct plain *h = plain_header(p);
+	uint32_t len;
+
+	if (unlikely(h == NULL))
+		return NULL;
+	if (unlikely(known->v == NULL || !plain_has_key(h, &known->key)))
+		learn_key(d, p, h, known);
+	if (unlikely(known->v == NULL))
+		return NULL;
+	len = plain_inner_len(p, h);
+	if (unlikely(len == 0))
+		return NULL;
+	plain_strip(p, len);
+	return known->v;
+}
+
 /*
  * The VTEP a frame is from, the view then begins at the inner frame; NULL: it is no tunnel frame of
  * ours. False: it was dropped.
  */
-static bool
+static __rte_noinline bool
 classify(const struct demux *d, struct pktq *rxq, struct pkt *p, const struct vtep **from)
 {
 	enum drop_reason why = DROP_RX_OUTER;
@@ -84,14 +135,13 @@ classify(const struct demux *d, struct pktq *rxq, struct pkt *p, const struct vt
 	if (!outer_find(p, &o) || (local = find_local(d, &o)) < 0)
 		return true;
 	if (likely(outer_check(p, &o))) {
-		key = (struct entry){.src = o.src, .local = (uint8_t)local, .vni = o.vni + 1};
-		*from = d->table[find(d, &key)].v;
+		*from = find_vtep(d, local, &o);
 		if (likely(*from != NULL)) {
 			if (likely(outer_strip(p, &o)))
 				return true;
 			why = DROP_RX_ECN;
 		} else {
-			key.src = (struct evpn_ip){0};
+			key = (struct entry){.local = (uint8_t)local, .vni = o.vni + 1};
 			why = d->table[find(d, &key)].vni != 0 ? DROP_RX_VTEP : DROP_RX_VNI;
 		}
 	}
@@ -151,11 +201,17 @@ demux_forward(struct worker *w, const struct dataplane *dp, const struct dp_port
 	      struct pktq *rxq, struct pkt_batch *batch)
 {
 	const struct demux *d = (const struct demux *)in->intercept; /* its first member */
-	struct sorted s = {.in = in, .rxq = rxq};
+	struct known known = {.v = NULL};
 	bool mixed = false;
+	struct sorted s;
 
+	s.in = in;
+	s.rxq = rxq;
+	s.n = 0;
 	for (uint16_t i = 0; i < batch->n; i++) {
-		if (unlikely(!classify(d, rxq, &batch->pkt[i], &s.from[s.n])))
+		s.from[s.n] = classify_plain(d, &batch->pkt[i], &known);
+		if (unlikely(s.from[s.n] == NULL) &&
+		    !classify(d, rxq, &batch->pkt[i], &s.from[s.n]))
 			continue;
 		if (unlikely(s.n != i))
 			batch->pkt[s.n] = batch->pkt[i];

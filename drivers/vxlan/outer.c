@@ -17,10 +17,8 @@
 
 #define ETH_LEN RTE_ETHER_HDR_LEN
 #define ENCAP_LEN (sizeof(struct rte_udp_hdr) + sizeof(struct rte_vxlan_hdr))
-#define SOURCE_PORTS 49152u /* RFC 7348 5: the dynamic ports */
-#define SOURCE_MASK 0x3fffu
 #define TTL 64
-#define VNI_FLAG RTE_BE32(0x08000000)
+#define VNI_FLAG RTE_BE32(OUTER_VNI_FLAG)
 #define IPV4_MF 0x2000
 #define IPV4_OFFSET 0x1fff
 
@@ -93,6 +91,7 @@ outer_make(struct outer *o, const struct outer_config *c)
 	*o = (struct outer){
 		.len = ip6 ? OUTER_LEN_V6 : OUTER_LEN_V4,
 		.checksum = c->checksum || ip6,
+		.plain = !c->checksum && !ip6,
 		.max_len = outer_room(ip6, c->mtu),
 	};
 	memcpy(o->b, &eth, sizeof(eth));
@@ -132,6 +131,21 @@ get_ecn(const uint8_t *ip)
 	return (ip[0] >> 4 == 4 ? ip[1] : ip[1] >> 4) & ECN_MASK;
 }
 
+/* Those of a frame, which is most often IPv4 without a tag. */
+static inline uint8_t
+frame_ecn(const uint8_t *b, uint32_t len)
+{
+	uint16_t type;
+	uint32_t at;
+
+	memcpy(&type, b + ETH_LEN - sizeof(type), sizeof(type));
+	if (likely(type == RTE_BE16(RTE_ETHER_TYPE_IPV4) &&
+		   len >= ETH_LEN + sizeof(struct rte_ipv4_hdr) && b[ETH_LEN] >> 4 == 4))
+		return b[ETH_LEN + 1] & ECN_MASK;
+	at = find_ip(b, len);
+	return at != 0 ? get_ecn(b + at) : (uint8_t)ECN_NONE;
+}
+
 static void
 put_ipv4(const struct outer *o, uint8_t *b, uint16_t len, uint8_t ecn)
 {
@@ -165,9 +179,7 @@ put_checksum(const struct outer *o, struct rte_mbuf *m, struct rte_udp_hdr *udp)
 void
 outer_put(const struct outer *o, struct rte_mbuf *m, uint32_t hash)
 {
-	const uint8_t *inner = rte_pktmbuf_mtod(m, const uint8_t *);
-	uint32_t at = find_ip(inner, m->data_len);
-	uint8_t ecn = at != 0 ? get_ecn(inner + at) : ECN_NONE;
+	uint8_t ecn = frame_ecn(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len);
 	uint8_t *b = (uint8_t *)rte_pktmbuf_prepend(m, o->len);
 	struct rte_udp_hdr *udp = (struct rte_udp_hdr *)(b + o->len - ENCAP_LEN);
 	uint16_t len = (uint16_t)m->pkt_len; /* max_len keeps it within 16 bits */
@@ -179,7 +191,7 @@ outer_put(const struct outer *o, struct rte_mbuf *m, uint32_t hash)
 		memcpy(b, o->b, OUTER_LEN_V6);
 		put_ipv6(b, len, ecn);
 	}
-	udp->src_port = rte_cpu_to_be_16((uint16_t)(SOURCE_PORTS + (hash & SOURCE_MASK)));
+	udp->src_port = outer_source_port(hash);
 	udp->dgram_len = rte_cpu_to_be_16((uint16_t)(len - (o->len - ENCAP_LEN)));
 	if (o->checksum)
 		put_checksum(o, m, udp);

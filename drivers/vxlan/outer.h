@@ -15,6 +15,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <rte_byteorder.h>
+
 #include "evpn/ip.h"
 #include "pkt/pkt.h"
 
@@ -24,6 +26,7 @@ struct rte_mbuf;
 #define OUTER_LEN_V6 70
 #define OUTER_MAX 128 /* the longest header read: IPv4 with all options, VXLAN */
 #define OUTER_VNI_MAX 0xffffff
+#define OUTER_VNI_FLAG 0x08000000 /* in the first word of the VXLAN header: it has a VNI */
 #define OUTER_VXLAN_PORT 4789
 
 /** A way for frames of a VNI to a VTEP. */
@@ -42,9 +45,17 @@ struct outer {
 	uint16_t ip_sum;  /* IPv4: of the header without length and ECN, not inverted */
 	uint16_t udp_sum; /* of the pseudo header without the length */
 	bool checksum;
+	bool plain;       /* over IPv4 without UDP's checksum: plain.h */
 	uint32_t max_len; /* longest inner frame */
 	uint8_t b[OUTER_LEN_V6 + 2] __rte_aligned(16);
 };
+
+/** UDP source, network order, for an inner flow (RFC 7348 5: the dynamic ports). */
+static inline rte_be16_t
+outer_source_port(uint32_t hash)
+{
+	return rte_cpu_to_be_16((uint16_t)(0xc000 | (hash & 0x3fff)));
+}
 
 void outer_make(struct outer *o, const struct outer_config *c);
 

@@ -15,9 +15,9 @@
 #include "switch/sw.h"
 #include "switch/sw_ports.h"
 #include "switch/vlan_table.h"
+#include "vxlan/plain.h"
 
 #define FIRST_ID 1024 /* ports that commands make have lower numbers, and keep them */
-#define SEGS 256      /* fragments of a burst */
 
 /** A tx queue; its frames leave by one of the port below. */
 struct vtep_txq {
@@ -32,16 +32,13 @@ struct vtep_txq {
 /** A burst in the making. */
 struct burst {
 	const struct outer *outer;
-	uint16_t n, nsegs;
-	struct rte_mbuf *mbuf[PKT_BATCH_MAX];
-	struct pkt *list[PKT_BATCH_MAX];
-	struct pkt pkt[PKT_BATCH_MAX];
-	struct pkt_seg seg[SEGS];
+	uint16_t n, nspare;
+	struct rte_mbuf *mbuf[PKT_BATCH_MAX], *spare[PKT_BATCH_MAX];
+	uint32_t len[RTE_ALIGN_CEIL(PKT_BATCH_MAX, PKTQ_COUNT_ROUND)];
 };
 
 /* --- workers --- */
 
-/* The queue below takes a reference of its own to what it does not copy. */
 static void
 send_burst(struct vtep_txq *t, struct burst *b)
 {
@@ -49,71 +46,102 @@ send_burst(struct vtep_txq *t, struct burst *b)
 
 	if (q->shared)
 		rte_spinlock_lock(&q->lock);
-	pktq_ops(q)->tx(q, b->list, b->n);
+	pktq_ops(q)->tx_mbufs(q, b->mbuf, b->n);
 	if (q->shared)
 		rte_spinlock_unlock(&q->lock);
-	rte_pktmbuf_free_bulk(b->mbuf, b->n);
-	b->n = 0;
-	b->nsegs = 0;
+	counter_add(&t->q.stats.frames, b->n);
+	pktq_count_sizes(&t->q.stats, b->len, b->n);
+}
+
+/* A frame that fits one mbuf, of which there is one, behind a header over IPv4. */
+static __rte_always_inline struct rte_mbuf *
+wrap_plain(const struct vtep_txq *t, struct burst *b, const struct pkt *p)
+{
+	struct pkt_plain inner;
+	struct rte_mbuf *m;
+	uint8_t *at;
+
+	if (unlikely(!b->outer->plain || b->nspare == 0 || p->len > t->room ||
+		     !pkt_plain_read(p, &inner)))
+		return NULL;
+	m = b->spare[--b->nspare];
+	at = pkt_mbuf_begin(m, RTE_PKTMBUF_HEADROOM - OUTER_LEN_V4,
+			    (uint16_t)(p->len + OUTER_LEN_V4));
+	pkt_copy(p, at + OUTER_LEN_V4);
+	plain_put(b->outer, at,
+		  &(struct plain_frame){
+			  .len = (uint16_t)p->len,
+			  .ecn = inner.ip.type_of_service & PLAIN_ECN,
+			  .hash = p->hash != 0 ? p->hash : pkt_plain_hash(&inner),
+		  });
+	return m;
+}
+
+/* NULL: out of mbufs. */
+static __rte_noinline struct rte_mbuf *
+wrap(const struct vtep_txq *t, const struct outer *o, const struct pkt *p)
+{
+	struct rte_mbuf *m = pkt_to_mbuf_of(t->mp, p, t->room);
+
+	if (m != NULL)
+		outer_put(o, m, p->hash != 0 ? p->hash : pkt_flow_hash(p));
+	return m;
 }
 
 static void
-add(struct vtep_txq *t, struct burst *b, struct pkt *p)
+add(struct vtep_txq *t, struct burst *b, const struct pkt *p)
 {
-	struct pkt *v = &b->pkt[b->n];
 	struct rte_mbuf *m;
 
 	if (unlikely(p->len > b->outer->max_len)) {
 		pktq_drop(&t->q, DROP_TX_MTU, 1);
 		return;
 	}
-	m = pkt_to_mbuf_of(t->mp, p, t->room);
+	m = wrap_plain(t, b, p);
+	if (unlikely(m == NULL))
+		m = wrap(t, b->outer, p);
 	if (unlikely(m == NULL)) {
 		pktq_drop(&t->q, DROP_TX_NO_MEMORY, 1);
 		return;
 	}
-	if (p->hash == 0)
-		p->hash = pkt_flow_hash(p);
-	outer_put(b->outer, m, p->hash);
-	if (unlikely(m->nb_segs - 1u > (uint32_t)SEGS - b->nsegs)) {
-		send_burst(t, b);
-		v = &b->pkt[0];
-	}
-	if (unlikely(!pkt_from_mbuf(v, m, b->seg + b->nsegs, SEGS - b->nsegs))) {
-		rte_pktmbuf_free(m);
-		pktq_drop(&t->q, DROP_TX_TOO_BIG, 1);
-		return;
-	}
-	v->hash = p->hash;
-	b->nsegs += v->nsegs - 1;
-	b->list[b->n] = v;
+	pktq_count_cast(&t->q.stats, p);
+	b->len[b->n] = p->len;
 	b->mbuf[b->n++] = m;
-	pktq_count(&t->q.stats, p);
+}
+
+/* Up to PKT_BATCH_MAX frames; of mbufs there may be fewer. */
+static uint16_t
+tx_some(struct vtep_txq *t, const struct outer *o, struct pkt *const *pkts, uint16_t n)
+{
+	struct burst b;
+
+	b.outer = o;
+	b.n = 0;
+	b.nspare = rte_mempool_get_bulk(t->mp, (void **)b.spare, n) == 0 ? n : 0;
+	for (uint16_t i = 0; i < n; i++)
+		add(t, &b, pkts[i]);
+	if (likely(b.n != 0))
+		send_burst(t, &b);
+	if (unlikely(b.nspare != 0))
+		rte_mempool_put_bulk(t->mp, (void **)b.spare, b.nspare);
+	return b.n;
 }
 
 static uint16_t
 vtep_tx(struct pktq *q, struct pkt *const *pkts, uint16_t n)
 {
 	struct vtep_txq *t = (struct vtep_txq *)q;
-	uint64_t before = q->stats.frames;
-	struct burst b;
+	const struct outer *o = atomic_load_explicit(&t->v->outer, memory_order_acquire);
+	uint16_t sent = 0;
 
 	counter_add(&q->stats.offered, n);
-	b.outer = atomic_load_explicit(&t->v->outer, memory_order_acquire);
-	if (unlikely(b.outer == NULL)) {
+	if (unlikely(o == NULL)) {
 		pktq_drop(q, DROP_TX_NO_HOP, n);
 		return 0;
 	}
-	b.n = 0;
-	b.nsegs = 0;
-	for (uint16_t i = 0; i < n; i++) {
-		add(t, &b, pkts[i]);
-		if (b.n == PKT_BATCH_MAX)
-			send_burst(t, &b);
-	}
-	if (likely(b.n != 0))
-		send_burst(t, &b);
-	return (uint16_t)(q->stats.frames - before);
+	for (uint16_t i = 0; i < n; i += PKT_BATCH_MAX)
+		sent += tx_some(t, o, pkts + i, (uint16_t)RTE_MIN(n - i, PKT_BATCH_MAX));
+	return sent;
 }
 
 static const struct pktq_ops tx_ops = {.tx = vtep_tx};

@@ -44,7 +44,7 @@ hash_ip(struct pkt_hdrs *h)
 	const struct rte_ipv6_hdr *ip6 = pkt_hdrs_l3(h);
 
 	if (h->ether_type == RTE_ETHER_TYPE_IPV4)
-		return hash_pair(ip->src_addr, ip->dst_addr, h->proto);
+		return pkt_flow_ipv4(ip);
 	return hash_pair(fold_ipv6(&ip6->src_addr), fold_ipv6(&ip6->dst_addr), h->proto);
 }
 
@@ -56,8 +56,8 @@ has_ports(const struct pkt_hdrs *h)
 	       !h->fragment && h->l2_len + h->l3_len + 2 * sizeof(uint16_t) <= h->n;
 }
 
-uint32_t
-pkt_flow_hash(const struct pkt *p)
+static __rte_noinline uint32_t
+hash_any(const struct pkt *p)
 {
 	struct pkt_hdrs h;
 	uint16_t port[2];
@@ -70,8 +70,20 @@ pkt_flow_hash(const struct pkt *p)
 		v = hash_ip(&h);
 		if (has_ports(&h)) {
 			memcpy(port, pkt_hdrs_l4(&h), sizeof(port));
-			v = hash_pair(port[0], port[1], v);
+			v = pkt_flow_ports(port, v);
 		}
 	}
+	return v;
+}
+
+uint32_t
+pkt_flow_hash(const struct pkt *p)
+{
+	struct pkt_plain b;
+	uint32_t v;
+
+	if (likely(pkt_plain_read(p, &b)))
+		return pkt_plain_hash(&b);
+	v = hash_any(p);
 	return v != 0 ? v : 1;
 }

@@ -45,6 +45,24 @@ pkt_to_mbuf_of(struct rte_mempool *mp, const struct pkt *p, uint32_t room)
 }
 
 /**
+ * Have an mbuf as its pool gives it (rte_mbuf_raw_alloc()) be one of @p len bytes that begin
+ * @p off bytes into its memory; returns where.
+ */
+static inline uint8_t *
+pkt_mbuf_begin(struct rte_mbuf *m, uint16_t off, uint16_t len)
+{
+	/* the other fields of the line are written by drivers for received frames only */
+	m->data_off = off;
+	m->port = RTE_MBUF_PORT_INVALID;
+	m->ol_flags = 0;
+	m->packet_type = 0;
+	m->pkt_len = len;
+	m->data_len = len;
+	m->tx_offload = 0;
+	return (uint8_t *)m->buf_addr + off;
+}
+
+/**
  * View on an mbuf; fragments beyond the first go to @p segs. False: more than @p nsegs fragments.
  */
 bool pkt_from_mbuf(struct pkt *p, struct rte_mbuf *m, struct pkt_seg *segs, uint16_t nsegs);

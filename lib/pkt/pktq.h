@@ -48,6 +48,12 @@ struct pktq_ops {
 	uint16_t (*tx)(struct pktq *q, struct pkt *const *pkts, uint16_t n);
 
 	/**
+	 * The same of unicast frames that need nothing, each in a (chained) mbuf that is the
+	 * queue's from then on. NULL: a queue of a port that carries no tunnels.
+	 */
+	uint16_t (*tx_mbufs)(struct pktq *q, struct rte_mbuf **m, uint16_t n);
+
+	/**
 	 * Before the owner sleeps: ask the peer for notifications. Returns true when
 	 * frames arrived in the meantime and the owner must poll again; not while the
 	 * queue waits for control. NULL: the queue gives no notifications and has to

@@ -54,8 +54,14 @@ void
 ingress_receive(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
 		struct pktq *rxq, struct pkt_batch *batch)
 {
-	for (uint16_t i = 0; i < batch->n; i++)
-		pktq_count(&rxq->stats, &batch->pkt[i]);
+	uint32_t len[RTE_ALIGN_CEIL(PKT_BATCH_MAX, PKTQ_COUNT_ROUND)];
+
+	for (uint16_t i = 0; i < batch->n; i++) {
+		len[i] = batch->pkt[i].len;
+		pktq_count_cast(&rxq->stats, &batch->pkt[i]);
+	}
+	counter_add(&rxq->stats.frames, batch->n);
+	pktq_count_sizes(&rxq->stats, len, batch->n);
 	if (unlikely(w->watch != NULL))
 		watch_receive(w, in, rxq, batch);
 	ingress_forward(dp, in, false)(w, dp, in, rxq, batch);

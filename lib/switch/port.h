@@ -73,7 +73,7 @@ struct port_queues {
 
 struct port_ops {
 	const char *kind; /* "vhost", "ethdev" */
-	/* Frames of tunnels can leave by it: its tx queues defer nothing (decide, flush). */
+	/* Frames of tunnels can leave by it: its tx queues take mbufs and defer nothing. */
 	bool carries_tunnels;
 	/** List what runs now. */
 	void (*queues)(struct port *p, struct port_queues *out);

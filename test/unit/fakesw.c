@@ -14,6 +14,7 @@
 
 #include "fakesw.h"
 #include "pkt/copy.h"
+#include "pkt/mbuf.h"
 #include "switch/dataplane_worker.h"
 #include "switch/poll.h"
 #include "switch/publish.h"
@@ -97,7 +98,27 @@ fake_tx(struct pktq *q, struct pkt *const *pkts, uint16_t n)
 	return n;
 }
 
-static const struct pktq_ops fake_ops = {.rx = fake_rx, .rx_done = fake_rx_done, .tx = fake_tx};
+/* They come out like views on them. */
+static uint16_t
+fake_tx_mbufs(struct pktq *q, struct rte_mbuf **m, uint16_t n)
+{
+	struct pkt_seg segs[PKT_BATCH_MAX];
+	struct pkt p, *list = &p;
+
+	for (uint16_t i = 0; i < n; i++) {
+		assert_true(pkt_from_mbuf(&p, m[i], segs, RTE_DIM(segs)));
+		fake_tx(q, &list, 1);
+		rte_pktmbuf_free(m[i]);
+	}
+	return n;
+}
+
+static const struct pktq_ops fake_ops = {
+	.rx = fake_rx,
+	.rx_done = fake_rx_done,
+	.tx = fake_tx,
+	.tx_mbufs = fake_tx_mbufs,
+};
 
 /* --- ports --- */
 

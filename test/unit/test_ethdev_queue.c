@@ -184,6 +184,75 @@ accepted_offloads_follow_the_device(void **state)
 			 PKT_NEED_CSUM | PKT_NEED_TSO4 | PKT_NEED_TSO6);
 }
 
+static struct rte_mbuf *
+mbuf_of(uint32_t len, uint32_t segments)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(mp);
+
+	assert_non_null(m);
+	rte_pktmbuf_append(m, (uint16_t)(len / segments));
+	for (uint32_t i = 1; i < segments; i++) {
+		struct rte_mbuf *next = rte_pktmbuf_alloc(mp);
+
+		assert_non_null(next);
+		rte_pktmbuf_append(next, (uint16_t)(len / segments));
+		assert_int_equal(rte_pktmbuf_chain(m, next), 0);
+	}
+	return m;
+}
+
+/* A frame that does not fit the device is freed and counted; the others keep their order. */
+static void
+mbufs_are_sent_or_freed(void **state)
+{
+	static const struct {
+		uint32_t len, segments;
+		bool fits;
+	} rows[] = {{100, 1, true}, {1501, 1, false}, {200, 2, false}, {1500, 1, true}};
+	struct rte_mbuf *m[RTE_DIM(rows)];
+
+	txq.frame_max = 1500;
+	txq.offloads = 0;
+	for (uint32_t i = 0; i < RTE_DIM(rows); i++)
+		m[i] = mbuf_of(rows[i].len, rows[i].segments);
+	assert_int_equal(ethdev_tx_ops.tx_mbufs(&txq.q, m, RTE_DIM(rows)), 2);
+	for (uint32_t i = 0; i < RTE_DIM(rows); i++) {
+		struct rte_mbuf *got = rows[i].fits ? sent() : NULL;
+
+		assert_int_equal(got != NULL ? got->pkt_len : 0, rows[i].fits ? rows[i].len : 0);
+		rte_pktmbuf_free(got);
+	}
+	assert_null(sent());
+	assert_int_equal(txq.q.stats.offered, RTE_DIM(rows));
+	assert_int_equal(txq.q.stats.frames, 2);
+	assert_int_equal(txq.q.stats.bytes, 1600);
+	assert_int_equal(txq.q.stats.drop[DROP_TX_TOO_BIG], 2);
+	txq.offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	m[0] = mbuf_of(200, 2);
+	assert_int_equal(ethdev_tx_ops.tx_mbufs(&txq.q, m, 1), 1);
+	rte_pktmbuf_free(sent());
+}
+
+/* More than a burst, and more than the device takes. */
+static void
+mbufs_beyond_the_ring_are_freed(void **state)
+{
+	struct rte_mbuf *m[150];
+
+	for (uint32_t i = 0; i < RTE_DIM(m); i++)
+		m[i] = mbuf_of(64 + i, 1);
+	assert_int_equal(ethdev_tx_ops.tx_mbufs(&txq.q, m, RTE_DIM(m)), 127);
+	for (uint32_t i = 0; i < 127; i++) {
+		struct rte_mbuf *got = sent();
+
+		assert_int_equal(got->pkt_len, 64 + i);
+		rte_pktmbuf_free(got);
+	}
+	assert_null(sent());
+	assert_int_equal(txq.q.stats.frames, 127);
+	assert_int_equal(txq.q.stats.drop[DROP_TX_NO_BUFFER], 150 - 127);
+}
+
 /* Whether a device knows where the ends' addresses and L4 are. */
 static bool
 is_plain(const struct frame *f)
@@ -623,6 +692,8 @@ main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(accepted_offloads_follow_the_device),
+		T(mbufs_are_sent_or_freed),
+		T(mbufs_beyond_the_ring_are_freed),
 		T(checksum_is_asked_of_the_device),
 		T(checksum_behind_extensions_is_finished),
 		T(segmentation_behind_extensions_is_not_asked),

@@ -286,6 +286,63 @@ test_segments(void **state)
 	}
 }
 
+/* The frame as it leaves in the tunnel when a guest sends it in one fragment, or in two. */
+static const struct fake_frame *
+wrapped(const struct frame *inner, uint32_t split)
+{
+	struct rte_ether_addr a = fake_mac(1, 1), far = fake_mac(9, 9);
+	struct fake_frame *f = fake_put(1, &a, &far, inner->len);
+
+	memcpy(f->b + RTE_ETHER_ADDR_LEN * 2, inner->b + RTE_ETHER_ADDR_LEN * 2,
+	       inner->len - RTE_ETHER_ADDR_LEN * 2);
+	f->split = split;
+	fake_clear();
+	iterate();
+	assert_int_equal(fake_ports[0].nout, 1);
+	return &fake_ports[0].out[0];
+}
+
+/* Most frames go a shorter way than others; the header is the same. */
+static void
+test_short_way_out(void **state)
+{
+	struct rte_ether_addr far = fake_mac(9, 9);
+	static struct fake_frame whole;
+	static struct frame inner;
+
+	assert_true(fdb_learn(fake_sw.fdb, &far, DOMAIN, vteps[0]->port.id));
+	for (uint32_t i = 0; i < 400; i++) {
+		uint32_t at = RTE_ETHER_HDR_LEN + frame_rnd(28);
+
+		frame_build(&inner, frame_rnd(4) == 0, frame_rnd(2), frame_rnd(800));
+		if (i % 2 != 0)
+			inner.b[at] = (uint8_t)frame_rnd(256);
+		whole = *wrapped(&inner, 0);
+		assert_int_equal(whole.len, OUTER + inner.len);
+		assert_int_equal(wrapped(&inner, RTE_ETHER_HDR_LEN + 1)->len, whole.len);
+		assert_memory_equal(fake_ports[0].out[0].b, whole.b, whole.len);
+	}
+}
+
+/* There are mbufs for some of the frames: those are sent. */
+static void
+test_few_mbufs(void **state)
+{
+	struct rte_ether_addr a = fake_mac(1, 1), far = fake_mac(9, 9);
+	struct rte_mbuf *taken[255];
+	uint32_t n = rte_mempool_avail_count(pool) - 3;
+
+	assert_true(fdb_learn(fake_sw.fdb, &far, DOMAIN, vteps[0]->port.id));
+	assert_int_equal(rte_pktmbuf_alloc_bulk(pool, taken, n), 0);
+	for (uint32_t i = 0; i < 10; i++)
+		fake_put(1, &a, &far, LEN);
+	fake_poll();
+	rte_pktmbuf_free_bulk(taken, n);
+	check_accounts();
+	assert_int_equal(fake_ports[0].nout, 3);
+	assert_int_equal(sent_drops(vteps[0], DROP_TX_NO_MEMORY), 7);
+}
+
 static void
 test_no_way(void **state)
 {
@@ -392,6 +449,79 @@ test_mixed(void **state)
 		assert_int_equal(fake_ports[3].out[i].b[60], 3 * i + 2);
 	}
 	assert_int_equal(fake_dropped(0, DROP_RX_VTEP), 1);
+}
+
+/** The end of a tunnel frame: where it came out, how long, or why it did not. */
+struct outcome {
+	uint32_t nout[FAKE_PORTS], len;
+	uint64_t drop[DROP_NUM];
+	uint8_t b[FAKE_LEN];
+};
+
+/* Behind a good one, by whose header it could be known. */
+static void
+outcome_of(const uint8_t *bytes, uint32_t len, uint32_t split, struct outcome *out)
+{
+	struct rte_ether_addr far = fake_mac(9, 9);
+	struct fake_frame *f;
+
+	put_outer(config[1].ip, VNI, &far, &fake_broadcast);
+	f = fake_put(0, &far, &fake_broadcast, len);
+
+	memcpy(f->b, bytes, len);
+	f->split = split;
+	fake_clear();
+	memset(fake_ports[0].rx.stats.drop, 0, sizeof(fake_ports[0].rx.stats.drop));
+	fake_poll();
+	memset(out, 0, sizeof(*out));
+	memcpy(out->drop, fake_ports[0].rx.stats.drop, sizeof(out->drop));
+	for (uint32_t i = 0; i < FAKE_PORTS; i++) {
+		out->nout[i] = fake_ports[i].nout;
+		if (fake_ports[i].nout != 0) {
+			const struct fake_frame *last = &fake_ports[i].out[out->nout[i] - 1];
+
+			out->len = last->len;
+			memcpy(out->b, last->b, out->len);
+		}
+	}
+}
+
+/* Most tunnel frames go a shorter way than others, too: with any byte of the header changed. */
+static void
+test_short_way_in(void **state)
+{
+	static struct outcome one, two;
+	struct rte_ether_addr far = fake_mac(9, 9);
+	uint8_t b[FAKE_LEN], was;
+	uint32_t len, taken = 0;
+
+	put_outer(config[1].ip, VNI, &far, &fake_broadcast);
+	len = fake_ports[0].in[0].len;
+	memcpy(b, fake_ports[0].in[0].b, len);
+	memcpy(b + OUTER + 12, "\x08\x00\x45", 4); /* its sender knows no ECN */
+	fake_ports[0].nin = 0;
+	fake_ports[3].p.domain = 0;
+	sw_publish(&fake_sw);
+	for (uint32_t i = 0; i < OUTER * 256; i++) {
+		uint32_t at = i / 256, sum;
+
+		was = b[at];
+		b[at] = (uint8_t)i;
+		sum = frame_get16(b + 24);
+		if (at != 24 && at != 25 &&
+		    i % 3 != 0) { /* or its checksum alone would refuse it */
+			frame_put16(b + 24, 0);
+			frame_put16(b + 24, ~frame_sum(b + 14, 20, 0) & 0xffff);
+		}
+		outcome_of(b, len, 0, &one);
+		outcome_of(b, len, 3, &two);
+		assert_memory_equal(&one, &two, sizeof(one));
+		taken += one.nout[1] - 1;
+		if (at != 24 && at != 25)
+			frame_put16(b + 24, sum);
+		b[at] = was;
+	}
+	assert_in_range(taken, OUTER * 20, OUTER * 250);
 }
 
 /* Datagrams to other ports and hosts are none of ours. */
@@ -534,6 +664,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		EACH(test_short_way_out), EACH(test_short_way_in), EACH(test_few_mbufs),
 		EACH(test_flood),         EACH(test_unicast),      EACH(test_mtu),
 		EACH(test_segments),      EACH(test_no_way),       EACH(test_learn_and_answer),
 		EACH(test_split_horizon), EACH(test_refused),      EACH(test_mixed),

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The usual tunnel frame, found, checked and stripped in one look: IPv4 without options, whole, in
+ * one piece, no UDP checksum, no congestion. outer.h deals with all frames, and says the same of
+ * these.
+ *
+ * No state; any thread, on frames that are its own.
+ */
+#ifndef VXLAN_PLAIN_H
+#define VXLAN_PLAIN_H
+
+#include <netinet/in.h>
+#include <string.h>
+
+#include <rte_ip.h>
+#include <rte_udp.h>
+#include <rte_vxlan.h>
+
+#include "pkt/pkt.h"
+#include "vxlan/outer.h"
+
+#define PLAIN_ECN 3    /* of the type of service */
+#define PLAIN_MARKED 1 /* set in the congestion marks that change the inner frame */
+
+/** Its header, unaligned in the frame. */
+struct plain {
+	uint8_t eth[RTE_ETHER_HDR_LEN];
+	struct rte_ipv4_hdr ip;
+	struct rte_udp_hdr udp;
+	struct rte_vxlan_hdr vxlan;
+} __rte_packed;
+
+static_assert(sizeof(struct plain) == OUTER_LEN_V4, "the header of a plain frame");
+
+/* The header is looked at from the Ethernet type on, in parts that overlap: 12, 28 and 35. */
+#define PLAIN_PARTS 3
+#define PLAIN_FIRST 12
+#define PLAIN_SECOND 28
+#define PLAIN_THIRD 35
+
+typedef uint8_t plain_part __attribute__((vector_size(16), aligned(1), may_alias));
+
+/** The bytes that all frames of one VTEP and VNI to one address of ours have in common. */
+struct plain_key {
+	plain_part part[PLAIN_PARTS];
+};
+
+/* clang-format off */
+static const struct plain_key plain_mask = {{
+	/* Ethernet type, version, type of service; fragment, protocol; half of the addresses */
+	{0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0, 0xff, 0, 0, 0xff, 0xff},
+	/* rest of the addresses; UDP destination, checksum, VXLAN flag */
+	{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0xff, 0xff, 0, 0, 0xff, 0xff, 0x08, 0},
+	/* VNI */
+	{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0, 0},
+}};
+/* clang-format on */
+
+static __rte_always_inline void
+plain_key_of(const struct plain *h, struct plain_key *key)
+{
+	const uint8_t *b = (const uint8_t *)h;
+
+	key->part[0] = *(const plain_part *)(b + PLAIN_FIRST) & plain_mask.part[0];
+	key->part[1] = *(const plain_part *)(b + PLAIN_SECOND) & plain_mask.part[1];
+	key->part[2] = *(const plain_part *)(b + PLAIN_THIRD) & plain_mask.part[2];
+}
+
+/** Whether the header of a frame that is long enough has this key. */
+static __rte_always_inline bool
+plain_has_key(const struct plain *h, const struct plain_key *key)
+{
+	struct plain_key own;
+	plain_part differ;
+	uint64_t word[2];
+
+	plain_key_of(h, &own);
+	differ = (own.part[0] ^ key->part[0]) | (own.part[1] ^ key->part[1]) |
+		 (own.part[2] ^ key->part[2]);
+	memcpy(word, &differ, sizeof(word));
+	return (word[0] | word[1]) == 0;
+}
+
+/** The header of a frame in one piece with room for an inner frame behind it; NULL: another. */
+static inline const struct plain *
+plain_header(const struct pkt *p)
+{
+	return p->nsegs == 1 && p->len >= sizeof(struct plain) + RTE_ETHER_HDR_LEN &&
+			       (p->need & PKT_NEED_GSO) == 0
+		       ? (const struct plain *)p->data
+		       : NULL;
+}
+
+/** Whether the parts in its key are those of a plain frame. */
+static inline bool
+plain_check(const struct pkt *p, const struct plain *h)
+{
+	return p->eth.ether_type == RTE_BE16(RTE_ETHER_TYPE_IPV4) &&
+	       memcmp(h->eth + RTE_ETHER_HDR_LEN - sizeof(p->eth.ether_type), &p->eth.ether_type,
+		      sizeof(p->eth.ether_type)) == 0 &&
+	       h->ip.version_ihl == RTE_IPV4_VHL_DEF && h->ip.next_proto_id == IPPROTO_UDP &&
+	       (h->ip.fragment_offset &
+		RTE_BE16(RTE_IPV4_HDR_MF_FLAG | RTE_IPV4_HDR_OFFSET_MASK)) == 0 &&
+	       (h->ip.type_of_service & PLAIN_MARKED) == 0 && h->udp.dgram_cksum == 0 &&
+	       (h->vxlan.vx_flags & RTE_BE32(OUTER_VNI_FLAG)) != 0;
+}
+
+/* The sum of an IPv4 header is right if it is 0 modulo 65535; it is not 0 itself. */
+static inline bool
+plain_sum_right(const struct rte_ipv4_hdr *ip)
+{
+	uint64_t word[2], sum;
+	uint32_t last;
+
+	memcpy(word, ip, sizeof(word));
+	memcpy(&last, (const uint8_t *)ip + sizeof(word), sizeof(last));
+	sum = word[0] + word[1];
+	sum += sum < word[1]; /* 2^64 is 1 modulo 65535 */
+	sum += last;
+	sum += sum < last;
+	return sum % UINT16_MAX == 0;
+}
+
+/** Bytes of the inner frame, 0: lengths or the header's checksum are wrong. */
+static inline uint32_t
+plain_inner_len(const struct pkt *p, const struct plain *h)
+{
+	uint32_t len = rte_be_to_cpu_16(h->udp.dgram_len);
+
+	if (len < sizeof(h->udp) + sizeof(h->vxlan) + RTE_ETHER_HDR_LEN ||
+	    len + sizeof(h->ip) > rte_be_to_cpu_16(h->ip.total_length) ||
+	    len > p->len - RTE_ETHER_HDR_LEN - sizeof(h->ip) || !plain_sum_right(&h->ip))
+		return 0;
+	return len - (uint32_t)(sizeof(h->udp) + sizeof(h->vxlan));
+}
+
+/** The parts that differ among frames of one template. */
+struct plain_frame {
+	uint16_t len; /* of the inner frame */
+	uint8_t ecn;  /* its congestion mark */
+	uint32_t hash;
+};
+
+/** As outer_put() with a template that is plain, to @p b. */
+static inline void
+plain_put(const struct outer *o, uint8_t *b, const struct plain_frame *f)
+{
+	struct plain *h = (struct plain *)b;
+	uint16_t len = (uint16_t)(f->len + sizeof(*h) - RTE_ETHER_HDR_LEN);
+	uint32_t sum = (uint32_t)o->ip_sum + rte_cpu_to_be_16(len) + rte_cpu_to_be_16(f->ecn);
+
+	memcpy(b, o->b, sizeof(*h));
+	h->ip.type_of_service = f->ecn;
+	h->ip.total_length = rte_cpu_to_be_16(len);
+	sum = (sum & 0xffff) + (sum >> 16);
+	h->ip.hdr_checksum = (uint16_t) ~(sum + (sum >> 16));
+	h->udp.src_port = outer_source_port(f->hash);
+	h->udp.dgram_len = rte_cpu_to_be_16((uint16_t)(len - sizeof(h->ip)));
+}
+
+/** As outer_strip(), of a frame that is plain. */
+static inline void
+plain_strip(struct pkt *p, uint32_t inner_len)
+{
+	p->data += sizeof(struct plain);
+	p->data_len = inner_len;
+	p->len = inner_len;
+	memcpy(p->eth_bytes, p->data, RTE_ETHER_HDR_LEN);
+	p->need = 0;
+	p->vnet = (struct pkt_vnet){0};
+	p->hash = 0;
+}
+
+/** The same as outer_find() and outer_check() say of the ends of a frame that is plain. */
+static inline void
+plain_outer(const struct plain *h, struct outer_in *o)
+{
+	*o = (struct outer_in){.src.len = sizeof(h->ip.src_addr),
+			       .dst.len = sizeof(h->ip.dst_addr),
+			       .vni = rte_be_to_cpu_32(h->vxlan.vx_vni) >> 8,
+			       .port = rte_be_to_cpu_16(h->udp.dst_port)};
+	memcpy(o->src.addr, &h->ip.src_addr, sizeof(h->ip.src_addr));
+	memcpy(o->dst.addr, &h->ip.dst_addr, sizeof(h->ip.dst_addr));
+}
+
+#endif
