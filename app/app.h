@@ -30,6 +30,7 @@ struct ctl;
 struct fwd;
 struct kept_config;
 struct metrics_http;
+struct sflow_agent;
 struct vxlan;
 
 /** The program's own state of a port, of no use to the switch: port.app. Zeroes: a new port. */
@@ -39,6 +40,12 @@ struct app_port {
 	uint64_t no_queue;       /* frames of "start tx_first" that found no queue, since then */
 	bool gso;
 	bool reconfigure; /* the next "port start" configures it anew */
+	struct {
+		uint32_t flows, counters; /* samples sent, by kind */
+		uint64_t due_ns;          /* when its counters are sent next */
+		uint64_t pool_tick;       /* when pool was summed up */
+		uint32_t pool;            /* frames that came in, of which some are samples */
+	} sflow;
 };
 
 struct app {
@@ -63,6 +70,7 @@ struct app {
 	struct notify notify;
 	struct fwd *fwd;
 	struct vxlan *vxlan;
+	struct sflow_agent *sflow;
 	struct sw_listener listener;
 	uint32_t gso_segsz, gro_flush;
 	bool hide_zero; /* "set xstats-hide-zero" */

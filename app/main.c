@@ -23,6 +23,7 @@
 #include "control_socket.h"
 #include "device.h"
 #include "kept_config.h"
+#include "sflow_agent.h"
 #include "ctl.h"
 #include "cli/cli.h"
 #include "testpmd/fwd.h"
@@ -202,6 +203,9 @@ make_switch(struct app *app)
 	if (ret < 0)
 		return fail(app, "switch: %s", strerror(-ret));
 	ret = ports_init(app);
+	app->sflow = sflow_agent_new(app);
+	if (ret == 0 && app->sflow == NULL)
+		ret = -ENOMEM;
 	if (ret < 0)
 		return fail(app, "ports: %s", strerror(-ret));
 	return 0;
@@ -479,6 +483,7 @@ finish(struct app *app)
 		stop_ports(app);
 		workers_join(app);
 		vxlan_free(app->vxlan);
+		sflow_agent_free(app->sflow);
 		close_ports(app);
 		sw_fini(&app->sw);
 	}

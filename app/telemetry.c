@@ -14,6 +14,7 @@
 #include "base/parse.h"
 #include "ctl.h"
 #include "show/json.h"
+#include "show/show_sflow.h"
 #include "show/show_vxlan.h"
 
 #define PORTS_PER_ANSWER RTE_TEL_MAX_ARRAY_ENTRIES
@@ -213,6 +214,12 @@ get_vxlan(struct app *app, const char *params)
 	return report_tunnels(app);
 }
 
+static json_t *
+get_sflow(struct app *app, const char *params)
+{
+	return report_sflow(app);
+}
+
 /* --- the table --- */
 
 typedef json_t *(*get_fn)(struct app *app, const char *params);
@@ -231,6 +238,7 @@ static const struct endpoint {
 	{"/vqswitch/vdpa", get_vdpa, "vDPA devices. No parameters"},
 	{"/vqswitch/fdb", get_fdb, "Counters of the forwarding database. No parameters"},
 	{"/vqswitch/vxlan", get_vxlan, "Tunnels, their VNIs and VTEPs. No parameters"},
+	{"/vqswitch/sflow", get_sflow, "Samples for sFlow collectors. No parameters"},
 };
 
 /** A question on its way to control. */

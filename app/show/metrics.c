@@ -12,6 +12,7 @@
 
 #include "app.h"
 #include "switch/port_kind.h"
+#include "sflow_agent.h"
 #include "vdpa/vdpa.h"
 #include "vxlan/vxlan.h"
 
@@ -345,6 +346,17 @@ fdb_counter_samples(struct sink *s, const struct family *f)
 	fprintf(s->out, "%s_total %" PRIu64 "\n", s->name, counter_at(&st, f->offset));
 }
 
+/* --- sFlow --- */
+
+static void
+sflow_samples(struct sink *s, const struct family *f)
+{
+	struct sflow_agent_stats st;
+
+	sflow_agent_get_stats(s->app->sflow, &st);
+	fprintf(s->out, "%s_total %" PRIu64 "\n", s->name, counter_at(&st, f->offset));
+}
+
 /* --- the table --- */
 
 /* clang-format off */
@@ -355,6 +367,9 @@ fdb_counter_samples(struct sink *s, const struct family *f)
 #define FDB(name, field, help) \
 	{name, "counter", NULL, help, fdb_counter_samples, NULL, \
 	 offsetof(struct fdb_stats, field)}
+#define SFLOW(name, field, help) \
+	{name, "counter", NULL, help, sflow_samples, NULL, \
+	 offsetof(struct sflow_agent_stats, field)}
 
 static const struct family families[] = {
 	{"vqswitch", "info", NULL, "What runs.", info_samples, NULL, 0},
@@ -431,6 +446,12 @@ static const struct family families[] = {
 	FDB("vqswitch_fdb_refused_port", refused_port_limit,
 		"Addresses not learned: the port has too many."),
 	FDB("vqswitch_fdb_ring_full", ring_full, "Learn requests put off."),
+
+	SFLOW("vqswitch_sflow_frames", samples, "Samples of frames."),
+	SFLOW("vqswitch_sflow_lost", lost, "Samples of frames that found no room."),
+	SFLOW("vqswitch_sflow_counters", counters, "Samples of counters."),
+	SFLOW("vqswitch_sflow_datagrams", datagrams, "Datagrams sent to collectors."),
+	SFLOW("vqswitch_sflow_failed", failed, "Datagrams that could not be sent."),
 };
 /* clang-format on */
 

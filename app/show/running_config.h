@@ -41,6 +41,8 @@ void guards_running(const struct app *app, FILE *out);
 void vlans_running(const struct app *app, FILE *out);
 /* cli/cmd_mirror.c */
 void mirrors_running(const struct app *app, FILE *out);
+/* cli/cmd_sflow.c */
+void sflow_running(const struct app *app, FILE *out);
 void vdpa_running(const struct app *app, FILE *out);
 /* cli/cmd_vxlan.c: behind the ports and their domains */
 void tunnels_running(const struct app *app, FILE *out);

@@ -43,6 +43,7 @@ struct guard;
 struct inject_port;
 struct limiter;
 struct rte_ring;
+struct sampling;
 struct worker;
 
 /**
@@ -81,6 +82,7 @@ struct dp_port {
 	/* takes incoming frames before the mode does; NULL: none */
 	const struct dp_intercept *intercept;
 	struct watch_queues *bursts;  /* NULL: not counted; owned by the port, too */
+	struct sampling *sampling;    /* of what comes in, NULL: none; the switch's */
 	struct capture_port *capture; /* gets copies of all frames; NULL: none */
 	const struct dp_port *mirror; /* so does this port; NULL: none */
 	bool copied;                  /* to one of them */

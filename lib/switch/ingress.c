@@ -10,6 +10,7 @@
 #include "switch/guard_worker.h"
 #include "switch/limit_worker.h"
 #include "switch/modes.h"
+#include "switch/sample_worker.h"
 #include "switch/watch_worker.h"
 #include "switch/wire.h"
 
@@ -40,6 +41,8 @@ ingress_checked(struct worker *w, const struct dataplane *dp, const struct dp_po
 		struct pktq *rxq, struct pkt_batch *batch)
 {
 	w->fid = (struct dp_fid){.fid = VLAN_FID_NONE}; /* until the mode finds it */
+	if (in->sampling != NULL && rxq->cost != NULL)
+		sample_batch(w, in->sampling, rxq, batch);
 	if (in->copied)
 		forward_copy(w, in, false, rxq, wire_list(w, batch), batch->n);
 	if (in->guard != NULL)
@@ -79,7 +82,7 @@ ingress_forward(const struct dataplane *dp, const struct dp_port *in, bool disca
 {
 	if (discard)
 		return ingress_discard;
-	if (in->limiter != NULL || in->guard != NULL || in->copied)
+	if (in->limiter != NULL || in->guard != NULL || in->copied || in->sampling != NULL)
 		return ingress_checked;
 	return dp->mode != NULL ? first_of(dp, in) : NULL;
 }

@@ -151,6 +151,7 @@ struct port {
 	bool isolated;
 	bool tunnel;        /* the end of one: frames never go from tunnel to tunnel */
 	bool no_learning;   /* sw_set_learning() */
+	bool not_sampled;   /* sw_set_port_sampled() */
 	uint16_t group_fwd; /* sw_set_group_fwd() */
 	uint16_t mtu;
 	char name[PORT_NAME_MAX];

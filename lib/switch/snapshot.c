@@ -328,6 +328,7 @@ fill_port(struct build *b, uint16_t m)
 	dport->eth_peer = p->eth_peer;
 	dport->limiter = p->limiter;
 	dport->guard = p->guard;
+	dport->sampling = p->tunnel || p->not_sampled ? NULL : b->s->sampling;
 	copy_port(b->s, p, dport);
 	fill_rx(b, p, dport);
 	fill_tx(b, p, dport);

@@ -21,6 +21,7 @@ struct capture;
 struct inject;
 struct port;
 struct rte_mempool;
+struct sampling;
 struct vlan_table;
 
 /**
@@ -76,8 +77,9 @@ struct sw {
 	uint16_t nlist;
 	uint16_t list[DP_PORTS_MAX]; /* ids: an order, nothing of a port's */
 	uint64_t generation;
-	uint64_t serial;         /* of the queue published first last: pktq.serial */
-	struct capture *capture; /* NULL: none is running */
+	uint64_t serial;           /* of the queue published first last: pktq.serial */
+	struct sampling *sampling; /* NULL: none; sw_set_sampling() */
+	struct capture *capture;   /* NULL: none is running */
 	struct sw_capture captured;
 	struct inject *inject;
 	uint8_t inject_owner;     /* the worker that polls it, PORT_WORKER_NONE */

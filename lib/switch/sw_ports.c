@@ -11,6 +11,7 @@
 #include "switch/modes.h"
 #include "switch/port.h"
 #include "switch/publish.h"
+#include "switch/sample.h"
 #include "switch/sw.h"
 #include "switch/sw_capture.h"
 #include "switch/vlan_table.h"
@@ -51,6 +52,7 @@ void
 sw_fini(struct sw *s)
 {
 	sw_capture_stop(s);
+	sw_set_sampling(s, 0, 0);
 	sw_leave_all(s);
 	for (uint16_t i = 0; i < s->nports; i++)
 		if (s->port[i] != NULL)

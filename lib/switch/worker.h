@@ -49,7 +49,9 @@ struct port_cost {
 	uint64_t paid;      /* when its debt is, on the clock of debt.h */
 	uint32_t iteration; /* that spent is of; share.h */
 	uint32_t spent;
-	uint32_t next; /* index of the queue to be polled first, plus one; 0: any */
+	uint32_t next;         /* index of the queue to be polled first, plus one; 0: any */
+	uint32_t until_sample; /* frames, the sample included; 0: not drawn yet. sample_worker.c */
+	uint32_t sample_rate;  /* it was drawn for */
 } __rte_cache_aligned;
 
 /**

@@ -30,6 +30,7 @@ ALLOWED = {
     "lib/vhost_user": ["lib/vdev", "lib/gmem", "lib/base"],
     "lib/vduse": ["lib/vdev", "lib/gmem", "lib/base"],
     "lib/switch": ["lib/pkt", "lib/base"],
+    "lib/sflow": [],
     "drivers/virtio": ["drivers/vdpa", "lib"],  # hardware that takes over from the workers
     "drivers/uplink": ["drivers/ethdev", "drivers/vdpa", "lib"],
     "drivers/vhost_vdpa": ["drivers/vdpa", "lib"],
@@ -37,7 +38,7 @@ ALLOWED = {
     "drivers/vdpa/rte": ["drivers/vdpa", "lib"],
     "drivers/vdpa/sim": ["drivers/vdpa", "lib"],
     "drivers": ["lib"],
-    "app": ["lib/switch", "lib/base"],  # kinds of ports: see EXCEPTIONS
+    "app": ["lib/switch", "lib/sflow", "lib/base"],  # kinds of ports: see EXCEPTIONS
     "test/fuzz": ["app", "drivers", "lib"],  # the whole program
     "test": ["drivers", "lib"],
 }
