@@ -29,10 +29,13 @@ compare(const void *a, const void *b)
 static void
 add_word(struct words *w, const char *word)
 {
-	char *new = w->word[w->n];
 	char *const *found;
+	char *new;
 
-	if (w->n == WORDS_MAX || strlcpy(new, word, WORD_LEN) >= WORD_LEN)
+	if (w->n == WORDS_MAX)
+		return;
+	new = w->word[w->n];
+	if (strlcpy(new, word, WORD_LEN) >= WORD_LEN)
 		return;
 	found = tsearch(new, &w->tree, compare);
 	if (found != NULL && *found == new)
