@@ -139,7 +139,7 @@ serve_lines(struct client *c)
 		line[len] = '\0';
 		c->line_len -= len;
 		memmove(c->line, end + 1, c->line_len);
-		server_client_paid(&c->of_server);
+		server_client_done(&c->of_server);
 		if (!execute(c, line))
 			return false;
 		if (!wait_active(&c->wait) && !send_answer(c))
@@ -204,7 +204,7 @@ note_debt(struct client *c, bool owed)
 	if (owed)
 		server_client_owes(&c->of_server);
 	else
-		server_client_paid(&c->of_server);
+		server_client_done(&c->of_server);
 }
 
 static void

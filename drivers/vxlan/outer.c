@@ -199,7 +199,7 @@ outer_put(const struct outer *o, struct rte_mbuf *m, uint32_t hash)
 
 /* --- way in --- */
 
-/* The beginning of a frame in one piece: in place if it is, else copied to @p room. */
+/* The beginning of a frame in one segment: in place if it is, else copied to @p room. */
 static const uint8_t *
 beginning(const struct pkt *p, uint8_t room[OUTER_MAX], uint32_t *len)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The usual tunnel frame, found, checked and stripped in one look: IPv4 without options, whole, in
- * one piece, no UDP checksum, no congestion. outer.h deals with all frames, and says the same of
+ * one segment, no UDP checksum, no congestion. outer.h deals with all frames, and says the same of
  * these.
  *
  * No state; any thread, on frames that are its own.
@@ -81,7 +81,7 @@ plain_has_key(const struct plain *h, const struct plain_key *key)
 	return (word[0] | word[1]) == 0;
 }
 
-/** The header of a frame in one piece with room for an inner frame behind it; NULL: another. */
+/** The header of a frame in one segment with room for an inner frame behind it; NULL: another. */
 static inline const struct plain *
 plain_header(const struct pkt *p)
 {

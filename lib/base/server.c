@@ -99,7 +99,7 @@ server_client_owes(struct server_client *c)
 }
 
 void
-server_client_paid(struct server_client *c)
+server_client_done(struct server_client *c)
 {
 	ev_timer_cancel(&c->deadline);
 }

@@ -63,7 +63,7 @@ void server_leave(struct server_client *c);
 void server_client_owes(struct server_client *c);
 
 /** It has done its part. */
-void server_client_paid(struct server_client *c);
+void server_client_done(struct server_client *c);
 
 /** The first client, or NULL: to end all of them. */
 struct server_client *server_first(const struct server *s);

@@ -21,7 +21,7 @@
 #define DEBT_PER_FRAME 8   /* lookups each frame warrants */
 #define DEBT_BYTES 256     /* bytes that warrant one more */
 #define DEBT_FREE 256      /* lookups of a call that are not accounted */
-#define DEBT_PAID 128      /* lookups paid back in an iteration */
+#define DEBT_BACK 128      /* lookups given back in an iteration */
 #define DEBT_SEND_MAX 4096 /* lookups owed beyond which the port gets no frames */
 
 /**
@@ -31,19 +31,19 @@
 static __rte_always_inline uint64_t
 debt_clock(const struct worker *w)
 {
-	return w->iterations * DEBT_PAID;
+	return w->iterations * DEBT_BACK;
 }
 
 /** Debt of the port of @p q, in lookups. */
 static __rte_always_inline uint64_t
 debt_of(const struct worker *w, const struct pktq *q)
 {
-	uint64_t paid;
+	uint64_t free_at;
 
 	if (likely(!w->owed) || q->cost == NULL)
 		return 0;
-	paid = q->cost[w->id].paid;
-	return paid > debt_clock(w) ? paid - debt_clock(w) : 0;
+	free_at = q->cost[w->id].free_at;
+	return free_at > debt_clock(w) ? free_at - debt_clock(w) : 0;
 }
 
 /**
@@ -58,8 +58,8 @@ debt_charge(struct worker *w, const struct pktq *q, uint32_t frames, uint64_t by
 
 	if (c == NULL || q->work <= warranted)
 		return;
-	c->paid = RTE_MAX(c->paid, debt_clock(w)) + q->work - warranted;
-	w->paid = RTE_MAX(w->paid, c->paid);
+	c->free_at = RTE_MAX(c->free_at, debt_clock(w)) + q->work - warranted;
+	w->free_at = RTE_MAX(w->free_at, c->free_at);
 	w->owed = true;
 }
 
@@ -93,7 +93,7 @@ debt_sent(struct worker *w, const struct pktq *q, struct pkt *const *pkts, uint1
 static inline void
 debt_pay(struct worker *w)
 {
-	w->owed = w->paid > debt_clock(w);
+	w->owed = w->free_at > debt_clock(w);
 }
 
 #endif

@@ -237,7 +237,7 @@ unicast_groups(struct worker *w, const struct dataplane *dp, const struct dp_por
 /*
  * A batch with frames to several destinations or to all. Flooding goes to every egress, so what
  * came before it has to be sent first and what came after it last: it cuts the
- * batch in pieces, and only within a piece frames are grouped.
+ * batch in parts, and only within a part frames are grouped.
  */
 static __rte_noinline void
 deliver_mixed(struct worker *w, const struct dataplane *dp, const struct dp_port *in,

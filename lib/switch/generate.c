@@ -64,7 +64,7 @@ make_headers(struct pkt_hdrs *h, const struct dp_port *out, const struct fwd_gen
 	};
 }
 
-/* A view on headers and as many zeros as are missing; short frames are one piece. */
+/* A view on headers and as many zeros as are missing; short frames are one segment. */
 static void
 make_view(struct pkt *p, struct pkt_hdrs *h, struct pkt_seg *payload, uint32_t len)
 {

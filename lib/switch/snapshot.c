@@ -5,7 +5,7 @@
  * Building a dataplane snapshot from the queues that ports report as running.
  *
  * Everything of variable size lies in one block, the arena: sizes are counted
- * first, then the block is handed out piece by piece.
+ * first, then the block is handed out part by part.
  */
 #include "switch/snapshot.h"
 
@@ -96,7 +96,7 @@ list_members(struct build *b)
 /* --- memory --- */
 
 static size_t
-piece(size_t size)
+part_size(size_t size)
 {
 	return RTE_ALIGN_CEIL(size, sizeof(void *));
 }
@@ -106,7 +106,7 @@ take(struct build *b, size_t size)
 {
 	void *p = b->arena_next;
 
-	b->arena_next += piece(size);
+	b->arena_next += part_size(size);
 	return p;
 }
 
@@ -118,10 +118,11 @@ allocate(struct build *b)
 	b->dp = calloc(1, sizeof(*b->dp));
 	if (b->dp == NULL)
 		return false;
-	b->dp->arena = calloc(1, piece(DP_PORTS_MAX * ptr) + piece(b->nmembers * ptr) +
-					 piece(b->nmembers * sizeof(struct dp_port)) +
-					 piece(b->nrx * (ptr + 2 * sizeof(struct dp_poll))) +
-					 piece(b->s->nports * ptr) + piece(b->ntx * 2 * ptr));
+	b->dp->arena =
+		calloc(1, part_size(DP_PORTS_MAX * ptr) + part_size(b->nmembers * ptr) +
+				  part_size(b->nmembers * sizeof(struct dp_port)) +
+				  part_size(b->nrx * (ptr + 2 * sizeof(struct dp_poll))) +
+				  part_size(b->s->nports * ptr) + part_size(b->ntx * 2 * ptr));
 	if (b->dp->arena == NULL)
 		return false;
 	b->arena_next = b->dp->arena;

@@ -46,7 +46,7 @@ enum worker_stage {
  * has left the snapshot. Zeroes: a new port. [worker]
  */
 struct port_cost {
-	uint64_t paid;      /* when its debt is, on the clock of debt.h */
+	uint64_t free_at;   /* its debt is paid back then, on the clock of debt.h */
 	uint32_t iteration; /* that spent is of; share.h */
 	uint32_t spent;
 	uint32_t next;         /* index of the queue to be polled first, plus one; 0: any */
@@ -78,7 +78,7 @@ struct worker {
 	uint32_t flood_least; /* for each queue, even when nothing is left */
 	uint32_t open_iterations;           /* iterations since the last quiescent state */
 	uint32_t ndeferred, deferred_polls; /* see deferred.h */
-	uint64_t paid;                      /* when all ports have paid their debts, see debt.h */
+	uint64_t free_at;                   /* when all ports have paid their debts, see debt.h */
 	bool owed;                          /* that is later than this iteration */
 	uint32_t cost; /* of the poll at work: segments made and copies flooded, see share.h */
 	uint64_t polled_bytes;                      /* received before it by the queue polled */

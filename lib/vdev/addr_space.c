@@ -250,7 +250,7 @@ vdev_iotlb_invalidate(struct vdev *d, uint64_t iova, uint64_t size)
 }
 
 /**
- * An area in one piece, of one or more translations that follow each other. -EXDEV: they do not;
+ * An area in one segment, of one or more translations that follow each other. -EXDEV: they do not;
  * a->hva is where the first is.
  */
 static int
@@ -259,40 +259,40 @@ area_in_one(const struct vdev *d, uint64_t iova, uint64_t len, uint32_t perm,
 {
 	uint64_t done, got, uva, gpa;
 	int ret = 0;
-	void *piece;
+	void *part;
 
 	for (done = 0; done < len; done += got) {
 		if (!iotlb_translate(d->tlb, iova + done, len - done, perm, &uva, &got))
 			return -EAGAIN;
-		piece = gmem_uva_to_hva(d->gmem, uva, got, &gpa);
-		if (piece == NULL)
+		part = gmem_uva_to_hva(d->gmem, uva, got, &gpa);
+		if (part == NULL)
 			return -EFAULT;
 		if (done == 0)
-			*a = (struct vdev_ring_area){.hva = piece, .gpa = gpa};
-		else if (piece != (uint8_t *)a->hva + done)
+			*a = (struct vdev_ring_area){.hva = part, .gpa = gpa};
+		else if (part != (uint8_t *)a->hva + done)
 			ret = -EXDEV; /* continue: a translation may be missing */
 	}
 	return ret;
 }
 
-/** Fill in the pages of an area that is not in one piece. */
+/** Fill in the pages of an area that is not in one segment. */
 static int
 area_pages(const struct vdev *d, uint64_t iova, uint64_t len, uint32_t perm, struct vq_pages *p)
 {
 	uint64_t at = iova, end = iova + len, next;
-	struct vdev_ring_area piece = {0};
+	struct vdev_ring_area part = {0};
 	uint32_t i;
 	int ret;
 
 	for (i = 0; i < p->n; i++, at = next) {
 		next = RTE_MIN(end, RTE_ALIGN_FLOOR(at, (uint64_t)VQ_PAGE) + VQ_PAGE);
-		ret = area_in_one(d, at, next - at, perm, &piece);
+		ret = area_in_one(d, at, next - at, perm, &part);
 		if (ret != 0)
 			return ret;
-		if (((uintptr_t)piece.hva ^ at) % VQ_PAGE != 0)
+		if (((uintptr_t)part.hva ^ at) % VQ_PAGE != 0)
 			return -EXDEV;
-		p->page[i] = (struct vq_page){(uint8_t *)piece.hva - at % VQ_PAGE,
-					      piece.gpa - at % VQ_PAGE};
+		p->page[i] = (struct vq_page){(uint8_t *)part.hva - at % VQ_PAGE,
+					      part.gpa - at % VQ_PAGE};
 	}
 	return 0;
 }

@@ -152,7 +152,7 @@ int space_refresh(struct vdev *d);
 
 /**
  * The place of the ring area [addr, addr + len). 0, -EFAULT when it is not mapped as a whole,
- * -EAGAIN when a translation is missing, -EXDEV when it is in pieces smaller than a page, -ENOMEM.
+ * -EAGAIN when a translation is missing, -EXDEV when its segments are smaller than a page, -ENOMEM.
  */
 int space_area(const struct vdev *d, uint64_t addr, uint64_t len, uint32_t perm,
 	       struct vdev_ring_area *area);

@@ -150,7 +150,7 @@ ring_place(struct vdev *d, struct vdev_queue *q, enum vq_layout layout)
 	if (q->waits)
 		ring_request_translations(d, q, layout);
 	if (ret == -EXDEV)
-		return "ring is in pieces that are not whole pages";
+		return "ring is in segments that are not whole pages";
 	return ret == 0 ? "ring is not aligned as its layout demands"
 			: "ring is not wholly inside guest memory";
 }

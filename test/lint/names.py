@@ -24,7 +24,8 @@ WALKS = ("First walk: a frame", "Second walk: a message", "Third walk: a port's 
 # parts of names, and the field's word for each
 DIALECT = {"turn": "iteration", "turns": "iterations", "lively": "active",
            "whoever": "who it is", "wheel": "state machine", "brought": "migrated",
-           "undecided": "deferred"}
+           "undecided": "deferred", "piece": "segment, or part", "pieces": "segments, or parts",
+           "paid": "theoretical arrival time, or name the time", "quiet": "idle"}
 NO_NAME = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"', re.S)
 # names of other projects, and of the system
 FOREIGN = re.compile(r"^(rte_|eventfd|main$|open|poll|read|write|recv|send|mmap|munmap|epoll)")

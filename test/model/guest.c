@@ -452,7 +452,7 @@ model_offer(struct model_guest *g)
 
 /** The next used receive buffer behind what is in @p buf; its length, 0: there is none. */
 static uint32_t
-receive_piece(struct model_guest *g, uint8_t *buf, uint32_t room)
+receive_part(struct model_guest *g, uint8_t *buf, uint32_t room)
 {
 	struct model_queue *q = &g->rx;
 	uint32_t len = 0;
@@ -474,19 +474,19 @@ model_receive(struct model_guest *g, struct model_frame *f)
 	static uint8_t stream[FRAME_MAX_LEN + NET_HDR_LEN];
 	const uint16_t hdr_len = net_hdr_len(g->cfg.features);
 	const struct vq_fmt fmt = fmt_of(g);
-	uint32_t n, len = receive_piece(g, stream, sizeof(stream));
+	uint32_t n, len = receive_part(g, stream, sizeof(stream));
 	struct net_hdr h = {.num_buffers = vq16_make(fmt, 1)};
-	uint16_t pieces;
+	uint16_t parts;
 
 	if (len == 0)
 		return false;
 	assert_true(len > hdr_len);
 	memcpy(&h, stream, hdr_len);
-	pieces = vq16_get(fmt, h.num_buffers);
-	assert_true(pieces == 1 || (pieces > 1 && VQ_HAS(g->cfg.features, VIRTIO_NET_F_MRG_RXBUF)));
-	for (uint16_t i = 1; i < pieces; i++) {
+	parts = vq16_get(fmt, h.num_buffers);
+	assert_true(parts == 1 || (parts > 1 && VQ_HAS(g->cfg.features, VIRTIO_NET_F_MRG_RXBUF)));
+	for (uint16_t i = 1; i < parts; i++) {
 		/* all buffers of a frame become visible together */
-		n = receive_piece(g, stream + len, sizeof(stream) - len);
+		n = receive_part(g, stream + len, sizeof(stream) - len);
 		assert_true(n > 0);
 		len += n;
 	}

@@ -127,7 +127,7 @@ void model_free(struct model_guest *g);
 /** A random legal configuration. */
 struct model_cfg model_cfg_random(struct rng *r, enum vq_layout layout);
 
-/** The guest adds frame @p f to its transmit queue in random pieces. False: no room. */
+/** The guest adds frame @p f to its transmit queue in random segments. False: no room. */
 bool model_send(struct model_guest *g, const struct model_frame *f);
 /** It takes back what was transmitted. Returns how many chains. */
 uint32_t model_reap(struct model_guest *g);

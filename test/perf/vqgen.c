@@ -13,7 +13,7 @@
 
 #define SLICE_S 0.002
 #define ALIVE_CHECK_S 0.05
-#define QUIET_S 0.05 /* nothing arrived for so long: the back-end has forwarded all it had */
+#define IDLE_S 0.05 /* nothing arrived for so long: the back-end has forwarded all it had */
 #define DRAIN_MAX_S 2.0
 
 struct gen {
@@ -182,15 +182,15 @@ receive(struct gen *g)
 	return n;
 }
 
-/** Receive until nothing came for QUIET_S. */
+/** Receive until nothing came for IDLE_S. */
 static void
 drain(struct gen *g, rx_fn fn)
 {
 	uint64_t now = rte_rdtsc(), last = now;
 	/* what comes from elsewhere may never end */
-	uint64_t limit = now + cycles(g, g->o.blind ? QUIET_S : DRAIN_MAX_S);
+	uint64_t limit = now + cycles(g, g->o.blind ? IDLE_S : DRAIN_MAX_S);
 
-	while (now - last < cycles(g, QUIET_S) && now < limit && !stop) {
+	while (now - last < cycles(g, IDLE_S) && now < limit && !stop) {
 		if (fn != NULL ? receive_all(g, fn) : receive(g))
 			last = now;
 		now = rte_rdtsc();

@@ -92,8 +92,8 @@ struct queue {
 	/* tx in chains: free buffers in the order they came back */
 	uint32_t *fifo;
 	uint32_t head, room;
-	/* rx: a merged frame of which more pieces are to come */
-	uint32_t pieces, pieces_left, have;
+	/* rx: a merged frame of which more parts are to come */
+	uint32_t parts, parts_left, have;
 	uint8_t *assembly;
 };
 
@@ -152,7 +152,7 @@ struct stream {
 	uint64_t sent;
 };
 
-/** A frame a guest received, in one piece: the virtio-net header is before it. */
+/** A frame a guest received, in one segment: the virtio-net header is before it. */
 struct rx_frame {
 	const uint8_t *frame;
 	uint32_t len;

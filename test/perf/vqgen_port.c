@@ -365,18 +365,18 @@ num_buffers(const struct port *p, const struct queue *q, const uint8_t *buf)
 
 /** Merged frames are put together in q->assembly. True: @p out is a whole frame. */
 static bool
-rx_piece(struct port *p, struct queue *q, const struct vqd_net_frame *f, struct rx_frame *out)
+rx_part(struct port *p, struct queue *q, const struct vqd_net_frame *f, struct rx_frame *out)
 {
-	const bool first = q->pieces_left == 0;
+	const bool first = q->parts_left == 0;
 
 	if (first) {
-		q->pieces = num_buffers(p, q, f->data);
-		q->pieces_left = RTE_MAX(q->pieces, 1u);
+		q->parts = num_buffers(p, q, f->data);
+		q->parts_left = RTE_MAX(q->parts, 1u);
 		q->have = 0;
 	}
-	q->pieces_left--;
-	*out = (struct rx_frame){f->data + p->hdr_len, f->len - p->hdr_len, q->pieces == 1};
-	if (first && q->pieces_left == 0)
+	q->parts_left--;
+	*out = (struct rx_frame){f->data + p->hdr_len, f->len - p->hdr_len, q->parts == 1};
+	if (first && q->parts_left == 0)
 		return f->len > p->hdr_len;
 	if (q->have + f->len <= FRAME_MAX + UINT16_MAX) {
 		memcpy(q->assembly + q->have, f->data, f->len);
@@ -384,10 +384,10 @@ rx_piece(struct port *p, struct queue *q, const struct vqd_net_frame *f, struct 
 	}
 	/* only as many buffers as the frame needs: each but the last is full */
 	out->header_ok = VQ_HAS(p->vhf.s.features, VIRTIO_NET_F_MRG_RXBUF) &&
-			 (q->pieces_left == 0 || f->len == q->net.buf_len);
+			 (q->parts_left == 0 || f->len == q->net.buf_len);
 	out->frame = q->assembly + p->hdr_len;
 	out->len = q->have - p->hdr_len;
-	return q->pieces_left == 0 && q->have > p->hdr_len;
+	return q->parts_left == 0 && q->have > p->hdr_len;
 }
 
 uint32_t
@@ -398,7 +398,7 @@ queue_recv(struct port *p, struct queue *q, rx_fn fn, void *ctx)
 	uint16_t n = vqd_net_recv(&q->d, f, BURST_MAX);
 
 	for (uint16_t i = 0; i < n; i++)
-		if (rx_piece(p, q, &f[i], &frame))
+		if (rx_part(p, q, &f[i], &frame))
 			fn(ctx, p, &frame);
 	if (n > 0)
 		vqd_net_refill(&q->d, n);

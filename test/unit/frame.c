@@ -344,7 +344,7 @@ view_make(struct view *v, const struct frame *f)
 	memset(v, 0, sizeof(*v));
 	v->p = (struct pkt){.len = f->len, .segs = v->segs, .vnet = f->vnet};
 	for (uint32_t i = 0; i < n; i++) {
-		/* now and then the headers are in pieces, too */
+		/* now and then the headers are in segments, too */
 		len = i + 1 == n ? f->len - off
 				 : frame_rnd(RTE_MIN(f->len - off, frame_rnd(2) ? 60u : 60000u));
 		v->mem[i] = malloc(len != 0 ? len : 1);

@@ -58,7 +58,7 @@ void frame_build_routed(struct frame *f, bool ip6, bool tcp, uint32_t payload);
 void view_make(struct view *v, const struct frame *f);
 void view_free(struct view *v);
 
-/** The frame a view stands for, as one piece; returns its length. */
+/** The frame a view stands for, as one segment; returns its length. */
 uint32_t view_flatten(const struct pkt *p, uint8_t *b);
 
 #endif

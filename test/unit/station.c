@@ -20,7 +20,7 @@ uint8_t nodes6[16] = {0xff, 2, [15] = 1};
 struct fake_frame *f;
 struct guard_config set;
 
-/* --- frames, piece by piece --- */
+/* --- frames, header by header --- */
 
 uint8_t *
 more(uint32_t n)

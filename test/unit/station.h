@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Frames of a station, piece by piece, into port 0 of fakesw.h: each function appends a header.
+ * Frames of a station, header by header, into port 0 of fakesw.h: each function appends a header.
  * Addresses: the station is `me`, it talks to `peer` behind port 1.
  */
 #ifndef TEST_STATION_H

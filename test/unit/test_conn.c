@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Connections: messages in any pieces, limits, deadlines, and no descriptor left behind. */
+/* Connections: messages in any parts, limits, deadlines, and no descriptor left behind. */
 #include <errno.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -212,7 +212,7 @@ test_header_then_payload(void **state)
 	assert_int_equal(last.payload.mem_table.n, 8);
 }
 
-/* Several in one piece, and never so many at once that others starve. */
+/* Several in one part, and never so many at once that others starve. */
 static void
 test_burst_is_bounded(void **state)
 {
@@ -287,9 +287,9 @@ test_too_many_fds(void **state)
 	assert_int_equal(leaked(), 0);
 }
 
-/* The same in two pieces of one message. */
+/* The same in two parts of one message. */
 static void
-test_too_many_fds_in_pieces(void **state)
+test_too_many_fds_in_parts(void **state)
 {
 	const struct vhu_header h = {7, VHU_VERSION, 0};
 	int fds[VHU_FDS_MAX], i;
@@ -580,7 +580,7 @@ main(void)
 		T(longest),
 		T(fds_not_taken_are_closed),
 		T(too_many_fds),
-		T(too_many_fds_in_pieces),
+		T(too_many_fds_in_parts),
 		T(deadline),
 		T(deadline_missed_by_us),
 		T(deadline_held_up),

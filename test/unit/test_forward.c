@@ -674,7 +674,7 @@ test_offload_per_receiver(void **state)
 		view_free(&v);
 		to_port(&f, &v, 1, 5);
 		assert_true(offload_check(&v.p));
-		inject(1, 0, &v.p); /* gets six pieces */
+		inject(1, 0, &v.p); /* gets six segments */
 		view_free(&v);
 	}
 	assert_int_equal(ports[3].tx[0].q.stats.frames, 100);

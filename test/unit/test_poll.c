@@ -351,7 +351,7 @@ test_deaf(void **state)
  * ports whose work is warranted by their frames, are polled in each iteration.
  */
 static void
-test_work_is_paid_back(void **state)
+test_debt_goes_in_iterations(void **state)
 {
 	const uint32_t work = 10000, iterations = 1000;
 
@@ -374,7 +374,7 @@ test_work_is_paid_back(void **state)
 		assert_int_equal(queues[i].polled, iterations);
 }
 
-/* A worker that is owed something does not sleep: the debt is paid back in iterations. */
+/* A worker that is owed something does not sleep: the debt goes in iterations. */
 static void
 test_debtor_is_not_forgotten(void **state)
 {
@@ -409,7 +409,7 @@ main(void)
 		TEST(test_new_queue),
 		TEST(test_generator),
 		TEST(test_deaf),
-		TEST(test_work_is_paid_back),
+		TEST(test_debt_goes_in_iterations),
 		TEST(test_debtor_is_not_forgotten),
 	};
 

@@ -145,7 +145,7 @@ debts_have_a_deadline(void **state)
 	usleep(2000);
 	server_client_owes(c);
 	assert_int_equal(c->deadline.deadline_ns, deadline);
-	server_client_paid(c);
+	server_client_done(c);
 	assert_null(c->deadline.loop);
 	server_client_owes(c);
 	assert_true(c->deadline.deadline_ns > deadline);

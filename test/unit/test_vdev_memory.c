@@ -190,9 +190,9 @@ test_iommu_start_is_deferred(void **state)
 	assert_int_equal(o.misses, 3);
 }
 
-/* Pieces of any size that end up next to each other are fine, others have to be whole pages. */
+/* Segments of any size that end up next to each other are fine, others have to be whole pages. */
 static void
-test_iommu_ring_in_pieces(void **state)
+test_iommu_ring_in_segments(void **state)
 {
 	start_iommu_ring();
 	translate(IOVA, 1024, RING_AT(1));
@@ -619,7 +619,7 @@ main(void)
 		T(new_table_moves_rings),
 		T(dirty_log_changes_live),
 		T(iommu_start_is_deferred),
-		T(iommu_ring_in_pieces),
+		T(iommu_ring_in_segments),
 		T(iommu_ring_pages_apart),
 		T(iommu_ring_pages_apart_logged),
 		T(iommu_invalidate),

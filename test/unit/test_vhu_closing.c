@@ -22,7 +22,7 @@
 #include "wire.h"
 
 #define MODERN (F(VERSION_1) | F(PROTOCOL_FEATURES))
-#define PIECE (2u << 20) /* of memory: more than control closes */
+#define REGION_BYTES (2u << 20) /* of memory: more than control closes */
 
 int __real_close(int fd);
 int __wrap_close(int fd);
@@ -38,7 +38,7 @@ may_last(int fd)
 	struct stat st;
 
 	if (fcntl(fd, F_GET_SEALS) >= 0)
-		return fstat(fd, &st) == 0 && (uint64_t)st.st_blocks * 512 > PIECE / 2;
+		return fstat(fd, &st) == 0 && (uint64_t)st.st_blocks * 512 > REGION_BYTES / 2;
 	return vhu_fd_is(fd, "anon_inode:[eventfd]") || vhu_fd_is(fd, "pipe:[");
 }
 
@@ -119,7 +119,7 @@ descriptors_not_taken(void **state)
 	fds[0] = eventfd(0, 0);
 	fds[1] = pipes[0];
 	fds[2] = memfd_create("guest", MFD_CLOEXEC);
-	assert_int_equal(fallocate(fds[2], 0, 0, PIECE), 0);
+	assert_int_equal(fallocate(fds[2], 0, 0, REGION_BYTES), 0);
 	assert_int_not_equal(say(VHU_SET_OWNER, NULL, 0, fds, RTE_DIM(fds)), 0);
 	assert_int_not_equal(say(VHU_SET_VRING_CALL, &(uint64_t){0}, 8, fds, 2), 0);
 	assert_int_equal(faults, 0);
@@ -148,10 +148,10 @@ static void
 memory_of_regions(void **state)
 {
 	const struct vhu_mem_single m = {
-		.r = {.gpa = 1ull << 40, .size = PIECE, .uva = 1ull << 40}};
+		.r = {.gpa = 1ull << 40, .size = REGION_BYTES, .uva = 1ull << 40}};
 	int fd = memfd_create("guest", MFD_CLOEXEC);
 
-	assert_int_equal(fallocate(fd, 0, 0, PIECE), 0);
+	assert_int_equal(fallocate(fd, 0, 0, REGION_BYTES), 0);
 	assert_int_equal(say(VHU_ADD_MEM_REG, &m, sizeof(m), &fd, 1), 0);
 	close(fd);
 	assert_int_equal(say(VHU_REM_MEM_REG, &m, sizeof(m), NULL, 0), 0);

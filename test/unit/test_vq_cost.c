@@ -15,7 +15,7 @@
 
 static struct pkt_batch batch = {.max = PKT_BATCH_MAX};
 
-/* A TCP segment of FRAME_LEN bytes to be cut into pieces of 8. */
+/* A TCP segment of FRAME_LEN bytes to be cut into segments of 8. */
 static struct ring_buf
 costly(struct ring *r, unsigned int buf)
 {

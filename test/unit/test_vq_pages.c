@@ -57,7 +57,7 @@ start(struct ring *r, const struct dirty *log)
 	r->space.log = log;
 	r->setup.log_ring = true;
 	assert_int_equal(vq_start(&r->vq, &r->setup), 0);
-	r->setup.desc = r->mem; /* the driver's own copy in one piece */
+	r->setup.desc = r->mem; /* the driver's own copy in one segment */
 }
 
 /** The driver makes a buffer available as descriptor @p i. */

@@ -119,7 +119,7 @@ framing(struct ring *r, const uint32_t *lens, bool table)
 	for (; sum < total; n++) {
 		uint32_t len = lens[n] != 0 && sum + lens[n] < total ? lens[n] : total - sum;
 
-		/* the second piece lies over the border between two regions */
+		/* the second segment lies over the border between two regions */
 		b[n] = (struct ring_buf){RING_BUF(n), len, 0};
 		if (n == 1)
 			b[n].addr = RING_GPA + RING_SPLIT_AT - 1;
