@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "metrics_http.h"
 
+#include <arpa/inet.h>
+#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,8 +15,11 @@
 #include <microhttpd.h>
 
 #include "app.h"
+#include "base/parse.h"
 #include "base/server.h"
+#include "page/page.h"
 #include "show/metrics.h"
+#include "show/view.h"
 
 #define REQUEST_MAX \
 	16384      /* bytes of a request's head and of the answer's; longer ones are refused */
@@ -23,6 +28,8 @@
 #define SOCKET_MODE 0660
 
 #define UNIX_PREFIX "unix:"
+#define JSON_PATH "/json/"
+#define TEXT_PATH "/text/port/"
 
 /** A socket option of Linux 6.16: whether descriptors may be passed to it. */
 #ifndef SO_PASSRIGHTS
@@ -111,6 +118,18 @@ choose_format(const char *accept)
 	return best;
 }
 
+/** Of every answer: no other site may use it, and a browser takes it for nothing else. */
+static const char *const headers[][2] = {
+	{"Connection", "close"},
+	{"Cache-Control", "no-store"},
+	{"Content-Security-Policy",
+	 "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+	 "img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"},
+	{"Cross-Origin-Resource-Policy", "same-origin"},
+	{"Referrer-Policy", "no-referrer"},
+	{"X-Content-Type-Options", "nosniff"},
+};
+
 /* Answer with @p r, which is NULL without memory. */
 static enum MHD_Result
 respond(struct MHD_Connection *c, unsigned int status, const char *type, struct MHD_Response *r)
@@ -120,7 +139,8 @@ respond(struct MHD_Connection *c, unsigned int status, const char *type, struct 
 	if (r == NULL)
 		return MHD_NO;
 	MHD_add_response_header(r, "Content-Type", type);
-	MHD_add_response_header(r, "Connection", "close");
+	for (size_t i = 0; i < RTE_DIM(headers); i++)
+		MHD_add_response_header(r, headers[i][0], headers[i][1]);
 	if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
 		MHD_add_response_header(r, "Allow", "GET, HEAD");
 	ret = MHD_queue_response(c, status, r);
@@ -136,19 +156,23 @@ refuse(struct MHD_Connection *c, unsigned int status, const char *text)
 						       MHD_RESPMEM_PERSISTENT));
 }
 
-/* The next bytes of an answer that is sent. */
+/* The next @p n bytes of an answer as libmicrohttpd has it. */
 static ssize_t
-on_room(void *ctx, uint64_t pos, char *buf, size_t max)
+room_used(ssize_t n)
 {
-	ssize_t n = metrics_read(ctx, buf, max);
-
 	return n > 0    ? n
 	       : n == 0 ? MHD_CONTENT_READER_END_OF_STREAM
 			: MHD_CONTENT_READER_END_WITH_ERROR;
 }
 
+static ssize_t
+on_metrics_room(void *ctx, uint64_t pos, char *buf, size_t max)
+{
+	return room_used(metrics_read(ctx, buf, max));
+}
+
 static void
-on_sent(void *ctx)
+on_metrics_sent(void *ctx)
 {
 	metrics_free(ctx);
 }
@@ -161,27 +185,177 @@ give_metrics(struct metrics_http *h, struct MHD_Connection *c, const struct form
 
 	if (m == NULL)
 		return MHD_NO;
-	r = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK, on_room, m, on_sent);
+	r = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK, on_metrics_room, m,
+					      on_metrics_sent);
 	if (r == NULL)
 		metrics_free(m);
 	return respond(c, MHD_HTTP_OK, f->type, r);
+}
+
+/* --- the page and what it asks for --- */
+
+static ssize_t
+on_view_room(void *ctx, uint64_t pos, char *buf, size_t max)
+{
+	return room_used(view_read(ctx, buf, max));
+}
+
+static void
+on_view_sent(void *ctx)
+{
+	view_free(ctx);
+}
+
+/* The text of "show WORDS json". */
+static enum MHD_Result
+give_view(struct metrics_http *h, struct MHD_Connection *c, const char *words)
+{
+	struct view *v = view_new(h->app, words);
+	struct MHD_Response *r;
+
+	if (v == NULL && errno == ENOENT)
+		return refuse(c, MHD_HTTP_NOT_FOUND,
+			      "There is no such port, or nothing such to show.\n");
+	if (v == NULL)
+		return MHD_NO;
+	r = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK, on_view_room, v,
+					      on_view_sent);
+	if (r == NULL)
+		view_free(v);
+	return respond(c, MHD_HTTP_OK, "application/json", r);
+}
+
+/* The port of "NUMBER/negotiation". */
+static const struct port *
+port_of(const struct app *app, const char *words)
+{
+	const char *rest;
+	uint64_t id;
+
+	if (!parse_number(words, 10, DP_PORTS_MAX - 1, &id, &rest) ||
+	    strcmp(rest, "/negotiation") != 0)
+		return NULL;
+	return app_port(app, id);
+}
+
+/* The text of "show port N negotiation", which is no JSON. */
+static enum MHD_Result
+give_negotiation(struct metrics_http *h, struct MHD_Connection *c, const char *words)
+{
+	const struct port *p = port_of(h->app, words);
+	char *text = NULL;
+	size_t len;
+	FILE *out;
+
+	if (p == NULL)
+		return refuse(c, MHD_HTTP_NOT_FOUND, "There is no such port.\n");
+	out = open_memstream(&text, &len);
+	if (out == NULL)
+		return MHD_NO;
+	if (p->ops->negotiation != NULL)
+		p->ops->negotiation(p, out);
+	else
+		fprintf(out, "Port %u (%s) has no negotiation\n", p->id, p->name);
+	if (fclose(out) != 0) {
+		free(text);
+		return MHD_NO;
+	}
+	return respond(c, MHD_HTTP_OK, "text/plain; charset=utf-8",
+		       MHD_create_response_from_buffer(len, text, MHD_RESPMEM_MUST_FREE));
+}
+
+static const struct page_file *
+find_file(const char *url)
+{
+	const struct page_file *f = page_files;
+
+	while (f->path != NULL && strcmp(f->path, url) != 0)
+		f++;
+	return f->path != NULL ? f : NULL;
+}
+
+static enum MHD_Result
+give_file(struct MHD_Connection *c, const struct page_file *f)
+{
+	return respond(c, MHD_HTTP_OK, f->type,
+		       MHD_create_response_from_buffer(f->len, (void *)(uintptr_t)f->data,
+						       MHD_RESPMEM_PERSISTENT));
+}
+
+/* --- which of them --- */
+
+/*
+ * Whether @p host, of a request, is "localhost" or an address, with or without a port. Any other
+ * name may be one of a site that has it lead here, so that a browser gives the site our answers.
+ */
+static bool
+is_own_host(const char *host)
+{
+	size_t len = *host == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":");
+	unsigned char addr[sizeof(struct in6_addr)];
+	char name[INET6_ADDRSTRLEN + 2];
+
+	if (len >= sizeof(name) || len > strlen(host) || strchr(":", host[len]) == NULL)
+		return false;
+	memcpy(name, host, len);
+	name[len] = '\0';
+	if (*name == '[') {
+		name[len - 1] = '\0';
+		return inet_pton(AF_INET6, name + 1, addr) == 1;
+	}
+	return strcasecmp(name, "localhost") == 0 || inet_pton(AF_INET, name, addr) == 1;
+}
+
+/* On "/" those who do not ask for HTML get metrics, as scrapers do. */
+static bool
+wants_page(const char *accept, const struct format *f)
+{
+	double html = accept != NULL ? accepts(accept, "text/html") : 0;
+
+	return html > 0 && html > (f != NULL ? accepts(accept, f->range) : 0);
+}
+
+static enum MHD_Result
+give_scrape(struct metrics_http *h, struct MHD_Connection *c, const struct format *f)
+{
+	if (f == NULL)
+		return refuse(c, MHD_HTTP_NOT_ACCEPTABLE,
+			      "There are application/openmetrics-text and text/plain; text/html at "
+			      "/.\n");
+	return give_metrics(h, c, f);
+}
+
+static enum MHD_Result
+give(struct metrics_http *h, struct MHD_Connection *c, const char *url)
+{
+	const char *accept = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Accept");
+	const char *host = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Host");
+	const struct format *f = choose_format(accept);
+	const struct page_file *file = find_file(url);
+	bool scrape =
+		strcmp(url, "/metrics") == 0 || (strcmp(url, "/") == 0 && !wants_page(accept, f));
+
+	/* a browser reaches no unix socket, and clients of one call the host as they like */
+	if (host != NULL && !is_own_host(host) && !(scrape && h->server.path[0] != '\0'))
+		return refuse(c, MHD_HTTP_FORBIDDEN, "The host must be localhost or an address.\n");
+	if (scrape)
+		return give_scrape(h, c, f);
+	if (file != NULL)
+		return give_file(c, file);
+	if (strncmp(url, JSON_PATH, strlen(JSON_PATH)) == 0)
+		return give_view(h, c, url + strlen(JSON_PATH));
+	if (strncmp(url, TEXT_PATH, strlen(TEXT_PATH)) == 0)
+		return give_negotiation(h, c, url + strlen(TEXT_PATH));
+	return refuse(c, MHD_HTTP_NOT_FOUND, "There are /, /metrics and /json/switch.\n");
 }
 
 static enum MHD_Result
 on_request(void *ctx, struct MHD_Connection *c, const char *url, const char *method,
 	   const char *version, const char *upload, size_t *upload_size, void **state)
 {
-	const char *accept = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Accept");
-	const struct format *f = choose_format(accept);
-
 	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
 		return refuse(c, MHD_HTTP_METHOD_NOT_ALLOWED, "Only GET and HEAD are answered.\n");
-	if (strcmp(url, "/metrics") != 0 && strcmp(url, "/") != 0)
-		return refuse(c, MHD_HTTP_NOT_FOUND, "There is /metrics.\n");
-	if (f == NULL)
-		return refuse(c, MHD_HTTP_NOT_ACCEPTABLE,
-			      "There are application/openmetrics-text and text/plain.\n");
-	return give_metrics(ctx, c, f);
+	return give(ctx, c, url);
 }
 
 /* --- connections --- */

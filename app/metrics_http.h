@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * "GET /metrics" on a unix socket or a loopback port, by libmicrohttpd on the
- * event loop. Nothing can be changed through it. Connections, the size of a
+ * Metrics, a page for browsers and the JSON it shows on a unix socket or a loopback port, by
+ * libmicrohttpd on the event loop. Nothing can be changed through it. Connections, the size of a
  * request and the time it may take are limited.
  *
  * Control thread.

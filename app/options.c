@@ -281,7 +281,7 @@ static const struct opt_row rows[] = {
 	    "permissions of the control socket; default 0600"),
 	FLAG("no-control", no_control, "no control socket"),
 	STR("metrics", metrics, "WHERE",
-	    "serve OpenMetrics text at unix:PATH or 127.0.0.1:PORT"),
+	    "serve OpenMetrics text, and a page for browsers, at unix:PATH or 127.0.0.1:PORT"),
 	CALL("socket-mode", call_socket_mode, "MODE", "permissions of vhost-user sockets"),
 	CALL("socket-owner", call_socket_owner, "USER", "owner of vhost-user sockets"),
 	CALL("socket-group", call_socket_group, "GROUP", "group of vhost-user sockets"),

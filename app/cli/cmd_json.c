@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* "show ... json": for machines, from the same source as telemetry. */
+#include <inttypes.h>
 #include <string.h>
 
 #include "app.h"
 #include "cli.h"
-#include "show/json.h"
+#include "show/view.h"
 
 void
 cmd_json(struct cmd *c, json_t *value)
@@ -37,72 +38,72 @@ cmd_json_ports(struct cmd *c, unsigned int word, json_t *(*fn)(struct cmd *c, co
 	cmd_json(c, list);
 }
 
-static json_t *
-one_port(struct cmd *c, const struct port *p)
+/* Print a view; @p words of it have a '*' where the port of word @p word is. */
+static void
+print_view(struct cmd *c, const char *words, unsigned int word)
 {
-	static const uint32_t parts[] = {
-		REPORT_INFO | REPORT_DETAILS, /* info */
-		REPORT_STATS,                 /* stats */
-		REPORT_INFO,                  /* summary */
-		REPORT_STATS | REPORT_QUEUES, /* xstats */
-	};
+	size_t at = strcspn(words, "*");
+	char port[24] = "all", path[64], buf[4096];
+	struct view *v;
+	ssize_t n;
 
-	return report_port(c->app, p, parts[cmd_choice(c, 2, RTE_DIM(parts))]);
+	if (words[at] == '*' && cmd_num(c, word) != CLI_PORT_ALL) {
+		if (cmd_port(c, word) == NULL)
+			return;
+		snprintf(port, sizeof(port), "%" PRIu64, cmd_num(c, word));
+	}
+	snprintf(path, sizeof(path), "%.*s%s%s", (int)at, words, words[at] == '*' ? port : "",
+		 words[at] == '*' ? words + at + 1 : "");
+	v = view_new(c->app, path);
+	if (v == NULL) {
+		c->failed = true;
+		return;
+	}
+	while ((n = view_read(v, buf, sizeof(buf))) > 0)
+		fwrite(buf, 1, (size_t)n, c->out);
+	c->failed = n < 0;
+	view_free(v);
 }
 
 static void
 cmd_port_json(struct cmd *c)
 {
-	cmd_json_ports(c, 3, one_port);
-}
+	static const char *const views[] = {"port/info/*", "port/stats/*", "port/summary/*",
+					    "port/xstats/*"};
 
-static json_t *
-one_negotiation(struct cmd *c, const struct port *p)
-{
-	return report_port(c->app, p, REPORT_DETAILS);
+	print_view(c, views[cmd_choice(c, 2, RTE_DIM(views))], 3);
 }
 
 static void
-cmd_negotiation_json(struct cmd *c)
+cmd_port_part_json(struct cmd *c)
 {
-	cmd_json_ports(c, 2, one_negotiation);
-}
+	static const char *const views[] = {"port/*/negotiation", "port/*/why"};
 
-static json_t *
-one_drops(struct cmd *c, const struct port *p)
-{
-	return report_drops(p);
+	print_view(c, views[cmd_choice(c, 3, RTE_DIM(views))], 2);
 }
 
 static void
 cmd_drops_json(struct cmd *c)
 {
-	cmd_json_ports(c, 2, one_drops);
+	print_view(c, "drops/*", 2);
 }
-
-/* --- the switch --- */
 
 static void
 cmd_fdb_json(struct cmd *c)
 {
-	fdb_maintain(c->app->sw.fdb, ev_now_ns());
-	cmd_json(c, report_fdb_entries(c->app));
+	print_view(c, "fdb", 0);
 }
 
 static void
 cmd_worker_json(struct cmd *c)
 {
-	json_t *list = json_array();
-
-	for (uint32_t i = 0; i < c->app->nworkers; i++)
-		json_array_append_new(list, report_worker(c->app, i));
-	cmd_json(c, list);
+	print_view(c, "worker", 0);
 }
 
 static void
 cmd_switch_json(struct cmd *c)
 {
-	cmd_json(c, report_switch(c->app));
+	print_view(c, "switch", 0);
 }
 
 static const struct cli_row rows[] = {
@@ -110,8 +111,8 @@ static const struct cli_row rows[] = {
 	 "The running program: version, mode, numbers of things."},
 	{"show port (info|stats|summary|xstats) (port_id|all) json", cmd_port_json,
 	 "A port, or all in an array; xstats by queue."},
-	{"show port (port_id|all) negotiation json", cmd_negotiation_json,
-	 "Socket and features of a vhost port."},
+	{"show port (port_id|all) (negotiation|why) json", cmd_port_part_json,
+	 "Socket and features of a vhost port; the sentence of \"why port\"."},
 	{"show drops (port_id|all) json", cmd_drops_json, "Why frames were dropped."},
 	{"show fdb json", cmd_fdb_json, "Counters and addresses of the forwarding database."},
 	{"show worker json", cmd_worker_json, "Counters and queues of each worker."},

@@ -14,6 +14,7 @@
 #include "switch/port_kind.h"
 #include "switch/sw.h"
 #include "switch/vlan_table.h"
+#include "switch/why.h"
 
 static void
 add(json_t *d, const char *name, uint64_t value)
@@ -198,6 +199,20 @@ report_drops(const struct port *p)
 	return d;
 }
 
+json_t *
+report_why(const struct app *app, const struct port *p)
+{
+	json_t *d = json_object();
+	char buf[256];
+	const char *said = sw_why((struct sw *)(uintptr_t)&app->sw, p, buf, sizeof(buf));
+
+	add(d, "id", p->id);
+	add_text(d, "name", p->name);
+	add(d, "passes", said == NULL);
+	add_text(d, "why", said != NULL ? said : "nothing keeps it from passing traffic");
+	return d;
+}
+
 /* --- workers --- */
 
 static json_t *
@@ -294,20 +309,13 @@ report_fdb(const struct app *app)
 	return d;
 }
 
-struct entries {
-	const struct app *app;
-	json_t *list;
-};
-
-static bool
-add_entry(const struct fdb_entry_info *e, void *arg)
+json_t *
+report_fdb_entry(const struct app *app, const struct fdb_entry_info *e)
 {
-	const struct entries *to = arg;
 	json_t *d = json_object();
 	uint16_t domain, vlan;
 
-	vlan_of_fid(&to->app->sw, e->fid, &domain, &vlan);
-
+	vlan_of_fid(&app->sw, e->fid, &domain, &vlan);
 	add_mac(d, "mac", &e->mac);
 	add(d, "domain", domain);
 	if (vlan != 0)
@@ -318,16 +326,5 @@ add_entry(const struct fdb_entry_info *e, void *arg)
 		add(d, "extern", true);
 	add(d, "age", e->age_s);
 	add(d, "moves", e->moves);
-	json_array_append_new(to->list, d);
-	return true;
-}
-
-json_t *
-report_fdb_entries(const struct app *app)
-{
-	json_t *d = report_fdb(app), *list = json_array();
-
-	fdb_walk(app->sw.fdb, add_entry, &(struct entries){app, list});
-	json_object_set_new(d, "addresses", list);
 	return d;
 }

@@ -12,6 +12,7 @@
 #include <jansson.h>
 
 struct app;
+struct fdb_entry_info;
 struct port;
 struct pktq_stats;
 
@@ -24,10 +25,11 @@ struct pktq_stats;
 json_t *report_switch(const struct app *app);
 json_t *report_port(const struct app *app, const struct port *p, uint32_t parts);
 json_t *report_drops(const struct port *p);
+json_t *report_why(const struct app *app, const struct port *p);
 json_t *report_worker(struct app *app, uint32_t i);
-json_t *report_vdpa(void);                         /* every device */
-json_t *report_fdb(const struct app *app);         /* counters */
-json_t *report_fdb_entries(const struct app *app); /* and what is in it */
+json_t *report_vdpa(void);                 /* every device */
+json_t *report_fdb(const struct app *app); /* counters */
+json_t *report_fdb_entry(const struct app *app, const struct fdb_entry_info *e);
 
 /* counters of a queue */
 json_t *report_rx_queue(const struct pktq_stats *s);

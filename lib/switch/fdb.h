@@ -191,6 +191,12 @@ uint32_t fdb_extern_count(const struct fdb *f, uint16_t port);
 bool fdb_find(const struct fdb *f, const struct rte_ether_addr *mac, uint16_t fid,
 	      struct fdb_entry_info *out);
 
+/**
+ * The first entry at or behind *@p at, 0 at first, to @p out; *@p at is then where the next call
+ * goes on, whatever changes between two calls. False: there is none.
+ */
+bool fdb_next(const struct fdb *f, uint32_t *at, struct fdb_entry_info *out);
+
 /** Calls @p fn for each entry until it returns false. */
 void fdb_walk(struct fdb *f, bool (*fn)(const struct fdb_entry_info *e, void *arg), void *arg);
 

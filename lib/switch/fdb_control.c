@@ -616,18 +616,25 @@ fdb_find(const struct fdb *f, const struct rte_ether_addr *mac, uint16_t fid,
 	return index >= 0;
 }
 
+bool
+fdb_next(const struct fdb *f, uint32_t *at, struct fdb_entry_info *out)
+{
+	while (*at < f->high && !f->entry[*at].used)
+		++*at;
+	if (*at >= f->high)
+		return false;
+	*out = describe(f, (*at)++);
+	return true;
+}
+
 void
 fdb_walk(struct fdb *f, bool (*fn)(const struct fdb_entry_info *e, void *arg), void *arg)
 {
 	struct fdb_entry_info info;
+	uint32_t at = 0;
 
-	for (uint32_t i = 0; i < f->high; i++) {
-		if (!f->entry[i].used)
-			continue;
-		info = describe(f, i);
-		if (!fn(&info, arg))
-			return;
-	}
+	while (fdb_next(f, &at, &info) && fn(&info, arg))
+		;
 }
 
 void

@@ -187,8 +187,11 @@ class Telemetry(Scenario):
 
     @check("telemetry.accept")
     def accept(self):
-        """Each of the two formats, by what the client prefers."""
+        """Each of the two formats, and at "/" the page, by what the client prefers."""
         opened, plain, refused = "application/openmetrics-text", "text/plain", None
+        for accept in ("text/html", "text/html,application/xhtml+xml,*/*;q=0.8"):
+            head, _ = self.request(f"GET / HTTP/1.0\r\nAccept: {accept}\r\n\r\n".encode())
+            expect("200 OK" in head and "Content-Type: text/html" in head, f"{accept}: {head}")
         for accept, wanted in (
                 ("*/*", opened), ("application/*", opened), ("text/*", plain), ("text/html", refused),
                 ("text/plain", plain), ("Text/Plain;version=0.0.4", plain),
@@ -196,7 +199,7 @@ class Telemetry(Scenario):
                 ("application/openmetrics-text;q=0.2, text/plain;q=0.3", plain),
                 ("text/html,application/xhtml+xml,*/*;q=0.8", opened), ("*/*;q=0", refused),
                 ("application/openmetrics-text;q=0,*/*", plain), (",,", refused)):
-            head, body = self.request(f"GET / HTTP/1.0\r\nAccept: {accept}\r\n\r\n".encode())
+            head, body = self.request(f"GET /metrics HTTP/1.0\r\nAccept: {accept}\r\n\r\n".encode())
             status = "406" if wanted is None else "200"
             expect(head.split()[1:2] == [status], f"{accept}: {head}")
             expect(wanted is None or f"Content-Type: {wanted}; version=" in head, f"{accept}: {head}")
@@ -287,7 +290,7 @@ class Scrapers(Scenario):
     """Many ports, and as many clients of the metrics as may be."""
 
     cpus, seconds = 0.5, 10
-    PORTS, CLIENTS = 48, 16
+    PORTS, CLIENTS, ADDRESSES = 48, 16, 5000
 
     def setup(self):
         self.backend([Port(self.path(f"vhost{i}")) for i in range(self.PORTS)],
@@ -298,12 +301,12 @@ class Scrapers(Scenario):
         status = pathlib.Path(f"/proc/{self.switch.child.pid}/status").read_text("ascii")
         return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) * 1024
 
-    def connect(self):
+    def connect(self, path):
         """A client that has asked."""
         client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         client.settimeout(30)
         client.connect(str(self.path("metrics")))
-        client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        client.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
         return client
 
     @staticmethod
@@ -315,15 +318,28 @@ class Scrapers(Scenario):
     @check("telemetry.parts")
     def parts(self):
         """Control makes no more of an answer than is sent: others do not wait for all of it."""
-        size = len(self.read(self.connect()))
+        self.ask_at_once("/metrics", b"# EOF\n")
+
+    @check("page.parts")
+    def page_parts(self):
+        """Nor of the JSON behind the page."""
+        path = self.workdir / "addresses.vqs"
+        path.write_text("".join(f"fdb add 02:00:00:00:{n >> 8:02x}:{n & 255:02x} 0 {n % self.PORTS}\n"
+                                for n in range(self.ADDRESSES)), "ascii")
+        self.switch.command(f"load {path}")
+        self.ask_at_once("/json/fdb", b"]\n}\n")
+
+    def ask_at_once(self, path, end):
+        """As many clients as may be ask for what is large, and do not read it yet."""
+        size = len(self.read(self.connect(path)))
         before = self.memory()
-        clients = [self.connect() for _ in range(self.CLIENTS)]
+        clients = [self.connect(path) for _ in range(self.CLIENTS)]
         for client in clients:
             client.recv(1, socket.MSG_PEEK)  # it is being answered
         self.switch.command("show port summary all")
         grown = self.memory() - before
         answers = [self.read(client) for client in clients]
         print(f"{self.CLIENTS} answers of {size} bytes: {grown} bytes of memory")
-        expect(all(answer.endswith(b"# EOF\n") and abs(len(answer) - size) < size / 10
+        expect(all(answer.endswith(end) and abs(len(answer) - size) < size / 10
                    for answer in answers), "answers are not whole")
         expect(grown < self.CLIENTS * size / 4, f"{grown} bytes of memory for the answers")
