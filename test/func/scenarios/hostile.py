@@ -2,7 +2,6 @@
 """A hostile front-end: its own port pays, other ports notice nothing."""
 
 import os
-import re
 import struct
 import time
 from functools import partial

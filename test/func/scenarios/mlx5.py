@@ -3,7 +3,7 @@
 
 from harness.mlx5sim import FIRST, SECOND, Cards, SwitchWithCards
 from harness.peers import Port
-from harness.process import Failure, wait_for
+from harness.process import wait_for
 
 from .base import check
 from .vdpa import MOVES, InCircles, datapath

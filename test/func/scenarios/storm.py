@@ -392,13 +392,13 @@ class Storm(Scenario):
         with self.unharmed() as remark, \
                 self.session([step("SET_BACKEND_REQ_FD", b"", unread)]) as flood:
             flood.answered(1)
-            channel = KEPT[0]
+            ours = KEPT[0]
             for i in range(CHANGES):
                 self.switch.command(f"port config mtu 0 {1400 + i % 2}")
-                while how == "read" and select.select([channel], [], [], 0)[0]:
-                    told += len(channel.recv(65536)) // 12
-            while select.select([channel], [], [], 0.2)[0]:
-                told += len(channel.recv(65536)) // 12
+                while how == "read" and select.select([ours], [], [], 0)[0]:
+                    told += len(ours.recv(65536)) // 12
+            while select.select([ours], [], [], 0.2)[0]:
+                told += len(ours.recv(65536)) // 12
             flood.answered(1)
         if told == 0 or told != CHANGES and how == "read":
             raise Failure(f"{told} of {CHANGES} changes were told")
