@@ -37,8 +37,8 @@ struct vdpa_counter {
 struct vdpa_info {
 	char name[VDPA_NAME_MAX];
 	const char *kind;
-	bool present;             /* false: named by a port, not there */
-	const char *state;        /* static text: "free", "ready", "runs", "failed: ..." */
+	bool present;      /* false: named by a port, not there */
+	const char *state; /* static text: "free", "prepares", "runs", "stops", "failed: ..." */
 	struct engine_caps caps;  /* all 0 while it is not there */
 	uint32_t pairs_used;      /* queue pairs that run */
 	const struct vdev *owner; /* the device of the port that has it; NULL: none */

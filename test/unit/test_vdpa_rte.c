@@ -193,6 +193,18 @@ offload(bool on)
 	vdev_sync(o.d);
 }
 
+static const char *
+reason(void)
+{
+	static char buf[ENGINE_WHY_MAX];
+	const char *why = engine_against(list[0], o.d, buf, sizeof(buf));
+
+	return why != NULL ? why : "";
+}
+
+/** Iterations of the loop while the device has been told to stop and goes on. */
+#define ITERATIONS 3000
+
 static void
 note_state(const struct vdpa_info *i, void *ctx)
 {
@@ -207,6 +219,20 @@ assert_state(const char *wanted)
 
 	vdpa_list(note_state, &is);
 	assert_string_equal(is, wanted);
+}
+
+/** Whether it comes to be shown so. */
+static bool
+run_until_state(const char *wanted)
+{
+	const uint64_t end = ev_now_ns() + PATIENCE_NS;
+	const char *is = "";
+
+	while (strcmp(is, wanted) != 0 && ev_now_ns() < end) {
+		iterate();
+		vdpa_list(note_state, &is);
+	}
+	return strcmp(is, wanted) == 0;
 }
 
 /* First of all tests: the driver is not asked for counters of queues that it has not run. */
@@ -275,6 +301,46 @@ test_failures(void **state)
 	}
 }
 
+/* It ceases to serve the rings long after it has shown that it does: software goes on. */
+static void
+test_ceases_to_serve(void **state)
+{
+	run_until(&soft_engine, 100);
+	offload(true);
+	run_until(list[0], 200);
+	assert_true(run_until_state("runs"));
+	mock.dead = true;
+	run_until(&soft_engine, 200);
+	assert_non_null(strstr(reason(), "ceased to serve"));
+	mock.dead = false;
+	list[0]->ops->retry(list[0], o.d);
+	vdev_sync(o.d);
+	run_until(list[0], 200);
+	offload(false);
+	run_until(&soft_engine, 200);
+}
+
+/* Taken back before it has shown that it runs: it is told to stop once, and does not run again. */
+static void
+test_taken_back_at_once(void **state)
+{
+	const uint64_t begin = ev_now_ns();
+
+	run_until(&soft_engine, 100);
+	mock.goes_on = true;
+	offload(true);
+	run_until(list[0], 0);
+	offload(false);
+	for (uint32_t n = 0; n < ITERATIONS || ev_now_ns() - begin < UINT64_C(100000000); n++) {
+		iterate();
+		assert_state("stops");
+	}
+	assert_int_equal(SLIST_FIRST(&relays)->session.ncalls, 1);
+	mock.goes_on = false;
+	run_until(&soft_engine, 200);
+	assert_state("free");
+}
+
 /* Software has the rings when the command returns; the device is found again when it is there. */
 static void
 test_detached(void **state)
@@ -317,15 +383,6 @@ run_until_owned(bool wanted)
 		vdpa_list(note_owner, &owned);
 		assert_true(ev_now_ns() < end);
 	}
-}
-
-static const char *
-reason(void)
-{
-	static char buf[ENGINE_WHY_MAX];
-	const char *why = engine_against(list[0], o.d, buf, sizeof(buf));
-
-	return why != NULL ? why : "";
 }
 
 /* The session is prepared anew at once, not after the delay of a failure. */
@@ -378,9 +435,6 @@ test_preparation_is_in_vain(void **state)
 	offload(false);
 	run_until(&soft_engine, 200);
 }
-
-/** Iterations of the loop while the device has been told to stop and goes on. */
-#define ITERATIONS 3000
 
 /* The rings have one owner: software waits for a device that does not stop, control does not. */
 static void
@@ -641,6 +695,8 @@ main(void)
 		T(there_and_back),
 		T(positions_are_read_from_the_rings),
 		T(failures),
+		T(ceases_to_serve),
+		T(taken_back_at_once),
 		T(detached),
 		T(facts_change_during_preparation),
 		T(preparation_times_out),

@@ -36,6 +36,11 @@ pairs_used(const struct relay *r)
 	return n;
 }
 
+static const char *const states[] = {
+	[PHASE_NONE] = "free",       [PHASE_PREPARING] = "prepares", [PHASE_PREPARED] = "ready",
+	[PHASE_STARTING] = "starts", [PHASE_RUNS] = "runs",          [PHASE_STOPPING] = "stops",
+};
+
 static void
 list(vdpa_list_fn fn, void *ctx)
 {
@@ -53,9 +58,7 @@ list(vdpa_list_fn fn, void *ctx)
 		info.caps = c->caps;
 		info.owner = r != NULL ? r->dev : NULL;
 		info.pairs_used = pairs_used(r);
-		info.state = r != NULL && r->phase == PHASE_RUNS ? "runs"
-			     : why != NULL                       ? why
-								 : "free";
+		info.state = why != NULL ? why : r != NULL ? states[r->phase] : "free";
 		fn(&info, ctx);
 	}
 }

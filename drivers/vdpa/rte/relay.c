@@ -38,6 +38,7 @@
 #define ANSWER_MS 2000 /* librte_vhost and the driver, for one message */
 #define PROOF_MS 2000  /* until each kick is consumed */
 #define PROOF_LOOK_MS 2
+#define WATCH_MS 1000  /* between proofs that it still serves the rings */
 #define STOP_WAIT_MS 2 /* for control to wait: a device that is fast stops within it */
 #define STOP_LOOK_MS 2
 #define RETRY_MS 10000
@@ -80,10 +81,17 @@ relay_card_changed(const struct card *c)
 			relay_changed(r);
 }
 
+static void
+end_proof(struct relay *r)
+{
+	ev_timer_cancel(&r->proof);
+	ev_timer_cancel(&r->watch);
+}
+
 void
 relay_drop(struct relay *r)
 {
-	ev_timer_cancel(&r->proof);
+	end_proof(r);
 	ev_timer_cancel(&r->stop);
 	vhu_frontend_close(&r->session);
 	gmem_put(r->gmem);
@@ -321,6 +329,12 @@ relay_check(const struct engine *e, const struct vdev *d)
 /* --- the switch-over --- */
 
 static bool
+is_served(const struct relay *r, uint32_t i)
+{
+	return r->ring[i] && r->told_enabled[i];
+}
+
+static bool
 kick_waits(int fd)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN};
@@ -358,22 +372,49 @@ proven(struct relay *r)
 	relay_changed(r);
 }
 
+/** Kick rings: who serves them consumes that. */
+static void
+prove(struct relay *r)
+{
+	for (uint32_t i = 0; i < r->dev->nqueues; i++)
+		if (is_served(r, i))
+			notify_peer(r->dev->q[i].kick_fd);
+	r->proof_end = ev_now_ns() + PROOF_MS * UINT64_C(1000000);
+	arm(r, &r->proof, PROOF_LOOK_MS);
+}
+
+/**
+ * The driver may give a ring up for good after errors of the card and say nothing. It then does not
+ * look at the ring's kick either.
+ */
+static void
+on_watch(struct ev_timer *t)
+{
+	prove(container_of(t, struct relay, watch));
+}
+
 static void
 on_proof(struct ev_timer *t)
 {
 	struct relay *r = container_of(t, struct relay, proof);
 	struct vdev *d = r->dev;
+	const bool starts = r->phase == PHASE_STARTING;
 	uint32_t i;
 
 	for (i = 0; i < d->nqueues; i++)
-		if (r->ring[i] && r->told_enabled[i] && kick_waits(d->q[i].kick_fd))
+		if (is_served(r, i) && kick_waits(d->q[i].kick_fd))
 			break;
-	if (i == d->nqueues)
-		proven(r);
-	else if (ev_now_ns() >= r->proof_end)
-		fail(r, "it does not serve the rings");
-	else
+	if (i < d->nqueues && ev_now_ns() < r->proof_end) {
 		arm(r, &r->proof, PROOF_LOOK_MS);
+		return;
+	}
+	if (i < d->nqueues) {
+		fail(r, starts ? "it does not serve the rings" : "it has ceased to serve a ring");
+		return;
+	}
+	if (starts)
+		proven(r);
+	arm(r, &r->watch, WATCH_MS);
 }
 
 static int
@@ -432,8 +473,7 @@ switch_over(struct relay *r)
 	for (i = 0; i < d->nqueues; i++)
 		if (r->ring[i])
 			notify_peer(d->q[i].kick_fd);
-	r->proof_end = ev_now_ns() + PROOF_MS * UINT64_C(1000000);
-	arm(r, &r->proof, PROOF_LOOK_MS);
+	prove(r);
 }
 
 static void
@@ -494,6 +534,7 @@ tell_to_stop(struct relay *r)
 		;
 	r->phase = PHASE_STOPPING;
 	r->stopped = false;
+	end_proof(r);
 	card_hold_memory(r->card, r->gmem);
 	/* without room for the message the end of the session stops it */
 	if (vhu_frontend_ring_stop(&r->session, i, &plain,
@@ -648,6 +689,7 @@ relay_open(const char *device, struct vdev *d, char *err, size_t errlen)
 		.dev = d,
 		.settle.cb = on_settled,
 		.proof.cb = on_proof,
+		.watch.cb = on_watch,
 		.again.cb = on_again,
 		.changed.cb = on_changed,
 		.stop.cb = on_stop,

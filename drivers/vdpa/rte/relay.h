@@ -47,7 +47,7 @@ struct relay {
 	const char *failed; /* static text */
 	bool irq_changed;   /* while the proof is waited for */
 	bool stopped;       /* the device has answered that it has */
-	struct ev_timer settle, proof, again, changed, stop;
+	struct ev_timer settle, proof, watch, again, changed, stop;
 	uint64_t proof_end;
 	SLIST_ENTRY(relay) entry;
 };
