@@ -222,7 +222,7 @@ static const struct row {
 	{"two memory regions",
 	 two_regions,
 	 {NULL, NULL, "the guest has 2 memory regions and it takes 1"}},
-	{"more memory than RLIMIT_MEMLOCK",
+	{"more memory than RLIMIT_MEMLOCK, no CAP_IPC_LOCK",
 	 memlock,
 	 {NULL, "it locks the guest's memory", "it locks the guest's memory"}},
 	{"the port is mirrored",

@@ -1,18 +1,27 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Frames moved by DPDK's own mlx5 driver on a simulated ConnectX-6 Dx, and back."""
 
+import re
+
+from harness.guest import Guest, Nic
 from harness.mlx5sim import FIRST, SECOND, Cards, SwitchWithCards
 from harness.peers import Port
 from harness.process import wait_for
 
-from .base import check
+from .base import PING_SIZES, Link, Scenario, check, transfer_finish, transfer_start
+from .pair import LEGACY, MODERN
 from .vdpa import MOVES, InCircles, datapath
+
+# calls and commands at the start of a device, and how many of them are made to fail in turn
+CALLS = {"reg_mr": 1, "mkey": 1, "umem": 2, "cq": 2, "subscribe": 2, "qp": 2, "rst2init": 2,
+         "init2rtr": 2, "rtr2rts": 2, "counters": 1, "virtq": 2, "modify_virtq": 2, "rqt": 1,
+         "matcher": 1, "tir": 1, "action": 1, "rule": 1}
 
 
 class OnCard(InCircles):
     """One guest whose frames return to it: through the port, or on the card's wire."""
 
-    seconds = 60
+    seconds = 120
     device = FIRST
 
     def setup(self):
@@ -26,6 +35,11 @@ class OnCard(InCircles):
         for command in ("stop", "set topology loop", "set fwd io", "start"):
             self.switch.command(command)
         self.order("wire back")
+
+    def peer(self, path):
+        """Hardware is offered to it: a guest that negotiates more than that cannot go there."""
+        self.switch.command("port 0 offload")
+        return super().peer(path)
 
     def order(self, *orders):
         """To the first card."""
@@ -52,3 +66,213 @@ class OnCard(InCircles):
         self.moves_on(peer)
         self.count(peer)
         self.disown(peer)
+
+    @check("mlx5.refused.{}", CALLS)
+    def refused(self, call):
+        """A command or call fails at the start: software goes on, and the next attempt succeeds.
+
+        After a failed start any message would have DPDK start the device anew, without queues.
+        """
+        peer = self.peer("mergeable")
+        self.circulate(peer)
+        self.move("reclaim")
+        if call == "counters":  # they are made once, and stay as long as the card
+            self.switch.command(f"vdpa detach {FIRST}")
+            self.switch.command(f"vdpa attach {FIRST},class=vdpa")
+            self.order("wire back")
+        for before in range(CALLS[call]):
+            self.order(f"fail {call} {before} 1")
+            self.switch.command("port 0 offload")
+            wait_for(f"software after {call}", lambda: "does not serve" in
+                     datapath(self.switch), 30, alive=[peer, self.switch])
+            self.moves_on(peer)
+            self.order(f"fail {call} 0 0")
+            self.move("offload")
+            self.moves_on(peer)
+            self.move("reclaim")
+        self.count(peer)
+        self.disown(peer)
+
+    @check("mlx5.gone")
+    def gone(self):
+        """The card is gone while it has the rings: the driver's answer is 0, the rings are not."""
+        peer = self.peer("mergeable")
+        self.circulate(peer)
+        for _ in range(5):
+            self.move("offload")
+            self.moves_on(peer)
+            self.order("gone on")
+            self.move("reclaim")
+            self.moves_on(peer)
+            self.order("gone off")
+        self.count(peer)
+        self.disown(peer)
+
+    @check("mlx5.fetched")
+    def fetched(self):
+        """The card tells positions that it has fetched to, beyond those that it has used."""
+        peer = self.peer("mergeable")
+        self.circulate(peer)
+        self.order("fetched on")
+        for _ in range(MOVES // 4):
+            self.move("offload")
+            self.moves_on(peer)
+            self.move("reclaim")
+        self.moves_on(peer)
+        self.order("fetched off")
+        self.count(peer)
+        self.disown(peer)
+
+    @check("mlx5.error.queue{}", (0, 1))
+    def error(self, queue):
+        """A queue fails three times: the driver makes it again. Once more, and it gives it up."""
+        peer = self.peer("mergeable")
+        self.circulate(peer)
+        self.move("offload")
+        for _ in range(3):
+            self.order(f"error {queue}")
+            self.moves_on(peer)
+            if not datapath(self.switch).startswith(FIRST):
+                raise Failure(f"not in hardware any more: {datapath(self.switch)}")
+        for _ in range(2):  # a machine may be so slow that the first is long past
+            self.order(f"error {queue}")
+        wait_for("software after errors", lambda: "ceased to serve" in datapath(self.switch), 30,
+                 alive=[peer, self.switch])
+        self.moves_on(peer)
+        self.move("offload")
+        self.moves_on(peer)
+        self.move("reclaim")
+        self.count(peer)
+        self.disown(peer)
+
+    @check("mlx5.killed.{}", ("offload", "reclaim"))
+    def killed_card(self, command):
+        """kill -9 while either moves the frames: the next start takes over from the rings."""
+        peer = self.peer("mergeable")
+        self.circulate(peer)
+        self.move(command)
+        self.moves_on(peer)
+        self.disown(self.switch)
+        self.start()
+        self.switch.wait_link(0)
+        self.moves_on(peer)
+        self.move("offload")
+        self.moves_on(peer)
+        self.move("reclaim")
+        self.moves_on(peer)
+        self.disown(peer)
+        self.spoiled = True
+
+    @check("mlx5.plug")
+    def plug(self):
+        """The card goes and comes under traffic; its counters are there and say so."""
+        peer = self.peer("mergeable")
+        self.circulate(peer)
+        self.move("offload")
+        for _ in range(3):
+            self.moves_on(peer)
+            before = self.counter()
+            self.moves_on(peer)
+            if self.counter() <= before:
+                raise Failure(f"{self.counter()} descriptors after {before}")
+            self.switch.command(f"vdpa detach {FIRST}")
+            self.moved("software")
+            self.moves_on(peer)
+            self.switch.command(f"vdpa attach {FIRST},class=vdpa")
+            self.order("wire back")
+            self.moved(FIRST)
+        self.moves_on(peer)
+        self.move("reclaim")
+        self.count(peer)
+        self.disown(peer)
+
+    def counter(self):
+        """Descriptors of the sending ring that the card has completed."""
+        out = self.switch.command("show vdpa")
+        found = re.search(r"queue 1: completed.desc\w* (\d+)", out)
+        if not found:
+            raise Failure(f"no such counter: {out}")
+        return int(found[1])
+
+
+class OnCards(Scenario):
+    """QEMU guests whose rings move to functions of a card and back while files go both ways."""
+
+    seconds = 150
+    # page-per-vq: the guest rings the card's doorbell page itself
+    KINDS = {"split": MODERN, "pages": MODERN | {"page-per-vq": "on"}, "legacy": LEGACY}
+    ADDRESSES = tuple(f"0000:3b:00.{function}" for function in range(2, 8))
+
+    def setup(self):
+        self.cards = Cards(self.workdir, self.ADDRESSES)
+        self.nics, ports = ({}, {}), []
+        for index, (kind, options) in enumerate(self.KINDS.items()):
+            for side in (0, 1):
+                path = self.path(f"{'ab'[side]}{index}")
+                self.nics[side][kind] = Nic(f"52:54:00:05:{side:02x}:{index:02x}", path,
+                                            options=options)
+                ports.append(Port(path, vdpa=self.ADDRESSES[len(ports)]))
+        self.switch = self.own(SwitchWithCards("switch", self.workdir, ports, cards=self.cards,
+                                               probe=self.ADDRESSES)).start()
+        self.a, self.b = (
+            self.own(Guest(name, self.workdir, list(self.nics[side].values()), cpus=2)).start()
+            for side, name in enumerate("ab"))
+        for guest in (self.a, self.b):
+            guest.wait_ready()
+
+    def link(self, kind):
+        """The network cards of that kind; frames in hardware are in no account of the switch."""
+        return Link(self, (self.a, self.nics[0][kind]), (self.b, self.nics[1][kind]),
+                    accounts=False)
+
+    def move(self, kind, command):
+        """Both ports of a kind: they reach each other on the card or in the switch, not across."""
+        first = 2 * list(self.KINDS).index(kind)
+        for port in (first, first + 1):
+            self.switch.command(f"port {port} {command}")
+        for port in (first, first + 1):
+            who = self.ADDRESSES[port] if command == "offload" else "software"
+            wait_for(f"{who} at port {port}", lambda p=port, w=who: datapath(
+                self.switch, p).startswith(w), 60, alive=[self.switch])
+
+    def check_doorbells(self, wanted):
+        """QEMU has mapped the card's doorbells for its guest, or has none left."""
+        wait_for(f"doorbells: {wanted}", lambda: ("host-notifier" in self.a.qmp(
+            "human-monitor-command", command_line="info mtree")) == wanted, 30, alive=[self.a])
+
+    @check("mlx5.guests.{}", KINDS)
+    def guests(self, kind):
+        """A file each way while both ports move, then pings of every size in hardware."""
+        with self.link(kind) as link:
+            for receiver, sender, address in link.directions():
+                transfer_start(sender, receiver, address)
+                for _ in range(5):
+                    self.move(kind, "reclaim")
+                    self.move(kind, "offload")
+                transfer_finish(sender, receiver)
+            link.ping_sizes([size for size in PING_SIZES if size <= 1472])
+            self.check_doorbells(kind == "pages")
+            self.move(kind, "reclaim")
+            self.check_doorbells(False)
+            link.ping_sizes([64])
+            self.move(kind, "offload")
+
+    @check("mlx5.guests-reboot")
+    def reboot(self):
+        """The guest begins anew while hardware has its rings."""
+        self.b.reboot()
+        with self.link("split") as link:
+            link.ping_sizes([64, 1400])
+
+    @check("mlx5.guests-killed")
+    def killed(self):
+        """QEMU is killed while hardware serves its guest: the card is free for the next one."""
+        for kind in self.KINDS:
+            self.move(kind, "offload")
+        self.b.kill()
+        for port in (1, 3, 5):
+            wait_for(f"port {port} without a guest", lambda p=port: "no front-end" in
+                     self.switch.command(f"why port {p}"), 30, alive=[self.switch])
+            wait_for("a free card", lambda p=port: f"moves the frames of net_vhost{p}" not in
+                     self.switch.command("show vdpa"), 30, alive=[self.switch])
+        self.spoiled = True
