@@ -27,7 +27,7 @@ read -r DEBIAN_CODENAME LLVM QEMU_S390X <<<"${DEBIAN_RELEASES[$(packages_release
 PACKAGES_BUILD=(
     gcc libc6-dev meson ninja-build pkg-config
     libdpdk-dev libbsd-dev libjansson-dev libmicrohttpd-dev libmnl-dev
-    libedit-dev
+    libedit-dev libncurses-dev
 )
 
 # tiny guests and what boots them

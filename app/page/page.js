@@ -177,12 +177,11 @@ function tell(text, columns) {
 	return row;
 }
 
-function showWorkers(workers) {
+function showWorkers(workers, when) {
 	const before = state.workers || [];
 	const rows = workers.map((w, i) => {
 		const last = before[i] || w, row = make("tr"), cell = make("td");
-		const turns = w.iterations - last.iterations;
-		const busy = turns > 0 ? 100 * (w.busy_iterations - last.busy_iterations) / turns : 0;
+		const busy = growth(w.busy_us, last.busy_us, (when - state.workersAt) / 1000) / 1e4;
 		const meter = make("meter", undefined, {min: 0, max: 100, value: busy.toFixed(0),
 			"aria-label": `load of worker ${i}`});
 
@@ -191,7 +190,7 @@ function showWorkers(workers) {
 			make("td", short(w.frames)), make("td", w.queues.join(" "), {class: "text"}));
 		return row;
 	});
-	state.workers = workers;
+	Object.assign(state, {workers, workersAt: when});
 	fill(at("workers"), rows.length ? rows : [tell("There are no workers.", 5)]);
 }
 
@@ -315,7 +314,7 @@ async function look() {
 	showPorts(ports);
 	showTalk(ports);
 	showDrops(ports);
-	showWorkers(workers);
+	showWorkers(workers, when);
 	at("trouble").hidden = true;
 }
 

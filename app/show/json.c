@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
+#include <rte_cycles.h>
 #include <rte_mempool.h>
 
 #include "app.h"
@@ -234,6 +235,7 @@ polled_queues(struct app *app, uint32_t worker)
 json_t *
 report_worker(struct app *app, uint32_t i)
 {
+	double us = (double)US_PER_S / (double)rte_get_tsc_hz(); /* of a cycle */
 	const struct worker *w = app->worker[i];
 	json_t *d = json_object();
 
@@ -242,6 +244,7 @@ report_worker(struct app *app, uint32_t i)
 	add(d, "iterations", counter_read(&w->iterations));
 	add(d, "busy_iterations", counter_read(&w->busy_iterations));
 	add(d, "busy_cycles", counter_read(&w->busy_cycles));
+	add(d, "busy_us", (uint64_t)((double)counter_read(&w->busy_cycles) * us));
 	add(d, "frames", counter_read(&w->frames));
 	add(d, "sleeps", counter_read(&w->sleeps));
 	json_object_set_new(d, "queues", polled_queues(app, i));

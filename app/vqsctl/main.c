@@ -30,6 +30,10 @@ usage(FILE *out)
 	      "'vqsctl capture PORT' writes the frames of a port, or of all, to standard output\n"
 	      "as they come: vqsctl capture 0 | wireshark -k -i -\n"
 	      "\n"
+	      "'vqsctl top [-b] [-n COUNT] [-o ORDER] [SECONDS]' shows rates of ports and the\n"
+	      "load of workers, again and again; with -b, or without a terminal, as text. ORDER\n"
+	      "is port, name, rx, tx or drops.\n"
+	      "\n"
 	      "  -s, --socket SOCKET  control socket (default: $VQSWITCH_CONTROL, else that of\n"
 	      "                       the switch that runs)\n"
 	      "  -c, --complete LINE  print the words that may follow the words of LINE\n"
@@ -163,6 +167,8 @@ main(int argc, char **argv)
 		return UNUSABLE;
 	if (to_complete != NULL)
 		status = complete(fd, to_complete);
+	else if (argv[optind] != NULL && strcmp(argv[optind], "top") == 0)
+		status = top(fd, argv + optind);
 	else if (argv[optind] != NULL)
 		status = command_from_args(fd, argv + optind);
 	else if (isatty(STDIN_FILENO) && isatty(STDOUT_FILENO))

@@ -47,6 +47,12 @@ char *with_absolute_path(const char *line);
  */
 int live(int fd, const char *line);
 
+/**
+ * "top": rates of ports and load of workers, again and again. @p words begin with "top" and end
+ * with NULL.
+ */
+int top(int fd, char **words);
+
 /** Print the words that may follow @p line, each on a line of its own. */
 int complete(int fd, const char *line);
 

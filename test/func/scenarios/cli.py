@@ -563,6 +563,7 @@ class Cli(Scenario):
         """bash completes options and commands."""
         scripts = CONFIG / "bash-completion"
         for line, expected in (("vqsctl show port inf", "info"), ("vqsctl -s x set fdb a", "age"),
+                               ("vqsctl to", "top"), ("vqsctl -s x top -b -o d", "drops"),
                                ("vqswitch -l 0 -- --fdb-a", "--fdb-age="),
                                ("vqswitch --fil", "--file-prefix=")):
             words = line.split()
