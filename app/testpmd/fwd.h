@@ -25,7 +25,7 @@ struct fwd_stream {
 
 struct fwd_streams {
 	uint16_t nports;
-	uint16_t ports[DP_PORTS_MAX]; /* that forward */
+	uint16_t ports[DP_PORTS_MAX]; /* ids of those that forward: an order, nothing of a port's */
 	uint32_t n;
 	struct fwd_stream *s; /* to be freed; NULL with n = 0 when out of memory */
 };

@@ -121,21 +121,6 @@ ask(int fd, const char *line, FILE *out)
 	return UNUSABLE;
 }
 
-int
-command(int fd, const char *line, FILE *out)
-{
-	char *sent = with_absolute_path(line);
-	int status;
-
-	if (sent == NULL) {
-		fputs("vqsctl: out of memory\n", stderr);
-		return UNUSABLE;
-	}
-	status = ask(fd, sent, out);
-	free(sent);
-	return status;
-}
-
 char *
 answer_to(int fd, const char *line)
 {
@@ -215,7 +200,11 @@ write_escaped(FILE *out, const char *path)
 	}
 }
 
-char *
+/*
+ * A copy of a command, to be freed, in which the path of a command that has one is absolute: a
+ * relative one is the user's, not the switch's. NULL: no memory.
+ */
+static char *
 with_absolute_path(const char *line)
 {
 	size_t at = relative_path(line), len;
@@ -232,6 +221,21 @@ with_absolute_path(const char *line)
 	fputc('/', out);
 	fputs(line + at, out);
 	return fclose(out) == 0 ? text : NULL;
+}
+
+int
+command(int fd, const char *line, FILE *out)
+{
+	char *sent = with_absolute_path(line);
+	int status;
+
+	if (sent == NULL) {
+		fputs("vqsctl: out of memory\n", stderr);
+		return UNUSABLE;
+	}
+	status = ask(fd, sent, out);
+	free(sent);
+	return status;
 }
 
 /* --- completion --- */

@@ -34,7 +34,8 @@ struct candidates {
 	struct candidate list[CANDIDATES_MAX];
 };
 
-int
+/** Its descriptor, or -1 with errno. */
+static int
 connect_to(const char *path)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};

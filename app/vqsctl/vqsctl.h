@@ -14,9 +14,6 @@
 
 enum { DONE = 0, REFUSED = 1, UNUSABLE = 2 };
 
-/** Connect to the control socket at @p path. Its descriptor, or -1 with errno. */
-int connect_to(const char *path);
-
 /**
  * Connect to the switch the user means: at @p wanted, or if that is NULL at $VQSWITCH_CONTROL, or
  * else the one that runs. -1: there is none, or several, which are listed.
@@ -34,12 +31,6 @@ int read_answer(int fd, FILE *out);
 
 /** The answer to a command as text, to be freed; NULL: it was refused, or the switch is gone. */
 char *answer_to(int fd, const char *line);
-
-/**
- * A copy of the command @p line, to be freed, in which the path of a command that has one is
- * absolute: a relative one is the user's, not the switch's. NULL: no memory.
- */
-char *with_absolute_path(const char *line);
 
 /**
  * "capture PORT ...": the command @p line and a newline, which makes it "capture live"; frames as

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Runs on: a lane, but for link_features(), link_take_config() and link_is_up(). */
+/* Runs on: a lane, but for link_take_config() and link_is_up(). */
 #include "vhost_vdpa/link.h"
 
 #include <errno.h>
@@ -33,8 +33,9 @@
 #define FEATURES_MERGED \
 	(F(VIRTIO_NET_F_GUEST_TSO4) | F(VIRTIO_NET_F_GUEST_TSO6) | F(VIRTIO_NET_F_GUEST_ECN))
 
-uint64_t
-link_features(const struct link_config *cfg, uint64_t offered)
+/** Features of @p offered that a port accepts. */
+static uint64_t
+accepted(const struct link_config *cfg, uint64_t offered)
 {
 	uint64_t f = offered & FEATURES;
 
@@ -263,7 +264,7 @@ bring_up(struct link *l, const struct link_config *cfg)
 {
 	int ret;
 
-	l->features = link_features(cfg, l->dev.offered);
+	l->features = accepted(cfg, l->dev.offered);
 	if (!has(l, VIRTIO_F_VERSION_1))
 		return fail(l, ENOTSUP, "the device is a legacy one");
 	l->mergeable = has(l, VIRTIO_NET_F_MRG_RXBUF);

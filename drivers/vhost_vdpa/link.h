@@ -54,9 +54,6 @@ struct link {
 	struct link_said fresh; /* [lane] read last */
 };
 
-/** Features of @p offered that a port accepts. */
-uint64_t link_features(const struct link_config *cfg, uint64_t offered);
-
 /** NULL with a sentence in @p err. */
 struct link *link_open(const struct link_config *cfg, char *err, size_t errlen);
 

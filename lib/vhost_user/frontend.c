@@ -194,14 +194,7 @@ vhu_frontend_request(struct vhu_frontend *f, const struct vhu_msg *m, const int 
 	return call(f, m, (struct fd_list){fds, nfds}, acked(f, done));
 }
 
-int
-vhu_frontend_query(struct vhu_frontend *f, const struct vhu_msg *m, struct vhu_frontend_done done)
-{
-	return call(f, m, (struct fd_list){0},
-		    (struct vhu_frontend_call){.kind = ANSWER_REPLY, .done = done});
-}
-
-/** The same where the reply is eight bytes long. */
+/** A message whose reply is eight bytes long. */
 static int
 ask(struct vhu_frontend *f, const struct vhu_msg *m, struct vhu_frontend_done done)
 {
@@ -484,13 +477,6 @@ mem_slot(struct vhu_frontend *f, const struct vhu_mem_region *r, int fd, struct 
 				       .size = sizeof(m.payload.mem)};
 	m.payload.mem = (struct vhu_mem_single){.r = *r};
 	return call(f, &m, (struct fd_list){&fd, fd >= 0}, c);
-}
-
-int
-vhu_frontend_mem_slot(struct vhu_frontend *f, const struct vhu_mem_region *r, int fd,
-		      struct vhu_frontend_done done)
-{
-	return mem_slot(f, r, fd, acked(f, done));
 }
 
 static int

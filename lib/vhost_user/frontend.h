@@ -133,10 +133,6 @@ int vhu_frontend_set_features(struct vhu_frontend *f, uint64_t features,
 int vhu_frontend_set_mem(struct vhu_frontend *f, const struct vhu_mem_region *r, const int *fds,
 			 uint32_t n, struct vhu_frontend_done done);
 
-/** ADD_MEM_REG, or REM_MEM_REG with @p fd -1; needs CONFIGURE_MEM_SLOTS. */
-int vhu_frontend_mem_slot(struct vhu_frontend *f, const struct vhu_mem_region *r, int fd,
-			  struct vhu_frontend_done done);
-
 /** Configure and start ring @p i: everything up to its kick and call descriptors. */
 int vhu_frontend_ring_start(struct vhu_frontend *f, uint32_t i, const struct vhu_frontend_ring *r,
 			    struct vhu_frontend_done done);
@@ -162,10 +158,6 @@ int vhu_frontend_set_log(struct vhu_frontend *f, int fd, const struct vhu_log *l
  */
 int vhu_frontend_request(struct vhu_frontend *f, const struct vhu_msg *m, const int *fds,
 			 uint32_t nfds, struct vhu_frontend_done done);
-
-/** Any message that has a reply. */
-int vhu_frontend_query(struct vhu_frontend *f, const struct vhu_msg *m,
-		       struct vhu_frontend_done done);
 
 /**
  * Ends when the back-end has handled all messages sent so far, whether or not it acknowledges them:

@@ -5,11 +5,13 @@
 Names that documents give in backticks exist: `function()` is defined or declared in C files of
 ours, `struct name` too, and a path below one of our folders is there. The same goes for the
 functions and files of the walks in doc/architecture.md, of which there are five. No name in C has
-a part the field has another word for.
+a part the field has another word for. A function that a header declares has a user in another file
+than the one that defines it.
 """
 import glob
 import re
 import sys
+from collections import Counter
 
 from tree import own_files, report
 
@@ -81,6 +83,30 @@ def dialect_faults():
                 yield name, text.count("\n", 0, m.start()) + 1, f"{m.group()}: say {DIALECT[part]}"
 
 
+def declared(text):
+    """Functions a header declares, without those it defines."""
+    return re.findall(r"^(?!static |typedef |extern |else )[a-z][\w \t\n*]*?\b([a-z]\w+)\([^;{}]*\)"
+                      r"[^;{}]*;", text, re.M)
+
+
+def unused_faults():
+    """(file, line, what) of functions of headers that only the file which defines them calls."""
+    texts = {}
+    for name in own_files("*.[ch]"):
+        with open(name, encoding="utf-8") as f:
+            texts[name] = NO_NAME.sub(lambda m: re.sub(r"[^\n]", " ", m.group()), f.read())
+    words = {name: Counter(re.findall(r"\b[a-z]\w+", text)) for name, text in texts.items()}
+    for header, text in texts.items():
+        if not header.endswith(".h") or not header.startswith(("lib/", "drivers/", "app/")):
+            continue
+        for function in declared(text):
+            users = [name for name, of_file in words.items() if function in of_file and
+                     name != header and not re.search(rf"^{function}\(", texts[name], re.M)]
+            if not users and words[header][function] == 1:
+                line = text[:re.search(rf"\b{function}\(", text).start()].count("\n") + 1
+                yield header, line, f"{function}() is used by no other file: static, or not at all"
+
+
 def main():
     documents, found, n = own_files(*DOCUMENTS), [], 0
     functions, structs = known_names()
@@ -94,6 +120,7 @@ def main():
                         found.append(f"{name}:{line_no}: {what}")
     found += [f"{ARCHITECTURE}:{line}: {what}" for line, what in walk_faults(functions, structs)]
     found += [f"{name}:{line}: {what}" for name, line, what in dialect_faults()]
+    found += [f"{name}:{line}: {what}" for name, line, what in unused_faults()]
     return report(found, f"{n} quoted names in {len(documents)} documents")
 
 
