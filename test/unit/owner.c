@@ -262,6 +262,27 @@ owner_transmit(struct owner *o, uint32_t pair, struct vqd *drv)
 }
 
 unsigned int
+owner_receive(struct owner *o, uint32_t pair, struct vqd *drv)
+{
+	const struct vqd_buf buf = {OWNER_GPA + BUF_AT(1), 1600};
+	const struct vqd_chain chain = {.buf = &buf, .nin = 1};
+	struct pktq *q = &o->tx[pair]->q;
+	uint8_t frame[64] = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x88, 0xb5};
+	struct pkt p = {.data = frame, .data_len = sizeof(frame), .len = sizeof(frame), .nsegs = 1};
+	struct pkt *const list[] = {&p};
+	uint64_t user_data;
+	uint16_t n;
+	uint32_t len;
+
+	memcpy(p.eth_bytes, frame, sizeof(p.eth_bytes));
+	if (vqd_add(drv, &chain) != 0)
+		abort();
+	vqd_publish(drv);
+	n = pktq_ops(q)->tx(q, list, 1);
+	return vqd_get(drv, &user_data, &len) && len > sizeof(frame) ? n : 0;
+}
+
+unsigned int
 open_fds(void)
 {
 	unsigned int n = 0;

@@ -74,6 +74,9 @@ void owner_driver(struct owner *o, uint32_t i, uint32_t size, struct vqd *drv);
 /** The guest sends a frame on its transmit ring, the device takes and drops it. Returns 1. */
 unsigned int owner_transmit(struct owner *o, uint32_t pair, struct vqd *drv);
 
+/** The guest gives a buffer on its receive ring, the device writes a frame to it. Returns 1. */
+unsigned int owner_receive(struct owner *o, uint32_t pair, struct vqd *drv);
+
 /** Open descriptors of this process. */
 unsigned int open_fds(void);
 

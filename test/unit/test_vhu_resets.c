@@ -335,13 +335,17 @@ static const struct {
 static void
 drive(uint64_t features)
 {
-	struct vqd drv;
+	struct vqd drv[2];
 
 	memset(w.o.mem, 0, OWNER_MEM);
-	owner_driver(&w.o, 1, SIZE, &drv);
-	for (int n = 0; n < 3; n++)
-		assert_int_equal(owner_transmit(&w.o, 0, &drv), 1);
-	vqd_fini(&drv);
+	for (uint32_t i = 0; i < 2; i++)
+		owner_driver(&w.o, i, SIZE, &drv[i]);
+	for (int n = 0; n < 3; n++) {
+		assert_int_equal(owner_receive(&w.o, 0, &drv[0]), 1);
+		assert_int_equal(owner_transmit(&w.o, 0, &drv[1]), 1);
+	}
+	for (uint32_t i = 0; i < 2; i++)
+		vqd_fini(&drv[i]);
 	/* the next one's memory is not this one's */
 	memset(w.o.mem, 0, OWNER_MEM);
 }
@@ -389,11 +393,13 @@ must_run(size_t row, uint64_t first, bool broken)
 static void
 must_be_new(uint64_t features)
 {
-	uint16_t used;
+	for (uint32_t i = 0; i < 2; i++) {
+		uint16_t used;
 
-	memcpy(&used, w.o.mem + RING_AT(1) + RING_DEVICE_OFF + 2, sizeof(used));
-	if (!(features & F(RING_PACKED)))
-		assert_int_equal(used, 0);
+		memcpy(&used, w.o.mem + RING_AT(i) + RING_DEVICE_OFF + 2, sizeof(used));
+		if (!(features & F(RING_PACKED)))
+			assert_int_equal(used, 0);
+	}
 }
 
 /* Rings of both drivers; the second may have fewer. */
@@ -517,7 +523,7 @@ test_no_reset(void **state)
 
 	for (size_t k = 0; k < RTE_DIM(script); k++) {
 		for (int packed = 0; packed < 2; packed++) {
-			struct vqd drv;
+			struct vqd drv[2];
 
 			wire_init(&w, WIRE_ALL);
 			now.memfd = w.o.memfd;
@@ -525,13 +531,16 @@ test_no_reset(void **state)
 			now.features = packed ? PACKED : MODERN;
 			say("|E|FM|NBAKC|", 2);
 			memset(w.o.mem, 0, OWNER_MEM);
-			owner_driver(&w.o, 1, SIZE, &drv);
+			for (uint32_t i = 0; i < 2; i++)
+				owner_driver(&w.o, i, SIZE, &drv[i]);
 			for (int n = 0; n < 9; n++) {
-				assert_int_equal(owner_transmit(&w.o, 0, &drv), 1);
+				assert_int_equal(owner_receive(&w.o, 0, &drv[0]), 1);
+				assert_int_equal(owner_transmit(&w.o, 0, &drv[1]), 1);
 				if (n % 3 == 2)
 					say(script[k], 2);
 			}
-			vqd_fini(&drv);
+			for (uint32_t i = 0; i < 2; i++)
+				vqd_fini(&drv[i]);
 			wire_fini(&w);
 		}
 	}
