@@ -10,6 +10,7 @@
 #define APP_APP_H
 
 #include <limits.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -31,6 +32,8 @@ struct fwd;
 struct kept_config;
 struct metrics_http;
 struct sflow_agent;
+struct successor;
+struct upgrade;
 struct vxlan;
 
 /** The program's own state of a port, of no use to the switch: port.app. Zeroes: a new port. */
@@ -56,6 +59,9 @@ struct app {
 	struct argv_split args;
 	char state_dir[PATH_MAX]; /* "": none */
 	bool eal;                 /* rte_eal_init() has succeeded */
+	int argc;                 /* as the program was called */
+	char **argv;
+	cpu_set_t cpus; /* it may run on, before threads were pinned */
 
 	/* [ctl] */
 	struct ev_loop *loop;
@@ -67,6 +73,8 @@ struct app {
 	struct metrics_http *metrics;    /* NULL: none */
 	void (*reload)(struct app *app); /* for SIGHUP */
 	struct kept_config *kept;        /* NULL: settings are not kept for a crash */
+	struct successor *successor;     /* while it takes over from another process */
+	struct upgrade *upgrade;         /* made when first asked for */
 	struct notify notify;
 	struct fwd *fwd;
 	struct vxlan *vxlan;

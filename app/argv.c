@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <rte_common.h>
 
@@ -144,6 +145,60 @@ argv_rehearse(struct argv_split *s)
 	s->eal_argv = words;
 	s->eal_argc = n;
 	return 0;
+}
+
+/* Options of EAL after which a file-prefix of its own means nothing, or huge pages are not kept. */
+static bool
+has_option(const struct argv_split *s, const char *option)
+{
+	for (int i = 1; i < s->eal_argc; i++)
+		if (strncmp(s->eal_argv[i], option, strlen(option)) == 0)
+			return true;
+	return false;
+}
+
+int
+argv_beside(struct argv_split *s)
+{
+	static char prefix[48], unlinked[] = "--huge-unlink=always";
+	char **words = calloc((size_t)s->eal_argc + 3, sizeof(*words));
+	int n = s->eal_argc;
+
+	if (words == NULL)
+		return -ENOMEM;
+	memcpy(words, s->eal_argv, (size_t)n * sizeof(*words));
+	snprintf(prefix, sizeof(prefix), "--file-prefix=vqswitch-%d", getpid());
+	if (!has_option(s, "--in-memory"))
+		words[n++] = prefix;
+	if (!has_option(s, "--in-memory") && !has_option(s, "--no-huge") &&
+	    !has_option(s, "--huge-unlink"))
+		words[n++] = unlinked;
+	free(s->eal_argv);
+	s->eal_argv = words;
+	s->eal_argc = n;
+	return 0;
+}
+
+char **
+argv_successor(int argc, char **argv, const char *program, char *option)
+{
+	char **words = calloc((size_t)argc + 3, sizeof(*words));
+	static char dashes[] = "--";
+	bool split = false;
+	int n = 0;
+
+	if (words == NULL)
+		return NULL;
+	words[n++] = program != NULL ? (char *)(uintptr_t)program : argv[0];
+	for (int i = 1; i < argc; i++) {
+		split |= strcmp(argv[i], dashes) == 0;
+		if (strncmp(argv[i], ARGV_UPGRADE_FROM, strlen(ARGV_UPGRADE_FROM)) != 0)
+			words[n++] = argv[i];
+	}
+	if (!split)
+		words[n++] = dashes;
+	words[n++] = option;
+	return words;
 }
 
 void

@@ -30,6 +30,18 @@ int argv_split(int argc, char **argv, struct argv_split *s);
  */
 int argv_rehearse(struct argv_split *s);
 
+#define ARGV_UPGRADE_FROM "--upgrade-from="
+
+/** Have EAL run beside that of a predecessor: files of its own, huge pages under no name. */
+int argv_beside(struct argv_split *s);
+
+/**
+ * The command line for a successor of a process with @p argv: @p program (NULL: the same), and
+ * @p option, which begins with ARGV_UPGRADE_FROM, in place of one there may be. free(); the words
+ * stay their owners'. NULL: no memory.
+ */
+char **argv_successor(int argc, char **argv, const char *program, char *option);
+
 void argv_free(struct argv_split *s);
 
 #endif

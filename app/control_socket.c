@@ -257,6 +257,7 @@ on_accepted(struct server *s, int fd)
 	c->io = (struct ev_source){.fd = fd, .cb = on_client};
 	c->wait.done = on_waited;
 	c->wait.passed = &c->fd;
+	c->wait.client = &c->io.fd;
 	c->fd = -1;
 	server_join(s, &c->of_server, fd);
 	if (ev_add(cs->app->loop, &c->io, EPOLLIN) < 0)
@@ -285,6 +286,12 @@ control_socket_new(struct app *app, const char *path, mode_t mode, char *err, si
 		return cs;
 	free(cs);
 	return NULL;
+}
+
+const char *
+control_socket_path(const struct control_socket *cs)
+{
+	return cs->server.path;
 }
 
 void

@@ -24,6 +24,9 @@ struct control_socket;
 struct control_socket *control_socket_new(struct app *app, const char *path, mode_t mode, char *err,
 					  size_t errlen);
 
+/** The path of its file. */
+const char *control_socket_path(const struct control_socket *cs);
+
 /** Close every client, remove the socket file, free. NULL is fine. */
 void control_socket_free(struct control_socket *cs);
 

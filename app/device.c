@@ -35,6 +35,7 @@ device_defaults(const struct app *app)
 		.txd = given(o->txd),
 		.rx_offloads = o->rx_offloads,
 		.tx_offloads = o->tx_offloads,
+		.successor = app->successor != NULL,
 		.rehearsal = o->check,
 	};
 }

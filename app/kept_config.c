@@ -17,6 +17,7 @@
 #include <bsd/string.h>
 
 #include "app.h"
+#include "base/heir.h"
 #include "base/log.h"
 #include "base/spare.h"
 #include "device.h"
@@ -218,7 +219,12 @@ hash_arguments(int argc, char **argv)
 {
 	uint32_t hash = FNV_BASIS;
 
-	for (int i = 0; i < argc; i++)
+	/* the same of a process that has taken over, perhaps as another program, and a "--" more */
+	if (argc > 1 && strncmp(argv[argc - 1], ARGV_UPGRADE_FROM, strlen(ARGV_UPGRADE_FROM)) == 0)
+		argc--;
+	if (argc > 1 && strcmp(argv[argc - 1], "--") == 0)
+		argc--;
+	for (int i = 1; i < argc; i++)
 		hash = fnv1a(argv[i], strlen(argv[i]) + 1, hash);
 	return hash;
 }
@@ -395,11 +401,15 @@ lock_directory(const char *dir)
 		errno = ENAMETOOLONG;
 		return -1;
 	}
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	fd = heir_take(path); /* locked, by the predecessor for both */
+	if (fd < 0)
+		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		close(fd);
 		return -1;
 	}
+	if (fd >= 0)
+		heir_note(path, fd);
 	return fd;
 }
 
@@ -418,6 +428,7 @@ kept_config_free(struct kept_config *k)
 	if (k == NULL)
 		return;
 	ev_timer_cancel(&k->timer);
+	heir_forget(k->lock);
 	close(k->lock);
 	free(k->text);
 	free(k);
@@ -436,8 +447,10 @@ kept_config_open(struct app *app, int argc, char **argv)
 		log_info(NULL, "%s: settings are not kept for a crash: %s", app->state_dir,
 			 errno == EWOULDBLOCK ? "another switch has the directory"
 					      : strerror(errno));
-		if (k->lock >= 0)
+		if (k->lock >= 0) {
+			heir_forget(k->lock);
 			close(k->lock);
+		}
 		free(k);
 		return;
 	}

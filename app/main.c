@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <bsd/string.h>
 #include <rte_eal.h>
@@ -32,6 +33,7 @@
 #include "base/state_dir.h"
 #include "gmem/reaper.h"
 #include "gmem/sigbus.h"
+#include "successor.h"
 #include "telemetry.h"
 #include "testpmd/enter.h"
 #include "virtq/isa.h"
@@ -57,6 +59,9 @@ fail(const struct app *app, const char *fmt, ...)
 	fprintf(stderr, "%s: ", app->name);
 	va_start(ap, fmt);
 	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	va_start(ap, fmt);
+	successor_fail(app->successor, fmt, ap);
 	va_end(ap);
 	fputc('\n', stderr);
 	return -1;
@@ -214,9 +219,11 @@ make_switch(struct app *app)
 static int
 make_ports(struct app *app)
 {
+	int (*make)(struct app * app, char *err, size_t errlen) =
+		app->successor != NULL ? successor_make_ports : devices_make;
 	char err[APP_ERR_MAX];
 
-	if (devices_make(app, err, sizeof(err)) < 0 || fwd_init(app, err, sizeof(err)) < 0)
+	if (make(app, err, sizeof(err)) < 0 || fwd_init(app, err, sizeof(err)) < 0)
 		return fail(app, "%s", err);
 	return 0;
 }
@@ -278,6 +285,21 @@ make_telemetry(struct app *app)
 	return app->metrics != NULL ? 0 : fail(app, "%s", err);
 }
 
+/* Before anything costly: it may refuse. */
+static int
+ask_predecessor(struct app *app)
+{
+	const char *path = app->opt.upgrade_from;
+	char err[APP_ERR_MAX];
+
+	if (path == NULL || app->opt.check)
+		return 0;
+	app->successor = successor_new(path, err, sizeof(err));
+	if (app->successor == NULL)
+		return fail(app, "%s", err);
+	return argv_beside(&app->args) < 0 ? fail(app, "out of memory") : 0;
+}
+
 static const char version[] = "vqswitch " VQS_VERSION;
 
 static int
@@ -299,6 +321,8 @@ init(struct app *app, int argc, char **argv)
 		puts(version);
 	if (app->opt.help || app->opt.version || app->opt.print_commands)
 		exit(0);
+	if (ask_predecessor(app) < 0)
+		return -1;
 	ret = sigbus_install();
 	if (ret < 0)
 		return fail(app, "SIGBUS handler: %s", strerror(-ret));
@@ -309,6 +333,7 @@ init(struct app *app, int argc, char **argv)
 	for (size_t i = 0; i < RTE_DIM(steps); i++) {
 		if (steps[i](app) < 0)
 			return -1;
+		successor_alive(app->successor);
 	}
 	if (!app->testpmd && app->state_dir[0] != '\0')
 		kept_config_open(app, argc, argv);
@@ -363,12 +388,32 @@ restore(struct app *app, const char *text, const char *path)
 	return 0;
 }
 
+/* All comes from the process whose place this one takes; workers start with the first ring. */
+static int
+take_over(struct app *app)
+{
+	char err[APP_ERR_MAX];
+
+	if (successor_configure(app, err, sizeof(err)) < 0 ||
+	    successor_take_over(app, err, sizeof(err)) < 0)
+		return fail(app, "%s", err);
+	workers_launch(app);
+	sw_publish(&app->sw);
+	successor_end(app);
+	kept_config_begin(app->kept);
+	return 0;
+}
+
 /* Settings come from the run that crashed or from the command file. */
 static int
 configure(struct app *app)
 {
-	const char *path, *text = kept_config_found(app, &path);
-	int ret = text != NULL ? restore(app, text, path) : run_command_file(app);
+	const char *path, *text;
+	int ret;
+
+	workers_launch(app);
+	text = kept_config_found(app, &path);
+	ret = text != NULL ? restore(app, text, path) : run_command_file(app);
 
 	if (ret == 0 && text == NULL)
 		start_forwarding(app);
@@ -423,8 +468,7 @@ run(struct app *app)
 	sw_publish(&app->sw);
 	fwd_setup(app, stdout);
 	announce_ports(app);
-	workers_launch(app);
-	ret = configure(app);
+	ret = app->successor != NULL ? take_over(app) : configure(app);
 	if (ret < 0)
 		return ret;
 	fflush(stdout);
@@ -510,10 +554,20 @@ main(int argc, char **argv)
 	app.fwd = &fwd;
 	app.name = basename(argv[0]);
 	app.testpmd = strcmp(app.name, "dpdk-testpmd") == 0 || strcmp(app.name, "testpmd") == 0;
+	app.argc = argc;
+	app.argv = argv;
+	sched_getaffinity(0, sizeof(app.cpus), &app.cpus);
 	ctl_block_signals();
 	ret = init(&app, argc, argv);
 	if (ret == 0)
 		ret = app.opt.check ? rehearse(&app) : run(&app);
+	/* sockets, journals and kept settings are still its predecessor's: nothing is removed */
+	if (ret != 0 && app.successor != NULL) {
+		fflush(stdout);
+		if (app.eal)
+			rte_eal_cleanup();
+		_exit(1);
+	}
 	finish(&app);
 	if (ret == 0)
 		puts("\nBye...");

@@ -2,6 +2,7 @@
 #include "notify.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -69,6 +70,15 @@ notify_ready(struct notify *n, struct ev_loop *loop)
 	if (n->period_ms != 0)
 		ev_timer_arm(loop, &n->watchdog, n->period_ms);
 	notify_send(n, "READY=1");
+}
+
+void
+notify_main_pid(const struct notify *n, pid_t pid)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "MAINPID=%d", pid);
+	notify_send(n, text);
 }
 
 void

@@ -27,6 +27,9 @@ struct notify {
 /** "READY=1", and feed the watchdog if $WATCHDOG_USEC asks for it. */
 void notify_ready(struct notify *n, struct ev_loop *loop);
 
+/** "MAINPID=": process @p pid is the service from now on. */
+void notify_main_pid(const struct notify *n, pid_t pid);
+
 /** "STOPPING=1". */
 void notify_stopping(struct notify *n);
 

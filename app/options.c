@@ -273,6 +273,8 @@ static const struct opt_row rows[] = {
 	    "where ring state survives a crash; default /run/vqswitch"),
 	FLAG("check", check,
 	     "run the command file on ports of no device or socket, say what fails, and exit"),
+	STR("upgrade-from", upgrade_from, "SOCKET",
+	    "take over from the switch with this control socket ('upgrade' does it)"),
 	FLAG("no-keep", no_keep,
 	     "neither keep settings for a start after a crash nor restore them"),
 	STR("control", control, "PATH",

@@ -84,6 +84,7 @@ struct options {
 	uint32_t fdb_limit, fdb_port_limit, fdb_age;
 	const char *state_dir;
 	bool no_keep;
+	const char *upgrade_from; /* control socket; NULL: from no process */
 	bool check;
 	const char *control; /* NULL: in the state directory, if there is one */
 	mode_t control_mode;

@@ -61,6 +61,7 @@ static const struct arg {
 	{"vtep[,vtep]*", ARG_REST},
 	{"domain", ARG_NUM, 0, VLAN_DOMAINS - 1},
 	{"mask", ARG_NUM, 0, UINT64_MAX},
+	{"version", ARG_NUM, 0, UINT32_MAX},
 	{"level", ARG_LEVEL, 0, RTE_LOG_MAX},
 	{"XX:XX:XX:XX:XX:XX", ARG_MAC},
 	{"mode", ARG_MODE},

@@ -90,6 +90,12 @@ wait_start(struct wait *w, struct app *app, const struct wait_kind *kind, uint64
 }
 
 void
+wait_look(struct wait *w)
+{
+	look(&w->timer);
+}
+
+void
 wait_cancel(struct wait *w)
 {
 	if (w->kind->end != NULL) {

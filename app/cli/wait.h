@@ -54,6 +54,7 @@ struct wait {
 	void (*done)(struct wait *w, bool ok);
 	/* a descriptor that came with the command, NULL: there can be none, -1: there is none */
 	int *passed;
+	const int *client; /* the connection the command came by; NULL: by none */
 	/* what for */
 	union {
 		struct {
@@ -89,6 +90,9 @@ uint64_t wait_seconds(const struct wait *w);
 
 /** For what w->on says, @p seconds at most; 0: look once. */
 void wait_start(struct wait *w, struct app *app, const struct wait_kind *kind, uint64_t seconds);
+
+/** Look now: the end has come, and the loop may not run again. */
+void wait_look(struct wait *w);
 
 /** End it; unless it is of a kind that ends like that, it has failed. */
 void wait_cancel(struct wait *w);

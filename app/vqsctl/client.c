@@ -143,7 +143,11 @@ answer_to(int fd, const char *line)
 static const struct {
 	const char *words;
 	unsigned int n;
-} paths[] = {{"load", 1}, {"save config", 2}, {"capture start", 3}, {"capture run", 3}};
+} paths[] = {{"load", 1},
+	     {"save config", 2},
+	     {"capture start", 3},
+	     {"capture run", 3},
+	     {"upgrade", 1}};
 
 #define BLANKS " \t"
 

@@ -432,6 +432,7 @@ virtio_devargs_of(const struct port_request *r, struct virtio_devargs *out)
 	out->owner = r->defaults->socket_owner;
 	out->group = r->defaults->socket_group;
 	out->rehearsal = r->defaults->rehearsal;
+	out->successor = r->defaults->successor;
 	return virtio_devargs_parse(r->devargs, out, r->err, r->errlen);
 }
 

@@ -51,6 +51,7 @@ struct virtio_devargs {
 	char vm[VIRTIO_VM_MAX]; /* name of the VM, for commands to all its ports; "": none */
 	uint16_t mtu;           /* 0: none announced */
 	bool rehearsal;         /* the transport stays closed; no part of the argument */
+	bool successor;         /* likewise, see struct port_defaults */
 	uint32_t nvdpa;
 	char vdpa[VIRTIO_VDPA_MAX][VDPA_NAME_MAX]; /* in the order they are preferred */
 	enum vdev_hw hw;

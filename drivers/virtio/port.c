@@ -311,6 +311,7 @@ static const struct port_ops virtio_port_ops = {
 	.datapath = virtio_datapath,
 	.in_hardware = virtio_in_hardware,
 	.published = virtio_published,
+	.handover = &virtio_handover,
 };
 
 /* --- construction --- */
@@ -461,6 +462,12 @@ virtio_port_show(const struct port *p, FILE *out)
 
 	vdev_show(v->dev, out);
 	v->transport->ops->show(v->transport, out);
+}
+
+struct transport *
+virtio_port_transport(const struct port *p)
+{
+	return to_virtio(p)->transport;
 }
 
 const struct virtio_hw *

@@ -48,6 +48,12 @@ struct vdev *virtio_port_device(struct port *p);
 /** State and peer of device and transport, in lines. */
 void virtio_port_show(const struct port *p, FILE *out);
 
+/** Its port_ops.handover (handover.c). */
+extern const struct port_handover_ops virtio_handover;
+
+/** The way to its driver. */
+struct transport *virtio_port_transport(const struct port *p);
+
 /** The engines that may move the port's frames in place of the workers. */
 const struct virtio_hw *virtio_port_hw(const struct port *p);
 

@@ -12,6 +12,7 @@ virtio_vhost_user_new(const struct virtio_devargs *a, struct vdev *d, struct ev_
 		.path = a->path,
 		.client = a->client,
 		.closed = a->rehearsal,
+		.later = a->successor,
 		.mode = a->mode,
 		.owner = a->owner,
 		.group = a->group,

@@ -14,6 +14,7 @@
 
 #include <rte_common.h>
 
+#include "base/heir.h"
 #include "base/sock.h"
 #include "base/spare.h"
 
@@ -96,8 +97,12 @@ sock_listen_unix(const char *path, const struct sock_access *access, char *err, 
 {
 	const char *why = "path is too long";
 	struct sockaddr_un sa;
-	int fd = -1, ret = address(path, &sa);
+	int fd = heir_take(path), ret = address(path, &sa);
 
+	if (fd >= 0) {
+		heir_note(path, fd);
+		return fd;
+	}
 	if (ret == 0)
 		ret = remove_stale(path, &why);
 	if (ret == 0) {
@@ -115,8 +120,10 @@ sock_listen_unix(const char *path, const struct sock_access *access, char *err, 
 		if (ret != 0)
 			unlink(path);
 	}
-	if (ret == 0)
+	if (ret == 0) {
+		heir_note(path, fd);
 		return fd;
+	}
 	snprintf(err, errlen, "socket %s %s: %s", path, why, strerror(-ret));
 	if (fd >= 0)
 		close(fd);
@@ -187,16 +194,22 @@ sock_listen_loopback(const char *text, char *err, size_t errlen)
 	struct addrinfo *ai;
 	const char *port;
 	char host[64];
-	int fd;
+	int fd = heir_take(text);
 
+	if (fd >= 0) {
+		heir_note(text, fd);
+		return fd;
+	}
 	if (!split(text, host, sizeof(host), &port) || getaddrinfo(host, port, &hints, &ai) != 0) {
 		snprintf(err, errlen, "neither unix:PATH nor ADDRESS:PORT");
 		return -1;
 	}
 	fd = bind_loopback(ai);
 	freeaddrinfo(ai);
-	if (fd >= 0)
+	if (fd >= 0) {
+		heir_note(text, fd);
 		return fd;
+	}
 	snprintf(err, errlen, "%s",
 		 fd == -EPERM ? "not an address of this host itself (127.0.0.1, ::1)"
 			      : strerror(-fd));
@@ -280,10 +293,12 @@ sock_accept_on(struct sock_listener *l, struct ev_loop *loop, int fd)
 	l->src = (struct ev_source){.fd = fd, .cb = on_waiting};
 	l->rest = (struct ev_timer){.cb = on_rested};
 	ret = ev_add(loop, &l->src, EPOLLIN);
-	if (ret < 0)
+	if (ret < 0) {
+		heir_forget(fd);
 		close(fd);
-	else
+	} else {
 		l->loop = loop;
+	}
 	return ret;
 }
 
@@ -294,6 +309,7 @@ sock_listener_close(struct sock_listener *l)
 		return;
 	ev_timer_cancel(&l->rest);
 	ev_del(&l->src);
+	heir_forget(l->src.fd);
 	close(l->src.fd);
 	l->loop = NULL;
 }

@@ -26,7 +26,8 @@ struct sock_access {
 
 /**
  * A listening socket at @p path. The file of a dead process is replaced; a file of another kind, or
- * a socket a process listens on, is left alone. -1 with a sentence in @p err.
+ * a socket a process listens on, is left alone, unless that process has handed it over (heir.h).
+ * -1 with a sentence in @p err.
  */
 int sock_listen_unix(const char *path, const struct sock_access *access, char *err, size_t errlen);
 

@@ -116,6 +116,9 @@ void fdb_set_guest_limit(struct fdb *f, uint16_t port, uint32_t limit);
  */
 void fdb_set_via(struct fdb *f, uint16_t port, uint16_t via);
 
+/** That limit. @p port < DP_PORTS_MAX. */
+uint32_t fdb_get_guest_limit(const struct fdb *f, uint16_t port);
+
 /** The limit in force for @p port: its own or that of all, or its guest's; 0: none. */
 uint32_t fdb_port_limit(const struct fdb *f, uint16_t port);
 
@@ -124,6 +127,12 @@ uint32_t fdb_port_limit(const struct fdb *f, uint16_t port);
  * address, no room, or it stays where it is.
  */
 bool fdb_learn(struct fdb *f, const struct rte_ether_addr *mac, uint16_t fid, uint16_t port);
+
+/** Learn a predecessor's entry, with its age and moves. False as fdb_learn(). */
+bool fdb_restore(struct fdb *f, const struct fdb_entry_info *e);
+
+/** Count on from a predecessor's numbers; entries is not among them. */
+void fdb_restore_stats(struct fdb *f, const struct fdb_stats *s);
 
 /** Add, or make an existing entry static. -EINVAL (not a unicast address), -ENOSPC. */
 int fdb_add_static(struct fdb *f, const struct rte_ether_addr *mac, uint16_t fid, uint16_t port);

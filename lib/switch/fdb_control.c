@@ -447,6 +447,12 @@ fdb_set_port_limit(struct fdb *f, uint16_t port, uint32_t limit)
 	return 0;
 }
 
+uint32_t
+fdb_get_guest_limit(const struct fdb *f, uint16_t port)
+{
+	return f->port[port].guest_limit;
+}
+
 void
 fdb_set_guest_limit(struct fdb *f, uint16_t port, uint32_t limit)
 {
@@ -477,6 +483,32 @@ fdb_learn(struct fdb *f, const struct rte_ether_addr *mac, uint16_t fid, uint16_
 	if (changed)
 		fdb_new_epoch(f);
 	return changed;
+}
+
+bool
+fdb_restore(struct fdb *f, const struct fdb_entry_info *e)
+{
+	uint32_t now = atomic_load_explicit(&f->now_s, memory_order_relaxed);
+	int64_t index;
+
+	if (!fdb_learn(f, &e->mac, e->fid, e->port))
+		return false;
+	index = find(f, fdb_key_make(&e->mac, e->fid));
+	if (index < 0)
+		return false;
+	f->entry[index].moves = e->moves;
+	atomic_store_explicit(&f->seen_s[index], now - RTE_MIN(e->age_s, now),
+			      memory_order_relaxed);
+	return true;
+}
+
+void
+fdb_restore_stats(struct fdb *f, const struct fdb_stats *s)
+{
+	uint64_t entries = f->stats.entries;
+
+	f->stats = *s;
+	f->stats.entries = entries;
 }
 
 static int

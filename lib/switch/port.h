@@ -30,6 +30,7 @@ struct port;
 struct port_defaults;
 struct port_detail;
 struct port_facts;
+struct port_handover_ops;
 struct port_queue_info;
 struct port_request;
 struct port_state_ops;
@@ -135,6 +136,8 @@ struct port_ops {
 	void (*datapath)(const struct port *p, FILE *out);
 	/** Whether hardware moves its frames, or is about to. */
 	bool (*in_hardware)(const struct port *p);
+	/** Going on in another process (handover.h). NULL: it cannot. */
+	const struct port_handover_ops *handover;
 	/** A publication has been made: settings, other ports and modes may differ. */
 	void (*published)(struct port *p);
 };

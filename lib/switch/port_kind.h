@@ -32,6 +32,8 @@ struct port_defaults {
 	uint16_t rxq, txq; /* queues and their descriptors; 0: as suits the device */
 	uint16_t rxd, txd;
 	uint64_t rx_offloads, tx_offloads; /* RTE_ETH_RX_OFFLOAD_*, RTE_ETH_TX_OFFLOAD_* */
+	/* a predecessor still serves: what is not its to give is opened in the loop, after it */
+	bool successor;
 	bool rehearsal; /* --check: nothing outside the process is made, opened or changed */
 };
 

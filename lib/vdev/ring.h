@@ -75,6 +75,9 @@ ring_awaits_enable(const struct vdev *d, const struct vdev_queue *q)
 	return q->enable_due && !ring_enabled(d, q);
 }
 
+/** A ring of @p d, which has a loop, awaits to be enabled: for VDEV_ENABLE_MS from now on. */
+void ring_await_enable(struct vdev *d);
+
 /** Forget the facts about @p q, but not its descriptors. Not running. */
 void ring_forget(struct vdev_queue *q);
 

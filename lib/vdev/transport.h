@@ -18,7 +18,13 @@
 #include <stdint.h>
 #include <stdio.h>
 
+struct blob;
+struct hand_record;
 struct transport;
+
+/** Record types of a transport's state for a successor (vdev/handover.h), before the end. */
+#define TRANSPORT_HAND_FIRST 0x300
+#define TRANSPORT_HAND_END 0x400
 
 /** The address space of ring addresses. Buffer addresses are guest-physical or IOVAs. */
 enum vdev_space {
@@ -114,6 +120,16 @@ struct transport_ops {
 	 * the peer goes with free(). May be NULL.
 	 */
 	void (*remove)(struct transport *t);
+	/** Something against handing the session over just now, static text; NULL: nothing. */
+	const char *(*busy)(const struct transport *t);
+	/**
+	 * Append the session for a successor of this process, and there go on with it, record by
+	 * record, before the device does: NULL, or the reason why it cannot, static text. The
+	 * transport was made with descriptors of its predecessor's (base/heir.h) and has had no
+	 * peer yet. All three NULL: it cannot be handed over.
+	 */
+	void (*hand_over)(const struct transport *t, struct blob *b);
+	const char *(*take_over)(struct transport *t, const struct hand_record *h);
 	/** End the session, stop serving, free. The device stays. */
 	void (*free)(struct transport *t);
 };

@@ -172,15 +172,20 @@ on_enable_late(struct ev_timer *t)
 	vdev_sync(d);
 }
 
+void
+ring_await_enable(struct vdev *d)
+{
+	d->enable_late.cb = on_enable_late;
+	ev_timer_arm(d->cfg.loop, &d->enable_late, VDEV_ENABLE_MS);
+}
+
 /** Without a loop there is no timer for the end of the delay. */
 static void
 await_enable(struct vdev *d, struct vdev_queue *q)
 {
 	q->enable_due = d->cfg.loop != NULL && !ring_enabled(d, q);
-	if (!q->enable_due)
-		return;
-	d->enable_late.cb = on_enable_late;
-	ev_timer_arm(d->cfg.loop, &d->enable_late, VDEV_ENABLE_MS);
+	if (q->enable_due)
+		ring_await_enable(d);
 }
 
 int

@@ -16,6 +16,7 @@
 #include "base/sock.h"
 #include "base/text.h"
 #include "vhost_user/backend.h"
+#include "vhost_user/handover.h"
 #include "vhost_user/session.h"
 
 #define RETRY_MIN_MS 100
@@ -83,9 +84,8 @@ on_closed(struct vhu_conn *c, const char *why)
 
 static const struct vhu_conn_ops conn_ops = {.message = on_message, .closed = on_closed};
 
-/** Start a session on @p fd, which is taken. */
 static int
-begin(struct vhu_backend *b, int fd)
+open_session(struct vhu_backend *b, int fd)
 {
 	struct vhu_session *s = &b->session;
 	int ret = vhu_conn_open(&s->conn, s->loop, fd, &conn_ops, b);
@@ -96,8 +96,19 @@ begin(struct vhu_backend *b, int fd)
 	b->connects++;
 	b->retry_ms = RETRY_MIN_MS;
 	vdev_connect(s->dev, &s->transport);
-	log_peer_info(&s->dev->log_limit, s->dev->name, "front-end connected at %s", b->path);
 	return 0;
+}
+
+/** Start a session on @p fd, which is taken. */
+static int
+begin(struct vhu_backend *b, int fd)
+{
+	int ret = open_session(b, fd);
+
+	if (ret == 0)
+		log_peer_info(&b->session.dev->log_limit, b->session.dev->name,
+			      "front-end connected at %s", b->path);
+	return ret;
 }
 
 static void
@@ -233,7 +244,9 @@ vhu_backend_new(const struct vhu_config *cfg, char *err, size_t errlen)
 		free(b);
 		return NULL;
 	}
-	if (cfg->client && !cfg->closed)
+	if (cfg->client && !cfg->closed && cfg->later)
+		retry_later(b);
+	else if (cfg->client && !cfg->closed)
 		on_retry(&b->retry);
 	if (!cfg->client && !cfg->closed && !listen_at(b, cfg, err, errlen)) {
 		backend_free(&b->session.transport);
@@ -291,6 +304,52 @@ backend_published(struct transport *t)
 	vhu_conn_release(&backend_of(t)->session.conn);
 }
 
+/* --- a successor of this process --- */
+
+static const char *
+backend_busy(const struct transport *t)
+{
+	return backend_of(t)->session.transfer.state == VHU_TRANSFER_ACTIVE
+		       ? "the device's state is being moved"
+		       : NULL;
+}
+
+static void
+backend_hand_over(const struct transport *t, struct blob *out)
+{
+	const struct vhu_backend *b = backend_of(t);
+
+	vhu_session_hand_over(&b->session, b->connects, out);
+}
+
+static const char *
+resume_session(struct vhu_backend *b, const struct hand_record *h)
+{
+	uint64_t connects;
+	const char *why;
+	int fd;
+
+	if (vhu_conn_is_open(&b->session.conn))
+		return "two sessions of one port";
+	why = vhu_session_take_over(&b->session, h, &connects, &fd);
+	if (why == NULL && fd >= 0 && open_session(b, fd) != 0)
+		why = "a connection cannot be watched";
+	if (why == NULL)
+		b->connects = connects;
+	if (why == NULL && fd >= 0)
+		ev_timer_cancel(&b->retry);
+	return why;
+}
+
+static const char *
+backend_take_over(struct transport *t, const struct hand_record *h)
+{
+	struct vhu_backend *b = backend_of(t);
+
+	return h->r.type == VHU_HAND_SESSION ? resume_session(b, h)
+					     : vhu_conns_take_over(&b->session, h);
+}
+
 static const char *const lack[] = {
 	[VDEV_LACK_MEMORY] = "no guest memory yet (SET_MEM_TABLE)",
 	[VDEV_LACK_SIZE] = "ring size not set (SET_VRING_NUM)",
@@ -313,5 +372,8 @@ const struct transport_ops vhu_transport_ops = {
 	.host_notifier = vhu_send_host_notifier,
 	.info = backend_info,
 	.show = backend_show,
+	.busy = backend_busy,
+	.hand_over = backend_hand_over,
+	.take_over = backend_take_over,
 	.free = backend_free,
 };

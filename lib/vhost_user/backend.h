@@ -37,6 +37,7 @@ struct vhu_config {
 	const char *path; /* unix socket; copied */
 	bool client;      /* connect instead of listen */
 	bool closed;      /* neither: no front-end ever comes */
+	bool later;       /* a client connects in the loop only: it may get a session before */
 	mode_t mode;      /* of a listening socket, 0: 0600 */
 	uid_t owner;      /* (uid_t)-1: unchanged */
 	gid_t group;      /* (gid_t)-1: unchanged */

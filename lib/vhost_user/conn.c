@@ -526,3 +526,18 @@ vhu_conn_open(struct vhu_conn *c, struct ev_loop *loop, int fd, const struct vhu
 	}
 	return ret;
 }
+
+void
+vhu_conn_resume(struct vhu_conn *c)
+{
+	if (in_complete(c))
+		idle(c, CONN_LATER_MS); /* no more bytes need come to have it handled */
+	else if (c->in_got > 0 && c->in_deadline.loop == NULL)
+		ev_timer_arm(c->loop, &c->in_deadline, CONN_DEADLINE_MS);
+	if (out_due(c) == 0)
+		return;
+	if (c->idle.loop == NULL)
+		ev_mod(&c->src, EPOLLIN | EPOLLOUT);
+	if (!c->patient && c->out_deadline.loop == NULL)
+		ev_timer_arm(c->loop, &c->out_deadline, CONN_DEADLINE_MS);
+}

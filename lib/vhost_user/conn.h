@@ -105,6 +105,12 @@ struct vhu_conn {
 int vhu_conn_open(struct vhu_conn *c, struct ev_loop *loop, int fd, const struct vhu_conn_ops *ops,
 		  void *ctx);
 
+/**
+ * Go on with a part of a message or with messages to be sent that were put into @p c after it was
+ * opened: another process had received the one, and not yet sent the others.
+ */
+void vhu_conn_resume(struct vhu_conn *c);
+
 /** Close a descriptor that came from the peer of @p c, which may be closed, in its lane. */
 void vhu_conn_discard(const struct vhu_conn *c, int fd);
 

@@ -80,15 +80,20 @@ is_named(int fd)
 int
 vhu_set_backend_req_fd(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
 {
-	int ret;
-
 	if (!is_unix_stream(fds->fd[0]))
 		return vhu_refuse(s, EINVAL, "not a unix stream socket");
 	if (is_named(fds->fd[0]))
 		return vhu_refuse(s, EINVAL, "not an end of a socket pair");
 	vhu_conn_close(&s->req);
 	s->bells = 0;
-	ret = vhu_conn_open(&s->req, s->loop, vhu_fds_take(fds, 0), &req_ops, s);
+	return vhu_open_channel(s, vhu_fds_take(fds, 0));
+}
+
+int
+vhu_open_channel(struct vhu_session *s, int fd)
+{
+	int ret = vhu_conn_open(&s->req, s->loop, fd, &req_ops, s);
+
 	s->req.patient = true;
 	s->req.lane = irq_group_lane(s->dev->irqs);
 	return ret;

@@ -155,6 +155,9 @@ const char *vhu_dispatch(struct vhu_session *s, struct vhu_msg *m, struct vhu_fd
 /** Forget what was negotiated and close both channels. History and counters stay. */
 void vhu_session_reset(struct vhu_session *s);
 
+/** Open s->req, which is closed, on @p fd, which is taken in any case. 0 or -errno. */
+int vhu_open_channel(struct vhu_session *s, int fd);
+
 /** Protocol features and the last messages, for "show port N negotiation". */
 void vhu_session_show(const struct vhu_session *s, FILE *out);
 

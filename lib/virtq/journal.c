@@ -10,6 +10,7 @@
 
 #include <rte_branch_prediction.h>
 
+#include "base/heir.h"
 #include "virtq/fmt.h"
 #include "virtq/internal.h"
 #include "virtq/journal.h"
@@ -79,8 +80,10 @@ journal_lock(const char *path, int flags)
 static int
 journal_obtain(const char *path)
 {
-	int fd = journal_lock(path, 0);
+	int fd = heir_take(path); /* locked, by the predecessor for both */
 
+	if (fd < 0)
+		fd = journal_lock(path, 0);
 	if (fd >= 0 || errno == EWOULDBLOCK)
 		return fd;
 	if (errno != ENOENT && unlink(path) < 0)
@@ -130,8 +133,10 @@ vq_journal_open(const char *path, uint32_t nqueues)
 	if (journal_shape(f->fd, &header, f->len) < 0)
 		goto fail;
 	f->map = mmap(NULL, f->len, PROT_READ | PROT_WRITE, MAP_SHARED, f->fd, 0);
-	if (f->map != MAP_FAILED)
+	if (f->map != MAP_FAILED) {
+		heir_note(path, f->fd);
 		return f;
+	}
 fail:
 	saved = errno;
 	if (f->fd >= 0)
@@ -149,6 +154,7 @@ vq_journal_close(struct vq_journal_file *f, bool unlink_it)
 	if (unlink_it)
 		unlink(f->path);
 	munmap(f->map, f->len);
+	heir_forget(f->fd);
 	close(f->fd);
 	free(f);
 }

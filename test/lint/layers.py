@@ -60,6 +60,9 @@ EXCEPTIONS = [
     ("app/main.c", "vdpa/vdpa.h"),
     # what a queue counts is shown as it is
     ("app/show/counters.h", "pkt/pktq.h"),
+    # its counters go to another version of the program by their names
+    ("app/successor.c", "pkt/legend.h"),
+    ("app/upgrade.c", "pkt/legend.h"),
     # the table of kinds of ports, and nothing else of a driver
     ("app/kinds.c", "*/kind.h"),
 ]

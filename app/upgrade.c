@@ -1,0 +1,528 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "upgrade.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <bsd/string.h>
+#include <rte_eal.h>
+
+#include "app.h"
+#include "cli/wait.h"
+#include "control_socket.h"
+#include "handover.h"
+#include "worker.h"
+#include "base/heir.h"
+#include "base/log.h"
+#include "pkt/legend.h"
+#include "show/running_config.h"
+#include "switch/handover.h"
+#include "switch/publish.h"
+#include "vxlan/vxlan.h"
+
+#define NS_PER_US 1000u
+
+enum stage {
+	IDLE,     /* none is under way; result has what came of the last one */
+	STARTING, /* the program was started and has not asked yet */
+	BUILDING, /* it has the first part; a thread waits for its answer */
+};
+
+struct upgrade {
+	struct app *app;
+	enum stage stage;
+	bool done; /* handed over: this process is about to end */
+	char result[HANDOVER_LINE_MAX + 128];
+	struct wait *wait;     /* the client's that asked; NULL: none, or it is gone */
+	pid_t pid;             /* of the program started, 0: none */
+	struct ev_source exit; /* a descriptor of it */
+	struct ev_timer late;  /* it does not ask */
+	int sock;
+	char *config; /* as the successor has it */
+	/* of the thread, until heard is posted */
+	struct blob first;
+	struct ev_work heard;
+	int error;
+	char line[HANDOVER_LINE_MAX];
+};
+
+static struct upgrade *
+upgrade_of(struct app *app)
+{
+	if (app->upgrade == NULL) {
+		app->upgrade = calloc(1, sizeof(*app->upgrade));
+		if (app->upgrade != NULL) {
+			app->upgrade->app = app;
+			app->upgrade->sock = -1;
+		}
+	}
+	return app->upgrade;
+}
+
+const char *
+upgrade_result(const struct app *app, bool *done)
+{
+	const struct upgrade *u = app->upgrade;
+
+	*done = u != NULL && u->done;
+	return u == NULL || u->stage != IDLE ? NULL : u->result;
+}
+
+/* --- the end of one --- */
+
+/* Nothing is under way any more; the result says how it ended. */
+static void
+conclude(struct upgrade *u)
+{
+	u->stage = IDLE;
+	ev_timer_cancel(&u->late);
+	if (u->sock >= 0)
+		close(u->sock);
+	u->sock = -1;
+	free(u->config);
+	u->config = NULL;
+	blob_free(&u->first);
+}
+
+static void fail(struct upgrade *u, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* This process goes on. */
+static void
+fail(struct upgrade *u, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(u->result, sizeof(u->result), fmt, ap);
+	va_end(ap);
+	conclude(u);
+	if (u->pid != 0)
+		kill(u->pid, SIGKILL); /* one that is stopped would wake up some day */
+	log_warn(NULL, "upgrade: %s; this process goes on", u->result);
+}
+
+static const char *
+error_text(int error)
+{
+	if (error == -ETIMEDOUT)
+		return "it does not answer";
+	return error == -ECONNRESET || error == -EPIPE ? "it has ended" : strerror(-error);
+}
+
+static void
+fail_answer(struct upgrade *u, const char *when, int error, const char *line)
+{
+	if (error == -ECONNREFUSED)
+		fail(u, "the new program %s: %s", when, line);
+	else
+		fail(u, "the new program %s: %s", when, error_text(error));
+}
+
+/* --- whether it can be done --- */
+
+static const char *
+against_port(const struct port *p)
+{
+	if (p->ops->handover == NULL)
+		return "its device cannot be shared by two processes";
+	return p->ops->handover->against(p);
+}
+
+/* The first reason against handing over what there is now. True: there is one, in @p err. */
+static bool
+against(const struct app *app, char *err, size_t errlen)
+{
+	const char *why = NULL;
+
+	if (app->testpmd)
+		why = "not under the name of testpmd";
+	else if (app->opt.interactive)
+		why = "there is a prompt at a terminal (-i), which the new program cannot have";
+	else if (app->control == NULL)
+		why = "there is no control socket";
+	else if (app->sw.capture != NULL)
+		why = "a capture is running: end it first";
+	else if (!STAILQ_EMPTY(vxlan_all(app->vxlan)))
+		why = "tunnels are not handed over";
+	if (why != NULL)
+		snprintf(err, errlen, "%s", why);
+	for (uint16_t id = 0; why == NULL && id < app->sw.nports; id++) {
+		const struct port *p = app->sw.port[id];
+
+		why = p != NULL ? against_port(p) : NULL;
+		if (why != NULL)
+			snprintf(err, errlen, "port %u (%s): %s", id, p->name, why);
+	}
+	return why != NULL;
+}
+
+static char *
+config_text(const struct app *app)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	if (f == NULL)
+		return NULL;
+	running_print(app, f);
+	if (fclose(f) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
+/* --- starting the program --- */
+
+/* The main thread is pinned to its lcore; a new program chooses its own. */
+static int
+spawn(const struct app *app, const char *program, char **argv, char **envp, pid_t *pid)
+{
+	posix_spawn_file_actions_t files;
+	posix_spawnattr_t attr;
+	sigset_t none;
+	cpu_set_t pinned;
+	bool was = sched_getaffinity(0, sizeof(pinned), &pinned) == 0;
+	int ret;
+
+	sigemptyset(&none);
+	posix_spawnattr_init(&attr);
+	posix_spawnattr_setsigmask(&attr, &none);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
+	posix_spawn_file_actions_init(&files);
+	/* EAL's descriptors carry locks, which would last as long as the new program */
+	posix_spawn_file_actions_addclosefrom_np(&files, STDERR_FILENO + 1);
+	(void)sched_setaffinity(0, sizeof(app->cpus), &app->cpus);
+	ret = posix_spawnp(pid, program, &files, &attr, argv, envp);
+	if (was)
+		(void)sched_setaffinity(0, sizeof(pinned), &pinned);
+	posix_spawn_file_actions_destroy(&files);
+	posix_spawnattr_destroy(&attr);
+	return -ret;
+}
+
+/* This environment, but for the process that feeds the service manager's watchdog. */
+static char **
+environment(void)
+{
+	size_t n = 0, to = 0;
+	char **envp;
+
+	while (environ[n] != NULL)
+		n++;
+	envp = calloc(n + 1, sizeof(*envp));
+	for (size_t i = 0; envp != NULL && i < n; i++)
+		if (strncmp(environ[i], "WATCHDOG_PID=", 13) != 0)
+			envp[to++] = environ[i];
+	return envp;
+}
+
+static int
+start_program(struct upgrade *u, const char *program)
+{
+	const struct app *app = u->app;
+	char option[PATH_MAX + 32];
+	char **argv = argv_successor(app->argc, app->argv, program, option), **envp = environment();
+	int ret = -ENOMEM;
+
+	snprintf(option, sizeof(option), ARGV_UPGRADE_FROM "%s", control_socket_path(app->control));
+	if (argv != NULL && envp != NULL)
+		ret = spawn(app, argv[0], argv, envp, &u->pid);
+	if (ret < 0)
+		u->pid = 0;
+	free(argv);
+	free(envp);
+	return ret;
+}
+
+static void
+on_exit_of_program(struct ev_source *src, uint32_t events)
+{
+	struct upgrade *u = container_of(src, struct upgrade, exit);
+	int status = 0;
+
+	ev_del(src);
+	close(src->fd);
+	waitpid(u->pid, &status, 0);
+	u->pid = 0;
+	if (u->stage != STARTING)
+		return; /* the thread hears of it */
+	if (WIFSIGNALED(status))
+		fail(u, "the new program was ended by signal %d before it asked for anything",
+		     WTERMSIG(status));
+	else
+		fail(u, "the new program ended with status %d before it asked for anything",
+		     WEXITSTATUS(status));
+}
+
+static void
+on_late(struct ev_timer *t)
+{
+	fail(container_of(t, struct upgrade, late),
+	     "the new program has asked for nothing within %u s", HANDOVER_ANSWER_MS / 1000);
+}
+
+bool
+upgrade_start(struct app *app, const char *program, struct wait *w, char *err, size_t errlen)
+{
+	struct upgrade *u = upgrade_of(app);
+	int ret;
+
+	if (u == NULL || u->stage != IDLE || u->pid != 0) {
+		snprintf(err, errlen, u == NULL ? "out of memory" : "an upgrade is under way");
+		return false;
+	}
+	if (against(app, err, errlen))
+		return false;
+	ret = start_program(u, program);
+	if (ret < 0) {
+		snprintf(err, errlen, "%s cannot be started: %s",
+			 program != NULL ? program : app->argv[0], strerror(-ret));
+		return false;
+	}
+	u->exit = (struct ev_source){.fd = pidfd_open(u->pid, 0), .cb = on_exit_of_program};
+	if (u->exit.fd >= 0)
+		ev_add(app->loop, &u->exit, EPOLLIN);
+	u->stage = STARTING;
+	u->sock = -1;
+	u->wait = w;
+	u->late.cb = on_late;
+	ev_timer_arm(app->loop, &u->late, HANDOVER_ANSWER_MS);
+	return true;
+}
+
+/* --- the stop --- */
+
+static void
+each_port(struct app *app, void (*fn)(struct port *p, void *arg), void *arg)
+{
+	for (uint16_t id = 0; id < app->sw.nports; id++)
+		if (app->sw.port[id] != NULL)
+			fn(app->sw.port[id], arg);
+}
+
+static void
+stop_port(struct port *p, void *arg)
+{
+	p->ops->handover->stop(p);
+}
+
+static void
+run_port(struct port *p, void *arg)
+{
+	p->ops->handover->run(p);
+}
+
+static void
+save_port(struct port *p, void *arg)
+{
+	struct blob *b = arg;
+	uint32_t id = p->id;
+
+	hand_put(b, HANDOVER_PORT, &id, sizeof(id));
+	port_hand_over(p, b);
+	baseline_hand_over(&p->cleared, HANDOVER_CLEARED, b);
+	baseline_hand_over(&p->app->shown, HANDOVER_SHOWN, b);
+	baseline_hand_over(&p->app->started, HANDOVER_STARTED, b);
+	p->ops->handover->save(p, b);
+}
+
+static int
+send_state(struct upgrade *u)
+{
+	struct blob b = {0};
+	int ret;
+
+	legend_put(&b, HANDOVER_LEGEND);
+	sw_hand_over(&u->app->sw, &b);
+	each_port(u->app, save_port, &b);
+	hand_put(&b, HANDOVER_END, "", 0);
+	ret = b.failed ? -ENOMEM : blob_send(u->sock, &b, HANDOVER_STOP_MS);
+	blob_free(&b);
+	return ret;
+}
+
+/* The client that waits is told at once: the loop does not run any more. */
+static void
+leave(struct upgrade *u)
+{
+	struct app *app = u->app;
+
+	log_notice(NULL, "upgrade: %s", u->result);
+	if (u->wait != NULL)
+		wait_look(u->wait);
+	fflush(stdout);
+	workers_join(app);
+	rte_eal_cleanup();
+	/* sockets, journals and kept settings are the successor's: nothing is removed */
+	_exit(0);
+}
+
+static void
+commit(struct upgrade *u, pid_t pid, uint64_t began_ns)
+{
+	struct app *app = u->app;
+	uint64_t us;
+
+	if (handover_say(u->sock, HANDOVER_COMMIT, "", HANDOVER_STOP_MS) < 0) {
+		each_port(app, run_port, NULL);
+		sw_publish(&app->sw);
+		fail(u, "the new program has ended in the stop");
+		return;
+	}
+	u->done = true;
+	notify_main_pid(&app->notify, pid);
+	(void)handover_hear(u->sock, HANDOVER_READY, u->line, HANDOVER_STOP_MS);
+	us = (ev_now_ns() - began_ns) / NS_PER_US;
+	snprintf(u->result, sizeof(u->result),
+		 "process %d has taken over from process %d, ports stood still for %" PRIu64
+		 ".%03" PRIu64 " ms",
+		 pid, getpid(), us / 1000, us % 1000);
+	conclude(u);
+	leave(u);
+}
+
+/* All ports stand still from here until the successor, or this process, runs them. */
+static void
+stop_and_hand_over(struct upgrade *u)
+{
+	struct app *app = u->app;
+	uint64_t began_ns = ev_now_ns();
+	struct ucred peer = {0};
+	socklen_t len = sizeof(peer);
+	int ret;
+
+	/* the process that made the pair of sockets */
+	(void)getsockopt(u->sock, SOL_SOCKET, SO_PEERCRED, &peer, &len);
+
+	each_port(app, stop_port, NULL);
+	sw_publish(&app->sw);
+	ret = send_state(u);
+	if (ret == 0)
+		ret = handover_hear(u->sock, HANDOVER_READY, u->line, HANDOVER_STOP_MS);
+	if (ret == 0) {
+		commit(u, peer.pid, began_ns);
+		return;
+	}
+	each_port(app, run_port, NULL);
+	sw_publish(&app->sw);
+	fail_answer(u, "could not take the ports over", ret, u->line);
+}
+
+static void
+on_heard(struct ev_work *w)
+{
+	struct upgrade *u = container_of(w, struct upgrade, heard);
+	char err[HANDOVER_LINE_MAX], *now;
+	bool same;
+
+	if (u->error < 0) {
+		fail_answer(u, "did not get ready", u->error, u->line);
+		return;
+	}
+	now = config_text(u->app);
+	same = now != NULL && strcmp(now, u->config) == 0;
+	free(now);
+	if (!same)
+		fail(u, "the configuration was changed meanwhile");
+	else if (against(u->app, err, sizeof(err)))
+		fail(u, "%s", err);
+	else
+		stop_and_hand_over(u);
+}
+
+/* --- what is built while this process forwards --- */
+
+static void *
+first_part(void *arg)
+{
+	struct upgrade *u = arg;
+
+	u->error = blob_send(u->sock, &u->first, HANDOVER_ANSWER_MS);
+	if (u->error == 0)
+		u->error = handover_hear(u->sock, HANDOVER_READY, u->line, HANDOVER_ANSWER_MS);
+	ev_post(u->app->loop, &u->heard);
+	return NULL;
+}
+
+static void
+put_first(struct upgrade *u)
+{
+	static const struct {
+		uint32_t version;
+		char program[sizeof(VQS_VERSION)];
+	} hello = {HANDOVER_VERSION, VQS_VERSION};
+
+	hand_put(&u->first, HANDOVER_HELLO, &hello, sizeof(hello));
+	hand_put(&u->first, HANDOVER_CONFIG, u->config, strlen(u->config));
+	heir_save(&u->first, HANDOVER_DESCRIPTOR);
+	hand_put(&u->first, HANDOVER_END, "", 0);
+}
+
+static bool
+begin(struct upgrade *u, int sock)
+{
+	pthread_t thread;
+
+	u->config = config_text(u->app);
+	if (u->config == NULL)
+		return false;
+	put_first(u);
+	u->heard.fn = on_heard;
+	u->sock = sock;
+	if (u->first.failed || pthread_create(&thread, NULL, first_part, u) != 0)
+		return false;
+	pthread_detach(thread);
+	ev_timer_cancel(&u->late);
+	u->stage = BUILDING;
+	return true;
+}
+
+bool
+upgrade_serve(struct app *app, uint32_t version, int sock, char *err, size_t errlen)
+{
+	struct upgrade *u = upgrade_of(app);
+
+	if (u == NULL)
+		snprintf(err, errlen, "out of memory");
+	else if (version != HANDOVER_VERSION)
+		snprintf(err, errlen,
+			 "the new program takes over by version %u of the sequence, this one hands "
+			 "over by version %u",
+			 version, HANDOVER_VERSION);
+	else if (u->stage == BUILDING)
+		snprintf(err, errlen, "an upgrade is under way");
+	else if (!against(app, err, errlen)) {
+		if (u->stage == IDLE)
+			u->wait = NULL;
+		if (begin(u, sock))
+			return true;
+		snprintf(err, errlen, "out of memory");
+		conclude(u);
+		return false;
+	}
+	close(sock);
+	if (u != NULL && u->stage == STARTING)
+		fail(u, "%s", err);
+	return false;
+}
+
+void
+upgrade_unwait(struct app *app, const struct wait *w)
+{
+	if (app->upgrade != NULL && app->upgrade->wait == w)
+		app->upgrade->wait = NULL;
+}

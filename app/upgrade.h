@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A running switch hands everything over to another process: "upgrade", and "take over", by which
+ * a successor that was started some other way asks for it. See doc/upgrade.md for the sequence.
+ *
+ * Until the last step this process can go on as if nothing had been asked, and does so whenever
+ * anything fails. After it, it touches no ring any more and ends. Control thread.
+ */
+#ifndef APP_UPGRADE_H
+#define APP_UPGRADE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct app;
+struct upgrade;
+struct wait;
+
+/**
+ * Start @p program (NULL: the one that runs) with the command line of this one; it asks for the
+ * rest. @p w is told of the end. False with a line in @p err: not now.
+ */
+bool upgrade_start(struct app *app, const char *program, struct wait *w, char *err, size_t errlen);
+
+/**
+ * A successor speaks @p version of the sequence and waits at the other end of @p sock, which is
+ * taken. False with a line in @p err: not to this one.
+ */
+bool upgrade_serve(struct app *app, uint32_t version, int sock, char *err, size_t errlen);
+
+/** The client that waits with @p w is gone. */
+void upgrade_unwait(struct app *app, const struct wait *w);
+
+/** How the last one ended; NULL: it is under way. @p done: it has been handed over. */
+const char *upgrade_result(const struct app *app, bool *done);
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A virtio port goes on in another process. */
+#include "switch/handover.h"
+#include "vdev/handover.h"
+#include "virtio/port.h"
+
+static const char *
+against(const struct port *p)
+{
+	const struct vdev *d = virtio_port_vdev(p);
+	const struct transport *t = virtio_port_transport(p);
+
+	if (t->ops->hand_over == NULL)
+		return "a device of the host's kernel (VDUSE) is not handed over";
+	if (vdev_has_hardware(d))
+		return "a port that hardware may move frames for is not handed over";
+	if (d->transfer != VDEV_STATE_RUNNING)
+		return "the device's state is being moved";
+	return t->ops->busy(t);
+}
+
+static void
+stop(struct port *p)
+{
+	vdev_hand_stop(virtio_port_device(p));
+}
+
+static void
+save(struct port *p, struct blob *b)
+{
+	const struct transport *t = virtio_port_transport(p);
+
+	t->ops->hand_over(t, b);
+	vdev_hand_over(virtio_port_device(p), b);
+}
+
+static const char *
+load(struct port *p, const struct hand_record *h)
+{
+	struct transport *t = virtio_port_transport(p);
+
+	if (h->r.type < TRANSPORT_HAND_FIRST)
+		return vdev_take_over(virtio_port_device(p), h);
+	return t->ops->take_over != NULL ? t->ops->take_over(t, h)
+					 : "a port is not of the kind its predecessor was";
+}
+
+static void
+run(struct port *p)
+{
+	struct vdev *d = virtio_port_device(p);
+
+	vdev_sync(d);
+	/* one that the predecessor was about to make may be lost; one more does no harm */
+	vdev_interrupt(d);
+}
+
+const struct port_handover_ops virtio_handover = {
+	.against = against,
+	.stop = stop,
+	.save = save,
+	.load = load,
+	.run = run,
+};

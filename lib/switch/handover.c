@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Runs on: control. */
+#include "switch/handover.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/counter.h"
+#include "pkt/legend.h"
+#include "switch/fdb.h"
+#include "switch/inject.h"
+#include "switch/port_limits.h"
+#include "switch/sw.h"
+
+/* Types are for ever: a number that is no longer used stays unused. */
+enum { TYPE_ADDRESSES = SW_HAND_FIRST, TYPE_FDB_STATS, TYPE_SW_END };
+enum {
+	TYPE_LIMITS = SW_HAND_PORT,
+	TYPE_INJECTED,
+	TYPE_BASELINE,
+	TYPE_BASELINE_QUEUE,
+	TYPE_PORT_END,
+};
+
+#define ADDRESSES 4096 /* of a record */
+
+struct address_data {
+	struct rte_ether_addr mac;
+	uint16_t fid, port, zero;
+	uint32_t age_s, moves;
+};
+static_assert(sizeof(struct address_data) == 20, "layout of the record");
+
+struct limits_data {
+	uint32_t guest_fdb; /* learned addresses, of the guest's own */
+	uint8_t locked, nmac, zero[2];
+	uint64_t pps, bps, storm; /* that migrated with the guest */
+	struct rte_ether_addr mac[LIMIT_MACS_MAX];
+	/* in force, of both: when the next unit may come, and who has sent */
+	uint64_t tat[3];
+	uint64_t word[LIMIT_MACS_MAX];
+	uint8_t in_force, pad[7];
+};
+
+struct injected_data {
+	uint64_t refused;
+	uint64_t value[LEGEND_OWN];
+};
+
+/** The two directions behind the head: rx, tx. */
+struct baseline_data {
+	uint32_t which, zero;
+	uint64_t ns;
+	uint64_t value[2][LEGEND_OWN];
+};
+
+struct baseline_queue_data {
+	uint32_t which;
+	uint16_t tx, index;
+	uint64_t value[LEGEND_OWN];
+};
+
+/* --- the predecessor --- */
+
+struct collection {
+	struct blob *b;
+	uint32_t n;
+	struct address_data data[ADDRESSES];
+};
+
+static void
+put_addresses(struct collection *c)
+{
+	if (c->n != 0)
+		hand_put(c->b, TYPE_ADDRESSES, c->data, c->n * sizeof(c->data[0]));
+	c->n = 0;
+}
+
+/* Those of the operator are part of the configuration. */
+static bool
+collect(const struct fdb_entry_info *e, void *arg)
+{
+	struct collection *c = arg;
+
+	if (e->origin != FDB_LEARNED)
+		return true;
+	c->data[c->n++] = (struct address_data){e->mac, e->fid, e->port, 0, e->age_s, e->moves};
+	if (c->n == ADDRESSES)
+		put_addresses(c);
+	return true;
+}
+
+void
+sw_hand_over(struct sw *s, struct blob *b)
+{
+	struct collection *c = calloc(1, sizeof(*c));
+	struct fdb_stats stats;
+
+	if (c == NULL) {
+		b->failed = true;
+		return;
+	}
+	c->b = b;
+	fdb_take_in(s->fdb);
+	fdb_walk(s->fdb, collect, c);
+	put_addresses(c);
+	free(c);
+	fdb_get_stats(s->fdb, &stats);
+	hand_put(b, TYPE_FDB_STATS, &stats, sizeof(stats));
+}
+
+static void
+put_limits(const struct port *p, struct blob *b)
+{
+	struct limits_data x = {
+		.guest_fdb = fdb_get_guest_limit(p->sw->fdb, p->id),
+		.locked = p->migrated.locked,
+		.nmac = p->migrated.nmac,
+		.pps = p->migrated.pps,
+		.bps = p->migrated.bps,
+		.storm = p->migrated.storm,
+	};
+	const struct limiter *l = p->limiter;
+
+	memcpy(x.mac, p->migrated.mac, sizeof(x.mac));
+	if (l != NULL) {
+		x.in_force = 1;
+		x.tat[0] = atomic_load(&l->pps.tat);
+		x.tat[1] = atomic_load(&l->bps.tat);
+		x.tat[2] = atomic_load(&l->storm.tat);
+		for (size_t i = 0; i < LIMIT_MACS_MAX; i++)
+			x.word[i] = atomic_load(&l->mac[i]);
+	}
+	hand_put(b, TYPE_LIMITS, &x, sizeof(x));
+}
+
+void
+port_hand_over(const struct port *p, struct blob *b)
+{
+	struct injected_data x = {.refused = p->inject->refused};
+
+	put_limits(p, b);
+	legend_values(&p->inject->q.stats, x.value);
+	hand_put(b, TYPE_INJECTED, &x, sizeof(x));
+}
+
+void
+baseline_hand_over(const struct baseline *base, uint32_t which, struct blob *b)
+{
+	struct baseline_data x = {.which = which, .ns = base->ns};
+
+	if (base->ns == 0)
+		return;
+	legend_values(&base->sum.rx, x.value[0]);
+	legend_values(&base->sum.tx, x.value[1]);
+	hand_put(b, TYPE_BASELINE, &x, sizeof(x));
+	for (uint16_t tx = 0; tx < 2; tx++) {
+		for (uint16_t i = 0; i < base->n[tx]; i++) {
+			struct baseline_queue_data q = {.which = which, .tx = tx, .index = i};
+
+			legend_values(&base->q[tx][i], q.value);
+			hand_put(b, TYPE_BASELINE_QUEUE, &q, sizeof(q));
+		}
+	}
+}
+
+/* --- the successor --- */
+
+static const char *
+take_addresses(struct sw *s, const struct hand_record *h)
+{
+	struct address_data x;
+
+	if (h->r.len % sizeof(x) != 0)
+		return "a list of addresses has an impossible length";
+	for (uint32_t at = 0; at < h->r.len; at += sizeof(x)) {
+		memcpy(&x, (const uint8_t *)h->data + at, sizeof(x));
+		if (x.port < s->nports && s->port[x.port] != NULL)
+			fdb_restore(s->fdb, &(struct fdb_entry_info){.mac = x.mac,
+								     .fid = x.fid,
+								     .port = x.port,
+								     .age_s = x.age_s,
+								     .moves = x.moves});
+	}
+	return NULL;
+}
+
+static const char *
+take_fdb_stats(struct sw *s, const struct hand_record *h)
+{
+	struct fdb_stats x;
+
+	if (!hand_get(h, &x, sizeof(x)))
+		return "the counters of learning are too short";
+	fdb_restore_stats(s->fdb, &x);
+	return NULL;
+}
+
+static void
+take_buckets(struct limiter *l, const struct limits_data *x)
+{
+	atomic_store(&l->pps.tat, x->tat[0]);
+	atomic_store(&l->bps.tat, x->tat[1]);
+	atomic_store(&l->storm.tat, x->tat[2]);
+	for (size_t i = 0; l->locked && i < LIMIT_MACS_MAX; i++)
+		atomic_store(&l->mac[i], x->word[i]);
+}
+
+static const char *
+take_limits(struct port *p, const struct hand_record *h)
+{
+	struct limits_data x;
+	struct limits l;
+
+	if (!hand_get(h, &x, sizeof(x)))
+		return "the limits of a port are too short";
+	l = (struct limits){.pps = x.pps,
+			    .bps = x.bps,
+			    .storm = x.storm,
+			    .locked = x.locked & 1,
+			    .nmac = x.nmac};
+	memcpy(l.mac, x.mac, sizeof(l.mac));
+	fdb_set_guest_limit(p->sw->fdb, p->id, x.guest_fdb);
+	if (port_set_migrated_limits(p, &l) != 0)
+		return "the limits of a port have an impossible value";
+	if (p->limiter != NULL && x.in_force)
+		take_buckets(p->limiter, &x);
+	return NULL;
+}
+
+static const char *
+take_injected(struct port *p, const struct hand_record *h)
+{
+	const uint32_t head = offsetof(struct injected_data, value);
+	uint64_t refused;
+
+	if (!hand_get(h, &refused, head) || !legend_add(h->legend, (const uint8_t *)h->data + head,
+							h->r.len - head, &p->inject->q.stats))
+		return "a port's own frames do not fit their legend";
+	p->inject->refused = refused;
+	return NULL;
+}
+
+static const char *
+take_baseline(struct baseline *b, const struct hand_record *h)
+{
+	const uint32_t head = offsetof(struct baseline_data, value);
+	const uint32_t half = h->legend->n * sizeof(uint64_t);
+	const uint8_t *values = (const uint8_t *)h->data + head;
+	struct baseline_data x;
+
+	if (!hand_get(h, &x, head) || h->r.len != head + 2 * half)
+		return "counters of a moment do not fit their legend";
+	baseline_free(b);
+	b->ns = x.ns;
+	legend_add(h->legend, values, half, &b->sum.rx);
+	legend_add(h->legend, values + half, half, &b->sum.tx);
+	return NULL;
+}
+
+static const char *
+take_baseline_queue(struct baseline *b, const struct hand_record *h)
+{
+	const uint32_t head = offsetof(struct baseline_queue_data, value);
+	struct baseline_queue_data x;
+	struct pktq_stats *q;
+
+	/* in their order: no more can be announced than come */
+	if (!hand_get(h, &x, head) || x.tx > 1 || x.index != b->n[x.tx])
+		return "a queue's counters of a moment are not in order";
+	q = reallocarray(b->q[x.tx], x.index + 1u, sizeof(*q));
+	if (q == NULL)
+		return "out of memory";
+	b->q[x.tx] = q;
+	q[x.index] = (struct pktq_stats){0};
+	b->n[x.tx]++;
+	return legend_add(h->legend, (const uint8_t *)h->data + head, h->r.len - head, &q[x.index])
+		       ? NULL
+		       : "a queue's counters of a moment do not fit their legend";
+}
+
+static const char *
+unknown(const struct hand_record *h)
+{
+	return (h->r.flags & BLOB_MUST_KNOW) ? "a record about the switch is not known here" : NULL;
+}
+
+const char *
+sw_take_over(struct sw *s, const struct hand_record *h)
+{
+	if (h->r.type == TYPE_ADDRESSES)
+		return take_addresses(s, h);
+	return h->r.type == TYPE_FDB_STATS ? take_fdb_stats(s, h) : unknown(h);
+}
+
+const char *
+port_take_over(struct port *p, const struct hand_record *h, struct baseline *const *base,
+	       uint32_t n)
+{
+	uint32_t which = 0;
+
+	if (h->r.type == TYPE_LIMITS)
+		return take_limits(p, h);
+	if (h->r.type == TYPE_INJECTED)
+		return take_injected(p, h);
+	if (h->r.type != TYPE_BASELINE && h->r.type != TYPE_BASELINE_QUEUE)
+		return unknown(h);
+	if (!hand_get(h, &which, sizeof(which)) || which >= n)
+		return "counters of a moment that is not known here";
+	return h->r.type == TYPE_BASELINE ? take_baseline(base[which], h)
+					  : take_baseline_queue(base[which], h);
+}

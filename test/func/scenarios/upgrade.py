@@ -1,0 +1,351 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A running switch goes on in another process, and guests do not notice; or it goes on itself."""
+
+import os
+import re
+import signal
+import struct
+import time
+
+from harness.control import Control
+from harness.frontend import AREA, RING, UVA, Frontend
+from harness.peers import Port, Switch, VirtioUser, eal
+from harness.process import Failure, Process, wait_for
+
+from .base import Scenario, check
+
+UPGRADES = 6
+FRAMES = 64     # that circulate, or wait to be acknowledged
+LENGTH = 12 + 64
+TX, RX = 1, 0   # rings of a queue pair
+PORTS = 64
+
+
+def expect(condition, what):
+    """Fail with that text unless the condition holds."""
+    if not condition:
+        raise Failure(what)
+
+
+class Station(Frontend):
+    """A guest that numbers what it sends and looks at the numbers of what it gets."""
+
+    def __init__(self, path, mac, peer):
+        super().__init__(path)
+        self.mac, self.peer = mac, peer
+        self.number = self.seen = self.expected = self.posted = 0
+        self.negotiate()
+        for slot in range(RING):
+            for ring, flags in ((TX, 0), (RX, 2)):
+                self.write(ring * AREA + 16 * slot, struct.pack(
+                    "<QIHH", self.buffer(ring, slot), LENGTH, flags, 0))
+                self.write(ring * AREA + 0x1004 + 2 * slot, struct.pack("<H", slot))
+        self.post(RING - 1)
+
+    @staticmethod
+    def buffer(ring, slot):
+        """Its offset in the memory."""
+        return 0x20000 + (ring * RING + slot) * 128
+
+    def used(self, ring):
+        """The used index."""
+        return struct.unpack("<H", os.pread(self.memory, 2, ring * AREA + 0x2002))[0]
+
+    def post(self, n):
+        """Give the device that many more receive buffers."""
+        self.posted += n
+        self.write(RX * AREA + 0x1002, struct.pack("<H", self.posted & 0xffff))
+
+    def transmit(self, n):
+        """The next numbers."""
+        for number in range(self.number, self.number + n):
+            frame = bytes(12) + self.peer + self.mac + struct.pack("<HQ", 0xb588, number)
+            self.write(self.buffer(TX, number % RING), frame.ljust(LENGTH, b"\0"))
+        self.number += n
+        self.write(TX * AREA + 0x1002, struct.pack("<H", self.number & 0xffff))
+        self.kick()
+
+    def collect(self):
+        """Look at what has come; each number is the one after the last."""
+        came = (self.used(RX) - self.seen) & 0xffff
+        for i in range(self.seen, self.seen + came):
+            slot = struct.unpack("<I", os.pread(
+                self.memory, 4, RX * AREA + 0x2004 + 8 * (i % RING)))[0]
+            frame = os.pread(self.memory, LENGTH, self.buffer(RX, slot))
+            kind, number = struct.unpack_from("<HQ", frame, 24)
+            if kind == 0xb588:
+                expect(number == self.expected, f"frame {number} after {self.expected - 1}")
+                self.expected += 1
+        self.seen += came
+        if came:
+            self.post(came)
+            self.kick()
+        return came
+
+
+class Upgradable(Scenario):
+    """A switch without a prompt, as a service is."""
+
+    def start_switch(self, ports, extra=()):
+        """Its process, and a client of its control socket."""
+        self.paths = [self.path(f"p{i}") for i in range(ports)]
+        vdevs = [word for i, path in enumerate(self.paths)
+                 for word in ("--vdev", Port(path).vdev(i))]
+        self.control_path = self.workdir / "state" / "control"
+        self.argv = [Switch.program, *eal(f"upgrade-{os.getpid()}", 2, 256), *vdevs, "--",
+                     f"--state-dir={self.workdir}/state", *extra]
+        self.switch = self.own(Process("switch", self.argv, self.workdir))
+        self.switch.spawn()
+        wait_for("its sockets", lambda: all(p.exists() for p in self.paths), alive=[self.switch])
+        self.connect()
+        self.pid = self.switch.child.pid
+
+    def connect(self):
+        """A client of the process that has the control socket."""
+        def client():
+            try:
+                return Control(self.control_path)
+            except OSError:
+                return None
+        self.control = wait_for("the control socket", client)
+
+    def ask(self, command, done=True):
+        """Its answer."""
+        ok, said = self.control.ask(command, 60)
+        expect(ok == done, f"{command}: {said}")
+        return said
+
+    def upgraded(self, said):
+        """Go on with the new process; how long ports stood still."""
+        found = re.fullmatch(r"Upgraded: process (\d+) has taken over from process (\d+), ports stood "
+                             r"still for ([\d.]+) ms\n", said)
+        expect(found and int(found[2]) == self.pid, f"not an upgrade of {self.pid}: {said!r}")
+        old, self.pid = self.pid, int(found[1])
+        wait_for("the end of the old process", lambda: not running(old))
+        self.control.close()
+        self.connect()
+        return float(found[3])
+
+    def close(self):
+        """The process in charge may be none of our children."""
+        if getattr(self, "control", None) is not None and running(self.pid):
+            os.kill(self.pid, signal.SIGKILL)
+        super().close()
+
+
+def running(pid):
+    """Whether there is such a process, other than as a zombie."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+class Upgrade(Upgradable):
+    """Two ports."""
+
+    cpus, seconds = 1, 60
+
+    def setup(self):
+        self.start_switch(2)
+        self.one, self.two = (Station(self.paths[i], bytes((2, 0, 0, 0, 0, i + 1)),
+                                      bytes((2, 0, 0, 0, 0, 2 - i))) for i in (0, 1))
+        self.exchange(2)
+
+    def exchange(self, rounds):
+        """Numbered frames both ways, no more on their way than there are buffers."""
+        for _ in range(rounds):
+            for here, there in ((self.one, self.two), (self.two, self.one)):
+                here.transmit(FRAMES)
+                wait_for("every frame in its order", lambda h=here, t=there: (
+                    t.collect(), t.expected == h.number)[1], 60, pause=0.001)
+
+    def facts(self):
+        """Everything that is to be equal before and after."""
+        fdb = re.sub(r" +\d+s( +\d+)$", r" AGE\1", self.ask("show fdb"), flags=re.M)
+        stats = re.sub(r"Throughput.*?#", "#", self.ask("show port stats all"), flags=re.S)
+        return {"config": self.ask("show config"), "fdb": fdb, "stats": stats,
+                "xstats": self.ask("show port xstats all")}
+
+    def unchanged(self, before):
+        """Frames still go both ways, and nothing else has changed."""
+        for name, text in self.facts().items():
+            expect(text == before[name], f"{name} before and after: {before[name]!r}, {text!r}")
+        self.exchange(1)
+
+    @check("upgrade.sequence")
+    def check_sequence(self):
+        """Frames on their way during many upgrades arrive, each once and in order."""
+        stops = []
+        for _ in range(UPGRADES):
+            before = self.facts()
+            waiting = self.control
+            waiting.socket.sendall(b"upgrade\n")
+            self.upgraded_under_traffic(stops)
+            after = self.facts()
+            expect(after["config"] == before["config"], f"config: {after['config']}")
+            expect(after["fdb"] == before["fdb"], f"fdb: {before['fdb']}, {after['fdb']}")
+        return f"stood still for {', '.join(f'{ms:.1f}' for ms in stops)} ms"
+
+    def upgraded_under_traffic(self, stops):
+        """Send and receive until the answer is there."""
+        self.control.socket.setblocking(False)
+        said, rounds = b"", 0
+        while b"\0" not in said[:-1]:
+            self.exchange(1)
+            rounds += 1
+            try:
+                said += self.control.socket.recv(4096)
+            except BlockingIOError:
+                pass
+        expect(said[-1:] == b"1" or b"Upgraded" in said, said)
+        stops.append(self.upgraded(said[:-2].decode()))
+        expect(rounds > 1, "no frame was sent meanwhile")
+        self.exchange(1)
+
+    @check("upgrade.equal")
+    def check_equal(self):
+        """Settings, addresses with their ages, counters and limits are those they were."""
+        for command in ("port config mtu 0 1400", "set port 1 rate pps 100000", "set fdb age 600",
+                        "set port 0 source-lock on", "fdb add 02:00:00:00:00:77 0 1"):
+            self.ask(command)
+        self.exchange(1)
+        before = self.facts()
+        self.upgraded(self.ask("upgrade"))
+        self.unchanged(before)
+
+    @check("upgrade.by-hand")
+    def check_by_hand(self):
+        """A process that was started beside it takes over; half a message is read on."""
+        self.one.sock.sendall(struct.pack("=II", 1, 1))  # GET_FEATURES without its size
+        before = self.facts()
+        new = self.own(Process("by-hand", [*self.argv, f"--upgrade-from={self.control_path}"],
+                               self.workdir))
+        new.spawn()
+        wait_for("the end of the old process", lambda: not running(self.pid), 60, alive=[new])
+        self.pid = new.child.pid
+        self.control.close()
+        self.connect()
+        self.one.sock.sendall(struct.pack("=I", 0))
+        expect(len(self.one.receive()) == 8, "the message was not answered")
+        self.unchanged(before)
+
+    @check("upgrade.refused.{}", ("false", "missing", "sleeper"))
+    def check_program(self, kind):
+        """A program that ends, that is not there, or that does not ask: nothing changes."""
+        script = self.workdir / "sleeper.sh"
+        script.write_text("#!/bin/sh\nexec sleep 100\n", "ascii")
+        script.chmod(0o755)
+        program, why = {
+            "false": ("/bin/false", "ended with status 1"),
+            "missing": ("/no/such/program", "cannot be started: No such file or directory"),
+            "sleeper": (str(script), "has asked for nothing within 10 s"),
+        }[kind]
+        before = self.facts()
+        said = self.ask(f"upgrade {program}", done=False)
+        expect(said.startswith("Not upgraded: ") and why in said and said.count("\n") == 1, said)
+        expect(running(self.pid), "it has ended")
+        self.unchanged(before)
+
+    @check("upgrade.stopped")
+    def check_stopped(self):
+        """A successor that is stopped half-way is given up; woken up, it ends."""
+        before = self.facts()
+        new = self.own(Process("stopped", [*self.argv, f"--upgrade-from={self.control_path}"],
+                               self.workdir))
+        new.spawn()
+        wait_for("its memory", lambda: "Detected CPU" in new.log(), 60, alive=[new], pause=0.001)
+        os.kill(new.child.pid, signal.SIGSTOP)
+        wait_for("that it is given up", lambda: "it does not answer" in self.switch.log() or
+                 self.pid != self.switch.child.pid, 60, pause=0.1)
+        time.sleep(0.1)
+        self.unchanged(before)
+        os.kill(new.child.pid, signal.SIGCONT)
+        expect(new.wait_exit(60) == 1, "its exit status")
+        self.disown(new)
+        self.exchange(1)
+
+    @check("upgrade.version")
+    def check_version(self):
+        """Another version of the sequence is refused, and so is one without a socket."""
+        before = self.facts()
+        said = self.ask("take over 1", done=False)
+        expect("passes a socket" in said, said)
+        self.unchanged(before)
+
+
+class UpgradePorts(Upgradable):
+    """Many ports."""
+
+    cpus, seconds = 1, 40
+
+    def setup(self):
+        self.start_switch(PORTS)
+        self.guests = []
+        for path in self.paths:
+            self.guests.append(Frontend(path))
+            self.guests[-1].negotiate()
+
+    @check("upgrade.ports")
+    def check_ports(self):
+        """All of them go on."""
+        before = self.ask("show port stats all").count("NIC statistics")
+        stop = self.upgraded(self.ask("upgrade"))
+        expect(before == PORTS == self.ask("show port stats all").count("NIC statistics"),
+               "not all ports are there")
+        for guest in self.guests:
+            guest.burst(1)
+            guest.kick()
+            guest.ask(1)
+        for guest in self.guests:
+            wait_for("a frame to be taken", lambda g=guest: struct.unpack(
+                "<H", os.pread(g.memory, 2, AREA + 0x2002))[0] == 1)
+        return f"{PORTS} ports stood still for {stop:.1f} ms"
+
+
+class UpgradeDrivers(Upgradable):
+    """dpdk-testpmd as driver of both ports, all kinds of rings."""
+
+    cpus, seconds = 2, 90
+
+    def setup(self):
+        self.start_switch(2)
+
+    @check("upgrade.virtio-user.{}", ("mergeable", "vectorized", "packed_mergeable",
+                                      "packed_vectorized"))
+    def check_drivers(self, path):
+        """Frames that circulate between both are neither lost nor doubled by upgrades."""
+        macs = ("02:00:00:00:00:01", "02:00:00:00:00:02")
+        peers = [self.own(VirtioUser(f"{name}-{path}", self.workdir, self.paths[i],
+                                     VirtioUser.PATHS[path], macs[i],
+                                     [f"--eth-peer=0,{macs[1 - i]}"])).start()
+                 for i, name in enumerate(("here", "there"))]
+        here, there = peers
+        self.ask("clear port stats all")
+        there.command("set fwd macswap")
+        there.command("start")
+        here.command("set fwd macswap")
+        here.command("start tx_first 2")
+        stops = []
+        for _ in range(3):
+            was = here.packets()[0]
+            stops.append(self.upgraded(self.ask("upgrade")))
+            wait_for("frames that circulate", lambda n=was: here.packets()[0] > n + 1000, 60,
+                     alive=peers)
+        here.command("stop")
+        here.command("set fwd rxonly")
+        here.command("start")
+        wait_for("the last frames", lambda: self.balanced(peers), 30, alive=peers)
+        for peer in peers:
+            self.disown(peer)
+        return f"stood still for {', '.join(f'{ms:.1f}' for ms in stops)} ms"
+
+    def balanced(self, peers):
+        """The switch has counted what drivers sent and got, and no drop."""
+        stats = re.findall(r"RX-packets: (\d+).*?TX-packets: (\d+)",
+                           self.ask("show port stats all"), re.S)
+        counted = [(int(tx), int(rx)) for rx, tx in stats]
+        dropped = sum(int(n) for n in re.findall(r"drop_\w+: (\d+)",
+                                                 self.ask("show port xstats all")))
+        return counted == [peer.packets() for peer in peers] and dropped == 0
