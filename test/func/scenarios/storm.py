@@ -167,8 +167,12 @@ SEQUENCES = {
               for on in (0, 1) for queue in range(2 * PAIRS)],
     "descriptors": [step("SET_OWNER", b"", memory, event, pipe, channel, memory, event, pipe,
                          channel)],
+    # a byte each, over and over, then all of them at once taken back
+    "tiny-translations": [step("IOTLB_MSG", struct.pack("=QQQBB6x", 2 * i, 1, vhu.UVA + i, 3, 2))
+                          for i in range(1999)] +
+                         [step("IOTLB_MSG", struct.pack("=QQQBB6x", 0, 1 << 32, 0, 3, 3))],
 }
-FEATURES = {"IOTLB_MSG": MODERN | ACCESS_PLATFORM}
+FEATURES = {name: MODERN | ACCESS_PLATFORM for name in ("IOTLB_MSG", "tiny-translations")}
 
 
 class Flood:
@@ -381,7 +385,7 @@ class Storm(Scenario):
     @check("storm.sequence.{}", tuple(SEQUENCES))
     def sequence(self, name):
         """Several messages in turn, each of which is answered."""
-        with self.unharmed() as remark, self.session(SEQUENCES[name]) as flood:
+        with self.unharmed() as remark, self.session(SEQUENCES[name], name) as flood:
             flood.answered(TIMES)
         return remark[0]
 
