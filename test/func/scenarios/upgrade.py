@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A running switch goes on in another process, and guests do not notice; or it goes on itself."""
 
+import array
+import contextlib
+import hashlib
 import os
 import re
 import signal
+import socket
 import struct
+import subprocess
 import time
 
 from harness.control import Control
-from harness.frontend import AREA, RING, UVA, Frontend
+from harness.frontend import AREA, RING, Frontend
 from harness.peers import Port, Switch, VirtioUser, eal
 from harness.process import Failure, Process, wait_for
 
@@ -19,6 +24,9 @@ FRAMES = 64     # that circulate, or wait to be acknowledged
 LENGTH = 12 + 64
 TX, RX = 1, 0   # rings of a queue pair
 PORTS = 64
+HEADER = struct.Struct("<IHHII")  # of a blob: magic, version, 0, bytes, descriptors
+MAGIC = 0x42535156
+READY, REFUSED = 6, 7  # types of records
 
 
 def expect(condition, what):
@@ -83,19 +91,61 @@ class Station(Frontend):
         return came
 
 
+class Successor:
+    """A process that asks to take over, played by the test, which says what it likes."""
+
+    def __init__(self, control):
+        self.sock, theirs = socket.socketpair()
+        self.sock.settimeout(30)
+        with contextlib.closing(Control(control)) as asked:
+            asked.socket.sendmsg([b"take over "], [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
+                                                   array.array("i", [theirs.fileno()]))])
+            theirs.close()
+            done, said = asked.ask("1")
+        expect(done, said)
+        self.fds = []
+
+    def receive(self):
+        """The bytes of a blob; None: the other end is closed."""
+        header = self.take(HEADER.size)
+        return None if header is None else self.take(HEADER.unpack(header)[3])
+
+    def take(self, length):
+        """That many bytes; descriptors are kept."""
+        got = b""
+        while len(got) < length:
+            part, fds, _, _ = socket.recv_fds(self.sock, length - len(got), 253)
+            self.fds += fds
+            if not part:
+                return None
+            got += part
+        return got
+
+    def say(self, kind, text=b""):
+        """Send a blob of one record."""
+        record = struct.pack("<HBBI", kind, 1, 0, len(text)) + text + bytes(-len(text) % 8)
+        self.sock.sendall(HEADER.pack(MAGIC, 1, 0, len(record), 0) + record)
+
+    def close(self):
+        """It is gone, with all it was given."""
+        self.sock.close()
+        for fd in self.fds:
+            os.close(fd)
+
+
 class Upgradable(Scenario):
     """A switch without a prompt, as a service is."""
 
-    def start_switch(self, ports, extra=()):
-        """Its process, and a client of its control socket."""
+    def start_switch(self, ports, extra=(), control=None, **kw):
+        """Its process, and a client of its control socket; kw as for Popen."""
         self.paths = [self.path(f"p{i}") for i in range(ports)]
         vdevs = [word for i, path in enumerate(self.paths)
                  for word in ("--vdev", Port(path).vdev(i))]
-        self.control_path = self.workdir / "state" / "control"
+        self.control_path = control or self.workdir / "state" / "control"
         self.argv = [Switch.program, *eal(f"upgrade-{os.getpid()}", 2, 256), *vdevs, "--",
                      f"--state-dir={self.workdir}/state", *extra]
         self.switch = self.own(Process("switch", self.argv, self.workdir))
-        self.switch.spawn()
+        self.switch.spawn(**kw)
         wait_for("its sockets", lambda: all(p.exists() for p in self.paths), alive=[self.switch])
         self.connect()
         self.pid = self.switch.child.pid
@@ -164,6 +214,7 @@ class Upgrade(Upgradable):
     def facts(self):
         """Everything that is to be equal before and after."""
         fdb = re.sub(r" +\d+s( +\d+)$", r" AGE\1", self.ask("show fdb"), flags=re.M)
+        fdb = sorted(fdb.splitlines())  # those of the configuration may come first
         stats = re.sub(r"Throughput.*?#", "#", self.ask("show port stats all"), flags=re.S)
         return {"config": self.ask("show config"), "fdb": fdb, "stats": stats,
                 "xstats": self.ask("show port xstats all")}
@@ -266,6 +317,36 @@ class Upgrade(Upgradable):
         self.disown(new)
         self.exchange(1)
 
+    @check("upgrade.successor.{}", ("silent", "refuses", "garbage", "gone", "refuses-first"))
+    def check_successor(self, kind):
+        """One that fails in the stop, whatever way: rings go on where they stood."""
+        before = self.facts()
+        log = self.switch.log()
+        with contextlib.closing(Successor(self.control_path)) as new:
+            expect(b"port add 0" in new.receive(), "there is no configuration")
+            if kind == "refuses-first":
+                new.say(REFUSED, b"not\x1b[2J today")
+            else:
+                new.say(READY)
+                expect(len(new.receive()) > 1000, "there is no state")
+            if kind == "refuses":
+                new.say(REFUSED, b"not\x1b[2J today")
+            elif kind == "garbage":
+                new.sock.sendall(bytes(range(256)))
+            elif kind == "gone":
+                new.close()
+                new.fds = []
+            else:
+                expect(new.receive() is None, "it was told something")
+        why = {"silent": "could not take the ports over: it does not answer",
+               "refuses": "could not take the ports over: not?[2J today",
+               "garbage": "could not take the ports over: ",
+               "gone": "could not take the ports over: it has ended",
+               "refuses-first": "did not get ready: not?[2J today"}[kind]
+        wait_for("its reason in the log", lambda: why in self.switch.log()[len(log):], 30,
+                 alive=[self.switch])
+        self.unchanged(before)
+
     @check("upgrade.version")
     def check_version(self):
         """Another version of the sequence is refused, and so is one without a socket."""
@@ -273,6 +354,94 @@ class Upgrade(Upgradable):
         said = self.ask("take over 1", done=False)
         expect("passes a socket" in said, said)
         self.unchanged(before)
+
+
+class UpgradeLetsGo(Upgradable):
+    """The end of the old process, whose successor does nothing."""
+
+    cpus, seconds = 0.3, 10
+
+    def setup(self):
+        self.start_switch(1)
+        self.guest = Station(self.paths[0], bytes((2, 0, 0, 0, 0, 1)), bytes((2, 0, 0, 0, 0, 2)))
+
+    @check("upgrade.lets-go")
+    def check_lets_go(self):
+        """After the last word it touches no ring, though frames wait there, and ends."""
+        with contextlib.closing(Successor(self.control_path)) as new:
+            new.receive()
+            new.say(READY)
+            new.receive()
+            self.guest.transmit(FRAMES)
+            before = self.memory()
+            new.say(READY)
+            expect(new.receive() is not None, "it does not hand over")
+            new.say(READY)
+            expect(self.switch.wait_exit(30) == 0, "its exit status")
+            expect(self.memory() == before, "it has written to the guest's memory")
+            expect(all(p.exists() for p in (*self.paths, self.control_path)),
+                   "it has removed a socket")
+            self.guest.sock.settimeout(0.1)
+            with contextlib.suppress(TimeoutError):
+                expect(self.guest.sock.recv(1), "it has closed a guest's connection")
+        self.spoiled = True
+
+    def memory(self):
+        """A sum of the guest's."""
+        return hashlib.sha256(os.pread(self.guest.memory, 1 << 20, 0)).hexdigest()
+
+
+class UpgradeService(Upgradable):
+    """Started by a service manager; other users may connect to its control socket."""
+
+    cpus, seconds = 0.3, 10
+
+    def setup(self):
+        self.manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.manager.bind(str(self.path("notify")))
+        self.manager.settimeout(30)
+        self.open = self.workdir / "open"
+        self.open.mkdir()
+        self.open.chmod(0o777)
+        self.start_switch(1, (f"--control={self.open}/c", "--control-mode=0666"), self.open / "c",
+                          env=os.environ | {"NOTIFY_SOCKET": str(self.path("notify")),
+                                            "WATCHDOG_USEC": "1000000"})
+
+    def told(self, text):
+        """The manager hears that, after other messages perhaps."""
+        wait_for(text, lambda: self.manager.recv(100).decode() == text)
+
+    @check("upgrade.service")
+    def check_service(self):
+        """The manager is told the new main process, which feeds the watchdog."""
+        self.told("READY=1")
+        said = self.ask("upgrade")
+        self.upgraded(said)
+        self.told(f"MAINPID={self.pid}")
+        self.told("READY=1")
+        self.told("WATCHDOG=1")
+
+    @check("upgrade.owner")
+    def check_owner(self):
+        """Another user may give commands here, but not get the memory of guests."""
+        script = """import socket
+s = socket.socket(socket.AF_UNIX)
+s.connect("c")
+for line in ("show port summary all", "upgrade", "upgrade /bin/true", "take over 1"):
+    s.sendall(line.encode() + b"\\n")
+    got = b""
+    while b"\\0" not in got[:-1]:
+        got += s.recv(4096)
+    print(got)
+"""
+        said = subprocess.run(
+            ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--",
+             "/usr/bin/python3", "-c", script], cwd=self.open, capture_output=True, text=True,
+            timeout=60, check=True).stdout.splitlines()
+        expect(said[0].endswith("\\x000'") and len(said) == 4, said)
+        expect(all("Refused: only the user" in line and line.endswith("\\x001'")
+                   for line in said[1:]), said)
+        expect(running(self.pid), "it has ended")
 
 
 class UpgradePorts(Upgradable):
