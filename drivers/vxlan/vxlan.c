@@ -421,6 +421,27 @@ vxlan_all(const struct vxlan *x)
 	return &x->tunnels;
 }
 
+/* The first way that takes shorter packets than guests are told. NULL: none does. */
+static const char *
+why_narrow(const struct vxlan *x, const struct vxlan_vni *n, char *buf, size_t len)
+{
+	uint32_t told = vxlan_guest_mtu(x, n);
+	const struct vxlan_vtep *v;
+
+	STAILQ_FOREACH (v, &n->vteps, entry) {
+		const struct outer *o = atomic_load(&v->port->outer);
+
+		if (o == NULL || o->max_len >= told + RTE_ETHER_HDR_LEN)
+			continue;
+		snprintf(buf, len,
+			 "packets of more than %u bytes do not fit the MTU of the way to VTEP %s;"
+			 " guests may send %u (\"show vxlan vni\")",
+			 o->max_len - RTE_ETHER_HDR_LEN, v->port->text, told);
+		return buf;
+	}
+	return NULL;
+}
+
 const char *
 vxlan_why(const struct vxlan *x, const struct vxlan_vni *n, char *buf, size_t len)
 {
@@ -437,7 +458,7 @@ vxlan_why(const struct vxlan *x, const struct vxlan_vni *n, char *buf, size_t le
 		if (why != NULL)
 			return why;
 	}
-	return NULL;
+	return why_narrow(x, n, buf, len);
 }
 
 uint32_t

@@ -459,6 +459,8 @@ evpn_why(const struct evpn *e, uint32_t vni, char *buf, size_t len)
 	}
 	if (!v->ready)
 		return "the kernel devices are being made";
+	if (shadow_why(v->shadow, buf, len) != NULL)
+		return buf;
 	evpn_table_get_stats(e->table, vni, &st);
 	if (st.unknown != 0) {
 		snprintf(buf, len, "the kernel has not taken %u of our guests' addresses",

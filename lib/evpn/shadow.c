@@ -370,6 +370,50 @@ next_step(struct shadow *s)
 		fail(s, steps[s->step].what, err);
 }
 
+/* --- their state --- */
+
+/* IFF_* of a device; 0, as of one that is down, if there is none. */
+static int
+flags_of(const char *name)
+{
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0); /* any socket has a network */
+	struct ifreq r = {0};
+
+	if (fd < 0)
+		return 0;
+	memcpy(r.ifr_name, name, SHADOW_NAME_MAX);
+	if (ioctl(fd, SIOCGIFFLAGS, &r) != 0)
+		r.ifr_flags = 0;
+	close(fd);
+	return r.ifr_flags;
+}
+
+const char *
+shadow_why(const struct shadow *s, char *buf, size_t len)
+{
+	/* the bridge has a carrier by the others */
+	static const enum device order[] = {VXLAN, TAP, BRIDGE};
+
+	for (uint32_t i = 0; i < RTE_DIM(order); i++) {
+		enum device d = order[i];
+		char name[SHADOW_NAME_MAX] = "";
+		int flags = flags_of(name_of(s, d, name));
+		const char *why = NULL;
+
+		if ((int)if_nametoindex(name) != s->index[d])
+			why = "is not the one that was made here: another program removed it";
+		else if ((flags & IFF_UP) == 0)
+			why = "is down";
+		else if ((flags & IFF_RUNNING) == 0)
+			why = "has no carrier";
+		if (why == NULL)
+			continue;
+		snprintf(buf, len, "the kernel device %s %s", name, why);
+		return buf;
+	}
+	return NULL;
+}
+
 /* --- life --- */
 
 static int

@@ -18,6 +18,7 @@
 #define EVPN_SHADOW_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "evpn/ip.h"
@@ -51,6 +52,12 @@ struct shadow *shadow_new(const struct shadow_config *cfg);
 
 /** End with the VNI: all its devices are deleted. Frees @p s. */
 void shadow_remove(struct shadow *s);
+
+/**
+ * One sentence in @p buf: what has become of the devices since they were ready. NULL: nothing, they
+ * are up and have a carrier. Asks the kernel.
+ */
+const char *shadow_why(const struct shadow *s, char *buf, size_t len);
 
 /** Close the tap and leave the other devices to a successor. Frees @p s. */
 void shadow_free(struct shadow *s);

@@ -454,6 +454,50 @@ ports_are_isolated(void **state)
 }
 
 static void
+set_link(const char *name, const char *state)
+{
+	char line[64];
+
+	snprintf(line, sizeof(line), "ip link set %s %s", name, state);
+	run(line);
+}
+
+/* The reason has @p part in it; NULL: there is none. */
+static bool
+is_why(const struct test *t, const char *part)
+{
+	char buf[128];
+	const char *why = evpn_why(t->e, VNI, buf, sizeof(buf));
+
+	return part != NULL ? why != NULL && strstr(why, part) != NULL : why == NULL;
+}
+
+/* A device that another program stops or removes is named. */
+static void
+devices_are_looked_at(void **state)
+{
+	static const char *const names[] = {"vqb100", "vqx100", "vqt100"};
+	struct test *t = *state;
+	char line[32];
+
+	WAIT(t, is_why(t, NULL));
+	for (uint32_t i = 0; i < RTE_DIM(names); i++) {
+		snprintf(line, sizeof(line), "%s is down", names[i]);
+		set_link(names[i], "down");
+		WAIT(t, is_why(t, line));
+		set_link(names[i], "up");
+	}
+	set_link("vqt100", "carrier off");
+	WAIT(t, is_why(t, "vqt100 has no carrier"));
+	set_link("vqt100", "carrier on");
+	WAIT(t, is_why(t, NULL));
+	run("ip link del vqx100");
+	WAIT(t, is_why(t, "vqx100 is not the one"));
+	run("ip link add vqx100 type vxlan id 100 local 10.99.0.1 dstport 4789");
+	WAIT(t, is_why(t, "vqx100 is not the one"));
+}
+
+static void
 next_hop_follows_routes(void **state)
 {
 	struct test *t = *state;
@@ -507,6 +551,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(vni_ends_early, setup, teardown),
 		cmocka_unit_test_setup_teardown(many_vnis_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(ports_are_isolated, setup, teardown),
+		cmocka_unit_test_setup_teardown(devices_are_looked_at, setup, teardown),
 		cmocka_unit_test_setup_teardown(next_hop_follows_routes, setup, teardown),
 		cmocka_unit_test_setup_teardown(refusals, setup, teardown),
 	};

@@ -197,6 +197,28 @@ class Hosts(Scenario):
                      self.switches[0].command(f"why vni {VNI}"), 30)
             link.ping_sizes((64,))
 
+    def wait_why(self, *parts):
+        """Until all of these are in the reason against the first host's VNI."""
+        switch = self.switches[0]
+        wait_for(f"reason: {', '.join(parts)}", lambda: all(
+            part in switch.command(f"why vni {VNI}") for part in parts), 60, alive=[switch])
+
+    @check("vxlan.why")
+    def why(self):
+        """A VTEP that does not answer and a way of a smaller MTU are named, each with its VTEP."""
+        self.spoiled = True
+        self.tell(self.switches[0], f"vxlan vni {VNI} domain {DOMAIN} flood {self.vtep(77)}")
+        self.wait_why(self.vtep(77), "does not answer")
+        self.tell(self.switches[0], f"vxlan vni {VNI} domain {DOMAIN} flood {self.vtep(1)}")
+        self.wait_why("nothing keeps")
+        self.on(self.spaces[0], "ip", "route", "add", f"{self.vtep(1)}/32", "dev", "u0", "mtu",
+                "1400")
+        self.wait_why(self.vtep(1), "1350 bytes", "MTU", "1450")
+        self.on(self.spaces[0], "ip", "route", "del", f"{self.vtep(1)}/32")
+        self.wait_why("nothing keeps")
+        self.on(self.spaces[0], "ip", "link", "set", "u0", "mtu", "60")
+        self.wait_why("no room")
+
     @check("vxlan.config")
     def config(self):
         """show config makes the same tunnels again, and changes nothing where it came from."""
@@ -404,6 +426,21 @@ router bgp 65000
             self.routers[0] = self.start_router(0)
             self.wait_joined()
             link.ping_sizes((64,))
+
+    @check("vxlan.evpn.why")
+    def why(self):
+        """Kernel devices that do not work are named, and that no other host announces the VNI."""
+        self.spoiled = True
+        for state, back, reason in (("down", "up", "is down"),
+                                    ("carrier off", "carrier on", "has no carrier")):
+            device = f"vqt{VNI}"
+            self.on(self.spaces[0], "ip", "link", "set", device, *state.split())
+            self.wait_why(device, reason)
+            self.on(self.spaces[0], "ip", "link", "set", device, *back.split())
+            self.wait_why("nothing keeps")
+        for router in self.routers[1:]:
+            router.kill()
+        self.wait_why("no other host announces")
 
     @check("vxlan.evpn.config")
     def config(self):
