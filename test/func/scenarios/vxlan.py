@@ -93,10 +93,14 @@ class Hosts(Scenario):
         space.veth(dev, "u0")
         self.wire.take(dev, f"v{host}")
         self.on(self.wire, "ip", "link", "set", f"v{host}", "master", "br0", "up")
-        self.on(space, "ip", "addr", "add", f"{self.vtep(host)}/{self.prefix}", "dev", "u0",
-                *self.address_options)
         self.on(space, "ip", "link", "set", "u0", "up")
+        self.give_address(host, space)
         return space
+
+    def give_address(self, host, space, dev="u0"):
+        """The host's address in the underlay to one of its interfaces."""
+        self.on(space, "ip", "addr", "add", f"{self.vtep(host)}/{self.prefix}", "dev", dev,
+                *self.address_options)
 
     def start_switch(self, host):
         """A switch in the network of a host."""
@@ -104,9 +108,14 @@ class Hosts(Scenario):
         workdir.mkdir()
         switch = peers.backend(f"switch{host}", workdir,
                                [EthdevPort("net_af_packet", iface="u0"),
-                                EthdevPort("net_tap", iface="t0")], memory=256)
+                                EthdevPort("net_tap", iface="t0"), *self.more_ports()], memory=256)
         switch.argv = [*self.spaces[host].enter(), *switch.argv]
         return self.own(switch).start()
+
+    @staticmethod
+    def more_ports():
+        """Ports besides the underlay's and the card's."""
+        return []
 
     def start_kernel_vtep(self, host):
         """The kernel's VXLAN device behind a bridge; the bridge's card."""
@@ -211,13 +220,13 @@ class Hosts(Scenario):
         self.wait_why(self.vtep(77), "does not answer")
         self.tell(self.switches[0], f"vxlan vni {VNI} domain {DOMAIN} flood {self.vtep(1)}")
         self.wait_why("nothing keeps")
-        self.on(self.spaces[0], "ip", "route", "add", f"{self.vtep(1)}/32", "dev", "u0", "mtu",
-                "1400")
+        route = (f"{self.vtep(1)}/32", "dev", "u0", "mtu")
+        self.on(self.spaces[0], "ip", "route", "add", *route, "1400")
         self.wait_why(self.vtep(1), "1350 bytes", "MTU", "1450")
+        self.on(self.spaces[0], "ip", "route", "replace", *route, "48")
+        self.wait_why("no room")
         self.on(self.spaces[0], "ip", "route", "del", f"{self.vtep(1)}/32")
         self.wait_why("nothing keeps")
-        self.on(self.spaces[0], "ip", "link", "set", "u0", "mtu", "60")
-        self.wait_why("no room")
 
     @check("vxlan.config")
     def config(self):
@@ -239,6 +248,49 @@ class Hosts(Scenario):
         with self.link(0, 1) as link:
             wait_for("way", lambda: "nothing keeps" in switch.command(f"why vni {VNI}"), 30)
             link.ping_sizes((64,))
+
+
+class KernelPortHosts(Hosts):
+    """
+    The same hosts; where there is a switch the kernel is behind a port of it, k0, with the address.
+    Their part of the underlay stands for a card that is under DPDK: the kernel has no address there.
+    """
+
+    def give_address(self, host, space, dev="u0"):
+        """That of a host with a switch has to wait for it."""
+        if host == 2 or dev != "u0":
+            super().give_address(host, space, dev)
+
+    @staticmethod
+    def more_ports():
+        """The kernel's, in the domain of the underlay."""
+        return [EthdevPort("net_tap", iface="k0")]
+
+    def start_switch(self, host):
+        """A switch that connects the kernel of its host."""
+        switch = super().start_switch(host)
+        space = self.spaces[host]
+        wait_for("k0", lambda: "k0" in self.on(space, "ip", "-o", "link"), 30, alive=[switch])
+        self.on(space, "ip", "link", "set", "k0", "up")
+        self.give_address(host, space, "k0")
+        return switch
+
+    @check("vxlan.kernel.port.{0}.to.{1}", each=((0, 1), (0, 2)))
+    def exchange(self, one, other):
+        """Pings up to the full MTU and 20 MB each way between two hosts."""
+        super().exchange(one, other)
+
+    @check("vxlan.kernel.port.underlay")
+    def underlay(self):
+        """The kernels reach each other, as routing daemons do, beside tunnel frames."""
+        before = self.vteps(0)[self.vtep(1)]["tx_frames"]
+        for one, other in ((0, 1), (0, 2), (2, 1)):
+            status, out = self.spaces[one].run(f"ping -q -c 3 -W 10 {self.vtep(other)}")
+            if status != 0:
+                raise Failure(f"from {one} to {other}: {out}")
+        after = self.vteps(0)[self.vtep(1)]["tx_frames"]
+        if after - before > 20:
+            raise Failure(f"{after - before} frames in the tunnel")
 
 
 class Ipv6Hosts(Hosts):
@@ -433,10 +485,10 @@ router bgp 65000
         self.spoiled = True
         for state, back, reason in (("down", "up", "is down"),
                                     ("carrier off", "carrier on", "has no carrier")):
-            device = f"vqt{VNI}"
-            self.on(self.spaces[0], "ip", "link", "set", device, *state.split())
-            self.wait_why(device, reason)
-            self.on(self.spaces[0], "ip", "link", "set", device, *back.split())
+            tap = f"vqt{VNI}"
+            self.on(self.spaces[0], "ip", "link", "set", tap, *state.split())
+            self.wait_why(tap, reason)
+            self.on(self.spaces[0], "ip", "link", "set", tap, *back.split())
             self.wait_why("nothing keeps")
         for router in self.routers[1:]:
             router.kill()
