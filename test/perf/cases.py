@@ -24,6 +24,8 @@ class Case:
     kind: str = "mpps"  # "mpps", "both" (what the guest sends counts, too), "ns" (p50), "cpu" (%)
     peers: tuple = SWITCHES
     by_name: bool = False  # not by default
+    way: str = ""  # "out" or "in" of a VXLAN tunnel, over a device that takes all it gets
+    plain: bool = False  # the same way without the tunnel
 
 
 CASES = {
@@ -54,6 +56,11 @@ CASES = {
     "net-null-64": Case("--pattern ring --frame 64 --blind", device="net_null0", kind="both",
                         peers=NO_OVS),
     "net-tap-64": Case("--pattern ring --frame 64", device="net_tap0,iface={tap}", peers=NO_OVS),
+    **{f"tunnel-{way}-{plain}{size}":
+       Case(f"--blind {rate}--frame {size}", way=way, plain=bool(plain), kind=kind,
+            peers=(OURS, "ovs"), by_name=True)
+       for size in (64, 1450) for plain in ("plain-", "")
+       for way, rate, kind in (("out", "", "both"), ("in", "--rate 1 ", "mpps"))},
     "workers-1": Case("", nulls=2, peers=NO_OVS),
     "workers-2": Case("", nulls=4, peers=NO_OVS),
     "latency": Case("--mode latency --rate 10000", kind="ns", peers=MEASURED),
@@ -109,5 +116,6 @@ TARGETS = [
     Target("ports-16-64", 0.9, other="split-64"),
     Target("ports-64-64", 0.9, other="split-64"),
     Target("ports-1025-64", 0.8, other="split-64"),
+    *[Target(f"tunnel-{way}-{size}", 3, "ovs") for size in (64, 1450) for way in ("out", "in")],
     Target("workers-2", 1.8, other="workers-1"),
 ]

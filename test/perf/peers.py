@@ -5,7 +5,9 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import statistics
+import struct
 import subprocess
 import sys
 import time
@@ -16,8 +18,37 @@ sys.path.insert(1, str(pathlib.Path(__file__).resolve().parents[1] / "func"))
 from harness.frontend import Frontend
 
 
+# The network of a host: its VTEP, and the next hop of the other one.
+LOCAL, REMOTE = "192.0.2.1", "192.0.2.2"
+NEXT_HOP = "02:00:00:00:00:42"
+HOST = ["unshare", "-n", "sh", "-c",
+        f"""set -e; ip link add u0 type veth peer name u1; ip link set u1 up
+        ip addr add {LOCAL}/24 dev u0; ip link set u0 up
+        ip neigh add {REMOTE} lladdr {NEXT_HOP} dev u0 nud permanent; exec "$@" """, "sh"]
+OWN_MAC = "02:00:00:00:00:41"  # of the host's end, where that can be chosen
+VNI = 100
+GUESTS = ("02:00:00:00:00:00", "02:00:01:00:00:00")  # addresses of vqgen's first two
+
+
 class Failed(Exception):
     """A sample that could not be taken."""
+
+
+def mac(text):
+    return bytes.fromhex(text.replace(":", ""))
+
+
+def udp(src, dst, addresses, ports, payload, checksum=True):
+    """An Ethernet frame with a datagram; @p checksum: whether UDP has one, a wrong one."""
+    length = 8 + len(payload)
+    header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + length, 0, 0x4000, 64, 17, 0,
+                         *map(socket.inet_aton, addresses))
+    total = sum(struct.unpack("!10H", header))
+    total = (total & 0xffff) + (total >> 16)
+    header = header[:10] + struct.pack("!H", ~((total & 0xffff) + (total >> 16)) & 0xffff) + \
+        header[12:]
+    return (dst + src + b"\x08\0" + header +
+            struct.pack("!HHHH", *ports, length, 0xffff * checksum) + payload)
 
 
 class Peer:
@@ -99,6 +130,41 @@ class Peer:
         return ["--lcores", ",".join(lcores), "--no-huge", "-m", "1024", "--no-pci",
                 "--no-telemetry", f"--file-prefix=compare-{prefix}-{os.getpid()}"]
 
+    def in_host(self, *words):
+        """Run a program in the network of the switch."""
+        subprocess.run(["nsenter", "-t", str(self.procs[-1].pid), "-n", *words], check=True,
+                       capture_output=True)
+
+    def await_in_host(self, script):
+        end = time.monotonic() + 60
+        while True:
+            try:
+                self.in_host("sh", "-c", script)
+                return
+            except subprocess.CalledProcessError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.1)
+
+    def capture(self, size, src, dst, tunnel_dst):
+        """A file with a frame for the first guest; in the tunnel it is to that address."""
+        frame = udp(mac(src), mac(dst), ("10.0.0.2", "10.0.0.1"), (2000, 1000), bytes(size - 42))
+        if not self.case.plain:
+            vxlan = struct.pack("!BxxxI", 8, VNI << 8)
+            frame = udp(mac(NEXT_HOP), mac(tunnel_dst), (REMOTE, LOCAL), (50000, 4789),
+                        vxlan + frame, checksum=False)
+        path = self.dir / "frames.pcap"
+        path.write_bytes(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1) +
+                         struct.pack("<IIII", 0, 0, len(frame), len(frame)) + frame)
+        return path
+
+    def tunnel_device(self, tunnel_dst):
+        """It takes all it is sent; on the way in it has frames to the first guest without end."""
+        if self.case.way == "out":
+            return "net_null0,no-rx=1"
+        path = self.capture(int(self.case.options.split()[-1]), GUESTS[1], GUESTS[0], tunnel_dst)
+        return f"net_pcap0,rx_pcap={path},infinite_rx=1"
+
     def vdevs(self):
         vdevs = [f"--vdev=net_vhost{i},iface={s},queues={self.case.queues},tso=1"
                  for i, s in enumerate(self.sockets())]
@@ -138,9 +204,39 @@ class Vqswitch(Peer):
         poll = [] if self.case.sleeps else ["--poll"]
         # frames without addresses, or with the guest's own: nothing to learn
         mode = ["--forward-mode=io"] if self.case.nulls or self.case.device else []
+        if self.case.way:
+            self.start_tunnel(build)
+            return
         self.spawn([str(build / "app" / "vqswitch"), *self.eal("vqswitch"), *self.vdevs(), "--",
                     *poll, *mode, *self.options(), f"--state-dir={self.dir}"])
         self.started()
+
+
+    def start_tunnel(self, build):
+        """The second guest never says anything where it is; it has its address elsewhere."""
+        lines = ["set port 1 domain 9"]
+        if self.case.plain:
+            lines.append(f"fdb add {GUESTS[1]} 0 2")
+        else:
+            lines += ["set port 0 domain 5", f"vxlan add vx local {LOCAL} underlay 2",
+                      f"vxlan vni {VNI} domain 5 evpn"]
+        (self.dir / "commands").write_text("\n".join(lines) + "\n", encoding="utf8")
+        self.spawn([*HOST, str(build / "app" / "vqswitch"), *self.eal("vqswitch"), *self.vdevs(),
+                    f"--vdev={self.tunnel_device(OWN_MAC)}", "--", "--poll",
+                    f"--cmdline-file={self.dir}/commands", *self.options(),
+                    f"--state-dir={self.dir}"])
+        self.started()
+        if not self.case.plain:
+            self.tell_routes()
+
+    def tell_routes(self):
+        """As a routing daemon does."""
+        device = f"vqx{VNI}"
+        self.await_in_host(f"ip -br link show dev {device} up | grep -q {device}")
+        for words in (f"append 00:00:00:00:00:00 dev {device} dst {REMOTE} self permanent",
+                      f"add {GUESTS[1]} dev {device} dst {REMOTE} self extern_learn",
+                      f"add {GUESTS[1]} dev {device} master extern_learn"):
+            self.in_host("bridge", "fdb", *words.split())
 
 
 class Testpmd(Peer):
@@ -193,7 +289,11 @@ class Ovs(Peer):
                    # or it wants 262144 mbufs at once
                    "other_config:per-port-memory=true",
                    "other_config:userspace-tso-enable=true")
-        self.spawn([self.args.ovs, f"unix:{self.dir}/db.sock"], self.env)
+        self.spawn([*HOST * bool(self.case.way), self.args.ovs, f"unix:{self.dir}/db.sock"],
+                   self.env)
+        if self.case.way:
+            self.start_tunnel()
+            return
         # it drops what is longer than its MTU
         mtu = ["mtu_request=9000"] if "--frame 9000" in self.case.options else []
         ports = []
@@ -202,6 +302,37 @@ class Ovs(Peer):
                       "type=dpdkvhostuserclient", f"options:vhost-server-path={self.socket(i)}",
                       *mtu]
         self.vsctl("add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=netdev", *ports)
+
+    def appctl(self, *words):
+        subprocess.run(["ovs-appctl", "-t", str(next(self.dir.glob("ovs-vswitchd*.ctl"))), *words],
+                       check=True, capture_output=True, env=self.env)
+
+    def start_tunnel(self):
+        """The device is in a bridge of its own, whose port has the host's address."""
+        guest = "br0" if self.case.plain else "br1"
+        ports = []
+        for i, bridge in ((0, guest), (1, "br2")):
+            ports += ["--", "add-port", bridge, f"port{i}", "--", "set", "Interface", f"port{i}",
+                      "type=dpdkvhostuserclient", f"options:vhost-server-path={self.socket(i)}"]
+        if not self.case.plain:
+            ports += ["--", "add-port", "br1", "vx", "--", "set", "Interface", "vx", "type=vxlan",
+                      f"options:remote_ip={REMOTE}", f"options:key={VNI}"]
+        for name in ("br0", "br1", "br2"):
+            self.vsctl("add-br", name, "--", "set", "bridge", name, "datapath_type=netdev")
+        self.vsctl("set", "bridge", "br0", f'other-config:hwaddr="{OWN_MAC}"')
+        self.vsctl(*ports[1:])
+        self.in_host("ip", "addr", "del", f"{LOCAL}/24", "dev", "u0")
+        self.in_host("ip", "addr", "add", f"{LOCAL}/24", "dev", "br0")
+        self.in_host("ip", "link", "set", "br0", "up")
+        self.vsctl("add-port", "br0", "phy", "--", "set", "Interface", "phy", "type=dpdk",
+                   f"options:dpdk-devargs={self.tunnel_device(OWN_MAC)}")
+        if self.case.plain:
+            self.appctl("fdb/add", "br0", "phy", "0", GUESTS[1])
+        else:
+            self.appctl("ovs/route/add", f"{LOCAL}/24", "br0")
+            self.appctl("tnl/neigh/set", "br0", REMOTE, NEXT_HOP)
+            self.appctl("fdb/add", "br0", "phy", "0", NEXT_HOP)
+            self.appctl("fdb/add", "br1", "vx", "0", GUESTS[1])
 
     def silence(self, first):
         """It connects: programs have to listen, and are stopped once they are connected."""

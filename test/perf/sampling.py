@@ -74,7 +74,10 @@ def sample(args, name, case):
         after = distance(args.build, args.switch_cpu, args.client_cpu)
         row["distance_ns"] = [before, after]
         row["class"] = core_class(before, after)
-        row["cycles"] = row["tsc_hz"] / row["rx_pps"] if "tsc_hz" in row else 0
+        row["cycles"] = 0
+        if "tsc_hz" in row:
+            both = CASES[case].kind == "both"
+            row["cycles"] = row["tsc_hz"] / (row["rx_pps"] + row["tx_pps"] * both)
     except (Failed, OSError, subprocess.SubprocessError) as e:
         row["failed"] = str(e)
     finally:
