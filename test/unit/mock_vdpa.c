@@ -174,6 +174,18 @@ conf(int vid)
 			return -1;
 		hw.next[i] = avail;
 	}
+	if (atomic_exchange(&mock.fail_late, false)) {
+		eventfd_t n;
+
+		for (int i = 0; i < 2; i++) {
+			struct pollfd p = {hw.ring[i].kickfd, POLLIN, 0};
+
+			if (poll(&p, 1, 10000) > 0)
+				(void)eventfd_read(p.fd, &n);
+		}
+		free(hw.mem);
+		return -1;
+	}
 	atomic_store(&hw.stop, false);
 	hw.runs = true;
 	return pthread_create(&hw.thread, NULL, hw_run, NULL);

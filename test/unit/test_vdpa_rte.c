@@ -301,6 +301,23 @@ test_failures(void **state)
 	}
 }
 
+/* It fails after it has consumed the rings' kicks: those do not show that it serves the rings. */
+static void
+test_fails_late(void **state)
+{
+	run_until(&soft_engine, 100);
+	mock.fail_late = true;
+	offload(true);
+	run_until(list[0], 0);
+	run_until(&soft_engine, 200);
+	assert_non_null(strstr(reason(), "does not serve"));
+	list[0]->ops->retry(list[0], o.d);
+	vdev_sync(o.d);
+	run_until(list[0], 200);
+	offload(false);
+	run_until(&soft_engine, 200);
+}
+
 /* It ceases to serve the rings long after it has shown that it does: software goes on. */
 static void
 test_ceases_to_serve(void **state)
@@ -695,6 +712,7 @@ main(void)
 		T(there_and_back),
 		T(positions_are_read_from_the_rings),
 		T(failures),
+		T(fails_late),
 		T(ceases_to_serve),
 		T(taken_back_at_once),
 		T(detached),

@@ -38,7 +38,9 @@
 #define ANSWER_MS 2000 /* librte_vhost and the driver, for one message */
 #define PROOF_MS 2000  /* until each kick is consumed */
 #define PROOF_LOOK_MS 2
-#define WATCH_MS 1000  /* between proofs that it still serves the rings */
+#define WATCH_MS 1000 /* between proofs that it still serves the rings */
+/* until the second proof: a driver may consume a kick and fail after that */
+#define AGAIN_MS 20
 #define STOP_WAIT_MS 2 /* for control to wait: a device that is fast stops within it */
 #define STOP_LOOK_MS 2
 #define RETRY_MS 10000
@@ -412,9 +414,9 @@ on_proof(struct ev_timer *t)
 		fail(r, starts ? "it does not serve the rings" : "it has ceased to serve a ring");
 		return;
 	}
-	if (starts)
+	if (starts && r->proofs++ > 0)
 		proven(r);
-	arm(r, &r->watch, WATCH_MS);
+	arm(r, &r->watch, r->phase == PHASE_STARTING ? AGAIN_MS : WATCH_MS);
 }
 
 static int
@@ -458,6 +460,7 @@ switch_over(struct relay *r)
 	int ret = 0;
 
 	r->phase = PHASE_STARTING;
+	r->proofs = 0;
 	for (i = 0; i < d->nqueues && ret == 0; i++)
 		if (r->ring[i])
 			ret = say_ring(r, i);

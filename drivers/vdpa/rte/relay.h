@@ -49,6 +49,7 @@ struct relay {
 	bool stopped;       /* the device has answered that it has */
 	struct ev_timer settle, proof, watch, again, changed, stop;
 	uint64_t proof_end;
+	uint32_t proofs; /* since the start: each kick was consumed */
 	SLIST_ENTRY(relay) entry;
 };
 

@@ -83,8 +83,8 @@ class OnCard(InCircles):
         for before in range(CALLS[call]):
             self.order(f"fail {call} {before} 1")
             self.switch.command("port 0 offload")
-            wait_for(f"software after {call}", lambda: "does not serve" in
-                     datapath(self.switch), 30, alive=[peer, self.switch])
+            wait_for(f"software after {call}", lambda: " serve " in datapath(self.switch), 30,
+                     alive=[peer, self.switch])
             self.moves_on(peer)
             self.order(f"fail {call} 0 0")
             self.move("offload")
