@@ -29,6 +29,7 @@
 #include "cli/cli.h"
 #include "testpmd/fwd.h"
 #include "base/log.h"
+#include "base/record.h"
 #include "base/spare.h"
 #include "base/state_dir.h"
 #include "gmem/reaper.h"
@@ -47,6 +48,7 @@
 #include "switch/sw_ports.h"
 
 #define MBUFS_OF_CHECK 4096u
+#define RECORD_SETTLE_MS 500 /* for the last records, if the disk is slow */
 
 static int fail(const struct app *app, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
@@ -534,6 +536,7 @@ finish(struct app *app)
 	vdpa_fini();
 	workers_fini(app);
 	reaper_fini();
+	record_settle(RECORD_SETTLE_MS);
 	if (app->loop != NULL)
 		ev_loop_free(app->loop);
 	argv_free(&app->args);

@@ -141,10 +141,8 @@ port_fdb_samples(struct sink *s, const struct family *f, const struct port *p)
 
 /* Facts of one kind of port alone, by the family's offset. */
 static const char *const details[] = {
-	"interrupts_apart",
-	"interrupts_left",
-	"interrupts_held_up",
-	"vduse_answered_late",
+	"interrupts_apart",    "interrupts_left", "interrupts_held_up",
+	"vduse_answered_late", "records_lost",
 };
 
 static void
@@ -410,6 +408,9 @@ static const struct family families[] = {
 	{"vqswitch_port_vduse_answered_late", "counter", NULL,
 		"Requests of the kernel's that a VDUSE device answered without control.",
 		NULL, detail_samples, 3},
+	{"vqswitch_port_records_lost", "counter", NULL,
+		"Records missing in a port's recording: the disk was slow or full.",
+		NULL, detail_samples, 4},
 
 	QUEUE("vqswitch_queue_frames", NULL, frames,
 		"Frames taken from (rx) or delivered to (tx) the peer."),

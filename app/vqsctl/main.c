@@ -16,6 +16,7 @@
 
 #include <bsd/string.h>
 
+#include "decode.h"
 #include "vqsctl.h"
 
 static void
@@ -33,6 +34,9 @@ usage(FILE *out)
 	      "'vqsctl top [-b] [-n COUNT] [-o ORDER] [SECONDS]' shows rates of ports and the\n"
 	      "load of workers, again and again; with -b, or without a terminal, as text. ORDER\n"
 	      "is port, name, rx, tx or drops.\n"
+	      "\n"
+	      "'vqsctl decode FILE' prints the recording of a port (record=FILE); it needs no "
+	      "switch.\n"
 	      "\n"
 	      "  -s, --socket SOCKET  control socket (default: $VQSWITCH_CONTROL, else that of\n"
 	      "                       the switch that runs)\n"
@@ -128,6 +132,15 @@ commands_from_input(int fd)
 	return worst;
 }
 
+static int
+decode_from_args(char **files)
+{
+	if (files[0] != NULL && files[1] == NULL)
+		return decode(files[0]);
+	fputs("usage: vqsctl decode FILE\n", stderr);
+	return UNUSABLE;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -162,6 +175,8 @@ main(int argc, char **argv)
 		}
 	}
 	signal(SIGPIPE, SIG_IGN); /* a reader that ends is seen by the error */
+	if (argv[optind] != NULL && strcmp(argv[optind], "decode") == 0)
+		return decode_from_args(argv + optind + 1);
 	fd = open_control(path);
 	if (fd < 0)
 		return UNUSABLE;

@@ -15,6 +15,7 @@
 #include <rte_kvargs.h>
 
 #include "base/parse.h"
+#include "base/record.h"
 #include "vdev/vdev.h"
 #include "vhost_user/backend.h"
 
@@ -281,6 +282,22 @@ key_netns(struct virtio_devargs *a, const char *value)
 		       : 0;
 }
 
+static int
+key_record(struct virtio_devargs *a, const char *value)
+{
+	return *value != '/' || strlcpy(a->record, value, sizeof(a->record)) >= sizeof(a->record)
+		       ? -EINVAL
+		       : 0;
+}
+
+static int
+key_record_max(struct virtio_devargs *a, const char *value)
+{
+	if (parse_u32(value, RECORD_LIMIT_MAX, &a->record_max) < 0 || a->record_max == 0)
+		return -EINVAL;
+	return 0;
+}
+
 static const struct key {
 	const char *name;
 	key_fn fn;
@@ -312,6 +329,8 @@ static const struct key {
 	{"hw", key_hw, "prefer, require or never"},
 	{"migrate", key_migrate, "software or device"},
 	{"uplink", key_uplink, "the name or number of a port"},
+	{"record", key_record, "the absolute path of a file, at most 511 bytes"},
+	{"record-max", key_record_max, "a limit in MiB, 1 to 65536"},
 	{"mac", key_mac, "a unicast address XX:XX:XX:XX:XX:XX"},
 	{"attach", key_attach, "virtio, vhost or none"},
 	{"ifname", key_ifname, "the name of a network interface, at most 15 bytes"},
@@ -399,6 +418,9 @@ check_path(const struct virtio_devargs *a, char *err, size_t errlen)
 	if (a->nvdpa == 0 && (a->hw == VDEV_HW_REQUIRE || a->uplink[0] != '\0'))
 		return fail(err, errlen, "%s: %s needs vdpa=DEVICE", a->name,
 			    a->hw == VDEV_HW_REQUIRE ? "hw=require" : "uplink");
+	if (a->record_max != 0 && a->record[0] == '\0')
+		return fail(err, errlen, "%s: record-max=%u needs record=FILE", a->name,
+			    a->record_max);
 	return 0;
 }
 
@@ -447,7 +469,8 @@ virtio_devargs_same(const struct virtio_devargs *a, const struct virtio_devargs 
 	       memcmp(a->vdpa, b->vdpa, a->nvdpa * sizeof(a->vdpa[0])) == 0 && a->hw == b->hw &&
 	       a->migrate == b->migrate && strcmp(a->uplink, b->uplink) == 0 &&
 	       a->attach == b->attach && strcmp(a->ifname, b->ifname) == 0 &&
-	       strcmp(a->netns, b->netns) == 0 && rte_is_same_ether_addr(&a->mac, &b->mac);
+	       strcmp(a->netns, b->netns) == 0 && strcmp(a->record, b->record) == 0 &&
+	       a->record_max == b->record_max && rte_is_same_ether_addr(&a->mac, &b->mac);
 }
 
 static bool

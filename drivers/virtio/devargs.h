@@ -35,6 +35,7 @@
 #define VIRTIO_VM_MAX 64
 #define VIRTIO_VDPA_MAX 8 /* devices a port may be given to */
 #define VIRTIO_NETNS_MAX 64
+#define VIRTIO_RECORD_MAX 512
 
 struct virtio_devargs {
 	char name[PORT_NAME_MAX];      /* "net_vhost0" */
@@ -56,7 +57,9 @@ struct virtio_devargs {
 	char vdpa[VIRTIO_VDPA_MAX][VDPA_NAME_MAX]; /* in the order they are preferred */
 	enum vdev_hw hw;
 	enum vdev_migrate migrate;
-	char uplink[PORT_NAME_MAX]; /* name or number of a port; "": none */
+	char uplink[PORT_NAME_MAX];     /* name or number of a port; "": none */
+	char record[VIRTIO_RECORD_MAX]; /* file of the recording; "": none */
+	uint32_t record_max;            /* its limit in MiB; 0: the default */
 	bool mac_set;
 	struct rte_ether_addr mac;
 	/* of a VDUSE device */

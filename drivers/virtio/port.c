@@ -12,6 +12,7 @@
 #include <rte_arp.h>
 
 #include "base/log.h"
+#include "base/record.h"
 #include "base/text.h"
 #include "virtio/hardware.h"
 #include "virtio/report.h"
@@ -31,6 +32,7 @@ struct virtio_port {
 	struct virtio_devargs args;
 	struct vdev *dev;
 	struct transport *transport;
+	struct record *record; /* NULL: none */
 	struct virtio_hw hw;
 	bool was_up; /* as logged last */
 	bool was_connected;
@@ -284,6 +286,7 @@ virtio_close(struct port *p)
 			v->transport->ops->remove(v->transport);
 		v->transport->ops->free(v->transport);
 	}
+	record_close(v->record, p->sw->ending ? "the switch ends" : "the port is closed");
 	virtio_hw_fini(&v->hw);
 	vdev_free(v->dev, info.connected);
 	virtio_arrivals_clear(&v->arrivals);
@@ -387,6 +390,38 @@ alloc_port(const struct virtio_env *env, const struct virtio_devargs *a)
 	return v;
 }
 
+/** False, with a sentence in @p err: it cannot be recorded. */
+static bool
+start_record(struct virtio_port *v, char *err, size_t errlen)
+{
+	const struct virtio_devargs *a = &v->args;
+	const struct record_config cfg = {
+		.path = a->record,
+		.limit = (uint64_t)(a->record_max != 0 ? a->record_max : RECORD_LIMIT_DEFAULT)
+			 << 20,
+		.port = v->port.name,
+		.transport = vduse_is_path(a->path) ? RECORD_VDUSE : RECORD_VHOST_USER,
+		.queues = 2 * a->queues,
+	};
+
+	if (a->record[0] == '\0' || a->rehearsal)
+		return true;
+	v->record = record_open(&cfg, err, errlen);
+	return v->record != NULL;
+}
+
+/** NULL with a sentence in @p err. */
+static struct transport *
+new_transport(struct virtio_port *v, const struct virtio_env *env, char *err, size_t errlen)
+{
+	if (!start_record(v, err, errlen))
+		return NULL;
+	return vduse_is_path(v->args.path)
+		       ? virtio_vduse_new(&v->args, v->dev, env->sw->loop, v->record, err, errlen)
+		       : virtio_vhost_user_new(&v->args, v->dev, env->sw->loop, v->record, err,
+					       errlen);
+}
+
 struct port *
 virtio_port_new(const struct virtio_env *env, const struct virtio_devargs *a, char *err,
 		size_t errlen)
@@ -411,9 +446,7 @@ virtio_port_new(const struct virtio_env *env, const struct virtio_devargs *a, ch
 	}
 	set_mac(v);
 	limit_mtu(v);
-	v->transport = vduse_is_path(a->path)
-			       ? virtio_vduse_new(a, v->dev, env->sw->loop, err, errlen)
-			       : virtio_vhost_user_new(a, v->dev, env->sw->loop, err, errlen);
+	v->transport = new_transport(v, env, err, errlen);
 	if (v->transport == NULL) {
 		sw_port_remove(env->sw, &v->port);
 		return NULL;
@@ -468,6 +501,12 @@ struct transport *
 virtio_port_transport(const struct port *p)
 {
 	return to_virtio(p)->transport;
+}
+
+const struct record *
+virtio_port_record(const struct port *p)
+{
+	return to_virtio(p)->record;
 }
 
 const struct virtio_hw *

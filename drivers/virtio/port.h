@@ -18,6 +18,7 @@
 #include "vdev/transport.h"
 #include "vdev/vdev.h"
 
+struct record;
 struct virtio_hw;
 
 /** The place of a port to be made. */
@@ -41,6 +42,9 @@ void virtio_port_info(const struct port *p, struct transport_info *out);
 
 /** Facts of its transport alone: fills @p out of TRANSPORT_FACTS_MAX; how many. */
 uint32_t virtio_port_facts(const struct port *p, struct transport_fact *out);
+
+/** Its recording; NULL: none. */
+const struct record *virtio_port_record(const struct port *p);
 
 /** The same, to drive the states of the ports of a VM together (vdev_state_set()). */
 struct vdev *virtio_port_device(struct port *p);

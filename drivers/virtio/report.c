@@ -5,6 +5,7 @@
 #include <inttypes.h>
 
 #include "base/irq.h"
+#include "base/record.h"
 #include "base/text.h"
 #include "vdev/netcfg.h"
 #include "virtio/hardware.h"
@@ -95,6 +96,19 @@ show_interrupts(const struct port *p, FILE *out)
 	fputc('\n', out);
 }
 
+static void
+show_record(const struct port *p, FILE *out)
+{
+	char path[TEXT_SHOWN_MAX];
+	struct record_info i;
+
+	if (!record_get_info(virtio_port_record(p), &i))
+		return;
+	fprintf(out, "Recorded in: %s, %" PRIu64 " bytes, records lost: %" PRIu64 "%s\n",
+		text_shown(i.path, path, sizeof(path)), i.bytes, i.lost,
+		i.full ? "; the limit is reached" : "");
+}
+
 void
 virtio_show(const struct port *p, FILE *out)
 {
@@ -114,8 +128,22 @@ virtio_show(const struct port *p, FILE *out)
 		fprintf(out, "MTU announced: %u\n", vdev_config_mtu(virtio_port_vdev(p)));
 	if (info.last_error != NULL)
 		fprintf(out, "Last error: %s\n", info.last_error);
+	show_record(p, out);
 	show_interrupts(p, out);
 	virtio_hw_show(virtio_port_hw(p), out);
+}
+
+static uint32_t
+record_details(const struct port *p, struct port_detail *out)
+{
+	struct record_info i;
+
+	if (!record_get_info(virtio_port_record(p), &i))
+		return 0;
+	out[0] = (struct port_detail){"record", i.path, 0};
+	out[1] = (struct port_detail){"record_bytes", NULL, i.bytes};
+	out[2] = (struct port_detail){"records_lost", NULL, i.lost};
+	return 3;
 }
 
 uint32_t
@@ -142,6 +170,7 @@ virtio_details(const struct port *p, struct port_detail *out)
 	out[n++] = (struct port_detail){"interrupts_apart", NULL, irqs.apart};
 	out[n++] = (struct port_detail){"interrupts_apart_ms", NULL, irqs.apart_ms};
 	out[n++] = (struct port_detail){"interrupts_held_up", NULL, irqs.offences};
+	n += record_details(p, out + n);
 	n += virtio_hw_details(virtio_port_hw(p), out + n);
 	nfacts = virtio_port_facts(p, facts);
 	for (uint32_t i = 0; i < nfacts; i++)

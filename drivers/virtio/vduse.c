@@ -3,8 +3,8 @@
 #include "virtio/transports.h"
 
 struct transport *
-virtio_vduse_new(const struct virtio_devargs *a, struct vdev *d, struct ev_loop *loop, char *err,
-		 size_t errlen)
+virtio_vduse_new(const struct virtio_devargs *a, struct vdev *d, struct ev_loop *loop,
+		 struct record *record, char *err, size_t errlen)
 {
 	const struct vduse_config cfg = {
 		.path = a->path,
@@ -14,6 +14,7 @@ virtio_vduse_new(const struct virtio_devargs *a, struct vdev *d, struct ev_loop 
 		.closed = a->rehearsal,
 		.loop = loop,
 		.dev = d,
+		.record = record,
 	};
 
 	return vduse_new(&cfg, err, errlen);

@@ -6,7 +6,7 @@
 
 struct transport *
 virtio_vhost_user_new(const struct virtio_devargs *a, struct vdev *d, struct ev_loop *loop,
-		      char *err, size_t errlen)
+		      struct record *record, char *err, size_t errlen)
 {
 	const struct vhu_config cfg = {
 		.path = a->path,
@@ -19,6 +19,7 @@ virtio_vhost_user_new(const struct virtio_devargs *a, struct vdev *d, struct ev_
 		.options = a->options,
 		.loop = loop,
 		.dev = d,
+		.record = record,
 	};
 
 	return vhu_backend_new(&cfg, err, errlen);

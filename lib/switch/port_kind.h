@@ -20,7 +20,7 @@
 #include "switch/port.h"
 
 #define PORT_ARGUMENT_MAX 1536 /* of a device argument, with its NUL */
-#define PORT_DETAILS_MAX 40
+#define PORT_DETAILS_MAX 44
 #define PORT_STATE_MAX 24 /* name of a state, with its NUL */
 
 /** Options of the program, for all ports whose device argument does not override them. */

@@ -75,6 +75,7 @@ struct vduse {
 		[400]; /* reason for which the device is not there, or not attached; "": none */
 	struct vduse_event history[VDUSE_HISTORY];
 	uint64_t events;
+	struct record *record; /* the owner's, of its port; NULL: none */
 };
 
 static inline struct vduse *

@@ -12,6 +12,7 @@
 
 #include <rte_common.h>
 
+#include "base/record.h"
 #include "vduse/dev.h"
 #include "vduse/kernel.h"
 
@@ -328,17 +329,37 @@ record(struct vduse *v, const struct vduse_dev_request *req, const char *why)
 		 vduse_request_name(req->type), req->type, why);
 }
 
+/** A request of the kernel, or our answer. */
+static void
+note_said(const struct vduse *v, enum record_from from, uint32_t type, const void *body,
+	  uint32_t size)
+{
+	const struct record_said said = {
+		.channel = RECORD_MAIN,
+		.from = from,
+		.request = type,
+		.size = size,
+		.payload = body,
+	};
+
+	record_message(v->record, &said);
+}
+
 void
 vduse_handle(struct vduse *v, const struct vduse_dev_request *req, struct vduse_dev_response *resp)
 {
 	struct vduse_dev_response out = {.request_id = req->request_id};
-	const char *why = req->type < RTE_DIM(rows) ? rows[req->type].handle(v, req, &out)
-						    : "request not known here";
+	const char *why = "request not known here";
 
+	note_said(v, RECORD_FROM_PEER, req->type, req, sizeof(*req));
+	if (req->type < RTE_DIM(rows))
+		why = rows[req->type].handle(v, req, &out);
 	record(v, req, why);
+	record_verdict(v->record, req->type, why != NULL ? EINVAL : 0, why);
 	if (why != NULL)
 		out = (struct vduse_dev_response){.request_id = req->request_id,
 						  .result = VDUSE_REQ_RESULT_FAILED};
+	note_said(v, RECORD_FROM_US, req->type, &out, sizeof(out));
 	*resp = out;
 }
 

@@ -287,6 +287,7 @@ alloc(const struct vduse_config *cfg)
 	v->sys = cfg->sys != NULL ? cfg->sys : &the_kernel;
 	v->loop = cfg->loop;
 	v->dev = cfg->dev;
+	v->record = cfg->record;
 	v->attach = cfg->attach;
 	v->closed = cfg->closed;
 	v->fd = -1;

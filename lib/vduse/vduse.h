@@ -56,6 +56,7 @@ struct vduse_config {
 	struct ev_loop *loop;
 	struct vdev *dev;            /* of one queue pair, offering vduse_features() at most */
 	const struct vduse_sys *sys; /* NULL: the kernel */
+	struct record *record;       /* of what is said, the caller's; NULL: none */
 };
 
 /** Whether @p path names a VDUSE device. */

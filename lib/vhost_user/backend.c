@@ -75,6 +75,7 @@ on_closed(struct vhu_conn *c, const char *why)
 	struct vdev *d = b->session.dev;
 
 	b->last_error = why;
+	record_disconnect(b->session.record, why);
 	log_peer(&d->log_limit, d->name, "front-end disconnected: %s", why);
 	vhu_session_reset(&b->session);
 	vdev_disconnect(d);
@@ -93,6 +94,8 @@ open_session(struct vhu_backend *b, int fd)
 	if (ret != 0)
 		return ret;
 	s->conn.lane = irq_group_lane(s->dev->irqs);
+	s->conn.record = s->record;
+	record_connect(s->record, fd);
 	b->connects++;
 	b->retry_ms = RETRY_MIN_MS;
 	vdev_connect(s->dev, &s->transport);
@@ -235,6 +238,7 @@ vhu_backend_new(const struct vhu_config *cfg, char *err, size_t errlen)
 	b->session.transport.ops = &vhu_transport_ops;
 	b->session.dev = cfg->dev;
 	b->session.loop = cfg->loop;
+	b->session.record = cfg->record;
 	b->session.extra = optional_bits(cfg->options);
 	b->client = cfg->client;
 	b->retry.cb = on_retry;

@@ -20,6 +20,7 @@
 #include <sys/types.h>
 
 #include "base/ev.h"
+#include "base/record.h"
 #include "vdev/transport.h"
 #include "vdev/vdev.h"
 
@@ -44,6 +45,7 @@ struct vhu_config {
 	uint32_t options; /* VHU_OPTION_* */
 	struct ev_loop *loop;
 	struct vdev *dev;
+	struct record *record; /* of what is said, the caller's; NULL: none */
 };
 
 /**

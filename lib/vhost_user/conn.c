@@ -442,6 +442,25 @@ vhu_conn_room(const struct vhu_conn *c)
 	return vhu_conn_is_open(c) ? CONN_OUT_MAX - c->out_n : 0;
 }
 
+/** Record a message of the owner of @p c. */
+static void
+note_said(const struct vhu_conn *c, const struct vhu_header *h, const void *payload,
+	  const struct vhu_fds *fds)
+{
+	const struct record_said said = {
+		.channel = c->channel,
+		.from = RECORD_FROM_US,
+		.request = h->request,
+		.flags = h->flags,
+		.size = h->size,
+		.payload = payload,
+		.fds = fds->fd,
+		.nfds = fds->n,
+	};
+
+	record_message(c->record, &said);
+}
+
 int
 vhu_conn_send_fds(struct vhu_conn *c, const struct vhu_header *h, const void *payload,
 		  struct vhu_fds *fds)
@@ -452,6 +471,7 @@ vhu_conn_send_fds(struct vhu_conn *c, const struct vhu_header *h, const void *pa
 		vhu_fds_close(fds);
 		return -ENOBUFS;
 	}
+	note_said(c, h, payload, fds);
 	o->header = *h;
 	if (h->size > 0)
 		memcpy(o->payload, payload, h->size);

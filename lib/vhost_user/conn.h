@@ -22,6 +22,7 @@
 
 #include "base/ev.h"
 #include "base/lane.h"
+#include "base/record.h"
 #include "vhost_user/wire.h"
 
 #define CONN_DEADLINE_MS 2000
@@ -98,6 +99,9 @@ struct vhu_conn {
 	int error;         /* reason of its end, when ops->closed is called: -errno */
 	bool patient;      /* set by the owner: messages may wait to be sent without a deadline */
 	struct lane *lane; /* set by the owner, who keeps it: descriptors are closed there */
+	/* set by the owner, who keeps it: what is sent is recorded; NULL: not */
+	struct record *record;
+	enum record_channel channel;
 	struct ev_timer idle; /* armed: nothing is read, src is not watched */
 };
 

@@ -19,13 +19,30 @@ kick_all(const struct vdev *d)
 		irq_signal(d->irqs, d->q[i].kick_fd);
 }
 
+static void
+note_answer(const struct vhu_session *s, const struct vhu_msg *m, const struct vhu_fds *fds)
+{
+	const struct record_said said = {
+		.channel = RECORD_BACKEND,
+		.from = RECORD_FROM_PEER,
+		.request = m->header.request,
+		.flags = m->header.flags,
+		.size = m->header.size,
+		.payload = m->header.size <= sizeof(m->payload.u64) ? m->payload.bytes : NULL,
+		.fds = fds->fd,
+		.nfds = fds->n,
+	};
+
+	record_message(s->record, &said);
+}
+
 /** Messages on our channel are answers; only those about doorbells matter. */
 static const char *
 req_message(struct vhu_conn *c, struct vhu_msg *m, struct vhu_fds *fds)
 {
 	struct vhu_session *s = c->ctx;
 
-	(void)fds;
+	note_answer(s, m, fds);
 	if ((m->header.flags & VHU_VERSION_MASK) != VHU_VERSION || !(m->header.flags & VHU_REPLY))
 		return "not a vhost-user reply";
 	if (m->header.request != VHU_BACKEND_VRING_HOST_NOTIFIER)
@@ -95,6 +112,8 @@ vhu_open_channel(struct vhu_session *s, int fd)
 	int ret = vhu_conn_open(&s->req, s->loop, fd, &req_ops, s);
 
 	s->req.patient = true;
+	s->req.record = s->record;
+	s->req.channel = RECORD_BACKEND;
 	s->req.lane = irq_group_lane(s->dev->irqs);
 	return ret;
 }

@@ -76,7 +76,8 @@ struct vhu_session {
 	uint64_t result; /* the reply of VHU_RESULT after a success */
 	struct vhu_counters count;
 	struct vhu_event history[VHU_HISTORY];
-	uint64_t events; /* ever recorded; the last VHU_HISTORY are kept */
+	uint64_t events;       /* ever recorded; the last VHU_HISTORY are kept */
+	struct record *record; /* the owner's, of its port; NULL: none */
 };
 
 static inline struct vhu_session *

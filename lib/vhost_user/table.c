@@ -242,6 +242,29 @@ carry_out(struct vhu_session *s, const struct vhu_row *r, struct vhu_msg *m, str
 	return ret;
 }
 
+/**
+ * For the recording of the port. Of a message that is not known here, or longer than it may be, the
+ * payload is left out: it may hold anything.
+ */
+static void
+note_heard(const struct vhu_session *s, const struct vhu_row *r, const struct vhu_msg *m,
+	   const struct vhu_fds *fds)
+{
+	const bool known = r != NULL && m->header.size <= r->size_max;
+	const struct record_said said = {
+		.channel = RECORD_MAIN,
+		.from = RECORD_FROM_PEER,
+		.request = m->header.request,
+		.flags = m->header.flags,
+		.size = m->header.size,
+		.payload = known ? m->payload.bytes : NULL,
+		.fds = fds->fd,
+		.nfds = fds->n,
+	};
+
+	record_message(s->record, &said);
+}
+
 static void
 record(struct vhu_session *s, const struct vhu_msg *m, const struct vhu_fds *fds)
 {
@@ -263,9 +286,11 @@ judge(struct vhu_session *s, int ret)
 	struct vhu_event *e = &s->history[(s->events - 1) % VHU_HISTORY];
 
 	e->verdict = ret;
+	if (ret != 0)
+		e->why = s->why != NULL ? s->why : strerrordesc_np(-ret);
+	record_verdict(s->record, e->request, -ret, e->why);
 	if (ret == 0)
 		return;
-	e->why = s->why != NULL ? s->why : strerrordesc_np(-ret);
 	s->count.refused++;
 	log_peer(&s->dev->log_limit, s->dev->name, "%s (%u) refused: %s",
 		 vhu_request_name(e->request), e->request, e->why);
@@ -322,6 +347,7 @@ vhu_dispatch(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
 	if (must_wait(s, r, m, fds))
 		return vhu_conn_later;
 	record(s, m, fds);
+	note_heard(s, r, m, fds);
 	if (!is_request(m))
 		return "not a vhost-user request";
 	s->count.unknown += r == NULL;
