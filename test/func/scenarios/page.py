@@ -33,6 +33,15 @@ def free_port():
         return s.getsockname()[1]
 
 
+def fetch(port, path, method="GET", headers=None):
+    """(status, headers, body) of an answer of the listener at that TCP port."""
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    with contextlib.closing(client):
+        client.request(method, path, headers=headers or {})
+        answer = client.getresponse()
+        return answer.status, answer.headers, answer.read().decode()
+
+
 class Page(Scenario):
     """Two null devices, one with a name that is HTML, and two vhost ports without front-ends."""
 
@@ -50,11 +59,7 @@ class Page(Scenario):
 
     def get(self, path, method="GET", headers=None):
         """(status, headers, body) of an answer."""
-        client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        with contextlib.closing(client):
-            client.request(method, path, headers=headers or {})
-            answer = client.getresponse()
-            return answer.status, answer.headers, answer.read().decode()
+        return fetch(self.port, path, method, headers)
 
     @check("page.json")
     def json(self):
