@@ -259,6 +259,32 @@ cmd_port_group_fwd(struct cmd *c)
 }
 
 static void
+place_queue(struct cmd *c, uint64_t worker)
+{
+	struct port *p = cmd_settable_port(c, 2);
+	int ret = p != NULL ? sw_set_rxq_worker(p, cmd_num(c, 4), worker) : 0;
+
+	if (ret == -EINVAL)
+		cmd_fail(c, "Refused: queue %" PRIu64 ": a port has %d at most, from 0 on\n",
+			 cmd_num(c, 4), DP_QUEUES_MAX);
+	else if (ret != 0)
+		cmd_fail(c, "Refused: worker %" PRIu64 ": there are %u, from 0 on\n", worker,
+			 c->app->nworkers);
+}
+
+static void
+cmd_rxq_worker(struct cmd *c)
+{
+	place_queue(c, cmd_num(c, 6));
+}
+
+static void
+cmd_rxq_any_worker(struct cmd *c)
+{
+	place_queue(c, SW_ANY_WORKER);
+}
+
+static void
 cmd_port_learning(struct cmd *c)
 {
 	struct port *p = cmd_settable_port(c, 2);
@@ -317,6 +343,9 @@ port_running(const struct app *app, const struct port *p, FILE *out)
 		fprintf(out, "set port %u group-fwd-mask 0x%x\n", p->id, p->group_fwd);
 	if (limit != 0)
 		fprintf(out, "set port %u fdb-limit %u\n", p->id, limit);
+	for (uint16_t i = 0; i < DP_QUEUES_MAX; i++)
+		if (p->wanted[i] != PORT_WORKER_NONE)
+			fprintf(out, "set port %u rxq %u worker %u\n", p->id, i, p->wanted[i]);
 }
 
 struct running {
@@ -369,6 +398,13 @@ static const struct cli_row rows[] = {
 	{"set port (port_id) fdb-limit (num)", cmd_port_fdb_limit,
 	 "Set how many addresses are learned behind port_id, 0: as for all. A lower limit that "
 	 "migrated with the guest is in force as long as the guest is there."},
+	{"set port (port_id) rxq (queue_id) worker (num)", cmd_rxq_worker,
+	 "Have a worker poll a receive queue, the one in which a guest's queue pair of that number "
+	 "sends, also one that comes later. Workers have numbers from 0 as in \"show worker\". "
+	 "While that worker is not among those that forward (\"set nbcore\", \"set corelist\") "
+	 "another one does."},
+	{"set port (port_id) rxq (queue_id) worker any", cmd_rxq_any_worker,
+	 "Let any worker poll a receive queue, as at first; the one that does goes on."},
 	{"set port (port_id) domain (domain)", cmd_port_domain,
 	 "Move a port to another bridge: frames stay within equal domains."},
 	{"set port (port_id) isolated (on|off)", cmd_port_isolated,

@@ -106,6 +106,22 @@ report_tx_queue(const struct pktq_stats *s)
 
 /* --- ports --- */
 
+/* Receive queues that the operator has given to workers: "queue/worker". */
+static void
+add_wanted(json_t *d, const struct port *p)
+{
+	json_t *list = json_array();
+	char text[32];
+
+	for (uint32_t i = 0; i < DP_QUEUES_MAX; i++) {
+		if (p->wanted[i] == PORT_WORKER_NONE)
+			continue;
+		snprintf(text, sizeof(text), "%u/%u", i, p->wanted[i]);
+		json_array_append_new(list, json_string(text));
+	}
+	json_object_set_new(d, "rxq_workers", list);
+}
+
 static void
 add_identity(json_t *d, const struct app *app, const struct port *p)
 {
@@ -118,6 +134,7 @@ add_identity(json_t *d, const struct app *app, const struct port *p)
 	add(d, "started", p->started);
 	add(d, "link_up", p->ops->link_up(p));
 	add(d, "fdb_entries", fdb_port_count(app->sw.fdb, p->id));
+	add_wanted(d, p);
 }
 
 static void

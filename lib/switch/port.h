@@ -183,9 +183,10 @@ struct port {
 	struct baseline cleared;       /* "clear port stats" */
 	struct app_port *app; /* the program's, which makes and frees it (struct sw_listener) */
 	/*
-	 * by queue pair: the worker that is to poll its rx queue, and the one that does;
-	 * PORT_WORKER_NONE
+	 * by queue pair: the worker the operator wants for its rx queue (sw_set_rxq_worker()), the
+	 * one that is to poll it, and the one that does; PORT_WORKER_NONE
 	 */
+	uint8_t wanted[DP_QUEUES_MAX];
 	uint8_t placed[DP_QUEUES_MAX];
 	uint8_t owner[DP_QUEUES_MAX];
 };

@@ -158,14 +158,16 @@ is_active(const struct sw *s, uint8_t worker)
 }
 
 /*
- * A queue stays with its worker for as long as that is possible; a new one goes where the fewest
- * are.
+ * A queue is with the worker that the operator wants, or else stays with its worker, for as long as
+ * that is possible; a new one goes where the fewest are.
  */
 static uint8_t
 place(const struct build *b, const struct port *p, uint16_t index)
 {
 	uint8_t w, best = active_worker(b->s, 0);
 
+	if (is_active(b->s, p->wanted[index]))
+		return p->wanted[index];
 	if (is_active(b->s, p->placed[index]))
 		return p->placed[index];
 	for (uint32_t i = 1; i < active_workers(b->s); i++) {

@@ -112,6 +112,7 @@ init_port(struct port *p, struct sw *s, uint16_t id)
 	p->sw = s;
 	p->id = id;
 	p->started = true;
+	memset(p->wanted, PORT_WORKER_NONE, sizeof(p->wanted));
 	memset(p->placed, PORT_WORKER_NONE, sizeof(p->placed));
 	memset(p->owner, PORT_WORKER_NONE, sizeof(p->owner));
 	return 0;
@@ -264,6 +265,18 @@ sw_set_group_fwd(struct sw *s, struct port *p, uint64_t mask)
 	sw_publish(s);
 	/* workers remember what they decided before */
 	fdb_new_epoch(s->fdb);
+	return 0;
+}
+
+int
+sw_set_rxq_worker(struct port *p, uint64_t queue, uint64_t worker)
+{
+	if (queue >= DP_QUEUES_MAX)
+		return -EINVAL;
+	if (worker != SW_ANY_WORKER && worker >= p->sw->dp.nworkers)
+		return -ENOENT;
+	p->wanted[queue] = worker == SW_ANY_WORKER ? PORT_WORKER_NONE : (uint8_t)worker;
+	sw_publish(p->sw);
 	return 0;
 }
 

@@ -65,6 +65,16 @@ void sw_clear_bursts(struct sw *s);
  */
 int sw_set_group_fwd(struct sw *s, struct port *p, uint64_t mask);
 
+#define SW_ANY_WORKER UINT64_MAX
+
+/**
+ * Have @p worker poll receive queue @p queue of @p p, which the port need not have yet, whenever
+ * that worker is active (SW_ANY_WORKER: any may, and the one that does goes on). A queue that
+ * changes hands rests for a grace period. -EINVAL: no queue can have that number. -ENOENT: no such
+ * worker.
+ */
+int sw_set_rxq_worker(struct port *p, uint64_t queue, uint64_t worker);
+
 /**
  * Whether addresses are learned from frames that come in at @p p, as they are at first. Switched
  * off, those it has are forgotten.
