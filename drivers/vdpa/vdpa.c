@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 static const struct vdpa_kind *const kinds[] = {
-	&vdpa_sim, &vdpa_rte, NULL, /* ends the list */
+	&vdpa_sim, &vdpa_rte, &vdpa_kernel, NULL, /* ends the list */
 };
 
 const struct vdpa_kind *

@@ -24,7 +24,9 @@
 #define VDPA_COUNTERS_MAX 256
 
 /* Examples of names, for errors and help. */
-#define VDPA_NAMES "sim0 and the like (simulated), PCI addresses (rte_vdpa)"
+#define VDPA_NAMES                                                  \
+	"sim0 and the like (simulated), PCI addresses (rte_vdpa), " \
+	"/dev/vhost-vdpa-N (the kernel's)"
 
 /** A counter of a device, as its hardware names it. */
 struct vdpa_counter {
@@ -78,8 +80,9 @@ struct vdpa_kind {
 };
 
 /* The kinds; vdpa.c has the table. */
-extern const struct vdpa_kind vdpa_sim; /* simulated: sim/sim.h */
-extern const struct vdpa_kind vdpa_rte; /* DPDK's drivers: rte/card.h */
+extern const struct vdpa_kind vdpa_sim;    /* simulated: sim/sim.h */
+extern const struct vdpa_kind vdpa_rte;    /* DPDK's drivers: rte/card.h */
+extern const struct vdpa_kind vdpa_kernel; /* the kernel's vhost-vdpa: kernel/node.h */
 
 /** An engine for @p d by the device @p name, as vdpa_kind.open(). */
 struct engine *vdpa_open(const char *name, struct vdev *d, char *err, size_t errlen);

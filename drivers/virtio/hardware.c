@@ -190,6 +190,9 @@ virtio_hw_init(struct virtio_hw *h, struct port *p, struct vdev *d, const struct
 	vdev_set_hw(d, a->hw);
 	vdev_set_migrate(d, a->migrate);
 	vdev_set_engines(d, h->list);
+	/* what a device can do is known before a guest comes, if it takes time to ask */
+	if (!a->rehearsal)
+		vdev_retry(d);
 	return i == a->nvdpa ? 0 : -1;
 }
 

@@ -34,7 +34,10 @@ never(const struct engine *e, const struct vdev *d)
 
 static const struct engine_ops ops = {.check = never};
 
-/* In the table's columns. The second has what the mlx5 driver of DPDK 22.11 reports for a card. */
+/*
+ * In the table's columns. The second has what the mlx5 driver of DPDK 22.11 reports for a card, the
+ * third what a VDUSE device of ours offers by way of Linux 6.12.
+ */
 static struct engine kinds[] = {
 	{.ops = &ops,
 	 .name = "sim",
@@ -46,6 +49,9 @@ static struct engine kinds[] = {
 		  .queue_pairs = 8,
 		  .pins = true,
 		  .ipc_lock = true}},
+	{.ops = &ops,
+	 .name = "vhost-vdpa",
+	 .caps = {.formats = 1u << VDEV_MODERN, .queue_pairs = 1}},
 	{.ops = &ops,
 	 .name = "least",
 	 .caps = {.features = F(VERSION_1),
@@ -197,40 +203,48 @@ static const struct row {
 	void (*make)(void);
 	const char *why[RTE_DIM(kinds)]; /* the reason's beginning; NULL: hardware takes over */
 } rows[] = {
-	{"modern, split ring", modern, {NULL, NULL, NULL}},
+	{"modern, split ring", modern, {NULL, NULL, NULL, NULL}},
 	{"mergeable buffers",
 	 mergeable,
-	 {NULL, "the guest negotiated VIRTIO_NET_F_MRG_RXBUF (bit 15)" CANNOT,
+	 {NULL, "the guest negotiated VIRTIO_NET_F_MRG_RXBUF (bit 15)" CANNOT, NULL,
 	  "the guest negotiated VIRTIO_NET_F_MRG_RXBUF (bit 15)" CANNOT}},
 	{"packed ring",
 	 packed,
 	 {NULL, "the guest negotiated VIRTIO_F_RING_PACKED (bit 34)" CANNOT,
+	  "the guest negotiated VIRTIO_F_RING_PACKED (bit 34)" CANNOT,
 	  "the guest negotiated VIRTIO_F_RING_PACKED (bit 34)" CANNOT}},
 	{"legacy, little-endian",
 	 legacy_le,
-	 {NULL, NULL, "the guest's data format is legacy-le" CANNOT}},
+	 {NULL, NULL, "the guest's data format is legacy-le" CANNOT,
+	  "the guest's data format is legacy-le" CANNOT}},
 	{"legacy, big-endian",
 	 legacy_be,
 	 {"the guest's data format is legacy-be" CANNOT,
 	  "the guest's data format is legacy-be" CANNOT,
+	  "the guest's data format is legacy-be" CANNOT,
 	  "the guest's data format is legacy-be" CANNOT}},
-	{"behind an IOMMU", iommu, {IOMMU, IOMMU, IOMMU}},
+	{"behind an IOMMU", iommu, {IOMMU, IOMMU, IOMMU, IOMMU}},
 	{"writes are logged",
 	 logging,
-	 {LOG, "a migration has writes logged, which software does (migrate=software)", LOG}},
-	{"two queue pairs", two_pairs, {NULL, NULL, "the guest uses 2 queue pairs and it has 1"}},
+	 {LOG, "a migration has writes logged, which software does (migrate=software)", LOG, LOG}},
+	{"two queue pairs",
+	 two_pairs,
+	 {NULL, NULL, "the guest uses 2 queue pairs and it has 1",
+	  "the guest uses 2 queue pairs and it has 1"}},
 	{"two memory regions",
 	 two_regions,
-	 {NULL, NULL, "the guest has 2 memory regions and it takes 1"}},
+	 {NULL, NULL, NULL, "the guest has 2 memory regions and it takes 1"}},
 	{"more memory than RLIMIT_MEMLOCK, no CAP_IPC_LOCK",
 	 memlock,
-	 {NULL, "it locks the guest's memory", "it locks the guest's memory"}},
+	 {NULL, "it locks the guest's memory", NULL, "it locks the guest's memory"}},
 	{"the port is mirrored",
 	 work,
-	 {"the port is mirrored", "the port is mirrored", "the port is mirrored"}},
+	 {"the port is mirrored", "the port is mirrored", "the port is mirrored",
+	  "the port is mirrored"}},
 	{"hw=never",
 	 operators_word,
 	 {"the operator has software move the frames (hw=never)",
+	  "the operator has software move the frames (hw=never)",
 	  "the operator has software move the frames (hw=never)",
 	  "the operator has software move the frames (hw=never)"}},
 };
@@ -244,6 +258,7 @@ test_refusals(void **state)
 
 	with_needs.needs_software = needs_software;
 	kinds[0].caps.features = vdev_features_all() & ~(F(LOG_ALL) | F(ACCESS_PLATFORM));
+	kinds[2].caps.features = kinds[0].caps.features & ~(F(RING_PACKED) | F(NET_MQ));
 	assert_int_equal(getrlimit(RLIMIT_MEMLOCK, &before), 0);
 	for (size_t i = 0; i < RTE_DIM(rows); i++) {
 		owner_init(&o, NULL);
@@ -278,7 +293,7 @@ test_memlock_of_the_privileged(void **state)
 	memlock();
 	set_ipc_lock(true);
 	assert_int_equal(engine_against(&kinds[1], o.d, buf, sizeof(buf)) == NULL, has_ipc_lock());
-	assert_non_null(engine_against(&kinds[2], o.d, buf, sizeof(buf)));
+	assert_non_null(engine_against(&kinds[3], o.d, buf, sizeof(buf)));
 	assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &before), 0);
 	owner_fini(&o);
 }
@@ -289,7 +304,7 @@ print_table(void)
 	printf("| guest or port |");
 	for (size_t k = 0; k < RTE_DIM(kinds); k++)
 		printf(" %s |", kinds[k].name);
-	printf("\n| --- | --- | --- | --- |\n");
+	printf("\n| --- | --- | --- | --- | --- |\n");
 	for (size_t i = 0; i < RTE_DIM(rows); i++) {
 		printf("| %s |", rows[i].guest);
 		for (size_t k = 0; k < RTE_DIM(kinds); k++)

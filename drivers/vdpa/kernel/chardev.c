@@ -14,8 +14,11 @@
 #include <unistd.h>
 
 #define BACKEND(bit) (UINT64_C(1) << (bit))
-#define BACKEND_WANTED \
-	(BACKEND(VHOST_BACKEND_F_IOTLB_MSG_V2) | BACKEND(VHOST_BACKEND_F_IOTLB_BATCH))
+#define BACKEND_F_RESUME 0x5                /* Linux 6.3 */
+#define VDPA_RESUME _IO(VHOST_VIRTIO, 0x7E) /* likewise */
+#define BACKEND_WANTED                                                                  \
+	(BACKEND(VHOST_BACKEND_F_IOTLB_MSG_V2) | BACKEND(VHOST_BACKEND_F_IOTLB_BATCH) | \
+	 BACKEND(VHOST_BACKEND_F_SUSPEND) | BACKEND(BACKEND_F_RESUME))
 #define QUEUES_OLD 2 /* of kernels that cannot say how many there are */
 
 static int
@@ -30,7 +33,13 @@ kernel_ioctl(int fd, unsigned long request, void *arg)
 	return ioctl(fd, request, arg);
 }
 
-static const struct chardev_sys kernel = {kernel_open, kernel_ioctl, write};
+static bool
+kernel_there(const char *path)
+{
+	return access(path, F_OK) == 0;
+}
+
+static const struct chardev_sys kernel = {kernel_open, kernel_ioctl, write, kernel_there};
 
 bool
 chardev_is_path(const char *path)
@@ -212,6 +221,22 @@ set_file(struct chardev *c, unsigned long request, const struct vhost_vring_file
 }
 
 int
+chardev_call(struct chardev *c, uint32_t i, int fd)
+{
+	return set_file(c, VHOST_SET_VRING_CALL, &(struct vhost_vring_file){i, fd});
+}
+
+static int
+set_eventfds(struct chardev *c, uint32_t i, const struct chardev_ring *r)
+{
+	int ret = chardev_call(c, i, r->call_fd);
+
+	return ret != 0 ? ret
+			: set_file(c, VHOST_SET_VRING_KICK,
+				   &(struct vhost_vring_file){i, r->kick_fd});
+}
+
+int
 chardev_ring(struct chardev *c, uint32_t i, const struct chardev_ring *r)
 {
 	struct vhost_vring_state num = {i, r->size}, base = {i, r->base};
@@ -227,10 +252,26 @@ chardev_ring(struct chardev *c, uint32_t i, const struct chardev_ring *r)
 		ret = CALL(c, VHOST_SET_VRING_BASE, &base);
 	if (ret == 0)
 		ret = CALL(c, VHOST_SET_VRING_ADDR, &addr);
+	return ret == 0 ? set_eventfds(c, i, r) : ret;
+}
+
+int
+chardev_ring_again(struct chardev *c, uint32_t i, const struct chardev_ring *r)
+{
+	struct vhost_vring_state base = {i, r->base};
+	int ret = CALL(c, VHOST_SET_VRING_BASE, &base);
+
+	return ret == 0 ? set_eventfds(c, i, r) : ret;
+}
+
+int
+chardev_get_base(struct chardev *c, uint32_t i, uint32_t *base)
+{
+	struct vhost_vring_state s = {.index = i};
+	int ret = CALL(c, VHOST_GET_VRING_BASE, &s);
+
 	if (ret == 0)
-		ret = set_file(c, VHOST_SET_VRING_CALL, &(struct vhost_vring_file){i, r->call_fd});
-	if (ret == 0)
-		ret = set_file(c, VHOST_SET_VRING_KICK, &(struct vhost_vring_file){i, r->kick_fd});
+		*base = s.num;
 	return ret;
 }
 
@@ -246,6 +287,44 @@ int
 chardev_go(struct chardev *c)
 {
 	return set_status(c, c->status | VIRTIO_CONFIG_S_DRIVER_OK);
+}
+
+/* --- stopping --- */
+
+bool
+chardev_can_suspend(const struct chardev *c)
+{
+	return c->backend & BACKEND(VHOST_BACKEND_F_SUSPEND);
+}
+
+bool
+chardev_can_resume(const struct chardev *c)
+{
+	return chardev_can_suspend(c) && (c->backend & BACKEND(BACKEND_F_RESUME));
+}
+
+int
+chardev_suspend(struct chardev *c)
+{
+	return CALL(c, VHOST_VDPA_SUSPEND, NULL);
+}
+
+int
+chardev_resume(struct chardev *c)
+{
+	return CALL(c, VDPA_RESUME, NULL);
+}
+
+int
+chardev_reset(struct chardev *c)
+{
+	return set_status(c, 0);
+}
+
+bool
+chardev_is_there(const struct chardev *c, const char *path)
+{
+	return c->sys->there == NULL || c->sys->there(path);
 }
 
 /* --- configuration --- */

@@ -25,6 +25,8 @@ struct chardev_sys {
 	int (*open)(const char *path);
 	int (*ioctl)(int fd, unsigned long request, void *arg);
 	ssize_t (*write)(int fd, const void *buf, size_t len);
+	/** Whether there is such a node: it goes with the device. NULL: always. */
+	bool (*there)(const char *path);
 };
 
 struct chardev {
@@ -71,6 +73,29 @@ int chardev_enable(struct chardev *c, uint32_t i, bool on);
 
 /** DRIVER_OK: it works on the rings from now on. */
 int chardev_go(struct chardev *c);
+
+/** The eventfd of a ring's interrupts while it runs; -1: none. */
+int chardev_call(struct chardev *c, uint32_t i, int fd);
+
+/** Whether chardev_suspend() and chardev_resume() are there. */
+bool chardev_can_suspend(const struct chardev *c);
+bool chardev_can_resume(const struct chardev *c);
+
+/** All rings stand still until chardev_resume(), and their positions can be read and set. */
+int chardev_suspend(struct chardev *c);
+int chardev_resume(struct chardev *c);
+
+/** The position of a ring of a suspended device, as chardev_ring.base. */
+int chardev_get_base(struct chardev *c, uint32_t i, uint32_t *base);
+
+/** The same ring, of the same addresses, goes on at another position, with these eventfds. */
+int chardev_ring_again(struct chardev *c, uint32_t i, const struct chardev_ring *r);
+
+/** Status 0: no ring is used any more. */
+int chardev_reset(struct chardev *c);
+
+/** Whether its node is still there: the kernel keeps an open device that it has lost. */
+bool chardev_is_there(const struct chardev *c, const char *path);
 
 /** Bytes of the configuration; an eventfd that is written when it changes. */
 int chardev_config(struct chardev *c, uint32_t offset, void *buf, uint32_t len);

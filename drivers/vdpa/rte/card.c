@@ -17,8 +17,6 @@
 #include <rte_vdpa.h>
 #include <rte_vhost.h>
 
-#include "gmem/file.h"
-#include "gmem/gmem.h"
 #include "vhost_user/wire.h"
 
 #define STATS_MAX 32 /* of a queue */
@@ -191,49 +189,24 @@ card_serve(struct card *c, const char **why)
 	return *why == NULL;
 }
 
-static bool
-file_of(const struct gmem_region *r, struct card_file *out)
-{
-	uint64_t offset;
-	struct stat st;
-
-	if (fstat(gmem_file_fd(r->file, r->hva, &offset), &st) != 0)
-		return false;
-	*out = (struct card_file){st.st_dev, st.st_ino};
-	return true;
-}
-
 void
 card_hold_memory(struct card *c, const struct gmem *m)
 {
-	uint32_t i;
-
-	c->nheld = 0;
-	for (i = 0; m != NULL && i < m->n && c->nheld < CARD_FILES_MAX; i++)
-		c->nheld += file_of(&m->r[i], &c->held[c->nheld]);
+	held_note(&c->held, m);
 }
 
 void
 card_free_memory(struct card *c)
 {
-	c->nheld = 0;
+	held_note(&c->held, NULL);
 }
 
 bool
 card_holds(struct card *c, const struct gmem *m)
 {
-	struct card_file f;
-	uint32_t i, k;
-
-	if (c->nheld != 0 && atomic_load(&c->sessions) == 0)
+	if (c->held.n != 0 && atomic_load(&c->sessions) == 0)
 		card_free_memory(c);
-	if (m == NULL || c->nheld == 0)
-		return false;
-	for (i = 0; i < m->n; i++)
-		for (k = 0; k < c->nheld && file_of(&m->r[i], &f); k++)
-			if (f.dev == c->held[k].dev && f.ino == c->held[k].ino)
-				return true;
-	return false;
+	return held_any(&c->held, m);
 }
 
 void

@@ -13,8 +13,8 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <sys/types.h>
 
+#include "vdpa/held.h"
 #include "vdpa/vdpa.h"
 
 struct gmem;
@@ -23,13 +23,6 @@ struct rte_vdpa_device;
 
 #define CARDS_MAX 64
 #define CARD_PATH_MAX 108
-#define CARD_FILES_MAX 8 /* memory regions of a session */
-
-/** A file of a guest's memory. */
-struct card_file {
-	dev_t dev;
-	ino_t ino;
-};
 
 /** [ctl] but for sessions and name. A device that was named once stays known. */
 struct card {
@@ -42,8 +35,7 @@ struct card {
 	bool leaves;               /* it is being detached: no port begins a session */
 	bool ran[VDEV_QUEUES_MAX]; /* queues that it has served: they have counters */
 	/* guest memory that it may write to although it was told to stop */
-	struct card_file held[CARD_FILES_MAX];
-	uint32_t nheld;
+	struct held held;
 };
 
 /** The device named so, whether or not it is there; NULL: there are too many. */

@@ -89,7 +89,7 @@ is_free(struct card *c)
 		if (r->phase != PHASE_STOPPING)
 			relay_drop(r);
 	}
-	return c->nheld == 0 || atomic_load(&c->sessions) == 0;
+	return c->held.n == 0 || atomic_load(&c->sessions) == 0;
 }
 
 /** Software has the rings before DPDK removes the device. */
