@@ -105,15 +105,16 @@ plain_check(const struct pkt *p, const struct plain *h)
 	       (h->vxlan.vx_flags & RTE_BE32(OUTER_VNI_FLAG)) != 0;
 }
 
-/* The sum of an IPv4 header is right if it is 0 modulo 65535; it is not 0 itself. */
+/* The sum of the IPv4 header is right if it is 0 modulo 65535; it is not 0 itself. */
 static inline bool
-plain_sum_right(const struct rte_ipv4_hdr *ip)
+plain_sum_right(const struct plain *h)
 {
+	const uint8_t *ip = (const uint8_t *)h + sizeof(h->eth);
 	uint64_t word[2], sum;
 	uint32_t last;
 
 	memcpy(word, ip, sizeof(word));
-	memcpy(&last, (const uint8_t *)ip + sizeof(word), sizeof(last));
+	memcpy(&last, ip + sizeof(word), sizeof(last));
 	sum = word[0] + word[1];
 	sum += sum < word[1]; /* 2^64 is 1 modulo 65535 */
 	sum += last;
@@ -129,7 +130,7 @@ plain_inner_len(const struct pkt *p, const struct plain *h)
 
 	if (len < sizeof(h->udp) + sizeof(h->vxlan) + RTE_ETHER_HDR_LEN ||
 	    len + sizeof(h->ip) > rte_be_to_cpu_16(h->ip.total_length) ||
-	    len > p->len - RTE_ETHER_HDR_LEN - sizeof(h->ip) || !plain_sum_right(&h->ip))
+	    len > p->len - RTE_ETHER_HDR_LEN - sizeof(h->ip) || !plain_sum_right(h))
 		return 0;
 	return len - (uint32_t)(sizeof(h->udp) + sizeof(h->vxlan));
 }
