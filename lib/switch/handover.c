@@ -12,6 +12,7 @@
 #include "switch/inject.h"
 #include "switch/port_limits.h"
 #include "switch/sw.h"
+#include "switch/vlan_table.h"
 
 /* Types are for ever: a number that is no longer used stays unused. */
 enum { TYPE_ADDRESSES = SW_HAND_FIRST, TYPE_FDB_STATS, TYPE_SW_END };
@@ -25,9 +26,10 @@ enum {
 
 #define ADDRESSES 4096 /* of a record */
 
+/** Domain and VLAN, since FIDs are numbers in the order of their first use. */
 struct address_data {
 	struct rte_ether_addr mac;
-	uint16_t fid, port, zero;
+	uint16_t domain, port, vlan;
 	uint32_t age_s, moves;
 };
 static_assert(sizeof(struct address_data) == 20, "layout of the record");
@@ -64,6 +66,7 @@ struct baseline_queue_data {
 /* --- the predecessor --- */
 
 struct collection {
+	const struct sw *s;
 	struct blob *b;
 	uint32_t n;
 	struct address_data data[ADDRESSES];
@@ -82,10 +85,16 @@ static bool
 collect(const struct fdb_entry_info *e, void *arg)
 {
 	struct collection *c = arg;
+	struct address_data *x;
 
 	if (e->origin != FDB_LEARNED)
 		return true;
-	c->data[c->n++] = (struct address_data){e->mac, e->fid, e->port, 0, e->age_s, e->moves};
+	x = &c->data[c->n++];
+	*x = (struct address_data){.mac = e->mac,
+				   .port = e->port,
+				   .age_s = e->age_s,
+				   .moves = e->moves};
+	vlan_of_fid(c->s, e->fid, &x->domain, &x->vlan);
 	if (c->n == ADDRESSES)
 		put_addresses(c);
 	return true;
@@ -101,6 +110,7 @@ sw_hand_over(struct sw *s, struct blob *b)
 		b->failed = true;
 		return;
 	}
+	c->s = s;
 	c->b = b;
 	fdb_take_in(s->fdb);
 	fdb_walk(s->fdb, collect, c);
@@ -171,14 +181,16 @@ static const char *
 take_addresses(struct sw *s, const struct hand_record *h)
 {
 	struct address_data x;
+	uint16_t fid;
 
 	if (h->r.len % sizeof(x) != 0)
 		return "a list of addresses has an impossible length";
 	for (uint32_t at = 0; at < h->r.len; at += sizeof(x)) {
 		memcpy(&x, (const uint8_t *)h->data + at, sizeof(x));
-		if (x.port < s->nports && s->port[x.port] != NULL)
+		if (x.port < s->nports && s->port[x.port] != NULL &&
+		    vlan_fid(s, x.domain, x.vlan, &fid) == 0)
 			fdb_restore(s->fdb, &(struct fdb_entry_info){.mac = x.mac,
-								     .fid = x.fid,
+								     .fid = fid,
 								     .port = x.port,
 								     .age_s = x.age_s,
 								     .moves = x.moves});

@@ -356,6 +356,33 @@ class Upgrade(Upgradable):
         self.unchanged(before)
 
 
+class UpgradeVlans(Upgradable):
+    """Two ports, each in a VLAN; the configuration has them in the other order."""
+
+    cpus, seconds = 0.3, 10
+
+    def setup(self):
+        self.start_switch(2)
+        self.guests = [Station(self.paths[i], bytes((2, 0, 0, 0, 0, i + 1)),
+                               bytes((2, 0, 0, 0, 0, 9))) for i in (0, 1)]
+
+    @check("upgrade.vlans")
+    def check_vlans(self):
+        """Addresses stay in the VLAN where they were learned."""
+        self.ask("set port 1 vlan access 20")
+        self.ask("set port 0 vlan access 10")
+        for guest in self.guests:
+            guest.transmit(1)
+        wait_for("both addresses", lambda: "Entries: 2" in self.ask("show fdb"))
+        before = self.places()
+        self.upgraded(self.ask("upgrade"))
+        expect(self.places() == before, f"before {before}, after {self.places()}")
+
+    def places(self):
+        """Address, domain, VLAN and port of each entry."""
+        return re.findall(r"^(02:\S+) +(\d+) +(\S+) +(\d+)", self.ask("show fdb"), re.M)
+
+
 class UpgradeLetsGo(Upgradable):
     """The end of the old process, whose successor does nothing."""
 
