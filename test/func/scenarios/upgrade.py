@@ -14,10 +14,13 @@ import time
 
 from harness.control import Control
 from harness.frontend import AREA, RING, Frontend
+from harness.guest import Guest, Nic
 from harness.peers import Port, Switch, VirtioUser, eal
 from harness.process import Failure, Process, wait_for
 
-from .base import Scenario, check
+from .base import Link, Scenario, check, transfer_finish, transfer_start
+from .pair import KINDS
+from .restart import received
 
 UPGRADES = 6
 FRAMES = 64     # that circulate, or wait to be acknowledged
@@ -354,6 +357,42 @@ class Upgrade(Upgradable):
         said = self.ask("take over 1", done=False)
         expect("passes a socket" in said, said)
         self.unchanged(before)
+
+
+class UpgradeGuests(Upgradable):
+    """Two real guests with cards of two kinds."""
+
+    cpus, seconds = 2, 100
+    KINDS = ("split", "packed")
+
+    def setup(self):
+        self.start_switch(2 * len(self.KINDS))
+        self.nics = ({}, {})
+        for index, kind in enumerate(self.KINDS):
+            options, queues = KINDS[kind]
+            for side in (0, 1):
+                self.nics[side][kind] = Nic(f"52:54:00:09:{side:02x}:{index:02x}",
+                                            self.paths[2 * index + side], queues, options=options)
+        self.guests = [self.own(Guest(name, self.workdir, list(nics.values()))).start()
+                       for name, nics in zip("ab", self.nics)]
+        for guest in self.guests:
+            guest.wait_ready()
+
+    @check("upgrade.guest.{}", KINDS)
+    def check_guest(self, kind):
+        """A file arrives whole, both ways, though the process is replaced half-way."""
+        stops = []
+        ends = ((guest, nics[kind]) for guest, nics in zip(self.guests, self.nics))
+        with Link(self, *ends, accounts=False) as link:
+            link.ping_sizes((64, 2000))
+            for receiver, sender, address in link.directions():
+                transfer_start(sender, receiver, address)
+                wait_for("the first megabyte", lambda r=receiver: received(r) > 1 << 20, 60,
+                         alive=self.guests)
+                stops.append(self.upgraded(self.ask("upgrade")))
+                transfer_finish(sender, receiver)
+            link.ping_sizes()
+        return f"stood still for {', '.join(f'{ms:.1f}' for ms in stops)} ms"
 
 
 class UpgradeVlans(Upgradable):
