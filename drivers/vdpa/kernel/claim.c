@@ -35,8 +35,7 @@
 
 /** A ring a session was started with: a device that is resumed does not hear of another one. */
 struct ring_facts {
-	uint32_t size;
-	uint64_t desc, driver, device;
+	uint64_t size, desc, driver, device; /* without padding: they are compared as bytes */
 };
 
 struct claim {
