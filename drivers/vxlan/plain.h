@@ -12,9 +12,9 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include <rte_byteorder.h>
+#include <rte_ether.h>
 #include <rte_ip.h>
-#include <rte_udp.h>
-#include <rte_vxlan.h>
 
 #include "pkt/pkt.h"
 #include "vxlan/outer.h"
@@ -22,12 +22,22 @@
 #define PLAIN_ECN 3    /* of the type of service */
 #define PLAIN_MARKED 1 /* set in the congestion marks that change the inner frame */
 
-/** Its header, unaligned in the frame. */
+/** Its header, unaligned in the frame: DPDK 24.11 aligns its own structs to two bytes. */
 struct plain {
 	uint8_t eth[RTE_ETHER_HDR_LEN];
-	struct rte_ipv4_hdr ip;
-	struct rte_udp_hdr udp;
-	struct rte_vxlan_hdr vxlan;
+	struct {
+		uint8_t version_ihl, type_of_service;
+		rte_be16_t total_length, packet_id, fragment_offset;
+		uint8_t time_to_live, next_proto_id;
+		rte_be16_t hdr_checksum;
+		uint8_t src_addr[4], dst_addr[4];
+	} __rte_packed ip;
+	struct {
+		rte_be16_t src_port, dst_port, dgram_len, dgram_cksum;
+	} __rte_packed udp;
+	struct {
+		rte_be32_t vx_flags, vx_vni;
+	} __rte_packed vxlan;
 } __rte_packed;
 
 static_assert(sizeof(struct plain) == OUTER_LEN_V4, "the header of a plain frame");
@@ -180,8 +190,8 @@ plain_outer(const struct plain *h, struct outer_in *o)
 			       .dst.len = sizeof(h->ip.dst_addr),
 			       .vni = rte_be_to_cpu_32(h->vxlan.vx_vni) >> 8,
 			       .port = rte_be_to_cpu_16(h->udp.dst_port)};
-	memcpy(o->src.addr, &h->ip.src_addr, sizeof(h->ip.src_addr));
-	memcpy(o->dst.addr, &h->ip.dst_addr, sizeof(h->ip.dst_addr));
+	memcpy(o->src.addr, h->ip.src_addr, sizeof(h->ip.src_addr));
+	memcpy(o->dst.addr, h->ip.dst_addr, sizeof(h->ip.dst_addr));
 }
 
 #endif
