@@ -29,9 +29,10 @@ ARGUMENTS = {
     "ident": ("net_vhost9", None, None), "path": ("/nosuch/file", None, None),
     "address": ("192.0.2.1", None, None), "vtep[,vtep]*": ("192.0.2.2", None, None),
     "udp_port": ("4789", 1, 65535), "vni": ("5", 1, 2**24 - 1),
+    "address[/length]": ("192.0.2.1", None, None), "version": ("0", 0, 2**32 - 1),
 }
 GARBAGE = ("-1", "1x", "1.5", "0x", "+1", str(2**64), str(10**30), "''", "1,2")
-TEXTS = ("x[,y]*", "x[,y]*|all|vm=NAME", "name", "file", "address")  # any word is one
+TEXTS = ("x[,y]*", "x[,y]*|all|vm=NAME", "name", "file", "address", "address[/length]")  # any word is one
 RESTS = ("a[,b-c]*", "ident", "path", "vtep[,vtep]*")  # and any words
 # that act on what the next ones need, or end the program
 NOT_TRIED = ("quit", "port detach (port_id)", "port close (port_id|all)")

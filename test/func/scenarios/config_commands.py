@@ -138,6 +138,8 @@ SETTINGS = (
     ("port (port_id) reclaim", "port 1 reclaim"),
     ("port (port_id) offload", "port 1 offload"),
     ("set port (port_id) hw (prefer|require|never)", "set port 1 hw require"),
+    ("set port (port_id) rxq (queue_id) worker (num)", "set port 0 rxq 0 worker 0"),
+    ("set port (port_id) rxq (queue_id) worker any", "set port 0 rxq 0 worker any"),
     ("port start (port_id|all)", "port start 3"),
     ("port quiesce (x[,y]*|all|vm=NAME)", "port quiesce 1"),
     ("port resume (x[,y]*|all|vm=NAME)", "port resume 1"),
@@ -163,6 +165,8 @@ NO_SETTINGS = (
     "capture (start|run) (port_id|all) (file) snaplen (bytes) count (frames)",
     "capture live (port_id|all)", "capture live (port_id|all) snaplen (bytes)",
     "capture live (port_id|all) count (frames)", "capture live (port_id|all) snaplen (bytes) count (frames)",
+    # another process, with the same settings
+    "upgrade", "upgrade (path)", "take over (version)",
     # DPDK's devices, as on the command line of EAL
     "vdpa attach (ident)", "vdpa detach (name)",
     # answered as testpmd does, without effect, or refused by every kind of port
