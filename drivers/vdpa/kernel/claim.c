@@ -35,7 +35,8 @@
 
 /** A ring a session was started with: a device that is resumed does not hear of another one. */
 struct ring_facts {
-	uint64_t size, desc, driver, device; /* without padding: they are compared as bytes */
+	uint32_t size;
+	uint64_t desc, driver, device;
 };
 
 struct claim {
@@ -172,9 +173,11 @@ same_rings(const struct claim *c, const struct vdev *d)
 	uint32_t i;
 
 	for (i = 0; i < NODE_RINGS && c->started[i].size != 0; i++) {
-		const struct ring_facts now = ring_facts(&d->q[i]);
+		const struct ring_facts *then = &c->started[i];
+		const struct vdev_queue *q = &d->q[i];
 
-		if (memcmp(&now, &c->started[i], sizeof(now)) != 0)
+		if (q->size != then->size || q->desc_uva != then->desc ||
+		    q->driver_uva != then->driver || q->device_uva != then->device)
 			return false;
 	}
 	return true;
