@@ -11,7 +11,7 @@
 
 #include "base/blob.h"
 
-#define HANDOVER_VERSION 1 /* of the sequence; records have their own way of growing */
+#define HANDOVER_VERSION 1u /* of the sequence; records have their own way of growing */
 
 #define HANDOVER_BYTES_MAX (256u << 20) /* of a blob */
 #define HANDOVER_ANSWER_MS 10000        /* for what is built while the predecessor forwards */

@@ -102,7 +102,7 @@ plug(struct card *c, const char *folder, const char *name)
 
 	if (strlen(name) != 12 || strchr(name, ':') == NULL)
 		return false;
-	snprintf(c->name, sizeof(c->name), "%s", name);
+	snprintf(c->name, sizeof(c->name), "%.*s", (int)sizeof(c->name) - 1, name);
 	snprintf(c->device.name, sizeof(c->device.name), "mlx5_%u", ncards);
 	snprintf(c->device.dev_name, sizeof(c->device.dev_name), "uverbs%u", ncards);
 	n = snprintf(c->device.ibdev_path, sizeof(c->device.ibdev_path), "%s/%s", folder, name);

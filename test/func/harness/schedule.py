@@ -83,7 +83,8 @@ class Bench:
         if self.scenario is not None and not self.scenario.intact():
             self.close()
         if self.scenario is None:
-            workdir = self.logs / f"{self.scenario_class.__name__}.{self.builds}"
+            room = self.scenario_class.__module__.rpartition(".")[2]
+            workdir = self.logs / f"{room}.{self.scenario_class.__name__}.{self.builds}"
             workdir.mkdir()
             self.builds += 1
             self.scenario = self.scenario_class(workdir)
