@@ -43,7 +43,7 @@ copy_text(char *to, size_t size, const json_t *value)
 	const char *text = json_is_string(value) ? json_string_value(value) : "";
 	size_t n = 0;
 
-	for (; text[n] != '\0' && n < size - 1; n++)
+	for (; n < size - 1 && text[n] != '\0'; n++)
 		to[n] = text[n] >= ' ' && text[n] <= '~' ? text[n] : '?';
 	to[n] = '\0';
 	if (text[n] != '\0' && n > 0)
