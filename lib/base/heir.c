@@ -20,6 +20,7 @@ STAILQ_HEAD(heirs, heir);
 
 static struct heirs noted = STAILQ_HEAD_INITIALIZER(noted);       /* not owned */
 static struct heirs received = STAILQ_HEAD_INITIALIZER(received); /* owned */
+static bool pending;
 
 static bool
 add(struct heirs *list, const char *name, size_t len, int fd)
@@ -90,11 +91,19 @@ heir_load(struct blob_reader *r, const void *name, uint32_t len)
 	int fd = blob_take_fd(r, 0);
 
 	if (fd >= 0 && len != 0 && len <= NAME_LEN_MAX && memchr(name, '\0', len) == NULL &&
-	    add(&received, name, len, fd))
+	    add(&received, name, len, fd)) {
+		pending = true;
 		return true;
+	}
 	if (fd >= 0)
 		close(fd);
 	return false;
+}
+
+bool
+heir_pending(void)
+{
+	return pending;
 }
 
 void
@@ -102,6 +111,7 @@ heir_close_rest(void)
 {
 	struct heir *h;
 
+	pending = false;
 	while ((h = STAILQ_FIRST(&received)) != NULL) {
 		STAILQ_REMOVE_HEAD(&received, entry);
 		close(h->fd);

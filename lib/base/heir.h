@@ -33,7 +33,13 @@ void heir_save(struct blob *b, uint16_t type);
  */
 bool heir_load(struct blob_reader *r, const void *name, uint32_t len);
 
-/** Close those that no code has taken. */
+/**
+ * The predecessor may still go on: what has the names of its descriptors is not to be removed. From
+ * heir_load() to heir_close_rest().
+ */
+bool heir_pending(void);
+
+/** This process has taken over: close those that no code has taken. */
 void heir_close_rest(void);
 
 #endif

@@ -12,6 +12,7 @@
 
 #include <rte_common.h>
 
+#include "base/heir.h"
 #include "base/irq.h"
 #include "base/sock.h"
 #include "base/text.h"
@@ -193,7 +194,7 @@ remove_socket(const struct vhu_backend *b)
 {
 	struct stat st;
 
-	if (lstat(b->path, &st) == 0 && st.st_ino == b->socket.st_ino &&
+	if (!heir_pending() && lstat(b->path, &st) == 0 && st.st_ino == b->socket.st_ino &&
 	    st.st_dev == b->socket.st_dev)
 		unlink(b->path);
 }

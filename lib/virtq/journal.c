@@ -80,10 +80,8 @@ journal_lock(const char *path, int flags)
 static int
 journal_obtain(const char *path)
 {
-	int fd = heir_take(path); /* locked, by the predecessor for both */
+	int fd = journal_lock(path, 0);
 
-	if (fd < 0)
-		fd = journal_lock(path, 0);
 	if (fd >= 0 || errno == EWOULDBLOCK)
 		return fd;
 	if (errno != ENOENT && unlink(path) < 0)
@@ -91,17 +89,24 @@ journal_obtain(const char *path)
 	return journal_lock(path, O_CREAT | O_EXCL);
 }
 
+static bool
+journal_has_shape(int fd, const struct journal_header *want, size_t len)
+{
+	struct journal_header have;
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && st.st_size == (off_t)len &&
+	       pread(fd, &have, sizeof(have), 0) == sizeof(have) &&
+	       memcmp(&have, want, sizeof(have)) == 0;
+}
+
 /** Give the file its length; a file that is not a journal of the same shape is emptied. */
 static int
 journal_shape(int fd, const struct journal_header *want, size_t len)
 {
-	struct journal_header have;
-	struct stat st;
 	int rc;
 
-	if (fstat(fd, &st) == 0 && st.st_size == (off_t)len &&
-	    pread(fd, &have, sizeof(have), 0) == sizeof(have) &&
-	    memcmp(&have, want, sizeof(have)) == 0)
+	if (journal_has_shape(fd, want, len))
 		return 0;
 	if (ftruncate(fd, 0) < 0)
 		return -1;
@@ -112,6 +117,20 @@ journal_shape(int fd, const struct journal_header *want, size_t len)
 		return -1;
 	}
 	return pwrite(fd, want, sizeof(*want), 0) == sizeof(*want) ? 0 : -1;
+}
+
+/**
+ * The predecessor's, which has locked it for both and goes on writing to it if this process fails:
+ * one of another shape is left alone. -1 with errno.
+ */
+static int
+journal_inherit(int fd, const struct journal_header *want, size_t len)
+{
+	if (journal_has_shape(fd, want, len))
+		return fd;
+	close(fd);
+	errno = EBUSY;
+	return -1;
 }
 
 struct vq_journal_file *
@@ -127,7 +146,8 @@ vq_journal_open(const char *path, uint32_t nqueues)
 	memcpy(f->path, path, path_len);
 	f->nqueues = nqueues;
 	f->len = JOURNAL_HEADER_LEN + (size_t)nqueues * sizeof(struct vq_journal);
-	f->fd = journal_obtain(path);
+	f->fd = heir_take(path);
+	f->fd = f->fd >= 0 ? journal_inherit(f->fd, &header, f->len) : journal_obtain(path);
 	if (f->fd < 0)
 		goto fail;
 	if (journal_shape(f->fd, &header, f->len) < 0)
@@ -151,7 +171,7 @@ vq_journal_close(struct vq_journal_file *f, bool unlink_it)
 {
 	if (f == NULL)
 		return;
-	if (unlink_it)
+	if (unlink_it && !heir_pending())
 		unlink(f->path);
 	munmap(f->map, f->len);
 	heir_forget(f->fd);

@@ -55,11 +55,12 @@ struct vq_journal_file;
 /**
  * Open or create @p path for @p nqueues queues; mode 0600, never follows a
  * symlink, an unusable or foreign file is replaced. Locked (flock) so that two
- * switches cannot share it. NULL with errno set.
+ * switches cannot share it. A predecessor's (base/heir.h) is shared with it; EBUSY: it has another
+ * shape. NULL with errno set.
  */
 struct vq_journal_file *vq_journal_open(const char *path, uint32_t nqueues);
 
-/** @p unlink_it: delete the file, after a clean stop. */
+/** @p unlink_it: delete the file, after a clean stop, unless a predecessor may go on with it. */
 void vq_journal_close(struct vq_journal_file *f, bool unlink_it);
 
 struct vq_journal *vq_journal_get(struct vq_journal_file *f, uint32_t queue);

@@ -19,6 +19,8 @@
 
 #include <cmocka.h>
 
+#include "base/blob.h"
+#include "base/heir.h"
 #include "ring.h"
 #include "virtq/internal.h"
 #include "virtq/journal.h"
@@ -107,6 +109,54 @@ foreign_files_are_replaced_not_followed(void **state)
 	assert_int_equal(stat(other, &st), 0);
 	assert_int_equal(st.st_size, strlen("precious"));
 	unlink(other);
+}
+
+/* The descriptors that a successor is given at its start. */
+static void
+inherit(void)
+{
+	struct blob b = {0};
+	struct blob_reader reader = {.blob = &b};
+	struct blob_record r;
+	const uint8_t *name;
+
+	heir_save(&b, 1);
+	while ((name = blob_read(&reader, &r)) != NULL)
+		assert_true(heir_load(&reader, name, r.len));
+	blob_free(&b);
+}
+
+/* A successor that fails leaves the file to the process that goes on with it. */
+static void
+file_of_a_predecessor_is_shared(void **state)
+{
+	struct vq_journal_file *f = vq_journal_open(path, 4), *s;
+
+	inherit();
+	s = vq_journal_open(path, 4);
+	assert_non_null(s);
+	vq_journal_get(f, 3)->running = 1;
+	assert_int_equal(vq_journal_get(s, 3)->running, 1);
+	vq_journal_close(s, true);
+	assert_int_equal(access(path, F_OK), 0);
+	heir_close_rest();
+	vq_journal_close(f, true);
+	assert_int_equal(access(path, F_OK), -1);
+}
+
+/* One of another version is not emptied: the predecessor has it mapped. */
+static void
+file_of_a_predecessor_keeps_its_shape(void **state)
+{
+	struct vq_journal_file *f = vq_journal_open(path, 4);
+
+	vq_journal_get(f, 3)->running = 1;
+	inherit();
+	assert_null(vq_journal_open(path, 5));
+	assert_int_equal(errno, EBUSY);
+	heir_close_rest();
+	assert_int_equal(vq_journal_get(f, 3)->running, 1);
+	vq_journal_close(f, true);
 }
 
 /* --- whether to believe it --- */
@@ -498,6 +548,8 @@ main(void)
 		cmocka_unit_test(file_is_private_and_has_one_owner),
 		cmocka_unit_test(file_keeps_its_content),
 		cmocka_unit_test(foreign_files_are_replaced_not_followed),
+		cmocka_unit_test(file_of_a_predecessor_is_shared),
+		cmocka_unit_test(file_of_a_predecessor_keeps_its_shape),
 		cmocka_unit_test(recovers_where_the_ring_stands),
 		cmocka_unit_test(another_ring_does_not_inherit),
 		cmocka_unit_test(fresh_ring_at_the_same_place_does_not_inherit),
