@@ -85,6 +85,10 @@ struct counters_data {
 	uint64_t value[LEGEND_OWN];
 };
 
+/* these go as they are in memory */
+static_assert(sizeof(struct iotlb_entry) == 40, "layout of the record");
+static_assert(sizeof(struct vdev_iotlb_request) == 24, "layout of the record");
+
 /* --- the predecessor --- */
 
 void

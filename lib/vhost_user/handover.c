@@ -143,11 +143,13 @@ take_conn(struct vhu_session *s, const struct hand_record *h)
 
 	if (!hand_get(h, &x, sizeof(x)))
 		return "a connection's record is too short";
+	if (x.which == CONN_CHANNEL && vhu_conn_is_open(&s->req))
+		return "two channels for requests";
 	if (x.which == CONN_CHANNEL && vhu_open_channel(s, blob_take_fd(h->reader, at++)) != 0)
 		return "a channel for requests cannot be watched";
 	c = conn_of(s, x.which);
-	if (c == NULL || x.got > sizeof(c->in) || h->r.len < sizeof(x) + x.got ||
-	    h->r.nfds > at + VHU_FDS_MAX)
+	if (c == NULL || c->in_got != 0 || c->in_fds.n != 0 || x.got > sizeof(c->in) ||
+	    h->r.len < sizeof(x) + x.got || h->r.nfds > at + VHU_FDS_MAX)
 		return "a connection's record does not fit it";
 	memcpy(&c->in, (const uint8_t *)h->data + sizeof(x), x.got);
 	if (!part_sane(c, x.got))

@@ -24,6 +24,7 @@
 #define TYPE_LEGEND 1
 #define TYPE_END 2 /* as the program has one */
 #define SENT 5
+#define POLLS 5000
 
 static struct wire from, to;
 
@@ -223,6 +224,64 @@ test_damaged(void **state)
 	blob_free(&b);
 }
 
+/** A copy in which record number @p which comes twice. */
+static void
+doubled(const struct blob *b, uint32_t which, struct blob *c)
+{
+	struct blob_reader reader = {.blob = (struct blob *)(uintptr_t)b};
+	struct blob_record r;
+	const uint8_t *data;
+	uint32_t i = 0;
+
+	*c = (struct blob){0};
+	while ((data = blob_read(&reader, &r)) != NULL) {
+		const int *fds = b->fd + reader.fds - r.nfds;
+
+		blob_put_fds(c, &r, data, fds);
+		if (i++ == which)
+			blob_put_fds(c, &r, data, fds);
+	}
+	assert_false(c->failed);
+}
+
+/* A record that comes twice is refused, or the second one is the fact; no descriptor is lost. */
+static void
+test_doubled(void **state)
+{
+	const struct vhu_header half = {VHU_SET_VRING_CALL, VHU_VERSION, 8};
+	struct blob_record r;
+	struct blob b = {0}, c;
+	struct blob_reader reader = {.blob = &b};
+	uint32_t before, records = 0, i, polls, refused = 0;
+	int pair[2], fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	wire_start(&from, PACKED);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	assert_int_equal(vhu_open_channel(&from.s, pair[0]), 0);
+	memcpy(&from.s.conn.in, &half, sizeof(half));
+	from.s.conn.in_got = sizeof(half);
+	from.s.conn.in_fds.fd[from.s.conn.in_fds.n++] = fd;
+	hand_over(&b);
+	while (blob_read(&reader, &r) != NULL)
+		records++;
+	before = open_fds();
+	for (i = 0; i < records; i++) {
+		wire_fini(&to);
+		wire_init(&to, 0);
+		doubled(&b, i, &c);
+		refused += take_over(&c) != NULL;
+		blob_free(&c);
+		wire_fini(&to);
+		wire_init(&to, 0);
+		for (polls = 0; open_fds() != before && polls < POLLS; polls++)
+			usleep(1000); /* the lane closes some */
+		assert_int_equal(open_fds(), before);
+	}
+	assert_true(refused > 0);
+	close(pair[1]);
+	blob_free(&b);
+}
+
 /* Counters of another version go to those of the same name; others are left out. */
 static void
 test_legend(void **state)
@@ -278,6 +337,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_packed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_resumed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_half_message, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_doubled, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_truncated, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_damaged, setup, teardown),
 		cmocka_unit_test(test_legend),
