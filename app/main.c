@@ -37,6 +37,7 @@
 #include "successor.h"
 #include "telemetry.h"
 #include "testpmd/enter.h"
+#include "upgrade.h"
 #include "virtq/isa.h"
 #include "vdpa/vdpa.h"
 #include "vxlan/vxlan.h"
@@ -537,6 +538,7 @@ finish(struct app *app)
 	workers_fini(app);
 	reaper_fini();
 	record_settle(RECORD_SETTLE_MS);
+	upgrade_free(app);
 	if (app->loop != NULL)
 		ev_loop_free(app->loop);
 	argv_free(&app->args);

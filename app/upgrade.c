@@ -52,7 +52,8 @@ struct upgrade {
 	struct ev_timer late;  /* it does not ask */
 	int sock;
 	char *config; /* as the successor has it */
-	/* of the thread, until heard is posted */
+	pthread_t thread; /* joined when heard is posted */
+	/* of the thread until then */
 	struct blob first;
 	struct ev_work heard;
 	int error;
@@ -429,6 +430,7 @@ on_heard(struct ev_work *w)
 	char err[HANDOVER_LINE_MAX], *now;
 	bool same;
 
+	pthread_join(u->thread, NULL);
 	if (u->error < 0) {
 		fail_answer(u, "did not get ready", u->error, u->line);
 		return;
@@ -475,17 +477,14 @@ put_first(struct upgrade *u)
 static bool
 begin(struct upgrade *u, int sock)
 {
-	pthread_t thread;
-
+	u->sock = sock;
 	u->config = config_text(u->app);
 	if (u->config == NULL)
 		return false;
 	put_first(u);
 	u->heard.fn = on_heard;
-	u->sock = sock;
-	if (u->first.failed || pthread_create(&thread, NULL, first_part, u) != 0)
+	if (u->first.failed || pthread_create(&u->thread, NULL, first_part, u) != 0)
 		return false;
-	pthread_detach(thread);
 	ev_timer_cancel(&u->late);
 	u->stage = BUILDING;
 	return true;
@@ -511,13 +510,35 @@ upgrade_serve(struct app *app, uint32_t version, int sock, char *err, size_t err
 		if (begin(u, sock))
 			return true;
 		snprintf(err, errlen, "out of memory");
-		conclude(u);
+		fail(u, "%s", err);
 		return false;
 	}
 	close(sock);
 	if (u != NULL && u->stage == STARTING)
 		fail(u, "%s", err);
 	return false;
+}
+
+void
+upgrade_free(struct app *app)
+{
+	struct upgrade *u = app->upgrade;
+
+	if (u == NULL)
+		return;
+	if (u->stage == BUILDING) {
+		shutdown(u->sock, SHUT_RDWR); /* the thread has heard enough */
+		pthread_join(u->thread, NULL);
+	}
+	conclude(u);
+	if (u->pid != 0) {
+		kill(u->pid, SIGKILL);
+		ev_del(&u->exit);
+		if (u->exit.fd >= 0)
+			close(u->exit.fd);
+	}
+	app->upgrade = NULL;
+	free(u);
 }
 
 void

@@ -32,6 +32,9 @@ bool upgrade_serve(struct app *app, uint32_t version, int sock, char *err, size_
 /** The client that waits with @p w is gone. */
 void upgrade_unwait(struct app *app, const struct wait *w);
 
+/** The end of this process: one that is under way ends, and the program it has started. */
+void upgrade_free(struct app *app);
+
 /** How the last one ended; NULL: it is under way. @p done: it has been handed over. */
 const char *upgrade_result(const struct app *app, bool *done);
 
