@@ -44,14 +44,14 @@ enum stage {
 struct upgrade {
 	struct app *app;
 	enum stage stage;
-	bool done; /* handed over: this process is about to end */
+	bool done; /* the successor has said that it runs: this process is about to end */
 	char result[HANDOVER_LINE_MAX + 128];
 	struct wait *wait;     /* the client's that asked; NULL: none, or it is gone */
 	pid_t pid;             /* of the program started, 0: none */
 	struct ev_source exit; /* a descriptor of it */
 	struct ev_timer late;  /* it does not ask */
 	int sock;
-	char *config; /* as the successor has it */
+	char *config;     /* as the successor has it */
 	pthread_t thread; /* joined when heard is posted */
 	/* of the thread until then */
 	struct blob first;
@@ -362,14 +362,17 @@ leave(struct upgrade *u)
 {
 	struct app *app = u->app;
 
-	log_notice(NULL, "upgrade: %s", u->result);
+	if (u->done)
+		log_notice(NULL, "upgrade: %s", u->result);
+	else
+		log_warn(NULL, "upgrade: %s", u->result);
 	if (u->wait != NULL)
 		wait_look(u->wait);
 	fflush(stdout);
 	workers_join(app);
 	rte_eal_cleanup();
 	/* sockets, journals and kept settings are the successor's: nothing is removed */
-	_exit(0);
+	_exit(u->done ? 0 : 1);
 }
 
 static void
@@ -377,6 +380,7 @@ commit(struct upgrade *u, pid_t pid, uint64_t began_ns)
 {
 	struct app *app = u->app;
 	uint64_t us;
+	int ret;
 
 	if (handover_say(u->sock, HANDOVER_COMMIT, "", HANDOVER_STOP_MS) < 0) {
 		each_port(app, run_port, NULL);
@@ -384,14 +388,19 @@ commit(struct upgrade *u, pid_t pid, uint64_t began_ns)
 		fail(u, "the new program has ended in the stop");
 		return;
 	}
-	u->done = true;
 	notify_main_pid(&app->notify, pid);
-	(void)handover_hear(u->sock, HANDOVER_READY, u->line, HANDOVER_STOP_MS);
+	ret = handover_hear(u->sock, HANDOVER_READY, u->line, HANDOVER_STOP_MS);
 	us = (ev_now_ns() - began_ns) / NS_PER_US;
-	snprintf(u->result, sizeof(u->result),
-		 "process %d has taken over from process %d, ports stood still for %" PRIu64
-		 ".%03" PRIu64 " ms",
-		 pid, getpid(), us / 1000, us % 1000);
+	u->done = ret == 0;
+	if (u->done)
+		snprintf(u->result, sizeof(u->result),
+			 "process %d has taken over from process %d, ports stood still for %" PRIu64
+			 ".%03" PRIu64 " ms",
+			 pid, getpid(), us / 1000, us % 1000);
+	else
+		snprintf(u->result, sizeof(u->result),
+			 "process %d was handed everything, which cannot be taken back, but %s",
+			 pid, error_text(ret));
 	conclude(u);
 	leave(u);
 }

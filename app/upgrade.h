@@ -35,7 +35,7 @@ void upgrade_unwait(struct app *app, const struct wait *w);
 /** The end of this process: one that is under way ends, and the program it has started. */
 void upgrade_free(struct app *app);
 
-/** How the last one ended; NULL: it is under way. @p done: it has been handed over. */
+/** How the last one ended; NULL: it is under way. @p done: the successor runs. */
 const char *upgrade_result(const struct app *app, bool *done);
 
 #endif

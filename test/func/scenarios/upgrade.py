@@ -431,8 +431,8 @@ class UpgradeLetsGo(Upgradable):
         self.start_switch(1)
         self.guest = Station(self.paths[0], bytes((2, 0, 0, 0, 0, 1)), bytes((2, 0, 0, 0, 0, 2)))
 
-    @check("upgrade.lets-go")
-    def check_lets_go(self):
+    @check("upgrade.lets-go.{}", ("ready", "gone"))
+    def check_lets_go(self, kind):
         """After the last word it touches no ring, though frames wait there, and ends."""
         with contextlib.closing(Successor(self.control_path)) as new:
             new.receive()
@@ -442,8 +442,13 @@ class UpgradeLetsGo(Upgradable):
             before = self.memory()
             new.say(READY)
             expect(new.receive() is not None, "it does not hand over")
-            new.say(READY)
-            expect(self.switch.wait_exit(30) == 0, "its exit status")
+            if kind == "ready":
+                new.say(READY)
+            else:
+                new.sock.close()
+            expect(self.switch.wait_exit(30) == (kind == "gone"), "its exit status")
+            expect(("cannot be taken back, but it has ended" in self.switch.log())
+                   == (kind == "gone"), self.switch.log())
             expect(self.memory() == before, "it has written to the guest's memory")
             expect(all(p.exists() for p in (*self.paths, self.control_path)),
                    "it has removed a socket")
