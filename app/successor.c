@@ -325,6 +325,19 @@ read_second(struct successor *s, struct app *app)
 	return why != NULL ? s->why : NULL;
 }
 
+/* 0: this process is the switch. Else the predecessor goes on: what it says from then on fails. */
+static int
+hear_last_word(struct successor *s)
+{
+	int ret = handover_hear(s->sock, HANDOVER_COMMIT, s->why, HANDOVER_STOP_MS);
+
+	if (ret != -ETIMEDOUT)
+		return ret;
+	shutdown(s->sock, SHUT_RD);
+	/* said just before that, it is there */
+	return handover_hear(s->sock, HANDOVER_COMMIT, s->why, 1);
+}
+
 static const char *
 take_over(struct successor *s, struct app *app)
 {
@@ -342,7 +355,7 @@ take_over(struct successor *s, struct app *app)
 		return why;
 	ret = handover_say(s->sock, HANDOVER_READY, "", HANDOVER_STOP_MS);
 	if (ret == 0)
-		ret = handover_hear(s->sock, HANDOVER_COMMIT, s->why, HANDOVER_STOP_MS);
+		ret = hear_last_word(s);
 	return ret < 0 ? "it has gone on by itself" : NULL;
 }
 
