@@ -313,7 +313,10 @@ ask(struct replay *r, const struct recording_event *e)
 static bool
 same_payload(const struct record_message *m, const uint8_t *a, const uint8_t *b)
 {
-	return memcmp(a, b, m->request == VHU_GET_VRING_BASE ? sizeof(uint32_t) : m->size) == 0;
+	const uint32_t ring = sizeof(uint32_t);
+
+	return memcmp(a, b, m->request == VHU_GET_VRING_BASE && m->size > ring ? ring : m->size) ==
+	       0;
 }
 
 static void
