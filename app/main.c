@@ -49,7 +49,6 @@
 #include "switch/sw_ports.h"
 
 #define MBUFS_OF_CHECK 4096u
-#define RECORD_SETTLE_MS 500 /* for the last records, if the disk is slow */
 
 static int fail(const struct app *app, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

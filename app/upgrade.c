@@ -27,6 +27,7 @@
 #include "worker.h"
 #include "base/heir.h"
 #include "base/log.h"
+#include "base/record.h"
 #include "pkt/legend.h"
 #include "show/running_config.h"
 #include "switch/handover.h"
@@ -371,6 +372,7 @@ leave(struct upgrade *u)
 	fflush(stdout);
 	workers_join(app);
 	rte_eal_cleanup();
+	record_settle(RECORD_SETTLE_MS);
 	/* sockets, journals and kept settings are the successor's: nothing is removed */
 	_exit(u->done ? 0 : 1);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A virtio port goes on in another process. */
+#include "base/record.h"
 #include "switch/handover.h"
 #include "vdev/handover.h"
 #include "virtio/port.h"
@@ -50,6 +51,8 @@ run(struct port *p)
 {
 	struct vdev *d = virtio_port_device(p);
 
+	/* the predecessor may go on until now, and so does its recording */
+	record_start(virtio_port_record(p));
 	vdev_sync(d);
 	/* one that the predecessor was about to make may be lost; one more does no harm */
 	vdev_interrupt(d);

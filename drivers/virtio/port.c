@@ -402,6 +402,7 @@ start_record(struct virtio_port *v, char *err, size_t errlen)
 		.port = v->port.name,
 		.transport = vduse_is_path(a->path) ? RECORD_VDUSE : RECORD_VHOST_USER,
 		.queues = 2 * a->queues,
+		.later = a->successor,
 	};
 
 	if (a->record[0] == '\0' || a->rehearsal)
@@ -503,7 +504,7 @@ virtio_port_transport(const struct port *p)
 	return to_virtio(p)->transport;
 }
 
-const struct record *
+struct record *
 virtio_port_record(const struct port *p)
 {
 	return to_virtio(p)->record;

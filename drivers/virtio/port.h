@@ -44,7 +44,7 @@ void virtio_port_info(const struct port *p, struct transport_info *out);
 uint32_t virtio_port_facts(const struct port *p, struct transport_fact *out);
 
 /** Its recording; NULL: none. */
-const struct record *virtio_port_record(const struct port *p);
+struct record *virtio_port_record(const struct port *p);
 
 /** The same, to drive the states of the ports of a VM together (vdev_state_set()). */
 struct vdev *virtio_port_device(struct port *p);

@@ -143,7 +143,8 @@ record_details(const struct port *p, struct port_detail *out)
 	out[0] = (struct port_detail){"record", i.path, 0};
 	out[1] = (struct port_detail){"record_bytes", NULL, i.bytes};
 	out[2] = (struct port_detail){"records_lost", NULL, i.lost};
-	return 3;
+	out[3] = (struct port_detail){"record_full", NULL, i.full};
+	return 4;
 }
 
 uint32_t

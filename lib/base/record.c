@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -29,35 +30,74 @@
 struct record {
 	struct lane lane;
 	/* [fixed] */
-	int fd;
 	char path[PATH_MAX];
 	char port[sizeof(((struct record_begin *)0)->port)];
 	uint64_t limit;
+	enum record_transport transport;
+	uint32_t queues;
+	bool later;
+	/* [ctl], fixed once there is a file */
+	int fd; /* -1: there is none yet */
 	uint64_t start_ns;
 	/* [ctl] */
-	uint64_t bytes; /* that are in the file, or wait */
 	uint64_t sessions;
-	uint64_t lost_told; /* of lost, those the file knows of */
+	uint64_t left_out;   /* records that were not handed to the lane */
+	uint64_t lost_known; /* of lost, those the log knows of */
 	bool full;
 	struct log_limit log_limit;
 	/* [atomic] */
+	_Atomic uint64_t bytes; /* that are in the file, or wait */
 	_Atomic size_t waiting; /* bytes */
 	_Atomic uint64_t lost;  /* records */
 	/* [lane] */
-	off_t at; /* where the next record goes */
+	off_t at;        /* where the next record goes */
+	uint64_t failed; /* records that could not be written */
+	uint64_t told;   /* of those and left_out, how many the file knows of */
 };
 
 /** A record on its way to the file. */
 struct entry {
 	struct lane_job job; /* first member */
 	struct record *r;
+	uint64_t when_le;  /* handed to the lane */
+	uint64_t left_out; /* record.left_out then */
 	size_t len;
 	uint8_t data[];
 };
 
-static atomic_uint writing; /* records that are not freed */
+static atomic_uint unwritten; /* entries of all records */
 
 /* --- the lane's side --- */
+
+static bool
+write_at(const struct record *r, off_t *at, const void *data, size_t len)
+{
+	size_t done = 0;
+	ssize_t n;
+
+	do {
+		n = pwrite(r->fd, (const uint8_t *)data + done, len - done, *at + (off_t)done);
+		done += n > 0 ? (size_t)n : 0;
+	} while (done < len && (n > 0 || (n < 0 && errno == EINTR)));
+	*at += (off_t)done;
+	return done == len;
+}
+
+/** Say how many are missing before @p e. */
+static bool
+write_lost(const struct record *r, off_t *at, const struct entry *e, uint64_t n)
+{
+	const struct {
+		struct record_head head;
+		struct record_lost data;
+	} note = {
+		{.type = rte_cpu_to_le_16(RECORD_LOST),
+		 .len = rte_cpu_to_le_32(sizeof(struct record_lost))},
+		{e->when_le, rte_cpu_to_le_64(n)},
+	};
+
+	return n == 0 || write_at(r, at, &note, sizeof(note));
+}
 
 /** One that does not fit as a whole leaves no part of itself behind. */
 static void
@@ -65,21 +105,24 @@ write_entry(struct lane_job *j)
 {
 	struct entry *e = (struct entry *)j;
 	struct record *r = e->r;
-	size_t done = 0;
-	ssize_t n;
+	const uint64_t lost = r->failed + e->left_out;
+	off_t at = r->at;
 
-	do {
-		n = pwrite(r->fd, e->data + done, e->len - done, r->at + (off_t)done);
-		done += n > 0 ? (size_t)n : 0;
-	} while (done < e->len && (n > 0 || (n < 0 && errno == EINTR)));
-	if (done == e->len)
-		r->at += (off_t)done;
-	else
+	if (write_lost(r, &at, e, lost - r->told) && write_at(r, &at, e->data, e->len)) {
+		atomic_fetch_add_explicit(&r->bytes, (uint64_t)(at - r->at) - e->len,
+					  memory_order_relaxed);
+		r->at = at;
+		r->told = lost;
+	} else {
+		atomic_fetch_sub_explicit(&r->bytes, e->len, memory_order_relaxed);
 		atomic_fetch_add_explicit(&r->lost, 1, memory_order_relaxed);
-	if (done < e->len && ftruncate(r->fd, r->at) != 0)
-		r->at = lseek(r->fd, 0, SEEK_END);
+		r->failed++;
+		if (ftruncate(r->fd, r->at) != 0)
+			r->at = lseek(r->fd, 0, SEEK_END);
+	}
 	atomic_fetch_sub_explicit(&r->waiting, e->len, memory_order_release);
 	free(e);
+	atomic_fetch_sub_explicit(&unwritten, 1, memory_order_release);
 }
 
 static void
@@ -87,9 +130,9 @@ record_free(struct lane *l)
 {
 	struct record *r = container_of(l, struct record, lane);
 
-	close(r->fd);
+	if (r->fd >= 0)
+		close(r->fd);
 	free(r);
-	atomic_fetch_sub_explicit(&writing, 1, memory_order_release);
 }
 
 /* --- control's --- */
@@ -126,18 +169,21 @@ entry_new(struct record *r, uint16_t type, const struct part *part, uint32_t n)
 	return e;
 }
 
-static void
-submit(struct record *r, struct entry *e)
-{
-	r->bytes += e->len;
-	atomic_fetch_add_explicit(&r->waiting, e->len, memory_order_relaxed);
-	lane_submit(&r->lane, &e->job);
-}
-
 static uint64_t
 now_le(const struct record *r)
 {
 	return rte_cpu_to_le_64(ev_now_ns() - r->start_ns);
+}
+
+static void
+submit(struct record *r, struct entry *e)
+{
+	e->when_le = now_le(r);
+	e->left_out = r->left_out;
+	atomic_fetch_add_explicit(&r->bytes, e->len, memory_order_relaxed);
+	atomic_fetch_add_explicit(&r->waiting, e->len, memory_order_relaxed);
+	atomic_fetch_add_explicit(&unwritten, 1, memory_order_relaxed);
+	lane_submit(&r->lane, &e->job);
 }
 
 /** A text behind its time. */
@@ -153,6 +199,8 @@ text_entry(struct record *r, uint16_t type, const char *text)
 static void
 lose(struct record *r, const char *why)
 {
+	r->left_out++;
+	r->lost_known++;
 	atomic_fetch_add_explicit(&r->lost, 1, memory_order_relaxed);
 	log_peer(&r->log_limit, r->port, "a record is lost from %s: %s", r->path, why);
 }
@@ -170,24 +218,16 @@ fill(struct record *r)
 		   r->path, r->limit >> 20);
 }
 
-/** Say how many are missing before the next one. */
+/** Those that the lane could not write. */
 static void
-tell_lost(struct record *r)
+log_lost(struct record *r)
 {
 	const uint64_t lost = atomic_load_explicit(&r->lost, memory_order_relaxed);
-	const struct record_lost data = {now_le(r), rte_cpu_to_le_64(lost - r->lost_told)};
-	const struct part part = {&data, sizeof(data)};
-	struct entry *e;
 
-	if (lost == r->lost_told)
-		return;
-	log_peer(&r->log_limit, r->port, "%s lacks %" PRIu64 " records: the disk is slow or full",
-		 r->path, lost);
-	e = entry_new(r, RECORD_LOST, &part, 1);
-	if (e == NULL)
-		return;
-	r->lost_told = lost;
-	submit(r, e);
+	if (lost != r->lost_known)
+		log_peer(&r->log_limit, r->port,
+			 "%s lacks %" PRIu64 " records: it cannot be written", r->path, lost);
+	r->lost_known = lost;
 }
 
 static void
@@ -195,9 +235,9 @@ put(struct record *r, struct entry *e)
 {
 	if (e == NULL) {
 		lose(r, "out of memory");
-	} else if (r->full) {
+	} else if (r->fd < 0 || r->full) {
 		free(e);
-	} else if (r->bytes + e->len > r->limit) {
+	} else if (atomic_load_explicit(&r->bytes, memory_order_relaxed) + e->len > r->limit) {
 		free(e);
 		fill(r);
 	} else if (atomic_load_explicit(&r->waiting, memory_order_acquire) + e->len >
@@ -205,7 +245,7 @@ put(struct record *r, struct entry *e)
 		free(e);
 		lose(r, "the disk does not keep up");
 	} else {
-		tell_lost(r);
+		log_lost(r);
 		submit(r, e);
 	}
 }
@@ -299,7 +339,7 @@ record_message(struct record *r, const struct record_said *said)
 		{said->payload, left_out ? 0 : said->size},
 	};
 
-	if (r == NULL || r->full)
+	if (r == NULL || r->fd < 0 || r->full)
 		return;
 	data = (struct record_message){
 		.when_ns = now_le(r),
@@ -325,7 +365,7 @@ record_verdict(struct record *r, uint32_t request, int error, const char *why)
 		{why, why != NULL ? strnlen(why, RECORD_TEXT_MAX) : 0},
 	};
 
-	if (r == NULL || r->full)
+	if (r == NULL || r->fd < 0 || r->full)
 		return;
 	data = (struct record_verdict){now_le(r), rte_cpu_to_le_32(request),
 				       rte_cpu_to_le_32((uint32_t)error)};
@@ -339,7 +379,7 @@ record_get_info(const struct record *r, struct record_info *out)
 		return false;
 	*out = (struct record_info){
 		.path = r->path,
-		.bytes = r->bytes,
+		.bytes = atomic_load_explicit(&r->bytes, memory_order_relaxed),
 		.lost = atomic_load_explicit(&r->lost, memory_order_relaxed),
 		.full = r->full,
 	};
@@ -359,28 +399,45 @@ is_recording(int fd)
 				    memcmp(head.magic, RECORD_MAGIC, sizeof(head.magic)) == 0));
 }
 
-/** Keep the recording that is there as PATH.1. 0, or -1 with a sentence. */
+/**
+ * 1: a recording at @p path that no port writes, 0: nothing is there, -1 with a sentence: something
+ * else is.
+ */
 static int
-put_aside(const char *path, char *err, size_t errlen)
+look_at(const struct record *r, const char *path, char *err, size_t errlen)
 {
-	char old[PATH_MAX];
 	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	bool ours;
+	const char *why = NULL;
 
 	if (fd < 0 && errno == ENOENT)
 		return 0;
-	if (fd < 0) {
-		snprintf(err, errlen, "record=%s: %s", path,
-			 errno == ELOOP ? "it is a symbolic link" : strerror(errno));
+	if (fd < 0)
+		why = errno == ELOOP ? "it is a symbolic link" : strerror(errno);
+	else if (!is_recording(fd))
+		why = "there is a file that is no recording";
+	else if (!r->later && flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+		why = "another port is recorded there";
+	if (fd >= 0)
+		close(fd);
+	if (why != NULL)
+		snprintf(err, errlen, "record=%s: %s", path, why);
+	return why != NULL ? -1 : 1;
+}
+
+/** Keep the recording that is there as PATH.1. 0, or -1 with a sentence. */
+static int
+put_aside(const struct record *r, char *err, size_t errlen)
+{
+	char old[PATH_MAX];
+	int ret = look_at(r, r->path, err, errlen);
+
+	if (ret != 1)
+		return ret;
+	if ((size_t)snprintf(old, sizeof(old), "%s.1", r->path) >= sizeof(old))
+		snprintf(err, errlen, "record=%s: the path is too long", r->path);
+	else if (look_at(r, old, err, errlen) < 0)
 		return -1;
-	}
-	ours = is_recording(fd);
-	close(fd);
-	if (!ours)
-		snprintf(err, errlen, "record=%s: there is a file that is no recording", path);
-	else if ((size_t)snprintf(old, sizeof(old), "%s.1", path) >= sizeof(old))
-		snprintf(err, errlen, "record=%s: the path is too long", path);
-	else if (rename(path, old) == 0)
+	else if (rename(r->path, old) == 0)
 		return 0;
 	else
 		snprintf(err, errlen, "record=%s: %s", old, strerror(errno));
@@ -388,11 +445,11 @@ put_aside(const char *path, char *err, size_t errlen)
 }
 
 static void
-put_begin(struct record *r, const struct record_config *cfg)
+put_begin(struct record *r)
 {
 	struct record_begin data = {
-		.transport = rte_cpu_to_le_32(cfg->transport),
-		.queues = rte_cpu_to_le_32(cfg->queues),
+		.transport = rte_cpu_to_le_32(r->transport),
+		.queues = rte_cpu_to_le_32(r->queues),
 		.program = "vqswitch " VQS_VERSION,
 	};
 	const struct part part = {&data, sizeof(data)};
@@ -400,12 +457,12 @@ put_begin(struct record *r, const struct record_config *cfg)
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	data.wall_ns = rte_cpu_to_le_64((uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec);
-	strlcpy(data.port, cfg->port, sizeof(data.port));
+	strlcpy(data.port, r->port, sizeof(data.port));
 	put(r, entry_new(r, RECORD_BEGIN, &part, 1));
 }
 
 static int
-make_file(const char *path, char *err, size_t errlen)
+make_file(const struct record *r, char *err, size_t errlen)
 {
 	const struct record_file_head head = {
 		.magic = RECORD_MAGIC,
@@ -414,16 +471,32 @@ make_file(const char *path, char *err, size_t errlen)
 	};
 	int fd;
 
-	if (put_aside(path, err, errlen) != 0)
+	if (put_aside(r, err, errlen) != 0)
 		return -1;
 	/* what another process puts there meanwhile is not followed */
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	fd = open(r->path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	/* a file system without locks is none the worse */
+	if (fd >= 0)
+		(void)flock(fd, LOCK_EX | LOCK_NB);
 	if (fd >= 0 && fchmod(fd, 0600) == 0 && write(fd, &head, sizeof(head)) == sizeof(head))
 		return fd;
-	snprintf(err, errlen, "record=%s: %s", path, strerror(errno));
+	snprintf(err, errlen, "record=%s: %s", r->path, strerror(errno));
 	if (fd >= 0)
 		close(fd);
 	return -1;
+}
+
+static bool
+begin(struct record *r, char *err, size_t errlen)
+{
+	r->fd = make_file(r, err, errlen);
+	if (r->fd < 0)
+		return false;
+	atomic_init(&r->bytes, sizeof(struct record_file_head));
+	r->at = sizeof(struct record_file_head);
+	r->start_ns = ev_now_ns();
+	put_begin(r);
+	return true;
 }
 
 struct record *
@@ -437,20 +510,26 @@ record_open(const struct record_config *cfg, char *err, size_t errlen)
 		free(r);
 		return NULL;
 	}
-	r->fd = make_file(cfg->path, err, errlen);
-	if (r->fd < 0) {
-		free(r);
-		return NULL;
-	}
 	strlcpy(r->port, cfg->port, sizeof(r->port));
+	r->fd = -1;
 	r->limit = cfg->limit;
-	r->bytes = sizeof(struct record_file_head);
-	r->at = sizeof(struct record_file_head);
-	r->start_ns = ev_now_ns();
+	r->transport = cfg->transport;
+	r->queues = cfg->queues;
+	r->later = cfg->later;
 	lane_init(&r->lane, record_free);
-	atomic_fetch_add_explicit(&writing, 1, memory_order_relaxed);
-	put_begin(r, cfg);
-	return r;
+	if (r->later || begin(r, err, errlen))
+		return r;
+	lane_put(&r->lane);
+	return NULL;
+}
+
+void
+record_start(struct record *r)
+{
+	char err[RECORD_TEXT_MAX];
+
+	if (r != NULL && r->fd < 0 && !begin(r, err, sizeof(err)))
+		log_warn(r->port, "nothing is recorded: %s", err);
 }
 
 void
@@ -459,6 +538,9 @@ record_close(struct record *r, const char *why)
 	if (r == NULL)
 		return;
 	put(r, text_entry(r, RECORD_END, why));
+	if (r->fd >= 0)
+		(void)flock(r->fd,
+			    LOCK_UN); /* the next port may have the path before all is written */
 	lane_put(&r->lane);
 }
 
@@ -467,6 +549,6 @@ record_settle(uint32_t timeout_ms)
 {
 	const uint64_t end = ev_now_ns() + timeout_ms * (NS_PER_S / 1000);
 
-	while (atomic_load_explicit(&writing, memory_order_acquire) != 0 && ev_now_ns() < end)
+	while (atomic_load_explicit(&unwritten, memory_order_acquire) != 0 && ev_now_ns() < end)
 		usleep(SETTLE_STEP_US);
 }

@@ -7,7 +7,7 @@
  * ends at a limit.
  *
  * Life cycle: record_open(); any of the others; record_close(). The record is freed by the lane
- * when all of it is written. Control thread. All functions but those two do nothing with NULL.
+ * when all of it is written. Control thread. All functions but the first do nothing with NULL.
  */
 #ifndef BASE_RECORD_H
 #define BASE_RECORD_H
@@ -21,6 +21,7 @@
 #define RECORD_LIMIT_DEFAULT 16 /* MiB */
 #define RECORD_LIMIT_MAX 65536
 #define RECORD_WAITING_MAX (1u << 20) /* bytes that wait for the disk */
+#define RECORD_SETTLE_MS 500          /* for the last records at the end, if the disk is slow */
 
 struct record;
 
@@ -30,6 +31,7 @@ struct record_config {
 	const char *port; /* its name; copied */
 	enum record_transport transport;
 	uint32_t queues;
+	bool later; /* record_start() makes the file: a predecessor may be writing that of now */
 };
 
 struct record_info {
@@ -40,10 +42,17 @@ struct record_info {
 };
 
 /**
- * Make the file, of mode 0600. A recording at the path becomes PATH.1; a file of another kind, or a
- * symbolic link, is an error. NULL with a sentence in @p err. It may wait for the file system.
+ * Make the file, of mode 0600. A recording at the path becomes PATH.1; a file of another kind at
+ * either, a symbolic link, or one that another port writes, is an error. NULL with a sentence in
+ * @p err. It may wait for the file system.
  */
 struct record *record_open(const struct record_config *cfg, char *err, size_t errlen);
+
+/**
+ * Make the file now, unless there is one: events before this are not recorded. A failure is logged,
+ * and nothing is recorded. It may wait for the file system.
+ */
+void record_start(struct record *r);
 
 /** The end, with @p why. Harmless with NULL. Does not wait. */
 void record_close(struct record *r, const char *why);
@@ -71,7 +80,7 @@ void record_verdict(struct record *r, uint32_t request, int error, const char *w
 /** False: there is none. */
 bool record_get_info(const struct record *r, struct record_info *out);
 
-/** Wait until all that was closed is in its file, @p timeout_ms at most. At the program's end. */
+/** Wait until all of all records is in their files, @p timeout_ms at most. At the program's end. */
 void record_settle(uint32_t timeout_ms);
 
 #endif

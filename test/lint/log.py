@@ -21,6 +21,7 @@ PAST = re.compile(r"\b(RTE_LOG|rte_log|perror|printf|puts|vprintf|syslog)\(|"
 OWN = {
     ("lib/vdev/vdev.c", "no ring state is kept"): "the operator makes a port",
     ("lib/base/record.c", "has reached its limit"): "once for a recording",
+    ("lib/base/record.c", "nothing is recorded"): "once for a recording, at an upgrade",
     ("drivers/virtio/port.c", "ring state is not kept"): "the operator makes a port",
     ("lib/switch/sw_capture.c", "c->path"): "the operator's capture has ended",
     ("lib/switch/dataplane.c", "wake a worker"): "the kernel refuses an eventfd of ours",

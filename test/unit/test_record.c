@@ -205,6 +205,91 @@ test_limit(void **state)
 	assert_in_range(st.st_size, 60 << 10, (64 << 10) + 64);
 }
 
+static void
+put_text(const char *file, const char *text)
+{
+	int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+}
+
+/* A recording takes no file of another: not the one behind its name, not that of another port. */
+static void
+test_files_of_others(void **state)
+{
+	struct record *r;
+	char text[8] = "";
+	int fd;
+
+	put_text(old, "precious");
+	record_close(open_record(MIB), "first");
+	record_settle(SETTLE_MS);
+	assert_null(open_record(MIB));
+	assert_non_null(strstr(err, "rec.1: there is a file that is no recording"));
+	assert_int_equal(access(path, F_OK), 0);
+	fd = open(old, O_RDONLY);
+	assert_int_equal(read(fd, text, 8), 8);
+	assert_memory_equal(text, "precious", 8);
+	close(fd);
+	unlink(old);
+
+	r = open_record(MIB);
+	assert_non_null(r);
+	assert_null(open_record(MIB));
+	assert_non_null(strstr(err, "another port is recorded there"));
+	record_close(r, "over");
+	/* at once, also if not all of it is written yet */
+	r = open_record(MIB);
+	assert_non_null(r);
+	record_close(r, "over");
+	record_settle(SETTLE_MS);
+}
+
+/* A successor touches no file before its predecessor has left, and does not end without one. */
+static void
+test_later(void **state)
+{
+	const struct record_config cfg = {
+		.path = path,
+		.limit = MIB,
+		.port = "net_vhost0",
+		.transport = RECORD_VHOST_USER,
+		.queues = 2,
+		.later = true,
+	};
+	struct record *before = open_record(MIB), *r;
+	struct record_info info;
+
+	record_close(record_open(&cfg, err, sizeof(err)), "has failed");
+	assert_int_not_equal(access(old, F_OK), 0);
+	r = record_open(&cfg, err, sizeof(err));
+	assert_non_null(r);
+	record_connect(r, -1);
+	say(r, 1, NULL, 0);
+	say(before, 2, NULL, 0);
+	assert_int_not_equal(access(old, F_OK), 0);
+	record_start(r);
+	assert_int_equal(access(old, F_OK), 0);
+	say(r, 3, NULL, 0);
+	record_start(r);
+	record_close(before, "over");
+	record_close(r, "over");
+	read_events();
+	assert_int_equal(nevents, 3);
+	assert_int_equal(events[0].type, RECORD_BEGIN);
+	assert_int_equal(events[1].u.message.request, 3);
+	unlink(path);
+
+	assert_int_equal(symlink(old, path), 0);
+	r = record_open(&cfg, err, sizeof(err));
+	record_start(r);
+	say(r, 1, NULL, 0);
+	assert_true(record_get_info(r, &info));
+	assert_int_equal(info.bytes, 0);
+	record_close(r, "over");
+}
+
 /* The last one is kept; what is no recording, or a link, is left alone. */
 static void
 test_files(void **state)
@@ -242,35 +327,59 @@ test_files(void **state)
 	rmdir(path);
 }
 
-/* A disk that is full leaves whole records only, and the file says how many are missing. */
+static void
+say_and_wait(struct record *r, uint32_t n)
+{
+	static const uint8_t payload[1000];
+
+	for (uint32_t i = 0; i < n; i++)
+		say(r, 1, payload, sizeof(payload));
+	do
+		usleep(1000);
+	while (!lane_all_idle());
+}
+
+static uint64_t
+lost_in_file(void)
+{
+	uint64_t lost = 0;
+
+	for (uint32_t i = 0; i < nevents; i++)
+		if (events[i].type == RECORD_LOST)
+			lost += events[i].u.lost.records;
+	return lost;
+}
+
+/*
+ * A disk that is full leaves whole records only, and the file says how many are missing, also those
+ * while there was no room to say so.
+ */
 static void
 test_full_disk(void **state)
 {
-	static const uint8_t payload[1000];
 	struct record *r = open_record(MIB);
 	struct rlimit before, small = {4096, 4096};
 	struct record_info info;
+	struct stat st;
 
 	signal(SIGXFSZ, SIG_IGN);
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
 	small.rlim_max = before.rlim_max;
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
-	for (uint32_t i = 0; i < 10; i++)
-		say(r, 1, payload, sizeof(payload));
-	do
-		usleep(1000);
-	while (!lane_all_idle());
+	say_and_wait(r, 10);
+	say_and_wait(r, 2);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
 	assert_true(record_get_info(r, &info));
-	assert_in_range(info.lost, 5, 9);
-	say(r, 1, payload, sizeof(payload));
+	assert_in_range(info.lost, 7, 11);
+	say_and_wait(r, 1);
+	assert_true(record_get_info(r, &info));
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(info.bytes, st.st_size);
 	record_close(r, "over");
 	read_events();
 	assert_int_equal(count(RECORD_LOST), 1);
-	assert_int_equal(count(RECORD_MESSAGE) + info.lost, 11);
-	for (uint32_t i = 0; i < nevents; i++)
-		if (events[i].type == RECORD_LOST)
-			assert_int_equal(events[i].u.lost.records, info.lost);
+	assert_int_equal(lost_in_file(), info.lost);
+	assert_int_equal(count(RECORD_MESSAGE) + info.lost, 13);
 }
 
 /* A reader does not go beyond what there is, and knows a whole recording from a part of one. */
@@ -400,6 +509,8 @@ main(void)
 		cmocka_unit_test_teardown(test_written_is_read, teardown),
 		cmocka_unit_test_teardown(test_payload_left_out, teardown),
 		cmocka_unit_test_teardown(test_limit, teardown),
+		cmocka_unit_test_teardown(test_files_of_others, teardown),
+		cmocka_unit_test_teardown(test_later, teardown),
 		cmocka_unit_test_teardown(test_files, teardown),
 		cmocka_unit_test_teardown(test_full_disk, teardown),
 		cmocka_unit_test_teardown(test_cut_off_anywhere, teardown),

@@ -127,6 +127,7 @@ class Replay(Scenario):
         facts = json.loads(self.switch.command("show port info 0 json"))
         expect(str(recording) in json.dumps(facts), f"JSON: {facts}")
         info = self.switch.command("show port info 0")
+        expect('"record_full": 0' in json.dumps(facts), f"JSON: {facts}")
         expect(re.search(rf"Recorded in: {recording}, \d+ bytes, records lost: 0", info), info)
         expect(f"record={recording}" in self.switch.command("show config"), "show config")
         self.end()
