@@ -40,8 +40,10 @@ static void
 ingress_checked(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
 		struct pktq *rxq, struct pkt_batch *batch)
 {
+	bool sampled = in->sampling != NULL && rxq->cost != NULL;
+
 	w->fid = (struct dp_fid){.fid = VLAN_FID_NONE}; /* until the mode finds it */
-	if (in->sampling != NULL && rxq->cost != NULL)
+	if (sampled)
 		sample_batch(w, in->sampling, rxq, batch);
 	if (in->copied)
 		forward_copy(w, in, false, rxq, wire_list(w, batch), batch->n);
@@ -51,6 +53,8 @@ ingress_checked(struct worker *w, const struct dataplane *dp, const struct dp_po
 		limiter_apply(in->limiter, rxq, batch);
 	if (likely(batch->n != 0))
 		first_of(dp, in)(w, dp, in, rxq, batch);
+	if (sampled)
+		sample_send(w, in->sampling, rxq, batch);
 }
 
 void

@@ -54,6 +54,14 @@ struct port_cost {
 	uint32_t sample_rate;  /* it was drawn for */
 } __rte_cache_aligned;
 
+/** Samples of a batch that is being forwarded: sample_worker.c. */
+struct samples {
+	uint16_t frames; /* of the batch as it came */
+	uint16_t n;
+	uint16_t at[PKT_BATCH_MAX];           /* which of them each is, ascending */
+	struct rte_mbuf *mbuf[PKT_BATCH_MAX]; /* its first bytes; NULL: there was no buffer */
+};
+
 /**
  * One poll-mode worker's private state. Zeroed and filled in by control, then touched by its worker
  * only.
@@ -102,6 +110,7 @@ struct worker {
 	struct vlan_scratch vlan;
 	struct cut cut;
 	struct rests rests;
+	struct samples samples;
 } __rte_cache_aligned;
 
 /** Whether it accounts cycles by stage; pairs with worker_time(). That worker. */

@@ -19,6 +19,7 @@
 #include "eal.h"
 #include "fakesw.h"
 #include "sflow/datagram.h"
+#include "switch/flood.h"
 #include "switch/sample.h"
 
 /* --- datagrams --- */
@@ -232,6 +233,53 @@ one_of_many(void **state)
 	assert_int_equal(sw_samples_lost(&fake_sw), 0);
 }
 
+/* Frames that flooding leaves in their ring come once more, but are samples once. */
+static void
+left_in_ring(void **state)
+{
+	struct rte_ether_addr src = fake_mac(0, 1);
+	uint32_t polls = 0;
+	struct sample s;
+
+	fake_worker->flood_budget = 1; /* a copy in an iteration */
+	assert_int_equal(sw_set_sampling(&fake_sw, 1, 64), 0);
+	for (uint32_t i = 0; i < 3; i++)
+		fake_put(0, &src, &fake_broadcast, 60 + i);
+	for (; fake_ports[0].nin > 0; polls++)
+		fake_poll();
+	assert_int_equal(polls, 3 * (FAKE_PORTS - 1));
+	for (uint32_t i = 0; i < 3; i++) {
+		assert_true(sw_take_sample(&fake_sw, &s));
+		assert_int_equal(s.len, 60 + i);
+		sample_free(&s);
+	}
+	assert_false(sw_take_sample(&fake_sw, &s));
+	fake_check_accounts();
+}
+
+/* Nor do they change how many frames are one. */
+static void
+one_of_many_left(void **state)
+{
+	const uint32_t frames = 32000;
+	struct rte_ether_addr src = fake_mac(0, 1);
+	uint32_t n = 0;
+
+	fake_worker->flood_budget = 5 * (FAKE_PORTS - 1) * (60 + FLOOD_COPY);
+	assert_int_equal(sw_set_sampling(&fake_sw, 10, 64), 0);
+	for (uint32_t i = 0; i < frames; i += 32) {
+		for (uint32_t k = 0; k < 32; k++)
+			fake_put(0, &src, &fake_broadcast, 60);
+		while (fake_ports[0].nin > 0)
+			fake_poll();
+		fake_clear();
+		n += take_all();
+	}
+	/* eight standard deviations, as above */
+	assert_in_range(n, 3200 - 250, 3200 + 250);
+	assert_int_equal(sw_samples_lost(&fake_sw), 0);
+}
+
 static void
 ports_left_out(void **state)
 {
@@ -288,6 +336,8 @@ main(void)
 		cmocka_unit_test(full),
 		cmocka_unit_test_setup_teardown(every_frame, setup, fake_teardown),
 		cmocka_unit_test_setup_teardown(one_of_many, setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(left_in_ring, setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(one_of_many_left, setup, fake_teardown),
 		cmocka_unit_test_setup_teardown(ports_left_out, setup, fake_teardown),
 		cmocka_unit_test_setup_teardown(lost, setup, fake_teardown),
 	};
