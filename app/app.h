@@ -45,7 +45,7 @@ struct app_port {
 	bool reconfigure; /* the next "port start" configures it anew */
 	struct {
 		uint32_t flows, counters; /* samples sent, by kind */
-		uint64_t due_ns;          /* when its counters are sent next */
+		uint64_t counted_ns;      /* when its counters were sent last; 0: never */
 		uint64_t pool_tick;       /* when pool was summed up */
 		uint32_t pool;            /* frames that came in, of which some are samples */
 	} sflow;

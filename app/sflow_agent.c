@@ -319,6 +319,15 @@ send_counters_of(struct sflow_agent *a, const struct port *p)
 	a->total.counters++;
 }
 
+/* The interval may have been set since its counters were sent. */
+static bool
+is_due(const struct sflow_agent *a, const struct port *p, uint64_t now)
+{
+	uint64_t last = p->app->sflow.counted_ns;
+
+	return last == 0 || now >= last + (uint64_t)a->set.interval * NS_PER_S;
+}
+
 /* Of ports that are due. A few at a tick, so that a thousand ports hold nothing up. */
 static void
 send_counters(struct sflow_agent *a, uint64_t now)
@@ -331,9 +340,9 @@ send_counters(struct sflow_agent *a, uint64_t now)
 
 		a->next_port = a->next_port + 1u < sw->nports ? a->next_port + 1u : 0;
 		p = sw->port[a->next_port];
-		if (p == NULL || p->tunnel || p->not_sampled || now < p->app->sflow.due_ns)
+		if (p == NULL || p->tunnel || p->not_sampled || !is_due(a, p, now))
 			continue;
-		p->app->sflow.due_ns = now + (uint64_t)a->set.interval * NS_PER_S;
+		p->app->sflow.counted_ns = now;
 		send_counters_of(a, p);
 		sent++;
 	}

@@ -129,6 +129,20 @@ class Sflow(Wires):
         if "1004" not in lengths or ports != {"1", "2", "3"}:
             raise Failure(f"frames of {lengths} bytes, interfaces {ports}")
 
+    @check("sflow.interval")
+    def interval(self):
+        """A shorter interval of counters is in force at once, after a long one, too."""
+        def counters(got):
+            return {s[2] for data in got for s in samples_of(data)[0] if s[0] == 2}
+        self.say(f"sflow add 127.0.0.1 port {self.udp_port}")
+        self.collect(lambda got: counters(got) == {1, 2, 3})
+        self.say("set sflow interval 86400")
+        time.sleep(1.5)  # in which nothing need happen
+        self.datagrams()
+        self.say("set sflow interval 1")
+        self.collect(lambda got: counters(got) == {1, 2, 3})
+        self.say("sflow del 127.0.0.1")
+
     @check("sflow.gone")
     def gone(self):
         """A collector that is not there, or has no route, is counted and does no harm."""
