@@ -6,8 +6,8 @@
 #include "switch/worker.h"
 
 /**
- * Copy those of @p batch, which came in by @p rxq, that are to be samples, to @p w. Before any frame
- * of it is changed; sample_send() is to follow.
+ * Copy those of @p batch, which came in by @p rxq, that are to be samples, to @p w. Before any
+ * frame of it is changed; sample_send() is to follow.
  */
 void sample_batch(struct worker *w, struct sampling *s, const struct pktq *rxq,
 		  const struct pkt_batch *batch);
