@@ -175,12 +175,6 @@ is_direct(const struct irq *irq)
 
 /* --- interrupts --- */
 
-static bool
-is_closed_later(const struct irq *irq)
-{
-	return irq->group != NULL && irq->ioctl == NULL;
-}
-
 static void
 irq_put(struct irq *irq)
 {
@@ -189,12 +183,10 @@ irq_put(struct irq *irq)
 	if (atomic_fetch_sub_explicit(&irq->refs, 1, memory_order_acq_rel) != 1)
 		return;
 	/* a device of the kernel's closes at once, and its owner counts on that */
-	if (is_closed_later(irq)) {
+	if (g != NULL && irq->ioctl == NULL)
 		lane_close(&g->lane, irq->fd);
-		lane_settle(&g->lane, 1);
-	} else {
+	else
 		close(irq->fd);
-	}
 	if (g != NULL)
 		lane_put(&g->lane);
 	free(irq);
@@ -311,9 +303,6 @@ irq_free(struct irq *irq)
 	if (irq == NULL)
 		return;
 	atomic_store(&irq->ended, true);
-	/* the lane may have others to make first: until then it counts as one to close */
-	if (is_closed_later(irq))
-		lane_owe(&irq->group->lane, 1);
 	irq_put(irq);
 }
 
@@ -347,5 +336,5 @@ irq_signal(struct irq_group *g, int fd)
 		return;
 	}
 	leave(irq);
-	irq_free(irq);
+	irq_put(irq);
 }
