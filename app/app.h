@@ -27,7 +27,9 @@
 
 struct cli;
 struct control_socket;
+struct balancer;
 struct ctl;
+struct events;
 struct fwd;
 struct kept_config;
 struct metrics_http;
@@ -35,6 +37,12 @@ struct sflow_agent;
 struct successor;
 struct upgrade;
 struct vxlan;
+
+/** Facts of a port as the clients that follow events were told them last. */
+struct app_told {
+	bool up, connected, hardware;
+	uint64_t features, protocol_features;
+};
 
 /** The program's own state of a port, of no use to the switch: port.app. Zeroes: a new port. */
 struct app_port {
@@ -49,6 +57,7 @@ struct app_port {
 		uint64_t pool_tick;       /* when pool was summed up */
 		uint32_t pool;            /* frames that came in, of which some are samples */
 	} sflow;
+	struct app_told told;
 };
 
 struct app {
@@ -76,10 +85,13 @@ struct app {
 	struct successor *successor;     /* while it takes over from another process */
 	struct upgrade *upgrade;         /* made when first asked for */
 	struct notify notify;
+	struct events *events;
 	struct fwd *fwd;
 	struct vxlan *vxlan;
 	struct sflow_agent *sflow;
+	struct balancer *balancer; /* made when first asked for */
 	struct sw_listener listener;
+	uint16_t apart; /* domain of the port being made, which does not learn; 0: as others */
 	uint32_t gso_segsz, gro_flush;
 	bool hide_zero; /* "set xstats-hide-zero" */
 

@@ -157,19 +157,36 @@ has_option(const struct argv_split *s, const char *option)
 	return false;
 }
 
+/* Network devices, which the predecessor still has: those it hands over are opened in the stop. */
+static bool
+is_network_device(const char *dev)
+{
+	static const char *const prefixes[] = {"net_", "eth_", "virtio_user"};
+	bool found = false;
+
+	for (size_t i = 0; dev != NULL && i < RTE_DIM(prefixes); i++)
+		found |= strncmp(dev, prefixes[i], strlen(prefixes[i])) == 0;
+	return found;
+}
+
 int
 argv_beside(struct argv_split *s)
 {
 	static char prefix[48], unlinked[] = "--huge-unlink=always";
 	char **words = calloc((size_t)s->eal_argc + 3, sizeof(*words));
-	int n = s->eal_argc;
+	int n = 0;
 
 	if (words == NULL)
 		return -ENOMEM;
-	memcpy(words, s->eal_argv, (size_t)n * sizeof(*words));
+	for (int i = 0, len; i < s->eal_argc; i += len) {
+		if (is_network_device(vdev_at(s->eal_argv, s->eal_argc, i, &len)))
+			continue;
+		memcpy(words + n, s->eal_argv + i, (size_t)len * sizeof(*words));
+		n += len;
+	}
 	snprintf(prefix, sizeof(prefix), "--file-prefix=vqswitch-%d", getpid());
 	if (!has_option(s, "--in-memory"))
-		words[n++] = prefix;
+		s->eal_prefix = words[n++] = prefix;
 	if (!has_option(s, "--in-memory") && !has_option(s, "--no-huge") &&
 	    !has_option(s, "--huge-unlink"))
 		words[n++] = unlinked;
@@ -177,6 +194,18 @@ argv_beside(struct argv_split *s)
 	s->eal_argv = words;
 	s->eal_argc = n;
 	return 0;
+}
+
+int
+argv_upgrade_from(int argc, char **argv, int i)
+{
+	const size_t name = strlen(ARGV_UPGRADE_FROM) - 1; /* without the '=' */
+
+	if (strncmp(argv[i], ARGV_UPGRADE_FROM, name) != 0)
+		return 0;
+	if (argv[i][name] == '\0')
+		return i + 1 < argc ? 2 : 1;
+	return argv[i][name] == '=';
 }
 
 char **
@@ -190,9 +219,10 @@ argv_successor(int argc, char **argv, const char *program, char *option)
 	if (words == NULL)
 		return NULL;
 	words[n++] = program != NULL ? (char *)(uintptr_t)program : argv[0];
-	for (int i = 1; i < argc; i++) {
-		split |= strcmp(argv[i], dashes) == 0;
-		if (strncmp(argv[i], ARGV_UPGRADE_FROM, strlen(ARGV_UPGRADE_FROM)) != 0)
+	for (int i = 1, skip; i < argc; i += RTE_MAX(skip, 1)) {
+		skip = argv_upgrade_from(argc, argv, i);
+		split |= skip == 0 && strcmp(argv[i], dashes) == 0;
+		if (skip == 0)
 			words[n++] = argv[i];
 	}
 	if (!split)

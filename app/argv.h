@@ -15,7 +15,8 @@ struct argv_split {
 	int argc;
 	char **argv; /* program name and ours */
 	int eal_nvdev;
-	const char **eal_vdev; /* every --vdev in order; EAL's own are among its options, too */
+	const char **eal_vdev;  /* every --vdev in order; EAL's own are among its options, too */
+	const char *eal_prefix; /* "--file-prefix=NAME" of argv_beside(); NULL: none */
 };
 
 /**
@@ -32,7 +33,13 @@ int argv_rehearse(struct argv_split *s);
 
 #define ARGV_UPGRADE_FROM "--upgrade-from="
 
-/** Have EAL run beside that of a predecessor: files of its own, huge pages under no name. */
+/** How many words that option has at argv[i]; 0: another one is there. */
+int argv_upgrade_from(int argc, char **argv, int i);
+
+/**
+ * Have EAL run beside that of a predecessor: files of its own, huge pages under no name, and none
+ * of the network devices of the command line.
+ */
 int argv_beside(struct argv_split *s);
 
 /**

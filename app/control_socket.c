@@ -295,6 +295,13 @@ control_socket_path(const struct control_socket *cs)
 }
 
 void
+control_socket_taken_over(const struct control_socket *cs)
+{
+	if (cs != NULL)
+		sock_listener_own(&cs->server.listener);
+}
+
+void
 control_socket_free(struct control_socket *cs)
 {
 	struct server_client *c, *next;

@@ -27,6 +27,9 @@ struct control_socket *control_socket_new(struct app *app, const char *path, mod
 /** The path of its file. */
 const char *control_socket_path(const struct control_socket *cs);
 
+/** The socket was another process's, which has handed over: clients see this one. NULL is fine. */
+void control_socket_taken_over(const struct control_socket *cs);
+
 /** Close every client, remove the socket file, free. NULL is fine. */
 void control_socket_free(struct control_socket *cs);
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "app.h"
+#include "base/log.h"
 #include "show/show.h"
 
 #define UPKEEP_BUSY_MS 1    /* addresses are being learned: workers need not wake us */
@@ -72,6 +73,7 @@ upkeep(struct ctl *c)
 		delay_ms = 0;
 	else if (n != 0 || !fdb_await(fdb))
 		delay_ms = UPKEEP_BUSY_MS;
+	log_tell_owed(ev_now_ns());
 	ev_timer_arm(c->app->loop, &c->upkeep, delay_ms);
 }
 

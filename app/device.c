@@ -2,12 +2,9 @@
 #include "device.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "app.h"
 #include "kinds.h"
-#include "testpmd/fwd.h"
 #include "switch/publish.h"
 #include "switch/sw.h"
 #include "switch/sw_ports.h"
@@ -74,6 +71,17 @@ app_attach(struct app *app, uint16_t id, const char *devargs, char *err, size_t 
 	return p;
 }
 
+struct port *
+app_attach_apart(struct app *app, uint16_t domain, const char *devargs, char *err, size_t errlen)
+{
+	struct port *p;
+
+	app->apart = domain;
+	p = app_attach(app, 0, devargs, err, errlen);
+	app->apart = 0; /* there may be no port */
+	return p;
+}
+
 bool
 device_is(const struct app *app, const struct port *p, const char *devargs)
 {
@@ -82,37 +90,6 @@ device_is(const struct app *app, const struct port *p, const char *devargs)
 	const struct port_request r = {p->sw, devargs, p->id, &d, err, sizeof(err)};
 
 	return p->ops->same(p, &r);
-}
-
-/* --- ports that come and go, those of tunnels and of devices that vanish included --- */
-
-static int
-on_added(struct sw_listener *l, struct port *p)
-{
-	p->app = calloc(1, sizeof(*p->app));
-	if (p->app == NULL)
-		return -ENOMEM;
-	fwd_port_added(container_of(l, struct app, listener), p);
-	return 0;
-}
-
-static void
-on_leaving(struct sw_listener *l, struct port *p)
-{
-	fwd_port_removed(container_of(l, struct app, listener), p);
-	baseline_free(&p->app->shown);
-	baseline_free(&p->app->started);
-	free(p->app);
-	p->app = NULL;
-}
-
-int
-ports_init(struct app *app)
-{
-	app->listener = (struct sw_listener){.added = on_added, .leaving = on_leaving};
-	app->sw.listener = &app->listener;
-	app->vxlan = vxlan_new(&(struct vxlan_config){.sw = &app->sw, .rehearsal = app->opt.check});
-	return app->vxlan != NULL ? 0 : -ENOMEM;
 }
 
 uint16_t

@@ -29,6 +29,13 @@ int devices_make(struct app *app, char *err, size_t errlen);
 struct port *app_attach(struct app *app, uint16_t id, const char *devargs, char *err,
 			size_t errlen);
 
+/**
+ * The same, at the lowest free number, in @p domain (not 0) and without learning before the first
+ * frame passes.
+ */
+struct port *app_attach_apart(struct app *app, uint16_t domain, const char *devargs, char *err,
+			      size_t errlen);
+
 /** Whether @p devargs asks for the device @p p has, however it is written. */
 bool device_is(const struct app *app, const struct port *p, const char *devargs);
 
@@ -40,11 +47,5 @@ uint16_t app_port_count(const struct app *app);
 
 /** The settings of all ports by the command line and "port config all". */
 struct port_defaults device_defaults(const struct app *app);
-
-/**
- * Before the first port: the program hears of ports (struct app_port), tunnels can be made. 0 or
- * -ENOMEM. vxlan_free() ends it.
- */
-int ports_init(struct app *app);
 
 #endif

@@ -15,7 +15,7 @@ handover_say(int sock, uint16_t type, const char *text, uint32_t timeout_ms)
 
 	blob_put_record(&b, &(struct blob_record){type, BLOB_MUST_KNOW, (uint32_t)strlen(text), 0},
 			text);
-	ret = b.failed ? -ENOMEM : blob_send(sock, &b, timeout_ms);
+	ret = blob_send(sock, &b, timeout_ms);
 	blob_free(&b);
 	return ret;
 }
@@ -47,21 +47,33 @@ hear_one(int sock, uint16_t *type, char line[HANDOVER_LINE_MAX], uint32_t timeou
 	*type = r.type;
 	if (data == NULL)
 		ret = -EPROTO;
-	else if (r.type == HANDOVER_REFUSED)
+	else
 		take_line(line, data, r.len);
 	blob_free(&b);
+	return ret;
+}
+
+static int
+hear(int sock, uint16_t type, char line[HANDOVER_LINE_MAX], uint32_t timeout_ms, int most)
+{
+	uint16_t got = HANDOVER_ALIVE;
+	int ret = 0;
+
+	for (int i = 0; ret == 0 && got == HANDOVER_ALIVE && i <= most; i++)
+		ret = hear_one(sock, &got, line, timeout_ms);
+	if (ret == 0 && got != type)
+		ret = got == HANDOVER_REFUSED ? -ECONNREFUSED : -EPROTO;
 	return ret;
 }
 
 int
 handover_hear(int sock, uint16_t type, char line[HANDOVER_LINE_MAX], uint32_t timeout_ms)
 {
-	uint16_t got = HANDOVER_ALIVE;
-	int ret = 0;
+	return hear(sock, type, line, timeout_ms, 0);
+}
 
-	for (int i = 0; ret == 0 && got == HANDOVER_ALIVE && i <= HANDOVER_ALIVE_MAX; i++)
-		ret = hear_one(sock, &got, line, timeout_ms);
-	if (ret == 0 && got != type)
-		ret = got == HANDOVER_REFUSED ? -ECONNREFUSED : -EPROTO;
-	return ret;
+int
+handover_hear_alive(int sock, uint16_t type, char line[HANDOVER_LINE_MAX], uint32_t timeout_ms)
+{
+	return hear(sock, type, line, timeout_ms, HANDOVER_ALIVE_MAX);
 }

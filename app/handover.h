@@ -15,7 +15,8 @@
 
 #define HANDOVER_BYTES_MAX (256u << 20) /* of a blob */
 #define HANDOVER_ANSWER_MS 10000        /* for what is built while the predecessor forwards */
-#define HANDOVER_STOP_MS 3000           /* for each step of the stop */
+#define HANDOVER_STOP_MS 3000           /* for the stop as a whole, without devices */
+#define HANDOVER_DEVICE_MS 10000        /* for a device that is closed and opened in it */
 #define HANDOVER_LINE_MAX 512           /* of a reason, with its NUL */
 
 /* Types are for ever; those from 0x100 on are other readers' (pkt/hand.h). */
@@ -29,7 +30,8 @@ enum {
 	HANDOVER_REFUSED,    /* a line: why it cannot. It ends then */
 	HANDOVER_COMMIT,     /* the successor's it is from now on */
 	HANDOVER_END,        /* last of a part: nothing is missing */
-	HANDOVER_ALIVE,      /* the successor is at it: the time for an answer begins anew */
+	HANDOVER_ALIVE,      /* the successor builds: the time for its answer begins anew */
+	HANDOVER_RELEASED,   /* number of a port, in digits: the successor may open its device */
 };
 
 /* The baselines of a port, by number. */
@@ -38,12 +40,15 @@ enum { HANDOVER_CLEARED, HANDOVER_SHOWN, HANDOVER_STARTED, HANDOVER_BASELINES };
 /** Send one record, @p text of it. 0 or -errno. */
 int handover_say(int sock, uint16_t type, const char *text, uint32_t timeout_ms);
 
-#define HANDOVER_ALIVE_MAX 64 /* before an answer: one that is never done ends, too */
-
 /**
- * Receive a blob of one record of @p type, behind HANDOVER_ALIVE_MAX signs of life at most. 0;
- * -ECONNREFUSED: it is a refusal, whose line is in @p line; or another -errno.
+ * Receive a blob of one record of @p type, whose text is in @p line then. 0; -ECONNREFUSED: it is a
+ * refusal, and the line is its reason; or another -errno.
  */
 int handover_hear(int sock, uint16_t type, char line[HANDOVER_LINE_MAX], uint32_t timeout_ms);
+
+#define HANDOVER_ALIVE_MAX 64 /* before an answer: one that is never done ends, too */
+
+/** The same behind HANDOVER_ALIVE_MAX keepalives at most, each within @p timeout_ms. */
+int handover_hear_alive(int sock, uint16_t type, char line[HANDOVER_LINE_MAX], uint32_t timeout_ms);
 
 #endif

@@ -163,6 +163,7 @@ configuration(const struct app *app)
 static int
 file_beside(const char *path, char temp[PATH_MAX])
 {
+	static struct log_limit limit; /* a client may save again and again */
 	struct stat old;
 	bool is_new = stat(path, &old) < 0;
 	int fd;
@@ -175,7 +176,8 @@ file_beside(const char *path, char temp[PATH_MAX])
 	if (fd < 0)
 		return -errno;
 	if (!is_new && fchown(fd, old.st_uid, old.st_gid) < 0)
-		log_info(NULL, "%s: its owner cannot be kept: %s", path, strerror(errno));
+		log_peer_info(&limit, NULL, "%s: its owner cannot be kept: %s", path,
+			      strerror(errno));
 	if (fchmod(fd, is_new ? 0640 : old.st_mode & 0777) == 0)
 		return fd;
 	close(fd);
@@ -220,12 +222,13 @@ hash_arguments(int argc, char **argv)
 	uint32_t hash = FNV_BASIS;
 
 	/* the same of a process that has taken over, perhaps as another program, and a "--" more */
-	if (argc > 1 && strncmp(argv[argc - 1], ARGV_UPGRADE_FROM, strlen(ARGV_UPGRADE_FROM)) == 0)
-		argc--;
-	if (argc > 1 && strcmp(argv[argc - 1], "--") == 0)
-		argc--;
-	for (int i = 1; i < argc; i++)
-		hash = fnv1a(argv[i], strlen(argv[i]) + 1, hash);
+	for (int i = 1; i < argc; i++) {
+		int words = argv_upgrade_from(argc, argv, i);
+
+		if (words == 0 && strcmp(argv[i], "--") != 0)
+			hash = fnv1a(argv[i], strlen(argv[i]) + 1, hash);
+		i += RTE_MAX(words - 1, 0);
+	}
 	return hash;
 }
 
@@ -375,6 +378,10 @@ kept_config_begin(struct kept_config *k)
 {
 	if (k == NULL)
 		return;
+	if (k->app->opt.no_keep) {
+		kept_config_forget(k);
+		return;
+	}
 	k->on = true;
 	look(k);
 }
@@ -455,6 +462,10 @@ kept_config_open(struct app *app, int argc, char **argv)
 		return;
 	}
 	k->app = app;
+	if (app->opt.no_keep && heir_pending()) {
+		app->kept = k; /* the predecessor's, which may go on: kept_config_begin() */
+		return;
+	}
 	if (app->opt.no_keep) {
 		/* nor is what a run before has kept to come back later */
 		kept_config_forget(k);

@@ -20,7 +20,8 @@ struct kept_config;
 /**
  * Keep the configuration of @p app, whose loop and state directory exist; @p argv is the command
  * line as main() has it. Sets app->kept, which stays NULL, with a line in the log, where another
- * switch has the directory or it cannot be written. With --no-keep what is kept there is removed.
+ * switch has the directory or it cannot be written. With --no-keep what is kept there is removed,
+ * by a successor in kept_config_begin().
  */
 void kept_config_open(struct app *app, int argc, char **argv);
 

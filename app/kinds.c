@@ -40,6 +40,16 @@ kinds_usage(FILE *out)
 		fprintf(out, "  %s\n", kinds[i]->usage);
 }
 
+const char *
+kinds_busy(void)
+{
+	const char *why = NULL;
+
+	for (size_t i = 0; why == NULL && i < RTE_DIM(kinds); i++)
+		why = kinds[i]->busy != NULL ? kinds[i]->busy() : NULL;
+	return why;
+}
+
 int
 kinds_attach_found(const struct port_request *r, const char *const *eal_vdev, int eal_nvdev)
 {

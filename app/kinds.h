@@ -16,6 +16,9 @@ bool kind_is_ours(const char *devargs);
 /** The device arguments of each, one a line. */
 void kinds_usage(FILE *out);
 
+/** Work that goes on for ports that are no more, static text; NULL: none. */
+const char *kinds_busy(void);
+
 /** Port.attach_found() of every kind that has it. 0 or -1. */
 int kinds_attach_found(const struct port_request *r, const char *const *eal_vdev, int eal_nvdev);
 

@@ -20,9 +20,13 @@
 #include <rte_vect.h>
 
 #include "app.h"
+#include "balancer.h"
+#include "events.h"
+#include "ports.h"
 #include "metrics_http.h"
 #include "control_socket.h"
 #include "device.h"
+#include "eal_files.h"
 #include "kept_config.h"
 #include "sflow_agent.h"
 #include "ctl.h"
@@ -158,6 +162,9 @@ make_mempool(struct app *app)
 
 	app->mp = rte_pktmbuf_pool_create("mb_pool_0", o->total_num_mbufs, o->mbcache, 0,
 					  (uint16_t)o->mbuf_size, SOCKET_ID_ANY);
+	if (app->mp == NULL && rte_mempool_ops_table.num_ops == 0)
+		return fail(app, "cannot make mbufs: DPDK has no mempool driver here (a package of"
+				 " its own, librte-mempool-ring in Debian)");
 	if (app->mp == NULL)
 		return fail(app, "cannot make %u mbufs: %s (see --total-num-mbufs)",
 			    o->total_num_mbufs, rte_strerror(rte_errno));
@@ -233,7 +240,8 @@ make_ports(struct app *app)
 static void
 announce_ports(const struct app *app)
 {
-	if (app->opt.disable_device_start)
+	/* a successor has yet to get its devices */
+	if (app->opt.disable_device_start || app->successor != NULL)
 		return;
 	for (uint16_t id = 0; id < app->sw.nports; id++)
 		printf("Configuring Port %u (socket 0)\nPort %u: " RTE_ETHER_ADDR_PRT_FMT "\n", id,
@@ -530,6 +538,7 @@ finish(struct app *app)
 		workers_join(app);
 		vxlan_free(app->vxlan);
 		sflow_agent_free(app->sflow);
+		balancer_free(app);
 		close_ports(app);
 		sw_fini(&app->sw);
 	}
@@ -538,6 +547,7 @@ finish(struct app *app)
 	reaper_fini();
 	record_settle(RECORD_SETTLE_MS);
 	upgrade_free(app);
+	events_free(app->events);
 	if (app->loop != NULL)
 		ev_loop_free(app->loop);
 	argv_free(&app->args);
@@ -568,8 +578,10 @@ main(int argc, char **argv)
 	/* sockets, journals and kept settings are still its predecessor's: nothing is removed */
 	if (ret != 0 && app.successor != NULL) {
 		fflush(stdout);
-		if (app.eal)
+		/* which would take interfaces down that are the predecessor's again */
+		if (app.eal && !successor_has_devices(app.successor))
 			rte_eal_cleanup();
+		eal_files_remove(app.eal ? app.args.eal_prefix : NULL);
 		_exit(1);
 	}
 	finish(&app);
@@ -578,5 +590,6 @@ main(int argc, char **argv)
 	log_limit_end();
 	if (app.eal)
 		rte_eal_cleanup();
+	eal_files_remove(app.eal ? app.args.eal_prefix : NULL);
 	return ret == 0 ? 0 : 1;
 }

@@ -436,7 +436,7 @@ listen_at(struct metrics_http *h, const char *where, char *err, size_t errlen)
 	if (strncmp(where, UNIX_PREFIX, prefix) == 0) {
 		if (server_listen(s, h->app->loop, where + prefix, &access, err, errlen) < 0)
 			return -1;
-		/* they would be closed on control, which may take as long as a peer likes */
+		/* they would be closed on control, and a peer decides how long that takes */
 		(void)setsockopt(s->listener.src.fd, SOL_SOCKET, SO_PASSRIGHTS, &no, sizeof(no));
 		return 0;
 	}

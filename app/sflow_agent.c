@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "sflow_agent.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
@@ -35,6 +36,15 @@ struct sflow_agent {
 
 /* --- addresses --- */
 
+/* Not "1", "0x10" or "192.0.2.010" with its octal number. */
+static bool
+is_dotted(const char *text)
+{
+	struct in_addr v4;
+
+	return inet_pton(AF_INET, text, &v4) == 1;
+}
+
 static bool
 is_host(const struct sockaddr *sa)
 {
@@ -63,7 +73,7 @@ sflow_agent_parse(const char *text, uint16_t udp_port, struct sockaddr_storage *
 	snprintf(service, sizeof(service), "%u", udp_port);
 	if (getaddrinfo(text, service, &hints, &list) != 0)
 		return 0;
-	if (is_host(list->ai_addr)) {
+	if (is_host(list->ai_addr) && (list->ai_family != AF_INET || is_dotted(text))) {
 		len = list->ai_addrlen;
 		memset(out, 0, sizeof(*out));
 		memcpy(out, list->ai_addr, len);

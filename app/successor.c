@@ -13,11 +13,14 @@
 
 #include "app.h"
 #include "cli/cli.h"
+#include "control_socket.h"
 #include "handover.h"
 #include "base/heir.h"
 #include "base/sock.h"
 #include "pkt/legend.h"
+#include "switch/capture_handover.h"
 #include "switch/handover.h"
+#include "vxlan/vxlan.h"
 
 #define ASK_MS 2000
 
@@ -28,6 +31,7 @@ struct successor {
 	struct legend legend;
 	struct port *port; /* the records are of */
 	bool ended;        /* the last record of a part has come */
+	bool has_devices;  /* of the predecessor's */
 	char why[HANDOVER_LINE_MAX];
 };
 
@@ -215,7 +219,7 @@ static int
 run_lines(struct app *app, const char *text, char *err, size_t errlen)
 {
 	char *out = NULL, *last;
-	size_t len;
+	size_t len = 0;
 	FILE *f = open_memstream(&out, &len);
 	int ret = f != NULL ? cli_run_text(app->cli, text, "the predecessor", f) : -ENOMEM;
 
@@ -300,6 +304,8 @@ take_second(struct successor *s, struct app *app, const struct hand_record *h)
 		return take_port(s, app, h);
 	if (h->r.type >= SW_HAND_FIRST && h->r.type < SW_HAND_PORT)
 		return sw_take_over(&app->sw, h);
+	if (h->r.type >= VXLAN_HAND_FIRST && h->r.type < VXLAN_HAND_PORT)
+		return vxlan_take_over(app->vxlan, h);
 	if (h->r.type >= SW_HAND_PORT)
 		return s->port != NULL ? take_port_record(s->port, h) : "a record of no port";
 	return (h->r.flags & BLOB_MUST_KNOW) ? "what it sends is not known here" : NULL;
@@ -338,6 +344,32 @@ hear_last_word(struct successor *s)
 	return handover_hear(s->sock, HANDOVER_COMMIT, s->why, 1);
 }
 
+/* Open devices as the predecessor closes them. NULL, or why the switch is still its. */
+static const char *
+open_devices(struct successor *s, struct app *app)
+{
+	char err[APP_ERR_MAX], number[16];
+	int ret = 0;
+
+	for (uint16_t id = 0; ret == 0 && id < app->sw.nports; id++) {
+		struct port *p = app->sw.port[id];
+
+		if (p == NULL || p->ops->handover->acquire == NULL)
+			continue;
+		ret = handover_hear(s->sock, HANDOVER_RELEASED, s->why, HANDOVER_DEVICE_MS);
+		snprintf(number, sizeof(number), "%u", id);
+		if (ret < 0 || strcmp(s->why, number) != 0)
+			return "it does not close its devices";
+		s->has_devices = true;
+		ret = p->ops->handover->acquire(p, err, sizeof(err));
+		if (ret == 0)
+			ret = handover_say(s->sock, HANDOVER_READY, "", HANDOVER_STOP_MS);
+		else
+			snprintf(s->why, sizeof(s->why), "port %u (%s): %.384s", id, p->name, err);
+	}
+	return ret == 0 ? NULL : s->why;
+}
+
 static const char *
 take_over(struct successor *s, struct app *app)
 {
@@ -355,8 +387,18 @@ take_over(struct successor *s, struct app *app)
 		return why;
 	ret = handover_say(s->sock, HANDOVER_READY, "", HANDOVER_STOP_MS);
 	if (ret == 0)
+		why = open_devices(s, app);
+	if (why != NULL)
+		return why;
+	if (ret == 0)
 		ret = hear_last_word(s);
 	return ret < 0 ? "it has gone on by itself" : NULL;
+}
+
+bool
+successor_has_devices(const struct successor *s)
+{
+	return s->has_devices;
 }
 
 int
@@ -371,6 +413,8 @@ successor_take_over(struct app *app, char *err, size_t errlen)
 	for (uint16_t id = 0; id < app->sw.nports; id++)
 		if (app->sw.port[id] != NULL)
 			app->sw.port[id]->ops->handover->run(app->sw.port[id]);
+	capture_hand_run(&app->sw);
+	vxlan_run(app->vxlan);
 	return 0;
 }
 
@@ -379,6 +423,7 @@ successor_end(struct app *app)
 {
 	struct successor *s = app->successor;
 
+	control_socket_taken_over(app->control);
 	handover_say(s->sock, HANDOVER_READY, "", ASK_MS);
 	heir_close_rest();
 	close(s->sock);

@@ -9,6 +9,7 @@
 #define APP_SUCCESSOR_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 struct app;
@@ -29,7 +30,7 @@ void successor_fail(struct successor *s, const char *fmt, va_list ap);
 /** Make the predecessor's ports; no peer is served yet. 0, or -1 with a line in @p err. */
 int successor_make_ports(struct app *app, char *err, size_t errlen);
 
-/** Give them its settings. 0, or -1 with a line in @p err. */
+/** Give the ports the predecessor's settings. 0, or -1 with a line in @p err. */
 int successor_configure(struct app *app, char *err, size_t errlen);
 
 /**
@@ -38,6 +39,9 @@ int successor_configure(struct app *app, char *err, size_t errlen);
  * a line in @p err.
  */
 int successor_take_over(struct app *app, char *err, size_t errlen);
+
+/** Whether devices of the predecessor's were opened here. */
+bool successor_has_devices(const struct successor *s);
 
 /** The ports run. */
 void successor_end(struct app *app);

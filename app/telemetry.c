@@ -14,7 +14,9 @@
 #include "base/parse.h"
 #include "ctl.h"
 #include "show/json.h"
+#include "show/show_acl.h"
 #include "show/show_sflow.h"
+#include "show/show_snooping.h"
 #include "show/show_vxlan.h"
 
 #define PORTS_PER_ANSWER RTE_TEL_MAX_ARRAY_ENTRIES
@@ -62,12 +64,30 @@ fill_dict(struct rte_tel_data *d, const json_t *value)
 			add_number(d, name, (uint64_t)json_integer_value(v));
 		else if (json_is_string(v))
 			rte_tel_data_add_dict_string(d, name, json_string_value(v));
+		else if (json_is_boolean(v))
+			add_number(d, name, json_is_true(v));
 		else
 			add_container(d, name, v);
 	}
 }
 
-/* Of numbers, or of strings: that is all telemetry has. */
+/* A list of objects inside of something: telemetry has none, so they are members "0", "1", ... */
+static void
+fill_numbered(struct rte_tel_data *d, const json_t *value)
+{
+	char name[sizeof("18446744073709551615")];
+	size_t i;
+	json_t *v;
+
+	rte_tel_data_start_dict(d);
+	json_array_foreach(value, i, v)
+	{
+		snprintf(name, sizeof(name), "%zu", i);
+		add_container(d, name, v);
+	}
+}
+
+/* Of numbers, or of strings. */
 static void
 fill_array(struct rte_tel_data *d, const json_t *value)
 {
@@ -90,6 +110,8 @@ fill(struct rte_tel_data *d, const json_t *value)
 {
 	if (json_is_object(value))
 		fill_dict(d, value);
+	else if (json_is_object(json_array_get(value, 0)))
+		fill_numbered(d, value);
 	else if (json_is_array(value))
 		fill_array(d, value);
 	return json_is_object(value) || json_is_array(value);
@@ -215,9 +237,25 @@ get_vxlan(struct app *app, const char *params)
 }
 
 static json_t *
+get_acl(struct app *app, const char *params)
+{
+	const struct port *p = take_port(app, &params);
+
+	if (p == NULL || (strcmp(params, "in") != 0 && strcmp(params, "out") != 0))
+		return NULL;
+	return report_acl_list(p, params[0] == 'i' ? ACL_IN : ACL_OUT);
+}
+
+static json_t *
 get_sflow(struct app *app, const char *params)
 {
 	return report_sflow(app);
+}
+
+static json_t *
+get_snooping(struct app *app, const char *params)
+{
+	return report_snooping(app);
 }
 
 /* --- the table --- */
@@ -238,7 +276,9 @@ static const struct endpoint {
 	{"/vqswitch/vdpa", get_vdpa, "vDPA devices. No parameters"},
 	{"/vqswitch/fdb", get_fdb, "Counters of the forwarding database. No parameters"},
 	{"/vqswitch/vxlan", get_vxlan, "Tunnels, their VNIs and VTEPs. No parameters"},
+	{"/vqswitch/acl", get_acl, "Rules of a port and their counters. Parameters: id, in or out"},
 	{"/vqswitch/sflow", get_sflow, "Samples for sFlow collectors. No parameters"},
+	{"/vqswitch/snooping", get_snooping, "Snooping of multicast. No parameters"},
 };
 
 /** A question on its way to control. */

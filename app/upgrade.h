@@ -19,13 +19,13 @@ struct wait;
 
 /**
  * Start @p program (NULL: the one that runs) with the command line of this one; it asks for the
- * rest. @p w is told of the end. False with a line in @p err: not now.
+ * rest. @p w is told of the end. Returns false, with the reason in @p err, if none was started.
  */
 bool upgrade_start(struct app *app, const char *program, struct wait *w, char *err, size_t errlen);
 
 /**
  * A successor speaks @p version of the sequence and waits at the other end of @p sock, which is
- * taken. False with a line in @p err: not to this one.
+ * taken. Returns false, with the reason in @p err, if that successor is refused.
  */
 bool upgrade_serve(struct app *app, uint32_t version, int sock, char *err, size_t errlen);
 

@@ -43,9 +43,12 @@ PACKAGES_OVS=(libunbound8 libxdp1 libbpf1 libcap-ng0)
 # shellcheck disable=SC2034
 PACKAGES_QUICK=(
     libcmocka-dev
-    dpdk-dev "$QEMU_S390X" python3-scapy iproute2 python3-prometheus-client
-    codespell shellcheck universal-ctags pylint
+    dpdk-dev "$QEMU_S390X" python3-scapy iproute2 python3-prometheus-client python3-yaml
 )
+
+# lint that is fast, which ./check quick runs under the release that all is developed on
+# shellcheck disable=SC2034
+PACKAGES_LINT=(codespell shellcheck universal-ctags pylint)
 
 # and what ./check runs besides
 # shellcheck disable=SC2034

@@ -62,9 +62,10 @@ struct cli {
 };
 
 static const struct cli_section *const sections[] = {
-	&cli_control, &cli_display, &cli_config, &cli_ports,  &cli_offload, &cli_switching,
-	&cli_vlans,   &cli_tunnels, &cli_limits, &cli_guards, &cli_mirrors, &cli_sflow,
-	&cli_states,  &cli_json,    &cli_dpdk,   &cli_vdpa,   &cli_upgrade,
+	&cli_control,  &cli_display, &cli_config,  &cli_ports,  &cli_offload, &cli_switching,
+	&cli_workers,  &cli_vlans,   &cli_tunnels, &cli_limits, &cli_guards,  &cli_acls,
+	&cli_snooping, &cli_mirrors, &cli_sflow,   &cli_states, &cli_json,    &cli_dpdk,
+	&cli_vdpa,     &cli_upgrade, &cli_events,
 };
 
 /* --- running a command --- */
@@ -484,17 +485,30 @@ parse_error(int status)
 	return NULL;
 }
 
+/** Its length without the end of the line; -1: more is behind that, which would not be run. */
+static int
+line_len(const char *line)
+{
+	const size_t len = strcspn(line, "\r\n"), end = strspn(line + len, "\r\n");
+
+	return line[len + end] == '\0' ? (int)len : -1;
+}
+
 bool
 cli_run_waiting(struct cli *cli, const char *line, FILE *out, struct wait *wait)
 {
 	struct wait *may_wait = cli->may_wait;
 	char text[CLI_LINE_MAX];
+	const int len = line_len(line);
 	FILE *before = cli->out;
 	const char *err;
 
+	if (len < 0) {
+		fputs("Bad arguments: there is a carriage return within the line\n", out);
+		return false;
+	}
 	/* librte_cmdline wants the newline */
-	if ((size_t)snprintf(text, sizeof(text), "%.*s\n", (int)strcspn(line, "\r\n"), line) >=
-	    sizeof(text)) {
+	if ((size_t)snprintf(text, sizeof(text), "%.*s\n", len, line) >= sizeof(text)) {
 		fputs("Line too long\n", out);
 		return false;
 	}

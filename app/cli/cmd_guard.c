@@ -9,8 +9,6 @@
 #include "show/show.h"
 #include "switch/port_guard.h"
 
-#define TEXT_MAX 64 /* of an address with its length */
-
 static const struct {
 	const char *name;
 	uint32_t check;
@@ -22,10 +20,28 @@ static const struct {
 
 /* --- settings --- */
 
+static bool
+same_pair(const struct guard_pair *a, const struct guard_pair *b)
+{
+	return ip_prefix_same(&a->ip, &b->ip) && a->any_mac == b->any_mac &&
+	       rte_is_same_ether_addr(&a->mac, &b->mac);
+}
+
+static bool
+same_guard(const struct guard_config *a, const struct guard_config *b)
+{
+	if (a->checks != b->checks || a->n != b->n)
+		return false;
+	for (uint32_t i = 0; i < a->n; i++)
+		if (!same_pair(&a->pair[i], &b->pair[i]))
+			return false;
+	return true;
+}
+
 static void
 finish(struct cmd *c, struct port *p, const struct guard_config *set)
 {
-	if (memcmp(set, &p->guard_set, sizeof(*set)) != 0)
+	if (!same_guard(set, &p->guard_set))
 		cmd_result(c, port_set_guard(p, set));
 }
 
@@ -62,7 +78,7 @@ cmd_check(struct cmd *c)
 static bool
 given_address(struct cmd *c, struct guard_pair *pair)
 {
-	if (guard_parse(cmd_str(c, 5), pair))
+	if (guard_parse(cmd_str(c, 5), &pair->ip))
 		return true;
 	cmd_bad_argument(c, cmd_str(c, 5),
 			 "an address that a host can have, or a prefix without host bits, such as "
@@ -74,7 +90,7 @@ static bool
 has_pair(const struct guard_config *g, const struct guard_pair *pair)
 {
 	for (uint32_t i = 0; i < g->n; i++)
-		if (memcmp(&g->pair[i], pair, sizeof(*pair)) == 0)
+		if (same_pair(&g->pair[i], pair))
 			return true;
 	return false;
 }
@@ -88,7 +104,7 @@ add(struct cmd *c, struct guard_pair *pair)
 	if (p == NULL || !given_address(c, pair))
 		return;
 	set = p->guard_set;
-	if (set.checks == 0)
+	if (set.checks == 0 && set.n == 0)
 		set.checks = GUARD_ALL;
 	if (!has_pair(&set, pair)) {
 		if (set.n == GUARD_PAIRS_MAX) {
@@ -117,13 +133,6 @@ cmd_add_mac(struct cmd *c)
 	add(c, &pair);
 }
 
-static bool
-same_address(const struct guard_pair *a, const struct guard_pair *b)
-{
-	return a->ip6 == b->ip6 && a->prefix == b->prefix &&
-	       memcmp(a->addr, b->addr, sizeof(a->addr)) == 0;
-}
-
 static void
 cmd_del(struct cmd *c)
 {
@@ -135,7 +144,7 @@ cmd_del(struct cmd *c)
 		return;
 	set.checks = p->guard_set.checks;
 	for (uint32_t i = 0; i < p->guard_set.n; i++)
-		if (!same_address(&p->guard_set.pair[i], &pair))
+		if (!ip_prefix_same(&p->guard_set.pair[i].ip, &pair.ip))
 			set.pair[set.n++] = p->guard_set.pair[i];
 	if (set.n == p->guard_set.n)
 		cmd_fail(c, "Refused: the guard of port %u does not have %s\n", p->id,
@@ -149,9 +158,9 @@ cmd_del(struct cmd *c)
 static void
 print_pair(const struct guard_pair *pair, FILE *out)
 {
-	char text[TEXT_MAX];
+	char text[IP_PREFIX_TEXT];
 
-	fputs(guard_text(pair, text, sizeof(text)), out);
+	fputs(ip_prefix_text(&pair->ip, text, sizeof(text)), out);
 	if (!pair->any_mac)
 		fprintf(out, " " RTE_ETHER_ADDR_PRT_FMT, RTE_ETHER_ADDR_BYTES(&pair->mac));
 }
@@ -182,10 +191,11 @@ cmd_show_guard(struct cmd *c)
 static json_t *
 report_pair(const struct guard_pair *pair)
 {
-	char text[TEXT_MAX], mac[RTE_ETHER_ADDR_FMT_SIZE];
+	char text[IP_PREFIX_TEXT], mac[RTE_ETHER_ADDR_FMT_SIZE];
 	json_t *d = json_object();
 
-	json_object_set_new(d, "address", json_string(guard_text(pair, text, sizeof(text))));
+	json_object_set_new(d, "address",
+			    json_string(ip_prefix_text(&pair->ip, text, sizeof(text))));
 	if (pair->any_mac)
 		return d;
 	rte_ether_format_addr(mac, sizeof(mac), &pair->mac);
@@ -216,7 +226,7 @@ cmd_guard_json(struct cmd *c)
 
 /* --- show config --- */
 
-/* The first address brings all checks with it: then those are said that are to be. */
+/* The first address turns all checks on, so the line that names the checks comes after it. */
 static void
 guard_running(const struct app *app, const struct port *p, FILE *out)
 {
@@ -250,12 +260,12 @@ static const struct cli_row rows[] = {
 	 "headers cannot be seen are dropped with any of them (rx_guard_hidden)."},
 	{"set port (port_id) guard add (address[/length])", cmd_add,
 	 "Let an address or a prefix through, from any MAC address; 64 at most. The link-local "
-	 "address made of the MAC address need not be named. The first one brings all checks with "
-	 "it."},
+	 "address made of the MAC address need not be named. The first address turns all checks "
+	 "on."},
 	{"set port (port_id) guard add (address[/length]) (XX:XX:XX:XX:XX:XX)", cmd_add_mac,
 	 "Let it through from that MAC address only."},
 	{"set port (port_id) guard del (address[/length])", cmd_del,
-	 "Let it through no more, whatever MAC address it was added with."},
+	 "Remove the address or prefix, whichever MAC address it was added with."},
 	{"show guard (port_id|all)", cmd_show_guard, "Show what guards check and let through."},
 	{"show guard (port_id|all) json", cmd_guard_json, "The same for programs."},
 };

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Limits of the frames a port sends: rates, storms, source addresses. */
+/* Limits of the frames a port sends (rates, storms, source addresses) and is sent. */
 #include <string.h>
 
 #include "app.h"
 #include "show/show.h"
 #include "cli.h"
+#include "show/json.h"
 #include "show/running_config.h"
 #include "switch/port_limits.h"
 
@@ -148,6 +149,33 @@ cmd_source_lock_to(struct cmd *c)
 	finish(c, &x);
 }
 
+/* --- what a port is sent --- */
+
+static void
+set_egress_rate(struct cmd *c, uint64_t rate)
+{
+	struct port *p = cmd_settable_port(c, 2);
+	uint64_t pps, bps;
+
+	if (p == NULL)
+		return;
+	pps = cmd_on(c, 4) ? rate : p->egress_limits.pps;
+	bps = cmd_on(c, 4) ? p->egress_limits.bps : rate;
+	cmd_result(c, port_set_egress_limits(p, pps, bps));
+}
+
+static void
+cmd_egress_rate(struct cmd *c)
+{
+	set_egress_rate(c, cmd_num(c, 5));
+}
+
+static void
+cmd_egress_rate_off(struct cmd *c)
+{
+	set_egress_rate(c, 0);
+}
+
 /* --- show --- */
 
 static void
@@ -169,6 +197,8 @@ show_limits(struct cmd *c, struct port *p)
 	show_rate(c, l.pps);
 	show_rate(c, l.bps);
 	show_rate(c, l.storm);
+	show_rate(c, p->egress_limits.pps);
+	show_rate(c, p->egress_limits.bps);
 	cmd_print(c, "  %s", !l.locked ? "-" : l.nmac == 0 ? "on, no address has sent yet" : "");
 	for (uint8_t i = 0; i < l.nmac; i++)
 		cmd_print(c, "%s" RTE_ETHER_ADDR_PRT_FMT, i == 0 ? "" : " ",
@@ -179,10 +209,38 @@ show_limits(struct cmd *c, struct port *p)
 static void
 cmd_show_limits(struct cmd *c)
 {
-	cmd_print(c, "%-4s %14s %14s %14s  %s\n", "Port", "Frames/s", "Bits/s", "Storm/s",
-		  "Locked to");
+	cmd_print(c, "%-4s %14s %14s %14s %14s %14s  %s\n", "Port", "Frames/s", "Bits/s", "Storm/s",
+		  "Out frames/s", "Out bits/s", "Locked to");
 	if (!cmd_each_port(c, 2, show_limits))
 		show_valid_ports(c->app, c->out);
+}
+
+static json_t *
+report_limits(struct cmd *c, const struct port *p)
+{
+	json_t *d = report_port(c->app, p, 0), *macs = json_array();
+	char mac[RTE_ETHER_ADDR_FMT_SIZE];
+	struct limits l;
+
+	port_limits_in_force(p, &l);
+	json_object_set_new(d, "pps", json_integer((json_int_t)l.pps));
+	json_object_set_new(d, "bps", json_integer((json_int_t)l.bps));
+	json_object_set_new(d, "storm_pps", json_integer((json_int_t)l.storm));
+	json_object_set_new(d, "egress_pps", json_integer((json_int_t)p->egress_limits.pps));
+	json_object_set_new(d, "egress_bps", json_integer((json_int_t)p->egress_limits.bps));
+	json_object_set_new(d, "locked", json_boolean(l.locked));
+	for (uint8_t i = 0; i < l.nmac; i++) {
+		rte_ether_format_addr(mac, sizeof(mac), &l.mac[i]);
+		json_array_append_new(macs, json_string(mac));
+	}
+	json_object_set_new(d, "locked_to", macs);
+	return d;
+}
+
+static void
+cmd_limits_json(struct cmd *c)
+{
+	cmd_json_ports(c, 2, report_limits);
 }
 
 /* --- show config --- */
@@ -197,6 +255,12 @@ port_limits_running(const struct app *app, const struct port *p, FILE *out)
 		fprintf(out, "set port %u rate pps %" PRIu64 "\n", p->id, l.pps);
 	if (l.bps != 0)
 		fprintf(out, "set port %u rate bps %" PRIu64 "\n", p->id, l.bps);
+	if (p->egress_limits.pps != 0)
+		fprintf(out, "set port %u egress-rate pps %" PRIu64 "\n", p->id,
+			p->egress_limits.pps);
+	if (p->egress_limits.bps != 0)
+		fprintf(out, "set port %u egress-rate bps %" PRIu64 "\n", p->id,
+			p->egress_limits.bps);
 	if (l.storm != 0)
 		fprintf(out, "set port %u storm pps %" PRIu64 "\n", p->id, l.storm);
 	if (l.locked && l.nmac == 0)
@@ -217,6 +281,10 @@ static const struct cli_row rows[] = {
 	 "Limit what a port may send, in frames or bits per second; both can be set. A hundredth "
 	 "of it, and at least 32 frames, may come at once; the rest is dropped (rx_rate)."},
 	{"set port (port_id) rate (pps|bps) off", cmd_rate_off, "Remove a limit."},
+	{"set port (port_id) egress-rate (pps|bps) (rate)", cmd_egress_rate,
+	 "Limit what a port is sent, copies for a mirror included, in frames or bits per second; "
+	 "both can be set. The rest is dropped (tx_rate)."},
+	{"set port (port_id) egress-rate (pps|bps) off", cmd_egress_rate_off, "Remove a limit."},
 	{"set port (port_id) storm pps (rate)", cmd_storm,
 	 "Limit the broadcast and multicast frames per second of a port; the rest is dropped "
 	 "(rx_storm)."},
@@ -229,13 +297,15 @@ static const struct cli_row rows[] = {
 	{"show limits (port_id|all)", cmd_show_limits,
 	 "Show the rates and addresses ports are limited to: those that are set, or those that "
 	 "migrated with the guest where they are stricter. Migrated limits end with the guest, or "
-	 "when the same limit is set."},
+	 "when the same limit is set. Out: of what they are sent."},
+	{"show limits (port_id|all) json", cmd_limits_json, "The same for programs; 0: none."},
 };
 
 const struct cli_section cli_limits = {
 	.name = "limits",
 	.title = "Limits:",
-	.summary = "Limits of the frames a port sends: rates, storms, source addresses.",
+	.summary =
+		"Limits of the frames a port sends (rates, storms, source addresses) and is sent.",
 	.rows = rows,
 	.n = RTE_DIM(rows),
 };

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Copies of frames: mirrors, and captures to a file. */
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include <bsd/string.h>
 
 #include "app.h"
 #include "cli.h"
+#include "show/json.h"
 #include "show/running_config.h"
 #include "wait.h"
 #include "base/text.h"
+#include "switch/mirror_filter.h"
 #include "switch/sw.h"
 #include "switch/sw_capture.h"
 #include "switch/sw_ports.h"
@@ -35,11 +38,136 @@ cmd_mirror_del(struct cmd *c)
 		cmd_result(c, sw_mirror(p, NULL));
 }
 
+static struct mirror_filter
+given_filter(const struct port *p)
+{
+	return p->mirror_filter != NULL ? *p->mirror_filter : (struct mirror_filter){0};
+}
+
+static void
+cmd_filter_vlan(struct cmd *c)
+{
+	struct port *p = cmd_settable_port(c, 2);
+	struct mirror_filter f;
+
+	if (p == NULL)
+		return;
+	f = given_filter(p);
+	f.vlan = (uint16_t)cmd_num(c, 4);
+	cmd_result(c, sw_mirror_filter(p, &f));
+}
+
+static void
+cmd_filter_mac(struct cmd *c)
+{
+	struct port *p = cmd_settable_port(c, 2);
+	struct mirror_filter f;
+
+	if (p == NULL)
+		return;
+	f = given_filter(p);
+	f.has_mac = true;
+	f.mac = c->words->w[4].mac;
+	cmd_result(c, sw_mirror_filter(p, &f));
+}
+
+static void
+cmd_filter_ip(struct cmd *c)
+{
+	struct port *p = cmd_settable_port(c, 2);
+	struct mirror_filter f;
+
+	if (p == NULL)
+		return;
+	f = given_filter(p);
+	f.has_ip = true;
+	if (ip_prefix_parse(cmd_str(c, 4), &f.ip))
+		cmd_result(c, sw_mirror_filter(p, &f));
+	else
+		cmd_bad_argument(c, cmd_str(c, 4),
+				 "an address, or a prefix without host bits, such as 192.0.2.1 or "
+				 "2001:db8::/64");
+}
+
+static void
+cmd_filter_off(struct cmd *c)
+{
+	struct port *p = cmd_settable_port(c, 2);
+
+	if (p != NULL && p->mirror_filter != NULL)
+		cmd_result(c, sw_mirror_filter(p, NULL));
+}
+
+/* The parts of a filter, each behind @p before. */
+static void
+print_filter(const struct port *p, const char *before, const char *after, FILE *out)
+{
+	const struct mirror_filter f = given_filter(p);
+	char text[IP_PREFIX_TEXT];
+
+	if (f.vlan != 0)
+		fprintf(out, "%svlan %u%s", before, f.vlan, after);
+	if (f.has_mac)
+		fprintf(out, "%smac " RTE_ETHER_ADDR_PRT_FMT "%s", before,
+			RTE_ETHER_ADDR_BYTES(&f.mac), after);
+	if (f.has_ip)
+		fprintf(out, "%sip %s%s", before, ip_prefix_text(&f.ip, text, sizeof(text)), after);
+}
+
 static void
 print_mirror(const struct app *app, const struct port *p, FILE *out)
 {
-	if (p->mirror != NULL)
-		fprintf(out, "Port %u is mirrored to port %u\n", p->id, p->mirror->id);
+	if (p->mirror == NULL)
+		return;
+	fprintf(out, "Port %u is mirrored to port %u", p->id, p->mirror->id);
+	print_filter(p, ", only ", "", out);
+	if (p->mirror_filter != NULL)
+		fprintf(out, " (%" PRIu64 " frames, %" PRIu64 " others)",
+			atomic_load(&p->mirror_seen.fits), atomic_load(&p->mirror_seen.left_out));
+	fputc('\n', out);
+}
+
+static json_t *
+report_filter(const struct mirror_filter *f)
+{
+	char text[IP_PREFIX_TEXT];
+	json_t *d = json_object();
+
+	if (f->vlan != 0)
+		json_object_set_new(d, "vlan", json_integer(f->vlan));
+	if (f->has_mac) {
+		rte_ether_format_addr(text, sizeof(text), &f->mac);
+		json_object_set_new(d, "mac", json_string(text));
+	}
+	if (f->has_ip)
+		json_object_set_new(d, "ip",
+				    json_string(ip_prefix_text(&f->ip, text, sizeof(text))));
+	return d;
+}
+
+static void
+cmd_mirror_json(struct cmd *c)
+{
+	json_t *list = json_array(), *d;
+
+	for (uint16_t id = 0; id < c->app->sw.nports; id++) {
+		const struct port *p = c->app->sw.port[id];
+
+		if (p == NULL || p->mirror == NULL)
+			continue;
+		d = json_object();
+		json_object_set_new(d, "id", json_integer(p->id));
+		json_object_set_new(d, "to", json_integer(p->mirror->id));
+		if (p->mirror_filter != NULL)
+			json_object_set_new(d, "filter", report_filter(p->mirror_filter));
+		json_object_set_new(d, "fits",
+				    json_integer((json_int_t)atomic_load(&p->mirror_seen.fits)));
+		json_object_set_new(d, "left_out",
+				    json_integer(
+					    (json_int_t)atomic_load(&p->mirror_seen.left_out)));
+		json_array_append_new(list, d);
+	}
+	cmd_json(c, list);
 }
 
 static void
@@ -192,6 +320,7 @@ begin(struct cmd *c, enum way way, struct sw_capture *cfg)
 	if ((way != WAY_START && w == NULL) || !choose_port(c, cfg))
 		return;
 	cfg->live = way == WAY_LIVE;
+	cfg->attended = way == WAY_RUN;
 	if (cfg->live)
 		fd = take_passed(c, w);
 	else
@@ -281,6 +410,10 @@ cmd_capture_stop(struct cmd *c)
 static void
 mirror_running(const struct app *app, const struct port *p, FILE *out)
 {
+	char before[sizeof("mirror filter 65535 ")];
+
+	snprintf(before, sizeof(before), "mirror filter %u ", p->id);
+	print_filter(p, before, "\n", out);
 	if (p->mirror != NULL)
 		fprintf(out, "mirror add %u to %u\n", p->id, p->mirror->id);
 }
@@ -296,7 +429,18 @@ static const struct cli_row rows[] = {
 	 "Copy all frames that a port sends and is sent to another port, whatever that one's "
 	 "domain. Put it in a domain of its own to have it see nothing else."},
 	{"mirror del (port_id)", cmd_mirror_del, "Mirror a port no more."},
-	{"show mirror", cmd_show_mirror, "Show which ports are mirrored where."},
+	{"mirror filter (port_id) vlan (vlan)", cmd_filter_vlan,
+	 "Of a port's frames mirror those of a VLAN only: by the tag, or without one by the port's "
+	 "native VLAN. With several filters a frame has to fit all."},
+	{"mirror filter (port_id) mac (XX:XX:XX:XX:XX:XX)", cmd_filter_mac,
+	 "Those only that are from or to that address."},
+	{"mirror filter (port_id) ip (address[/length])", cmd_filter_ip,
+	 "Those only that are IP packets from or to that address or prefix."},
+	{"mirror filter (port_id) off", cmd_filter_off, "All of them."},
+	{"show mirror", cmd_show_mirror,
+	 "Show which ports are mirrored where, and how many frames their filters let through and "
+	 "left out."},
+	{"show mirror json", cmd_mirror_json, "The same for programs."},
 	{"capture (start|run) (port_id|all) (file)", cmd_capture,
 	 "Write all frames that a port, or any, sends and is sent to a pcapng file or a FIFO that "
 	 "is "

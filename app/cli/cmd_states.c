@@ -9,11 +9,12 @@
 #include "list.h"
 #include "show/show.h"
 #include "cli.h"
+#include "nodes.h"
 #include "switch/port_kind.h"
 #include "wait.h"
 #include "switch/why.h"
 
-#define HARDWARE_SECONDS 10 /* to let go of rings */
+#define HARDWARE_SECONDS 10 /* to release rings */
 
 /* --- the ports of a VM --- */
 
@@ -222,7 +223,7 @@ cmd_wait_state_for(struct cmd *c)
 	wait_state(c, cmd_num(c, 4));
 }
 
-/** Hardware may need a while to let go of rings. */
+/** Hardware may need a while to release rings. */
 static void
 wait_for_hardware(struct cmd *c, const struct group *g)
 {
@@ -293,16 +294,19 @@ print_refused(struct cmd *c, const struct port *p)
 	static const enum drop_reason reasons[] = {
 		DROP_RX_VLAN,     DROP_RX_LOCKED,       DROP_RX_GUARD, DROP_RX_GUARD_DHCP,
 		DROP_RX_GUARD_RA, DROP_RX_GUARD_HIDDEN, DROP_RX_STORM, DROP_RX_RATE,
+		DROP_RX_ACL,      DROP_RX_ACL_HIDDEN,   DROP_TX_ACL,   DROP_TX_ACL_HIDDEN,
+		DROP_TX_RATE,
 	};
 	const char *before = "  frames dropped for what is set:";
 	struct port_stats st;
 
 	port_get_stats(p, &st);
 	for (size_t i = 0; i < RTE_DIM(reasons); i++) {
-		if (st.rx.drop[reasons[i]] == 0)
+		uint64_t n = st.rx.drop[reasons[i]] + st.tx.drop[reasons[i]];
+
+		if (n == 0)
 			continue;
-		cmd_print(c, "%s %s %" PRIu64, before, drop_name(reasons[i]),
-			  st.rx.drop[reasons[i]]);
+		cmd_print(c, "%s %s %" PRIu64, before, drop_name(reasons[i]), n);
 		before = ",";
 	}
 	if (before[0] == ',')
@@ -320,6 +324,9 @@ why(struct cmd *c, struct port *p)
 	if (p->ops->datapath != NULL)
 		p->ops->datapath(p, c->out);
 	print_refused(c, p);
+	said = nodes_advice(c->app, p, buf, sizeof(buf));
+	if (said != NULL)
+		cmd_print(c, "It could be faster: %s\n", said);
 }
 
 static void
@@ -355,7 +362,9 @@ static const struct cli_row rows[] = {
 	 "Wait no longer than that; 0: look once."},
 	{"why port (port_id|all)", cmd_why,
 	 "Say in one sentence what keeps a port from passing traffic, and how many of its frames "
-	 "were dropped for what is set: VLANs, locks, guards, limits."},
+	 "were dropped for what is set: VLANs, locks, guards, acls, limits. On a machine of "
+	 "several "
+	 "NUMA nodes also whether a worker polls it from another node than its memory's."},
 };
 
 const struct cli_section cli_states = {

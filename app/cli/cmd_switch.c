@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Commands that dpdk-testpmd does not have: the switch itself. */
+#include <inttypes.h>
 #include <string.h>
 
 #include <rte_lcore.h>
 
 #include "app.h"
+#include "show/json.h"
 #include "show/show.h"
 #include "cli.h"
 #include "device.h"
-#include "base/counter.h"
 #include "show/running_config.h"
-#include "switch/poll.h"
+#include "switch/lldp.h"
 #include "switch/publish.h"
 #include "switch/sw.h"
 #include "switch/sw_ports.h"
@@ -84,66 +85,6 @@ cmd_show_drops(struct cmd *c)
 	cmd_print(c, "%-4s %-16s %14s  %s\n", "Port", "Reason", "Frames", "Meaning");
 	if (!cmd_each_port(c, 2, drops_of))
 		show_valid_ports(c->app, c->out);
-}
-
-/* --- workers --- */
-
-static void
-print_worker(struct cmd *c, uint32_t i, const struct dp_worker *polls)
-{
-	const struct worker *w = c->app->worker[i];
-	const char *state = atomic_load(&c->app->sw.dp.worker[i].asleep) ? "asleep" : "awake";
-	uint64_t all = counter_read(&w->iterations), frames = counter_read(&w->frames);
-
-	cmd_print(c, "%-6u %-5u %-6s %14" PRIu64 " %5.1f%% %14" PRIu64 " %10.1f %10" PRIu64 " ", i,
-		  w->lcore, state, all,
-		  all == 0 ? 0.0 : (double)counter_read(&w->busy_iterations) / (double)all * 100,
-		  frames,
-		  frames == 0 ? 0.0 : (double)counter_read(&w->busy_cycles) / (double)frames,
-		  counter_read(&w->sleeps));
-	for (uint32_t q = 0; q < polls->n; q++)
-		cmd_print(c, " %u/%u", polls->poll[q].port->id, polls->poll[q].q->index);
-	cmd_print(c, "\n");
-}
-
-static void
-print_stages(struct cmd *c, uint32_t i)
-{
-	static const char *const names[] = {
-		[STAGE_POLL] = "poll", [STAGE_RX] = "rx", [STAGE_LOOKUP] = "lookup",
-		[STAGE_COPY] = "copy", [STAGE_TX] = "tx", [STAGE_NOTIFY] = "notify",
-	};
-	const struct worker *w = c->app->worker[i];
-	uint64_t frames = counter_read(&w->stage_frames);
-
-	static_assert(RTE_DIM(names) == STAGE_NUM, "every stage has a name");
-	if (!atomic_load(&w->timed))
-		return;
-	cmd_print(c, "Worker %u, cycles per frame:", i);
-	for (uint32_t s = 0; s < STAGE_NUM; s++)
-		cmd_print(c, " %s %.1f", names[s],
-			  frames == 0 ? 0.0 : (double)counter_read(&w->stage[s]) / (double)frames);
-	cmd_print(c, "\n");
-}
-
-static void
-cmd_show_worker(struct cmd *c)
-{
-	struct app *app = c->app;
-
-	cmd_print(c, "%-6s %-5s %-6s %14s %6s %14s %10s %10s  %s\n", "Worker", "Lcore", "State",
-		  "Iterations", "Busy", "Frames", "Cycles/pkt", "Sleeps", "Queues (port/queue)");
-	for (uint32_t i = 0; i < app->nworkers; i++)
-		print_worker(c, i, &dp_live(&app->sw.dp)->worker[i]);
-	for (uint32_t i = 0; i < app->nworkers; i++)
-		print_stages(c, i);
-}
-
-static void
-cmd_worker_stages(struct cmd *c)
-{
-	for (uint32_t i = 0; i < c->app->nworkers; i++)
-		worker_time(c->app->worker[i], cmd_on(c, 3));
 }
 
 /* --- settings --- */
@@ -259,32 +200,6 @@ cmd_port_group_fwd(struct cmd *c)
 }
 
 static void
-place_queue(struct cmd *c, uint64_t worker)
-{
-	struct port *p = cmd_settable_port(c, 2);
-	int ret = p != NULL ? sw_set_rxq_worker(p, cmd_num(c, 4), worker) : 0;
-
-	if (ret == -EINVAL)
-		cmd_fail(c, "Refused: queue %" PRIu64 ": a port has %d at most, from 0 on\n",
-			 cmd_num(c, 4), DP_QUEUES_MAX);
-	else if (ret != 0)
-		cmd_fail(c, "Refused: worker %" PRIu64 ": there are %u, from 0 on\n", worker,
-			 c->app->nworkers);
-}
-
-static void
-cmd_rxq_worker(struct cmd *c)
-{
-	place_queue(c, cmd_num(c, 6));
-}
-
-static void
-cmd_rxq_any_worker(struct cmd *c)
-{
-	place_queue(c, SW_ANY_WORKER);
-}
-
-static void
 cmd_port_learning(struct cmd *c)
 {
 	struct port *p = cmd_settable_port(c, 2);
@@ -326,6 +241,47 @@ cmd_port_format(struct cmd *c)
 		refuse_kind(c, p, "data formats");
 }
 
+/* --- LLDP --- */
+
+static void
+cmd_port_lldp(struct cmd *c)
+{
+	struct port *p = cmd_settable_port(c, 2);
+
+	if (p != NULL)
+		lldp_set(p, cmd_on(c, 4));
+}
+
+static void
+print_lldp(const struct app *app, const struct port *p, FILE *out)
+{
+	if (p->lldp)
+		fprintf(out, "Port %u: %" PRIu64 " frames of LLDP sent\n", p->id, p->lldp_sent);
+}
+
+static void
+cmd_show_lldp(struct cmd *c)
+{
+	running_each_port(c->app, c->out, print_lldp);
+}
+
+static void
+cmd_lldp_json(struct cmd *c)
+{
+	json_t *list = json_array(), *d;
+
+	for (uint16_t id = 0; id < c->app->sw.nports; id++) {
+		const struct port *p = c->app->sw.port[id];
+
+		if (p == NULL || !p->lldp)
+			continue;
+		d = report_port(c->app, p, 0);
+		json_object_set_new(d, "sent", json_integer((json_int_t)p->lldp_sent));
+		json_array_append_new(list, d);
+	}
+	cmd_json(c, list);
+}
+
 /* --- show config --- */
 
 static void
@@ -343,9 +299,8 @@ port_running(const struct app *app, const struct port *p, FILE *out)
 		fprintf(out, "set port %u group-fwd-mask 0x%x\n", p->id, p->group_fwd);
 	if (limit != 0)
 		fprintf(out, "set port %u fdb-limit %u\n", p->id, limit);
-	for (uint16_t i = 0; i < DP_QUEUES_MAX; i++)
-		if (p->wanted[i] != PORT_WORKER_NONE)
-			fprintf(out, "set port %u rxq %u worker %u\n", p->id, i, p->wanted[i]);
+	if (p->lldp)
+		fprintf(out, "set port %u lldp on\n", p->id);
 }
 
 struct running {
@@ -370,22 +325,37 @@ static_running(const struct fdb_entry_info *e, void *arg)
 	return true;
 }
 
+static bool
+count_static(const struct fdb_entry_info *e, void *arg)
+{
+	*(uint32_t *)arg += e->origin == FDB_STATIC;
+	return true;
+}
+
 void
 switch_running(const struct app *app, FILE *out)
 {
 	const struct options *o = &app->opt;
+	uint32_t statics = 0;
 
-	fprintf(out, "set fdb limit %u\nset fdb port-limit %u\nset fdb age %u\n", o->fdb_limit,
-		o->fdb_port_limit, o->fdb_age);
+	/* static entries stay when the limit is lowered, and have to find room again */
+	fdb_walk(app->sw.fdb, count_static, &statics);
+	fprintf(out, "set fdb limit %u\nset fdb port-limit %u\nset fdb age %u\n",
+		RTE_MAX(o->fdb_limit, statics), o->fdb_port_limit, o->fdb_age);
 	if (app->sw.group_fwd != 0)
 		fprintf(out, "set group-fwd-mask 0x%x\n", app->sw.group_fwd);
-	if (app->nworkers > 0 && atomic_load(&app->worker[0]->timed))
-		fputs("set worker stages on\n", out);
 	running_each_port(app, out, port_running);
 	fdb_walk(app->sw.fdb, static_running, &(struct running){app, out});
+	if (o->fdb_limit < statics)
+		fprintf(out, "set fdb limit %u\n", o->fdb_limit);
 }
 
 static const struct cli_row rows[] = {
+	{"set port (port_id) lldp (on|off)", cmd_port_lldp,
+	 "Tell the switch at the other end of a port, by LLDP every 30 s, the name of this host "
+	 "and of the port; off: it is told to forget that."},
+	{"show lldp", cmd_show_lldp, "Show which ports send LLDP, and how many frames they have."},
+	{"show lldp json", cmd_lldp_json, "The same for programs."},
 	{"show fdb", cmd_show_fdb, "Show the addresses learned and where they are."},
 	{"clear fdb", cmd_flush_fdb, "Forget all learned addresses."},
 	{"fdb add (XX:XX:XX:XX:XX:XX) (domain) (port_id)", cmd_fdb_add,
@@ -398,13 +368,6 @@ static const struct cli_row rows[] = {
 	{"set port (port_id) fdb-limit (num)", cmd_port_fdb_limit,
 	 "Set how many addresses are learned behind port_id, 0: as for all. A lower limit that "
 	 "migrated with the guest is in force as long as the guest is there."},
-	{"set port (port_id) rxq (queue_id) worker (num)", cmd_rxq_worker,
-	 "Have a worker poll a receive queue, the one in which a guest's queue pair of that number "
-	 "sends, also one that comes later. Workers have numbers from 0 as in \"show worker\". "
-	 "While that worker is not among those that forward (\"set nbcore\", \"set corelist\") "
-	 "another one does."},
-	{"set port (port_id) rxq (queue_id) worker any", cmd_rxq_any_worker,
-	 "Let any worker poll a receive queue, as at first; the one that does goes on."},
 	{"set port (port_id) domain (domain)", cmd_port_domain,
 	 "Move a port to another bridge: frames stay within equal domains."},
 	{"set port (port_id) isolated (on|off)", cmd_port_isolated,
@@ -427,15 +390,12 @@ static const struct cli_row rows[] = {
 	{"show port (port_id) negotiation", cmd_show_negotiation,
 	 "Show what a vhost port and its front-end agreed on, and what is in the way of traffic."},
 	{"show drops (port_id|all)", cmd_show_drops, "Show why frames were dropped."},
-	{"show worker", cmd_show_worker, "Show what each worker polls, and how busy it is."},
-	{"set worker stages (on|off)", cmd_worker_stages,
-	 "Account what workers spend their cycles on, from 0; \"show worker\" prints it."},
 };
 
 const struct cli_section cli_switching = {
 	.name = "switch",
 	.title = "Switch:",
-	.summary = "Addresses, drops and workers of the switch.",
+	.summary = "Addresses and drops of the switch.",
 	.rows = rows,
 	.n = RTE_DIM(rows),
 };

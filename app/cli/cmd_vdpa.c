@@ -80,7 +80,7 @@ cmd_attach(struct cmd *c)
 	c->failed = true;
 }
 
-/* A device may need a while to let go of a guest's rings. */
+/* A device may need a while to release a guest's rings. */
 static enum wait_end
 look_detach(const struct wait *w)
 {
@@ -204,7 +204,7 @@ static const struct cli_row rows[] = {
 	{"vdpa detach (name)", cmd_detach,
 	 "Have DPDK remove an rte_vdpa device; workers take the rings of the port that has it. "
 	 "After "
-	 "10 seconds without letting go of them it stays, unused, until the command is repeated or "
+	 "10 seconds without releasing them it stays, unused, until the command is repeated or "
 	 "it is attached again."},
 	{"show vdpa", cmd_show, "vDPA devices: capabilities, counters, whose frames they move."},
 	{"show vdpa json", cmd_show_json, "The same for machines."},

@@ -12,7 +12,7 @@
 static void
 set(struct cmd *c, struct port *p, const struct vlan_config *v)
 {
-	int ret = memcmp(v, &p->vlan, sizeof(*v)) != 0 ? port_set_vlan(p, v) : 0;
+	int ret = vlan_config_same(v, &p->vlan) ? 0 : port_set_vlan(p, v);
 
 	if (ret == 0)
 		return;
@@ -52,15 +52,17 @@ print_ids(const struct vlan_config *v, FILE *out)
 static void
 cmd_access(struct cmd *c)
 {
-	const struct vlan_config v = {
+	struct vlan_config v = {
 		.on = true,
 		.access = true,
 		.native = (uint16_t)cmd_num(c, 5),
 	};
 	struct port *p = cmd_settable_port(c, 2);
 
-	if (p != NULL)
-		set(c, p, &v);
+	if (p == NULL)
+		return;
+	v.qinq = p->vlan.qinq;
+	set(c, p, &v);
 }
 
 static void
@@ -71,6 +73,7 @@ cmd_trunk(struct cmd *c)
 
 	if (p == NULL)
 		return;
+	v.qinq = p->vlan.qinq;
 	if (p->vlan.on && !p->vlan.access)
 		v.native = p->vlan.native;
 	if (!parse_ids(cmd_str(c, 5), &v)) {
@@ -107,6 +110,23 @@ static void
 cmd_native_off(struct cmd *c)
 {
 	set_native(c, 0);
+}
+
+static void
+cmd_qinq(struct cmd *c)
+{
+	static const uint16_t types[] = {0, RTE_ETHER_TYPE_VLAN, RTE_ETHER_TYPE_QINQ};
+	struct port *p = cmd_settable_port(c, 2);
+	struct vlan_config v;
+
+	if (p == NULL)
+		return;
+	v = p->vlan;
+	v.qinq = types[cmd_choice(c, 5, RTE_DIM(types))];
+	if (v.on)
+		set(c, p, &v);
+	else
+		cmd_fail(c, "Port %u is neither an access port nor a trunk\n", p->id);
 }
 
 static void
@@ -161,14 +181,15 @@ show_vlan(struct cmd *c, struct port *p)
 	if (!v->on)
 		return;
 	cmd_print(c, "%-4u  %-6u  ", p->id, p->domain);
-	if (v->access) {
-		cmd_print(c, "%-6s  %u\n", "access", v->native);
-		return;
-	}
-	cmd_print(c, "%-6s  ", "trunk");
-	print_ids(v, c->out);
-	if (v->native != 0)
+	cmd_print(c, "%-6s  ", v->access ? "access" : "trunk");
+	if (v->access)
+		cmd_print(c, "%u", v->native);
+	else
+		print_ids(v, c->out);
+	if (!v->access && v->native != 0)
 		cmd_print(c, ", %u untagged", v->native);
+	if (v->qinq != 0)
+		cmd_print(c, ", customers' tags behind %x", v->qinq);
 	cmd_print(c, "\n");
 }
 
@@ -188,15 +209,19 @@ port_vlans_running(const struct app *app, const struct port *p, FILE *out)
 {
 	const struct vlan_config *v = &p->vlan;
 
-	if (v->on && v->access)
-		fprintf(out, "set port %u vlan access %u\n", p->id, v->native);
-	if (!v->on || v->access)
+	if (!v->on)
 		return;
-	fprintf(out, "set port %u vlan trunk ", p->id);
-	print_ids(v, out);
-	fputc('\n', out);
-	if (v->native != 0)
+	if (v->access) {
+		fprintf(out, "set port %u vlan access %u\n", p->id, v->native);
+	} else {
+		fprintf(out, "set port %u vlan trunk ", p->id);
+		print_ids(v, out);
+		fputc('\n', out);
+	}
+	if (!v->access && v->native != 0)
 		fprintf(out, "set port %u vlan native %u\n", p->id, v->native);
+	if (v->qinq != 0)
+		fprintf(out, "set port %u vlan qinq %x\n", p->id, v->qinq);
 }
 
 void
@@ -211,11 +236,15 @@ static const struct cli_row rows[] = {
 	 "its domain; frames with a tag are dropped (rx_vlan)."},
 	{"set port (port_id) vlan trunk (x[,y]*)", cmd_trunk,
 	 "Make a port a trunk of these VLANs, with tags: 1,5,10-20. Frames of others, and frames "
-	 "with two tags, are dropped (rx_vlan)."},
+	 "with two tags unless \"vlan qinq\" is set, are dropped (rx_vlan)."},
 	{"set port (port_id) vlan native (vlan)", cmd_native,
 	 "Have a trunk send and receive the frames of a VLAN without a tag."},
 	{"set port (port_id) vlan native off", cmd_native_off,
 	 "Have a trunk drop frames without a tag."},
+	{"set port (port_id) vlan qinq (off|8100|88a8)", cmd_qinq,
+	 "Let customers' tags through (802.1ad): a trunk's own tags have this type, and all behind "
+	 "them is data; on an access port any tag is. Such frames go to ports of that kind only. "
+	 "off, as at first: a second tag is dropped (rx_vlan)."},
 	{"set port (port_id) vlan off", cmd_off,
 	 "Remove a port's VLAN settings. It exchanges frames, whatever their tags, with the ports "
 	 "of its domain that have none either."},

@@ -9,6 +9,7 @@
 #include "escape.h"
 #include "show/running_config.h"
 #include "show/show_vxlan.h"
+#include "underlay.h"
 #include "vxlan/vxlan.h"
 #include "switch/sw_ports.h"
 
@@ -28,6 +29,19 @@ parse_host(struct evpn_ip *ip, const char *text)
 	return evpn_ip_parse(ip, text) && evpn_ip_is_host(ip);
 }
 
+/* The address in the row; false after saying that it is none. */
+static bool
+local_of(struct cmd *c, struct evpn_ip *local)
+{
+	char err[ERR_MAX];
+
+	if (parse_host(local, cmd_str(c, 4)))
+		return true;
+	snprintf(err, sizeof(err), "%.64s: must be an IPv4 or IPv6 address", cmd_str(c, 4));
+	refused(c, err);
+	return false;
+}
+
 static void
 add_tunnel(struct cmd *c, uint16_t udp_port)
 {
@@ -35,15 +49,11 @@ add_tunnel(struct cmd *c, uint16_t udp_port)
 	struct vxlan_tunnel_config t = {.name = cmd_str(c, 2), .udp_port = udp_port};
 	char err[ERR_MAX];
 
-	if (below == NULL)
+	if (below == NULL || !local_of(c, &t.local))
 		return;
 	t.below = below->name;
-	if (!parse_host(&t.local, cmd_str(c, 4))) {
-		snprintf(err, sizeof(err), "%.64s: must be an IPv4 or IPv6 address", cmd_str(c, 4));
+	if (vxlan_add(c->app->vxlan, &t, err, sizeof(err)) < 0)
 		refused(c, err);
-	} else if (vxlan_add(c->app->vxlan, &t, err, sizeof(err)) < 0) {
-		refused(c, err);
-	}
 }
 
 static void
@@ -56,6 +66,41 @@ static void
 cmd_add_udp_port(struct cmd *c)
 {
 	add_tunnel(c, (uint16_t)cmd_num(c, 8));
+}
+
+static void
+add_kernel_tunnel(struct cmd *c, uint16_t udp_port)
+{
+	struct vxlan_tunnel_config t = {.name = cmd_str(c, 2), .udp_port = udp_port};
+	char err[ERR_MAX];
+	struct port *below;
+	bool made;
+
+	if (!local_of(c, &t.local))
+		return;
+	below = underlay_of_kernel(c->app, &t.local, &made, err, sizeof(err));
+	if (below == NULL) {
+		refused(c, err);
+		return;
+	}
+	t.below = below->name;
+	if (vxlan_add(c->app->vxlan, &t, err, sizeof(err)) == 0)
+		return;
+	refused(c, err);
+	if (made)
+		sw_port_remove(&c->app->sw, below);
+}
+
+static void
+cmd_add_kernel(struct cmd *c)
+{
+	add_kernel_tunnel(c, OUTER_VXLAN_PORT);
+}
+
+static void
+cmd_add_kernel_udp_port(struct cmd *c)
+{
+	add_kernel_tunnel(c, (uint16_t)cmd_num(c, 8));
 }
 
 static void
@@ -322,6 +367,11 @@ static const struct cli_row rows[] = {
 	 "kernel has the address; its routes and neighbours say where VTEPs are."},
 	{"vxlan add (name) local (address) underlay (port_id) dstport (udp_port)", cmd_add_udp_port,
 	 "The same with a UDP port other than 4789."},
+	{"vxlan add (name) local (address) underlay kernel", cmd_add_kernel,
+	 "The same over the kernel's own network card: a port of net_af_packet is made on the "
+	 "interface that has the address, in a domain that nothing else is in."},
+	{"vxlan add (name) local (address) underlay kernel dstport (udp_port)",
+	 cmd_add_kernel_udp_port, "The same with a UDP port other than 4789."},
 	{"vxlan del (name)", cmd_del, "Remove a tunnel and its VNIs."},
 	{"vxlan vni (vni) domain (domain) flood (vtep[,vtep]*)", cmd_flood, FLOOD_HELP},
 	{"vxlan vni (vni) domain (domain) vlan (vlan) flood (vtep[,vtep]*)", cmd_flood_vlan,

@@ -14,6 +14,7 @@
 #include "app.h"
 #include "list.h"
 #include "escape.h"
+#include "switch/acl.h"
 #include "switch/modes.h"
 #include "switch/vlan.h"
 
@@ -52,6 +53,7 @@ static const struct arg {
 	{"bytes", ARG_NUM, 1, UINT16_MAX},
 	{"frames", ARG_NUM, 1, UINT64_MAX},
 	{"seconds", ARG_NUM, 0, UINT32_MAX},
+	{"seq", ARG_NUM, 1, ACL_SEQ_MAX},
 	{"vlan_id", ARG_NUM, 0, UINT16_MAX},
 	{"vlan", ARG_NUM, 1, VLAN_ID_MAX},
 	{"vni", ARG_NUM, 1, VNI_MAX},
@@ -70,6 +72,7 @@ static const struct arg {
 	{"file", ARG_STRING},
 	{"x[,y]*", ARG_STRING},
 	{"x[,y]*|all|vm=NAME", ARG_STRING},
+	{"rule", ARG_REST},
 	{"ident", ARG_REST},
 	{"path", ARG_REST},
 	{"a[,b-c]*", ARG_REST},

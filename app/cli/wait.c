@@ -31,7 +31,7 @@ show_progress(struct wait *w, uint64_t now)
 {
 	char line[PROGRESS_LEN];
 
-	if (!w->seen || now - w->shown_ns < SECOND_NS)
+	if (!w->seen || w->kind->talks || now - w->shown_ns < SECOND_NS)
 		return;
 	w->shown_ns = now;
 	if (w->kind->progress == NULL) {

@@ -21,6 +21,7 @@
 #include "switch/port_kind.h"
 
 struct app;
+struct monitor;
 struct port;
 struct wait;
 
@@ -37,6 +38,8 @@ struct wait_kind {
 	enum wait_end (*look)(const struct wait *w);
 	/** The last words, to w->out. */
 	void (*say)(const struct wait *w, enum wait_end end);
+	/** Its output shows that it goes on: nothing is shown for that. */
+	bool talks;
 	/** How far it is. NULL: not known. */
 	void (*progress)(const struct wait *w, char *line, size_t len);
 	/**
@@ -68,6 +71,7 @@ struct wait {
 		} state;
 		uint32_t capture; /* sw_capture.serial */
 		cmdline_fixed_string_t vdpa;
+		struct monitor *monitor; /* NULL: nothing is followed any more */
 	} on;
 	/* wait_start() */
 	const struct wait_kind *kind;
@@ -97,7 +101,7 @@ void wait_look(struct wait *w);
 /** End it; unless it is of a kind that ends like that, it has failed. */
 void wait_cancel(struct wait *w);
 
-/** End it without a word: the client is gone. */
+/** End it without an answer: the client is gone. */
 void wait_drop(struct wait *w);
 
 #endif

@@ -8,6 +8,8 @@
 #include <rte_mempool.h>
 
 #include "app.h"
+#include "nodes.h"
+#include "balancer.h"
 #include "counters.h"
 #include "base/text.h"
 #include "vdpa/vdpa.h"
@@ -56,6 +58,8 @@ report_switch(const struct app *app)
 	add(d, "workers", app->nworkers);
 	add(d, "mbufs_free", rte_mempool_avail_count(app->mp));
 	add(d, "mbufs_used", rte_mempool_in_use_count(app->mp));
+	add(d, "rebalance_seconds", balancer_report(app).period_s);
+	add(d, "rebalanced_queues", balancer_report(app).moves);
 	return d;
 }
 
@@ -228,6 +232,9 @@ report_why(const struct app *app, const struct port *p)
 	add_text(d, "name", p->name);
 	add(d, "passes", said == NULL);
 	add_text(d, "why", said != NULL ? said : "nothing keeps it from passing traffic");
+	said = nodes_advice(app, p, buf, sizeof(buf));
+	if (said != NULL)
+		add_text(d, "advice", said);
 	return d;
 }
 
@@ -257,6 +264,7 @@ report_worker(struct app *app, uint32_t i)
 	json_t *d = json_object();
 
 	add(d, "lcore", w->lcore);
+	json_object_set_new(d, "node", json_integer(nodes_of_worker(app, i)));
 	add(d, "asleep", atomic_load(&app->sw.dp.worker[i].asleep));
 	add(d, "iterations", counter_read(&w->iterations));
 	add(d, "busy_iterations", counter_read(&w->busy_iterations));
@@ -264,6 +272,7 @@ report_worker(struct app *app, uint32_t i)
 	add(d, "busy_us", (uint64_t)((double)counter_read(&w->busy_cycles) * us));
 	add(d, "frames", counter_read(&w->frames));
 	add(d, "sleeps", counter_read(&w->sleeps));
+	add(d, "abandoned", counter_read(&w->abandoned));
 	json_object_set_new(d, "queues", polled_queues(app, i));
 	return d;
 }

@@ -11,7 +11,10 @@
 #include <rte_mempool.h>
 
 #include "app.h"
+#include "balancer.h"
+#include "switch/port_acl.h"
 #include "switch/port_kind.h"
+#include "switch/snoop.h"
 #include "sflow_agent.h"
 #include "vdpa/vdpa.h"
 #include "vxlan/vxlan.h"
@@ -141,8 +144,19 @@ port_fdb_samples(struct sink *s, const struct family *f, const struct port *p)
 
 /* Facts of one kind of port alone, by the family's offset. */
 static const char *const details[] = {
-	"interrupts_apart",    "interrupts_left", "interrupts_held_up",
-	"vduse_answered_late", "records_lost",
+	"interrupts_apart",
+	"interrupts_left",
+	"interrupts_held_up",
+	"vduse_answered_late",
+	"records_lost",
+	"shadow_cycles",
+	"shadow_frames",
+	"postcopy_pages_asked",
+	"postcopy_pages_awaited",
+	"postcopy_pages_arrived",
+	"postcopy_stalls",
+	"postcopy_stalled_us",
+	"postcopy_longest_stall_us",
 };
 
 static void
@@ -188,8 +202,12 @@ vdpa_samples(struct sink *s, const struct family *f)
 
 /* --- tunnels --- */
 
+/** Samples of VTEP @p v of VNI @p vni. */
+typedef void vtep_put(struct sink *s, const struct vxlan_tunnel *t, uint32_t vni,
+		      const struct vxlan_vtep *v);
+
 static void
-tunnel_samples(struct sink *s, const struct family *f)
+each_vtep(struct sink *s, vtep_put *put)
 {
 	const struct vxlan_tunnel *t;
 	const struct vxlan_vtep *v;
@@ -197,12 +215,48 @@ tunnel_samples(struct sink *s, const struct family *f)
 
 	STAILQ_FOREACH (t, vxlan_all(s->app->vxlan), entry)
 		STAILQ_FOREACH (n, &t->vnis, entry)
-			STAILQ_FOREACH (v, &n->vteps, entry) {
-				begin(s, "_info", &v->port->port);
-				fprintf(s->out, ",tunnel=\"%s\",vni=\"%u\",vtep=\"%s\"", t->name,
-					n->vni, v->port->text);
-				end(s, 1);
-			}
+			STAILQ_FOREACH (v, &n->vteps, entry)
+				put(s, t, n->vni, v);
+}
+
+static void
+put_tunnel(struct sink *s, const struct vxlan_tunnel *t, uint32_t vni, const struct vxlan_vtep *v)
+{
+	begin(s, "_info", &v->port->port);
+	fprintf(s->out, ",tunnel=\"%s\",vni=\"%u\",vtep=\"%s\"", t->name, vni, v->port->text);
+	end(s, 1);
+}
+
+static void
+tunnel_samples(struct sink *s, const struct family *f)
+{
+	each_vtep(s, put_tunnel);
+}
+
+/* Bytes, 0 without a way to the VTEP. */
+static void
+put_tunnel_frame(struct sink *s, const struct vxlan_tunnel *t, uint32_t vni,
+		 const struct vxlan_vtep *v)
+{
+	const struct outer *o = atomic_load(&v->port->outer);
+
+	begin(s, "", &v->port->port);
+	end(s, o != NULL ? o->max_len : 0);
+}
+
+static void
+tunnel_frame_samples(struct sink *s, const struct family *f)
+{
+	each_vtep(s, put_tunnel_frame);
+}
+
+static void
+evpn_samples(struct sink *s, const struct family *f)
+{
+	struct evpn_stats st;
+
+	vxlan_kernel_stats(s->app->vxlan, &st);
+	fprintf(s->out, "%s_total %" PRIu64 "\n", s->name, counter_at(&st, f->offset));
 }
 
 /* Counts of a VNI, by offset. */
@@ -290,6 +344,33 @@ size_samples(struct sink *s, const struct family *f, const struct port *p)
 	size_histogram(s, p, directions[1], &st.tx);
 }
 
+/* --- access control lists --- */
+
+/* Frames and bytes of each rule, by offset; the default has no number. */
+static void
+acl_samples(struct sink *s, const struct family *f, const struct port *p)
+{
+	static const char *const names[ACL_DIRS] = {"in", "out"};
+
+	for (int dir = 0; dir < ACL_DIRS; dir++) {
+		const struct acl_config *set = port_get_acl(p, (enum acl_dir)dir);
+
+		for (uint32_t i = 0; p->acl[dir] != NULL && i <= set->n; i++) {
+			struct acl_count n = port_acl_count(p, (enum acl_dir)dir, i);
+
+			begin(s, "_total", p);
+			fprintf(s->out, ",direction=\"%s\",seq=\"", names[dir]);
+			if (i == 0)
+				fputs("default", s->out);
+			else
+				fprintf(s->out, "%u", set->rule[i - 1].seq);
+			fprintf(s->out, "\",action=\"%s\"",
+				p->acl[dir]->drop[i] ? "drop" : "allow");
+			end(s, counter_at(&n, f->offset));
+		}
+	}
+}
+
 /* --- workers --- */
 
 static void
@@ -324,6 +405,12 @@ worker_queue_samples(struct sink *s, const struct family *f)
 			app->worker[i]->lcore, dp != NULL ? dp->worker[i].n : 0);
 }
 
+static void
+rebalanced_samples(struct sink *s, const struct family *f)
+{
+	fprintf(s->out, "%s_total %" PRIu64 "\n", s->name, balancer_report(s->app).moves);
+}
+
 /* --- forwarding database --- */
 
 static void
@@ -341,6 +428,59 @@ fdb_counter_samples(struct sink *s, const struct family *f)
 	struct fdb_stats st;
 
 	fdb_get_stats(s->app->sw.fdb, &st);
+	fprintf(s->out, "%s_total %" PRIu64 "\n", s->name, counter_at(&st, f->offset));
+}
+
+/* --- mirrors, LLDP --- */
+
+static void
+mirror_samples(struct sink *s, const struct family *f, const struct port *p)
+{
+	if (p->mirror == NULL || p->mirror_filter == NULL)
+		return;
+	begin(s, "_total", p);
+	fputs(",result=\"fits\"", s->out);
+	end(s, atomic_load(&p->mirror_seen.fits));
+	begin(s, "_total", p);
+	fputs(",result=\"left out\"", s->out);
+	end(s, atomic_load(&p->mirror_seen.left_out));
+}
+
+static void
+lldp_samples(struct sink *s, const struct family *f, const struct port *p)
+{
+	if (!p->lldp)
+		return;
+	begin(s, "_total", p);
+	end(s, p->lldp_sent);
+}
+
+/* --- multicast --- */
+
+static void
+groups_samples(struct sink *s, const struct family *f, const struct port *p)
+{
+	if (s->app->sw.snoop == NULL)
+		return;
+	begin(s, "", p);
+	end(s, p->snoop.n);
+}
+
+static void
+groups_refused_samples(struct sink *s, const struct family *f, const struct port *p)
+{
+	if (s->app->sw.snoop == NULL)
+		return;
+	begin(s, "_total", p);
+	end(s, p->snoop.refused);
+}
+
+static void
+snoop_samples(struct sink *s, const struct family *f)
+{
+	struct snoop_stats st;
+
+	snoop_get_stats(&s->app->sw, &st);
 	fprintf(s->out, "%s_total %" PRIu64 "\n", s->name, counter_at(&st, f->offset));
 }
 
@@ -362,9 +502,13 @@ sflow_samples(struct sink *s, const struct family *f)
 	{name, "counter", unit, help, NULL, queue_samples, offsetof(struct pktq_stats, field)}
 #define WORKER(name, field, help) \
 	{name, "counter", NULL, help, worker_samples, NULL, offsetof(struct worker, field)}
+#define SNOOP(name, field, help) \
+	{name, "counter", NULL, help, snoop_samples, NULL, offsetof(struct snoop_stats, field)}
 #define FDB(name, field, help) \
 	{name, "counter", NULL, help, fdb_counter_samples, NULL, \
 	 offsetof(struct fdb_stats, field)}
+#define EVPN(name, field, help) \
+	{name, "counter", NULL, help, evpn_samples, NULL, offsetof(struct evpn_stats, field)}
 #define SFLOW(name, field, help) \
 	{name, "counter", NULL, help, sflow_samples, NULL, \
 	 offsetof(struct sflow_agent_stats, field)}
@@ -378,6 +522,18 @@ static const struct family families[] = {
 	{"vqswitch_port", "info", NULL, "Number and kind of a port.", NULL, port_samples, 0},
 	{"vqswitch_tunnel", "info", NULL, "Port that stands for a VNI at a VTEP.", tunnel_samples,
 		NULL, 0},
+	{"vqswitch_tunnel_frame_most_bytes", "gauge", "bytes",
+		"Longest frame that fits the way to a VTEP, 0 without a way.", tunnel_frame_samples,
+		NULL, 0},
+	{"vqswitch_vni_vteps", "gauge", NULL, "VTEPs of a VNI.",
+		vni_samples, NULL, offsetof(struct vxlan_vni_stats, vteps)},
+	{"vqswitch_vni_mtu_bytes", "gauge", "bytes", "MTU of the ways to all VTEPs of a VNI.",
+		vni_samples, NULL, offsetof(struct vxlan_vni_stats, mtu)},
+	EVPN("vqswitch_evpn_dumps", dumps, "Times that the kernel's tables were read."),
+	EVPN("vqswitch_evpn_losses", losses, "Times that notifications of the kernel were lost."),
+	EVPN("vqswitch_evpn_interrupted", interrupted,
+		"Readings of the kernel's tables that were interrupted by a change."),
+	EVPN("vqswitch_evpn_refused", refused, "Addresses that the kernel refused."),
 	{"vqswitch_vni_addresses_elsewhere", "gauge", NULL, "Addresses behind VTEPs of a VNI.",
 		vni_samples, NULL, offsetof(struct vxlan_vni_stats, remote)},
 	{"vqswitch_vni_ip_here", "gauge", NULL, "IP addresses of guests in a VNI with EVPN.",
@@ -411,6 +567,25 @@ static const struct family families[] = {
 	{"vqswitch_port_records_lost", "counter", NULL,
 		"Records missing in a port's recording: the disk was slow or full.",
 		NULL, detail_samples, 4},
+	{"vqswitch_port_shadow_cycles", "counter", NULL,
+		"Cycles spent on frames that came in at a port and went to its shadow.",
+		NULL, detail_samples, 5},
+	{"vqswitch_port_shadow_frames", "counter", NULL, "Those frames.",
+		NULL, detail_samples, 6},
+	{"vqswitch_port_postcopy_pages_asked", "counter", NULL,
+		"Pages of a guest's memory that were asked for in post-copy migrations.",
+		NULL, detail_samples, 7},
+	{"vqswitch_port_postcopy_pages_awaited", "gauge", NULL, "Of them those that have not come.",
+		NULL, detail_samples, 8},
+	{"vqswitch_port_postcopy_pages_arrived", "counter", NULL,
+		"Pages that were found to have come in post-copy migrations.",
+		NULL, detail_samples, 9},
+	{"vqswitch_port_postcopy_stalls", "counter", NULL,
+		"Times in which a port awaited pages.", NULL, detail_samples, 10},
+	{"vqswitch_port_postcopy_stalled_us", "counter", NULL,
+		"How long these were, in microseconds.", NULL, detail_samples, 11},
+	{"vqswitch_port_postcopy_longest_stall_us", "gauge", NULL, "The longest of them.",
+		NULL, detail_samples, 12},
 
 	QUEUE("vqswitch_queue_frames", NULL, frames,
 		"Frames taken from (rx) or delivered to (tx) the peer."),
@@ -424,15 +599,24 @@ static const struct family families[] = {
 	QUEUE("vqswitch_queue_notifications", NULL, notified, "Interrupts or kicks sent."),
 	{"vqswitch_dropped_frames", "counter", NULL, "Frames not delivered, by reason.",
 		NULL, drop_samples, 0},
+	{"vqswitch_acl_frames", "counter", NULL, "Frames that fitted no earlier rule of an acl.",
+		NULL, acl_samples, offsetof(struct acl_count, frames)},
+	{"vqswitch_acl_bytes", "counter", "bytes", "Bytes of those frames.",
+		NULL, acl_samples, offsetof(struct acl_count, bytes)},
 	{"vqswitch_frame_size_bytes", "histogram", "bytes", "Frame lengths without FCS.",
 		NULL, size_samples, 0},
 
 	WORKER("vqswitch_worker_iterations", iterations, "Poll iterations of a worker."),
 	WORKER("vqswitch_worker_busy_iterations", busy_iterations, "Those that found frames."),
 	WORKER("vqswitch_worker_frames", frames, "Frames a worker has forwarded."),
+	WORKER("vqswitch_worker_abandoned_frames", abandoned,
+		"Frames not sent to all when their queue stopped or went to another worker."),
 	WORKER("vqswitch_worker_sleeps", sleeps, "Times an idle worker went to sleep."),
 	{"vqswitch_worker_busy_seconds", "counter", "seconds", "Time in iterations with frames.",
 		worker_seconds_samples, NULL, offsetof(struct worker, busy_cycles)},
+	{"vqswitch_rebalanced_queues", "counter", NULL,
+		"Receive queues that moved to a worker with less to do.", rebalanced_samples, NULL,
+		0},
 	{"vqswitch_worker_queues", "gauge", NULL, "Receive queues a worker polls.",
 		worker_queue_samples, NULL, 0},
 
@@ -447,6 +631,20 @@ static const struct family families[] = {
 	FDB("vqswitch_fdb_refused_port", refused_port_limit,
 		"Addresses not learned: the port has too many."),
 	FDB("vqswitch_fdb_ring_full", ring_full, "Learn requests put off."),
+	{"vqswitch_mirror_filter_frames", "counter", NULL,
+	 "Frames that a port's mirror filter let through and left out.", NULL, mirror_samples},
+	{"vqswitch_lldp_sent", "counter", NULL, "Frames of LLDP sent at a port.", NULL,
+	 lldp_samples},
+	{"vqswitch_multicast_groups", "gauge", NULL,
+	 "Multicast groups a port has joined, and FIDs it has multicast routers in.", NULL,
+	 groups_samples},
+	{"vqswitch_multicast_refused", "counter", NULL,
+	 "Multicast groups a port may not join: it has as many as it may have.", NULL,
+	 groups_refused_samples},
+	SNOOP("vqswitch_multicast_queries", sent, "Queries for multicast groups sent."),
+	SNOOP("vqswitch_multicast_lost", lost, "Messages on multicast groups that came too fast."),
+	SNOOP("vqswitch_multicast_evicted", evicted,
+		"Groups of ports that lost a place to one that had joined fewer."),
 
 	SFLOW("vqswitch_sflow_frames", samples, "Samples of frames."),
 	SFLOW("vqswitch_sflow_lost", lost, "Samples of frames that found no room."),

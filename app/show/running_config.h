@@ -33,10 +33,15 @@ void config_running(const struct app *app, FILE *out);
 void offload_running(const struct app *app, FILE *out);
 /* cli/cmd_switch.c */
 void switch_running(const struct app *app, FILE *out);
+void workers_running(const struct app *app, FILE *out);
 /* cli/cmd_limit.c */
 void limits_running(const struct app *app, FILE *out);
 /* cli/cmd_guard.c */
 void guards_running(const struct app *app, FILE *out);
+/* cli/cmd_snoop.c */
+void snooping_running(const struct app *app, FILE *out);
+/* cli/cmd_acl.c */
+void acls_running(const struct app *app, FILE *out);
 /* cli/cmd_vlan.c: behind domains, before addresses */
 void vlans_running(const struct app *app, FILE *out);
 /* cli/cmd_mirror.c */

@@ -286,7 +286,7 @@ cmd_set_eth_peer(struct cmd *c)
 	sw_publish(&c->app->sw);
 }
 
-/* A port without the operation takes every frame, and always will. */
+/* A port without the operation filters nothing, and cannot be told to. */
 static int
 set_rx_filter(int (*op)(struct port *p, bool on), struct port *p, bool on)
 {

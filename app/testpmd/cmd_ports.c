@@ -504,7 +504,8 @@ static const struct cli_row rows[] = {
 	{"port reset (port_id|all)", cmd_port_reset, "Reset all ports or port_id."},
 	{"port attach (ident)", cmd_attach,
 	 "Attach a port: net_vhostN,iface=PATH[,queues=N][,client=1]..., "
-	 "net_vhost_vdpaN,path=/dev/vhost-vdpa-N, another virtual device or a PCI address."},
+	 "net_vhost_vdpaN,path=/dev/vhost-vdpa-N[,queues=N], another virtual device or a PCI "
+	 "address."},
 	{"port add (port_id) (ident)", cmd_port_add,
 	 "Attach a port at that number; nothing happens when it is there already."},
 	{"port detach (port_id)", cmd_detach, "Detach a port: disconnect its peer and remove it."},

@@ -2,6 +2,7 @@
 #include "enter.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -14,12 +15,30 @@ static struct {
 	struct app *app;
 } enter;
 
+/*
+ * In the background the terminal's input is that of another process, and reading it would stop this
+ * one with all its ports (SIGTTIN). A terminal that is not the session's own has no background.
+ */
+static bool
+is_foreground(int fd)
+{
+	pid_t group = tcgetpgrp(fd);
+
+	return group < 0 || group == getpgrp();
+}
+
 static void
 on_input(struct ev_source *src, uint32_t events)
 {
+	ssize_t n;
 	char c;
 
-	if (read(src->fd, &c, 1) < 0 && (errno == EAGAIN || errno == EINTR))
+	if ((events & EPOLLHUP) == 0 && !is_foreground(src->fd))
+		return;
+	do
+		n = read(src->fd, &c, 1);
+	while (n < 0 && errno == EINTR);
+	if (n < 0 && errno == EAGAIN)
 		return;
 	ev_del(src);
 	ctl_quit(enter.app);
@@ -34,7 +53,8 @@ enter_watch(struct app *app)
 	fflush(stdout);
 	enter.app = app;
 	enter.input = (struct ev_source){.fd = STDIN_FILENO, .cb = on_input};
-	return ev_add(app->loop, &enter.input, EPOLLIN);
+	/* edges: input that others leave unread is looked at once */
+	return ev_add(app->loop, &enter.input, EPOLLIN | EPOLLET);
 }
 
 void

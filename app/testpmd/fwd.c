@@ -56,6 +56,23 @@ peer_index(const struct app *app, uint16_t i, uint16_t n)
 	return i;
 }
 
+/* Peers of ports that are not joined are by their places among these. */
+static void
+find_peers(const struct app *app, const uint16_t *list, uint16_t n, const struct port **peer)
+{
+	uint16_t at[DP_PORTS_MAX], nfree = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		const struct port *p = app->sw.port[list[i]];
+
+		peer[i] = p->partner != NULL ? p->partner : p;
+		if (!p->joined)
+			at[nfree++] = i;
+	}
+	for (uint16_t i = 0; i < nfree; i++)
+		peer[at[i]] = app->sw.port[list[at[peer_index(app, i, nfree)]]];
+}
+
 uint16_t
 fwd_stream_queues(const struct app *app, const struct port *p)
 {
@@ -67,11 +84,13 @@ void
 fwd_list_streams(const struct app *app, struct fwd_streams *out)
 {
 	const uint16_t *list = out->ports;
+	const struct port *peer[DP_PORTS_MAX];
 	uint16_t most = 0;
 	uint32_t total = 0;
 
 	out->nports = fwd_ports(app, out->ports);
 	out->n = 0;
+	find_peers(app, list, out->nports, peer);
 	for (uint16_t i = 0; i < out->nports; i++) {
 		uint16_t q = fwd_stream_queues(app, app->sw.port[list[i]]);
 
@@ -82,10 +101,9 @@ fwd_list_streams(const struct app *app, struct fwd_streams *out)
 	for (uint16_t q = 0; out->s != NULL && q < most; q++) {
 		for (uint16_t i = 0; i < out->nports; i++) {
 			struct port *p = app->sw.port[list[i]];
-			uint16_t peer = list[peer_index(app, i, out->nports)];
 
 			if (q < fwd_stream_queues(app, p))
-				out->s[out->n++] = (struct fwd_stream){p, app->sw.port[peer], q};
+				out->s[out->n++] = (struct fwd_stream){p, peer[i], q};
 		}
 	}
 }

@@ -88,6 +88,18 @@ ended_early(struct replay *r, const struct recording_event *e)
 	r->ended = true;
 }
 
+/** With errno of the message that could not be sent: the rest of the session cannot be played. */
+static void
+not_sent(struct replay *r, const struct recording_event *e)
+{
+	if (errno != EAGAIN) {
+		ended_early(r, e);
+		return;
+	}
+	differ(r, e, "the back-end has not read it in time");
+	r->ended = true;
+}
+
 /* --- descriptors --- */
 
 static int
@@ -182,6 +194,7 @@ hang_up(struct replay *r)
 static int
 dial(struct replay *r)
 {
+	static const struct timeval patience = {.tv_sec = TIMEOUT_MS / 1000};
 	struct sockaddr_un sa = {.sun_family = AF_UNIX};
 
 	hang_up(r);
@@ -189,6 +202,9 @@ dial(struct replay *r)
 		return unusable("%s: the path is too long", r->socket);
 	memcpy(sa.sun_path, r->socket, strlen(r->socket));
 	r->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	/* for connections that are not accepted and for messages that are not read */
+	if (r->fd >= 0)
+		setsockopt(r->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	if (r->fd >= 0 && connect(r->fd, (const struct sockaddr *)&sa, sizeof(sa)) == 0)
 		return SAME;
 	return unusable("%s: %s", r->socket, strerror(errno));
@@ -303,7 +319,7 @@ ask(struct replay *r, const struct recording_event *e)
 		return unusable("message %llu: no descriptor for it: %s",
 				(unsigned long long)r->number, strerror(errno));
 	if (!r->ended && !send_with_fds(r->fd, iov, 2, fds, n))
-		ended_early(r, e);
+		not_sent(r, e);
 	while (n > 0)
 		close(fds[--n]);
 	return SAME;

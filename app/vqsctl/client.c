@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,10 +32,12 @@ send_all(int fd, const char *data, size_t len)
 
 /** An answer as it arrives: text, a NUL byte, the status. */
 struct answer {
+	bool closed; /* by the switch, before its end */
 	char *data;
 	size_t len, size;
 	size_t text;  /* of it, bytes before the NUL */
 	size_t shown; /* bytes that have been written */
+	size_t most;  /* bytes that may wait to be written before more are taken */
 };
 
 static bool
@@ -60,7 +63,7 @@ take(struct answer *a, int fd)
 	if (n < 0 && errno == EINTR)
 		return true;
 	if (n <= 0) {
-		fputs("vqsctl: the switch closed the connection\n", stderr);
+		a->closed = true;
 		return false;
 	}
 	nul = memchr(data + a->text, '\0', a->len - a->text + (size_t)n);
@@ -69,13 +72,25 @@ take(struct answer *a, int fd)
 	return true;
 }
 
+/* Bytes that were written take no memory: an answer such as events has no end. */
+static void
+forget_shown(struct answer *a)
+{
+	if (a->shown <= a->len / 2)
+		return;
+	memmove(a->data, a->data + a->shown, a->len - a->shown);
+	a->len -= a->shown;
+	a->text -= a->shown;
+	a->shown = 0;
+}
+
 /* Wait, and read or write: the switch gives a client that does not read little time. */
 static bool
 go_on(struct answer *a, int fd, int out)
 {
-	struct pollfd p[] = {{.fd = fd, .events = POLLIN},
-			     {.fd = a->shown < a->text ? out : -1, .events = POLLOUT}};
 	size_t most = a->text - a->shown;
+	struct pollfd p[] = {{.fd = most < a->most ? fd : -1, .events = POLLIN},
+			     {.fd = most > 0 ? out : -1, .events = POLLOUT}};
 	ssize_t n;
 
 	if (poll(p, 2, -1) < 0)
@@ -86,16 +101,14 @@ go_on(struct answer *a, int fd, int out)
 		return true;
 	n = write(out, a->data + a->shown, most < PIPE_BUF ? most : PIPE_BUF);
 	a->shown += n > 0 ? (size_t)n : 0;
-	if (a->shown == a->len) /* what goes on, such as events, takes no more memory for that */
-		a->shown = a->text = a->len = 0;
+	forget_shown(a);
 	return n >= 0 || errno == EINTR || errno == EAGAIN;
 }
 
-/* The answer to one command to @p out; its status, or UNUSABLE when the switch went away. */
-int
-read_answer(int fd, FILE *out)
+static int
+read_some(int fd, FILE *out, size_t most, bool *closed)
 {
-	struct answer a = {0};
+	struct answer a = {.most = most};
 	int status = UNUSABLE;
 
 	fflush(out);
@@ -108,6 +121,24 @@ read_answer(int fd, FILE *out)
 	if (fflush(out) != 0)
 		status = UNUSABLE;
 	free(a.data);
+	*closed = a.closed;
+	return status;
+}
+
+int
+read_or_closed(int fd, FILE *out, bool *closed)
+{
+	return read_some(fd, out, ROOM, closed);
+}
+
+int
+read_answer(int fd, FILE *out)
+{
+	bool closed;
+	int status = read_some(fd, out, SIZE_MAX, &closed);
+
+	if (closed)
+		fputs("vqsctl: the switch closed the connection\n", stderr);
 	return status;
 }
 

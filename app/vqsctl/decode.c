@@ -11,7 +11,7 @@
 #include "fields.h"
 #include "vqsctl.h"
 
-#define NS_PER_S UINT64_C(1000000000)
+#define SECOND_NS UINT64_C(1000000000)
 
 struct decoder {
 	FILE *out;
@@ -29,7 +29,7 @@ put_text(FILE *out, const char *text)
 static void
 show_begin(struct decoder *d, const struct recording_event *e)
 {
-	time_t when = (time_t)(e->u.begin.wall_ns / NS_PER_S);
+	time_t when = (time_t)(e->u.begin.wall_ns / SECOND_NS);
 	char text[32] = "?";
 	struct tm tm;
 
@@ -123,7 +123,7 @@ decode_bytes(FILE *out, const uint8_t *data, size_t len)
 		return why;
 	while ((ret = recording_next(&r, &e, &why)) == 1) {
 		if (e.type != RECORD_BEGIN)
-			fprintf(out, "%12.6f  ", (double)e.when_ns / NS_PER_S);
+			fprintf(out, "%12.6f  ", (double)e.when_ns / SECOND_NS);
 		shows[e.type](&d, &e);
 	}
 	return ret < 0 ? why : NULL;

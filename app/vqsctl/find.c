@@ -35,7 +35,7 @@ struct candidates {
 };
 
 /** Its descriptor, or -1 with errno. */
-static int
+int
 connect_to(const char *path)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};

@@ -35,6 +35,10 @@ usage(FILE *out)
 	      "load of workers, again and again; with -b, or without a terminal, as text. ORDER\n"
 	      "is port, name, rx, tx or drops.\n"
 	      "\n"
+	      "'vqsctl monitor [json]' follows events, a line each.\n"
+	      "\n"
+	      "'vqsctl report [FILE]' writes an archive for a bug report, without guests' data.\n"
+	      "\n"
 	      "'vqsctl decode FILE' prints the recording of a port (record=FILE); it needs no "
 	      "switch.\n"
 	      "\n"
@@ -107,6 +111,8 @@ command_from_args(int fd, char **words)
 			return UNUSABLE;
 		}
 	}
+	if (strncmp(line, "monitor", strlen("monitor")) == 0)
+		return follow(fd, line);
 	return is_live(line) ? as_live(fd, line) : command(fd, line, stdout);
 }
 
@@ -184,6 +190,8 @@ main(int argc, char **argv)
 		status = complete(fd, to_complete);
 	else if (argv[optind] != NULL && strcmp(argv[optind], "top") == 0)
 		status = top(fd, argv + optind);
+	else if (argv[optind] != NULL && strcmp(argv[optind], "report") == 0)
+		status = report(fd, argv + optind);
 	else if (argv[optind] != NULL)
 		status = command_from_args(fd, argv + optind);
 	else if (isatty(STDIN_FILENO) && isatty(STDOUT_FILENO))

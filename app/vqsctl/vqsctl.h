@@ -20,6 +20,9 @@ enum { DONE = 0, REFUSED = 1, UNUSABLE = 2 };
  */
 int open_control(const char *wanted);
 
+/** Connect to the socket @p path. -1 with errno. */
+int connect_to(const char *path);
+
 /** Send @p len bytes. False, with errno: the switch is gone. */
 bool send_all(int fd, const char *data, size_t len);
 
@@ -28,6 +31,18 @@ int command(int fd, const char *line, FILE *out);
 
 /** Write what the switch answers to the command under way to @p out; its status. */
 int read_answer(int fd, FILE *out);
+
+/**
+ * The same of events, which are not read before most of those before them are written: the switch
+ * counts what is lost. *@p closed says whether it went away before the end, which is not said then.
+ */
+int read_or_closed(int fd, FILE *out, bool *closed);
+
+/**
+ * "monitor [json]": the command @p line, which ends with a newline; events to standard output until
+ * it is closed or the switch ends. One that goes on in another process is followed there.
+ */
+int follow(int fd, const char *line);
 
 /** The answer to a command as text, to be freed; NULL: it was refused, or the switch is gone. */
 char *answer_to(int fd, const char *line);
@@ -43,6 +58,12 @@ int live(int fd, const char *line);
  * with NULL.
  */
 int top(int fd, char **words);
+
+/**
+ * "report [FILE]": an archive for a bug report, in the working directory unless FILE is given; "-":
+ * standard output. @p words begin with "report" and end with NULL.
+ */
+int report(int fd, char **words);
 
 /** Print the words that may follow @p line, each on a line of its own. */
 int complete(int fd, const char *line);

@@ -16,6 +16,21 @@
  */
 int bonds_take_members(char *err, size_t errlen);
 
+/** The same for the device @p dev, if it is a bond. False: a member is missing or does not fit. */
+bool bond_take_members(uint16_t dev);
+
+/** The members of @p dev to @p list of @p max; 0: it is no bond. How many. */
+uint16_t bond_members(uint16_t dev, uint16_t *list, uint16_t max);
+
+/** Whether the device argument @p args of a bond, without its name, has a member by its number. */
+bool bond_counts(const char *args);
+
+/**
+ * Whether the device @p dev is a bond that speaks LACP (mode=4). Its driver sends what LACP has to
+ * say when frames are sent, so something is to be sent every 100 ms, if only no frame.
+ */
+bool bond_has_lacp(uint16_t dev);
+
 /** Whether the device @p dev is a member of a bond. */
 bool bond_has(uint16_t dev);
 

@@ -7,10 +7,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <rte_cycles.h>
 #include <rte_log.h>
 #include <rte_malloc.h>
 
 #include "base/log.h"
+#include "ethdev/bond.h"
 
 /* Offloads used whenever the device has them. */
 #define RX_WANTED                                                       \
@@ -25,6 +27,9 @@
 #define TX_UNWANTED RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE
 
 #define RSS_DEFAULT (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP)
+
+/* 100 ms without a burst are too long for the driver of bonds. */
+#define LACP_BURSTS_PER_S 50
 
 /* A frame of the device's MTU with its Ethernet header and two VLAN tags. */
 #define FRAME_OVERHEAD (RTE_ETHER_HDR_LEN + 2 * RTE_VLAN_HLEN)
@@ -141,14 +146,26 @@ new_queue(const struct ethdev_port *e, size_t size)
 				  rte_eth_dev_socket_id(e->dev));
 }
 
+struct pktq *
+ethdev_dev_queue(struct ethdev_port *e, bool tx, uint16_t index)
+{
+	if (tx && e->tx[index] == NULL)
+		e->tx[index] = new_queue(e, sizeof(*e->tx[index]));
+	if (tx)
+		return e->tx[index] != NULL ? &e->tx[index]->q : NULL;
+	if (e->rx[index] == NULL)
+		e->rx[index] = new_queue(e, sizeof(*e->rx[index]));
+	return e->rx[index] != NULL ? &e->rx[index]->q : NULL;
+}
+
 static int
 make_queues(struct ethdev_port *e)
 {
 	for (uint16_t i = 0; i < e->nrx; i++)
-		if (e->rx[i] == NULL && (e->rx[i] = new_queue(e, sizeof(*e->rx[i]))) == NULL)
+		if (ethdev_dev_queue(e, false, i) == NULL)
 			return -ENOMEM;
 	for (uint16_t i = 0; i < e->ntx; i++)
-		if (e->tx[i] == NULL && (e->tx[i] = new_queue(e, sizeof(*e->tx[i]))) == NULL)
+		if (ethdev_dev_queue(e, true, i) == NULL)
 			return -ENOMEM;
 	return 0;
 }
@@ -261,6 +278,15 @@ longest_chain(const struct ethdev_port *e)
 }
 
 static void
+speak_lacp(struct ethdev_txq *t)
+{
+	t->idle_max = rte_get_tsc_hz() / LACP_BURSTS_PER_S;
+	t->q.can_backlog = t->q.keep_alive = true;
+	t->q.backlog = 1;
+	atomic_store(&t->q.ops, &ethdev_tx_lacp_ops);
+}
+
+static void
 fill_tx(struct ethdev_port *e, uint16_t i)
 {
 	struct ethdev_txq *t = e->tx[i];
@@ -278,6 +304,8 @@ fill_tx(struct ethdev_port *e, uint16_t i)
 	t->frame_max = e->info.max_rx_pktlen == UINT32_MAX ? 0 : e->port.mtu + FRAME_OVERHEAD;
 	t->q.max_len = t->q.offloads & PKT_NEED_GSO ? PKT_LEN_MAX : t->frame_max;
 	atomic_store(&t->q.ops, &ethdev_tx_ops);
+	if (i == 0 && bond_has_lacp(e->dev))
+		speak_lacp(t);
 }
 
 static void

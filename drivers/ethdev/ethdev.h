@@ -29,6 +29,7 @@ struct ethdev_config {
 	uint64_t rss_hf; /* RTE_ETH_RSS_*, with several rx queues */
 	bool no_rss;
 	bool rehearsal; /* a null device stands in for the one that would take all settings */
+	bool simulated; /* of simulated hardware, which no other process knows */
 	uint16_t mtu;
 	uint16_t id; /* the lowest number its port may get */
 };
@@ -50,6 +51,13 @@ struct port *ethdev_port_attach(struct sw *sw, const char *devargs, const struct
 
 /** "port detach": close all ports of @p p's device. */
 void ethdev_port_detach(struct port *p);
+
+/**
+ * Make the port of @p devargs in a successor: a null device @p name stands in for the device, which
+ * the predecessor still has. NULL with a sentence in @p err.
+ */
+struct port *ethdev_port_expect(struct sw *sw, const char *devargs, const char *name,
+				const struct ethdev_config *cfg, char *err, size_t errlen);
 
 /** Change queues, descriptors or offloads ("port config all rxq"). Stopped ports only: -EBUSY. */
 int ethdev_port_configure(struct port *p, const struct ethdev_config *cfg);

@@ -34,7 +34,7 @@ config_of(const struct port_request *r)
 	return cfg;
 }
 
-/* A null device takes the place of the device that must not be touched. */
+/* A null device takes the place of the device that must not be touched, or not yet. */
 static struct port *
 attach_stand_in(const struct port_request *r)
 {
@@ -44,7 +44,9 @@ attach_stand_in(const struct port_request *r)
 	char name[32];
 
 	snprintf(name, sizeof(name), "net_null_check%u", n++);
-	p = ethdev_port_attach(r->sw, name, &cfg, r->err, r->errlen);
+	p = r->defaults->successor
+		    ? ethdev_port_expect(r->sw, r->devargs, name, &cfg, r->err, r->errlen)
+		    : ethdev_port_attach(r->sw, name, &cfg, r->err, r->errlen);
 	/* commands know the port by the name it would have */
 	if (p != NULL)
 		ethdev_name_of(r->devargs, p->name);
@@ -56,7 +58,7 @@ attach(const struct port_request *r)
 {
 	const struct ethdev_config cfg = config_of(r);
 
-	if (r->defaults->rehearsal)
+	if (r->defaults->rehearsal || r->defaults->successor)
 		return attach_stand_in(r);
 	return ethdev_port_attach(r->sw, r->devargs, &cfg, r->err, r->errlen);
 }

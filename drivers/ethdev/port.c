@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "ethdev/bond.h"
+#include "ethdev/handover.h"
 #include "ethdev/report.h"
 #include "switch/publish.h"
 #include "switch/sw.h"
@@ -58,6 +59,7 @@ note_link(struct ethdev_port *e)
 	if (up != e->was_up)
 		log_peer_info(&e->log_limit, e->port.name, "link %s", up ? "up" : "down");
 	e->was_up = up;
+	sw_port_changed(&e->port);
 }
 
 static void
@@ -108,7 +110,7 @@ ethdev_queues(struct port *p, struct port_queues *out)
 
 	out->nrx = 0;
 	out->ntx = 0;
-	if (!e->running)
+	if (!e->running || e->still)
 		return;
 	while (out->nrx < RTE_MIN(e->nrx, out->max)) {
 		out->discard[out->nrx] = false;
@@ -139,6 +141,8 @@ ethdev_why(const struct port *p, char *buf, size_t len)
 {
 	const struct ethdev_port *e = to_ethdev(p);
 
+	if (e->dev == ETHDEV_NONE)
+		return "the device could not be opened again after an upgrade that failed";
 	if (!e->running)
 		return "the device is not running";
 	return ethdev_link_up(p) ? NULL : "the device's link is down";
@@ -148,7 +152,7 @@ static int
 ethdev_start(struct port *p)
 {
 	struct ethdev_port *e = to_ethdev(p);
-	int ret = ethdev_dev_start(e);
+	int ret = e->dev != ETHDEV_NONE ? ethdev_dev_start(e) : -ENODEV;
 
 	if (ret == 0)
 		e->was_up = ethdev_link_up(p);
@@ -172,18 +176,55 @@ free_queues(struct ethdev_port *e)
 
 /* A closed device could not be probed again as long as it is plugged in. */
 static void
-close_device(const struct ethdev_port *e)
+close_device(uint16_t dev, struct rte_device *device)
 {
-	struct rte_device *device = e->info.device;
 	uint16_t other;
 
-	rte_eth_dev_close(e->dev);
+	if (dev == ETHDEV_NONE)
+		return;
+	rte_eth_dev_close(dev);
 	RTE_ETH_FOREACH_DEV_OF(other, device)
 	return;
 	/* a card that moves guests' frames as well: "vdpa detach" removes it */
 	if (rte_vdpa_find_device_by_name(rte_dev_name(device)) != NULL)
 		return;
 	rte_dev_remove(device);
+}
+
+void
+ethdev_close_number(uint16_t dev)
+{
+	struct rte_eth_dev_info info;
+
+	if (rte_eth_dev_info_get(dev, &info) == 0)
+		close_device(dev, info.device);
+}
+
+void
+ethdev_port_close_device(struct ethdev_port *e)
+{
+	uint16_t members[ETHDEV_HAND_MEMBERS], n;
+
+	if (e->dev == ETHDEV_NONE)
+		return;
+	n = bond_members(e->dev, members, RTE_DIM(members));
+	unlisten_events(e);
+	ethdev_dev_stop(e);
+	ethdev_close_number(e->dev);
+	for (uint16_t i = 0; i < n; i++)
+		ethdev_close_number(members[i]);
+	e->dev = ETHDEV_NONE;
+	e->info.device = NULL;
+}
+
+int
+ethdev_port_adopt(struct ethdev_port *e)
+{
+	int ret = rte_eth_dev_info_get(e->dev, &e->info);
+
+	e->cfg.rehearsal = false;
+	listen_events(e);
+	return ret;
 }
 
 static void
@@ -193,7 +234,9 @@ ethdev_close(struct port *p)
 
 	unlisten_events(e);
 	ethdev_dev_stop(e);
-	close_device(e);
+	close_device(e->dev, e->info.device);
+	ethdev_closed_free(&e->closed_dev);
+	free(e->argument);
 	free_queues(e);
 	e->closed = true;
 	if (atomic_load(&e->events) == 0)
@@ -280,6 +323,7 @@ static const struct port_ops ethdev_port_ops = {
 	.stats = ethdev_stats,
 	.link_up = ethdev_link_up,
 	.why = ethdev_why,
+	.node = ethdev_node,
 	.close = ethdev_close,
 	.argument = ethdev_argument,
 	.same = ethdev_same,
@@ -295,6 +339,7 @@ static const struct port_ops ethdev_port_ops = {
 	.set_allmulti = ethdev_set_allmulti,
 	.set_link = ethdev_set_link,
 	.configure = ethdev_configure,
+	.handover = &ethdev_handover,
 };
 
 /* --- construction --- */
@@ -447,12 +492,35 @@ ethdev_port_attach(struct sw *sw, const char *devargs, const struct ethdev_confi
 	return first;
 }
 
+struct port *
+ethdev_port_expect(struct sw *sw, const char *devargs, const char *name,
+		   const struct ethdev_config *cfg, char *err, size_t errlen)
+{
+	struct ethdev_config settings = *cfg;
+	struct port *p;
+
+	settings.rehearsal = true;
+	p = ethdev_port_attach(sw, name, &settings, err, errlen);
+	if (p == NULL)
+		return NULL;
+	to_ethdev(p)->argument = strdup(devargs);
+	if (to_ethdev(p)->argument != NULL)
+		return p;
+	snprintf(err, errlen, "out of memory");
+	sw_port_remove(sw, p);
+	return NULL;
+}
+
 void
 ethdev_port_detach(struct port *p)
 {
 	struct rte_device *device = to_ethdev(p)->info.device;
 	struct sw *sw = p->sw;
 
+	if (device == NULL) {
+		sw_port_remove(sw, p);
+		return;
+	}
 	for (uint16_t i = 0; i < sw->nports; i++)
 		if (sw->port[i] != NULL && sw->port[i]->ops == &ethdev_port_ops &&
 		    to_ethdev(sw->port[i])->info.device == device)

@@ -40,8 +40,11 @@ struct ethdev_txq {
 	uint32_t frame_max; /* longest frame on the wire, 0: no limit */
 	uint64_t offloads;  /* RTE_ETH_TX_OFFLOAD_* in use */
 	struct rte_mempool *mp;
+	uint64_t idle_max; /* with ethdev_tx_lacp_ops: TSC cycles without a burst, see bond.h */
 
-	/* [worker] the burst in the making */
+	/* [worker] */
+	uint64_t burst_tsc; /* of the last burst that flush() sent */
+	/* the burst in the making */
 	uint16_t n;
 	struct rte_mbuf *mbuf[PKT_BATCH_MAX];
 	const struct pkt *pkt[PKT_BATCH_MAX];
@@ -51,6 +54,8 @@ struct ethdev_txq {
 extern const struct pktq_ops ethdev_rx_poll_ops;
 extern const struct pktq_ops ethdev_rx_ops;
 extern const struct pktq_ops ethdev_tx_ops;
+/* Of a bond that speaks LACP: flush() sends an empty burst when one is due. With q.keep_alive. */
+extern const struct pktq_ops ethdev_tx_lacp_ops;
 
 /** Free what a stopped queue still holds. Unpublished queue. */
 void ethdev_rxq_flush(struct ethdev_rxq *r);

@@ -39,9 +39,13 @@ device_name(const struct port *p)
 void
 ethdev_argument(const struct port *p, FILE *out)
 {
-	const char *args = device_args(to_ethdev(p)->info.device);
+	const struct ethdev_port *e = to_ethdev(p);
+	const char *args = device_args(e->info.device);
 
-	fprintf(out, "%s%s%s", device_name(p), args[0] != '\0' ? "," : "", args);
+	if (e->argument != NULL)
+		fputs(e->argument, out);
+	else
+		fprintf(out, "%s%s%s", device_name(p), args[0] != '\0' ? "," : "", args);
 }
 
 bool
@@ -55,6 +59,8 @@ ethdev_same(const struct port *p, const struct port_request *r)
 		ethdev_name_of(r->devargs, name);
 		return strcmp(p->name, name) == 0;
 	}
+	if (to_ethdev(p)->argument != NULL && strcmp(to_ethdev(p)->argument, r->devargs) == 0)
+		return true;
 	if (rte_devargs_parse(&da, r->devargs) == 0)
 		same = strcmp(da.name, device_name(p)) == 0 &&
 		       strcmp(da.args != NULL ? da.args : "",
@@ -76,6 +82,19 @@ static bool
 is_eal_vdev(const struct rte_device *dev)
 {
 	return dev != NULL && strcmp(rte_bus_name(rte_dev_bus(dev)), "vdev") == 0;
+}
+
+/* One without hardware has the node of the thread that made it. */
+const char *
+ethdev_node(const struct port *p, int *node)
+{
+	const struct ethdev_port *e = to_ethdev(p);
+	struct rte_eth_dev_info info;
+
+	*node = rte_eth_dev_socket_id(e->dev);
+	if (*node < 0 || rte_eth_dev_info_get(e->dev, &info) != 0 || is_eal_vdev(info.device))
+		return NULL;
+	return "the device";
 }
 
 void
@@ -103,6 +122,9 @@ ethdev_facts(const struct port *p, const struct port_defaults *d, struct port_fa
 		out->socket = 0;
 	args = out->info.device != NULL ? rte_dev_devargs(out->info.device) : NULL;
 	out->devargs = args != NULL ? args->args : NULL;
+	if (e->argument != NULL)
+		out->devargs = e->argument + strcspn(e->argument, ",") +
+			       (strchr(e->argument, ',') != NULL);
 	out->is_eal_vdev = is_eal_vdev(out->info.device);
 }
 

@@ -10,6 +10,7 @@
 
 void ethdev_argument(const struct port *p, FILE *out);
 bool ethdev_same(const struct port *p, const struct port_request *r);
+const char *ethdev_node(const struct port *p, int *node);
 void ethdev_facts(const struct port *p, const struct port_defaults *d, struct port_facts *out);
 void ethdev_show(const struct port *p, FILE *out);
 void ethdev_running(const struct port *p, FILE *out);

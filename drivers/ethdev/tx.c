@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include <rte_cycles.h>
 #include <rte_ethdev.h>
 #include <rte_ip.h>
 #include <rte_tcp.h>
@@ -306,7 +307,27 @@ ethdev_tx_mbufs(struct pktq *q, struct rte_mbuf **m, uint16_t n)
 	return sent;
 }
 
+/* The driver of a bond sends what LACP has to say with a burst, also with an empty one. */
+static void
+ethdev_keep_alive(struct pktq *q)
+{
+	struct ethdev_txq *t = to_txq(q);
+	uint64_t now = rte_rdtsc();
+
+	if (now - t->burst_tsc < t->idle_max)
+		return;
+	t->burst_tsc = now;
+	t->n = 0;
+	(void)rte_eth_tx_burst(t->dev, t->queue, t->mbuf, 0);
+}
+
 const struct pktq_ops ethdev_tx_ops = {
 	.tx = ethdev_tx,
 	.tx_mbufs = ethdev_tx_mbufs,
+};
+
+const struct pktq_ops ethdev_tx_lacp_ops = {
+	.tx = ethdev_tx,
+	.tx_mbufs = ethdev_tx_mbufs,
+	.flush = ethdev_keep_alive,
 };

@@ -18,6 +18,7 @@ attach(const struct port_request *r)
 	uint16_t dev;
 
 	cfg.id = r->id;
+	cfg.simulated = true;
 	if (sim_uplink_make(r->devargs, &dev, r->err, r->errlen) < 0)
 		return NULL;
 	sim_uplink_pool(r->sw->mp);

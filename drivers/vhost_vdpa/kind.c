@@ -2,6 +2,7 @@
 /* The device argument "net_vhost_vdpa0,path=/dev/vhost-vdpa-0". */
 #include "vhost_vdpa/kind.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -40,6 +41,19 @@ key_packed(struct vv_devargs *a, const char *value)
 	return 0;
 }
 
+static int
+key_queues(struct vv_devargs *a, const char *value)
+{
+	uint64_t n;
+
+	if (!parse_whole(value, 0, 1, LINK_PAIRS_MAX, &n))
+		return -EINVAL;
+	a->pairs = (uint32_t)n;
+	return 0;
+}
+
+static_assert(LINK_PAIRS_MAX == 16, "as keys[] says");
+
 static const struct {
 	const char *key;
 	int (*set)(struct vv_devargs *a, const char *value);
@@ -47,6 +61,7 @@ static const struct {
 } keys[] = {
 	{"path", key_path, "a device node, " CHARDEV_PREFIX "N"},
 	{"packed", key_packed, "0 or 1"},
+	{"queues", key_queues, "1 to 16 queue pairs"},
 };
 
 static int
@@ -63,7 +78,8 @@ apply(const struct port_request *r, struct vv_devargs *a, const struct rte_kvarg
 			 keys[i].expects);
 		return -EINVAL;
 	}
-	snprintf(r->err, r->errlen, "%s: unknown key '%.64s': path, packed", a->name, pair->key);
+	snprintf(r->err, r->errlen, "%s: unknown key '%.64s': path, packed, queues", a->name,
+		 pair->key);
 	return -EINVAL;
 }
 
@@ -99,7 +115,7 @@ vv_devargs_of(const struct port_request *r, struct vv_devargs *a)
 	const char *text = r->devargs[len] == ',' ? r->devargs + len + 1 : "";
 	int ret;
 
-	*a = (struct vv_devargs){0};
+	*a = (struct vv_devargs){.pairs = 1};
 	if (len >= sizeof(a->name) || strlcpy(a->text, text, sizeof(a->text)) >= sizeof(a->text)) {
 		snprintf(r->err, r->errlen, "%.64s: device argument is too long", r->devargs);
 		return -EINVAL;
@@ -134,7 +150,7 @@ attach(const struct port_request *r)
 
 const struct port_kind vhost_vdpa_kind = {
 	.name = "vhost-vdpa",
-	.usage = "net_vhost_vdpaN,path=" CHARDEV_PREFIX "N[,packed=1]",
+	.usage = "net_vhost_vdpaN,path=" CHARDEV_PREFIX "N[,queues=N][,packed=1]",
 	.ours = ours,
 	.check = check,
 	.attach = attach,

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,12 +16,17 @@
 #include <rte_common.h>
 #include <rte_ether.h>
 
+#include <bsd/string.h>
+
 #include "pkt/pkt.h"
+#include "vhost_vdpa/ctrl.h"
 #include "virtq/net.h"
 
 #define F(name) (UINT64_C(1) << (name))
 #define PAGE 4096u
-#define BUFFER 2048u /* for reception; a longer frame takes several, or has longer ones */
+#define CTRL_RING 16u /* entries: a command takes three */
+#define CTRL_SPACE 1u /* address space of the control queue, where it has one */
+#define BUFFER 2048u  /* for reception; a longer frame takes several, or has longer ones */
 
 /* Taken as they are offered. */
 #define FEATURES                                                                            \
@@ -32,6 +38,8 @@
 /* With buffers that can be merged only. */
 #define FEATURES_MERGED \
 	(F(VIRTIO_NET_F_GUEST_TSO4) | F(VIRTIO_NET_F_GUEST_TSO6) | F(VIRTIO_NET_F_GUEST_ECN))
+/* For several queue pairs. */
+#define FEATURES_PAIRS (F(VIRTIO_NET_F_MQ) | F(VIRTIO_NET_F_CTRL_VQ))
 
 /** Features of @p offered that a port accepts. */
 static uint64_t
@@ -41,6 +49,8 @@ accepted(const struct link_config *cfg, uint64_t offered)
 
 	if (f & F(VIRTIO_NET_F_MRG_RXBUF) && f & F(VIRTIO_NET_F_GUEST_CSUM))
 		f |= offered & FEATURES_MERGED;
+	if (cfg->pairs > 1 && (offered & FEATURES_PAIRS) == FEATURES_PAIRS)
+		f |= FEATURES_PAIRS;
 	if (cfg->packed)
 		f |= offered & F(VIRTIO_F_RING_PACKED);
 	return f;
@@ -57,6 +67,22 @@ fail(struct link *l, int error, const char *message)
 {
 	snprintf(l->dev.err, sizeof(l->dev.err), "%s: %s", message, strerror(error));
 	return -error;
+}
+
+static __rte_format_printf(2, 3) void few(struct link *l, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(l->few, sizeof(l->few), fmt, ap);
+	va_end(ap);
+}
+
+/** How many queue pairs the device says it has. */
+static uint32_t
+pairs_of(const struct link_said *s)
+{
+	return rte_le_to_cpu_16(s->config.max_virtqueue_pairs);
 }
 
 /* --- memory --- */
@@ -98,18 +124,24 @@ stride(const struct link *l, bool rx)
 	return RTE_ALIGN_CEIL(longest, BUFFER);
 }
 
-/** Place queue @p i from @p at on. The end. */
-static uint64_t
-place(const struct link *l, uint32_t i, uint64_t at, struct place *p)
+static void
+set_place(const struct link *l, uint32_t size, uint32_t bytes, uint64_t at, struct place *p)
 {
-	const struct vq_extent e = vq_extent(layout(l), ring_size(l), l->features);
+	const struct vq_extent e = vq_extent(layout(l), size, l->features);
 
-	p->size = ring_size(l);
-	p->stride = stride(l, i % 2 == 0);
+	p->size = size;
+	p->stride = bytes;
 	p->desc = at;
 	p->driver = RTE_ALIGN_CEIL(p->desc + e.desc, PAGE);
 	p->device = RTE_ALIGN_CEIL(p->driver + e.driver, PAGE);
 	p->buffers = RTE_ALIGN_CEIL(p->device + e.device, PAGE);
+}
+
+/** Place queue @p i from @p at on. The end. */
+static uint64_t
+place(const struct link *l, uint32_t i, uint64_t at, struct place *p)
+{
+	set_place(l, ring_size(l), stride(l, i % 2 == 0), at, p);
 	return RTE_ALIGN_CEIL(p->buffers + (uint64_t)p->size * p->stride, PAGE);
 }
 
@@ -119,14 +151,44 @@ iova_of(const struct link *l, uint64_t offset)
 	return RTE_ALIGN_CEIL(l->dev.iova_first, PAGE) + offset;
 }
 
+/** Place the control queue and its command. The end. */
+static uint64_t
+place_ctrl(const struct link *l, uint64_t at, struct place *p)
+{
+	const uint32_t size = RTE_MIN((uint32_t)l->dev.ring_max, CTRL_RING);
+
+	set_place(l, size, CTRL_MEM_SIZE, at, p);
+	return p->buffers + CTRL_MEM_SIZE;
+}
+
+/**
+ * All that the device sees of the file: data, which ends at @p ctrl, and behind it the control
+ * queue, in a space of its own where there is one.
+ */
+static int
+map(struct link *l, uint64_t ctrl)
+{
+	const struct chardev_region r[] = {
+		{iova_of(l, 0), ctrl, l->mem},
+		{iova_of(l, ctrl), l->size - ctrl, l->mem + ctrl},
+	};
+	int ret = chardev_map(&l->dev, 0, r, l->size > ctrl && !l->apart ? 2 : 1);
+
+	return ret == 0 && l->apart ? chardev_map(&l->dev, CTRL_SPACE, &r[1], 1) : ret;
+}
+
+/** For @p n queues, and a control queue behind them if there are more than two. */
 static int
 make_memory(struct link *l, struct place *p, uint32_t n)
 {
-	uint64_t end = 0;
+	uint64_t ctrl, end = 0;
 	uint32_t i;
 
 	for (i = 0; i < n; i++)
 		end = place(l, i, end, &p[i]);
+	ctrl = end;
+	if (n > 2)
+		end = place_ctrl(l, end, &p[n]);
 	if (l->dev.iova_last - l->dev.iova_first < end)
 		return fail(l, ERANGE, "the device reaches too little memory");
 	l->size = end;
@@ -140,19 +202,15 @@ make_memory(struct link *l, struct place *p, uint32_t n)
 		l->mem = NULL;
 		return fail(l, errno, "memory");
 	}
-	return chardev_map(&l->dev,
-			   &(struct chardev_region){iova_of(l, 0), RTE_ALIGN_CEIL(end, PAGE),
-						    l->mem},
-			   1);
+	return map(l, ctrl);
 }
 
 /* --- queues --- */
 
 static int
-drive(struct link *l, uint32_t i, const struct place *p)
+make_ring(struct link *l, struct link_queue *q, const struct place *p)
 {
-	struct link_queue *q = &l->queue[i];
-	const bool rx = i % 2 == 0, packed = layout(l) == VQ_PACKED;
+	const bool packed = layout(l) == VQ_PACKED;
 	const struct vqd_setup s = {
 		.layout = layout(l),
 		.size = p->size,
@@ -163,21 +221,28 @@ drive(struct link *l, uint32_t i, const struct place *p)
 		.kick_fd = q->kick_fd,
 		.state = {.avail_wrap = packed, .used_wrap = packed},
 	};
+	int ret = vqd_init(&q->vqd, &s);
+
+	return ret == 0 ? 0 : fail(l, -ret, "a ring of the device's size");
+}
+
+static int
+make_buffers(struct link *l, uint32_t i, const struct place *p)
+{
+	struct link_queue *q = &l->queue[i];
 	const struct vqd_net n = {
 		.hva = l->mem + p->buffers,
 		.addr = iova_of(l, p->buffers),
 		.stride = p->stride,
 		.buf_len = p->stride,
 		.hdr_len = net_hdr_len(l->features),
-		.rx = rx,
+		.rx = i % 2 == 0,
 	};
-	int ret = vqd_init(&q->vqd, &s);
+	int ret = vqd_net_init(&q->vqd, &n);
 
-	if (ret == 0)
-		ret = vqd_net_init(&q->vqd, &n);
 	if (ret != 0)
 		return fail(l, -ret, "a ring of the device's size");
-	if (rx)
+	if (n.rx)
 		vqd_net_refill(&q->vqd, (uint16_t)p->size);
 	else
 		l->frame_max = p->stride - n.hdr_len;
@@ -185,9 +250,17 @@ drive(struct link *l, uint32_t i, const struct place *p)
 }
 
 static int
-start_queue(struct link *l, uint32_t i, const struct place *p)
+make_eventfds(struct link *l, struct link_queue *q)
 {
-	struct link_queue *q = &l->queue[i];
+	q->kick_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	q->call_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	return q->kick_fd < 0 || q->call_fd < 0 ? fail(l, errno, "eventfd") : 0;
+}
+
+/** Tell the device of a ring, its queue number @p i. */
+static int
+give_ring(struct link *l, uint32_t i, const struct link_queue *q, const struct place *p)
+{
 	const struct vq_state fresh = {.avail_wrap = layout(l) == VQ_PACKED,
 				       .used_wrap = layout(l) == VQ_PACKED};
 	const struct chardev_ring r = {
@@ -196,35 +269,90 @@ start_queue(struct link *l, uint32_t i, const struct place *p)
 		.desc = iova_of(l, p->desc),
 		.driver = iova_of(l, p->driver),
 		.device = iova_of(l, p->device),
-		.kick_fd = q->kick_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC),
-		.call_fd = q->call_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC),
+		.kick_fd = q->kick_fd,
+		.call_fd = q->call_fd,
 	};
-	int ret;
 
-	if (q->kick_fd < 0 || q->call_fd < 0)
-		return fail(l, errno, "eventfd");
-	ret = drive(l, i, p);
-	return ret != 0 ? ret : chardev_ring(&l->dev, i, &r);
+	return chardev_ring(&l->dev, i, &r);
 }
 
-/** All rings are enabled before the device starts: VDUSE servers do not hear of later ones. */
 static int
-start_queues(struct link *l)
+start_queue(struct link *l, uint32_t i, const struct place *p)
 {
-	struct place p[2 * LINK_PAIRS_MAX];
+	struct link_queue *q = &l->queue[i];
+	int ret = make_eventfds(l, q);
+
+	if (ret == 0)
+		ret = make_ring(l, q, p);
+	if (ret == 0)
+		ret = make_buffers(l, i, p);
+	return ret != 0 ? ret : give_ring(l, i, q, p);
+}
+
+/** The last of all queues the device has, whether the others are used or not. */
+static uint32_t
+ctrl_index(const struct link *l)
+{
+	return 2 * pairs_of(&l->fresh);
+}
+
+static int
+start_ctrl(struct link *l, const struct place *p)
+{
+	int ret = make_eventfds(l, &l->ctrl);
+
+	if (ret == 0)
+		ret = make_ring(l, &l->ctrl, p);
+	if (ret == 0)
+		ret = give_ring(l, ctrl_index(l), &l->ctrl, p);
+	return ret != 0 ? ret : chardev_enable(&l->dev, ctrl_index(l), true);
+}
+
+/** Have the device use all pairs: it begins with one. */
+static int
+use_pairs(struct link *l, const struct link_config *cfg, const struct place *p)
+{
+	const struct ctrl c = {
+		.ring = &l->ctrl.vqd,
+		.call_fd = l->ctrl.call_fd,
+		.mem = l->mem + p->buffers,
+		.iova = iova_of(l, p->buffers),
+	};
+	const uint32_t ms = cfg->answer_ms != 0 ? cfg->answer_ms : LINK_ANSWER_MS;
+	int ret = ctrl_set_pairs(&c, (uint16_t)l->pairs, ms);
+
+	if (ret == -EPERM)
+		few(l, "the device refuses %u queue pairs", l->pairs);
+	else if (ret == -ETIMEDOUT)
+		few(l, "the device does not answer on its control queue");
+	else if (ret != 0)
+		few(l, "the device breaks its control queue");
+	l->refused = ret != 0;
+	return ret;
+}
+
+/** All rings are enabled before the device starts: VDUSE servers are told of no later ones. */
+static int
+start_queues(struct link *l, const struct link_config *cfg)
+{
+	struct place p[2 * LINK_PAIRS_MAX + 1];
 	const uint32_t n = 2 * l->pairs;
-	int ret = make_memory(l, p, n);
+	int ret;
 	uint32_t i;
 
+	l->apart = n > 2 && chardev_set_apart(&l->dev, ctrl_index(l), n, CTRL_SPACE);
+	ret = make_memory(l, p, n);
 	for (i = 0; i < n && ret == 0; i++)
 		ret = start_queue(l, i, &p[i]);
+	if (n > 2 && ret == 0)
+		ret = start_ctrl(l, &p[n]);
 	for (i = 0; i < n && ret == 0; i++)
 		ret = chardev_enable(&l->dev, i, true);
 	if (ret == 0)
 		ret = chardev_go(&l->dev);
 	for (i = 0; i < n && ret == 0; i += 2)
 		vqd_kick(&l->queue[i].vqd);
-	return ret;
+	return ret == 0 && n > 2 ? use_pairs(l, cfg, &p[n]) : ret;
 }
 
 /* --- configuration --- */
@@ -259,6 +387,31 @@ link_is_up(const struct link *l)
 
 /* --- life --- */
 
+/** Pairs that are to run, before they are described to the device. */
+static uint32_t
+choose_pairs(struct link *l, const struct link_config *cfg)
+{
+	const uint32_t max = pairs_of(&l->fresh);
+
+	if (cfg->pairs < 2)
+		return 1;
+	if (!(l->dev.offered & F(VIRTIO_NET_F_MQ)) || max == 1) {
+		few(l, "the device has one queue pair");
+		return 1;
+	}
+	if (!(l->dev.offered & F(VIRTIO_NET_F_CTRL_VQ))) {
+		few(l, "the device has no control queue, which several queue pairs take");
+		return 1;
+	}
+	if (max == 0 || 2 * max >= l->dev.nqueues) {
+		few(l, "the device says %u queue pairs and has %u queues", max, l->dev.nqueues);
+		return 1;
+	}
+	if (max < cfg->pairs)
+		few(l, "the device has %u queue pairs", max);
+	return RTE_MIN(max, cfg->pairs);
+}
+
 static int
 bring_up(struct link *l, const struct link_config *cfg)
 {
@@ -268,40 +421,71 @@ bring_up(struct link *l, const struct link_config *cfg)
 	if (!has(l, VIRTIO_F_VERSION_1))
 		return fail(l, ENOTSUP, "the device is a legacy one");
 	l->mergeable = has(l, VIRTIO_NET_F_MRG_RXBUF);
-	l->pairs = LINK_PAIRS_MAX;
 	ret = chardev_negotiate(&l->dev, l->features);
 	if (ret == 0)
 		ret = link_read_config(l);
 	if (ret == 0)
+		l->pairs = choose_pairs(l, cfg);
+	if (ret == 0)
 		ret = chardev_config_call(&l->dev, l->config_fd);
 	if (ret == 0)
-		ret = start_queues(l);
+		ret = start_queues(l, cfg);
 	l->fresh.status = l->dev.status;
 	link_take_config(l);
 	return ret;
 }
 
-struct link *
-link_open(const struct link_config *cfg, char *err, size_t errlen)
+/** NULL: no memory. With a sentence in l->dev.err: it does not run. */
+static struct link *
+start(const struct link_config *cfg)
 {
 	struct link *l = calloc(1, sizeof(*l));
 	int ret;
 
-	if (l == NULL) {
-		snprintf(err, errlen, "out of memory");
+	if (l == NULL)
 		return NULL;
-	}
 	l->memfd = -1;
 	for (uint32_t i = 0; i < RTE_DIM(l->queue); i++)
 		l->queue[i].kick_fd = l->queue[i].call_fd = -1;
+	l->ctrl.kick_fd = l->ctrl.call_fd = -1;
 	l->config_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	ret = l->config_fd < 0 ? fail(l, errno, "eventfd")
 			       : chardev_open(&l->dev, cfg->path, cfg->sys);
 	if (ret == 0)
 		ret = bring_up(l, cfg);
-	if (ret == 0)
+	l->runs = ret == 0;
+	return l;
+}
+
+/**
+ * With one pair, for a device that says no to more: one that is silent may use the others at any
+ * time.
+ */
+static struct link *
+start_anew(struct link *l, const struct link_config *cfg)
+{
+	struct link_config one = *cfg;
+	char why[LINK_FEW_MAX];
+
+	one.pairs = 1;
+	strlcpy(why, l->few, sizeof(why));
+	link_close(l);
+	l = start(&one);
+	if (l != NULL)
+		strlcpy(l->few, why, sizeof(l->few));
+	return l;
+}
+
+struct link *
+link_open(const struct link_config *cfg, char *err, size_t errlen)
+{
+	struct link *l = start(cfg);
+
+	if (l != NULL && l->refused)
+		l = start_anew(l, cfg);
+	if (l != NULL && l->runs)
 		return l;
-	snprintf(err, errlen, "%s", l->dev.err);
+	snprintf(err, errlen, "%s", l != NULL ? l->dev.err : "out of memory");
 	link_close(l);
 	return NULL;
 }
@@ -313,17 +497,23 @@ close_fd(int fd)
 		close(fd);
 }
 
+static void
+end_queue(struct link_queue *q)
+{
+	vqd_fini(&q->vqd);
+	close_fd(q->kick_fd);
+	close_fd(q->call_fd);
+}
+
 void
 link_close(struct link *l)
 {
 	if (l == NULL)
 		return;
 	chardev_close(&l->dev);
-	for (uint32_t i = 0; i < RTE_DIM(l->queue); i++) {
-		vqd_fini(&l->queue[i].vqd);
-		close_fd(l->queue[i].kick_fd);
-		close_fd(l->queue[i].call_fd);
-	}
+	for (uint32_t i = 0; i < RTE_DIM(l->queue); i++)
+		end_queue(&l->queue[i]);
+	end_queue(&l->ctrl);
 	close_fd(l->config_fd);
 	close_fd(l->memfd);
 	if (l->mem != NULL)

@@ -18,12 +18,16 @@
 #include "vdpa/kernel/chardev.h"
 #include "virtq/driver.h"
 
-#define LINK_PAIRS_MAX 1  /* more need the control queue, which no device of VDUSE has */
-#define LINK_RING_MAX 512 /* entries */
+#define LINK_PAIRS_MAX 16
+#define LINK_RING_MAX 512    /* entries */
+#define LINK_ANSWER_MS 10000 /* how long the device may take for a command */
+#define LINK_FEW_MAX 96
 
 struct link_config {
 	const char *path;
 	bool packed;                   /* rings, where the device has them */
+	uint32_t pairs;                /* queue pairs at most, 1 to LINK_PAIRS_MAX */
+	uint32_t answer_ms;            /* 0: LINK_ANSWER_MS */
 	const struct chardev_sys *sys; /* NULL: the kernel */
 };
 
@@ -42,13 +46,18 @@ struct link_queue {
 struct link {
 	struct chardev dev;
 	uint64_t features;
-	uint32_t pairs; /* that run */
+	uint32_t pairs;         /* that run */
+	char few[LINK_FEW_MAX]; /* reason why they are fewer than were wanted; "": they are not */
+	bool refused;           /* by the device, which then runs none */
+	bool runs;
+	bool apart; /* the control queue has an address space of its own */
 	bool mergeable;
 	uint32_t frame_max; /* longest frame a buffer for transmission has room for */
 	int memfd;
 	uint8_t *mem;
 	size_t size;
 	struct link_queue queue[2 * LINK_PAIRS_MAX]; /* as virtio numbers them: 0 receives */
+	struct link_queue ctrl; /* with more than one pair: its last queue. [lane] until it runs */
 	int config_fd;          /* readable when the configuration has changed */
 	struct link_said said;  /* [ctl] once it runs */
 	struct link_said fresh; /* [lane] read last */

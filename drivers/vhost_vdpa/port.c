@@ -113,6 +113,7 @@ use(struct vv_port *v, struct link *l)
 	v->link = l;
 	v->connects++;
 	v->err[0] = v->told[0] = '\0';
+	strlcpy(v->few, l->few, sizeof(v->few));
 	for (uint32_t i = 0; i < l->pairs; i++) {
 		vv_rxq_use(v->rx[i], l, i);
 		vv_txq_use(v->tx[i], l, i);
@@ -121,8 +122,9 @@ use(struct vv_port *v, struct link *l)
 							    : RTE_ETHER_MTU;
 	if (VQ_HAS(l->features, VIRTIO_NET_F_MAC))
 		memcpy(v->port.mac.addr_bytes, l->said.config.mac, RTE_ETHER_ADDR_LEN);
-	log_peer_info(&v->log_limit, v->port.name, "%s runs, link %s", v->args.path,
-		      link_is_up(l) ? "up" : "down");
+	log_peer_info(&v->log_limit, v->port.name, "%s runs, link %s, %u queue pair%s%s%s",
+		      v->args.path, link_is_up(l) ? "up" : "down", l->pairs,
+		      l->pairs == 1 ? "" : "s", l->few[0] != '\0' ? ": " : "", l->few);
 	v->config.fd = l->config_fd;
 	if (ev_add(v->port.sw->loop, &v->config, EPOLLIN) != 0)
 		log_peer(&v->log_limit, v->port.name,
@@ -130,7 +132,7 @@ use(struct vv_port *v, struct link *l)
 	sw_publish(v->port.sw);
 }
 
-/** Workers let go of its queues; the device is closed by the lane. */
+/** Workers release its queues; the device is closed by the lane. */
 static void
 leave(struct vv_port *v, const char *why)
 {
@@ -140,6 +142,7 @@ leave(struct vv_port *v, const char *why)
 	ev_del(&v->config);
 	v->made = v->link;
 	v->link = NULL;
+	v->few[0] = '\0';
 	sw_publish(v->port.sw);
 	submit(v, job_close);
 }
@@ -196,6 +199,21 @@ on_config(struct ev_source *src, uint32_t events)
 	submit(v, job_read);
 }
 
+/** The device's configuration was read again. */
+static void
+reread(struct vv_port *v)
+{
+	const bool was_up = link_is_up(v->link);
+
+	link_take_config(v->link);
+	ev_mod(&v->config, EPOLLIN);
+	log_peer_info(&v->log_limit, v->port.name, "link %s", link_is_up(v->link) ? "up" : "down");
+	if (v->result == -EIO)
+		leave(v, "the device needs a reset");
+	else if (v->port.joined && was_up != link_is_up(v->link))
+		sw_publish_soon(v->port.sw); /* its guest is told */
+}
+
 /** The result of a job. The lane keeps the port until this was called. */
 static void
 finish(struct vv_port *v)
@@ -209,12 +227,7 @@ finish(struct vv_port *v)
 	if (v->link == NULL && v->made != NULL) {
 		use(v, v->made);
 	} else if (v->link != NULL) {
-		link_take_config(v->link);
-		ev_mod(&v->config, EPOLLIN);
-		log_peer_info(&v->log_limit, v->port.name, "link %s",
-			      link_is_up(v->link) ? "up" : "down");
-		if (v->result == -EIO)
-			leave(v, "the device needs a reset");
+		reread(v);
 	} else if (v->err[0] != '\0' && strcmp(v->err, v->told) != 0) {
 		log_peer(&v->log_limit, v->port.name, "%s", v->err);
 		strlcpy(v->told, v->err, sizeof(v->told));
@@ -243,7 +256,8 @@ vv_queues(struct port *p, struct port_queues *out)
 	if (v->link == NULL)
 		return;
 	for (uint32_t i = 0; i < v->link->pairs && i < out->max; i++) {
-		v->rx[i]->q.port = v->tx[i]->q.port = p->id;
+		if (v->rx[i]->q.port != p->id) /* not published yet */
+			v->rx[i]->q.port = v->tx[i]->q.port = p->id;
 		out->discard[i] = false;
 		out->rx[out->nrx++] = &v->rx[i]->q;
 		out->tx[out->ntx++] = &v->tx[i]->q;
@@ -256,7 +270,7 @@ vv_stats(const struct port *p, bool tx, uint16_t index, struct pktq_stats *out)
 	const struct vv_port *v = vv_of(p);
 
 	*out = (struct pktq_stats){0};
-	if (index >= LINK_PAIRS_MAX)
+	if (index >= v->args.pairs)
 		return false;
 	return port_read_queue(tx ? &v->tx[index]->q : &v->rx[index]->q, out);
 }
@@ -301,6 +315,7 @@ vv_close(struct port *p)
 
 static const struct port_ops vv_port_ops = {
 	.kind = "vhost-vdpa",
+	.joinable = true,
 	.queues = vv_queues,
 	.stats = vv_stats,
 	.link_up = vv_link_up,
@@ -312,6 +327,7 @@ static const struct port_ops vv_port_ops = {
 	.show = vv_show,
 	.details = vv_details,
 	.negotiation = vv_negotiation,
+	.datapath = vv_datapath,
 };
 
 /* --- construction --- */
@@ -330,7 +346,7 @@ alloc_queue(size_t size)
 static bool
 make_queues(struct vv_port *v)
 {
-	for (uint16_t i = 0; i < LINK_PAIRS_MAX; i++) {
+	for (uint16_t i = 0; i < v->args.pairs; i++) {
 		v->rx[i] = alloc_queue(sizeof(*v->rx[i]));
 		v->tx[i] = alloc_queue(sizeof(*v->tx[i]));
 		if (v->rx[i] == NULL || v->tx[i] == NULL)
@@ -352,7 +368,11 @@ alloc_port(const struct port_request *r, const struct vv_devargs *a)
 	if (v == NULL)
 		return NULL;
 	v->args = *a;
-	v->cfg = (struct link_config){v->args.path, a->packed, NULL};
+	v->cfg = (struct link_config){
+		.path = v->args.path,
+		.packed = a->packed,
+		.pairs = a->pairs,
+	};
 	v->port.ops = &vv_port_ops;
 	v->port.sw = r->sw;
 	v->port.id = r->id;

@@ -29,6 +29,7 @@ struct vv_devargs {
 	char text[VV_TEXT_MAX]; /* behind the name, as given */
 	char path[VV_PATH_MAX];
 	bool packed;
+	uint32_t pairs;
 };
 
 struct vv_port {
@@ -49,6 +50,7 @@ struct vv_port {
 	struct ev_source config; /* the device's configuration has changed */
 	struct log_limit log_limit;
 	uint64_t connects;
+	char few[LINK_FEW_MAX]; /* link->few, while there is one */
 	struct vv_rxq *rx[LINK_PAIRS_MAX];
 	struct vv_txq *tx[LINK_PAIRS_MAX];
 };
@@ -69,6 +71,7 @@ void vv_facts(const struct port *p, const struct port_defaults *d, struct port_f
 void vv_show(const struct port *p, FILE *out);
 uint32_t vv_details(const struct port *p, struct port_detail *out);
 void vv_negotiation(const struct port *p, FILE *out);
+void vv_datapath(const struct port *p, FILE *out);
 
 /** kind.c: 0, or -EINVAL with a sentence in @p r->err. */
 int vv_devargs_of(const struct port_request *r, struct vv_devargs *a);

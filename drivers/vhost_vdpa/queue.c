@@ -223,7 +223,7 @@ put_header(const struct vv_txq *t, uint8_t *to, const struct pkt *p)
 
 /** Up to a batch. How many were sent. */
 static uint16_t
-send(struct vv_txq *t, struct pkt *const *pkts, uint16_t n)
+send_some(struct vv_txq *t, struct pkt *const *pkts, uint16_t n)
 {
 	struct vqd *d = &t->ring->vqd;
 	uint32_t len[PKT_BATCH_MAX];
@@ -259,7 +259,7 @@ vv_tx(struct pktq *q, struct pkt *const *pkts, uint16_t n)
 
 	counter_add(&q->stats.offered, n);
 	for (i = 0; i < n; i += PKT_BATCH_MAX)
-		sent += send(to_txq(q), pkts + i, RTE_MIN(n - i, PKT_BATCH_MAX));
+		sent += send_some(to_txq(q), pkts + i, RTE_MIN(n - i, PKT_BATCH_MAX));
 	return sent;
 }
 

@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
+#include <linux/virtio_ring.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,6 +94,12 @@ key_packed(struct virtio_devargs *a, const char *value)
 }
 
 static int
+key_event_idx(struct virtio_devargs *a, const char *value)
+{
+	return offer(a, value, BIT(VIRTIO_RING_F_EVENT_IDX));
+}
+
+static int
 key_iommu(struct virtio_devargs *a, const char *value)
 {
 	return offer(a, value, BIT(VIRTIO_F_ACCESS_PLATFORM));
@@ -134,6 +141,12 @@ key_gpa_addresses(struct virtio_devargs *a, const char *value)
 	return option(a, value, VHU_OPTION_GPA_ADDRESSES);
 }
 
+static int
+key_postcopy(struct virtio_devargs *a, const char *value)
+{
+	return option(a, value, VHU_OPTION_POSTCOPY);
+}
+
 /* How the PMD hands frames to mbufs; there are none here, so both values are right. */
 static int
 key_mbuf_only(struct virtio_devargs *a, const char *value)
@@ -141,15 +154,6 @@ key_mbuf_only(struct virtio_devargs *a, const char *value)
 	bool on;
 
 	return parse_bool(value, &on);
-}
-
-/* An absent feature may be switched off, not on. */
-static int
-key_absent(struct virtio_devargs *a, const char *value)
-{
-	bool on;
-
-	return parse_bool(value, &on) < 0 || on ? -EINVAL : 0;
 }
 
 static int
@@ -247,6 +251,14 @@ key_uplink(struct virtio_devargs *a, const char *value)
 }
 
 static int
+key_shadow(struct virtio_devargs *a, const char *value)
+{
+	if (*value == '\0' || strlcpy(a->shadow, value, sizeof(a->shadow)) >= sizeof(a->shadow))
+		return -EINVAL;
+	return 0;
+}
+
+static int
 key_attach(struct virtio_devargs *a, const char *value)
 {
 	static const char *const names[] = {
@@ -309,10 +321,11 @@ static const struct key {
 	{"tso", key_tso, "0 or 1"},
 	{"iommu-support", key_iommu, "0 or 1"},
 	{"packed", key_packed, "0 or 1"},
+	{"event-idx", key_event_idx, "0 or 1"},
 	{"linear-buffer", key_mbuf_only, "0 or 1"},
 	{"ext-buf", key_mbuf_only, "0 or 1"},
 	{"legacy-ol-flags", key_mbuf_only, "0 or 1"},
-	{"postcopy-support", key_absent, "0: postcopy is not available"},
+	{"postcopy-support", key_postcopy, "0 or 1"},
 	{"dmas", key_refused, "nothing: copies are not offloaded to DMA engines"},
 	{"dma-ring-size", key_refused, "nothing: copies are not offloaded to DMA engines"},
 	{"mode", key_mode, "octal permissions of the socket"},
@@ -329,6 +342,7 @@ static const struct key {
 	{"hw", key_hw, "prefer, require or never"},
 	{"migrate", key_migrate, "software or device"},
 	{"uplink", key_uplink, "the name or number of a port"},
+	{"shadow", key_shadow, "the name or number of a vhost-vdpa port"},
 	{"record", key_record, "the absolute path of a file, at most 511 bytes"},
 	{"record-max", key_record_max, "a limit in MiB, 1 to 65536"},
 	{"mac", key_mac, "a unicast address XX:XX:XX:XX:XX:XX"},
@@ -418,6 +432,11 @@ check_path(const struct virtio_devargs *a, char *err, size_t errlen)
 	if (a->nvdpa == 0 && (a->hw == VDEV_HW_REQUIRE || a->uplink[0] != '\0'))
 		return fail(err, errlen, "%s: %s needs vdpa=DEVICE", a->name,
 			    a->hw == VDEV_HW_REQUIRE ? "hw=require" : "uplink");
+	if (a->shadow[0] != '\0' && (vduse || a->nvdpa > 0))
+		return fail(err, errlen, "%s: shadow=%s: %s", a->name, a->shadow,
+			    vduse ? "a VDUSE device has no use of cards"
+				  : "vdpa gives the guest's rings to a device as they are, shadow "
+				    "does not: either");
 	if (a->record_max != 0 && a->record[0] == '\0')
 		return fail(err, errlen, "%s: record-max=%u needs record=FILE", a->name,
 			    a->record_max);
@@ -468,9 +487,10 @@ virtio_devargs_same(const struct virtio_devargs *a, const struct virtio_devargs 
 	       a->mtu == b->mtu && a->mac_set == b->mac_set && a->nvdpa == b->nvdpa &&
 	       memcmp(a->vdpa, b->vdpa, a->nvdpa * sizeof(a->vdpa[0])) == 0 && a->hw == b->hw &&
 	       a->migrate == b->migrate && strcmp(a->uplink, b->uplink) == 0 &&
-	       a->attach == b->attach && strcmp(a->ifname, b->ifname) == 0 &&
-	       strcmp(a->netns, b->netns) == 0 && strcmp(a->record, b->record) == 0 &&
-	       a->record_max == b->record_max && rte_is_same_ether_addr(&a->mac, &b->mac);
+	       strcmp(a->shadow, b->shadow) == 0 && a->attach == b->attach &&
+	       strcmp(a->ifname, b->ifname) == 0 && strcmp(a->netns, b->netns) == 0 &&
+	       strcmp(a->record, b->record) == 0 && a->record_max == b->record_max &&
+	       rte_is_same_ether_addr(&a->mac, &b->mac);
 }
 
 static bool

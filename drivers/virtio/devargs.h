@@ -58,6 +58,7 @@ struct virtio_devargs {
 	enum vdev_hw hw;
 	enum vdev_migrate migrate;
 	char uplink[PORT_NAME_MAX];     /* name or number of a port; "": none */
+	char shadow[PORT_NAME_MAX];     /* likewise, of the driver of its device */
 	char record[VIRTIO_RECORD_MAX]; /* file of the recording; "": none */
 	uint32_t record_max;            /* its limit in MiB; 0: the default */
 	bool mac_set;

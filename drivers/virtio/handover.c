@@ -11,8 +11,6 @@ against(const struct port *p)
 	const struct vdev *d = virtio_port_vdev(p);
 	const struct transport *t = virtio_port_transport(p);
 
-	if (t->ops->hand_over == NULL)
-		return "a device of the host's kernel (VDUSE) is not handed over";
 	if (vdev_has_hardware(d))
 		return "a port that hardware may move frames for is not handed over";
 	if (d->transfer != VDEV_STATE_RUNNING)
@@ -23,6 +21,10 @@ against(const struct port *p)
 static void
 stop(struct port *p)
 {
+	struct transport *t = virtio_port_transport(p);
+
+	if (t->ops->hand_stop != NULL)
+		t->ops->hand_stop(t);
 	vdev_hand_stop(virtio_port_device(p));
 }
 
@@ -42,18 +44,20 @@ load(struct port *p, const struct hand_record *h)
 
 	if (h->r.type < TRANSPORT_HAND_FIRST)
 		return vdev_take_over(virtio_port_device(p), h);
-	return t->ops->take_over != NULL ? t->ops->take_over(t, h)
-					 : "a port is not of the kind its predecessor was";
+	return t->ops->take_over(t, h);
 }
 
 static void
 run(struct port *p)
 {
+	struct transport *t = virtio_port_transport(p);
 	struct vdev *d = virtio_port_device(p);
 
 	/* the predecessor may go on until now, and so does its recording */
 	record_start(virtio_port_record(p));
 	vdev_sync(d);
+	if (t->ops->hand_run != NULL)
+		t->ops->hand_run(t);
 	/* one that the predecessor was about to make may be lost; one more does no harm */
 	vdev_interrupt(d);
 }

@@ -3,11 +3,11 @@
 
 #include <string.h>
 
-#include "base/parse.h"
 #include "switch/port.h"
 #include "vdpa/vdpa.h"
 #include "switch/port_limits.h"
 #include "switch/publish.h"
+#include "switch/snoop.h"
 #include "switch/sw.h"
 #include "switch/sw_ports.h"
 
@@ -17,12 +17,7 @@
 static struct port *
 named_uplink(const struct virtio_hw *h)
 {
-	const struct sw *s = h->port->sw;
-	uint64_t id;
-
-	if (parse_whole(h->args->uplink, 10, 0, DP_PORTS_MAX - 1, &id))
-		return s->port[id];
-	return sw_port_by_name(s, h->args->uplink);
+	return sw_port_named(h->port->sw, h->args->uplink);
 }
 
 static const char *
@@ -56,6 +51,8 @@ needs_limits(const struct virtio_hw *h)
 	port_limits_in_force(h->port, &l);
 	if (l.locked)
 		return "the port's source addresses are locked";
+	if (h->port->egress_limiter != NULL)
+		return "the port has egress limits";
 	return l.pps != 0 || l.bps != 0 || l.storm != 0 ? "the port has limits" : NULL;
 }
 
@@ -63,6 +60,21 @@ static const char *
 needs_guard(const struct virtio_hw *h)
 {
 	return h->port->guard != NULL ? "the port has a guard" : NULL;
+}
+
+static const char *
+needs_snooping(const struct virtio_hw *h)
+{
+	return snoop_get(h->port->sw, h->port->domain).on ? "multicast is snooped in its domain"
+							  : NULL;
+}
+
+static const char *
+needs_acl(const struct virtio_hw *h)
+{
+	const struct port *p = h->port;
+
+	return p->acl[ACL_IN] != NULL || p->acl[ACL_OUT] != NULL ? "the port has an acl" : NULL;
 }
 
 static const char *
@@ -89,6 +101,26 @@ needs_separation(const struct virtio_hw *h)
 	return h->port->isolated ? "the port is isolated" : NULL;
 }
 
+/* Work of the uplink that frames between the guest and the wire would pass by. */
+static const char *
+uplink_works(const struct port *up)
+{
+	const struct sw *s = up->sw;
+
+	if (up->vlans != NULL)
+		return "its uplink has VLANs";
+	if (up->limiter != NULL || up->egress_limiter != NULL)
+		return "its uplink has limits";
+	if (up->guard != NULL)
+		return "its uplink has a guard";
+	if (up->acl[ACL_IN] != NULL || up->acl[ACL_OUT] != NULL)
+		return "its uplink has an acl";
+	if (up->mirror != NULL)
+		return "its uplink is mirrored";
+	return s->capture != NULL && s->captured.port == up->id ? "its uplink's frames are captured"
+								: NULL;
+}
+
 static const char *
 needs_uplink(const struct virtio_hw *h)
 {
@@ -101,17 +133,17 @@ needs_uplink(const struct virtio_hw *h)
 		return "there is no port of its uplink's name";
 	if (!up->started || !sw_port_listed(up))
 		return "its uplink is stopped or does not forward";
-	if (up->vlans != NULL)
-		return "its uplink has VLANs";
-	return up->domain == h->port->domain ? NULL : "its uplink is in another domain";
+	if (up->domain != h->port->domain)
+		return "its uplink is in another domain";
+	return uplink_works(up);
 }
 
 const char *
 virtio_hw_needs_software(const struct virtio_hw *h)
 {
 	static const char *(*const needs[])(const struct virtio_hw *h) = {
-		needs_stopped, needs_mode,       needs_limits, needs_guard,
-		needs_copies,  needs_separation, needs_uplink,
+		needs_stopped, needs_mode,   needs_limits,     needs_guard,  needs_snooping,
+		needs_acl,     needs_copies, needs_separation, needs_uplink,
 	};
 	const char *why = NULL;
 
@@ -213,7 +245,7 @@ virtio_hw_why(const struct virtio_hw *h, char *buf, size_t len)
 	if (e == NULL)
 		return NULL;
 	if (h->dev->stopping)
-		snprintf(buf, len, "%s is to let go of its rings and has not yet", e->name);
+		snprintf(buf, len, "%s is to release its rings and has not yet", e->name);
 	else if (up != NULL)
 		snprintf(buf, len, "nothing: %s moves its frames, port %u (%s) is its uplink",
 			 e->name, up->id, up->name);
@@ -238,7 +270,7 @@ virtio_hw_show(const struct virtio_hw *h, FILE *out)
 	else if (e != NULL)
 		fputs(", its frames bypass the switch", out);
 	if (h->dev->stopping)
-		fputs(", which has not let go of the rings yet", out);
+		fputs(", which has not released the rings yet", out);
 	fputc('\n', out);
 	for (uint32_t i = 0; i < h->args->nvdpa && h->list[i] != e; i++)
 		fprintf(out, "  not %s: %s\n", h->list[i]->name,

@@ -2,6 +2,7 @@
 #include "virtio/kind.h"
 
 #include "virtio/port.h"
+#include "vduse/vduse.h"
 
 static int
 check(const struct port_request *r)
@@ -22,10 +23,17 @@ attach(const struct port_request *r)
 	return virtio_port_new(&env, &a, r->err, r->errlen);
 }
 
+static const char *
+busy(void)
+{
+	return vduse_is_removing() ? "a VDUSE device is being removed" : NULL;
+}
+
 const struct port_kind virtio_kind = {
 	.name = "vhost",
 	.usage = "net_vhostN,iface=PATH[,queues=N][,client=1]...",
 	.ours = virtio_devargs_ours,
 	.check = check,
 	.attach = attach,
+	.busy = busy,
 };

@@ -17,6 +17,7 @@
 #include "virtio/hardware.h"
 #include "virtio/report.h"
 #include "virtio/save.h"
+#include "virtio/shadow.h"
 #include "virtio/state.h"
 #include "virtio/transports.h"
 #include "vdev/netcfg.h"
@@ -34,8 +35,10 @@ struct virtio_port {
 	struct transport *transport;
 	struct record *record; /* NULL: none */
 	struct virtio_hw hw;
+	struct virtio_shadow shadow;
 	bool was_up; /* as logged last */
 	bool was_connected;
+	bool mac_set; /* by mac_addr set */
 	struct virtio_arrivals arrivals;
 };
 
@@ -101,10 +104,11 @@ dev_changed(struct vdev *d)
 	note_connection(v, d->transport != NULL);
 	if (up && v->arrivals.len != 0)
 		virtio_arrive(&v->port, &v->arrivals);
-	if (up == v->was_up)
-		return;
+	if (up != v->was_up)
+		log_peer_info(&d->log_limit, v->port.name, "link %s", up ? "up" : "down");
 	v->was_up = up;
-	log_peer_info(&d->log_limit, v->port.name, "link %s", up ? "up" : "down");
+	if (v->transport != NULL) /* else it is being made, and has no facts */
+		sw_port_changed(&v->port);
 }
 
 /* The guest moved here: tell every other port, and our own table, where the guest is now. */
@@ -199,8 +203,28 @@ static void
 limit_mtu(struct virtio_port *v)
 {
 	bool may = (v->args.without & VDEV_F(NET_MTU)) == 0;
+	uint16_t most = v->port.joined ? virtio_shadow_mtu(&v->shadow)
+				       : v->port.sw->mtu_most[v->port.domain];
 
-	vdev_config_limit_mtu(v->dev, may ? v->port.sw->mtu_most[v->port.domain] : 0);
+	vdev_config_limit_mtu(v->dev, may ? most : 0);
+}
+
+/* Unless the operator has given one. */
+static void
+take_mac(struct virtio_port *v)
+{
+	const struct rte_ether_addr *mac = v->mac_set ? NULL : virtio_shadow_mac(&v->shadow);
+
+	if (mac == NULL)
+		return;
+	v->port.mac = *mac;
+	vdev_config_set_mac(v->dev, mac->addr_bytes);
+}
+
+static bool
+virtio_joins(const struct port *p, const struct port **with)
+{
+	return virtio_shadow_joins(&to_virtio(p)->shadow, with);
 }
 
 static void
@@ -210,6 +234,8 @@ virtio_published(struct port *p)
 
 	vdev_published(v->dev);
 	limit_mtu(v);
+	virtio_shadow_published(&v->shadow);
+	take_mac(v);
 	virtio_hw_published(&v->hw);
 }
 
@@ -252,9 +278,12 @@ virtio_why(const struct port *p, char *buf, size_t len)
 {
 	const struct virtio_port *v = to_virtio(p);
 	struct transport_info info;
+	const char *why;
 
-	if (vdev_link_up(v->dev))
-		return virtio_hw_why(&v->hw, buf, len);
+	if (vdev_link_up(v->dev)) {
+		why = virtio_shadow_why(&v->shadow, buf, len);
+		return why != NULL ? why : virtio_hw_why(&v->hw, buf, len);
+	}
 	v->transport->ops->info(v->transport, &info);
 	if (info.connected || v->dev->wanted != VDEV_STATE_RUNNING)
 		return vdev_why(v->dev, buf, len);
@@ -270,6 +299,17 @@ virtio_set_mtu(struct port *p, uint16_t mtu)
 		return -EINVAL;
 	p->mtu = mtu;
 	vdev_config_set_mtu(v->dev, mtu);
+	return 0;
+}
+
+static int
+virtio_set_mac(struct port *p, const struct rte_ether_addr *mac)
+{
+	if (!rte_is_valid_assigned_ether_addr(mac))
+		return -EINVAL;
+	p->mac = *mac;
+	to_virtio(p)->mac_set = true;
+	vdev_config_set_mac(to_virtio(p)->dev, mac->addr_bytes);
 	return 0;
 }
 
@@ -295,10 +335,12 @@ virtio_close(struct port *p)
 
 static const struct port_ops virtio_port_ops = {
 	.kind = "vhost",
+	.joins = virtio_joins,
 	.queues = virtio_queues,
 	.stats = virtio_stats,
 	.link_up = virtio_link_up,
 	.why = virtio_why,
+	.node = virtio_node,
 	.close = virtio_close,
 	.argument = virtio_argument,
 	.same = virtio_same,
@@ -309,6 +351,7 @@ static const struct port_ops virtio_port_ops = {
 	.negotiation = virtio_negotiation,
 	.states = &virtio_states,
 	.set_mtu = virtio_set_mtu,
+	.set_mac = virtio_set_mac,
 	.set_format = virtio_set_format,
 	.set_hw = virtio_set_hw,
 	.datapath = virtio_datapath,
@@ -434,6 +477,7 @@ virtio_port_new(const struct virtio_env *env, const struct virtio_devargs *a, ch
 		snprintf(err, errlen, "%s: out of memory", a->name);
 		return NULL;
 	}
+	v->shadow = (struct virtio_shadow){&v->port, v->dev, &v->args};
 	if (virtio_hw_init(&v->hw, &v->port, v->dev, &v->args, err, errlen) < 0) {
 		virtio_close(&v->port);
 		return NULL;
@@ -508,6 +552,21 @@ struct record *
 virtio_port_record(const struct port *p)
 {
 	return to_virtio(p)->record;
+}
+
+bool
+virtio_port_mac_set(const struct port *p)
+{
+	const struct virtio_port *v = to_virtio(p);
+
+	return v->mac_set &&
+	       !(v->args.mac_set && rte_is_same_ether_addr(&v->args.mac, &v->port.mac));
+}
+
+const struct virtio_shadow *
+virtio_port_shadow(const struct port *p)
+{
+	return &to_virtio(p)->shadow;
 }
 
 const struct virtio_hw *

@@ -10,6 +10,7 @@
 #ifndef VIRTIO_PORT_H
 #define VIRTIO_PORT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "virtio/devargs.h"
@@ -20,6 +21,7 @@
 
 struct record;
 struct virtio_hw;
+struct virtio_shadow;
 
 /** The place of a port to be made. */
 struct virtio_env {
@@ -46,6 +48,9 @@ uint32_t virtio_port_facts(const struct port *p, struct transport_fact *out);
 /** Its recording; NULL: none. */
 struct record *virtio_port_record(const struct port *p);
 
+/** Whether its address was set by a command, and is another one than its argument says. */
+bool virtio_port_mac_set(const struct port *p);
+
 /** The same, to drive the states of the ports of a VM together (vdev_state_set()). */
 struct vdev *virtio_port_device(struct port *p);
 
@@ -60,5 +65,8 @@ struct transport *virtio_port_transport(const struct port *p);
 
 /** The engines that may move the port's frames in place of the workers. */
 const struct virtio_hw *virtio_port_hw(const struct port *p);
+
+/** The device it may be joined to. */
+const struct virtio_shadow *virtio_port_shadow(const struct port *p);
 
 #endif

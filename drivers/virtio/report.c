@@ -7,9 +7,12 @@
 #include "base/irq.h"
 #include "base/record.h"
 #include "base/text.h"
+#include "gmem/gmem.h"
+#include "gmem/node.h"
 #include "vdev/netcfg.h"
 #include "virtio/hardware.h"
 #include "virtio/port.h"
+#include "virtio/shadow.h"
 #include "switch/why.h"
 
 /* --- the device argument --- */
@@ -29,6 +32,21 @@ virtio_same(const struct port *p, const struct port_request *r)
 }
 
 /* --- facts --- */
+
+/* The rings of a device are pages that are in use; it may be that no others are known. */
+const char *
+virtio_node(const struct port *p, int *node)
+{
+	const struct vdev *d = virtio_port_vdev(p);
+	const void *used[GMEM_NODE_PAGES / 2];
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < d->nqueues; i++)
+		for (uint32_t k = 0; k < VQ_AREAS && d->q[i].running && n < RTE_DIM(used); k++)
+			used[n++] = d->q[i].map.area[k].hva;
+	*node = d->gmem != NULL && n != 0 ? gmem_node(d->gmem, used, n) : GMEM_NODE_NONE;
+	return *node != GMEM_NODE_NONE ? "the guest's memory" : NULL;
+}
 
 /* Those of DPDK's net_vhost PMD. */
 #define RX_OFFLOADS                                                     \
@@ -104,6 +122,10 @@ show_record(const struct port *p, FILE *out)
 
 	if (!record_get_info(virtio_port_record(p), &i))
 		return;
+	if (i.why != NULL) {
+		fprintf(out, "Not recorded: %s\n", i.why);
+		return;
+	}
 	fprintf(out, "Recorded in: %s, %" PRIu64 " bytes, records lost: %" PRIu64 "%s\n",
 		text_shown(i.path, path, sizeof(path)), i.bytes, i.lost,
 		i.full ? "; the limit is reached" : "");
@@ -130,7 +152,7 @@ virtio_show(const struct port *p, FILE *out)
 		fprintf(out, "Last error: %s\n", info.last_error);
 	show_record(p, out);
 	show_interrupts(p, out);
-	virtio_hw_show(virtio_port_hw(p), out);
+	virtio_datapath(p, out);
 }
 
 static uint32_t
@@ -141,6 +163,10 @@ record_details(const struct port *p, struct port_detail *out)
 	if (!record_get_info(virtio_port_record(p), &i))
 		return 0;
 	out[0] = (struct port_detail){"record", i.path, 0};
+	if (i.why != NULL) {
+		out[1] = (struct port_detail){"record_error", i.why, 0};
+		return 2;
+	}
 	out[1] = (struct port_detail){"record_bytes", NULL, i.bytes};
 	out[2] = (struct port_detail){"records_lost", NULL, i.lost};
 	out[3] = (struct port_detail){"record_full", NULL, i.full};
@@ -173,6 +199,7 @@ virtio_details(const struct port *p, struct port_detail *out)
 	out[n++] = (struct port_detail){"interrupts_held_up", NULL, irqs.offences};
 	n += record_details(p, out + n);
 	n += virtio_hw_details(virtio_port_hw(p), out + n);
+	n += virtio_shadow_details(virtio_port_shadow(p), out + n);
 	nfacts = virtio_port_facts(p, facts);
 	for (uint32_t i = 0; i < nfacts; i++)
 		out[n++] = (struct port_detail){facts[i].name, facts[i].text, facts[i].number};
@@ -189,6 +216,9 @@ virtio_running(const struct port *p, FILE *out)
 
 	if (cfg->mtu != a->mtu)
 		fprintf(out, "port config mtu %u %u\n", p->id, p->mtu);
+	if (virtio_port_mac_set(p))
+		fprintf(out, "mac_addr set %u " RTE_ETHER_ADDR_PRT_FMT "\n", p->id,
+			RTE_ETHER_ADDR_BYTES(&p->mac));
 	if (cfg->policy != a->policy)
 		fprintf(out, "set port %u format %s\n", p->id, vdev_policy_name(cfg->policy));
 	if (virtio_port_vdev(p)->hw != a->hw)
@@ -208,6 +238,7 @@ virtio_negotiation(const struct port *p, FILE *out)
 	if (why == NULL)
 		why = vdev_why(virtio_port_vdev(p), buf, sizeof(buf));
 	fprintf(out, "Port %u (%s): %s\n", p->id, p->name, why);
+	virtio_shadow_show(virtio_port_shadow(p), out);
 	virtio_port_show(p, out);
 }
 
@@ -228,6 +259,7 @@ void
 virtio_datapath(const struct port *p, FILE *out)
 {
 	virtio_hw_show(virtio_port_hw(p), out);
+	virtio_shadow_show(virtio_port_shadow(p), out);
 }
 
 bool

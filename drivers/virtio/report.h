@@ -10,6 +10,7 @@
 
 void virtio_argument(const struct port *p, FILE *out);
 bool virtio_same(const struct port *p, const struct port_request *r);
+const char *virtio_node(const struct port *p, int *node);
 void virtio_facts(const struct port *p, const struct port_defaults *d, struct port_facts *out);
 void virtio_show(const struct port *p, FILE *out);
 uint32_t virtio_details(const struct port *p, struct port_detail *out);

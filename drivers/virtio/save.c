@@ -11,6 +11,7 @@
 #include "base/ev.h"
 #include "base/log.h"
 #include "switch/port_limits.h"
+#include "switch/snoop.h"
 #include "switch/sw.h"
 #include "switch/vlan_table.h"
 
@@ -206,6 +207,7 @@ void
 virtio_leave(struct port *p)
 {
 	fdb_forget_port(p->sw->fdb, p->id);
+	snoop_forget_port(p);
 	fdb_set_guest_limit(p->sw->fdb, p->id, 0);
 	if (port_set_migrated_limits(p, NULL) != 0)
 		log_peer(&log_limit, p->name,

@@ -12,6 +12,7 @@ virtio_vduse_new(const struct virtio_devargs *a, struct vdev *d, struct ev_loop 
 		.ifname = a->ifname,
 		.netns = a->netns,
 		.closed = a->rehearsal,
+		.later = a->successor,
 		.loop = loop,
 		.dev = d,
 		.record = record,

@@ -88,6 +88,7 @@ rebuild(struct vxlan *x, struct below *b)
 {
 	struct port *p = sw_port_by_name(x->cfg.sw, b->name);
 	struct vxlan_tunnel *t;
+	bool any = false;
 
 	b->old = b->demux;
 	b->demux = demux_new(count_entries(x));
@@ -95,10 +96,12 @@ rebuild(struct vxlan *x, struct below *b)
 		log_peer(&x->log_limit, TAG,
 			 "out of memory: no frames of tunnels over %s are taken", b->name);
 	STAILQ_FOREACH (t, &x->tunnels, entry)
-		if (p != NULL && b->demux != NULL && strcmp(t->below, b->name) == 0)
+		if (p != NULL && b->demux != NULL && strcmp(t->below, b->name) == 0) {
 			fill_demux(b->demux, t, p);
+			any = true;
+		}
 	if (p != NULL)
-		p->intercept = b->demux != NULL ? demux_intercept(b->demux) : NULL;
+		p->intercept = any ? demux_intercept(b->demux) : NULL;
 }
 
 /* Domains that have VNIs: requests for addresses are answered there, packets have a limit. */

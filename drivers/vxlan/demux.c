@@ -18,8 +18,15 @@ struct entry {
 	const struct vtep *v;
 };
 
+/** The VTEP plain frames with a key are from. */
+struct known {
+	struct plain_key key;
+	const struct vtep *v; /* NULL: none */
+} __rte_cache_aligned;
+
 struct demux {
 	struct dp_intercept intercept; /* first member */
+	struct known *known;           /* by worker, which writes it: of its last frame */
 	uint32_t nlocal;
 	struct {
 		struct evpn_ip ip;
@@ -77,12 +84,6 @@ find_vtep(const struct demux *d, int local, const struct outer_in *o)
 	return d->table[find(d, &key)].v;
 }
 
-/** The VTEP plain frames with a key are from. */
-struct known {
-	struct plain_key key;
-	const struct vtep *v; /* NULL: none */
-};
-
 static __rte_noinline void
 learn_key(const struct demux *d, const struct pkt *p, const struct plain *h, struct known *known)
 {
@@ -99,24 +100,47 @@ learn_key(const struct demux *d, const struct pkt *p, const struct plain *h, str
 		known->v = find_vtep(d, local, &o);
 }
 
-/* As classify(), of plain frames; NULL: it is not one, or not from a VTEP. */
-static __rte_always_inline const struct vtep *
-classify_plain(const struct demux *d, struct pkt *p, struct known *known)
+/* As classify(), of plain frames with that key; false: it is not one. */
+static __rte_always_inline bool
+take_known(struct pkt *p, const struct plain_key *key)
 {
 	const struct plain *h = plain_header(p);
 	uint32_t len;
 
-	if (unlikely(h == NULL))
-		return NULL;
-	if (unlikely(known->v == NULL || !plain_has_key(h, &known->key)))
-		learn_key(d, p, h, known);
-	if (unlikely(known->v == NULL))
-		return NULL;
-	len = plain_inner_len(p, h);
+	if (unlikely(h == NULL || !plain_has_key(h, key)))
+		return false;
+	len = plain_inner_len(p, h, key);
 	if (unlikely(len == 0))
-		return NULL;
+		return false;
 	plain_strip(p, len);
-	return known->v;
+	return true;
+}
+
+/* The frames at the beginning of a batch that are plain and from the VTEP that is known. */
+static __rte_always_inline uint16_t
+take_run(struct pkt_batch *b, const struct known *known)
+{
+	const struct plain_key key = known->key;
+	uint16_t i = 0;
+
+	if (unlikely(known->v == NULL))
+		return 0;
+	while (i < b->n && likely(take_known(&b->pkt[i], &key)))
+		i++;
+	return i;
+}
+
+/* As classify(), of plain frames; NULL: it is not one, or not from a VTEP. */
+static const struct vtep *
+classify_plain(const struct demux *d, struct pkt *p, struct known *known)
+{
+	const struct plain *h = plain_header(p);
+
+	if (h == NULL)
+		return NULL;
+	if (known->v == NULL || !plain_has_key(h, &known->key))
+		learn_key(d, p, h, known);
+	return known->v != NULL && take_known(p, &known->key) ? known->v : NULL;
 }
 
 /*
@@ -196,37 +220,51 @@ deliver_mixed(struct worker *w, const struct dataplane *dp, const struct sorted 
 	}
 }
 
+/* Frames of a batch behind @p done of them that are from the VTEP that is known. */
+static __rte_noinline void
+forward_rest(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
+	     struct pktq *rxq, uint16_t done)
+{
+	const struct demux *d = (const struct demux *)in->intercept;
+	struct known *known = &d->known[w->id];
+	struct pkt_batch *b = &w->batch;
+	struct sorted s = {.in = in, .rxq = rxq};
+	bool mixed = false;
+
+	for (; s.n < done; s.n++)
+		s.from[s.n] = known->v;
+	for (uint16_t i = done; i < b->n; i++) {
+		s.from[s.n] = classify_plain(d, &b->pkt[i], known);
+		if (s.from[s.n] == NULL && !classify(d, rxq, &b->pkt[i], &s.from[s.n]))
+			continue;
+		if (s.n != i)
+			b->pkt[s.n] = b->pkt[i];
+		mixed |= s.from[s.n] != s.from[0];
+		s.n++;
+	}
+	b->n = s.n;
+	if (s.n == 0)
+		return;
+	if (mixed)
+		deliver_mixed(w, dp, &s);
+	else if (s.from[0] != NULL)
+		hand_on(w, dp, s.from[0], rxq);
+	else
+		ingress_rest(w, dp, in, rxq, b);
+}
+
 static void
 demux_forward(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
 	      struct pktq *rxq, struct pkt_batch *batch)
 {
 	const struct demux *d = (const struct demux *)in->intercept; /* its first member */
-	struct known known = {.v = NULL};
-	bool mixed = false;
-	struct sorted s;
+	const struct known *known = &d->known[w->id];
+	uint16_t n = take_run(batch, known);
 
-	s.in = in;
-	s.rxq = rxq;
-	s.n = 0;
-	for (uint16_t i = 0; i < batch->n; i++) {
-		s.from[s.n] = classify_plain(d, &batch->pkt[i], &known);
-		if (unlikely(s.from[s.n] == NULL) &&
-		    !classify(d, rxq, &batch->pkt[i], &s.from[s.n]))
-			continue;
-		if (unlikely(s.n != i))
-			batch->pkt[s.n] = batch->pkt[i];
-		mixed |= s.from[s.n] != s.from[0];
-		s.n++;
-	}
-	batch->n = s.n;
-	if (unlikely(s.n == 0))
-		return;
-	if (unlikely(mixed))
-		deliver_mixed(w, dp, &s);
-	else if (s.from[0] != NULL)
-		hand_on(w, dp, s.from[0], rxq);
+	if (likely(n == batch->n && n != 0))
+		hand_on(w, dp, known->v, rxq);
 	else
-		ingress_rest(w, dp, in, rxq, batch);
+		forward_rest(w, dp, in, rxq, n);
 }
 
 /* --- control --- */
@@ -239,6 +277,12 @@ demux_new(uint32_t n)
 
 	if (d == NULL)
 		return NULL;
+	d->known = aligned_alloc(__alignof__(*d->known), DP_WORKERS_MAX * sizeof(*d->known));
+	if (d->known == NULL) {
+		free(d);
+		return NULL;
+	}
+	memset(d->known, 0, DP_WORKERS_MAX * sizeof(*d->known));
 	d->intercept.fn = demux_forward;
 	d->mask = size - 1;
 	return d;
@@ -247,6 +291,8 @@ demux_new(uint32_t n)
 void
 demux_free(struct demux *d)
 {
+	if (d != NULL)
+		free(d->known);
 	free(d);
 }
 

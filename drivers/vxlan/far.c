@@ -19,8 +19,8 @@ way_mtu(const struct vtep *v, const struct evpn_hop *hop)
 	return below != NULL && below->mtu != 0 ? RTE_MIN(mtu, below->mtu) : mtu;
 }
 
-void
-vxlan_set_way(struct vxlan *x, const struct vxlan_tunnel *t, struct vtep *v)
+static void
+set_way(struct vxlan *x, const struct vxlan_tunnel *t, struct vtep *v)
 {
 	const struct evpn_hop *hop = evpn_hop(x->evpn, &v->ip);
 	const char *why = hop == NULL ? "it is not followed" : hop->why;
@@ -43,6 +43,21 @@ vxlan_set_way(struct vxlan *x, const struct vxlan_tunnel *t, struct vtep *v)
 	vxlan_throw_away(x, vtep_set_outer(v, o, why));
 }
 
+/* Those that are followed: without that none is known. */
+void
+vxlan_set_ways(struct vxlan *x)
+{
+	struct vxlan_tunnel *t;
+	struct vxlan_vtep *v;
+	struct vxlan_vni *n;
+
+	STAILQ_FOREACH (t, &x->tunnels, entry)
+		STAILQ_FOREACH (n, &t->vnis, entry)
+			STAILQ_FOREACH (v, &n->vteps, entry)
+				if (v->followed)
+					set_way(x, t, v->port);
+}
+
 void
 vxlan_on_hop(void *ctx, const struct evpn_ip *vtep, const struct evpn_hop *hop)
 {
@@ -55,7 +70,7 @@ vxlan_on_hop(void *ctx, const struct evpn_ip *vtep, const struct evpn_hop *hop)
 		STAILQ_FOREACH (n, &t->vnis, entry)
 			STAILQ_FOREACH (v, &n->vteps, entry)
 				if (evpn_ip_equal(&v->ip, vtep))
-					vxlan_set_way(x, t, v->port);
+					set_way(x, t, v->port);
 }
 
 /* --- VTEPs --- */
@@ -82,7 +97,7 @@ vxlan_find_vtep(const struct vxlan_vni *n, const struct evpn_ip *ip)
 }
 
 static struct vtep *
-make_port(struct vxlan *x, const struct vxlan_vni *n, const struct evpn_ip *ip)
+make_port(struct vxlan *x, const struct vxlan_vni *n, const struct evpn_ip *ip, const uint16_t *id)
 {
 	char name[PORT_NAME_MAX], text[EVPN_IP_TEXT];
 	struct vtep_config c = {.ip = *ip,
@@ -91,28 +106,29 @@ make_port(struct vxlan *x, const struct vxlan_vni *n, const struct evpn_ip *ip)
 				.below = n->tunnel->below,
 				.domain = n->domain,
 				.vlan = n->vlan,
-				.learns = !n->evpn};
+				.learns = !n->evpn,
+				.id = id};
 
 	snprintf(name, sizeof(name), "%s.%u.%s", n->tunnel->name, n->vni, evpn_ip_text(ip, text));
 	return vtep_new(x->cfg.sw, &c);
 }
 
 struct vxlan_vtep *
-vxlan_add_vtep(struct vxlan *x, struct vxlan_vni *n, const struct evpn_ip *ip)
+vxlan_add_vtep(struct vxlan *x, struct vxlan_vni *n, const struct evpn_ip *ip, const uint16_t *id)
 {
 	struct vxlan_vtep *v = calloc(1, sizeof(*v));
 
 	if (v == NULL)
 		return NULL;
 	v->ip = *ip;
-	v->port = make_port(x, n, ip);
+	v->port = make_port(x, n, ip, id);
 	if (v->port == NULL) {
 		free(v);
 		return NULL;
 	}
 	v->followed = x->evpn != NULL && evpn_use_vtep(x->evpn, ip) == 0;
 	if (v->followed)
-		vxlan_set_way(x, n->tunnel, v->port);
+		set_way(x, n->tunnel, v->port);
 	STAILQ_INSERT_TAIL(&n->vteps, v, entry);
 	x->changed = true;
 	return v;

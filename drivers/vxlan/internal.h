@@ -78,14 +78,18 @@ const char *vxlan_no_vtep(const struct vxlan_tunnel *t, const struct evpn_ip *ip
 
 struct vxlan_vtep *vxlan_find_vtep(const struct vxlan_vni *n, const struct evpn_ip *ip);
 
-/** Make a port for it; takes effect with the next commit. NULL with errno set, see vtep_new(). */
-struct vxlan_vtep *vxlan_add_vtep(struct vxlan *x, struct vxlan_vni *n, const struct evpn_ip *ip);
+/**
+ * Make a port for it, of number @p id or the next free one (NULL: one of tunnels'); takes effect
+ * with the next commit. NULL with errno set, see vtep_new().
+ */
+struct vxlan_vtep *vxlan_add_vtep(struct vxlan *x, struct vxlan_vni *n, const struct evpn_ip *ip,
+				  const uint16_t *id);
 
 /** It is in no VNI's list any more; its port leaves with the next commit. */
 void vxlan_retire_vtep(struct vxlan *x, struct vxlan_vtep *v);
 
-/** Set the template for the present next hop. */
-void vxlan_set_way(struct vxlan *x, const struct vxlan_tunnel *t, struct vtep *v);
+/** Set the templates of all VTEPs for their next hops, and the MTU of the ports below, of now. */
+void vxlan_set_ways(struct vxlan *x);
 
 /** As evpn_ops.hop; @p ctx: struct vxlan. */
 void vxlan_on_hop(void *ctx, const struct evpn_ip *vtep, const struct evpn_hop *hop);
@@ -96,6 +100,12 @@ extern const struct evpn_ops vxlan_evpn_ops;
 
 /** Have the kernel know of a VNI and our guests' addresses. 0, or -errno of evpn_add_vni(). */
 int vxlan_join(struct vxlan *x, struct vxlan_vni *n);
+
+/** The VNI that joined and has this network, or NULL. */
+const struct vxlan_vni *vxlan_find_network(const struct vxlan *x, uint16_t fid);
+
+/** Something was refused for lack of room: have it told once more. */
+void vxlan_retry_later(struct vxlan *x);
 
 /** There is room: what was refused for lack of it is told again soon. */
 void vxlan_retry_soon(struct vxlan *x);

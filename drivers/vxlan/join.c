@@ -28,8 +28,8 @@
 
 /* --- to the kernel --- */
 
-static const struct vxlan_vni *
-find_network(const struct vxlan *x, uint16_t fid)
+const struct vxlan_vni *
+vxlan_find_network(const struct vxlan *x, uint16_t fid)
 {
 	const struct vxlan_tunnel *t;
 	const struct vxlan_vni *n;
@@ -60,7 +60,7 @@ static bool
 announce_held_back(const struct fdb_entry_info *e, void *arg)
 {
 	struct vxlan *x = arg;
-	const struct vxlan_vni *n = find_network(x, e->fid);
+	const struct vxlan_vni *n = vxlan_find_network(x, e->fid);
 
 	if (n != NULL && e->origin == FDB_LEARNED && x->held_back[e->port] &&
 	    !has_too_many(x, e->port))
@@ -102,7 +102,7 @@ hold_back(struct vxlan *x, const struct vxlan_vni *n, uint16_t port)
 static void
 tell_guest(struct vxlan *x, const struct fdb_entry_info *e, bool there)
 {
-	const struct vxlan_vni *n = find_network(x, e->fid);
+	const struct vxlan_vni *n = vxlan_find_network(x, e->fid);
 
 	if (n == NULL)
 		return;
@@ -122,7 +122,7 @@ static void
 on_ours(void *ctx, uint16_t fid, const struct evpn_ip *ip, const struct evpn_neigh *neigh)
 {
 	struct vxlan *x = ctx;
-	const struct vxlan_vni *n = find_network(x, fid);
+	const struct vxlan_vni *n = vxlan_find_network(x, fid);
 
 	if (n != NULL && x->evpn != NULL && evpn_have_ip(x->evpn, n->vni, ip, neigh) == -ENOMEM)
 		log_peer(&x->log_limit, TAG, "VNI %u: out of memory for an address of a guest",
@@ -196,9 +196,8 @@ on_retry(struct ev_timer *t)
 		ev_timer_arm(x->cfg.sw->loop, t, x->retelling ? PORTION_MS : RETRY_MS);
 }
 
-/* Something was refused for lack of room: have it told once more. */
-static void
-retry_later(struct vxlan *x)
+void
+vxlan_retry_later(struct vxlan *x)
 {
 	x->refused = true;
 	x->retry.cb = on_retry;
@@ -231,9 +230,9 @@ need_vtep(struct vxlan *x, struct vxlan_vni *n, const struct evpn_ip *ip)
 			 evpn_ip_text(ip, text), why);
 		return NULL;
 	}
-	v = vxlan_add_vtep(x, n, ip);
+	v = vxlan_add_vtep(x, n, ip, NULL);
 	if (v == NULL)
-		retry_later(x);
+		vxlan_retry_later(x);
 	if (v == NULL)
 		log_peer(&x->log_limit, TAG, "VNI %u: VTEP %s: %s", n->vni, evpn_ip_text(ip, text),
 			 errno == ENOSPC ? "there are too many ports" : strerror(errno));
@@ -264,7 +263,7 @@ set_remote(struct vxlan *x, const struct vxlan_vni *n, const struct rte_ether_ad
 	}
 	ret = fdb_add_extern(x->cfg.sw->fdb, mac, n->fid, v->port->port.id);
 	if (ret != 0 && ret != -EEXIST) {
-		retry_later(x);
+		vxlan_retry_later(x);
 		log_peer(&x->log_limit, TAG, "VNI %u: no room for an address: %s", n->vni,
 			 strerror(-ret));
 	}
@@ -340,7 +339,7 @@ on_neigh(void *ctx, uint32_t vni, const struct evpn_ip *ip, const struct evpn_ne
 
 	if (n == NULL || neigh_set_remote(x->neigh, n->fid, ip, neigh))
 		return;
-	retry_later(x);
+	vxlan_retry_later(x);
 	log_peer(&x->log_limit, TAG,
 		 "VNI %u: no room for an IP address: requests for it are flooded", vni);
 }

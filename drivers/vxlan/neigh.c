@@ -15,6 +15,7 @@
 #include <rte_ring_elem.h>
 
 #include "base/counter.h"
+#include "switch/rcu_hash.h"
 #include "switch/sw.h"
 #include "vxlan/neigh_table.h"
 
@@ -185,6 +186,15 @@ leave_remote(struct neigh *t, uint16_t fid)
 	t->remote--;
 }
 
+static void
+meter(struct neigh *t, uint16_t port)
+{
+	if (!t->port[port].metered)
+		bucket_init(&t->port[port].changes, NEIGH_PORT_RATE, 2 * NEIGH_PORT_MAX,
+			    bucket_now());
+	t->port[port].metered = true;
+}
+
 /* Whether a port may have one more address, or another one. */
 static bool
 may_change(struct neigh *t, uint16_t port)
@@ -193,11 +203,7 @@ may_change(struct neigh *t, uint16_t port)
 		t->refused.port_limit++;
 		return false;
 	}
-	if (!t->port[port].metered) {
-		bucket_init(&t->port[port].changes, NEIGH_PORT_RATE, 2 * NEIGH_PORT_MAX,
-			    bucket_now());
-		t->port[port].metered = true;
-	}
+	meter(t, port);
 	if (bucket_take(&t->port[port].changes, bucket_now(), NULL, 1) != 0)
 		return true;
 	t->refused.rate++;
@@ -524,6 +530,103 @@ neigh_del_net(struct neigh *t, uint16_t fid)
 	return net;
 }
 
+/* --- another process goes on --- */
+
+void
+neigh_take_in(struct neigh *t)
+{
+	while (!rte_ring_empty(t->ring))
+		take_in_some(t);
+}
+
+/** A walk through all stations. */
+struct walk {
+	void (*fn)(void *arg, uint16_t fid, const struct evpn_ip *ip, const struct evpn_neigh *n);
+	void *arg;
+};
+
+static void
+walk_one(const void *node, VISIT which, void *closure)
+{
+	const struct station *s = *(struct station *const *)node;
+	const struct walk *w = closure;
+	const struct local *l;
+
+	if (which != postorder && which != leaf)
+		return;
+	STAILQ_FOREACH (l, &s->locals, entry) {
+		const struct evpn_neigh n = neigh_of(s, l);
+
+		w->fn(w->arg, fid_of(s), &l->ip, &n);
+	}
+}
+
+void
+neigh_walk_ours(const struct neigh *t,
+		void (*fn)(void *arg, uint16_t fid, const struct evpn_ip *ip,
+			   const struct evpn_neigh *n),
+		void *arg)
+{
+	struct walk w = {.fn = fn, .arg = arg};
+
+	twalk_r(t->stations, walk_one, &w);
+}
+
+bool
+neigh_restore(struct neigh *t, uint16_t fid, const struct evpn_ip *ip, const struct evpn_neigh *n)
+{
+	struct fdb_entry_info e;
+	struct station *s;
+
+	if (find_net(t, fid) == NULL || neigh_find(t, fid, ip) != 0 ||
+	    !fdb_find(t->cfg.sw->fdb, &n->mac, fid, &e) || e.origin == FDB_EXTERN ||
+	    t->port[e.port].n >= NEIGH_PORT_MAX || t->ours >= NEIGH_MAX - NEIGH_REMOTE_MAX)
+		return false;
+	s = need_station(t, fdb_key_make(&n->mac, fid), e.port);
+	if (s == NULL)
+		return false;
+	if (insert(t, s, ip, n->router))
+		return true;
+	if (STAILQ_EMPTY(&s->locals)) {
+		tdelete(s, &t->stations, compare);
+		free(s);
+	}
+	return false;
+}
+
+void
+neigh_restore_answers(struct neigh *t, uint16_t fid, uint64_t arp, uint64_t nd)
+{
+	struct neigh_net *net = find_net(t, fid);
+
+	if (net == NULL)
+		return;
+	counter_add(&net->answers[0].arp, arp);
+	counter_add(&net->answers[0].nd, nd);
+}
+
+void
+neigh_restore_refusals(struct neigh *t, const struct neigh_refusals *r)
+{
+	t->refused.port_limit += r->port_limit;
+	t->refused.rate += r->rate;
+	t->refused.unknown += r->unknown;
+	t->refused.full += r->full;
+}
+
+uint64_t
+neigh_get_tat(const struct neigh *t, uint16_t port)
+{
+	return t->port[port].metered ? atomic_load(&t->port[port].changes.tat) : 0;
+}
+
+void
+neigh_set_tat(struct neigh *t, uint16_t port, uint64_t tat)
+{
+	meter(t, port);
+	atomic_store(&t->port[port].changes.tat, tat);
+}
+
 /* --- display --- */
 
 void
@@ -560,25 +663,15 @@ neigh_intercept(const struct neigh *t)
 static struct rte_hash *
 make_hash(struct neigh *t)
 {
-	struct rte_hash_rcu_config rcu = {.v = t->cfg.sw->dp.qsbr, .mode = RTE_HASH_QSBR_MODE_DQ};
-	char name[RTE_HASH_NAMESIZE];
-	struct rte_hash_parameters par = {.name = name,
-					  .entries = NEIGH_MAX + SLOTS_SPARE,
-					  .key_len = sizeof(struct neigh_key),
-					  .hash_func = rte_jhash,
-					  /* guests choose the keys */
-					  .hash_func_init_val = (uint32_t)rte_rand(),
-					  .socket_id = SOCKET_ID_ANY,
-					  .extra_flag = RTE_HASH_EXTRA_FLAGS_RW_CONCURRENCY_LF};
-	struct rte_hash *h;
+	const struct rte_hash_parameters par = {
+		.entries = NEIGH_MAX + SLOTS_SPARE,
+		.key_len = sizeof(struct neigh_key),
+		.hash_func = rte_jhash,
+		.hash_func_init_val = (uint32_t)rte_rand(), /* guests choose the keys */
+		.socket_id = SOCKET_ID_ANY,
+	};
 
-	snprintf(name, sizeof(name), "neigh_%p", (void *)t);
-	h = rte_hash_create(&par);
-	if (h != NULL && rte_hash_rcu_qsbr_add(h, &rcu) != 0) {
-		rte_hash_free(h);
-		return NULL;
-	}
-	return h;
+	return rcu_hash_new("neigh", t, &par, t->cfg.sw->dp.qsbr);
 }
 
 static bool

@@ -70,6 +70,22 @@ void neigh_mac(struct neigh *t, const struct fdb_entry_info *e, bool there);
 /** For ports in the domains of the networks (sw_intercept_domain()). */
 const struct dp_intercept *neigh_intercept(const struct neigh *t);
 
+/** Learn all addresses that workers have seen. */
+void neigh_take_in(struct neigh *t);
+
+/** Calls @p fn for each address of ours. */
+void neigh_walk_ours(const struct neigh *t,
+		     void (*fn)(void *arg, uint16_t fid, const struct evpn_ip *ip,
+				const struct evpn_neigh *n),
+		     void *arg);
+
+/**
+ * Have a predecessor's address of ours, in a network that is there, without counting it as a
+ * change. False: its MAC is not one of ours, or no room.
+ */
+bool neigh_restore(struct neigh *t, uint16_t fid, const struct evpn_ip *ip,
+		   const struct evpn_neigh *n);
+
 struct neigh_stats {
 	uint32_t ours, remote; /* addresses */
 	uint64_t arp, nd;      /* requests answered here */
@@ -87,5 +103,16 @@ struct neigh_refusals {
 };
 
 void neigh_get_refusals(const struct neigh *t, struct neigh_refusals *out);
+
+/** Count on from a predecessor's numbers: answers of a network that is there, and refusals. */
+void neigh_restore_answers(struct neigh *t, uint16_t fid, uint64_t arp, uint64_t nd);
+void neigh_restore_refusals(struct neigh *t, const struct neigh_refusals *r);
+
+/**
+ * When the next change of a port's addresses is due, of the bucket of changes, and set it; 0: never
+ * metered. @p port < DP_PORTS_MAX.
+ */
+uint64_t neigh_get_tat(const struct neigh *t, uint16_t port);
+void neigh_set_tat(struct neigh *t, uint16_t port, uint64_t tat);
 
 #endif

@@ -43,6 +43,8 @@ find_fid(const struct dp_port *in, const struct pkt_hdrs *h, const struct pkt *p
 		return !tagged;
 	}
 	f->vlan = in->vlan->native;
+	if (tagged && in->vlan->qinq)
+		return false; /* whose tag it is, forwarding says */
 	if (tagged) {
 		if (h->l2_len != RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN ||
 		    p->eth.ether_type != RTE_BE16(RTE_ETHER_TYPE_VLAN))

@@ -42,17 +42,18 @@ struct plain {
 
 static_assert(sizeof(struct plain) == OUTER_LEN_V4, "the header of a plain frame");
 
-/* The header is looked at from the Ethernet type on, in parts that overlap: 12, 28 and 35. */
+/* The header is looked at from the Ethernet type to its end, in parts that overlap. */
 #define PLAIN_PARTS 3
 #define PLAIN_FIRST 12
 #define PLAIN_SECOND 28
-#define PLAIN_THIRD 35
+#define PLAIN_THIRD 34
 
 typedef uint8_t plain_part __attribute__((vector_size(16), aligned(1), may_alias));
 
 /** The bytes that all frames of one VTEP and VNI to one address of ours have in common. */
 struct plain_key {
 	plain_part part[PLAIN_PARTS];
+	uint64_t sum; /* of those that are in the IPv4 header, as its checksum adds them up */
 };
 
 /* clang-format off */
@@ -62,11 +63,22 @@ static const struct plain_key plain_mask = {{
 	/* rest of the addresses; UDP destination, checksum, VXLAN flag */
 	{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0xff, 0xff, 0, 0, 0xff, 0xff, 0x08, 0},
 	/* VNI */
-	{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0, 0},
+	{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0},
 }};
 /* clang-format on */
 
-static __rte_always_inline void
+/* The words of the IPv4 header that are in no key: length and number; life, protocol and sum. */
+static inline uint64_t
+plain_free_sum(const struct plain *h)
+{
+	uint32_t word[2];
+
+	memcpy(&word[0], &h->ip.total_length, sizeof(word[0]));
+	memcpy(&word[1], &h->ip.time_to_live, sizeof(word[1]));
+	return (uint64_t)word[0] + word[1];
+}
+
+static inline void
 plain_key_of(const struct plain *h, struct plain_key *key)
 {
 	const uint8_t *b = (const uint8_t *)h;
@@ -74,19 +86,28 @@ plain_key_of(const struct plain *h, struct plain_key *key)
 	key->part[0] = *(const plain_part *)(b + PLAIN_FIRST) & plain_mask.part[0];
 	key->part[1] = *(const plain_part *)(b + PLAIN_SECOND) & plain_mask.part[1];
 	key->part[2] = *(const plain_part *)(b + PLAIN_THIRD) & plain_mask.part[2];
+	key->sum = 0;
+	for (uint32_t i = 0; i < sizeof(h->ip); i += sizeof(uint16_t)) {
+		uint16_t word;
+
+		memcpy(&word, (const uint8_t *)&h->ip + i, sizeof(word));
+		key->sum += word;
+	}
+	/* modulo 65535, of which this is a multiple */
+	key->sum += 2 * UINT64_C(0xffffffff) - plain_free_sum(h);
 }
 
 /** Whether the header of a frame that is long enough has this key. */
 static __rte_always_inline bool
 plain_has_key(const struct plain *h, const struct plain_key *key)
 {
-	struct plain_key own;
+	const uint8_t *b = (const uint8_t *)h;
 	plain_part differ;
 	uint64_t word[2];
 
-	plain_key_of(h, &own);
-	differ = (own.part[0] ^ key->part[0]) | (own.part[1] ^ key->part[1]) |
-		 (own.part[2] ^ key->part[2]);
+	differ = (*(const plain_part *)(b + PLAIN_FIRST) & plain_mask.part[0]) ^ key->part[0];
+	differ |= (*(const plain_part *)(b + PLAIN_SECOND) & plain_mask.part[1]) ^ key->part[1];
+	differ |= (*(const plain_part *)(b + PLAIN_THIRD) & plain_mask.part[2]) ^ key->part[2];
 	memcpy(word, &differ, sizeof(word));
 	return (word[0] | word[1]) == 0;
 }
@@ -115,32 +136,17 @@ plain_check(const struct pkt *p, const struct plain *h)
 	       (h->vxlan.vx_flags & RTE_BE32(OUTER_VNI_FLAG)) != 0;
 }
 
-/* The sum of the IPv4 header is right if it is 0 modulo 65535; it is not 0 itself. */
-static inline bool
-plain_sum_right(const struct plain *h)
-{
-	const uint8_t *ip = (const uint8_t *)h + sizeof(h->eth);
-	uint64_t word[2], sum;
-	uint32_t last;
-
-	memcpy(word, ip, sizeof(word));
-	memcpy(&last, ip + sizeof(word), sizeof(last));
-	sum = word[0] + word[1];
-	sum += sum < word[1]; /* 2^64 is 1 modulo 65535 */
-	sum += last;
-	sum += sum < last;
-	return sum % UINT16_MAX == 0;
-}
-
-/** Bytes of the inner frame, 0: lengths or the header's checksum are wrong. */
-static inline uint32_t
-plain_inner_len(const struct pkt *p, const struct plain *h)
+/** Bytes of the inner frame, 0: lengths or the header's checksum are wrong. @p key: its own. */
+static __rte_always_inline uint32_t
+plain_inner_len(const struct pkt *p, const struct plain *h, const struct plain_key *key)
 {
 	uint32_t len = rte_be_to_cpu_16(h->udp.dgram_len);
 
+	/* the sum is right if it is 0 modulo 65535; it is not 0 itself */
 	if (len < sizeof(h->udp) + sizeof(h->vxlan) + RTE_ETHER_HDR_LEN ||
 	    len + sizeof(h->ip) > rte_be_to_cpu_16(h->ip.total_length) ||
-	    len > p->len - RTE_ETHER_HDR_LEN - sizeof(h->ip) || !plain_sum_right(h))
+	    len > p->len - RTE_ETHER_HDR_LEN - sizeof(h->ip) ||
+	    (key->sum + plain_free_sum(h)) % UINT16_MAX != 0)
 		return 0;
 	return len - (uint32_t)(sizeof(h->udp) + sizeof(h->vxlan));
 }

@@ -117,10 +117,11 @@ vxlan_vni_counts(const struct vxlan *x, const struct vxlan_vni *n, struct vxlan_
 	struct neigh_stats ips = {0};
 	const struct vxlan_vtep *v;
 
-	*out = (struct vxlan_vni_stats){0};
+	*out = (struct vxlan_vni_stats){.mtu = vxlan_inner_mtu(n)};
 	STAILQ_FOREACH (v, &n->vteps, entry) {
 		uint16_t port = v->port->port.id;
 
+		out->vteps++;
 		out->remote += n->evpn ? fdb_extern_count(x->cfg.sw->fdb, port)
 				       : fdb_port_count(x->cfg.sw->fdb, port);
 	}
@@ -144,6 +145,14 @@ vxlan_vni_stats(const struct vxlan *x, const struct vxlan_vni *n, struct vxlan_v
 	evpn_table_get_stats(evpn_tables(x->evpn), n->vni, &kernel);
 	out->ours = kernel.here;
 	out->unknown = kernel.unknown;
+}
+
+void
+vxlan_kernel_stats(const struct vxlan *x, struct evpn_stats *out)
+{
+	*out = (struct evpn_stats){0};
+	if (x->evpn != NULL)
+		evpn_get_stats(x->evpn, out);
 }
 
 void

@@ -77,14 +77,26 @@ wrap_plain(const struct vtep_txq *t, struct burst *b, const struct pkt *p)
 	return m;
 }
 
-/* NULL: out of mbufs. */
+static void
+give_back_spares(const struct vtep_txq *t, struct burst *b)
+{
+	if (b->nspare != 0)
+		rte_mempool_put_bulk(t->mp, (void **)b->spare, b->nspare);
+	b->nspare = 0;
+}
+
+/* NULL: out of mbufs; those taken for frames to come are not kept from this one. */
 static __rte_noinline struct rte_mbuf *
-wrap(const struct vtep_txq *t, const struct outer *o, const struct pkt *p)
+wrap(const struct vtep_txq *t, struct burst *b, const struct pkt *p)
 {
 	struct rte_mbuf *m = pkt_to_mbuf_of(t->mp, p, t->room);
 
+	if (m == NULL && b->nspare != 0) {
+		give_back_spares(t, b);
+		m = pkt_to_mbuf_of(t->mp, p, t->room);
+	}
 	if (m != NULL)
-		outer_put(o, m, p->hash != 0 ? p->hash : pkt_flow_hash(p));
+		outer_put(b->outer, m, p->hash != 0 ? p->hash : pkt_flow_hash(p));
 	return m;
 }
 
@@ -99,7 +111,7 @@ add(struct vtep_txq *t, struct burst *b, const struct pkt *p)
 	}
 	m = wrap_plain(t, b, p);
 	if (unlikely(m == NULL))
-		m = wrap(t, b->outer, p);
+		m = wrap(t, b, p);
 	if (unlikely(m == NULL)) {
 		pktq_drop(&t->q, DROP_TX_NO_MEMORY, 1);
 		return;
@@ -122,8 +134,7 @@ tx_some(struct vtep_txq *t, const struct outer *o, struct pkt *const *pkts, uint
 		add(t, &b, pkts[i]);
 	if (likely(b.n != 0))
 		send_burst(t, &b);
-	if (unlikely(b.nspare != 0))
-		rte_mempool_put_bulk(t->mp, (void **)b.spare, b.nspare);
+	give_back_spares(t, &b);
 	return b.n;
 }
 
@@ -189,6 +200,17 @@ make_txq(struct vtep *v)
 	t->room = (uint16_t)(rte_pktmbuf_data_room_size(t->mp) - RTE_PKTMBUF_HEADROOM);
 	v->tx[v->ntx++] = t;
 	return t;
+}
+
+struct pktq *
+vtep_queue(struct vtep *v, bool tx, uint16_t index)
+{
+	if (!tx)
+		return index < v->nrx ? v->rx[index] : NULL;
+	while (index < DP_QUEUES_MAX && v->ntx <= index)
+		if (make_txq(v) == NULL)
+			return NULL;
+	return index < v->ntx ? &v->tx[index]->q : NULL;
 }
 
 /* The reason for which frames do not pass between @p v and the port below; static, NULL: none. */
@@ -284,6 +306,22 @@ vtep_why(const struct port *p, char *buf, size_t len)
 	return buf;
 }
 
+/* The way takes shorter packets than guests of the domain are told. */
+static const char *
+vtep_why_some(const struct port *p, char *buf, size_t len)
+{
+	const struct outer *o = atomic_load_explicit(&to_vtep(p)->outer, memory_order_relaxed);
+	uint32_t told = p->sw->mtu_most[p->domain];
+
+	if (o == NULL || o->max_len >= told + RTE_ETHER_HDR_LEN)
+		return NULL;
+	snprintf(buf, len,
+		 "packets of more than %u bytes do not fit the MTU of the way to VTEP %s;"
+		 " guests may send %u (\"show vxlan vni\")",
+		 o->max_len - RTE_ETHER_HDR_LEN, to_vtep(p)->text, told);
+	return buf;
+}
+
 static void
 vtep_show(const struct port *p, FILE *out)
 {
@@ -368,6 +406,7 @@ static const struct port_ops vtep_ops = {
 	.stats = vtep_stats,
 	.link_up = vtep_link_up,
 	.why = vtep_why,
+	.why_some = vtep_why_some,
 	.close = vtep_close,
 	.argument = vtep_argument,
 	.same = vtep_same,
@@ -375,6 +414,7 @@ static const struct port_ops vtep_ops = {
 	.show = vtep_show,
 	.details = vtep_details,
 	.published = vtep_published,
+	.handover = &vtep_handover,
 };
 
 const struct outer *
@@ -404,13 +444,13 @@ make_accounts(struct vtep *v)
 
 /* Other hosts say how many VTEPs that do not learn there are: those leave lower numbers alone. */
 static int
-add_port(struct sw *sw, struct vtep *v)
+add_port(struct sw *sw, struct vtep *v, const uint16_t *id)
 {
 	int ret;
 
-	v->port.id = FIRST_ID;
+	v->port.id = id != NULL ? *id : FIRST_ID;
 	ret = sw_port_add(sw, &v->port);
-	if (ret != -ENOSPC || v->port.no_learning)
+	if (ret != -ENOSPC || v->port.no_learning || id != NULL)
 		return ret;
 	v->port.id = 0;
 	return sw_port_add(sw, &v->port);
@@ -444,7 +484,7 @@ vtep_new(struct sw *sw, const struct vtep_config *c)
 	v->why = "without a VTEP nothing has looked for it";
 	strlcpy(v->port.name, c->name, sizeof(v->port.name));
 	strlcpy(v->below, c->below, sizeof(v->below));
-	ret = add_port(sw, v);
+	ret = add_port(sw, v, c->id);
 	if (ret == 0) {
 		ret = make_accounts(v) ? join_domain(v, c) : -ENOMEM;
 		if (ret == 0)

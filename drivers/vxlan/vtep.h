@@ -20,6 +20,7 @@
 #include "switch/port.h"
 #include "vxlan/outer.h"
 
+struct port_handover_ops;
 struct vtep_txq;
 
 /** See above. Freed by sw_port_remove(). */
@@ -47,8 +48,9 @@ struct vtep_config {
 	uint32_t vni;
 	const char *name, *below;
 	uint16_t domain;
-	uint16_t vlan; /* of the domain; 0: none */
-	bool learns;   /* addresses are learned from its frames; false: EVPN tells both */
+	uint16_t vlan;      /* of the domain; 0: none */
+	bool learns;        /* addresses are learned from its frames; false: EVPN tells both */
+	const uint16_t *id; /* the lowest number it may get; NULL: that of tunnels' */
 };
 
 /** Add a port to the switch; the caller publishes. NULL with errno set: ENOMEM, ENOSPC, EEXIST. */
@@ -59,6 +61,12 @@ struct vtep *vtep_new(struct sw *sw, const struct vtep_config *c);
  * Returns the former one, which workers use until the next grace period.
  */
 const struct outer *vtep_set_outer(struct vtep *v, const struct outer *o, const char *why);
+
+/** Queue @p index of one direction, made if need be; NULL: there can be none, or no memory. */
+struct pktq *vtep_queue(struct vtep *v, bool tx, uint16_t index);
+
+/** handover.c */
+extern const struct port_handover_ops vtep_handover;
 
 /** The port below, or NULL. */
 struct port *vtep_below(const struct vtep *v);

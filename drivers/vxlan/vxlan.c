@@ -151,7 +151,7 @@ set_vteps(struct vxlan *x, struct vxlan_vni *n, const struct vxlan_vni_config *c
 		char text[EVPN_IP_TEXT];
 
 		if (vxlan_find_vtep(n, &c->vtep[i]) == NULL &&
-		    vxlan_add_vtep(x, n, &c->vtep[i]) == NULL)
+		    vxlan_add_vtep(x, n, &c->vtep[i], NULL) == NULL)
 			return refuse(err, errlen, "VTEP %s: %s", evpn_ip_text(&c->vtep[i], text),
 				      errno == ENOSPC ? "there are too many ports"
 						      : strerror(errno));
@@ -399,16 +399,9 @@ vxlan_remove(struct vxlan *x, const char *name, char *err, size_t errlen)
 void
 vxlan_port_changed(struct vxlan *x, const struct port *p)
 {
-	struct vxlan_tunnel *t;
-	struct vxlan_vtep *v;
-	struct vxlan_vni *n;
-
 	if (find_below(x, p->name) == NULL)
 		return;
-	STAILQ_FOREACH (t, &x->tunnels, entry)
-		STAILQ_FOREACH (n, &t->vnis, entry)
-			STAILQ_FOREACH (v, &n->vteps, entry)
-				vxlan_set_way(x, t, v->port); /* its MTU may be another */
+	vxlan_set_ways(x);
 	x->changed = true;
 	vxlan_commit(x);
 }
@@ -421,30 +414,11 @@ vxlan_all(const struct vxlan *x)
 	return &x->tunnels;
 }
 
-/* The first way that takes shorter packets than guests are told. NULL: none does. */
-static const char *
-why_narrow(const struct vxlan *x, const struct vxlan_vni *n, char *buf, size_t len)
-{
-	uint32_t told = vxlan_guest_mtu(x, n);
-	const struct vxlan_vtep *v;
-
-	STAILQ_FOREACH (v, &n->vteps, entry) {
-		const struct outer *o = atomic_load(&v->port->outer);
-
-		if (o == NULL || o->max_len >= told + RTE_ETHER_HDR_LEN)
-			continue;
-		snprintf(buf, len,
-			 "packets of more than %u bytes do not fit the MTU of the way to VTEP %s;"
-			 " guests may send %u (\"show vxlan vni\")",
-			 o->max_len - RTE_ETHER_HDR_LEN, v->port->text, told);
-		return buf;
-	}
-	return NULL;
-}
-
 const char *
 vxlan_why(const struct vxlan *x, const struct vxlan_vni *n, char *buf, size_t len)
 {
+	const char *(*const ask[])(struct sw *, const struct port *, char *, size_t) = {sw_why_none,
+											sw_why};
 	const struct vxlan_vtep *v;
 	const char *why;
 
@@ -453,12 +427,14 @@ vxlan_why(const struct vxlan *x, const struct vxlan_vni *n, char *buf, size_t le
 		return why;
 	if (STAILQ_EMPTY(&n->vteps))
 		return "it has no VTEP: nothing is sent to other hosts";
-	STAILQ_FOREACH (v, &n->vteps, entry) {
-		why = sw_why(x->cfg.sw, &v->port->port, buf, len);
-		if (why != NULL)
-			return why;
-	}
-	return why_narrow(x, n, buf, len);
+	/* a VTEP that nothing gets to before one that some frames are too long for */
+	for (size_t i = 0; i < RTE_DIM(ask); i++)
+		STAILQ_FOREACH (v, &n->vteps, entry) {
+			why = ask[i](x->cfg.sw, &v->port->port, buf, len);
+			if (why != NULL)
+				return why;
+		}
+	return NULL;
 }
 
 uint32_t

@@ -20,13 +20,14 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-#include "evpn/ip.h"
+#include "evpn/evpn.h"
 #include "switch/fdb.h"
 #include "switch/port.h"
 #include "vxlan/neigh.h"
 #include "vxlan/vtep.h"
 
-struct evpn;
+struct blob;
+struct hand_record;
 struct vxlan;
 
 #define VXLAN_NAME_MAX 8     /* with the NUL: the names of its ports are longer */
@@ -112,6 +113,8 @@ const char *vxlan_why(const struct vxlan *x, const struct vxlan_vni *n, char *bu
 
 /** Counts of a VNI. */
 struct vxlan_vni_stats {
+	uint32_t vteps;
+	uint32_t mtu;    /* vxlan_inner_mtu() */
 	uint32_t remote; /* addresses behind its VTEPs */
 	/* of a VNI that joined EVPN */
 	uint32_t ours, unknown;      /* guests' that the kernel has, and has not, taken */
@@ -123,6 +126,9 @@ struct vxlan_vni_stats {
 void vxlan_vni_counts(const struct vxlan *x, const struct vxlan_vni *n,
 		      struct vxlan_vni_stats *out);
 void vxlan_vni_stats(const struct vxlan *x, const struct vxlan_vni *n, struct vxlan_vni_stats *out);
+
+/** Of the exchange with the kernel, which all VNIs share; zeros without a tunnel. */
+void vxlan_kernel_stats(const struct vxlan *x, struct evpn_stats *out);
 
 /** IP addresses of guests that were not taken, of all VNIs. */
 void vxlan_refusals(const struct vxlan *x, struct neigh_refusals *out);
@@ -143,6 +149,29 @@ void vxlan_walk_macs(const struct vxlan *x, bool (*fn)(const struct vxlan_addres
 		     void *arg);
 void vxlan_walk_ips(const struct vxlan *x, bool (*fn)(const struct vxlan_address *a, void *arg),
 		    void *arg);
+
+/* --- another process goes on with them (switch/handover.h) --- */
+
+#define VXLAN_HAND_FIRST 0x500 /* record types of tunnels, */
+#define VXLAN_HAND_PORT 0x520  /* and from here on, of a VTEP's port: the one named last */
+
+/** Append the records of all tunnels, before those of the switch, whose addresses name ports. */
+void vxlan_hand_over(struct vxlan *x, struct blob *b);
+
+/** Append those of VNIs that joined EVPN, behind those of the switch. */
+void vxlan_hand_over_joined(const struct vxlan *x, struct blob *b);
+
+/**
+ * Take a record below VXLAN_HAND_PORT, in a successor with the same tunnels and VNIs. NULL, or the
+ * reason why it cannot be taken, static text.
+ */
+const char *vxlan_take_over(struct vxlan *x, const struct hand_record *h);
+
+/**
+ * All records were taken, and ports below have their devices: frames go on with the next
+ * publication.
+ */
+void vxlan_run(struct vxlan *x);
 
 /**
  * Bytes of the longest IP packet that passes the port below, which guests in the domain are told;

@@ -47,6 +47,7 @@ make_room(struct blob *b, size_t len)
 	data = realloc(b->data, room);
 	if (data == NULL) {
 		b->failed = true;
+		b->error = -ENOMEM;
 		return false;
 	}
 	b->data = data;
@@ -83,22 +84,26 @@ make_fd_room(struct blob *b, uint32_t n)
 	return true;
 }
 
-/** Append duplicates of @p n descriptors; false: no memory or no descriptor. */
-static bool
+/** Append duplicates of @p n descriptors. 0 or -errno. */
+static int
 put_fds(struct blob *b, const int *fds, uint32_t n)
 {
 	uint32_t i;
 
+	if (n == 0)
+		return 0;
+	if (n > BLOB_RECORD_FDS)
+		return -E2BIG;
 	if (!make_fd_room(b, n))
-		return false;
+		return -ENOMEM;
 	for (i = 0; i < n; i++) {
 		int fd = fcntl(fds[i], F_DUPFD_CLOEXEC, 0);
 
 		if (fd < 0)
-			return false;
+			return -errno;
 		b->fd[b->nfds++] = fd;
 	}
-	return true;
+	return 0;
 }
 
 void
@@ -110,7 +115,8 @@ blob_put_fds(struct blob *b, const struct blob_record *r, const void *data, cons
 
 	if (b->failed)
 		return;
-	b->failed = r->nfds > BLOB_RECORD_FDS || (r->nfds != 0 && !put_fds(b, fds, r->nfds));
+	b->error = put_fds(b, fds, r->nfds);
+	b->failed = b->error != 0;
 	blob_put(b, &head, sizeof(head));
 	blob_put(b, data, r->len);
 	blob_put(b, padding, RTE_ALIGN_CEIL((size_t)r->len, ALIGN) - r->len);

@@ -29,7 +29,8 @@ struct blob {
 	size_t len, room;
 	int *fd; /* owned */
 	uint32_t nfds, fd_room;
-	bool failed; /* no memory, no descriptor or a record too large: unusable */
+	bool failed; /* no memory, no descriptor or a record too large: unusable, ... */
+	int error;   /* ... and which, -errno; 0: -ENOMEM */
 };
 
 /** A record as it is read, in host order. */

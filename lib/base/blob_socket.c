@@ -109,8 +109,10 @@ blob_send(int sock, const struct blob *b, uint32_t timeout_ms)
 	size_t pos, len;
 	int ret;
 
-	if (b->failed || b->len > UINT32_MAX)
-		return -ENOMEM;
+	if (b->failed)
+		return b->error != 0 ? b->error : -ENOMEM;
+	if (b->len > UINT32_MAX)
+		return -E2BIG;
 	ret = send_portion(sock, (const uint8_t *)&h, sizeof(h), NULL, 0, deadline_ns);
 	for (pos = 0; ret == 0 && pos < b->len; pos += len, fds += n) {
 		n = RTE_MIN(b->nfds - fds, (uint32_t)BLOB_RECORD_FDS);

@@ -30,7 +30,8 @@ struct irq_group {
 	_Atomic uint64_t apart_for; /* the last time */
 	_Atomic uint64_t left;
 	_Atomic uint32_t offences;
-	atomic_uint busy; /* interrupts in the lane */
+	atomic_uint busy;  /* interrupts in the lane */
+	atomic_uint freed; /* eventfds that irq_free() has left to the lane */
 };
 
 struct irq {
@@ -41,6 +42,9 @@ struct irq {
 	int (*ioctl)(int fd, unsigned long request, void *arg); /* NULL: fd is an eventfd */
 	unsigned long request;
 	uint32_t index;
+	/* [ctl] of irq_free(); of the last reference afterwards */
+	bool counted; /* in the group's freed */
+	bool owed;    /* counts as a descriptor to close */
 	/* [atomic] */
 	_Atomic uint32_t proven; /* offences of the group when the lane last found it quick */
 	atomic_bool pending;     /* in the lane */
@@ -183,10 +187,14 @@ irq_put(struct irq *irq)
 	if (atomic_fetch_sub_explicit(&irq->refs, 1, memory_order_acq_rel) != 1)
 		return;
 	/* a device of the kernel's closes at once, and its owner counts on that */
-	if (g != NULL && irq->ioctl == NULL)
+	if (irq->counted) {
+		atomic_fetch_sub_explicit(&g->freed, 1, memory_order_relaxed);
 		lane_close(&g->lane, irq->fd);
-	else
+	} else {
 		close(irq->fd);
+	}
+	if (irq->owed)
+		lane_settle(&g->lane, 1);
 	if (g != NULL)
 		lane_put(&g->lane);
 	free(irq);
@@ -297,12 +305,27 @@ irq_of_eventfd(struct irq_group *g, int fd)
 	return irq_of_ioctl(g, NULL, fd, 0, 0);
 }
 
+/** The lane may have others to make first: those of a peer that makes many are as many to close. */
+static void
+count_freed(struct irq *irq)
+{
+	struct irq_group *g = irq->group;
+
+	if (g == NULL || irq->ioctl != NULL)
+		return;
+	irq->counted = true;
+	irq->owed = atomic_fetch_add_explicit(&g->freed, 1, memory_order_relaxed) >= IRQ_FREED_MAX;
+	if (irq->owed)
+		lane_owe(&g->lane, 1);
+}
+
 void
 irq_free(struct irq *irq)
 {
 	if (irq == NULL)
 		return;
 	atomic_store(&irq->ended, true);
+	count_freed(irq);
 	irq_put(irq);
 }
 
@@ -336,5 +359,5 @@ irq_signal(struct irq_group *g, int fd)
 		return;
 	}
 	leave(irq);
-	irq_put(irq);
+	irq_free(irq);
 }

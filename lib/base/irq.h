@@ -29,6 +29,7 @@
 #define IRQ_WINDOW_MS 1000 /* in so long a time */
 #define IRQ_APART_MS 1000  /* set apart for so long, twice as long each time it happens again */
 #define IRQ_APART_MAX_MS 256000
+#define IRQ_FREED_MAX 512 /* eventfds without an owner that wait in the lane, two for each ring */
 
 struct irq;
 struct irq_group;
@@ -73,7 +74,8 @@ struct irq *irq_of_ioctl(struct irq_group *g, int (*fn)(int fd, unsigned long re
 
 /**
  * No worker can raise it any more. An ioctl that waits in the lane is not made any more, an eventfd
- * is. NULL is fine. Control.
+ * is: one that would be more than IRQ_FREED_MAX of its group counts as a descriptor to close
+ * (lane_closing()) until then. NULL is fine. Control.
  */
 void irq_free(struct irq *irq);
 

@@ -3,10 +3,12 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include <bsd/string.h>
 #include <rte_common.h>
 
 #include "base/ev.h"
 #include "base/log.h"
+#include "base/log_tail.h"
 
 #define LINE_LEN 1024
 #define TYPES_MAX 512 /* log types with a bucket of their own */
@@ -32,24 +34,39 @@ log_limit_pass(struct log_limit *l, uint32_t *swallowed)
 		return false;
 	}
 	l->tokens--;
-	*swallowed = l->suppressed;
-	l->suppressed = 0;
+	*swallowed = log_collect(l);
 	return true;
 }
 
 /* Names and texts may come from a peer: it must not forge a line or drive a terminal. */
+static char
+scrubbed(char c)
+{
+	return (unsigned char)c < ' ' || c == 0x7f ? '?' : c;
+}
+
 static void
 scrub(char *s)
 {
 	for (; *s != '\0'; s++)
-		if ((unsigned char)*s < ' ' || *s == 0x7f)
-			*s = '?';
+		*s = scrubbed(*s);
 }
 
 bool
 log_enabled(uint32_t level)
 {
 	return rte_log_can_log((uint32_t)vqs_logtype, level);
+}
+
+/* Of a line that begins with @p tag and ends with what is said about it, from @p at on. */
+static void
+keep(uint32_t level, const char *tag, const char *line, size_t at)
+{
+	char name[LOG_TAIL_TAG_MAX];
+
+	strlcpy(name, tag != NULL ? tag : "", sizeof(name));
+	scrub(name);
+	log_tail_add(level, name, line + at);
 }
 
 void
@@ -68,6 +85,7 @@ log_write(uint32_t level, const char *tag, const char *fmt, ...)
 	vsnprintf(line + n, sizeof(line) - (size_t)n, fmt, ap);
 	va_end(ap);
 	scrub(line);
+	keep(level, tag, line, (size_t)n);
 	rte_log(level, (uint32_t)vqs_logtype, "vqswitch: %s\n", line);
 }
 
@@ -81,11 +99,29 @@ static bool
 may_pass(uint32_t *swallowed)
 {
 	const int type = rte_log_cur_msg_logtype();
+	struct log_limit *l;
 
 	*swallowed = 0;
 	if (type < 0 || type == vqs_logtype || rte_log_cur_msg_loglevel() > (int)RTE_LOG_INFO)
 		return true;
-	return log_limit_pass(&of_type[RTE_MIN(type, TYPES_MAX - 1)], swallowed);
+	l = &of_type[RTE_MIN(type, TYPES_MAX - 1)];
+	if (log_limit_pass(l, swallowed))
+		return true;
+	log_owe(l, RTE_LOG_INFO, "DPDK");
+	return false;
+}
+
+/** Libraries end lines themselves, and some indent with tabs. False: it could not be written. */
+static bool
+write_scrubbed(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		const char c = text[i];
+
+		if (fputc(c == '\n' || c == '\t' ? c : scrubbed(c), behind) == EOF)
+			return false;
+	}
+	return fflush(behind) == 0;
 }
 
 /** A line, or a part of one. */
@@ -99,9 +135,7 @@ passed_on(void *unused, const char *text, size_t len)
 		return (ssize_t)len;
 	if (swallowed != 0)
 		fprintf(behind, "vqswitch: %u lines as the next one suppressed\n", swallowed);
-	if (fwrite(text, 1, len, behind) != len || fflush(behind) != 0)
-		return 0;
-	return (ssize_t)len;
+	return write_scrubbed(text, len) ? (ssize_t)len : 0;
 }
 
 int

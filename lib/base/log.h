@@ -26,6 +26,7 @@ struct log_limit {
 	uint64_t refill_ns; /* monotonic time of the last refill; 0: never used */
 	uint32_t tokens;
 	uint32_t suppressed; /* lines swallowed since the last one that was let through */
+	uint32_t ticket;     /* their number is owed under it, 0: it is not; see log_owe() */
 };
 
 #define LOG_LIMIT_BURST 10  /* lines let through at once */
@@ -36,6 +37,18 @@ struct log_limit {
  * before, their number is returned through @p swallowed and the count restarts.
  */
 bool log_limit_pass(struct log_limit *l, uint32_t *swallowed);
+
+/**
+ * The line of @p l that was not let through is to be told of when no other follows: by
+ * log_tell_owed(), with @p tag, also after @p l has gone. Owner of @p l.
+ */
+void log_owe(struct log_limit *l, uint32_t level, const char *tag);
+
+/** How many lines were swallowed and not told of; they are from now on. Owner of @p l. */
+uint32_t log_collect(struct log_limit *l);
+
+/** Write how many lines were swallowed by buckets that are silent since. Control, once a second. */
+void log_tell_owed(uint64_t now_ns);
 
 /** printf-like; @p tag names the object ("port vhost0"), NULL for the program itself. */
 void log_write(uint32_t level, const char *tag, const char *fmt, ...)
@@ -65,14 +78,18 @@ bool log_enabled(uint32_t level);
  * A line a peer, a guest or a client can cause, within the limit of @p lim. test/lint/log.py
  * refuses the others in what runs on their behalf.
  */
-#define log_peer_at(level, lim, tag, ...)                                                     \
-	do {                                                                                  \
-		uint32_t log_n_ = 0;                                                          \
-		if (log_enabled(level) && log_limit_pass(lim, &log_n_)) {                     \
-			if (log_n_ != 0)                                                      \
-				log_write(level, tag, "%u similar lines suppressed", log_n_); \
-			log_write(level, tag, __VA_ARGS__);                                   \
-		}                                                                             \
+#define log_peer_at(level, lim, tag, ...)                                             \
+	do {                                                                          \
+		uint32_t log_n_ = 0;                                                  \
+		if (!log_enabled(level))                                              \
+			break;                                                        \
+		if (!log_limit_pass(lim, &log_n_)) {                                  \
+			log_owe(lim, level, tag);                                     \
+			break;                                                        \
+		}                                                                     \
+		if (log_n_ != 0)                                                      \
+			log_write(level, tag, "%u similar lines suppressed", log_n_); \
+		log_write(level, tag, __VA_ARGS__);                                   \
 	} while (0)
 
 #define log_peer(lim, tag, ...) log_peer_at(RTE_LOG_WARNING, lim, tag, __VA_ARGS__)

@@ -24,7 +24,7 @@
 #include "base/lane.h"
 #include "base/log.h"
 
-#define NS_PER_S UINT64_C(1000000000)
+#define SECOND_NS UINT64_C(1000000000)
 #define SETTLE_STEP_US 1000
 
 struct record {
@@ -44,6 +44,7 @@ struct record {
 	uint64_t left_out;   /* records that were not handed to the lane */
 	uint64_t lost_known; /* of lost, those the log knows of */
 	bool full;
+	char why[RECORD_TEXT_MAX]; /* the file could not be made; "": it could, or is to be */
 	struct log_limit log_limit;
 	/* [atomic] */
 	_Atomic uint64_t bytes; /* that are in the file, or wait */
@@ -382,6 +383,7 @@ record_get_info(const struct record *r, struct record_info *out)
 		.bytes = atomic_load_explicit(&r->bytes, memory_order_relaxed),
 		.lost = atomic_load_explicit(&r->lost, memory_order_relaxed),
 		.full = r->full,
+		.why = r->why[0] != '\0' ? r->why : NULL,
 	};
 	return true;
 }
@@ -456,7 +458,7 @@ put_begin(struct record *r)
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	data.wall_ns = rte_cpu_to_le_64((uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec);
+	data.wall_ns = rte_cpu_to_le_64((uint64_t)now.tv_sec * SECOND_NS + (uint64_t)now.tv_nsec);
 	strlcpy(data.port, r->port, sizeof(data.port));
 	put(r, entry_new(r, RECORD_BEGIN, &part, 1));
 }
@@ -526,10 +528,11 @@ record_open(const struct record_config *cfg, char *err, size_t errlen)
 void
 record_start(struct record *r)
 {
-	char err[RECORD_TEXT_MAX];
-
-	if (r != NULL && r->fd < 0 && !begin(r, err, sizeof(err)))
-		log_warn(r->port, "nothing is recorded: %s", err);
+	if (r == NULL || r->fd >= 0)
+		return;
+	r->why[0] = '\0';
+	if (!begin(r, r->why, sizeof(r->why)))
+		log_warn(r->port, "nothing is recorded: %s", r->why);
 }
 
 void
@@ -547,7 +550,7 @@ record_close(struct record *r, const char *why)
 void
 record_settle(uint32_t timeout_ms)
 {
-	const uint64_t end = ev_now_ns() + timeout_ms * (NS_PER_S / 1000);
+	const uint64_t end = ev_now_ns() + timeout_ms * (SECOND_NS / 1000);
 
 	while (atomic_load_explicit(&unwritten, memory_order_acquire) != 0 && ev_now_ns() < end)
 		usleep(SETTLE_STEP_US);

@@ -39,6 +39,7 @@ struct record_info {
 	uint64_t bytes;   /* of the file, and on their way there */
 	uint64_t lost;    /* records */
 	bool full;        /* the limit is reached */
+	const char *why;  /* nothing is recorded; NULL: it is. Valid as long as the record */
 };
 
 /**
@@ -49,8 +50,8 @@ struct record_info {
 struct record *record_open(const struct record_config *cfg, char *err, size_t errlen);
 
 /**
- * Make the file now, unless there is one: events before this are not recorded. A failure is logged,
- * and nothing is recorded. It may wait for the file system.
+ * Make the file now, unless there is one: events before this are not recorded. A failure is logged
+ * and is record_info.why from then on. It may wait for the file system.
  */
 void record_start(struct record *r);
 

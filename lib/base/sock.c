@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <bsd/string.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -21,6 +23,7 @@
 #define BACKLOG 32
 #define STREAM (SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC)
 #define REST_MS 100
+#define LINKS_MAX 8 /* one behind the other */
 
 /* --- unix sockets --- */
 
@@ -41,21 +44,83 @@ new_socket(void)
 	return fd < 0 ? -errno : fd;
 }
 
+static int
+open_path(const char *path, int flags)
+{
+	int fd = open(path, O_PATH | O_CLOEXEC | flags);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/** The path that the link @p fd, which is at @p path, leads to, in its place. 0 or -errno. */
+static int
+follow(int fd, char path[PATH_MAX])
+{
+	char target[PATH_MAX], *name = strrchr(path, '/');
+	ssize_t n = readlinkat(fd, "", target, sizeof(target) - 1);
+	size_t room = PATH_MAX;
+
+	if (n < 0)
+		return -errno;
+	target[n] = '\0';
+	if (target[0] == '/' || name == NULL)
+		name = path;
+	else
+		room -= (size_t)(++name - path);
+	return strlcpy(name, target, room) < room ? 0 : -ENAMETOOLONG;
+}
+
+/**
+ * The file of a socket, which cannot become another one meanwhile. A front-end may be able to write
+ * to the folder of its socket, and put a link to another guest's there, to which this process may
+ * connect and the front-end may not: only links of its own user and of root are followed. Each is
+ * looked at: one of an operator's may lead to that folder.
+ */
+static int
+open_file(const char *path)
+{
+	char at[PATH_MAX];
+
+	if (strlcpy(at, path, sizeof(at)) >= sizeof(at))
+		return -ENAMETOOLONG;
+	for (int i = 0; i < LINKS_MAX; i++) {
+		int ret, fd = open_path(at, O_NOFOLLOW);
+		struct stat st;
+
+		if (fd < 0 || fstat(fd, &st) != 0 || !S_ISLNK(st.st_mode))
+			return fd;
+		ret = st.st_uid == 0 || st.st_uid == geteuid() ? follow(fd, at) : -ELOOP;
+		close(fd);
+		if (ret != 0)
+			return ret;
+	}
+	return -ELOOP;
+}
+
+/* 0 or -errno. EAGAIN: its backlog is full; treated as not listening. */
+static int
+connect_file(int fd, int file)
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "/proc/self/fd/%d", file);
+	return connect(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0 ? 0 : -errno;
+}
+
 int
 sock_connect_unix(const char *path)
 {
-	struct sockaddr_un sa;
-	int fd, ret = address(path, &sa);
+	int fd, ret, file = open_file(path);
 
-	if (ret != 0)
-		return ret;
+	if (file < 0)
+		return file;
 	fd = new_socket();
-	if (fd < 0)
+	ret = fd < 0 ? fd : connect_file(fd, file);
+	close(file);
+	if (ret == 0)
 		return fd;
-	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0)
-		return fd;
-	ret = -errno; /* EAGAIN: its backlog is full; treated as not listening */
-	close(fd);
+	if (fd >= 0)
+		close(fd);
 	return ret;
 }
 
@@ -300,6 +365,13 @@ sock_accept_on(struct sock_listener *l, struct ev_loop *loop, int fd)
 		l->loop = loop;
 	}
 	return ret;
+}
+
+void
+sock_listener_own(const struct sock_listener *l)
+{
+	if (l->loop != NULL)
+		(void)listen(l->src.fd, BACKLOG);
 }
 
 void

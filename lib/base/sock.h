@@ -37,7 +37,10 @@ int sock_listen_unix(const char *path, const struct sock_access *access, char *e
  */
 int sock_listen_loopback(const char *text, char *err, size_t errlen);
 
-/** Connect to the unix socket at @p path without blocking: an open socket, or -errno. */
+/**
+ * Connect to the unix socket at @p path without blocking: an open socket, or -errno. -ELOOP: it is
+ * a symbolic link of another user than root and this process's.
+ */
 int sock_connect_unix(const char *path);
 
 /** Accepts connections. Zero-initialised: not listening. */
@@ -56,6 +59,12 @@ struct sock_listener {
 
 /** Accept from @p fd, which the listener then owns; accepted and tag are set. 0 or -errno. */
 int sock_accept_on(struct sock_listener *l, struct ev_loop *loop, int fd);
+
+/**
+ * Clients that connect from now on are told that this process listens (SO_PEERCRED), not the one
+ * that opened the socket.
+ */
+void sock_listener_own(const struct sock_listener *l);
 
 /** Stop and close; harmless when not listening. */
 void sock_listener_close(struct sock_listener *l);

@@ -2,7 +2,6 @@
 #include "base/spare.h"
 
 #include <fcntl.h>
-#include <stdint.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -11,22 +10,30 @@
 
 static struct {
 	int fd[SPARES];
-	uint32_t n;  /* entries of fd[] that are open */
-	bool kept;   /* spare_init() was called */
-	bool wanted; /* the limit was near once: all of them are to be open */
+	uint32_t n;   /* entries of fd[] that are open */
+	uint32_t had; /* before they were lent */
+	bool kept;    /* spare_init() was called */
+	bool wanted;  /* the limit was near once: they are lent */
 } spare;
+
+static bool
+open_all(void)
+{
+	while (spare.n < SPARES) {
+		int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+		if (fd < 0)
+			return false;
+		spare.fd[spare.n++] = fd;
+	}
+	return true;
+}
 
 void
 spare_init(void)
 {
 	spare.kept = true;
-}
-
-void
-spare_lend(void)
-{
-	while (spare.n > 0)
-		close(spare.fd[--spare.n]);
+	open_all();
 }
 
 /* Descriptors are given out lowest first: is one open that is not far from the limit? */
@@ -40,18 +47,37 @@ limit_is_near(void)
 	return limit.rlim_cur <= NEAR || fcntl((int)(limit.rlim_cur - NEAR), F_GETFD) >= 0;
 }
 
+void
+spare_lend(void)
+{
+	if (!spare.kept) /* perhaps in a program with a loop in each of several threads */
+		return;
+	spare.had = spare.n;
+	spare.wanted = spare.wanted || limit_is_near();
+	while (spare.wanted && spare.n > 0)
+		close(spare.fd[--spare.n]);
+}
+
 bool
 spare_refill(void)
 {
-	if (!spare.kept || (!spare.wanted && !limit_is_near()))
-		return true;
-	spare.wanted = true;
-	while (spare.n < SPARES) {
-		int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	return !spare.kept || open_all();
+}
 
-		if (fd < 0)
-			return false;
-		spare.fd[spare.n++] = fd;
-	}
-	return true;
+bool
+spare_repaid(void)
+{
+	return spare.n >= spare.had;
+}
+
+uint32_t
+spare_had(void)
+{
+	return spare.had;
+}
+
+uint32_t
+spare_count(void)
+{
+	return spare.n;
 }

@@ -30,7 +30,8 @@ struct vni {
 	struct evpn *evpn;
 	uint32_t vni;
 	struct shadow *shadow;
-	const char *step; /* that failed, static text; NULL: none did */
+	struct evpn_shadow_ids dev; /* of one that is ready */
+	const char *step;           /* that failed, static text; NULL: none did */
 	int err;
 	bool ready;
 };
@@ -46,7 +47,8 @@ struct evpn {
 	struct ev_timer refresh, repair, settle;
 	uint32_t dump; /* how many of dumped have been answered; all: none is under way */
 	bool dump_failed, dump_again;
-	bool told; /* changes since the last settled() */
+	bool told;     /* changes since the last settled() */
+	bool restored; /* a predecessor may have refreshed addresses long ago */
 	struct evpn_stats stats;
 	struct log_limit log_limit;
 };
@@ -97,6 +99,9 @@ end_dump(struct evpn *e)
 	}
 	if (!e->dump_again) {
 		evpn_table_sweep(e->table);
+		if (e->restored)
+			evpn_table_refresh(e->table);
+		e->restored = false;
 		settle_soon(e);
 	}
 }
@@ -315,17 +320,25 @@ vni_find(const struct evpn *e, uint32_t vni)
 	return NULL;
 }
 
+static bool
+same_devices(const struct evpn_shadow_ids *a, const struct evpn_shadow_ids *b)
+{
+	return a->bridge == b->bridge && a->vxlan == b->vxlan && a->tap == b->tap;
+}
+
 /* The tables had entries of these devices before their indices were known here. */
 static void
 on_ready(void *ctx, const struct evpn_shadow_ids *dev)
 {
 	struct vni *v = ctx;
+	bool known = v->ready && same_devices(&v->dev, dev);
 	int err = evpn_table_add_vni(v->evpn->table, v->vni, dev);
 
 	v->ready = err == 0;
+	v->dev = *dev;
 	v->step = v->ready ? NULL : "follow its tables";
 	v->err = err;
-	if (v->ready && v->evpn->ops->ready != NULL)
+	if (v->ready && !known && v->evpn->ops->ready != NULL)
 		v->evpn->ops->ready(v->evpn->ctx, v->vni);
 	start_dump(v->evpn);
 }
@@ -385,6 +398,37 @@ evpn_del_vni(struct evpn *e, uint32_t vni)
 	return 0;
 }
 
+bool
+evpn_vni_devices(const struct evpn *e, uint32_t vni, struct evpn_shadow_ids *out)
+{
+	const struct vni *v = vni_find(e, vni);
+
+	if (v == NULL || !v->ready)
+		return false;
+	*out = v->dev;
+	return true;
+}
+
+int
+evpn_restore_vni(struct evpn *e, uint32_t vni, const struct evpn_shadow_ids *dev)
+{
+	struct vni *v = vni_find(e, vni);
+	int err = v != NULL ? evpn_table_add_vni(e->table, vni, dev) : -ENOENT;
+
+	if (err != 0)
+		return err;
+	v->ready = true;
+	v->dev = *dev;
+	e->restored = true;
+	return 0;
+}
+
+int
+evpn_restore_entry(struct evpn *e, const struct evpn_facts *f)
+{
+	return evpn_table_restore(e->table, f);
+}
+
 /* --- addresses and VTEPs --- */
 
 int
@@ -432,6 +476,12 @@ evpn_drop_vtep(struct evpn *e, const struct evpn_ip *vtep)
 	evpn_hops_put(e->hops, vtep);
 }
 
+void
+evpn_restore_hop(struct evpn *e, const struct evpn_ip *vtep, const struct evpn_hop *hop)
+{
+	evpn_hops_restore(e->hops, vtep, hop);
+}
+
 const struct evpn_hop *
 evpn_hop(const struct evpn *e, const struct evpn_ip *vtep)
 {
@@ -474,6 +524,15 @@ void
 evpn_get_stats(const struct evpn *e, struct evpn_stats *out)
 {
 	*out = e->stats;
+}
+
+void
+evpn_restore_stats(struct evpn *e, const struct evpn_stats *s)
+{
+	e->stats.dumps += s->dumps;
+	e->stats.losses += s->losses;
+	e->stats.interrupted += s->interrupted;
+	e->stats.refused += s->refused;
 }
 
 /* --- life --- */

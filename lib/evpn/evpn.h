@@ -73,6 +73,25 @@ bool evpn_retell(struct evpn *e);
 int evpn_use_vtep(struct evpn *e, const struct evpn_ip *vtep);
 void evpn_drop_vtep(struct evpn *e, const struct evpn_ip *vtep);
 
+/**
+ * The next hop of a VTEP as a predecessor had it: in force until the kernel says something else.
+ * Harmless if it is not followed.
+ */
+void evpn_restore_hop(struct evpn *e, const struct evpn_ip *vtep, const struct evpn_hop *hop);
+
+/**
+ * The devices of a VNI, which a successor names to evpn_restore_vni(). False: it is not ready.
+ */
+bool evpn_vni_devices(const struct evpn *e, uint32_t vni, struct evpn_shadow_ids *out);
+
+/**
+ * A predecessor had made the devices of a VNI that was added, and told the switch of its entries,
+ * which follow: evpn_restore_entry(). Unless they turn out to be others ready() is not called; what
+ * the kernel has by then is told as the difference. 0, -ENOENT, those of evpn_table_add_vni().
+ */
+int evpn_restore_vni(struct evpn *e, uint32_t vni, const struct evpn_shadow_ids *dev);
+int evpn_restore_entry(struct evpn *e, const struct evpn_facts *f);
+
 /** NULL: it is not followed. */
 const struct evpn_hop *evpn_hop(const struct evpn *e, const struct evpn_ip *vtep);
 
@@ -90,5 +109,8 @@ struct evpn_stats {
 };
 
 void evpn_get_stats(const struct evpn *e, struct evpn_stats *out);
+
+/** Count on from a predecessor's numbers. */
+void evpn_restore_stats(struct evpn *e, const struct evpn_stats *s);
 
 #endif

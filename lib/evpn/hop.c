@@ -452,6 +452,17 @@ evpn_hops_put(struct evpn_hops *h, const struct evpn_ip *vtep)
 	vtep_free(v);
 }
 
+void
+evpn_hops_restore(struct evpn_hops *h, const struct evpn_ip *vtep, const struct evpn_hop *hop)
+{
+	struct vtep *v = find(h, vtep);
+
+	if (v == NULL)
+		return;
+	v->hop = *hop;
+	h->cfg.told(h->cfg.ctx, &v->ip, &v->hop);
+}
+
 const struct evpn_hop *
 evpn_hops_find(const struct evpn_hops *h, const struct evpn_ip *vtep)
 {

@@ -46,6 +46,9 @@ int evpn_hops_get(struct evpn_hops *h, const struct evpn_ip *vtep);
 /** One user less; with the last the VTEP is forgotten. */
 void evpn_hops_put(struct evpn_hops *h, const struct evpn_ip *vtep);
 
+/** Tell the next hop that a predecessor had of @p vtep; the kernel is still to be asked. */
+void evpn_hops_restore(struct evpn_hops *h, const struct evpn_ip *vtep, const struct evpn_hop *hop);
+
 /** A notification: of routes, links, neighbours; others are ignored. */
 void evpn_hops_read(struct evpn_hops *h, const struct nlmsghdr *m);
 

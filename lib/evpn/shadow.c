@@ -17,10 +17,13 @@
 
 #include <rte_common.h>
 
+#include "base/heir.h"
 #include "nl/nl.h"
 
 #define MESSAGE_MAX 512
 #define CENTISECONDS 100
+#define TUN "/dev/net/tun"
+#define HEIR_NAME (sizeof(TUN) + 1 + SHADOW_NAME_MAX)
 
 enum device { BRIDGE, VXLAN, TAP, DEVICES };
 
@@ -416,13 +419,41 @@ shadow_why(const struct shadow *s, char *buf, size_t len)
 
 /* --- life --- */
 
+/* The name of its descriptor for a successor. */
+static const char *
+heir_name(const struct shadow *s, char buf[HEIR_NAME])
+{
+	char name[SHADOW_NAME_MAX];
+
+	snprintf(buf, HEIR_NAME, TUN "#%s", name_of(s, TAP, name));
+	return buf;
+}
+
+/* That of a predecessor, if it is the tap that it should be; -1: there is none. */
+static int
+inherit_tap(const struct shadow *s)
+{
+	char name[SHADOW_NAME_MAX], of[HEIR_NAME];
+	struct ifreq r = {0};
+	int fd = heir_take(heir_name(s, of));
+
+	if (fd < 0 || (ioctl(fd, TUNGETIFF, &r) == 0 &&
+		       strncmp(r.ifr_name, name_of(s, TAP, name), SHADOW_NAME_MAX) == 0))
+		return fd;
+	close(fd);
+	return -1;
+}
+
 static int
 open_tap(const struct shadow *s)
 {
 	struct ifreq r = {.ifr_flags = IFF_TAP | IFF_NO_PI};
 	char name[SHADOW_NAME_MAX];
-	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC), err;
+	int fd = inherit_tap(s), err;
 
+	if (fd >= 0)
+		return fd;
+	fd = open(TUN, O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	memcpy(r.ifr_name, name_of(s, TAP, name), SHADOW_NAME_MAX);
@@ -436,6 +467,7 @@ open_tap(const struct shadow *s)
 struct shadow *
 shadow_new(const struct shadow_config *cfg)
 {
+	char of[HEIR_NAME];
 	struct shadow *s;
 
 	if (cfg->vni == 0 || cfg->vni > SHADOW_VNI_MAX || !evpn_ip_is_set(&cfg->local)) {
@@ -452,6 +484,7 @@ shadow_new(const struct shadow_config *cfg)
 		free(s);
 		return NULL;
 	}
+	heir_note(heir_name(s, of), s->tap_fd);
 	next_step(s);
 	return s;
 }
@@ -470,8 +503,11 @@ remove_device(const struct shadow *s, enum device d)
 void
 shadow_remove(struct shadow *s)
 {
-	remove_device(s, VXLAN);
-	remove_device(s, BRIDGE);
+	/* they are the predecessor's, which may go on */
+	if (!heir_pending()) {
+		remove_device(s, VXLAN);
+		remove_device(s, BRIDGE);
+	}
 	shadow_free(s);
 }
 
@@ -479,6 +515,7 @@ void
 shadow_free(struct shadow *s)
 {
 	nl_forget(s->cfg.nl, s);
+	heir_forget(s->tap_fd);
 	close(s->tap_fd);
 	free(s);
 }

@@ -7,7 +7,7 @@
  * bridge's table and writes the others' to the tables of the bridge and the VXLAN device. Both
  * ports are isolated and flood nothing, so no frame leaves them.
  *
- * The tap's carrier is this process: when it dies the bridge forgets what is behind the tap, and
+ * The tap's carrier is this process: when it ends the bridge forgets what is behind the tap, and
  * the routing daemon withdraws it. The other devices are adopted by the next process if they are
  * as it would make them, so that a restart does not withdraw and announce all addresses.
  *
@@ -45,7 +45,8 @@ struct shadow_config {
 };
 
 /**
- * Begin to make the devices. NULL with errno set: EPERM (no CAP_NET_ADMIN), ENOENT (no
+ * Begin to make the devices. The tap of a process that this one takes over from is its own, and
+ * never loses its carrier (base/heir.h). NULL with errno set: EPERM (no CAP_NET_ADMIN), ENOENT (no
  * /dev/net/tun), EBUSY (another process has the tap), EINVAL, ENOMEM.
  */
 struct shadow *shadow_new(const struct shadow_config *cfg);

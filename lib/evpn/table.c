@@ -646,6 +646,72 @@ evpn_table_find_mac(const struct evpn_table *t, uint32_t vni, const struct rte_e
 	return e != NULL;
 }
 
+/* --- another process goes on --- */
+
+void
+evpn_table_save(const struct evpn_table *t, void (*fn)(const struct evpn_facts *f, void *arg),
+		void *arg)
+{
+	const struct item *e;
+
+	LIST_FOREACH (e, &t->all, all) {
+		const struct evpn_facts f = {
+			.key = {.vni = e->key.vni,
+				.kind = (int)e->key.kind,
+				.mac = e->key.mac,
+				.ip = e->key.ip},
+			.bridge = e->bridge.is,
+			.tap = e->behind == TAP,
+			.vxlan = e->vxlan.is,
+			.multihomed = e->multihomed,
+			.remote = e->remote.is,
+			.pinned = e->pinned.is,
+			.vtep = e->vtep,
+			.remote_neigh = e->remote_neigh,
+			.pinned_neigh = e->pinned_neigh,
+			.ours = e->ours,
+			.renew = e->renew,
+			.our_neigh = e->our_neigh,
+			.told_on = e->told_on,
+			.told_vtep = e->told_vtep,
+			.told_neigh = e->told_neigh,
+		};
+
+		fn(&f, arg);
+	}
+}
+
+int
+evpn_table_restore(struct evpn_table *t, const struct evpn_facts *f)
+{
+	const struct key k = {.vni = f->key.vni,
+			      .kind = (enum kind)f->key.kind,
+			      .mac = f->key.mac,
+			      .ip = f->key.ip};
+	int err;
+	struct item *e = our_entry(t, &k, &err);
+
+	if (e == NULL)
+		return err;
+	hear(t, &e->bridge, f->bridge);
+	hear(t, &e->vxlan, f->vxlan);
+	hear(t, &e->remote, f->remote);
+	hear(t, &e->pinned, f->pinned);
+	e->behind = f->tap ? TAP : f->bridge ? VXLAN : NO_PORT;
+	e->multihomed = f->multihomed;
+	e->vtep = f->vtep;
+	e->remote_neigh = f->remote_neigh;
+	e->pinned_neigh = f->pinned_neigh;
+	e->ours = f->ours;
+	e->renew = f->renew;
+	e->our_neigh = f->our_neigh;
+	e->told_on = f->told_on;
+	e->told_vtep = f->told_vtep;
+	e->told_neigh = f->told_neigh;
+	set_dirty(t, e);
+	return 0;
+}
+
 struct walk {
 	const struct evpn_table *t;
 	bool (*fn)(const struct evpn_entry_info *e, void *arg);

@@ -128,6 +128,34 @@ bool evpn_table_find_mac(const struct evpn_table *t, uint32_t vni, const struct 
 void evpn_table_walk(const struct evpn_table *t,
 		     bool (*fn)(const struct evpn_entry_info *e, void *arg), void *arg);
 
+/** All facts of an entry, for a table in another process. */
+struct evpn_facts {
+	struct evpn_entry_info key; /* vni, kind, mac or ip: the rest is not used */
+	/* the kernel's */
+	bool bridge, tap; /* MAC: in the bridge's table; behind the tap, else the VXLAN device */
+	bool vxlan, multihomed; /* MAC: in the VXLAN device's table; FLOOD */
+	bool remote, pinned;    /* IP: by a routing daemon, by us */
+	struct evpn_ip vtep;
+	struct evpn_neigh remote_neigh, pinned_neigh;
+	/* ours */
+	bool ours, renew;
+	struct evpn_neigh our_neigh;
+	/* as told to the switch */
+	bool told_on;
+	struct evpn_ip told_vtep;
+	struct evpn_neigh told_neigh;
+};
+
+/** Calls @p fn for each entry. */
+void evpn_table_save(const struct evpn_table *t, void (*fn)(const struct evpn_facts *f, void *arg),
+		     void *arg);
+
+/**
+ * Have an entry with these facts, which count as heard before the next evpn_table_mark(). The
+ * switch knows what was told. 0, -ENOENT (no such VNI), -ENOMEM.
+ */
+int evpn_table_restore(struct evpn_table *t, const struct evpn_facts *f);
+
 struct evpn_table_stats {
 	uint32_t here, remote, flood, ip_here, ip_remote; /* entries */
 	uint32_t unknown;      /* addresses of ours that the kernel does not have */

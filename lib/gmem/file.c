@@ -17,14 +17,15 @@
 #include "gmem/sigbus.h"
 
 struct gmem_file {
-	uint32_t refs;     /* [ctl] */
+	uint32_t refs; /* [ctl] */
+	enum gmem_voucher voucher;
 	int fd;            /* ours, of the same file */
 	struct lane *lane; /* counted, where fd is closed; NULL: on control */
 	void *base;
 	size_t len;
 	size_t page;
 	uint64_t start; /* base is this byte of the file */
-	dev_t dev;      /* which file */
+	dev_t dev;      /* which file, of a peer's */
 	ino_t ino;
 };
 
@@ -64,6 +65,18 @@ file_covers(int fd, uint64_t offset, uint64_t size, struct stat *st, const char 
 		return false;
 	}
 	return true;
+}
+
+bool
+gmem_file_withdrawn(int fd, uint64_t offset, uint64_t size)
+{
+	int seals = fcntl(fd, F_GET_SEALS);
+	const char *why;
+	struct stat st;
+
+	return gmem_file_in_memory(fd) &&
+	       (!file_covers(fd, offset, size, &st, &why) ||
+		(seals >= 0 && (seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) != 0));
 }
 
 /*
@@ -140,6 +153,7 @@ gmem_file_map(int fd, uint64_t offset, uint64_t size, struct gmem_fault *fault, 
 	f = map_file(fd, offset, size, fault, why);
 	if (f == NULL)
 		return NULL;
+	f->voucher = GMEM_PEER;
 	f->dev = st.st_dev;
 	f->ino = st.st_ino;
 	note_missing_seal(fd);
@@ -160,8 +174,7 @@ gmem_file_map_kernel(int fd, uint64_t offset, uint64_t size, struct gmem_fault *
 	f = map_file(fd, offset, size, fault, why);
 	if (f == NULL)
 		return NULL;
-	f->dev = 0; /* not a file that a peer may pass */
-	f->ino = 0;
+	f->voucher = GMEM_KERNEL;
 	*data = (uint8_t *)f->base + (offset - f->start);
 	return f;
 }
@@ -178,8 +191,8 @@ gmem_file_is(const struct gmem_file *f, const uint8_t *data, int fd, uint64_t of
 {
 	struct stat st;
 
-	return gmem_file_in_memory(fd) && fstat(fd, &st) == 0 && st.st_dev == f->dev &&
-	       st.st_ino == f->ino &&
+	return f->voucher == GMEM_PEER && gmem_file_in_memory(fd) && fstat(fd, &st) == 0 &&
+	       st.st_dev == f->dev && st.st_ino == f->ino &&
 	       f->start + (uint64_t)(data - (const uint8_t *)f->base) == offset;
 }
 
@@ -188,6 +201,18 @@ gmem_file_fd(const struct gmem_file *f, const uint8_t *data, uint64_t *offset)
 {
 	*offset = f->start + (uint64_t)(data - (const uint8_t *)f->base);
 	return f->fd;
+}
+
+enum gmem_voucher
+gmem_file_voucher(const struct gmem_file *f)
+{
+	return f->voucher;
+}
+
+struct gmem_file_range
+gmem_file_range(const struct gmem_file *f)
+{
+	return (struct gmem_file_range){f->base, f->start, f->len, f->page};
 }
 
 void

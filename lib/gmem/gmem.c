@@ -5,6 +5,7 @@
 
 #include "gmem/file.h"
 #include "gmem/gmem.h"
+#include "gmem/present.h"
 
 static struct gmem *
 map_alloc(uint32_t n)
@@ -15,6 +16,7 @@ map_alloc(uint32_t n)
 		return NULL;
 	m->refs = 1;
 	m->n = n;
+	m->present = NULL;
 	m->by_uva = (uint16_t *)&m->r[n];
 	return m;
 }
@@ -86,6 +88,7 @@ gmem_put(struct gmem *m)
 		return;
 	for (i = 0; i < m->n; i++)
 		gmem_file_put(m->r[i].file);
+	present_free(m->present);
 	free(m);
 }
 
@@ -216,8 +219,9 @@ gmem_add(const struct gmem *old, const struct gmem_desc *d, int fd, struct gmem_
 		*why = neighbour_fault(old, d);
 	if (*why != NULL)
 		return NULL;
-	r.file = d->kernel ? gmem_file_map_kernel(fd, d->mmap_offset, d->size, fault, &r.hva, why)
-			   : gmem_file_map(fd, d->mmap_offset, d->size, fault, &r.hva, why);
+	r.file = (d->voucher == GMEM_KERNEL
+			  ? gmem_file_map_kernel
+			  : gmem_file_map)(fd, d->mmap_offset, d->size, fault, &r.hva, why);
 	if (r.file == NULL)
 		return NULL;
 	m = map_alloc(old->n + 1);

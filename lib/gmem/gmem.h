@@ -22,6 +22,7 @@
 #include <rte_branch_prediction.h>
 #include <rte_common.h>
 
+#include "gmem/file.h"
 #include "gmem/sigbus.h"
 
 /** Slots offered with CONFIGURE_MEM_SLOTS. */
@@ -30,6 +31,7 @@
 /** Bytes a front-end may have mapped at once: address space is shared with all other ports. */
 #define GMEM_BYTES_MAX (UINT64_C(1) << 44)
 
+struct present;
 struct gmem_file; /* one mapping of a peer's fd, shared by the maps that contain it (file.h) */
 
 /**
@@ -46,13 +48,14 @@ struct gmem_region {
 };
 
 /**
- * [fixed] after construction, except refs and adds [ctl]. Regions ascend by gpa and overlap neither
- * in gpa nor in uva.
+ * [fixed] after construction, except refs, present and adds [ctl]. Regions ascend by gpa and
+ * overlap neither in gpa nor in uva.
  */
 struct gmem {
 	uint32_t refs;
 	uint32_t n;
-	uint16_t *by_uva; /* n: indices of the regions, ascending by uva */
+	struct present *present; /* [ctl] owned: pages that have arrived; NULL: all are there */
+	uint16_t *by_uva;        /* n: indices of the regions, ascending by uva */
 	struct gmem_region r[];
 };
 
@@ -62,7 +65,7 @@ struct gmem_desc {
 	uint64_t size;
 	uint64_t uva;
 	uint64_t mmap_offset; /* bytes of the fd that precede the region */
-	bool kernel;          /* the fd is the kernel's own, not a peer's file (file.h) */
+	enum gmem_voucher voucher;
 };
 
 /** An empty map with one reference. NULL when out of memory. */

@@ -24,6 +24,19 @@ copy_fragments(struct pkt_cursor *c, uint8_t *dst, uint32_t len)
 }
 
 void
+pkt_copy_parts(const struct pkt *p, uint8_t *dst)
+{
+	uint32_t at = RTE_MIN(p->data_len, p->len), n;
+
+	pkt_copy_bytes(dst, p->data, at);
+	for (uint32_t i = 0; i < p->nsegs - 1u && at < p->len; i++, at += n) {
+		n = RTE_MIN(p->segs[i].len, p->len - at);
+		pkt_copy_bytes(dst + at, p->segs[i].data, n);
+	}
+	memcpy(dst, p->eth_bytes, RTE_ETHER_HDR_LEN);
+}
+
+void
 pkt_copy_next(struct pkt_cursor *c, uint8_t *dst, uint32_t len)
 {
 	uint32_t from = c->done;

@@ -27,7 +27,7 @@
 	X(RX_RESERVED, "rx_reserved", "to a group that bridges do not relay (group-fwd-mask)")    \
 	X(RX_FLOOD, "rx_flood", "more copies than one poll makes, from a tunnel or limited port") \
 	X(RX_NO_EGRESS, "rx_no_egress", "no port to send it to, or that port is not running")     \
-	X(RX_VLAN, "rx_vlan", "VLAN is not one of the port's, or the frame has two tags")         \
+	X(RX_VLAN, "rx_vlan", "not a VLAN of the port's, or a second tag (vlan qinq)")            \
 	X(RX_RATE, "rx_rate", "over the port's rate limit")                                       \
 	X(RX_STORM, "rx_storm", "over the port's broadcast-storm limit")                          \
 	X(RX_LOCKED, "rx_locked", "source address is not the one the port is locked to")          \
@@ -35,7 +35,14 @@
 	X(RX_GUARD_DHCP, "rx_guard_dhcp", "from a DHCP server, which the port's guard refuses")   \
 	X(RX_GUARD_RA, "rx_guard_ra", "router advertisement or redirect, refused by the guard")   \
 	X(RX_GUARD_HIDDEN, "rx_guard_hidden", "headers are cut off, or hidden from the guard")    \
+	X(RX_ACL, "rx_acl", "the port's list of rules (acl in) does not let the packet in")       \
+	X(RX_ACL_HIDDEN, "rx_acl_hidden", "headers are cut off, or hidden from the acl")          \
 	X(RX_INJECT, "rx_inject", "announced for the guest (SEND_RARP), but too often")           \
+	X(RX_MCAST_BAD, "rx_mcast_bad",                                                           \
+	  "malformed message of IGMP, MLD or PIM, where those are snooped")                       \
+	X(RX_MCAST_QUERY, "rx_mcast_query",                                                       \
+	  "of a multicast router, which the port is not to have")                                 \
+	X(RX_MCAST_NONE, "rx_mcast_none", "to a multicast group that no other port has joined")   \
 	X(RX_OUTER, "rx_outer", "tunnel frame whose outer header is malformed")                   \
 	X(RX_VNI, "rx_vni", "tunnel frame for a VNI that is not configured")                      \
 	X(RX_VTEP, "rx_vtep", "tunnel frame from an address that is not a VTEP of its VNI")       \
@@ -47,8 +54,11 @@
 	X(TX_NO_BUFFER, "tx_no_buffer", "receiver has no free buffer (ring full)")                \
 	X(TX_TOO_BIG, "tx_too_big", "frame does not fit the receiver's buffer or MTU")            \
 	X(TX_BAD_CHAIN, "tx_bad_chain", "receiver's buffer is malformed")                         \
+	X(TX_ACL, "tx_acl", "the port's list of rules (acl out) does not let the packet out")     \
+	X(TX_ACL_HIDDEN, "tx_acl_hidden", "headers are cut off, or hidden from the acl")          \
+	X(TX_RATE, "tx_rate", "over the port's egress rate limit")                                \
 	X(TX_BROKEN, "tx_broken", "receiver's ring is broken")                                    \
-	X(TX_IOTLB, "tx_iotlb", "too many frames wait for an IOMMU translation")                  \
+	X(TX_IOTLB, "tx_iotlb", "too many frames wait for an IOMMU translation or a page")        \
 	X(TX_NO_MEMORY, "tx_no_memory", "no mbuf for the copy")                                   \
 	X(TX_OFFLOAD, "tx_offload", "device cannot finish the frame's checksum or segmentation")  \
 	X(TX_MTU, "tx_mtu", "with its tunnel header longer than the way to the VTEP allows")      \

@@ -289,22 +289,34 @@ fragment(const struct pkt *p, uint32_t i)
 	return i == 0 ? (struct pkt_seg){p->data, p->data_len} : p->segs[i - 1];
 }
 
-bool
-pkt_hdrs_attach(struct pkt_hdrs *h, struct pkt *p, struct pkt_batch *batch)
+/* How many fragments the copy covers, and *@p skip bytes of the next one. */
+static uint32_t
+covered(const struct pkt_hdrs *h, const struct pkt *p, uint32_t *skip)
 {
-	uint32_t skip = h->n, first = 0, rest;
-	struct pkt_seg *segs = p->segs;
+	uint32_t first = 0;
 
-	while (first < p->nsegs && fragment(p, first).len <= skip)
-		skip -= fragment(p, first++).len;
-	rest = p->nsegs - first;
-	if (first == 0) {
-		if (batch->nsegs + rest > PKT_SEGS_MAX)
-			return false;
-		segs = &batch->segs[batch->nsegs];
-		batch->nsegs = (uint16_t)(batch->nsegs + rest);
-	}
-	/* within one array, fragments move towards its beginning or stay */
+	for (*skip = h->n; first < p->nsegs && fragment(p, first).len <= *skip; first++)
+		*skip -= fragment(p, first).len;
+	return first;
+}
+
+/* @p n places for fragments, to *@p segs. False: there is no room for so many. */
+static bool
+take_segs(struct pkt_batch *batch, uint32_t n, struct pkt_seg **segs)
+{
+	if (batch->nsegs + n > PKT_SEGS_MAX)
+		return false;
+	*segs = &batch->segs[batch->nsegs];
+	batch->nsegs = (uint16_t)(batch->nsegs + n);
+	return true;
+}
+
+/* @p segs: for fragments from number @p first on; p->segs, too: they stay or move forwards. */
+static void
+attach(struct pkt_hdrs *h, struct pkt *p, struct pkt_seg *segs, uint32_t first, uint32_t skip)
+{
+	uint32_t rest = p->nsegs - first;
+
 	for (uint32_t i = 0; i < rest; i++) {
 		struct pkt_seg s = fragment(p, first + i);
 
@@ -315,6 +327,30 @@ pkt_hdrs_attach(struct pkt_hdrs *h, struct pkt *p, struct pkt_batch *batch)
 	p->data = h->b;
 	p->data_len = h->n;
 	p->nsegs = (uint16_t)(rest + 1);
+}
+
+bool
+pkt_hdrs_attach(struct pkt_hdrs *h, struct pkt *p, struct pkt_batch *batch)
+{
+	uint32_t skip, first = covered(h, p, &skip);
+	struct pkt_seg *segs = p->segs;
+
+	if (first == 0 && !take_segs(batch, p->nsegs, &segs))
+		return false;
+	attach(h, p, segs, first, skip);
+	return true;
+}
+
+bool
+pkt_hdrs_view(struct pkt_hdrs *h, const struct pkt *p, struct pkt *view, struct pkt_batch *batch)
+{
+	uint32_t skip, first = covered(h, p, &skip);
+	struct pkt_seg *segs;
+
+	if (!take_segs(batch, p->nsegs - first, &segs))
+		return false;
+	*view = *p;
+	attach(h, view, segs, first, skip);
 	return true;
 }
 

@@ -80,6 +80,13 @@ const uint8_t *pkt_ipv4_source_route(const uint8_t *ip, uint32_t len);
  */
 bool pkt_hdrs_attach(struct pkt_hdrs *h, struct pkt *p, struct pkt_batch *batch);
 
+/**
+ * The same for another view of a frame that others are sent, too: @p p and its fragments stay as
+ * they are. False: @p batch has no room for the fragments.
+ */
+bool pkt_hdrs_view(struct pkt_hdrs *h, const struct pkt *p, struct pkt *view,
+		   struct pkt_batch *batch);
+
 /** Ones' complement sum, not inverted, of bytes [off, off + len), which lie inside the frame. */
 uint16_t pkt_sum(const struct pkt *p, uint32_t off, uint32_t len);
 

@@ -120,6 +120,8 @@ struct pktq {
 	bool can_defer;   /* the owner calls notify() */
 	bool shared;      /* tx: several workers send here, take the lock */
 	bool can_backlog; /* tx: there may be a backlog, flush() is called for it then */
+	/* tx: backlog stands for no frames and stays: flush() is called every DP_NAP_MS at least */
+	bool keep_alive;
 
 	/* [worker] */
 	bool deferred;        /* a notification of the peer is due */

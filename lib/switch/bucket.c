@@ -2,6 +2,7 @@
 /* Runs on: any thread. */
 #include "switch/bucket.h"
 
+#include <rte_branch_prediction.h>
 #include <rte_common.h>
 #include <rte_cycles.h>
 
@@ -38,6 +39,18 @@ bucket_init(struct bucket *b, uint64_t rate, uint64_t burst, uint64_t now)
 	atomic_init(&b->tat, now);
 }
 
+static uint64_t
+sum_of(const uint32_t *units, uint16_t n)
+{
+	uint64_t sum = 0;
+
+	if (units == NULL)
+		return n;
+	for (uint16_t i = 0; i < n; i++)
+		sum += units[i];
+	return sum;
+}
+
 static uint16_t
 count_within(const uint32_t *units, uint16_t n, uint64_t credit, uint64_t *taken)
 {
@@ -53,7 +66,8 @@ count_within(const uint32_t *units, uint16_t n, uint64_t credit, uint64_t *taken
 uint16_t
 bucket_take(struct bucket *b, uint64_t now, const uint32_t *units, uint16_t n)
 {
-	uint64_t tat = atomic_load_explicit(&b->tat, memory_order_relaxed), from, taken;
+	const uint64_t all = sum_of(units, n), all_ticks = ticks(b, all);
+	uint64_t tat = atomic_load_explicit(&b->tat, memory_order_relaxed), from, taken, spent;
 	uint16_t k;
 
 	do {
@@ -61,10 +75,15 @@ bucket_take(struct bucket *b, uint64_t now, const uint32_t *units, uint16_t n)
 		from = (int64_t)(tat - now) < 0 ? now : tat;
 		if (from - now >= b->depth)
 			return 0;
-		k = count_within(units, n, units_of(b, b->depth - (from - now)), &taken);
+		k = n;
+		spent = all_ticks;
+		if (unlikely(all_ticks > b->depth - (from - now))) {
+			k = count_within(units, n, units_of(b, b->depth - (from - now)), &taken);
+			spent = ticks(b, taken);
+		}
 		if (k == 0)
 			return 0;
-	} while (!atomic_compare_exchange_weak_explicit(&b->tat, &tat, from + ticks(b, taken),
+	} while (!atomic_compare_exchange_weak_explicit(&b->tat, &tat, from + spent,
 							memory_order_relaxed,
 							memory_order_relaxed));
 	return k;

@@ -158,16 +158,16 @@ start_writer(struct capture *c)
 	return -pthread_create(&c->thread, NULL, capture_writer, c);
 }
 
-int
-capture_start(struct capture **out, const struct capture_config *cfg)
+/* Without a ring, file and thread. NULL: no memory; the descriptor is closed then. */
+static struct capture *
+capture_new(const struct capture_config *cfg)
 {
 	struct capture *c = calloc(1, sizeof(*c));
-	int ret;
 
 	if (c == NULL) {
 		if (cfg->fd >= 0)
 			close(cfg->fd);
-		return -ENOMEM;
+		return NULL;
 	}
 	c->snaplen = cfg->snaplen;
 	c->count = cfg->count;
@@ -177,6 +177,17 @@ capture_start(struct capture **out, const struct capture_config *cfg)
 	c->work.fn = on_done;
 	STAILQ_INIT(&c->ports);
 	note_time(c);
+	return c;
+}
+
+int
+capture_start(struct capture **out, const struct capture_config *cfg)
+{
+	struct capture *c = capture_new(cfg);
+	int ret;
+
+	if (c == NULL)
+		return -ENOMEM;
 	ret = make_ring(c);
 	if (ret == 0)
 		ret = open_file(c, cfg);
@@ -190,6 +201,81 @@ capture_start(struct capture **out, const struct capture_config *cfg)
 	}
 	if (c->file != NULL)
 		fclose(c->file);
+	capture_free(c);
+	return ret;
+}
+
+/* --- another process goes on with it --- */
+
+bool
+capture_is_file(const struct capture *c)
+{
+	return c->stream < 0;
+}
+
+int
+capture_fd(const struct capture *c)
+{
+	return fileno(c->file);
+}
+
+bool
+capture_pause(struct capture *c)
+{
+	c->paused = true;
+	atomic_store(&c->stop, true);
+	pthread_join(c->thread, NULL);
+	return !c->full;
+}
+
+int
+capture_go_on(struct capture *c)
+{
+	int ret;
+
+	if (!c->paused)
+		return 0;
+	c->paused = false;
+	atomic_store(&c->stop, false);
+	c->until_ns = 0;
+	ret = -pthread_create(&c->thread, NULL, capture_writer, c);
+	c->paused = ret != 0;
+	return ret;
+}
+
+/* 0 or -errno. */
+static int
+reopen(struct capture *c, int fd)
+{
+	struct stat st;
+
+	c->stream = -1;
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+		return -EINVAL;
+	c->file = fdopen(fd, "w"); /* does not truncate it */
+	return c->file != NULL ? setvbuf(c->file, NULL, _IOFBF, FILE_BUFFER) : -errno;
+}
+
+int
+capture_restore(struct capture **out, const struct capture_config *cfg)
+{
+	struct capture *c = capture_new(cfg);
+	int ret;
+
+	if (c == NULL)
+		return -ENOMEM;
+	c->paused = true;
+	ret = make_ring(c);
+	if (ret == 0)
+		ret = reopen(c, cfg->fd);
+	if (ret == 0) {
+		*out = c;
+		return 0;
+	}
+	if (c->file != NULL)
+		fclose(c->file);
+	else
+		close(cfg->fd);
 	capture_free(c);
 	return ret;
 }
@@ -211,8 +297,12 @@ capture_get_stats(const struct capture *c, struct capture_stats *out)
 void
 capture_stop(struct capture *c, struct capture_stats *out)
 {
-	atomic_store(&c->stop, true);
-	pthread_join(c->thread, NULL);
+	if (capture_go_on(c) == 0) {
+		atomic_store(&c->stop, true);
+		pthread_join(c->thread, NULL);
+	} else {
+		fclose(c->file); /* there is no writer that could end it */
+	}
 	capture_get_stats(c, out);
 	c->stopped = true;
 	if (!c->told)

@@ -61,4 +61,25 @@ void capture_stop(struct capture *c, struct capture_stats *out);
 
 void capture_get_stats(const struct capture *c, struct capture_stats *out);
 
+/* --- another process goes on with it --- */
+
+/** Whether it is written to a plain file, and what the descriptor is. */
+bool capture_is_file(const struct capture *c);
+int capture_fd(const struct capture *c);
+
+/**
+ * No worker captures: write what is in the ring, and nothing more until capture_go_on(). False: it
+ * has ended by itself, and is to be stopped.
+ */
+bool capture_pause(struct capture *c);
+
+/** 0 or -errno: it has no writer, and is to be stopped. */
+int capture_go_on(struct capture *c);
+
+/**
+ * The capture of a predecessor to the plain file cfg->fd, taken in any case, which is written on
+ * from where it is: as capture_pause() leaves it. 0 or -errno.
+ */
+int capture_restore(struct capture **out, const struct capture_config *cfg);
+
 #endif

@@ -76,6 +76,7 @@ struct capture {
 	/* [ctl] */
 	struct ev_work work;
 	bool stopped;
+	bool paused; /* the writer leaves the file as it is; read by it after the stop */
 };
 
 /**

@@ -160,6 +160,9 @@ capture_writer(void *arg)
 			usleep(NAP_US);
 		}
 	} while (!stop);
-	write_end(c);
+	if (c->paused)
+		fflush(c->file);
+	else
+		write_end(c);
 	return NULL;
 }

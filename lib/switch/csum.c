@@ -357,6 +357,7 @@ send_on(struct worker *w, struct csum_pass *c, const struct dp_port *to, uint16_
 	uint16_t from = 0;
 
 	for (uint16_t k = 0; k < n; k++) {
+		struct pkt *const *one = &w->list[k];
 		struct pkt *p = w->list[k];
 		uint16_t i = (uint16_t)(p - w->batch.pkt);
 
@@ -364,12 +365,12 @@ send_on(struct worker *w, struct csum_pass *c, const struct dp_port *to, uint16_
 			continue;
 		if (k > from)
 			wire_send(w, to, c->rxq, w->list + from, (uint16_t)(k - from));
-		if (to->copied)
-			forward_copy(w, to, true, c->rxq, &w->list[k], 1);
-		forward_send_cut(w, wire_queue(to, c->rxq), c->rxq, p,
+		from = (uint16_t)(k + 1);
+		if (to->checked && forward_check(w, to, c->rxq, &one, 1) == 0)
+			continue;
+		forward_send_cut(w, wire_queue(to, c->rxq), c->rxq, one[0],
 				 (c->set->hw >> l4_layer(&w->hdrs[i]) & 1) != 0 ? PKT_NEED_CSUM
 										: 0);
-		from = (uint16_t)(k + 1);
 	}
 	if (n > from)
 		wire_send(w, to, c->rxq, w->list + from, (uint16_t)(n - from));

@@ -6,6 +6,7 @@
 
 #include <rte_mbuf.h>
 
+#include "pkt/hdrs.h"
 #include "pkt/mbuf.h"
 #include "pkt/offload.h"
 #include "switch/members.h"
@@ -49,7 +50,22 @@ is_copy_of(const struct cut_job *j, const struct pkt *p)
 	       memcmp(rte_pktmbuf_mtod(j->copy, uint8_t *), p->eth_bytes, RTE_ETHER_HDR_LEN) == 0;
 }
 
-/* A copy of the frame: one for all jobs of a queue, which were begun in one batch. */
+/* A sender may have written to its frame since, and a receiver was asked for as it is now. */
+static bool
+has_same_headers(const struct rte_mbuf *copy, const struct pkt *p)
+{
+	uint32_t n = RTE_MIN(p->data_len, (uint32_t)copy->data_len);
+
+	n = RTE_MIN(n, (uint32_t)PKT_HDRS_MAX);
+	return n <= RTE_ETHER_HDR_LEN ||
+	       memcmp(rte_pktmbuf_mtod_offset(copy, const uint8_t *, RTE_ETHER_HDR_LEN),
+		      p->data + RTE_ETHER_HDR_LEN, n - RTE_ETHER_HDR_LEN) == 0;
+}
+
+/*
+ * A copy of the frame: one for all jobs of a queue, which were begun in one batch. NULL: there is
+ * none, or the frame is another by now: a receiver's rules were not asked about the copy.
+ */
 static struct rte_mbuf *
 get_copy(const struct worker *w, const struct pktq *rxq, const struct pkt *p)
 {
@@ -62,6 +78,8 @@ get_copy(const struct worker *w, const struct pktq *rxq, const struct pkt *p)
 		if (++jobs == CUT_JOBS_QUEUE)
 			return NULL;
 		if (is_copy_of(&c->job[i], p)) {
+			if (!has_same_headers(c->job[i].copy, p))
+				return NULL;
 			rte_pktmbuf_refcnt_update(c->job[i].copy, 1);
 			return c->job[i].copy;
 		}
@@ -218,8 +236,10 @@ cut_revise(struct worker *w, const struct dataplane *dp)
 			i++;
 			continue;
 		}
-		if (in != NULL) /* else the queue is not ours any more */
+		if (in != NULL)
 			pktq_drop(j->rxq, DROP_RX_NO_EGRESS, 1);
+		else /* the queue is not ours any more */
+			counter_add(&w->abandoned, 1);
 		end_job(c, i);
 	}
 }

@@ -161,6 +161,7 @@ dp_free(struct dataplane *dp)
 	if (dp == NULL)
 		return;
 	free(dp->fids);
+	free(dp->mcast);
 	free(dp->arena);
 	free(dp);
 }

@@ -34,14 +34,18 @@
 #define DP_FLOWS 1024        /* buckets of a port's flow -> queue table, a power of two */
 #define DP_FLOW_UNKNOWN 0xff /* nothing was sent on this flow yet */
 
+struct acl;
 struct capture_port;
 struct dataplane;
 struct dp_fids;
 struct dp_intercept;
+struct dp_mcast;
 struct dp_vlan;
 struct guard;
 struct inject_port;
 struct limiter;
+struct mirror_filter;
+struct mirror_seen;
 struct rte_ring;
 struct sampling;
 struct worker;
@@ -53,6 +57,7 @@ struct worker;
 struct dp_flows {
 	atomic_uchar
 		queue[DP_FLOWS]; /* [atomic] queue pair, written by workers only when it changes */
+	atomic_uint_fast64_t busy; /* [atomic] queues the port sends from: send.c */
 };
 
 /* Kinds of isolation. A frame from a tunnel never goes into another one: split horizon. */
@@ -79,14 +84,21 @@ struct dp_port {
 	struct dp_vlan *vlan;      /* NULL: in no VLAN; of one or more ports, outlives snapshots */
 	struct limiter *limiter;   /* of what comes in, NULL: none; owned by the port, too */
 	const struct guard *guard; /* likewise */
+	struct limiter *egress_limiter; /* of what goes out, likewise */
+	struct acl *acl_in, *acl_out;   /* of what comes in and goes out, likewise */
 	/* takes incoming frames before the mode does; NULL: none */
 	const struct dp_intercept *intercept;
-	struct watch_queues *bursts;  /* NULL: not counted; owned by the port, too */
-	struct sampling *sampling;    /* of what comes in, NULL: none; the switch's */
-	struct capture_port *capture; /* gets copies of all frames; NULL: none */
-	const struct dp_port *mirror; /* so does this port; NULL: none */
-	bool copied;                  /* to one of them */
-	bool plain;                   /* not copied, and has one tx queue */
+	struct watch_queues *bursts;               /* NULL: not counted; owned by the port, too */
+	struct sampling *sampling;                 /* of what comes in, NULL: none; the switch's */
+	struct capture_port *capture;              /* gets copies of all frames; NULL: none */
+	const struct mirror_filter *mirror_filter; /* NULL: of all; owned by the port */
+	struct mirror_seen *mirror_seen;           /* by that filter; the port's */
+	const struct dp_port *mirror;              /* gets copies, too; NULL: none */
+	bool no_mcast_router;                      /* is not to have a multicast router */
+	bool joined;  /* to its peer alone (NULL: none), in every mode */
+	bool copied;  /* to one of them */
+	bool checked; /* frames it is sent are: forward_check() */
+	bool plain;   /* they are not, and it has one tx queue */
 };
 
 /**
@@ -105,6 +117,8 @@ struct dp_poll {
 	dp_forward_fn forward; /* the mode's, or one that checks frames before (ingress.h) */
 	bool discard;          /* started but disabled: drop what it sends (DROP_RX_DISABLED) */
 	bool several;          /* the worker polls other queues of its port, too */
+	bool joined;           /* its port is: what polls of it take is counted */
+	bool accounted;        /* either of them */
 };
 
 struct dp_worker {
@@ -129,6 +143,7 @@ struct dataplane {
 	const struct dp_port **by_id; /* DP_PORTS_MAX, NULL: no such port */
 	const struct dp_port **ports; /* nports, dense: those that can be sent to */
 	struct dp_fids *fids;         /* members of each FID (members.h); freed with the snapshot */
+	struct dp_mcast *mcast;       /* NULL: nothing is snooped (mcast.h); freed with it, too */
 	uint16_t ninject;
 	struct inject_port **inject; /* ninject, by port id, NULL: no such port */
 	uint32_t nworkers;

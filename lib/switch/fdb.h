@@ -128,7 +128,10 @@ uint32_t fdb_port_limit(const struct fdb *f, uint16_t port);
  */
 bool fdb_learn(struct fdb *f, const struct rte_ether_addr *mac, uint16_t fid, uint16_t port);
 
-/** Learn a predecessor's entry, with its age and moves. False as fdb_learn(). */
+/**
+ * Have a predecessor's entry that is not static, with its age and moves. False: as fdb_learn(), or
+ * fdb_add_extern() refuses it.
+ */
 bool fdb_restore(struct fdb *f, const struct fdb_entry_info *e);
 
 /** Count on from a predecessor's numbers; entries is not among them. */
@@ -141,6 +144,7 @@ int fdb_add_static(struct fdb *f, const struct rte_ether_addr *mac, uint16_t fid
  * The same for an address of a control plane, which takes over a learned one. -EEXIST: the operator
  * has a static entry for it. -ENOSPC: half of the table is a control plane's, which is all it can
  * have: other hosts must not push out what is learned here. A learned entry is forgotten then.
+ * Within that half a port with fewer entries pushes out one of the port with the most.
  */
 int fdb_add_extern(struct fdb *f, const struct rte_ether_addr *mac, uint16_t fid, uint16_t port);
 

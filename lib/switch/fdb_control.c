@@ -5,39 +5,19 @@
  * The entries of the forwarding database: learned, aged, evicted, set.
  */
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
-#include <bsd/stdlib.h>
 #include <rte_hash.h>
-#include <rte_lcore.h>
-#include <rte_rcu_qsbr.h>
 #include <rte_ring_elem.h>
 
 #include "base/log.h"
 #include "switch/fdb_table.h"
 
-#define RING_SIZE 2048      /* learn requests of one worker between two fdb_maintain() */
-#define AGE_PORTION 65536   /* entries fdb_maintain() looks at, */
-#define AGED_PORTION 512    /* and removes, at once; likewise of those that leave */
-#define SECOND_CHANCES 8    /* entries in use that eviction passes over */
-#define NO_ENTRY UINT32_MAX /* end of a list */
-/*
- * Deleted slots wait in rte_hash for a grace period: room beyond the limit, so that they are not
- * missed.
- */
-#define SLOTS(limit) ((limit) + (limit) / 8 + 1024)
-
-struct fdb_secret fdb_secret;
-
-static uint32_t
-hash_key(const void *key, uint32_t len, uint32_t init)
-{
-	return fdb_hash(*(const fdb_key *)key);
-}
+#define AGE_PORTION 65536             /* entries fdb_maintain() looks at, */
+#define AGED_PORTION 512              /* and removes, at once; likewise of those that leave */
+#define EVICTED_NS UINT64_C(50000000) /* after which evicted addresses in use are learned anew */
+#define SECOND_CHANCES 8              /* entries in use that eviction passes over */
 
 static void *
 entry_word(const struct fdb *f, uint32_t index)
@@ -57,6 +37,7 @@ fdb_new_epoch(struct fdb *f)
 {
 	uint32_t next = atomic_load_explicit(&f->epoch, memory_order_relaxed) + 1;
 
+	f->evicted_from = FDB_PORT_NONE;
 	atomic_store_explicit(&f->epoch, next != 0 ? next : 1, memory_order_release);
 }
 
@@ -115,7 +96,28 @@ store(struct fdb *f, uint32_t index)
 	return rte_hash_add_key_data(f->hash, &f->entry[index].key, entry_word(f, index));
 }
 
-/* --- which entries are behind a port: a list of the learned ones, a count of externs --- */
+/* --- which entries are behind a port --- */
+
+static void
+list_append(struct fdb *f, struct fdb_list *l, uint32_t index)
+{
+	struct fdb_entry *e = &f->entry[index];
+
+	e->prev = l->tail;
+	e->next = FDB_NO_ENTRY;
+	*(l->tail != FDB_NO_ENTRY ? &f->entry[l->tail].next : &l->head) = index;
+	l->tail = index;
+	f->nports = RTE_MAX(f->nports, (uint16_t)(e->port + 1));
+}
+
+static void
+list_remove(struct fdb *f, struct fdb_list *l, uint32_t index)
+{
+	const struct fdb_entry *e = &f->entry[index];
+
+	*(e->prev != FDB_NO_ENTRY ? &f->entry[e->prev].next : &l->head) = e->next;
+	*(e->next != FDB_NO_ENTRY ? &f->entry[e->next].prev : &l->tail) = e->prev;
+}
 
 static void
 list_add(struct fdb *f, uint32_t index)
@@ -124,6 +126,7 @@ list_add(struct fdb *f, uint32_t index)
 	struct fdb_port *p = &f->port[e->port];
 
 	if (e->origin == FDB_EXTERN) {
+		list_append(f, &p->foreign, index);
 		p->externs++;
 		f->externs++;
 	}
@@ -131,12 +134,8 @@ list_add(struct fdb *f, uint32_t index)
 		return;
 	e->listed_s = atomic_load_explicit(&f->now_s, memory_order_relaxed);
 	e->era = p->era;
-	e->prev = p->tail;
-	e->next = NO_ENTRY;
-	*(p->tail != NO_ENTRY ? &f->entry[p->tail].next : &p->head) = index;
-	p->tail = index;
+	list_append(f, &p->learned, index);
 	p->count++;
-	f->nports = RTE_MAX(f->nports, (uint16_t)(e->port + 1));
 }
 
 static void
@@ -146,13 +145,13 @@ list_del(struct fdb *f, uint32_t index)
 	struct fdb_port *p = &f->port[e->port];
 
 	if (e->origin == FDB_EXTERN) {
+		list_remove(f, &p->foreign, index);
 		p->externs--;
 		f->externs--;
 	}
 	if (e->origin != FDB_LEARNED)
 		return;
-	*(e->prev != NO_ENTRY ? &f->entry[e->prev].next : &p->head) = e->next;
-	*(e->next != NO_ENTRY ? &f->entry[e->next].prev : &p->tail) = e->prev;
+	list_remove(f, &p->learned, index);
 	p->count--;
 	if (e->era != p->era) {
 		p->leaving--;
@@ -190,6 +189,18 @@ fullest(const struct fdb *f, uint16_t port)
 }
 
 /*
+ * A decision that is remembered sends frames for what is evicted to where it was until the epoch is
+ * over. That is wrong only once the address may have been learned somewhere else.
+ */
+static void
+note_evicted(struct fdb *f, uint16_t port)
+{
+	const bool first = f->evicted_from == FDB_PORT_NONE;
+
+	f->evicted_from = first || f->evicted_from == port ? port : DP_PORTS_MAX;
+}
+
+/*
  * Make room for an entry of @p port. The unit of damage is the port: the one with the most entries
  * loses one that has not been in use for long. False: there are static ones only.
  */
@@ -197,7 +208,7 @@ static bool
 evict(struct fdb *f, uint16_t port)
 {
 	const struct fdb_port *p = &f->port[fullest(f, port)];
-	uint32_t index = p->head;
+	uint32_t index = p->learned.head;
 
 	if (p->count == 0)
 		return false;
@@ -208,8 +219,9 @@ evict(struct fdb *f, uint16_t port)
 			break;
 		list_del(f, index);
 		list_add(f, index);
-		index = p->head;
+		index = p->learned.head;
 	}
+	note_evicted(f, f->entry[index].port);
 	remove_entry(f, index);
 	f->stats.evicted++;
 	return true;
@@ -287,14 +299,21 @@ move(struct fdb *f, uint32_t index, uint16_t port)
 	return store(f, index) == 0;
 }
 
+/*
+ * Learn an address. True: what workers remember is wrong now. They remember nothing of an address
+ * that was in no entry: guests that make up addresses are not to make the frames of others dear.
+ */
 static bool
-learn(struct fdb *f, const struct fdb_req *r)
+learn(struct fdb *f, const struct fdb_req *r, bool *learned)
 {
 	uint16_t port = (uint16_t)r->port;
 	int64_t index = find(f, r->key);
 
-	if (index >= 0)
-		return move(f, (uint32_t)index, port);
+	*learned = false;
+	if (index >= 0) {
+		*learned = move(f, (uint32_t)index, port);
+		return *learned;
+	}
 	if (port_is_full(f, port)) {
 		f->stats.refused_port_limit++;
 		return false;
@@ -304,7 +323,8 @@ learn(struct fdb *f, const struct fdb_req *r)
 		return false;
 	}
 	f->stats.learned++;
-	return true;
+	*learned = true;
+	return f->evicted_from != FDB_PORT_NONE && f->evicted_from != port;
 }
 
 /* Take in some of what a worker pushed; returns how many, and whether that changed anything. */
@@ -312,11 +332,12 @@ static uint32_t
 drain_one(struct fdb *f, uint32_t worker, uint32_t most, bool *changed)
 {
 	struct fdb_req req[64];
+	bool learned;
 	uint32_t n = rte_ring_sc_dequeue_burst_elem(f->learner[worker].ring, req, sizeof(req[0]),
 						    RTE_MIN(most, RTE_DIM(req)), NULL);
 
 	for (uint32_t i = 0; i < n; i++)
-		*changed |= learn(f, &req[i]);
+		*changed |= learn(f, &req[i], &learned);
 	return n;
 }
 
@@ -379,7 +400,7 @@ remove_leaving(struct fdb *f)
 
 	for (uint16_t i = 0; i < f->nports && f->leaving != 0 && n < AGED_PORTION; i++)
 		for (; f->port[i].leaving != 0 && n < AGED_PORTION; n++)
-			remove_entry(f, f->port[i].head);
+			remove_entry(f, f->port[i].learned.head);
 	return n != 0;
 }
 
@@ -397,8 +418,11 @@ fdb_maintain(struct fdb *f, uint64_t now_ns)
 	if (f->ageing_s != 0)
 		changed |= age(f);
 	changed |= remove_leaving(f);
-	if (changed)
+	changed |= f->evicted_from != FDB_PORT_NONE && now_ns - f->epoch_ns >= EVICTED_NS;
+	if (changed) {
 		fdb_new_epoch(f);
+		f->epoch_ns = now_ns;
+	}
 	return n;
 }
 
@@ -413,7 +437,8 @@ fdb_await(struct fdb *f)
 {
 	uint64_t count;
 
-	if (f->leaving != 0 || (f->ageing_s != 0 && f->age_next < f->high))
+	if (f->leaving != 0 || f->evicted_from != FDB_PORT_NONE ||
+	    (f->ageing_s != 0 && f->age_next < f->high))
 		return false;
 	if (read(f->event_fd, &count, sizeof(count)) < 0)
 		count = 0; /* it was not written to */
@@ -475,14 +500,13 @@ bool
 fdb_learn(struct fdb *f, const struct rte_ether_addr *mac, uint16_t fid, uint16_t port)
 {
 	const struct fdb_req r = {.key = fdb_key_make(mac, fid), .port = port};
-	bool changed;
+	bool learned;
 
 	if (port >= DP_PORTS_MAX || !rte_is_valid_assigned_ether_addr(mac))
 		return false;
-	changed = learn(f, &r);
-	if (changed)
+	if (learn(f, &r, &learned))
 		fdb_new_epoch(f);
-	return changed;
+	return learned;
 }
 
 bool
@@ -491,7 +515,8 @@ fdb_restore(struct fdb *f, const struct fdb_entry_info *e)
 	uint32_t now = atomic_load_explicit(&f->now_s, memory_order_relaxed);
 	int64_t index;
 
-	if (!fdb_learn(f, &e->mac, e->fid, e->port))
+	if (e->origin == FDB_EXTERN ? fdb_add_extern(f, &e->mac, e->fid, e->port) != 0
+				    : !fdb_learn(f, &e->mac, e->fid, e->port))
 		return false;
 	index = find(f, fdb_key_make(&e->mac, e->fid));
 	if (index < 0)
@@ -536,7 +561,8 @@ add(struct fdb *f, fdb_key key, uint16_t port, enum fdb_origin origin)
 		rc = change(f, (uint32_t)index, port, origin);
 	else
 		rc = insert(f, key, port, origin);
-	fdb_new_epoch(f);
+	if (index >= 0 || f->evicted_from != FDB_PORT_NONE)
+		fdb_new_epoch(f);
 	return rc;
 }
 
@@ -546,6 +572,26 @@ fdb_add_static(struct fdb *f, const struct rte_ether_addr *mac, uint16_t fid, ui
 	if (port >= DP_PORTS_MAX || !rte_is_valid_assigned_ether_addr(mac))
 		return -EINVAL;
 	return add(f, fdb_key_make(mac, fid), port, FDB_STATIC);
+}
+
+/*
+ * Make room for another control plane's entry of @p port. The unit of damage is the port here, too:
+ * the one with the most loses one, unless @p port would have as many then. False: it would.
+ */
+static bool
+evict_extern(struct fdb *f, uint16_t port)
+{
+	uint16_t most = port;
+
+	for (uint16_t i = 0; i < f->nports; i++)
+		if (f->port[i].externs > f->port[most].externs)
+			most = i;
+	if (f->port[most].externs <= f->port[port].externs + 1)
+		return false;
+	note_evicted(f, most);
+	remove_entry(f, f->port[most].foreign.head);
+	f->stats.evicted++;
+	return true;
 }
 
 int
@@ -558,7 +604,8 @@ fdb_add_extern(struct fdb *f, const struct rte_ether_addr *mac, uint16_t fid, ui
 		return -EINVAL;
 	if (index >= 0 && f->entry[index].origin == FDB_STATIC)
 		return -EEXIST;
-	if (f->externs >= f->limit / 2 && (index < 0 || f->entry[index].origin != FDB_EXTERN)) {
+	if (f->externs >= f->limit / 2 && (index < 0 || f->entry[index].origin != FDB_EXTERN) &&
+	    !evict_extern(f, port)) {
 		if (index >= 0)
 			(void)fdb_del(f, mac, fid); /* it is not where it was learned any more */
 		f->stats.refused_limit++;
@@ -585,8 +632,8 @@ fdb_flush_port(struct fdb *f, uint16_t port, bool statics)
 	uint32_t n = 0;
 
 	fdb_take_in(f);
-	for (; port < DP_PORTS_MAX && f->port[port].head != NO_ENTRY; n++)
-		remove_entry(f, f->port[port].head);
+	for (; port < DP_PORTS_MAX && f->port[port].learned.head != FDB_NO_ENTRY; n++)
+		remove_entry(f, f->port[port].learned.head);
 	if (port != FDB_PORT_NONE && !statics) {
 		fdb_new_epoch(f);
 		return n;
@@ -679,100 +726,4 @@ void
 fdb_unlisten(struct fdb *f, struct fdb_listener *l)
 {
 	SLIST_REMOVE(&f->listeners, l, fdb_listener, entry);
-}
-
-/* --- life cycle --- */
-
-static struct rte_hash *
-hash_new(struct fdb *f, struct rte_rcu_qsbr *qsbr)
-{
-	struct rte_hash_rcu_config rcu = {.v = qsbr, .mode = RTE_HASH_QSBR_MODE_DQ};
-	struct rte_hash_parameters par = {
-		.entries = SLOTS(f->capacity),
-		.key_len = sizeof(fdb_key),
-		.hash_func = hash_key,
-		.socket_id = (int)rte_socket_id(),
-		/* no chains: a lookup compares sixteen entries at most, a key that finds no room
-		 * is not learned; with so many slots that does not happen by chance */
-		.extra_flag = RTE_HASH_EXTRA_FLAGS_RW_CONCURRENCY_LF,
-	};
-	char name[RTE_HASH_NAMESIZE];
-	struct rte_hash *h;
-
-	snprintf(name, sizeof(name), "fdb_%p", (void *)f);
-	par.name = name;
-	h = rte_hash_create(&par);
-	if (h != NULL && rte_hash_rcu_qsbr_add(h, &rcu) != 0) {
-		rte_hash_free(h);
-		return NULL;
-	}
-	return h;
-}
-
-static bool
-learners_new(struct fdb *f)
-{
-	char name[RTE_RING_NAMESIZE];
-
-	f->learner = aligned_alloc(RTE_CACHE_LINE_SIZE, f->workers * sizeof(*f->learner));
-	if (f->learner == NULL)
-		return false;
-	memset(f->learner, 0, f->workers * sizeof(*f->learner));
-	for (uint32_t w = 0; w < f->workers; w++) {
-		snprintf(name, sizeof(name), "fdb_%p_%u", (void *)f, w);
-		f->learner[w].ring =
-			rte_ring_create_elem(name, sizeof(struct fdb_req), RING_SIZE, SOCKET_ID_ANY,
-					     RING_F_SP_ENQ | RING_F_SC_DEQ);
-		if (f->learner[w].ring == NULL)
-			return false;
-	}
-	return true;
-}
-
-struct fdb *
-fdb_new(const struct fdb_config *cfg)
-{
-	struct fdb *f = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*f));
-
-	if (f == NULL)
-		return NULL;
-	memset(f, 0, sizeof(*f));
-	if (fdb_secret.a == 0)
-		arc4random_buf(&fdb_secret, sizeof(fdb_secret)); /* once: all tables share it */
-	for (uint32_t i = 0; i < DP_PORTS_MAX; i++)
-		f->port[i].head = f->port[i].tail = NO_ENTRY;
-	f->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	atomic_init(&f->epoch, 1);
-	f->workers = cfg->workers;
-	f->limit = cfg->limit;
-	f->port_limit = cfg->port_limit;
-	f->ageing_s = cfg->ageing_s;
-	f->capacity = RTE_MAX(cfg->limit, (uint32_t)FDB_LIMIT_DEFAULT);
-	f->entry = calloc(f->capacity, sizeof(*f->entry));
-	f->spare = calloc(f->capacity, sizeof(*f->spare));
-	f->seen_s = calloc(f->capacity, sizeof(*f->seen_s));
-	f->hash = hash_new(f, cfg->qsbr);
-	if (f->event_fd < 0 || f->entry == NULL || f->spare == NULL || f->seen_s == NULL ||
-	    f->hash == NULL || !learners_new(f)) {
-		fdb_free(f);
-		return NULL;
-	}
-	return f;
-}
-
-void
-fdb_free(struct fdb *f)
-{
-	if (f == NULL)
-		return;
-	for (uint32_t w = 0; f->learner != NULL && w < f->workers; w++)
-		rte_ring_free(f->learner[w].ring);
-	if (f->event_fd >= 0)
-		close(f->event_fd);
-	rte_hash_free(f->hash);
-	free(f->learner);
-	free(f->seen_s);
-	free(f->spare);
-	free(f->entry);
-	free(f);
 }

@@ -14,7 +14,8 @@
 struct rte_hash;
 struct rte_ring;
 
-#define FDB_RECENT 64 /* requests a worker remembers having pushed; a power of two */
+#define FDB_NO_ENTRY UINT32_MAX /* end of a list of entries */
+#define FDB_RECENT 64           /* requests a worker remembers having pushed; a power of two */
 
 /** A worker's request to learn an address. */
 struct fdb_req {
@@ -47,21 +48,26 @@ struct fdb_learner {
 struct fdb_entry {
 	fdb_key key;
 	uint32_t moves;
-	uint32_t prev, next; /* of a learned one in its port's list */
-	uint32_t listed_s;   /* when it was put there */
+	uint32_t prev, next; /* in a list of its port's; static ones are in none */
+	uint32_t listed_s;   /* when a learned one was put there */
 	uint32_t era;        /* fdb_port.era then */
 	uint16_t port;
 	bool used;
 	uint8_t origin; /* enum fdb_origin */
 };
 
-/** The learned entries of a port, the first to be evicted at the head, and its limits. */
-struct fdb_port {
-	uint32_t count;
-	uint32_t era;     /* how often it was forgotten */
-	uint32_t leaving; /* of them, at the head: of earlier eras, to be removed in portions */
+/** Entries of a port, the first to be evicted at the head. */
+struct fdb_list {
 	uint32_t head, tail;
-	uint32_t externs; /* entries of a control plane, which are in no list */
+};
+
+/** The entries of a port, and its limits. */
+struct fdb_port {
+	struct fdb_list learned, foreign; /* the latter of a control plane */
+	uint32_t count;                   /* of learned ones */
+	uint32_t era;                     /* how often it was forgotten */
+	uint32_t leaving; /* of them, at the head: of earlier eras, to be removed in portions */
+	uint32_t externs; /* of a control plane */
 	uint32_t own_limit, guest_limit;
 	uint16_t via; /* where its frames come in, too, plus one; 0: nowhere */
 };
@@ -89,6 +95,9 @@ struct fdb {
 	uint32_t age_next;    /* where ageing goes on; high: this second's round is over */
 	uint32_t next_worker; /* whose ring is looked at first */
 	uint16_t nports;      /* ports from here on never had an entry */
+	/* the port that entries were evicted from in this epoch; none, or several: DP_PORTS_MAX */
+	uint16_t evicted_from;
+	uint64_t epoch_ns;                  /* when fdb_maintain() made a new one last */
 	struct fdb_port port[DP_PORTS_MAX]; /* by id: what an entry and a lookup say of a port */
 	SLIST_HEAD(, fdb_listener) listeners;
 	struct fdb_stats stats;

@@ -70,7 +70,8 @@ tell_control(struct fdb *f)
 		eventfd_write(f->event_fd, 1);
 }
 
-static void
+/* Whether control has been asked in this epoch already. */
+static bool
 push(struct fdb *f, struct fdb_learner *l, fdb_key key, uint16_t port)
 {
 	struct fdb_req req = {.key = key, .port = port};
@@ -79,32 +80,33 @@ push(struct fdb *f, struct fdb_learner *l, fdb_key key, uint16_t port)
 
 	if (l->recent[slot].key == key && l->recent[slot].port == port &&
 	    l->recent[slot].epoch == epoch)
-		return;
+		return true;
 	if (!is_fair(l, port) || rte_ring_sp_enqueue_elem(l->ring, &req, sizeof(req)) != 0) {
 		atomic_store_explicit(&l->full,
 				      atomic_load_explicit(&l->full, memory_order_relaxed) + 1,
 				      memory_order_relaxed);
-		return;
+		return false;
 	}
 	l->recent[slot].key = key;
 	l->recent[slot].port = port;
 	l->recent[slot].epoch = epoch;
 	l->share[port].n++;
 	tell_control(f);
+	return false;
 }
 
-void
+uint64_t
 fdb_seen(struct fdb *f, uint32_t worker, const fdb_key *keys, uint16_t n, uint16_t port)
 {
 	uint32_t now = atomic_load_explicit(&f->now_s, memory_order_relaxed);
 	struct fdb_learner *l = &f->learner[worker];
 	void *words[FDB_BULK_MAX];
-	uint64_t hits = find_bulk(f, keys, n, words);
+	uint64_t hits = find_bulk(f, keys, n, words), asked = 0;
 	_Atomic uint32_t *seen;
 
 	for (uint16_t i = 0; i < n; i++) {
 		if ((hits >> i & 1) == 0) {
-			push(f, l, keys[i], port);
+			asked |= (uint64_t)!push(f, l, keys[i], port) << i;
 		} else if (fdb_word_port(words[i]) == port) {
 			/*
 			 * an index given to another entry meanwhile only makes that one look fresh
@@ -113,7 +115,8 @@ fdb_seen(struct fdb *f, uint32_t worker, const fdb_key *keys, uint16_t n, uint16
 			if (atomic_load_explicit(seen, memory_order_relaxed) != now)
 				atomic_store_explicit(seen, now, memory_order_relaxed);
 		} else if (!fdb_word_static(words[i])) {
-			push(f, l, keys[i], port);
+			asked |= (uint64_t)!push(f, l, keys[i], port) << i;
 		}
 	}
+	return asked;
 }

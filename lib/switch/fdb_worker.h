@@ -10,8 +10,9 @@
 #include "switch/fdb.h"
 
 /**
- * Changes whenever a lookup made before could give another answer - an entry
- * was added, moved or removed - and once a second, so that ages are refreshed.
+ * Changes whenever a lookup that found an entry could give another answer - it was moved, removed,
+ * or evicted and learned elsewhere - and once a second, so that ages are refreshed. An entry that
+ * is added does not change it: that a lookup found none is not to be remembered.
  * Lookups that a worker remembers are valid while the epoch it read *before* them stays the same.
  * Never 0.
  */
@@ -29,8 +30,10 @@ void fdb_lookup(const struct fdb *f, const fdb_key *keys, uint16_t n, uint16_t *
 /**
  * Note that keys[i] was seen as a source on @p port: refreshes ages, pushes
  * unknown or moved addresses to the worker's learn ring (dropped and counted
- * when full: tried again in the next epoch). n <= FDB_BULK_MAX.
+ * when full). n <= FDB_BULK_MAX. Returns a bit for each key that control was asked, or could not
+ * be asked, to learn for the first time in this epoch. Its frame is not to be remembered: a source
+ * that is used once pushes out no decision, and one that found no room in the ring asks again.
  */
-void fdb_seen(struct fdb *f, uint32_t worker, const fdb_key *keys, uint16_t n, uint16_t port);
+uint64_t fdb_seen(struct fdb *f, uint32_t worker, const fdb_key *keys, uint16_t n, uint16_t port);
 
 #endif

@@ -12,6 +12,7 @@
 #define SWITCH_FLOOD_H
 
 #include "pkt/offload.h"
+#include "switch/acl.h"
 #include "switch/members.h"
 #include "switch/worker.h"
 
@@ -19,6 +20,8 @@
 #define FLOOD_COPY 512u     /* a copy, beside its bytes */
 #define FLOOD_FRAGMENT 64u  /* and each fragment it is collected from */
 #define FLOOD_FINISH 8u     /* times as much: its checksum is finished in software */
+#define FLOOD_LIST 256u     /* a receiver's access list: headers copied, a view made */
+#define FLOOD_RULE 64u      /* and each rule they are compared with */
 #define FLOOD_SEGMENT 1024u /* a segment of the smallest size made in software */
 
 /** Frames of a batch with the same source queue that all flood. */
@@ -51,6 +54,13 @@ flood_cost_copied(const struct pkt *p, const struct dp_port *out)
 	return m != NULL && m->ntx > 0 ? cost + flood_cost(p, m->tx[0]->offloads) : cost;
 }
 
+/** The same for its access list: for each frame alike. */
+static inline uint32_t
+flood_cost_list(const struct dp_port *out)
+{
+	return out->acl_out != NULL ? FLOOD_LIST + acl_effort(out->acl_out) * FLOOD_RULE : 0;
+}
+
 /** Bytes a queue may use now. */
 static inline uint32_t
 flood_budget(const struct worker *w)
@@ -65,15 +75,41 @@ flood_spend(struct worker *w, uint64_t cost)
 	w->cost += (uint32_t)(cost / FLOOD_SEGMENT);
 }
 
-/** How many of the frames, one at least, may be copied to @p receivers ports each. */
-static inline uint16_t
-flood_portion(const struct worker *w, const struct flood *f, uint32_t receivers)
+/** Costs of any frame beside those of copies to receivers; and copies of those. */
+struct flood_extra {
+	uint64_t lists;
+	uint32_t copies;
+};
+
+static inline struct flood_extra
+flood_extra(const struct dp_members *m, const struct dp_port *in)
 {
+	struct flood_extra x = {0};
+
+	for (uint16_t k = 0; k < m->ngroups; k++) {
+		const struct dp_group *g = m->group[k];
+
+		if (likely(!g->checked) || !dp_isolation_passes(in->isolated, g->isolated))
+			continue;
+		for (uint16_t i = 0; i < g->n; i++) {
+			x.lists += flood_cost_list(g->port[i]);
+			x.copies += (g->port[i]->capture != NULL) + (g->port[i]->mirror != NULL);
+		}
+	}
+	return x;
+}
+
+/** How many of the frames, one at least, may be copied to all members @p m they may go to. */
+static inline uint16_t
+flood_portion(const struct worker *w, const struct flood *f, const struct dp_members *m)
+{
+	const struct flood_extra x = flood_extra(m, f->in);
+	const uint64_t copies = dp_receivers(m, f->in) + (uint64_t)x.copies;
 	uint64_t cost = 0, budget = flood_budget(w);
 	uint16_t i;
 
 	for (i = 0; i < f->n; i++) {
-		cost += (uint64_t)receivers * flood_cost(f->pkts[i], 0);
+		cost += x.lists + copies * flood_cost(f->pkts[i], 0);
 		if (cost > budget)
 			break;
 	}
@@ -84,7 +120,7 @@ flood_portion(const struct worker *w, const struct flood *f, uint32_t receivers)
 static inline uint64_t
 flood_costs(const struct flood *f, const struct dp_port *out)
 {
-	uint64_t cost = 0;
+	uint64_t cost = (uint64_t)f->n * flood_cost_list(out);
 
 	for (uint16_t i = 0; i < f->n; i++)
 		cost += flood_cost(f->pkts[i], out->tx[0]->offloads);
@@ -169,8 +205,8 @@ flood_may_leave(const struct worker *w, const struct dp_port *in, const struct p
 {
 	if (unlikely(w->rests.at_work))
 		return true;
-	return b->n == b->ndone && in->limiter == NULL && in->guard == NULL && !in->copied &&
-	       w->watch == NULL && (in->isolated & DP_ISOLATED_TUNNEL) == 0;
+	return b->n == b->ndone && in->limiter == NULL && in->guard == NULL && in->acl_in == NULL &&
+	       !in->copied && w->watch == NULL && (in->isolated & DP_ISOLATED_TUNNEL) == 0;
 }
 
 /** Leave all frames from number @p from on. */

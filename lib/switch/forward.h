@@ -26,8 +26,12 @@ egress_drop(const struct dp_port *in, uint16_t egress)
 	return egress == in->id ? DROP_RX_SAME_PORT : DROP_RX_NO_EGRESS;
 }
 
-/** Decide about each frame, to w->egress. @p domain: of each, NULL: the port's. */
-void forward_decide(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
-		    const struct pkt_batch *batch, const uint16_t *domain);
+/**
+ * Decide about the frames, of which there are some, to w->egress. @p domain: of each. @p same: they
+ * are all equal. Returns about how many it decided: 1 if the addresses are all equal, too, and so
+ * is the decision.
+ */
+uint16_t forward_decide(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
+			const struct pkt_batch *batch, const uint16_t *domain, bool same);
 
 #endif

@@ -17,6 +17,8 @@
 
 #include <rte_ether.h>
 
+#include "base/prefix.h"
+
 #define GUARD_PAIRS_MAX 64
 
 /* checks */
@@ -27,9 +29,7 @@
 
 /** An address or a prefix, and the MAC address it goes with. */
 struct guard_pair {
-	uint8_t addr[16]; /* IPv4: the first four bytes; bits behind the prefix are 0 */
-	uint8_t prefix;   /* bits */
-	bool ip6;
+	struct ip_prefix ip;
 	bool any_mac; /* mac is zero */
 	struct rte_ether_addr mac;
 };
@@ -59,13 +59,7 @@ struct guard {
 struct guard *guard_new(const struct guard_config *c);
 void guard_free(struct guard *g);
 
-/**
- * Put @p text, "192.0.2.1" or "2001:db8::/64", to addr, prefix and ip6 of @p pair. False: it is
- * neither, bits are set behind the prefix, or no host can have the address. Any thread.
- */
-bool guard_parse(const char *text, struct guard_pair *pair);
-
-/** The text of a pair's address; without "/length" if that is the whole. Any thread. */
-const char *guard_text(const struct guard_pair *pair, char *buf, uint32_t len);
+/** ip_prefix_parse(); an address that no host can have is refused, too. Any thread. */
+bool guard_parse(const char *text, struct ip_prefix *p);
 
 #endif

@@ -18,11 +18,9 @@
 #include <rte_ip.h>
 
 #include "switch/limit.h"
+#include "switch/upper.h"
 
 #define PASS DROP_NUM /* no reason */
-
-#define TYPE_LEAST 0x600 /* less is a length, LLC follows */
-#define LLC_SNAP 0xaaaa03u
 
 #define DHCP4_SERVER 67
 #define DHCP4_CLIENT 68
@@ -31,6 +29,7 @@
 
 #define ICMP4_REDIRECT 5
 #define ICMP4_ROUTER 9
+#define ICMP_SUM 2 /* where both families have their checksum */
 
 /* ICMPv6 types: RFC 4861, 2710, 3810 */
 #define MLD_REPORT 131
@@ -52,14 +51,11 @@
 /** A frame that is looked at. */
 struct look {
 	const struct guard *g;
+	const struct pkt *p;
 	struct pkt_hdrs *h;
 	const struct rte_ether_addr *src;
 	uint64_t mac; /* the same as a word */
-	uint32_t end; /* of the IP packet, or of the copy if that ends before it */
-	/* behind the IP headers, unless it is a later fragment */
-	uint8_t proto;
-	uint32_t l4;   /* where it begins */
-	bool frag_hdr; /* IPv6: there is a fragment header */
+	struct upper u;
 };
 
 static uint16_t
@@ -162,7 +158,7 @@ check_arp(struct look *l)
 
 	if ((l->g->checks & GUARD_ADDRESSES) == 0)
 		return PASS;
-	if (l->h->l2_len + sizeof(arp) > l->h->n)
+	if (l->h->l2_len + sizeof(arp) > l->h->n || upper_written(l->p) != UINT32_MAX)
 		return DROP_RX_GUARD_HIDDEN;
 	memcpy(&arp, l->h->b + l->h->l2_len, sizeof(arp));
 	return arp_is_own(l, &arp) ? PASS : DROP_RX_GUARD;
@@ -173,23 +169,30 @@ check_arp(struct look *l)
 static enum drop_reason
 check_udp(const struct look *l, uint16_t client, uint16_t server)
 {
-	const uint8_t *udp = l->h->b + l->l4;
+	const uint8_t *udp = l->h->b + l->u.at;
 
 	if ((l->g->checks & GUARD_DHCP) == 0)
 		return PASS;
-	if (l->l4 + 2 * sizeof(uint16_t) > l->end)
+	if (l->u.at + 2 * sizeof(uint16_t) > l->u.end)
 		return DROP_RX_GUARD_HIDDEN;
 	/* clients take replies from any port */
 	return get16(udp) == server || get16(udp + 2) == client ? DROP_RX_GUARD_DHCP : PASS;
+}
+
+/* A later fragment has a payload of none. */
+static bool
+is_upper(const struct look *l, uint8_t proto)
+{
+	return l->u.proto == proto && !l->u.later;
 }
 
 /* From an address that is not known yet. */
 static bool
 is_dhcp_request(const struct look *l)
 {
-	const uint8_t *udp = l->h->b + l->l4;
+	const uint8_t *udp = l->h->b + l->u.at;
 
-	return l->proto == IPPROTO_UDP && l->l4 + 2 * sizeof(uint16_t) <= l->end &&
+	return is_upper(l, IPPROTO_UDP) && l->u.at + 2 * sizeof(uint16_t) <= l->u.end &&
 	       get16(udp) == DHCP4_CLIENT && get16(udp + 2) == DHCP4_SERVER && is_station(l);
 }
 
@@ -200,9 +203,9 @@ check_icmp4(const struct look *l)
 
 	if ((l->g->checks & GUARD_RA) == 0)
 		return PASS;
-	if (l->l4 >= l->end)
+	if (l->u.at >= l->u.end)
 		return DROP_RX_GUARD_HIDDEN;
-	type = l->h->b[l->l4];
+	type = l->h->b[l->u.at];
 	return type == ICMP4_REDIRECT || type == ICMP4_ROUTER ? DROP_RX_GUARD_RA : PASS;
 }
 
@@ -213,9 +216,9 @@ check_options(const struct look *l, uint32_t off, uint8_t kind)
 	const uint8_t *opt;
 	uint32_t len;
 
-	for (; off < l->end; off += len) {
+	for (; off < l->u.end; off += len) {
 		opt = l->h->b + off;
-		if (off + EXT_MIN > l->end)
+		if (off + EXT_MIN > l->u.end)
 			return DROP_RX_GUARD_HIDDEN;
 		len = opt[1] * 8u;
 		if (len == 0)
@@ -223,7 +226,7 @@ check_options(const struct look *l, uint32_t off, uint8_t kind)
 		if (opt[0] == kind && memcmp(opt + 2, l->src, sizeof(*l->src)) != 0)
 			return DROP_RX_GUARD;
 	}
-	return off == l->end ? PASS : DROP_RX_GUARD_HIDDEN;
+	return off == l->u.end ? PASS : DROP_RX_GUARD_HIDDEN;
 }
 
 /* The length of a message before its options, 0: it is none that speaks for a station. */
@@ -238,16 +241,16 @@ nd_len(uint8_t type)
 static enum drop_reason
 check_nd(const struct look *l, uint8_t type, const uint8_t *from)
 {
-	const uint8_t *target = l->h->b + l->l4 + ND_TARGET;
-	uint32_t options = l->l4 + nd_len(type);
+	const uint8_t *target = l->h->b + l->u.at + ND_TARGET;
+	uint32_t options = l->u.at + nd_len(type);
 
 	/* receivers ignore them in fragments (RFC 6980), as far as they know that */
-	if (options > l->end || l->frag_hdr)
+	if (options > l->u.end || l->u.frag_hdr)
 		return DROP_RX_GUARD_HIDDEN;
 	if (type == ND_NA && !is_own6(l, target))
 		return DROP_RX_GUARD;
 	if (type == ND_NS && is_unspecified(from)) /* duplicate address detection */
-		return is_own6(l, target) && options == l->end ? PASS : DROP_RX_GUARD;
+		return is_own6(l, target) && options == l->u.end ? PASS : DROP_RX_GUARD;
 	return check_options(l, options, type == ND_NA ? OPT_TARGET : OPT_SOURCE);
 }
 
@@ -256,9 +259,9 @@ check_icmp6(const struct look *l, const uint8_t *from)
 {
 	uint8_t type;
 
-	if (l->l4 >= l->end)
+	if (l->u.at >= l->u.end)
 		return DROP_RX_GUARD_HIDDEN;
-	type = l->h->b[l->l4];
+	type = l->h->b[l->u.at];
 	if ((type == ND_RA || type == ND_REDIRECT) && (l->g->checks & GUARD_RA) != 0)
 		return DROP_RX_GUARD_RA;
 	if ((l->g->checks & GUARD_ADDRESSES) != 0 && nd_len(type) != 0)
@@ -268,61 +271,34 @@ check_icmp6(const struct look *l, const uint8_t *from)
 
 /* --- IP --- */
 
-/* The packet ends at @p end as its header has it. */
-static void
-set_end(struct look *l, uint32_t end)
+/* Whether all that is looked at stays when a partial checksum is finished. */
+static bool
+stays(const struct look *l)
 {
-	l->end = RTE_MIN(end, (uint32_t)l->h->n);
+	uint32_t to = upper_written(l->p), at = l->u.at;
+
+	if (l->u.later || to == UINT32_MAX)
+		return to >= at;
+	if (l->u.proto == IPPROTO_ICMPV6)
+		return to == at + ICMP_SUM;
+	if (l->u.proto == IPPROTO_ICMP && to == at + ICMP_SUM)
+		return true;
+	return to >= at + 2 * sizeof(uint16_t); /* ports */
 }
 
 static enum drop_reason
 check_ipv4(struct look *l)
 {
 	const struct rte_ipv4_hdr *ip = pkt_hdrs_l3(l->h);
-	uint16_t total;
 
-	if (l->h->l3_len == 0)
-		return DROP_RX_GUARD_HIDDEN;
-	total = rte_be_to_cpu_16(ip->total_length);
-	set_end(l, total != 0 ? (uint32_t)l->h->l2_len + total : UINT32_MAX);
-	l->l4 = (uint32_t)l->h->l2_len + l->h->l3_len;
-	l->proto = l->h->later ? IPPROTO_NONE : l->h->proto;
-	if (l->l4 > l->end)
+	if (!upper_find4(l->h, &l->u) || !stays(l))
 		return DROP_RX_GUARD_HIDDEN;
 	if ((l->g->checks & GUARD_ADDRESSES) != 0 && !is_own4(l, &ip->src_addr) &&
 	    (ip->src_addr != 0 || ip->dst_addr != RTE_BE32(UINT32_MAX) || !is_dhcp_request(l)))
 		return DROP_RX_GUARD;
-	if (l->proto == IPPROTO_UDP)
+	if (is_upper(l, IPPROTO_UDP))
 		return check_udp(l, DHCP4_CLIENT, DHCP4_SERVER);
-	return l->proto == IPPROTO_ICMP ? check_icmp4(l) : PASS;
-}
-
-/*
- * Find what is behind the extension headers, also behind that of a first fragment. False: it is not
- * in the copy, or not in the packet.
- */
-static bool
-find_upper(struct look *l, uint8_t proto)
-{
-	const uint8_t *ext;
-	uint32_t len;
-	uint8_t next;
-
-	for (; l->l4 <= l->end && pkt_ext_read(l->h->b + l->l4, proto, &next, &len); proto = next) {
-		ext = l->h->b + l->l4;
-		if (l->l4 + EXT_MIN > l->end)
-			return false;
-		l->l4 += len;
-		if (proto != IPPROTO_FRAGMENT)
-			continue;
-		l->frag_hdr = true;
-		if ((get16(ext + 2) & RTE_IPV6_EHDR_FO_MASK) != 0) {
-			l->proto = IPPROTO_NONE;
-			return true;
-		}
-	}
-	l->proto = proto;
-	return l->l4 <= l->end;
+	return is_upper(l, IPPROTO_ICMP) ? check_icmp4(l) : PASS;
 }
 
 /* A message of a station that has no address yet. */
@@ -331,9 +307,9 @@ is_from_nowhere(const struct look *l)
 {
 	uint8_t type;
 
-	if (l->proto != IPPROTO_ICMPV6 || l->l4 >= l->end || !is_station(l))
+	if (!is_upper(l, IPPROTO_ICMPV6) || l->u.at >= l->u.end || !is_station(l))
 		return false;
-	type = l->h->b[l->l4];
+	type = l->h->b[l->u.at];
 	return type == ND_NS || type == ND_RS || type == MLD_REPORT || type == MLD_DONE ||
 	       type == MLD2_REPORT;
 }
@@ -342,75 +318,41 @@ static enum drop_reason
 check_ipv6(struct look *l)
 {
 	const struct rte_ipv6_hdr *ip = pkt_hdrs_l3(l->h);
-	uint32_t payload = (uint32_t)l->h->l2_len + sizeof(*ip);
 	const uint8_t *from = (const uint8_t *)&ip->src_addr;
 
-	if (payload > l->h->n || (ip->vtc_flow & RTE_BE32(0xf0000000)) != RTE_BE32(0x60000000))
-		return DROP_RX_GUARD_HIDDEN;
-	if (ip->payload_len != 0 || ip->proto != IPPROTO_HOPOPTS)
-		set_end(l, payload + rte_be_to_cpu_16(ip->payload_len));
-	else
-		set_end(l, UINT32_MAX); /* a jumbogram */
-	l->l4 = payload;
-	if (!find_upper(l, ip->proto))
+	if (!upper_find6(l->h, &l->u) || !stays(l))
 		return DROP_RX_GUARD_HIDDEN;
 	if ((l->g->checks & GUARD_ADDRESSES) != 0 && !is_own6(l, from) &&
 	    !(is_unspecified(from) && is_from_nowhere(l)))
 		return DROP_RX_GUARD;
-	if (l->proto == IPPROTO_UDP)
+	if (is_upper(l, IPPROTO_UDP))
 		return check_udp(l, DHCP6_CLIENT, DHCP6_SERVER);
-	return l->proto == IPPROTO_ICMPV6 ? check_icmp6(l, from) : PASS;
+	return is_upper(l, IPPROTO_ICMPV6) ? check_icmp6(l, from) : PASS;
 }
 
 /* --- frames --- */
-
-/* Some stations take IP in LLC and SNAP (RFC 1042) for what it is. */
-static enum drop_reason
-check_llc(struct look *l)
-{
-	const uint8_t *b = l->h->b + l->h->l2_len;
-
-	if (l->h->l2_len + 3u > l->h->n)
-		return PASS;
-	return (uint32_t)(get16(b) << 8 | b[2]) == LLC_SNAP ? DROP_RX_GUARD_HIDDEN : PASS;
-}
-
-static enum drop_reason
-check_tag(struct look *l)
-{
-	return DROP_RX_GUARD_HIDDEN; /* more of them than are looked behind */
-}
 
 static const struct {
 	uint16_t type;
 	enum drop_reason (*check)(struct look *l);
 } types[] = {
-	{RTE_ETHER_TYPE_IPV4, check_ipv4}, {RTE_ETHER_TYPE_IPV6, check_ipv6},
-	{RTE_ETHER_TYPE_ARP, check_arp},   {RTE_ETHER_TYPE_RARP, check_arp},
-	{RTE_ETHER_TYPE_VLAN, check_tag},  {RTE_ETHER_TYPE_QINQ, check_tag},
+	{RTE_ETHER_TYPE_IPV4, check_ipv4},
+	{RTE_ETHER_TYPE_IPV6, check_ipv6},
+	{RTE_ETHER_TYPE_ARP, check_arp},
+	{RTE_ETHER_TYPE_RARP, check_arp},
 };
-
-/* Copy as much of the frame as it takes to see all headers: of IPv6 that is more. */
-static void
-read_headers(struct pkt_hdrs *h, const struct pkt *p)
-{
-	pkt_hdrs_read(h, p, PKT_HDRS_L4);
-	if (h->ether_type == RTE_ETHER_TYPE_IPV6 &&
-	    (!h->plain || h->proto == IPPROTO_ICMPV6 || h->l3_len == 0))
-		pkt_hdrs_read(h, p, PKT_HDRS_MOST);
-}
 
 static enum drop_reason
 check_frame(const struct guard *g, struct pkt_hdrs *h, const struct pkt *p)
 {
-	struct look l = {.g = g, .h = h, .src = &p->eth.src_addr};
+	struct look l = {.g = g, .p = p, .h = h, .src = &p->eth.src_addr};
 
-	read_headers(h, p);
+	upper_read(h, p);
 	l.mac = limiter_mac_word(l.src);
 	for (size_t i = 0; i < RTE_DIM(types); i++)
 		if (types[i].type == h->ether_type)
 			return types[i].check(&l);
-	return h->ether_type < TYPE_LEAST ? check_llc(&l) : PASS;
+	return upper_hides(h, p) ? DROP_RX_GUARD_HIDDEN : PASS;
 }
 
 void

@@ -8,23 +8,30 @@
 
 #include "base/counter.h"
 #include "pkt/legend.h"
+#include "switch/capture_handover.h"
 #include "switch/fdb.h"
 #include "switch/inject.h"
+#include "switch/port_acl.h"
 #include "switch/port_limits.h"
+#include "switch/snoop.h"
 #include "switch/sw.h"
 #include "switch/vlan_table.h"
 
 /* Types are for ever: a number that is no longer used stays unused. */
-enum { TYPE_ADDRESSES = SW_HAND_FIRST, TYPE_FDB_STATS, TYPE_SW_END };
+enum { TYPE_ADDRESSES = SW_HAND_FIRST, TYPE_FDB_STATS, TYPE_MEMBERS, TYPE_EXTERNS, TYPE_SW_END };
 enum {
 	TYPE_LIMITS = SW_HAND_PORT,
 	TYPE_INJECTED,
 	TYPE_BASELINE,
 	TYPE_BASELINE_QUEUE,
+	TYPE_EGRESS,
+	TYPE_ACL_COUNT,
 	TYPE_PORT_END,
 };
 
 #define ADDRESSES 4096 /* of a record */
+#define MEMBERS 512    /* likewise */
+#define MEMBER_LEFT_MAX (SNOOP_INTERVAL_MAX * 3u)
 
 /** Domain and VLAN, since FIDs are numbers in the order of their first use. */
 struct address_data {
@@ -33,6 +40,15 @@ struct address_data {
 	uint32_t age_s, moves;
 };
 static_assert(sizeof(struct address_data) == 20, "layout of the record");
+
+/** A port that has joined a multicast group, or (no group) has a multicast router. */
+struct member_data {
+	uint16_t domain, vlan, port;
+	uint16_t len; /* of the group: 0, 4, 16 */
+	uint8_t group[16];
+	uint32_t left_s;
+};
+static_assert(sizeof(struct member_data) == 28, "layout of the record");
 
 struct limits_data {
 	uint32_t guest_fdb; /* learned addresses, of the guest's own */
@@ -43,6 +59,16 @@ struct limits_data {
 	uint64_t tat[3];
 	uint64_t word[LIMIT_MACS_MAX];
 	uint8_t in_force, pad[7];
+};
+
+/** Of the limits of what a port is sent, when the next unit may go: frames, bits. */
+struct egress_data {
+	uint64_t tat[2];
+};
+
+struct acl_count_data {
+	uint32_t dir, seq; /* seq 0: of what no rule fits */
+	uint64_t frames, bytes;
 };
 
 struct injected_data {
@@ -68,6 +94,8 @@ struct baseline_queue_data {
 struct collection {
 	const struct sw *s;
 	struct blob *b;
+	enum fdb_origin origin; /* of those it takes */
+	uint16_t type;
 	uint32_t n;
 	struct address_data data[ADDRESSES];
 };
@@ -76,7 +104,7 @@ static void
 put_addresses(struct collection *c)
 {
 	if (c->n != 0)
-		hand_put(c->b, TYPE_ADDRESSES, c->data, c->n * sizeof(c->data[0]));
+		hand_put(c->b, c->type, c->data, c->n * sizeof(c->data[0]));
 	c->n = 0;
 }
 
@@ -87,7 +115,7 @@ collect(const struct fdb_entry_info *e, void *arg)
 	struct collection *c = arg;
 	struct address_data *x;
 
-	if (e->origin != FDB_LEARNED)
+	if (e->origin != c->origin)
 		return true;
 	x = &c->data[c->n++];
 	*x = (struct address_data){.mac = e->mac,
@@ -98,6 +126,39 @@ collect(const struct fdb_entry_info *e, void *arg)
 	if (c->n == ADDRESSES)
 		put_addresses(c);
 	return true;
+}
+
+/* A record each 512: the successor may not ask for them before they are missed. */
+static void
+put_members(const struct sw *s, struct blob *b)
+{
+	struct member_data x[MEMBERS];
+	struct snoop_info i;
+	uint32_t n = 0;
+
+	for (uint32_t at = 0; snoop_entry(s, at, &i); at++) {
+		x[n] = (struct member_data){.domain = i.domain,
+					    .vlan = i.vlan,
+					    .port = i.port,
+					    .len = i.group.len,
+					    .left_s = i.left_s};
+		memcpy(x[n].group, i.group.addr, sizeof(x[n].group));
+		if (++n < MEMBERS)
+			continue;
+		hand_put(b, TYPE_MEMBERS, x, sizeof(x));
+		n = 0;
+	}
+	if (n != 0)
+		hand_put(b, TYPE_MEMBERS, x, n * sizeof(x[0]));
+}
+
+static void
+put_all_addresses(struct collection *c, enum fdb_origin origin, uint16_t type)
+{
+	c->origin = origin;
+	c->type = type;
+	fdb_walk(c->s->fdb, collect, c);
+	put_addresses(c);
 }
 
 void
@@ -113,11 +174,13 @@ sw_hand_over(struct sw *s, struct blob *b)
 	c->s = s;
 	c->b = b;
 	fdb_take_in(s->fdb);
-	fdb_walk(s->fdb, collect, c);
-	put_addresses(c);
+	put_all_addresses(c, FDB_LEARNED, TYPE_ADDRESSES);
+	put_all_addresses(c, FDB_EXTERN, TYPE_EXTERNS);
 	free(c);
 	fdb_get_stats(s->fdb, &stats);
 	hand_put(b, TYPE_FDB_STATS, &stats, sizeof(stats));
+	snoop_take_in(s);
+	put_members(s, b);
 }
 
 static void
@@ -145,14 +208,61 @@ put_limits(const struct port *p, struct blob *b)
 	hand_put(b, TYPE_LIMITS, &x, sizeof(x));
 }
 
+static void
+put_egress(const struct port *p, struct blob *b)
+{
+	const struct limiter *l = p->egress_limiter;
+	struct egress_data x;
+
+	if (l == NULL)
+		return;
+	x = (struct egress_data){{atomic_load(&l->pps.tat), atomic_load(&l->bps.tat)}};
+	hand_put(b, TYPE_EGRESS, &x, sizeof(x));
+}
+
+static void
+put_acl_counts(const struct port *p, enum acl_dir dir, struct blob *b)
+{
+	const struct acl_config *c = port_get_acl(p, dir);
+
+	for (uint32_t i = 0; i <= c->n; i++) {
+		struct acl_count n = port_acl_count(p, dir, i);
+		struct acl_count_data x = {.dir = dir,
+					   .seq = acl_seq_of(c, i),
+					   .frames = n.frames,
+					   .bytes = n.bytes};
+
+		if (n.frames != 0)
+			hand_put(b, TYPE_ACL_COUNT, &x, sizeof(x));
+	}
+}
+
 void
 port_hand_over(const struct port *p, struct blob *b)
 {
 	struct injected_data x = {.refused = p->inject->refused};
 
 	put_limits(p, b);
+	put_egress(p, b);
+	for (int dir = 0; dir < ACL_DIRS; dir++)
+		put_acl_counts(p, (enum acl_dir)dir, b);
 	legend_values(&p->inject->q.stats, x.value);
 	hand_put(b, TYPE_INJECTED, &x, sizeof(x));
+}
+
+void
+port_put_counters(const struct port *p, uint16_t type, uint16_t tx, uint16_t index, struct blob *b)
+{
+	struct {
+		struct port_counters_head head;
+		uint64_t value[LEGEND_OWN];
+	} x = {.head = {.tx = tx, .index = index}};
+	struct pktq_stats stats;
+
+	if (!p->ops->stats(p, tx, index, &stats))
+		return;
+	legend_values(&stats, x.value);
+	hand_put(b, type, &x, sizeof(x));
 }
 
 void
@@ -178,7 +288,7 @@ baseline_hand_over(const struct baseline *base, uint32_t which, struct blob *b)
 /* --- the successor --- */
 
 static const char *
-take_addresses(struct sw *s, const struct hand_record *h)
+take_addresses(struct sw *s, const struct hand_record *h, enum fdb_origin origin)
 {
 	struct address_data x;
 	uint16_t fid;
@@ -193,7 +303,32 @@ take_addresses(struct sw *s, const struct hand_record *h)
 								     .fid = fid,
 								     .port = x.port,
 								     .age_s = x.age_s,
+								     .origin = origin,
 								     .moves = x.moves});
+	}
+	return NULL;
+}
+
+/* Those that do not fit are heard of again. */
+static const char *
+take_members(struct sw *s, const struct hand_record *h)
+{
+	struct member_data x;
+	struct snoop_info i;
+
+	if (h->r.len % sizeof(x) != 0)
+		return "a list of multicast members has an impossible length";
+	for (uint32_t at = 0; at < h->r.len; at += sizeof(x)) {
+		memcpy(&x, (const uint8_t *)h->data + at, sizeof(x));
+		i = (struct snoop_info){.domain = x.domain,
+					.vlan = x.vlan,
+					.port = x.port,
+					.group.len = x.len,
+					.left_s = RTE_MIN(x.left_s, MEMBER_LEFT_MAX)};
+		memcpy(i.group.addr, x.group, RTE_MIN(x.len, sizeof(x.group)));
+		if (!mcast_is_group(&i.group) && x.len != 0)
+			return "a multicast member has no group";
+		(void)snoop_restore(s, &i);
 	}
 	return NULL;
 }
@@ -242,6 +377,35 @@ take_limits(struct port *p, const struct hand_record *h)
 }
 
 static const char *
+take_egress(struct port *p, const struct hand_record *h)
+{
+	struct limiter *l = p->egress_limiter;
+	struct egress_data x;
+
+	if (!hand_get(h, &x, sizeof(x)))
+		return "the egress limits of a port are too short";
+	if (l != NULL) {
+		atomic_store(&l->pps.tat, x.tat[0]);
+		atomic_store(&l->bps.tat, x.tat[1]);
+	}
+	return NULL;
+}
+
+static const char *
+take_acl_count(struct port *p, const struct hand_record *h)
+{
+	struct acl_count_data x;
+	struct acl_count n;
+
+	if (!hand_get(h, &x, sizeof(x)) || x.dir >= ACL_DIRS)
+		return "the counter of a rule is too short or of no direction";
+	n = (struct acl_count){.frames = x.frames, .bytes = x.bytes};
+	return port_acl_restore(p, (enum acl_dir)x.dir, x.seq, &n)
+		       ? NULL
+		       : "there is a counter of a rule that a port does not have";
+}
+
+static const char *
 take_injected(struct port *p, const struct hand_record *h)
 {
 	const uint32_t head = offsetof(struct injected_data, value);
@@ -252,6 +416,22 @@ take_injected(struct port *p, const struct hand_record *h)
 		return "a port's own frames do not fit their legend";
 	p->inject->refused = refused;
 	return NULL;
+}
+
+bool
+port_get_counters_head(const struct hand_record *h, struct port_counters_head *out)
+{
+	return hand_get(h, out, sizeof(*out)) && out->tx <= 1 && out->index < DP_QUEUES_MAX;
+}
+
+const char *
+port_add_counters(const struct hand_record *h, struct pktq_stats *to)
+{
+	const uint32_t head = sizeof(struct port_counters_head);
+
+	return legend_add(h->legend, (const uint8_t *)h->data + head, h->r.len - head, to)
+		       ? NULL
+		       : "a queue's counters do not fit their legend";
 }
 
 static const char *
@@ -302,7 +482,13 @@ const char *
 sw_take_over(struct sw *s, const struct hand_record *h)
 {
 	if (h->r.type == TYPE_ADDRESSES)
-		return take_addresses(s, h);
+		return take_addresses(s, h, FDB_LEARNED);
+	if (h->r.type == TYPE_MEMBERS)
+		return take_members(s, h);
+	if (h->r.type >= CAPTURE_HAND_FIRST && h->r.type < CAPTURE_HAND_END)
+		return capture_take_over(s, h);
+	if (h->r.type == TYPE_EXTERNS)
+		return take_addresses(s, h, FDB_EXTERN);
 	return h->r.type == TYPE_FDB_STATS ? take_fdb_stats(s, h) : unknown(h);
 }
 
@@ -314,6 +500,10 @@ port_take_over(struct port *p, const struct hand_record *h, struct baseline *con
 
 	if (h->r.type == TYPE_LIMITS)
 		return take_limits(p, h);
+	if (h->r.type == TYPE_EGRESS)
+		return take_egress(p, h);
+	if (h->r.type == TYPE_ACL_COUNT)
+		return take_acl_count(p, h);
 	if (h->r.type == TYPE_INJECTED)
 		return take_injected(p, h);
 	if (h->r.type != TYPE_BASELINE && h->r.type != TYPE_BASELINE_QUEUE)

@@ -27,6 +27,17 @@ struct port_handover_ops {
 	/** After that publication: append the records of the port's own. */
 	void (*save)(struct port *p, struct blob *b);
 	/**
+	 * Close a device that only one process can have; after save(). NULL with acquire(): both
+	 * can have all of the port.
+	 */
+	void (*release)(struct port *p);
+	/**
+	 * Open it: in the successor, where all records have been loaded, or again in the
+	 * predecessor, when no process took over. 0, or -errno with a sentence in @p err; the port
+	 * has no device then.
+	 */
+	int (*acquire)(struct port *p, char *err, size_t errlen);
+	/**
 	 * The successor's port, which has had no peer, goes on where a record of type SW_HAND_END
 	 * or above says. NULL, or the reason why it cannot, static text.
 	 */
@@ -35,11 +46,33 @@ struct port_handover_ops {
 	void (*run)(struct port *p);
 };
 
-/** Append the learned addresses and the counters of learning. */
+/**
+ * Append the addresses that are not the operator's, the counters of learning, and members of
+ * multicast groups.
+ */
 void sw_hand_over(struct sw *s, struct blob *b);
 
 /** Append the records of @p p that all kinds of ports have. */
 void port_hand_over(const struct port *p, struct blob *b);
+
+/**
+ * Append the counters of a queue of @p p, which it has or not, as a record of @p type of its kind:
+ * struct port_counters_head, then numbers in the order of the legend.
+ */
+void port_put_counters(const struct port *p, uint16_t type, uint16_t tx, uint16_t index,
+		       struct blob *b);
+
+/** Whose counters a record has. */
+struct port_counters_head {
+	uint16_t tx, index;
+	uint32_t zero;
+};
+
+/** The queue of a record of port_put_counters(). False: it is too short, or there are no such. */
+bool port_get_counters_head(const struct hand_record *h, struct port_counters_head *out);
+
+/** Add its numbers to @p to, whose owner is control. NULL, or why not, static text. */
+const char *port_add_counters(const struct hand_record *h, struct pktq_stats *to);
 
 /** Append a baseline of @p p as number @p which of its own. */
 void baseline_hand_over(const struct baseline *base, uint32_t which, struct blob *b);

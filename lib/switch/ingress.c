@@ -7,8 +7,10 @@
  */
 #include "switch/ingress.h"
 
+#include "switch/acl_worker.h"
 #include "switch/guard_worker.h"
 #include "switch/limit_worker.h"
+#include "switch/mirror.h"
 #include "switch/modes.h"
 #include "switch/sample_worker.h"
 #include "switch/watch_worker.h"
@@ -24,6 +26,8 @@ ingress_discard(struct worker *w, const struct dataplane *dp, const struct dp_po
 static dp_forward_fn
 mode_of(const struct dataplane *dp, const struct dp_port *in)
 {
+	if (in->joined)
+		return forward_joined;
 	return in->vlan != NULL && dp->mode->vlan != NULL ? dp->mode->vlan : dp->mode->forward;
 }
 
@@ -49,6 +53,8 @@ ingress_checked(struct worker *w, const struct dataplane *dp, const struct dp_po
 		forward_copy(w, in, false, rxq, wire_list(w, batch), batch->n);
 	if (in->guard != NULL)
 		guard_apply(w, in->guard, rxq, batch);
+	if (in->acl_in != NULL)
+		acl_receive(w, in->acl_in, rxq, batch);
 	if (in->limiter != NULL)
 		limiter_apply(in->limiter, rxq, batch);
 	if (likely(batch->n != 0))
@@ -86,7 +92,8 @@ ingress_forward(const struct dataplane *dp, const struct dp_port *in, bool disca
 {
 	if (discard)
 		return ingress_discard;
-	if (in->limiter != NULL || in->guard != NULL || in->copied || in->sampling != NULL)
+	if (in->limiter != NULL || in->guard != NULL || in->acl_in != NULL || in->copied ||
+	    in->sampling != NULL)
 		return ingress_checked;
 	return dp->mode != NULL ? first_of(dp, in) : NULL;
 }

@@ -39,9 +39,28 @@ sw_inject(struct sw *s, struct port *from, struct rte_mbuf *m)
 	}
 	m->port = from->id;
 	m->hash.usr = ip->serial;
+	m->hash.fdir.hi = INJECT_IN;
 	if (bucket_take(&ip->bucket, bucket_now(), NULL, 1) == 0 ||
 	    rte_ring_sp_enqueue(s->inject->ring, m) != 0) {
 		ip->refused++;
+		rte_pktmbuf_free(m);
+		return false;
+	}
+	eventfd_write(s->inject->q.event_fd, 1);
+	return true;
+}
+
+bool
+sw_send(struct sw *s, struct port *to, struct rte_mbuf *m)
+{
+	if (!s->forwarding || s->mode->forward == NULL || !to->started || m->nb_segs > 1) {
+		rte_pktmbuf_free(m);
+		return false;
+	}
+	m->port = to->id;
+	m->hash.usr = to->inject->serial;
+	m->hash.fdir.hi = INJECT_OUT;
+	if (rte_ring_sp_enqueue(s->inject->ring, m) != 0) {
 		rte_pktmbuf_free(m);
 		return false;
 	}
@@ -68,7 +87,8 @@ inject_drain(struct sw *s)
 	while ((m = next_frame(s->inject)) != NULL) {
 		struct port *p = s->port[m->port];
 
-		if (p != NULL && p->inject != NULL && p->inject->serial == m->hash.usr)
+		if (m->hash.fdir.hi == INJECT_IN && p != NULL && p->inject != NULL &&
+		    p->inject->serial == m->hash.usr)
 			p->inject->refused++;
 		rte_pktmbuf_free(m);
 	}

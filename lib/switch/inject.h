@@ -42,6 +42,12 @@ struct inject_port {
  */
 bool sw_inject(struct sw *s, struct port *from, struct rte_mbuf *m);
 
+/**
+ * Have a frame sent to the peer of @p to alone, soon, past mode, FDB and VLANs, as it is.
+ * Takes @p m like sw_inject(), but the caller limits how often; false as there, or too many wait.
+ */
+bool sw_send(struct sw *s, struct port *to, struct rte_mbuf *m);
+
 /** NULL: out of memory. */
 struct inject *inject_new(void);
 

@@ -20,6 +20,9 @@ struct inject {
 	uint32_t serial;       /* [ctl] of the newest port */
 };
 
+/* mbuf.hash.fdir.hi: whether the frame comes in at its port or goes out there */
+enum inject_way { INJECT_IN, INJECT_OUT };
+
 /** [worker] The operations of the queue, and dp_poll.forward for it. */
 extern const struct pktq_ops inject_ops;
 void inject_forward(struct worker *w, const struct dataplane *dp, const struct dp_port *none,

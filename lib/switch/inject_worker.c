@@ -8,6 +8,7 @@
 #include "switch/ingress.h"
 #include "switch/inject.h"
 #include "switch/inject_queue.h"
+#include "switch/send.h"
 #include "switch/watch_worker.h"
 
 static struct inject *
@@ -45,6 +46,21 @@ inject_rx_done(struct pktq *q, struct pkt_batch *b)
 
 const struct pktq_ops inject_ops = {.rx = inject_rx, .rx_done = inject_rx_done};
 
+/* The account is the queue's: it is no frame of the port's peer. */
+static void
+send_out(struct worker *w, const struct dp_port *out, struct pktq *rxq, struct pkt_batch *batch)
+{
+	struct pkt *list[] = {&batch->pkt[0]};
+
+	pktq_count(&rxq->stats, list[0]);
+	if (out == NULL || out->ntx == 0) {
+		pktq_drop(rxq, DROP_RX_NO_EGRESS, 1);
+		return;
+	}
+	w->fid = (struct dp_fid){.fid = VLAN_FID_MIRROR}; /* it may go wherever it is sent */
+	forward_send(w, out, rxq, list, 1);
+}
+
 /* Forward a frame as one of the port it is sent for; that one may be gone. */
 void
 inject_forward(struct worker *w, const struct dataplane *dp, const struct dp_port *none,
@@ -57,6 +73,10 @@ inject_forward(struct worker *w, const struct dataplane *dp, const struct dp_por
 	if (from == NULL || from->serial != m->hash.usr) {
 		pktq_count(&rxq->stats, &batch->pkt[0]);
 		pktq_drop(rxq, DROP_RX_NO_EGRESS, 1);
+		return;
+	}
+	if (m->hash.fdir.hi == INJECT_OUT) {
+		send_out(w, in, rxq, batch);
 		return;
 	}
 	if (of_queue(rxq)->generation != dp->generation)

@@ -3,7 +3,8 @@
  * Runs on: control; for the workers' half see limit_worker.h.
  *
  * Limits of the frames a port sends: frames and bits per second, group-addressed
- * frames per second, and the source addresses it is locked to.
+ * frames per second, and the source addresses it is locked to. Those of the frames it is sent are
+ * another set: of them frames and bits per second have a meaning only.
  *
  * Limits are a port's, for all workers that poll its queues. Frames of a port without
  * limits reach nothing of this: see ingress.c.

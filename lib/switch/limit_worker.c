@@ -2,7 +2,12 @@
 /* Runs on: workers. */
 #include "switch/limit_worker.h"
 
+#include <string.h>
+
+#include <rte_byteorder.h>
 #include <rte_common.h>
+
+#include "switch/transmit.h"
 
 #define BITS_MAX (8u * PKT_LEN_MAX)
 
@@ -29,6 +34,16 @@ is_mine(struct limiter *lim, uint64_t mac)
 	return false;
 }
 
+/* limiter_mac_word() of a frame's source, by one load: no wider than the store rx() made. */
+static inline uint64_t
+src_word(const struct pkt *p)
+{
+	uint64_t w;
+
+	memcpy(&w, p->eth_bytes + RTE_ETHER_ADDR_LEN, sizeof(w));
+	return w & (RTE_BYTE_ORDER == RTE_LITTLE_ENDIAN ? UINT64_MAX >> 16 : UINT64_MAX << 16);
+}
+
 static uint64_t
 refuse_sources(struct limiter *lim, const struct pkt_batch *b, uint64_t now)
 {
@@ -38,7 +53,7 @@ refuse_sources(struct limiter *lim, const struct pkt_batch *b, uint64_t now)
 		return 0;
 	for (uint16_t i = 0; i < b->n; i++) {
 		const struct rte_ether_addr *src = &b->pkt[i].eth.src_addr;
-		uint64_t mac = limiter_mac_word(src);
+		uint64_t mac = src_word(&b->pkt[i]);
 
 		if (likely(mac == last))
 			continue;
@@ -76,24 +91,31 @@ all_but(uint16_t pass, uint16_t n)
 	return pass < n ? (UINT64_MAX >> (64 - n)) & (UINT64_MAX << pass) : 0;
 }
 
-static uint64_t
-refuse_frames(struct limiter *lim, const struct pkt_batch *b, uint64_t now)
+/* How many of @p n frames of so many @p bits are within both rates: those from the first on. */
+static uint16_t
+within_rates(struct limiter *lim, uint64_t now, const uint32_t *bits, uint16_t n)
 {
-	if (lim->pps.rate == 0 || b->n == 0)
-		return 0;
-	return all_but(bucket_take(&lim->pps, now, NULL, b->n), b->n);
+	if (lim->pps.rate != 0 && n > 0)
+		n = bucket_take(&lim->pps, now, NULL, n);
+	if (lim->bps.rate != 0 && n > 0)
+		n = bucket_take(&lim->bps, now, bits, n);
+	return n;
+}
+
+static uint32_t
+bits_of(const struct pkt *p)
+{
+	return RTE_MIN(8 * p->len, BITS_MAX);
 }
 
 static uint64_t
-refuse_bits(struct limiter *lim, const struct pkt_batch *b, uint64_t now)
+refuse_rate(struct limiter *lim, const struct pkt_batch *b, uint64_t now)
 {
 	uint32_t bits[PKT_BATCH_MAX];
 
-	if (lim->bps.rate == 0 || b->n == 0)
-		return 0;
 	for (uint16_t i = 0; i < b->n; i++)
-		bits[i] = RTE_MIN(8 * b->pkt[i].len, BITS_MAX);
-	return all_but(bucket_take(&lim->bps, now, bits, b->n), b->n);
+		bits[i] = bits_of(&b->pkt[i]);
+	return all_but(within_rates(lim, now, bits, b->n), b->n);
 }
 
 /* In this order: a frame one refuses takes no token of the next. */
@@ -103,8 +125,7 @@ static const struct {
 } checks[] = {
 	{refuse_sources, DROP_RX_LOCKED},
 	{refuse_storm, DROP_RX_STORM},
-	{refuse_frames, DROP_RX_RATE},
-	{refuse_bits, DROP_RX_RATE},
+	{refuse_rate, DROP_RX_RATE},
 };
 
 static void
@@ -135,4 +156,19 @@ limiter_apply(struct limiter *lim, struct pktq *rxq, struct pkt_batch *batch)
 		pktq_drop(rxq, checks[i].why, (uint64_t)__builtin_popcountll(mask));
 		remove_frames(batch, mask);
 	}
+}
+
+/* --- what a port is sent --- */
+
+uint16_t
+limiter_send(const struct dp_port *out, struct pktq *rxq, struct pkt *const *pkts, uint16_t n)
+{
+	uint32_t bits[PKT_BATCH_MAX];
+	uint16_t pass;
+
+	for (uint16_t i = 0; i < n; i++)
+		bits[i] = bits_of(pkts[i]);
+	pass = within_rates(out->egress_limiter, bucket_now(), bits, n);
+	forward_refuse(out->tx[0], rxq, DROP_TX_RATE, n - pass);
+	return pass;
 }

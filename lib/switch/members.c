@@ -61,8 +61,11 @@ find_groups(struct build *b)
 		if (dp->ports[i]->vlan != NULL)
 			memset(dp->ports[i]->vlan->group, 0, sizeof(dp->ports[i]->vlan->group));
 	for (uint16_t i = 0; i < dp->nports; i++) {
-		uint16_t *number = group_number(b, dp->ports[i]);
+		uint16_t *number;
 
+		if (dp->ports[i]->joined)
+			continue;
+		number = group_number(b, dp->ports[i]);
 		if (*number == 0)
 			*number = add_group(b, dp->ports[i]);
 		b->group_of[i] = (uint16_t)(*number - 1);
@@ -108,7 +111,10 @@ fill_groups(struct build *b)
 	for (uint16_t i = 0; i < b->dp->nports; i++) {
 		struct dp_group *g = &f->group[b->group_of[i]];
 
+		if (b->dp->ports[i]->joined)
+			continue;
 		g->port[g->n++] = b->dp->ports[i];
+		g->checked |= b->dp->ports[i]->checked;
 	}
 }
 

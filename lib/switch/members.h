@@ -10,6 +10,7 @@
  * A thousand trunks with the same thousand VLANs are thus one group that a thousand FIDs list.
  *
  * Only ports that can be sent to are in a list: they are started, forward, and have a tx queue.
+ * Joined ports are in none.
  */
 #ifndef SWITCH_MEMBERS_H
 #define SWITCH_MEMBERS_H
@@ -20,6 +21,7 @@
 /** Ports with the same FIDs and the same kinds of isolation. [fixed] */
 struct dp_group {
 	uint8_t isolated; /* DP_ISOLATED_* */
+	bool checked;     /* a port of it is: dp_port.checked */
 	uint16_t n;
 	const struct dp_port **port;
 };
@@ -104,17 +106,20 @@ dp_may_go_on(const struct dp_port *in, const struct dp_port *out, struct dp_fid 
 	       (f.vlan == 0 || (out->vlan->native != f.vlan) == tagged);
 }
 
-/** How many ports dp_may_pass() holds for, but @p in itself. */
+/**
+ * How many ports of a list frames of @p in go to, at least 1. It may be in the list itself: a port
+ * that sends to others like it always is in its FID's, but not in that of each multicast group.
+ */
 static inline uint32_t
 dp_receivers(const struct dp_members *m, const struct dp_port *in)
 {
+	const uint32_t own = in->isolated == 0 && in->ntx > 0;
 	uint32_t n = 0;
 
 	for (uint16_t i = 0; i < m->ngroups; i++)
 		if (dp_isolation_passes(in->isolated, m->group[i]->isolated))
 			n += m->group[i]->n;
-	/* it is itself in the list, and in a group it sends to, unless isolated */
-	return n - (in->isolated == 0 && in->ntx > 0 ? 1 : 0);
+	return RTE_MAX(n, own + 1) - own;
 }
 
 /** Build the lists from dp->ports: one block, freed with free(). NULL: out of memory. Control. */

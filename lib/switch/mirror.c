@@ -2,7 +2,11 @@
 /* Runs on: workers. */
 #include "switch/mirror.h"
 
+#include <stdatomic.h>
+
 #include "switch/capture_worker.h"
+#include "switch/limit_worker.h"
+#include "switch/mirror_filter.h"
 #include "switch/send.h"
 
 /* A mirrored frame is one more that goes out, like a copy made by flooding; any port may get it. */
@@ -16,9 +20,30 @@ mirror(struct worker *w, const struct dp_port *to, struct pktq *rxq, struct pkt 
 	if (to->ntx == 0 || to->id == rxq->port)
 		return;
 	counter_add(&rxq->stats.replicated, n);
+	if (to->egress_limiter != NULL)
+		n = limiter_send(to, rxq, pkts, n);
+	if (n == 0)
+		return;
 	w->fid = (struct dp_fid){.fid = VLAN_FID_MIRROR};
 	forward_send_only(w, to, rxq, pkts, n);
 	w->fid = fid;
+}
+
+/* Those of @p port's frames that its filter lets through. */
+static void
+mirror_some(struct worker *w, const struct dp_port *port, struct pktq *rxq, struct pkt *const *pkts,
+	    uint16_t n)
+{
+	struct pkt *list[PKT_BATCH_MAX];
+	uint16_t k = 0;
+
+	for (uint16_t i = 0; i < n; i++)
+		if (mirror_filter_fits(port->mirror_filter, port, pkts[i]))
+			list[k++] = pkts[i];
+	atomic_fetch_add_explicit(&port->mirror_seen->fits, k, memory_order_relaxed);
+	atomic_fetch_add_explicit(&port->mirror_seen->left_out, n - k, memory_order_relaxed);
+	if (k != 0)
+		mirror(w, port->mirror, rxq, list, k);
 }
 
 void
@@ -27,6 +52,8 @@ forward_copy(struct worker *w, const struct dp_port *port, bool out, struct pktq
 {
 	if (port->capture != NULL)
 		capture_frames(port->capture, rxq->index, out ? PCAPNG_OUT : PCAPNG_IN, pkts, n);
-	if (port->mirror != NULL)
+	if (port->mirror != NULL && port->mirror_filter != NULL)
+		mirror_some(w, port, rxq, pkts, n);
+	else if (port->mirror != NULL)
 		mirror(w, port->mirror, rxq, pkts, n);
 }

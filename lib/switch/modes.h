@@ -30,6 +30,8 @@ void forward_vlan(struct worker *w, const struct dataplane *dp, const struct dp_
 /* wire.c */
 void forward_io(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
 		struct pktq *rxq, struct pkt_batch *batch);
+void forward_joined(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
+		    struct pktq *rxq, struct pkt_batch *batch);
 void forward_mac(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
 		 struct pktq *rxq, struct pkt_batch *batch);
 void forward_macswap(struct worker *w, const struct dataplane *dp, const struct dp_port *in,

@@ -72,9 +72,9 @@ poll_one(struct worker *w, const struct dataplane *dp, const struct dp_poll *pol
 	uint64_t last = timed ? rte_rdtsc() : 0;
 	uint32_t n;
 
-	if (unlikely(dp->mode->generate != NULL) && !poll->discard)
+	if (unlikely(dp->mode->generate != NULL) && !poll->discard && !poll->joined)
 		dp->mode->generate(w, dp, poll->port, poll->q);
-	if (unlikely(dp->mode->forward == NULL))
+	if (unlikely(dp->mode->forward == NULL) && !poll->joined)
 		return 0;
 	if (unlikely(w->cut.n != 0) && cut_continue(w, poll->q))
 		return 1;
@@ -201,19 +201,42 @@ begin(struct worker *w, const struct dataplane *dp)
 	worker_disarm(w, dp);
 }
 
-/* The same; its cost is accounted if its port has other queues here. */
+static void
+account_begin(struct worker *w, const struct dp_poll *poll)
+{
+	if (poll->several)
+		share_begin(w, poll->q);
+	w->polled_frames = w->frames;
+	w->polled_tsc = poll->joined ? rte_rdtsc() : 0;
+}
+
+/** Poll @p was took @p n chains. */
+static void
+account_end(struct worker *w, const struct dp_poll *was, uint32_t n)
+{
+	struct port_cost *c = &was->q->cost[w->id];
+
+	if (was->several)
+		share_spend(w, was->q, n);
+	if (!was->joined || n == 0)
+		return;
+	counter_add(&c->cycles, rte_rdtsc() - w->polled_tsc);
+	counter_add(&c->frames, w->frames - w->polled_frames);
+}
+
+/* The same; its cost is accounted if its port has other queues here, or is joined. */
 static __rte_always_inline uint32_t
 poll_accounted(struct worker *w, const struct dataplane *dp, const struct dp_poll *poll, bool timed)
 {
-	struct pktq *q = poll->q;
-	bool several = poll->several; /* the list may change */
+	struct dp_poll was;
 	uint32_t n;
 
-	if (unlikely(several))
-		share_begin(w, q);
+	if (likely(!poll->accounted))
+		return poll_one(w, dp, poll, timed);
+	was = *poll; /* the list may change */
+	account_begin(w, &was);
 	n = poll_one(w, dp, poll, timed);
-	if (unlikely(several))
-		share_spend(w, q, n);
+	account_end(w, &was, n);
 	return n;
 }
 
@@ -380,7 +403,7 @@ is_busy(const struct worker *w, const struct dataplane *dp)
 	if (dp->mode->generate != NULL || w->cut.n != 0 || w->rests.n != 0 || is_injected(dw))
 		return true;
 	for (uint32_t i = 0; i < dw->nflush; i++)
-		if (backlog(dw->flush[i]) != 0 && !waits(dw->flush[i]))
+		if (backlog(dw->flush[i]) != 0 && !dw->flush[i]->keep_alive && !waits(dw->flush[i]))
 			return true;
 	return false;
 }

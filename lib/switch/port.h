@@ -18,9 +18,11 @@
 
 #include <rte_ether.h>
 
+#include "switch/acl.h"
 #include "switch/dataplane.h"
 #include "switch/guard.h"
 #include "switch/limit.h"
+#include "switch/mirror_filter.h"
 #include "switch/vlan.h"
 
 struct app_port;
@@ -76,6 +78,13 @@ struct port_ops {
 	const char *kind; /* "vhost", "ethdev" */
 	/* Frames of tunnels can leave by it: its tx queues take mbufs and defer nothing. */
 	bool carries_tunnels;
+	/* Drives a device that can be all of one guest's: a port may join it. */
+	bool joinable;
+	/**
+	 * Whether the port exchanges frames with one joinable port and no third: @p with gets that
+	 * one, NULL while there is none of its name. NULL: it does not.
+	 */
+	bool (*joins)(const struct port *p, const struct port **with);
 	/** List what runs now. */
 	void (*queues)(struct port *p, struct port_queues *out);
 	/**
@@ -89,6 +98,13 @@ struct port_ops {
 	 * with the port. NULL: there is none.
 	 */
 	const char *(*why)(const struct port *p, char *buf, size_t len);
+	/** The same where some frames pass and others do not, by what they are. May be NULL. */
+	const char *(*why_some)(const struct port *p, char *buf, size_t len);
+	/**
+	 * The NUMA node of what its frames are in when workers poll its queues, and (static text)
+	 * that: "the guest's memory". NULL: not known, or spread. May be NULL.
+	 */
+	const char *(*node)(const struct port *p, int *node);
 	/** Stop, disconnect, free @p p. Called after the port has left the snapshot. */
 	void (*close)(struct port *p);
 
@@ -132,7 +148,10 @@ struct port_ops {
 	 * Whether hardware may move its frames: "prefer", "require", "never". -ENODEV: it has none.
 	 */
 	int (*set_hw)(struct port *p, const char *hw);
-	/** Lines: who moves its frames, and why hardware it might have does not. With set_hw. */
+	/**
+	 * Lines for "why port" that are no reason against traffic: who moves its frames, and why
+	 * hardware it might have does not. There with set_hw.
+	 */
 	void (*datapath)(const struct port *p, FILE *out);
 	/** Whether hardware moves its frames, or is about to. */
 	bool (*in_hardware)(const struct port *p);
@@ -140,6 +159,20 @@ struct port_ops {
 	const struct port_handover_ops *handover;
 	/** A publication has been made: settings, other ports and modes may differ. */
 	void (*published)(struct port *p);
+};
+
+/* Whether multicast routers are behind a port; see snoop.h. */
+enum snoop_router { SNOOP_ROUTER_AUTO, SNOOP_ROUTER_ALWAYS, SNOOP_ROUTER_NEVER };
+
+/** A port where multicast is snooped. [ctl] */
+struct port_snoop {
+	enum snoop_router router; /* as set, */
+	uint32_t limit;           /* likewise: groups it may join, 0: SNOOP_PORT_GROUPS */
+	uint32_t n;               /* that it has joined, with the FIDs it has routers in */
+	uint64_t refused;         /* joins beyond the limit */
+	uint32_t tick, asks;      /* queries for single groups, in that tick */
+	bool asked;               /* for its groups, since it came */
+	uint32_t next;            /* FID that is asked for next, see snoop_querier.c */
 };
 
 /** All that control has of a port lies in it, or is reached from it. [ctl] */
@@ -159,16 +192,22 @@ struct port {
 	uint16_t mtu;
 	char name[PORT_NAME_MAX];
 	struct rte_ether_addr mac;
-	struct rte_ether_addr eth_peer;       /* destination that mode "mac" writes */
-	struct dp_flows *flows;               /* made when the port has more than one tx queue */
-	struct fwd_csum csum;                 /* of mode csum */
-	struct vlan_config vlan;              /* as set; port_set_vlan() */
-	struct dp_vlan *vlans;                /* while it is on */
-	struct limits limits;                 /* as set; port_set_limits() */
-	struct limits migrated;               /* its guest's; port_set_migrated_limits() */
-	struct limiter *limiter;              /* of both, while there are any */
-	struct guard_config guard_set;        /* as set; port_set_guard() */
+	struct rte_ether_addr eth_peer; /* destination that mode "mac" writes */
+	struct dp_flows *flows;         /* made when the port has more than one tx queue */
+	struct fwd_csum csum;           /* of mode csum */
+	struct vlan_config vlan;        /* as set; port_set_vlan() */
+	struct dp_vlan *vlans;          /* while it is on */
+	struct limits limits;           /* as set; port_set_limits() */
+	struct limits migrated;         /* its guest's; port_set_migrated_limits() */
+	struct limiter *limiter;        /* of both, while there are any */
+	struct limits egress_limits;    /* as set; port_set_egress_limits() */
+	struct limiter *egress_limiter;
+	struct guard_config guard_set; /* as set; port_set_guard() */
+	bool lldp;                     /* lldp_set() */
+	uint64_t lldp_sent;
+	struct port_snoop snoop;
 	struct guard *guard;                  /* the same at work, if there is any of it */
+	struct acl *acl[ACL_DIRS];            /* while there are rules; port_set_acl() */
 	struct watch_queues *bursts;          /* made when they are to be counted */
 	struct inject_port *inject;           /* frames sent in its name; inject.h */
 	struct port_cost *cost;               /* by worker: what it costs each; worker.h */
@@ -178,10 +217,15 @@ struct port {
 	 * it go there. Set by port_ops.queues; NULL: none
 	 */
 	const struct port *uplink;
-	struct capture_port *captured; /* while the switch has a capture that it is part of */
-	struct port *mirror;           /* gets copies of frames it sends and is sent; NULL: none */
-	struct baseline cleared;       /* "clear port stats" */
-	struct app_port *app; /* the program's, which makes and frees it (struct sw_listener) */
+	/* by join_update(): exchanges frames with its partner alone; NULL: with no port */
+	bool joined, was_joined;
+	const struct port *partner;
+	struct capture_port *captured;       /* while the switch has a capture that it is part of */
+	struct mirror_filter *mirror_filter; /* NULL: of all of them; sw_mirror_filter() */
+	struct mirror_seen mirror_seen;      /* [atomic] */
+	struct port *mirror;     /* gets copies of frames it sends and is sent; NULL: none */
+	struct baseline cleared; /* "clear port stats" */
+	struct app_port *app;    /* the program's, which makes and frees it (struct sw_listener) */
 	/*
 	 * by queue pair: the worker the operator wants for its rx queue (sw_set_rxq_worker()), the
 	 * one that is to poll it, and the one that does; PORT_WORKER_NONE
@@ -190,6 +234,14 @@ struct port {
 	uint8_t placed[DP_QUEUES_MAX];
 	uint8_t owner[DP_QUEUES_MAX];
 };
+
+/** Whether it is not to have a multicast router, by setting or because its guard refuses them. */
+static inline bool
+port_has_no_mcast_router(const struct port *p)
+{
+	return p->snoop.router == SNOOP_ROUTER_NEVER ||
+	       (p->snoop.router == SNOOP_ROUTER_AUTO && (p->guard_set.checks & GUARD_RA) != 0);
+}
 
 /** The sums over all queues since they were cleared (baseline_take(&p->cleared)). */
 void port_get_stats(const struct port *p, struct port_stats *out);

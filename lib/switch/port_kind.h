@@ -65,6 +65,11 @@ struct port_kind {
 	 */
 	int (*attach_probed)(const struct port_request *r);
 	/**
+	 * Work that goes on for ports that are no more and would end with the process, static
+	 * text; NULL: none. May be NULL.
+	 */
+	const char *(*busy)(void);
+	/**
 	 * At the start, before those: ports of the devices EAL found that have none of the names in
 	 * @p eal_vdev. May be NULL. 0 or -1.
 	 */

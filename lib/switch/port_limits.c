@@ -104,3 +104,24 @@ port_limits_in_force(const struct port *p, struct limits *out)
 	if (p->limiter != NULL)
 		limiter_macs(p->limiter, out);
 }
+
+int
+port_set_egress_limits(struct port *p, uint64_t pps, uint64_t bps)
+{
+	const struct limits l = {.pps = pps, .bps = bps};
+	struct limiter *old = p->egress_limiter, *now = NULL;
+	int ret = check_limits(&l);
+
+	if (ret < 0)
+		return ret;
+	if (limits_anything(&l)) {
+		now = limiter_new(&l, old);
+		if (now == NULL)
+			return -ENOMEM;
+	}
+	p->egress_limits = l;
+	p->egress_limiter = now;
+	sw_publish(p->sw);
+	limiter_free(old);
+	return 0;
+}

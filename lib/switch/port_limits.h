@@ -2,10 +2,13 @@
 /*
  * Runs on: control.
  *
- * The limits of a port: the operator's, and those that migrated with its guest.
+ * The limits of a port: the operator's, and those that migrated with its guest. Those of what it is
+ * sent are the operator's only.
  */
 #ifndef SWITCH_PORT_LIMITS_H
 #define SWITCH_PORT_LIMITS_H
+
+#include <stdint.h>
 
 struct limits;
 struct port;
@@ -28,5 +31,11 @@ void port_get_limits(const struct port *p, struct limits *out);
 
 /** The limits in force: those and the guest's. */
 void port_limits_in_force(const struct port *p, struct limits *out);
+
+/**
+ * Replace the limits of what @p p is sent, in frames and bits per second; 0: none. 0, -ERANGE (over
+ * LIMIT_RATE_MAX), -ENOMEM.
+ */
+int port_set_egress_limits(struct port *p, uint64_t pps, uint64_t bps);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "switch/inject.h"
+#include "switch/join.h"
 #include "switch/snapshot.h"
 #include "switch/sw.h"
 #include "switch/port.h"
@@ -58,9 +59,11 @@ sw_publish(struct sw *s)
 	bool again = false;
 
 	ev_timer_cancel(&s->soon);
+	join_update(s);
 	publish_once(s, &again);
 	if (again)
 		publish_once(s, &again);
+	join_settle(s);
 	if (!s->forwarding || s->mode->forward == NULL)
 		inject_drain(s);
 	for (uint16_t i = 0; i < s->nports; i++)

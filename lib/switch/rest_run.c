@@ -124,9 +124,11 @@ rest_revise(struct worker *w, const struct dataplane *dp)
 		if (polled && r->rxq == r->polled && in != NULL && in->id == r->in &&
 		    is_of_fid(r, in))
 			continue;
-		if (polled) { /* else the queue is not ours any more */
+		if (polled) {
 			counter_add(&r->polled->stats.frames, 1);
 			pktq_drop(r->polled, DROP_RX_NO_EGRESS, 1);
+		} else { /* the queue is not ours any more */
+			counter_add(&w->abandoned, 1);
 		}
 		end(s, r);
 	}

@@ -3,7 +3,7 @@
  * Runs on: control.
  *
  * Samples of the frames that come in at ports: one of a number on average, by chance, and its first
- * bytes only. Workers (sample_worker.c) copy them into a ring, which control empties now and then;
+ * bytes only. Workers (sample_worker.c) copy them into a ring, which control empties by a timer;
  * those that find no room are counted.
  *
  * The workers count frames they take out of queues they poll. Frames that hardware moves, that come

@@ -35,6 +35,14 @@ void forward_send_only(struct worker *w, const struct dp_port *out, struct pktq 
 		       struct pkt *const *pkts, uint16_t n);
 
 /**
+ * What is done with frames before they are given to a port that is checked (dp_port.checked): those
+ * of *@p pkts that it is not to be sent are dropped, the others copied to its capture and mirror.
+ * Returns how many those are, in *@p pkts: a list that is valid until the next call.
+ */
+uint16_t forward_check(struct worker *w, const struct dp_port *out, struct pktq *rxq,
+		       struct pkt *const **pkts, uint16_t n);
+
+/**
  * Note which queue of a multiqueue port its flows come from, so that the reverse flows go there.
  */
 void forward_learn_queue(const struct dp_port *in, const struct pktq *rxq, struct pkt_batch *batch);

@@ -22,7 +22,7 @@
 struct build {
 	struct sw *s;
 	struct dataplane *dp;
-	uint16_t nmembers;
+	uint16_t nmembers, nfree;          /* the first nfree are joined to no other */
 	struct port *member[DP_PORTS_MAX]; /* ports that forward, in topology order */
 	struct dp_port *dport;             /* by member */
 	uint32_t nrx, ntx;
@@ -63,17 +63,19 @@ ask_port(struct build *b, struct port *p)
 	/* flow-sticky queue choice needs its table; the first pass counts, the second fills in */
 	if (b->q.ntx > 1 && p->flows == NULL) {
 		p->flows = b->dp == NULL ? malloc(sizeof(*p->flows)) : NULL;
-		if (p->flows == NULL)
+		if (p->flows == NULL) {
 			b->q.ntx = 1;
-		else
-			memset(p->flows, DP_FLOW_UNKNOWN, sizeof(*p->flows));
+		} else {
+			memset(p->flows->queue, DP_FLOW_UNKNOWN, sizeof(p->flows->queue));
+			atomic_init(&p->flows->busy, 0);
+		}
 	}
 }
 
 static void
-add_member(struct build *b, struct port *p)
+add_member(struct build *b, struct port *p, bool joined)
 {
-	if (p == NULL || !p->started)
+	if (p == NULL || !p->started || p->joined != joined)
 		return;
 	/*
 	 * ends of tunnels are for the learning switch only: they have no place in a pair or a chain
@@ -83,14 +85,23 @@ add_member(struct build *b, struct port *p)
 }
 
 static void
-list_members(struct build *b)
+list_which(struct build *b, bool joined)
 {
 	const struct sw *s = b->s;
 
 	for (uint16_t i = 0; !s->listed && i < s->nports; i++)
-		add_member(b, s->port[i]);
+		add_member(b, s->port[i], joined);
 	for (uint16_t i = 0; s->listed && i < s->nlist; i++)
-		add_member(b, s->port[s->list[i]]);
+		add_member(b, s->port[s->list[i]], joined);
+}
+
+/* Joined ports have no place in the pairs and chains of the others. */
+static void
+list_members(struct build *b)
+{
+	list_which(b, false);
+	b->nfree = b->nmembers;
+	list_which(b, true);
 }
 
 /* --- memory --- */
@@ -135,24 +146,11 @@ allocate(struct build *b)
 
 /* --- workers --- */
 
-/* Never 0: there is no data plane without workers. */
-static uint32_t
-active_workers(const struct sw *s)
-{
-	return s->nactive != 0 ? s->nactive : RTE_MAX(s->dp.nworkers, 1u);
-}
-
-static uint8_t
-active_worker(const struct sw *s, uint32_t i)
-{
-	return s->nactive != 0 ? s->active[i] : (uint8_t)i;
-}
-
 static bool
 is_active(const struct sw *s, uint8_t worker)
 {
-	for (uint32_t i = 0; i < active_workers(s); i++)
-		if (active_worker(s, i) == worker)
+	for (uint32_t i = 0; i < sw_active_workers(s); i++)
+		if (sw_active_worker(s, i) == worker)
 			return true;
 	return false;
 }
@@ -164,14 +162,14 @@ is_active(const struct sw *s, uint8_t worker)
 static uint8_t
 place(const struct build *b, const struct port *p, uint16_t index)
 {
-	uint8_t w, best = active_worker(b->s, 0);
+	uint8_t w, best = sw_active_worker(b->s, 0);
 
 	if (is_active(b->s, p->wanted[index]))
 		return p->wanted[index];
 	if (is_active(b->s, p->placed[index]))
 		return p->placed[index];
-	for (uint32_t i = 1; i < active_workers(b->s); i++) {
-		w = active_worker(b->s, i);
+	for (uint32_t i = 1; i < sw_active_workers(b->s); i++) {
+		w = sw_active_worker(b->s, i);
 		if (b->load[w] < b->load[best])
 			best = w;
 	}
@@ -181,7 +179,7 @@ place(const struct build *b, const struct port *p, uint16_t index)
 static uint32_t
 flusher(const struct build *b, const struct pktq *q)
 {
-	return active_worker(b->s, ((uint32_t)q->port + q->index) % active_workers(b->s));
+	return sw_active_worker(b->s, ((uint32_t)q->port + q->index) % sw_active_workers(b->s));
 }
 
 /* Decide which worker polls and flushes which queues, and how much room that takes. */
@@ -236,6 +234,7 @@ add_poll(struct build *b, struct port *p, const struct dp_port *dport, uint16_t 
 		.port = dport,
 		.forward = ingress_forward(b->dp, dport, b->discard[i]),
 		.discard = b->discard[i],
+		.joined = dport->joined,
 	};
 	dw->must_poll |= q->event_fd < 0 || pktq_ops(q)->arm == NULL;
 	p->owner[q->index] = worker;
@@ -291,6 +290,7 @@ fill_tx(struct build *b, const struct port *p, struct dp_port *dport)
 		identify(b, p, q);
 		if (q->can_backlog) /* looking at all queues in each iteration is dear */
 			dw->flush[dw->nflush++] = q;
+		dw->must_poll |= q->keep_alive;
 	}
 }
 
@@ -306,7 +306,25 @@ copy_port(const struct sw *s, struct port *p, struct dp_port *dport)
 	if (s->capture != NULL && wanted && p->captured == NULL)
 		p->captured = capture_add_port(s->capture, p->id, p->name);
 	dport->capture = p->captured;
+	dport->mirror_filter = p->mirror_filter;
+	dport->mirror_seen = &p->mirror_seen;
 	dport->copied = dport->capture != NULL || p->mirror != NULL;
+}
+
+/* The ports it exchanges frames with. */
+static void
+fill_place(const struct sw *s, const struct port *p, struct dp_port *dport)
+{
+	dport->joined = p->joined;
+	dport->domain = p->vlans != NULL || p->joined ? VLAN_FID_NONE : p->domain;
+	if (p->joined)
+		return;
+	dport->vlan = p->vlans;
+	dport->isolated =
+		(p->isolated ? DP_ISOLATED_SET : 0) | (p->tunnel ? DP_ISOLATED_TUNNEL : 0);
+	dport->intercept = p->intercept;
+	if (p->intercept == NULL && !p->tunnel)
+		dport->intercept = s->intercept[p->domain];
 }
 
 static void
@@ -317,27 +335,26 @@ fill_port(struct build *b, uint16_t m)
 
 	ask_port(b, p);
 	dport->id = p->id;
-	dport->domain = p->vlans != NULL ? VLAN_FID_NONE : p->domain;
-	dport->vlan = p->vlans;
-	dport->isolated =
-		(p->isolated ? DP_ISOLATED_SET : 0) | (p->tunnel ? DP_ISOLATED_TUNNEL : 0);
-	dport->intercept = p->intercept;
-	if (p->intercept == NULL && !p->tunnel)
-		dport->intercept = b->s->intercept[p->domain];
+	fill_place(b->s, p, dport);
 	dport->learns = !p->no_learning;
 	dport->group_fwd = p->group_fwd | b->s->group_fwd;
 	dport->csum = p->csum;
 	dport->mac = p->mac;
 	dport->eth_peer = p->eth_peer;
 	dport->limiter = p->limiter;
+	dport->egress_limiter = p->egress_limiter;
 	dport->guard = p->guard;
+	dport->acl_in = p->acl[ACL_IN];
+	dport->acl_out = p->acl[ACL_OUT];
+	dport->no_mcast_router = port_has_no_mcast_router(p);
 	dport->sampling = p->tunnel || p->not_sampled ? NULL : b->s->sampling;
 	copy_port(b->s, p, dport);
 	fill_rx(b, p, dport);
 	fill_tx(b, p, dport);
 	dport->flows = dport->ntx > 1 ? p->flows : NULL;
 	dport->bursts = p->bursts;
-	dport->plain = dport->ntx == 1 && !dport->copied;
+	dport->checked = dport->copied || dport->acl_out != NULL || dport->egress_limiter != NULL;
+	dport->plain = dport->ntx == 1 && !dport->checked;
 	b->dp->by_id[p->id] = dport;
 	if (dport->ntx > 0)
 		b->dp->ports[b->dp->nports++] = dport;
@@ -348,9 +365,9 @@ peer_of(const struct build *b, uint16_t m)
 {
 	switch (b->s->topology) {
 	case SW_PAIRED:
-		return (m ^ 1) < b->nmembers ? m ^ 1 : m;
+		return (m ^ 1) < b->nfree ? m ^ 1 : m;
 	case SW_CHAINED:
-		return (uint16_t)((m + 1) % b->nmembers);
+		return (uint16_t)((m + 1) % b->nfree);
 	case SW_LOOP:
 		break;
 	}
@@ -375,7 +392,7 @@ fill_inject(struct build *b)
 		return;
 	}
 	if (worker == PORT_WORKER_NONE)
-		s->inject_owner = active_worker(s, 0);
+		s->inject_owner = sw_active_worker(s, 0);
 	inject_poll(s->inject, &dp->worker[s->inject_owner]);
 }
 
@@ -394,10 +411,13 @@ join_uplink(struct build *b, uint16_t m)
 static void
 join_ports(struct build *b, uint16_t m)
 {
-	const struct port *mirror = b->member[m]->mirror;
+	const struct port *mirror = b->member[m]->mirror, *partner = b->member[m]->partner;
 	struct dp_port *dport = &b->dport[m];
 
-	dport->peer = b->dp->by_id[b->member[peer_of(b, m)]->id];
+	if (!dport->joined)
+		dport->peer = b->dp->by_id[b->member[peer_of(b, m)]->id];
+	else if (partner != NULL)
+		dport->peer = b->dp->by_id[partner->id];
 	if (mirror != NULL)
 		dport->mirror = b->dp->by_id[mirror->id];
 }
@@ -414,13 +434,15 @@ disown_others(struct build *b)
 	}
 }
 
-/* A port's queues are side by side in the list of a worker. */
+/* Polls whose cost is accounted. A port's queues are side by side in the list of a worker. */
 static void
-note_several(struct dp_worker *dw)
+note_accounted(struct dp_worker *dw)
 {
 	for (uint32_t i = 1; i < dw->n; i++)
 		if (dw->poll[i].port == dw->poll[i - 1].port)
 			dw->poll[i].several = dw->poll[i - 1].several = true;
+	for (uint32_t i = 0; i < dw->n; i++)
+		dw->poll[i].accounted = dw->poll[i].several || dw->poll[i].joined;
 }
 
 static void
@@ -448,7 +470,13 @@ fill(struct build *b)
 	fill_inject(b);
 	disown_others(b);
 	for (uint32_t w = 0; w < dp->nworkers; w++)
-		note_several(&dp->worker[w]);
+		note_accounted(&dp->worker[w]);
+}
+
+static bool
+build_mcast(const struct build *b)
+{
+	return b->s->snooping == NULL || b->s->snooping->build(b->s, b->dp);
 }
 
 struct dataplane *
@@ -469,7 +497,7 @@ snapshot_build(struct sw *s, bool *again)
 		fill(b);
 		b->dp->fids = members_build(b->dp);
 	}
-	if (b->dp != NULL && b->dp->fids != NULL) {
+	if (b->dp != NULL && b->dp->fids != NULL && build_mcast(b)) {
 		dp = b->dp;
 		*again = b->again;
 	} else {

@@ -2,7 +2,7 @@
 /*
  * Runs on: control.
  *
- * The switch that holds the ports: its state. Functions are in sw_ports.h, publish.h and
+ * The switch that holds the ports: its state. Other functions are in sw_ports.h, publish.h and
  * sw_capture.h.
  */
 #ifndef SWITCH_SW_H
@@ -11,6 +11,8 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+#include <rte_common.h>
 
 #include "base/ev.h"
 #include "switch/capture.h"
@@ -22,6 +24,8 @@ struct inject;
 struct port;
 struct rte_mempool;
 struct sampling;
+struct snoop;
+struct sw;
 struct vlan_table;
 
 /**
@@ -39,13 +43,16 @@ struct sw_listener {
 	int (*added)(struct sw_listener *l, struct port *p);
 	/** @p p is about to leave the switch. */
 	void (*leaving)(struct sw_listener *l, struct port *p);
+	/** Its link, peer, negotiation or datapath may be another one. May be NULL. */
+	void (*changed)(struct sw_listener *l, struct port *p);
 };
 
 /** A capture, running or the last one. [ctl] */
 struct sw_capture {
 	uint16_t port; /* SW_CAPTURE_ALL: every port, later ones too */
 	char path[PATH_MAX];
-	bool live; /* to a client that passed a descriptor; path is empty */
+	bool live;     /* to a client that passed a descriptor; path is empty */
+	bool attended; /* a client waits for its end, and ends it when it leaves */
 	uint32_t snaplen;
 	uint64_t count;            /* frames after which it ends, 0: none */
 	struct capture_stats last; /* when it ended */
@@ -53,6 +60,14 @@ struct sw_capture {
 };
 
 #define SW_CAPTURE_ALL UINT16_MAX
+
+/** The rest of snooping (snoop.h), for those below it. */
+struct sw_snooping {
+	/** Add what is known of multicast to a snapshot. False: out of memory. */
+	bool (*build)(const struct sw *s, struct dataplane *dp);
+	/** Forget what is known of a port, whose FIDs are others. */
+	void (*forget_port)(struct port *p);
+};
 
 /** [ctl] */
 struct sw {
@@ -82,14 +97,31 @@ struct sw {
 	struct capture *capture;   /* NULL: none is running */
 	struct sw_capture captured;
 	struct inject *inject;
-	uint8_t inject_owner;     /* the worker that polls it, PORT_WORKER_NONE */
-	struct vlan_table *vlans; /* made when first needed */
+	uint8_t inject_owner;               /* the worker that polls it, PORT_WORKER_NONE */
+	struct vlan_table *vlans;           /* made when first needed */
+	struct snoop *snoop;                /* likewise; snoop.h */
+	const struct sw_snooping *snooping; /* NULL: nothing was snooped so far */
 	/* of ports in a domain that have none of their own; sw_intercept_domain() */
 	const struct dp_intercept *intercept[VLAN_DOMAINS];
 	/* the longest IP packets that pass all of a domain, 0: any; sw_limit_mtu() */
 	uint16_t mtu_most[VLAN_DOMAINS];
 	struct dataplane *spare; /* an empty snapshot, should memory run out */
+	struct ev_timer lldp;    /* frames of LLDP are due; lldp.h */
 	struct ev_timer soon;    /* armed: sw_publish() is due, see sw_publish_soon() */
 };
+
+/** How many workers get queues; never 0: there is no data plane without workers. */
+static inline uint32_t
+sw_active_workers(const struct sw *s)
+{
+	return s->nactive != 0 ? s->nactive : RTE_MAX(s->dp.nworkers, 1u);
+}
+
+/** Number @p i of them. */
+static inline uint8_t
+sw_active_worker(const struct sw *s, uint32_t i)
+{
+	return s->nactive != 0 ? s->active[i] : (uint8_t)i;
+}
 
 #endif

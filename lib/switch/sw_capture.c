@@ -31,18 +31,24 @@ on_done(void *arg)
 		log_notice("capture", "%s: %" PRIu64 " frames written", c->path, c->last.frames);
 }
 
-int
-sw_capture_start(struct sw *s, const struct sw_capture *cfg, int fd)
+static struct capture_config
+config_of(struct sw *s, const struct sw_capture *cfg, int fd)
 {
-	const struct capture_config config = {
+	return (struct capture_config){
 		.path = cfg->path,
-		.fd = cfg->live ? fd : -1,
+		.fd = fd,
 		.snaplen = cfg->snaplen,
 		.count = cfg->count,
 		.loop = s->loop,
 		.done = on_done,
 		.arg = s,
 	};
+}
+
+int
+sw_capture_start(struct sw *s, const struct sw_capture *cfg, int fd)
+{
+	const struct capture_config config = config_of(s, cfg, cfg->live ? fd : -1);
 	uint32_t serial = s->captured.serial + 1;
 	int ret;
 
@@ -58,6 +64,14 @@ sw_capture_start(struct sw *s, const struct sw_capture *cfg, int fd)
 	s->captured.serial = serial;
 	sw_publish(s);
 	return 0;
+}
+
+int
+sw_capture_restore(struct sw *s, const struct sw_capture *cfg, int fd)
+{
+	const struct capture_config config = config_of(s, cfg, fd);
+
+	return fd < 0 ? -EBADF : capture_restore(&s->capture, &config);
 }
 
 void

@@ -17,6 +17,11 @@ struct sw_capture;
  * of capture_start().
  */
 int sw_capture_start(struct sw *s, const struct sw_capture *cfg, int fd);
+/**
+ * Go on with a predecessor's capture, @p cfg, to the plain file @p fd, which is taken in any case:
+ * from capture_go_on() on, without ports so far. 0 or -errno.
+ */
+int sw_capture_restore(struct sw *s, const struct sw_capture *cfg, int fd);
 void sw_capture_stop(struct sw *s); /* nothing when there is none; numbers in s->captured.last */
 void sw_capture_stats(const struct sw *s, struct capture_stats *out); /* running, or the last */
 

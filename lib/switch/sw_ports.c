@@ -6,12 +6,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/parse.h"
+#include "switch/acl_trie.h"
 #include "switch/fdb.h"
 #include "switch/inject.h"
+#include "switch/join.h"
+#include "switch/lldp.h"
+#include "switch/mirror_filter.h"
 #include "switch/modes.h"
 #include "switch/port.h"
 #include "switch/publish.h"
 #include "switch/sample.h"
+#include "switch/snoop.h"
 #include "switch/sw.h"
 #include "switch/sw_capture.h"
 #include "switch/vlan_table.h"
@@ -57,11 +63,14 @@ sw_fini(struct sw *s)
 	for (uint16_t i = 0; i < s->nports; i++)
 		if (s->port[i] != NULL)
 			sw_port_remove(s, s->port[i]);
+	acl_trie_settle();
 	ev_timer_cancel(&s->soon);
+	lldp_fini(s);
 	free(s->spare);
 	watch_log_free(s->watch.log);
 	inject_free(s->inject);
 	fdb_free(s->fdb);
+	snoop_free(s->snoop);
 	vlan_table_free(s->vlans);
 	dp_ctl_fini(&s->dp);
 	memset(s, 0, sizeof(*s));
@@ -74,6 +83,16 @@ sw_port_by_name(const struct sw *s, const char *name)
 		if (s->port[i] != NULL && strcmp(s->port[i]->name, name) == 0)
 			return s->port[i];
 	return NULL;
+}
+
+struct port *
+sw_port_named(const struct sw *s, const char *word)
+{
+	uint64_t id;
+
+	if (parse_whole(word, 10, 0, DP_PORTS_MAX - 1, &id))
+		return s->port[id];
+	return sw_port_by_name(s, word);
 }
 
 bool
@@ -124,6 +143,7 @@ fini_port(struct port *p)
 {
 	/* no worker can send in its name any more: flushed addresses are not learned again */
 	fdb_flush_port(p->sw->fdb, p->id, true);
+	snoop_forget_port(p);
 	fdb_set_port_limit(p->sw->fdb, p->id, 0);
 	fdb_set_guest_limit(p->sw->fdb, p->id, 0);
 	p->captured = NULL; /* the capture's */
@@ -133,12 +153,20 @@ fini_port(struct port *p)
 	limiter_free(p->limiter);
 	p->limiter = NULL;
 	p->migrated = (struct limits){0};
+	limiter_free(p->egress_limiter);
+	p->egress_limiter = NULL;
 	guard_free(p->guard);
 	p->guard = NULL;
+	for (int dir = 0; dir < ACL_DIRS; dir++) {
+		acl_free(p->acl[dir]);
+		p->acl[dir] = NULL;
+	}
 	vlan_put(p->vlans);
 	p->vlans = NULL;
 	free(p->bursts);
 	p->bursts = NULL;
+	free(p->mirror_filter);
+	p->mirror_filter = NULL;
 	free(p->inject);
 	p->inject = NULL;
 	free(p->cost);
@@ -214,10 +242,20 @@ sw_port_remove(struct sw *s, struct port *p)
 	if (!p->leaves)
 		sw_port_leave(p);
 	take_out(s, p);
+	join_forget(p);
 	if (p->leaves_since == s->generation)
 		sw_publish(s);
 	fini_port(p);
 	p->ops->close(p);
+}
+
+void
+sw_port_changed(struct port *p)
+{
+	const struct sw *s = p->sw;
+
+	if (s->listener != NULL && s->listener->changed != NULL)
+		s->listener->changed(s->listener, p);
 }
 
 void
@@ -296,5 +334,23 @@ sw_mirror(struct port *p, struct port *to)
 		return -EINVAL;
 	p->mirror = to;
 	sw_publish(p->sw);
+	return 0;
+}
+
+int
+sw_mirror_filter(struct port *p, const struct mirror_filter *f)
+{
+	struct mirror_filter *made = NULL, *old = p->mirror_filter;
+
+	if (f != NULL) {
+		made = malloc(sizeof(*made));
+		if (made == NULL)
+			return -ENOMEM;
+		*made = *f;
+		ip_prefix_mask(&f->ip, made->mask);
+	}
+	p->mirror_filter = made;
+	sw_publish(p->sw);
+	free(old);
 	return 0;
 }

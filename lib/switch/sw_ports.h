@@ -13,6 +13,7 @@
 struct dp_intercept;
 struct ev_loop;
 struct fdb_config;
+struct mirror_filter;
 struct port;
 struct rte_mempool;
 struct sw;
@@ -24,6 +25,8 @@ void sw_fini(struct sw *s); /* closes all ports; workers are offline */
 
 /** Give @p p the lowest free id from p->id on, start and add it. 0, -EEXIST, -ENOSPC, -ENOMEM. */
 int sw_port_add(struct sw *s, struct port *p);
+/** For kinds of ports: the link, the peer or the datapath of @p p may be another one. */
+void sw_port_changed(struct port *p);
 /**
  * @p p is about to be removed, as others may be: after the next publication, which the caller
  * makes, sw_port_remove() needs none of its own.
@@ -33,6 +36,8 @@ void sw_port_leave(struct port *p);
 void sw_leave_all(struct sw *s);
 /** Take @p p out of the snapshot, flush its addresses, close and free it. */
 void sw_port_remove(struct sw *s, struct port *p);
+/** The port with the number or the name @p word, or NULL. */
+struct port *sw_port_named(const struct sw *s, const char *word);
 struct port *sw_port_by_name(const struct sw *s, const char *name);
 
 /** Whether @p p is among those that forward: sw_list_ports(). */
@@ -86,5 +91,8 @@ void sw_set_learning(struct port *p, bool on);
  * VLANs it is in itself. -EINVAL: the same port.
  */
 int sw_mirror(struct port *p, struct port *to);
+
+/** Let the mirror of @p p have those of its frames only that fit; NULL: all. 0 or -ENOMEM. */
+int sw_mirror_filter(struct port *p, const struct mirror_filter *f);
 
 #endif

@@ -61,4 +61,19 @@ forward_transmit(struct worker *w, struct pktq *txq, struct pktq *rxq, struct pk
 	}
 }
 
+/** Account for @p n frames that end in front of a queue as for those that the queue drops. */
+static inline void
+forward_refuse(struct pktq *txq, struct pktq *rxq, enum drop_reason why, uint64_t n)
+{
+	if (likely(n == 0))
+		return;
+	counter_add(&rxq->stats.offered, n);
+	if (txq->shared)
+		rte_spinlock_lock(&txq->lock);
+	counter_add(&txq->stats.offered, n);
+	pktq_drop(txq, why, n);
+	if (txq->shared)
+		rte_spinlock_unlock(&txq->lock);
+}
+
 #endif

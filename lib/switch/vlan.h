@@ -14,6 +14,10 @@
  * VLAN_FID_FIRST. A tag is taken off by moving the view's beginning; its contents are a copy. It is
  * put in front again, from the worker's memory, in the view handed to a receiver that wants it:
  * still one copy of the frame.
+ *
+ * A tag behind the tag is refused, unless a port takes customers' tags (802.1ad): then all behind
+ * its own tag is data, and its own tag may have type 0x88a8. Such frames go to ports of that kind
+ * only: on another one the tag behind would count.
  */
 #ifndef SWITCH_VLAN_H
 #define SWITCH_VLAN_H
@@ -37,6 +41,7 @@ struct vlan_config {
 	bool on;
 	bool access;     /* takes no tagged frames */
 	uint16_t native; /* of untagged frames; 0: a trunk that takes none */
+	uint16_t qinq;   /* type of the port's tags, behind which others may be; 0: none may */
 	uint64_t allowed[VLAN_IDS / 64];
 };
 
@@ -44,6 +49,8 @@ struct vlan_config {
 struct dp_vlan {
 	/* [fixed] */
 	bool access;
+	bool qinq;       /* tags of others may be behind its own, or on an access port alone */
+	rte_be16_t type; /* of its own */
 	uint16_t native;
 	uint16_t fid[VLAN_IDS]; /* 0: not on these ports */
 	/* [ctl] */
@@ -67,6 +74,7 @@ struct vlan_scratch {
 	uint16_t tci[PKT_BATCH_MAX];
 	uint64_t popped; /* frames that came with a tag */
 	uint64_t tagged; /* frames that have a view with a tag */
+	uint64_t inner;  /* frames with a tag that is not the port's */
 	struct pkt view[PKT_BATCH_MAX];
 	uint8_t header[PKT_BATCH_MAX][VLAN_TAGGED_LEN];
 };

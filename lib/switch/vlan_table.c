@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <rte_byteorder.h>
+
 #include "switch/fdb.h"
 #include "switch/port.h"
 #include "switch/publish.h"
@@ -87,6 +89,8 @@ fill(struct dp_vlan *v, struct sw *s, const struct vlan_config *c, uint16_t doma
 	int ret = 0;
 
 	v->access = c->access;
+	v->qinq = c->qinq != 0;
+	v->type = rte_cpu_to_be_16(c->qinq != 0 ? c->qinq : RTE_ETHER_TYPE_VLAN);
 	v->native = c->native;
 	for (uint16_t id = 1; id <= VLAN_ID_MAX && ret == 0; id++) {
 		if (!carries(c, id))
@@ -111,11 +115,11 @@ new_vlans(const struct vlan_config *c)
 	return v;
 }
 
-static bool
-is_same(const struct vlan_config *a, const struct vlan_config *b)
+bool
+vlan_config_same(const struct vlan_config *a, const struct vlan_config *b)
 {
 	return a->on == b->on && a->access == b->access && a->native == b->native &&
-	       memcmp(a->allowed, b->allowed, sizeof(a->allowed)) == 0;
+	       a->qinq == b->qinq && memcmp(a->allowed, b->allowed, sizeof(a->allowed)) == 0;
 }
 
 /* Those of another port that are the same. */
@@ -125,7 +129,8 @@ share(const struct sw *s, const struct vlan_config *c, uint16_t domain)
 	for (uint16_t i = 0; i < s->nports; i++) {
 		const struct port *p = s->port[i];
 
-		if (p == NULL || p->vlans == NULL || p->domain != domain || !is_same(&p->vlan, c))
+		if (p == NULL || p->vlans == NULL || p->domain != domain ||
+		    !vlan_config_same(&p->vlan, c))
 			continue;
 		p->vlans->nports++;
 		return p->vlans;
@@ -149,7 +154,8 @@ make(struct sw *s, const struct vlan_config *c, uint16_t domain, struct dp_vlan 
 	*v = NULL;
 	if (!c->on)
 		return 0;
-	if (c->native > VLAN_ID_MAX || (c->access && c->native == 0))
+	if (c->native > VLAN_ID_MAX || (c->access && c->native == 0) ||
+	    (c->qinq != 0 && c->qinq != RTE_ETHER_TYPE_VLAN && c->qinq != RTE_ETHER_TYPE_QINQ))
 		return -EINVAL;
 	*v = share(s, c, domain);
 	if (*v != NULL)
@@ -176,6 +182,8 @@ replace(struct port *p, struct dp_vlan *v)
 	vlan_put(old);
 	/* addresses learned in another domain or VLAN are behind this port no more */
 	fdb_flush_port(p->sw->fdb, p->id, false);
+	if (p->sw->snooping != NULL)
+		p->sw->snooping->forget_port(p);
 }
 
 int

@@ -21,6 +21,9 @@ struct vlan_table {
 	uint16_t *fid[VLAN_DOMAINS]; /* by VLAN; 0: none yet; NULL: the domain has none */
 };
 
+/** Whether both say the same. Any thread. */
+bool vlan_config_same(const struct vlan_config *a, const struct vlan_config *b);
+
 /** Set the VLANs of a port. 0, -EINVAL (no such VLAN), -ENOSPC (too many in all), -ENOMEM. */
 int port_set_vlan(struct port *p, const struct vlan_config *c);
 

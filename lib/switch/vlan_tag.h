@@ -13,8 +13,8 @@
 bool vlan_pop(struct pkt *p, uint16_t *tci);
 
 /**
- * A view of @p p with a tag, which lies in @p header; fragments come from @p batch. False: it has
- * no room for one more.
+ * A view of @p p with a tag of type 0x8100, which lies in @p header; fragments come from @p batch.
+ * False: it has no room for one more.
  */
 bool vlan_push(struct pkt *view, const struct pkt *p, uint8_t *header, uint16_t tci,
 	       struct pkt_batch *batch);

@@ -16,6 +16,18 @@ forward_io(struct worker *w, const struct dataplane *dp, const struct dp_port *i
 	wire_send(w, in->peer, rxq, wire_list(w, batch), batch->n);
 }
 
+/* To the partner, in every mode. */
+void
+forward_joined(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
+	       struct pktq *rxq, struct pkt_batch *batch)
+{
+	w->fid = (struct dp_fid){.fid = VLAN_FID_NONE};
+	if (likely(in->peer != NULL))
+		wire_send(w, in->peer, rxq, wire_list(w, batch), batch->n);
+	else
+		pktq_drop(rxq, DROP_RX_NO_EGRESS, batch->n);
+}
+
 void
 forward_mac(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
 	    struct pktq *rxq, struct pkt_batch *batch)

@@ -11,7 +11,6 @@
 #ifndef SWITCH_WIRE_H
 #define SWITCH_WIRE_H
 
-#include "switch/mirror.h"
 #include "switch/send.h"
 
 /** The queue of @p out that has the number of @p rxq; there is one. */
@@ -26,11 +25,11 @@ static inline void
 wire_send(struct worker *w, const struct dp_port *out, struct pktq *rxq, struct pkt *const *pkts,
 	  uint16_t n)
 {
-	if (unlikely(out->copied))
-		forward_copy(w, out, true, rxq, pkts, n);
+	if (unlikely(out->checked))
+		n = forward_check(w, out, rxq, &pkts, n);
 	if (unlikely(out->ntx == 0))
 		pktq_drop(rxq, DROP_RX_NO_EGRESS, n);
-	else
+	else if (likely(n > 0))
 		forward_send_queue(w, wire_queue(out, rxq), rxq, pkts, n);
 }
 

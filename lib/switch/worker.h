@@ -10,25 +10,38 @@
 #include "pkt/hdrs.h"
 #include "switch/cut.h"
 #include "switch/dataplane.h"
+#include "switch/mcast_msg.h"
 #include "switch/rest.h"
 #include "switch/vlan.h"
 
+struct dp_members;
 struct rte_mempool;
 
 #define WORKER_DEFERRED_MAX 64          /* queues with a deferred notification */
-#define FORWARD_FLOWS 256               /* remembered decisions, a power of two */
+#define FORWARD_WAYS 3                  /* of a cache line: decisions it has room for */
+#define FORWARD_LINES 65536             /* a power of two; all together are 4 MiB */
 #define FLOOD_BUDGET (512u << 10)       /* of copies in an iteration, bytes; see flood.h */
 #define FLOOD_LEAST 16                  /* part of it each queue has, whatever others used */
 #define FORWARD_KEYS (DP_PORTS_MAX + 2) /* what frames are grouped by: egress ports and refusals */
 
-/** A decision of the switch, remembered: frames with these addresses from this port go there. */
+/** The part of a frame that a decision of the switch depends on, and its origin. */
 struct fwd_flow {
-	uint64_t macs;  /* destination and the first two bytes of the source */
-	uint32_t macs2; /* the rest of the source */
-	uint32_t from;  /* ingress port and its domain */
-	uint32_t epoch; /* fdb_epoch() it was made in; 0: unused */
-	uint16_t egress;
+	uint64_t macs; /* destination and the first two bytes of the source */
+	uint64_t rest; /* of the source; the ingress port and its domain in the upper half */
 };
+
+/**
+ * Decisions of the switch, remembered: frames of a flow go to the port or have the verdict of the
+ * same index. One cache line, so that however many flows there are each costs one miss.
+ */
+struct fwd_line {
+	uint32_t epoch; /* fdb_epoch() they were made in; 0: none */
+	uint16_t egress[FORWARD_WAYS];
+	uint16_t next; /* to be replaced */
+	uint32_t pad;
+	struct fwd_flow flow[FORWARD_WAYS];
+};
+static_assert(sizeof(struct fwd_line) == RTE_CACHE_LINE_MIN_SIZE, "struct fwd_line is one line");
 
 /** Stages a worker spends its cycles on, counted while worker.timed is set. */
 enum worker_stage {
@@ -52,6 +65,7 @@ struct port_cost {
 	uint32_t next;         /* index of the queue to be polled first, plus one; 0: any */
 	uint32_t until_sample; /* frames, the sample included; 0: not drawn yet. sample_worker.c */
 	uint32_t sample_rate;  /* it was drawn for */
+	uint64_t cycles, frames; /* counters of a joined port: of polls that found frames */
 } __rte_cache_aligned;
 
 /** Samples of a batch that is being forwarded: sample_worker.c. */
@@ -60,6 +74,23 @@ struct samples {
 	uint16_t n;
 	uint16_t at[PKT_BATCH_MAX];           /* which of them each is, ascending */
 	struct rte_mbuf *mbuf[PKT_BATCH_MAX]; /* its first bytes; NULL: there was no buffer */
+};
+
+/** Frames that flood where multicast is snooped: mcast_worker.c. */
+struct mcast_scratch {
+	const struct dp_members *list[PKT_BATCH_MAX]; /* who gets each */
+	struct pkt_hdrs hdrs[PKT_BATCH_MAX];          /* where they begin */
+	/* messages of hosts and routers, as a whole */
+	uint8_t frame[PKT_BATCH_MAX][RTE_ETHER_HDR_LEN + MCAST_PACKET_MAX];
+};
+
+/** Headers that access control lists have looked at, and frames that begin with them. */
+struct acl_scratch {
+	struct pkt_hdrs in[PKT_BATCH_MAX];
+	/* of the frames sent last, with fragments of their own */
+	struct pkt_hdrs out[PKT_BATCH_MAX];
+	struct pkt_batch views;
+	struct pkt *list[PKT_BATCH_MAX];
 };
 
 /**
@@ -90,11 +121,12 @@ struct worker {
 	bool owed;                          /* that is later than this iteration */
 	uint32_t cost; /* of the poll at work: segments made and copies flooded, see share.h */
 	uint64_t polled_bytes;                      /* received before it by the queue polled */
+	uint64_t polled_tsc, polled_frames;         /* before a poll of a joined port */
 	struct pktq *deferred[WORKER_DEFERRED_MAX]; /* queues with a deferred notification */
-	struct fwd_flow flow[FORWARD_FLOWS];
-	uint32_t next_flow; /* of mode flowgen */
+	uint32_t next_flow;                         /* of mode flowgen */
 	/* counters for "show worker": base/counter.h */
 	uint64_t iterations, busy_iterations, frames, sleeps;
+	uint64_t abandoned;   /* frames not sent to all when their queue stopped or changed hands */
 	uint64_t busy_cycles; /* TSC cycles of iterations that found frames */
 	/* [atomic] by control, released with the counters it has reset: account cycles by stage */
 	atomic_bool timed;
@@ -107,10 +139,13 @@ struct worker {
 	struct pkt *q_list[PKT_BATCH_MAX]; /* of forward_send(): frames for one of several queues */
 	struct pkt_hdrs hdrs[PKT_BATCH_MAX];    /* of modes that rewrite or make headers */
 	struct pkt_hdrs guarded[PKT_BATCH_MAX]; /* where frames begin that a guard has checked */
+	struct acl_scratch acl;
 	struct vlan_scratch vlan;
 	struct cut cut;
 	struct rests rests;
 	struct samples samples;
+	struct fwd_line decided[FORWARD_LINES] __rte_cache_aligned;
+	struct mcast_scratch mcast; /* the last one: it is large */
 } __rte_cache_aligned;
 
 /** Whether it accounts cycles by stage; pairs with worker_time(). That worker. */

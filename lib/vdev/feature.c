@@ -138,6 +138,18 @@ vdev_features_offered(const struct vdev *d)
 	return vdev_policy_features(d->cfg.policy, vdev_features_own(d)) & hardware_features(d);
 }
 
+uint32_t
+vdev_formats_offered(const struct vdev *d)
+{
+	uint32_t formats = vdev_policy_formats(d->cfg.policy), served = 0;
+	struct engine *const *e;
+
+	for (e = d->cfg.engines; *e != NULL; e++)
+		if ((*e)->ops->polled == NULL && (*e)->caps.queue_pairs != 0)
+			served |= (*e)->caps.formats;
+	return d->hw == VDEV_HW_REQUIRE && served != 0 ? formats & served : formats;
+}
+
 /* --- outcome of the negotiation of a bit --- */
 
 #define BIT(name) (UINT64_C(1) << (name))

@@ -41,9 +41,11 @@ struct device_data {
 };
 static_assert(sizeof(struct device_data) == 88, "layout of the record");
 
+enum { REGION_KERNEL = 1 }; /* the file is the kernel's own */
+
 struct region_data {
 	uint64_t gpa, size, uva, mmap_offset;
-	uint32_t adds, zero;
+	uint32_t adds, flags;
 };
 
 struct log_data {
@@ -131,7 +133,9 @@ put_memory(const struct vdev *d, struct blob *b)
 
 	for (i = 0; d->gmem != NULL && i < d->gmem->n; i++) {
 		const struct gmem_region *m = &d->gmem->r[i];
-		struct region_data x = {m->gpa, m->size, m->uva, 0, m->adds, 0};
+		const bool kernel = gmem_file_voucher(m->file) == GMEM_KERNEL;
+		struct region_data x = {m->gpa, m->size, m->uva,
+					0,      m->adds, kernel ? REGION_KERNEL : 0};
 		int fd = gmem_file_fd(m->file, m->hva, &x.mmap_offset);
 
 		blob_put_fds(b, &(struct blob_record){TYPE_REGION, BLOB_MUST_KNOW, sizeof(x), 1},
@@ -264,12 +268,30 @@ take_device(struct vdev *d, const struct hand_record *h)
 	return NULL;
 }
 
+/*
+ * One guest must not hold up the upgrade of all: a device whose front-end has taken its memory back
+ * stops, as it does in a process that finds out by touching it.
+ */
+static const char *
+lose_memory(struct vdev *d)
+{
+	atomic_store(&d->fault.dead, true);
+	return NULL;
+}
+
+static enum gmem_voucher
+voucher_of(uint32_t flags)
+{
+	return flags & REGION_KERNEL ? GMEM_KERNEL : GMEM_PEER;
+}
+
 static const char *
 take_region(struct vdev *d, const struct hand_record *h)
 {
 	struct gmem *old, *m;
 	struct region_data x;
 	const char *why = "out of memory";
+	bool withdrawn = false;
 	uint32_t i;
 	int fd;
 
@@ -284,10 +306,15 @@ take_region(struct vdev *d, const struct hand_record *h)
 				   &(struct gmem_desc){.gpa = x.gpa,
 						       .size = x.size,
 						       .uva = x.uva,
-						       .mmap_offset = x.mmap_offset},
+						       .mmap_offset = x.mmap_offset,
+						       .voucher = voucher_of(x.flags)},
 				   fd, &d->fault, &why);
 	gmem_put(old);
+	if (m == NULL && gmem_file_withdrawn(fd, x.mmap_offset, x.size))
+		withdrawn = true;
 	close(fd);
+	if (withdrawn)
+		return lose_memory(d);
 	if (m == NULL)
 		return why;
 	for (i = 0; i < m->n; i++)
@@ -301,6 +328,7 @@ take_log(struct vdev *d, const struct hand_record *h)
 {
 	const char *why = "a dirty log comes without a descriptor";
 	struct dirty *log = NULL;
+	bool withdrawn = false;
 	struct log_data x;
 	int fd;
 
@@ -309,8 +337,11 @@ take_log(struct vdev *d, const struct hand_record *h)
 	fd = blob_take_fd(h->reader, 0);
 	if (fd >= 0) {
 		log = dirty_new(fd, x.offset, x.size, &d->fault, &why);
+		withdrawn = log == NULL && gmem_file_withdrawn(fd, x.offset, x.size);
 		close(fd);
 	}
+	if (withdrawn)
+		return lose_memory(d);
 	if (log == NULL)
 		return why;
 	return vdev_set_log(d, log) == 0 ? NULL : "out of memory";
@@ -415,7 +446,8 @@ take_queue(struct vdev *d, const struct hand_record *h)
 	q = ring_get(d, x.index);
 	if (q == NULL)
 		return "a ring that the port does not have";
-	if (q->kick_fd >= 0 || q->irq != NULL || q->err_fd >= 0)
+	/* an interrupt that is no eventfd is made by the transport */
+	if (q->kick_fd >= 0 || (q->irq != NULL && (x.flags & QUEUE_CALL)) || q->err_fd >= 0)
 		return "two records of one ring";
 	if (!take_eventfds(d, q, h, x.flags))
 		return "a ring's eventfds are missing";

@@ -43,12 +43,18 @@ vdev_config_mtu(const struct vdev *d)
 	return d->mtu_most != 0 && (mtu == 0 || mtu > d->mtu_most) ? d->mtu_most : mtu;
 }
 
+static bool
+has_link(const struct vdev *d)
+{
+	return !d->no_carrier && vdev_link_up(d);
+}
+
 int
 vdev_config_read(const struct vdev *d, uint32_t offset, uint32_t len, uint8_t *out)
 {
 	bool be = big_endian(d);
 	struct virtio_net_config c = {
-		.status = guest16(be, vdev_link_up(d) ? VIRTIO_NET_S_LINK_UP : 0),
+		.status = guest16(be, has_link(d) ? VIRTIO_NET_S_LINK_UP : 0),
 		.max_virtqueue_pairs = guest16(be, (uint16_t)d->cfg.queue_pairs),
 		.mtu = guest16(be, vdev_config_mtu(d)),
 		.speed = SPEED_UNKNOWN,
@@ -82,6 +88,13 @@ vdev_config_limit_mtu(struct vdev *d, uint16_t most)
 		d->mtu_most = most;
 }
 
+static void
+changed(struct vdev *d)
+{
+	if (d->transport != NULL && d->transport->ops->config_changed != NULL)
+		d->transport->ops->config_changed(d->transport);
+}
+
 void
 vdev_config_set_mtu(struct vdev *d, uint16_t mtu)
 {
@@ -89,6 +102,27 @@ vdev_config_set_mtu(struct vdev *d, uint16_t mtu)
 
 	d->cfg.mtu = mtu;
 	d->cfg.features |= VDEV_F(NET_MTU);
-	if (differs && d->transport != NULL && d->transport->ops->config_changed != NULL)
-		d->transport->ops->config_changed(d->transport);
+	if (differs)
+		changed(d);
+}
+
+void
+vdev_config_set_carrier(struct vdev *d, bool on)
+{
+	bool differs = d->no_carrier == on;
+
+	d->no_carrier = !on;
+	if (differs)
+		changed(d);
+}
+
+void
+vdev_config_set_mac(struct vdev *d, const uint8_t mac[6])
+{
+	bool differs = memcmp(d->cfg.mac, mac, sizeof(d->cfg.mac)) != 0;
+
+	memcpy(d->cfg.mac, mac, sizeof(d->cfg.mac));
+	d->cfg.features |= UINT64_C(1) << VIRTIO_NET_F_MAC;
+	if (differs)
+		changed(d);
 }

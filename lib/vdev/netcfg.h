@@ -7,6 +7,7 @@
 #ifndef VDEV_NETCFG_H
 #define VDEV_NETCFG_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct vdev;
@@ -34,5 +35,14 @@ uint16_t vdev_config_mtu(const struct vdev *d);
 
 /** Announce @p mtu from now on; a front-end that reads the space here is told of it. */
 void vdev_config_set_mtu(struct vdev *d, uint16_t mtu);
+
+/** Whether the network behind the device has a carrier, which it has until told otherwise. */
+void vdev_config_set_carrier(struct vdev *d, bool on);
+
+/**
+ * The same of the MAC address. A driver may have read the old one already, and the feature is
+ * offered beginning with the next negotiation.
+ */
+void vdev_config_set_mac(struct vdev *d, const uint8_t mac[6]);
 
 #endif

@@ -146,6 +146,15 @@ against_logging(const struct engine *e, const struct vdev *d, char *buf, size_t 
 		       : NULL;
 }
 
+/** Hardware has all of a guest's memory pinned, and would bring pages of zeros by that. */
+static const char *
+against_post_copy(const struct engine *e, const struct vdev *d, char *buf, size_t len)
+{
+	return d->arriving || pages_absent(d)
+		       ? "a post-copy migration has yet to bring pages of the guest's memory"
+		       : NULL;
+}
+
 static const char *
 against_iommu(const struct engine *e, const struct vdev *d, char *buf, size_t len)
 {
@@ -271,8 +280,9 @@ against_absence(const struct engine *e, const struct vdev *d, char *buf, size_t 
 
 /** In the order they are told: what the operator can change comes first. */
 static const reason_fn reasons[] = {
-	against_owner,  against_absence, against_logging, against_iommu,   against_features,
-	against_format, against_queues,  against_regions, against_memlock, against_itself,
+	against_owner,   against_absence,  against_logging, against_post_copy,
+	against_iommu,   against_features, against_format,  against_queues,
+	against_regions, against_memlock,  against_itself,
 };
 
 const char *

@@ -42,7 +42,7 @@ ring_blocked(const struct vdev *d, const struct vdev_queue *q)
 		return "the device's state is being moved";
 	if (d->wanted != VDEV_STATE_RUNNING && d->wanted != VDEV_STATE_RUNNING_P2P)
 		return "the port is stopped by the operator";
-	/* workers do not see a quiesced ring; hardware must let go of it */
+	/* workers do not see a quiesced ring; hardware must release it */
 	if (d->wanted != VDEV_STATE_RUNNING && ring_polled(d) == NULL)
 		return "the port is quiesced by the operator";
 	if (q->broken)
@@ -141,8 +141,13 @@ ring_found(struct vdev *d, struct vdev_queue *q)
 {
 	const char *why = ring_place(d, q, q->layout);
 
-	if (q->waits)
+	if (q->waits) {
 		q->why = "waits for the IOMMU translation of its ring";
+	} else if (why == NULL && pages_request_ring(d, q)) {
+		q->waits = true;
+		q->why = "waits for pages of its ring, which post-copy has yet to bring";
+		ring_map_clear(&q->map);
+	}
 	return !q->waits && (why == NULL || refuse(q, why));
 }
 
@@ -151,13 +156,18 @@ static bool
 ring_launch(struct vdev *d, struct vdev_queue *q)
 {
 	struct vq_journal_key key = ring_key(d, q);
+	enum vq_journal_word word = VQ_JOURNAL_SILENT;
 	const char *why;
 	struct vq_setup s;
-	bool recovered;
 
 	engine_vq_setup(d, q, &s);
-	recovered = !q->state_ours && s.journal != NULL && vq_journal_recover(s.journal, &key, &s);
-	q->state = recovered ? s.state : state_said(d, q, &s);
+	if (!q->state_ours && s.journal != NULL)
+		word = vq_journal_recover(s.journal, &key, &s);
+	if (word == VQ_JOURNAL_LOST)
+		return refuse(q,
+			      "hardware had it, and it does not tell where it stands: its driver "
+			      "has to set it up anew");
+	q->state = word == VQ_JOURNAL_POSITION ? s.state : state_said(d, q, &s);
 	if (q->layout == VQ_PACKED && (q->state.avail >= q->size || q->state.used >= q->size))
 		return refuse(q, "ring base is outside the ring");
 	why = d->engine->ops->vq_start(d->engine, d, q);
@@ -165,9 +175,9 @@ ring_launch(struct vdev *d, struct vdev_queue *q)
 		return refuse(q, why);
 	/* hardware keeps no journal: a successor derives the position from the ring */
 	if (s.journal != NULL && ring_polled(d) == NULL)
-		vq_journal_stop(s.journal);
+		vq_journal_hardware(s.journal, &key);
 	/* a predecessor may have published frames, or left some, without a notification */
-	if (recovered || (!q->state_ours && q->state.used != 0))
+	if (word == VQ_JOURNAL_POSITION || (!q->state_ours && q->state.used != 0))
 		irq_raise(q->irq);
 	return true;
 }

@@ -166,6 +166,20 @@ void space_forget(struct vdev *d, uint64_t iova, uint64_t size);
 /** Go on with the suspended rings whose areas are there again. */
 void space_resume(struct vdev *d);
 
+/* --- pages.c: pages that a post-copy migration has yet to bring --- */
+
+/** Whether some may be missing. */
+bool pages_absent(const struct vdev *d);
+
+/**
+ * Have the absent pages of @p m brought, as far as it is translated by an answer to request number
+ * @p since or a later one. Whether there are any.
+ */
+bool pages_request(const struct vdev *d, uint32_t ring, const struct vq_miss *m, uint64_t since);
+
+/** Likewise those of the areas of @p q, whose places are known. */
+bool pages_request_ring(const struct vdev *d, const struct vdev_queue *q);
+
 /* --- iotlb_miss.c: translations requested of the front-end --- */
 
 /**

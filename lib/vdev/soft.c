@@ -20,6 +20,7 @@ bundle_new(const struct vdev *d)
 			.gmem = d->gmem,
 			.tlb = space_translated(d) ? d->tlb : NULL,
 			.log = (d->features & VDEV_F(LOG_ALL)) ? d->log : NULL,
+			.present = d->gmem->present,
 			.per_chain = space_translated(d) && !d->flushes,
 		};
 	return b;
@@ -219,7 +220,16 @@ soft_why(const struct vdev_queue *q)
 	return atomic_load_explicit(&q->vq->why, memory_order_acquire);
 }
 
-/* --- IOTLB misses --- */
+/* --- misses: of translations, and of pages --- */
+
+/** Request what is missing of @p m. Whether anything is. */
+static bool
+request(struct vdev *d, const struct vdev_queue *q, const struct vq_miss *m, uint64_t since)
+{
+	bool missing = space_translated(d) && iotlb_request_since(d, m, since);
+
+	return pages_request(d, ring_index(d, q), m, since) || missing;
+}
 
 static bool
 soft_request_misses(struct vdev *d, struct vdev_queue *q)
@@ -230,9 +240,9 @@ soft_request_misses(struct vdev *d, struct vdev_queue *q)
 
 	if (n > 0 && vq->since == IOTLB_KEPT)
 		vq->since = ++d->request_serial;
-	/* none: the translations changed meanwhile, the queue may go on */
+	/* none: it has arrived meanwhile, the queue may go on */
 	for (i = 0; i < n; i++) {
-		bool asked = iotlb_request_since(d, &vq->miss[i], d->flushes ? 0 : vq->since);
+		bool asked = request(d, q, &vq->miss[i], d->flushes ? 0 : vq->since);
 
 		missing |= i < vq->miss_need && asked;
 	}
@@ -271,7 +281,7 @@ soft_misses_answered(struct vdev *d, bool again)
 
 		if (!q->running || atomic_load_explicit(&q->vq->misses, memory_order_acquire) == 0)
 			continue;
-		if (again)
+		if (again || pages_absent(d))
 			waited |= soft_request_misses(d, q);
 		else if (satisfied(d, q->vq))
 			waited |= vq_miss_over(q->vq);

@@ -115,7 +115,7 @@ vdev_let_go(struct vdev *d)
 	return e->ops->let_go(e, d);
 }
 
-/** False: hardware has not let go of a ring that is to stop. */
+/** False: hardware has not released a ring that is to stop. */
 static bool
 stop_blocked(struct vdev *d)
 {
@@ -152,7 +152,7 @@ show(const struct vdev *d, struct vdev_queue *q)
 
 /* --- the engine in charge --- */
 
-/** Put @p e in charge: rings, which hardware has let go of, stop. False: no memory. */
+/** Put @p e in charge: rings, which hardware has released, stop. False: no memory. */
 static bool
 take_over(struct vdev *d, struct engine *e)
 {
@@ -174,7 +174,7 @@ take_over(struct vdev *d, struct engine *e)
 
 /**
  * The first engine of the list that has no reason against it takes over. False: the one in charge
- * has not let go of the rings.
+ * has not released the rings.
  */
 static bool
 choose_engine(struct vdev *d)

@@ -126,10 +126,16 @@ struct transport_ops {
 	 * Append the session for a successor of this process, and there go on with it, record by
 	 * record, before the device does: NULL, or the reason why it cannot, static text. The
 	 * transport was made with descriptors of its predecessor's (base/heir.h) and has had no
-	 * peer yet. All three NULL: it cannot be handed over.
+	 * peer yet.
 	 */
 	void (*hand_over)(const struct transport *t, struct blob *b);
 	const char *(*take_over)(struct transport *t, const struct hand_record *h);
+	/**
+	 * Around it: nothing is to be said to the peer any more; and again, here since no process
+	 * took over, or there, when rings run. May be NULL.
+	 */
+	void (*hand_stop)(struct transport *t);
+	void (*hand_run)(struct transport *t);
 	/** End the session, stop serving, free. The device stays. */
 	void (*free)(struct transport *t);
 };

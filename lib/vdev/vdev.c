@@ -89,7 +89,7 @@ journal_needed(const struct vdev *d)
 	uint32_t i;
 
 	for (i = 0; i < 2 * d->cfg.queue_pairs; i++)
-		if (vq_journal_get(d->journal, i)->running)
+		if (vq_journal_needed(vq_journal_get(d->journal, i)))
 			return true;
 	return false;
 }
@@ -185,6 +185,8 @@ vdev_connect(struct vdev *d, struct transport *t)
 	d->watch.cb = watch_run;
 	if (d->cfg.loop != NULL)
 		ev_timer_arm(d->cfg.loop, &d->watch, WATCH_MS);
+	if (d->cfg.ops->changed != NULL)
+		d->cfg.ops->changed(d);
 }
 
 /** Forget all the front-end's facts; the rings are stopped and keep their entry in the journal. */

@@ -55,6 +55,7 @@ struct vdev_attn;
 struct blob;
 struct irq;
 struct irq_group;
+struct pager;
 
 /** Whether hardware may move the frames: X(symbol, word). */
 #define VDEV_HWS(X)           \
@@ -206,7 +207,9 @@ struct vdev {
 	bool status_used;        /* the front-end speaks SET_STATUS */
 	const char *status_why;  /* why FEATURES_OK was not kept, static text; NULL: it was */
 	struct gmem *gmem;       /* NULL: none */
-	struct iotlb *tlb;       /* used with ACCESS_PLATFORM */
+	bool arriving;           /* memory that is announced has yet to be migrated, page by page */
+	struct pager *pager; /* the transport's: has pages of gmem migrated; NULL: there is none */
+	struct iotlb *tlb;   /* used with ACCESS_PLATFORM */
 	struct vdev_iotlb_request request[VDEV_IOTLB_REQUESTS_MAX];
 	uint32_t nrequests;
 	bool requests_put_off;   /* a missing translation could not be requested yet */
@@ -216,6 +219,7 @@ struct vdev {
 	uint16_t mtu;
 	/* packets the network lets pass, 0: of any length; of this session, and the next one */
 	uint16_t mtu_most, mtu_next;
+	bool no_carrier;          /* the network behind it is down */
 	enum vdev_state wanted;   /* by the operator: RUNNING, RUNNING_P2P or a stopped one */
 	enum vdev_state transfer; /* STOP_COPY, RESUMING: the front-end moves state; else RUNNING */
 	bool paused;
@@ -226,7 +230,7 @@ struct vdev {
 	uint32_t nqueues;           /* highest queue index seen, plus one */
 	struct engine *engine;      /* in charge; NULL: none, or not decided yet */
 	struct engine *engine_next; /* to be in charge when the rings have stopped; else the same */
-	bool stopping; /* rings are to stop, and the engine in charge has not let go of them yet */
+	bool stopping; /* rings are to stop, and the engine in charge has not released them yet */
 	char engine_why[ENGINE_WHY_MAX]; /* reason against the last of the list */
 	enum vdev_hw hw;                 /* by the operator */
 	enum vdev_migrate migrate;       /* likewise */
@@ -270,6 +274,12 @@ uint64_t vdev_features_all(void);
  * stays in software.
  */
 uint64_t vdev_features_offered(const struct vdev *d);
+
+/**
+ * The formats of guests it serves, 1 << enum vdev_format: those the policy allows; of a port that
+ * wants hardware only (hw=require), those that a device of its list which is there can serve.
+ */
+uint32_t vdev_formats_offered(const struct vdev *d);
 
 /** Its configuration: what it accepts. */
 uint64_t vdev_features_own(const struct vdev *d);
@@ -322,6 +332,20 @@ uint8_t vdev_get_status(const struct vdev *d);
  * New memory map; takes the reference, also on failure. Rings whose addresses stay mapped run on.
  */
 int vdev_set_mem(struct vdev *d, struct gmem *m);
+/**
+ * Pages of the memory map that have not arrived (present.h) are asked of @p p, which stays the
+ * caller's, from now on; NULL: they are not asked for.
+ */
+void vdev_set_pager(struct vdev *d, struct pager *p);
+/**
+ * Whether memory that is announced from now on arrives page by page: no hardware has it mapped,
+ * which would put pages of zeros in place of those that have not.
+ */
+void vdev_set_arriving(struct vdev *d, bool arriving);
+/** Some have arrived: what waits for them goes on. */
+void vdev_pages_arrived(struct vdev *d);
+/** All have arrived. 0, or -ENOMEM and nothing changed. */
+int vdev_pages_complete(struct vdev *d);
 /**
  * New dirty log (NULL: none); takes it, also on failure. Running rings change over without a stop.
  */

@@ -63,10 +63,17 @@ vdev_vq_set_num(struct vdev *d, uint32_t i, uint32_t size)
 	return ret;
 }
 
+static bool
+is_left_behind(const struct vdev *d, const struct vdev_queue *q)
+{
+	return q->broken && !q->addr_again && !q->ready_again && !ring_enabled(d, q);
+}
+
 /**
  * A broken ring that was described and started anew is another driver's: front-ends that reset a
- * device by disabling its rings send no other message in between. Broken rings that are disabled
- * were its predecessor's, and the new driver may have none in their place.
+ * device by disabling its rings send no other message in between. Other broken rings that are
+ * disabled were its predecessor's, and the new driver may have none in their place; those of which
+ * one half was said anew wait for the other.
  */
 static void
 repair_replaced(struct vdev *d, struct vdev_queue *q)
@@ -77,7 +84,7 @@ repair_replaced(struct vdev *d, struct vdev_queue *q)
 		return;
 	ring_repair(d, q);
 	for (i = 0; i < d->nqueues; i++)
-		if (d->q[i].broken && !ring_enabled(d, &d->q[i]))
+		if (is_left_behind(d, &d->q[i]))
 			ring_close(d, &d->q[i]);
 }
 

@@ -212,7 +212,7 @@ vduse_config_update(struct vduse *v)
 	} c = {.d = {.length = sizeof(v->config)}};
 	struct virtio_net_config now;
 
-	if (v->fd < 0)
+	if (v->fd < 0 || v->asleep)
 		return;
 	read_config(v, &now);
 	if (memcmp(&now, &v->config, sizeof(now)) != 0) {
@@ -228,9 +228,9 @@ vduse_config_update(struct vduse *v)
 
 /* --- rings --- */
 
-/** An ioctl for each interrupt, which may wait in the kernel. 0 or -errno. */
-static int
-queue_set_irq(struct vduse_queue *q)
+/** An ioctl for each interrupt, which may wait in the kernel. */
+int
+vduse_queue_set_irq(struct vduse_queue *q)
 {
 	const struct vduse *v = q->v;
 	struct irq *irq;
@@ -297,7 +297,7 @@ queue_describe(struct vduse_queue *q, const struct vduse_vq_info *info)
 	if (ret == 0)
 		ret = vdev_vq_set_state(d, q->index, &state);
 	if (ret == 0 && !q->loaded)
-		ret = queue_set_irq(q);
+		ret = vduse_queue_set_irq(q);
 	return ret == 0 && !q->loaded ? queue_set_kick(q) : ret;
 }
 

@@ -48,7 +48,8 @@ struct vduse {
 	const char *name; /* in path */
 	enum vduse_attach attach;
 	char ifname[IFNAMSIZ], netns[VDUSE_NETNS_MAX]; /* of its interface; "": none */
-	bool closed;                                   /* a rehearsal: there is no node */
+	bool closed;             /* a rehearsal, or a predecessor's still: there is no node */
+	bool asleep;             /* between two processes: the kernel is told nothing */
 	int fd;                  /* the device node; -1: it broke, or is not open */
 	struct vduse_gate *gate; /* reads its requests */
 	struct vduse_queue q[VDUSE_QUEUES];
@@ -70,6 +71,8 @@ struct vduse {
 	char end[64];            /* the driver's end: its interface, its node; "": not known */
 	bool groups;             /* version 1 of the API, with groups of rings */
 	uint64_t starts, requests, refused, regions;
+	uint64_t late;          /* requests that gates before this one answered without control */
+	uint64_t remade;        /* requests until it was made anew last, and 1; 0: never */
 	const char *last_error; /* static text */
 	char bus_error
 		[400]; /* reason for which the device is not there, or not attached; "": none */
@@ -107,6 +110,9 @@ void vduse_config_update(struct vduse *v);
  */
 bool vduse_queue_load(struct vduse *v, uint32_t i);
 
+/** Have the ring interrupt by the node. 0 or -errno. */
+int vduse_queue_set_irq(struct vduse_queue *q);
+
 /** Whether the kernel knows of the ring what the device was told. */
 bool vduse_queue_same(const struct vduse *v, uint32_t i);
 
@@ -129,8 +135,17 @@ int vduse_mem_flush(struct vduse *v, uint64_t start, uint64_t last);
 
 /* --- transport.c --- */
 
+/** A gate for the node, which is open. NULL: no memory, or no thread. */
+struct vduse_gate *vduse_gate_of(struct vduse *v);
+
+/** Requests that were answered without control. */
+uint64_t vduse_late(const struct vduse *v);
+
 /** A device of the same name is gone: make this one. */
 void vduse_begin_late(struct vduse *v);
+
+/** The last error of a device after that. */
+extern const char vduse_given_up[];
 
 /** The kernel has given the device up. */
 void vduse_broken(struct vduse *v);
@@ -152,6 +167,17 @@ const char *vduse_request_name(uint32_t type);
 /** Note what a successor has to know of the device. */
 void vduse_note(const struct vduse *v);
 
+/** While it is started: look at rings and config space now and then. */
+void vduse_poll(struct vduse *v);
+
+/* --- handover.c: struct transport_ops, for a process that goes on in place of this one --- */
+
+const char *vduse_busy(const struct transport *t);
+void vduse_hand_stop(struct transport *t);
+void vduse_hand_over(const struct transport *t, struct blob *b);
+const char *vduse_take_over(struct transport *t, const struct hand_record *h);
+void vduse_hand_run(struct transport *t);
+
 /* --- bus.c: the vdpa bus --- */
 
 /** struct vduse_sys.bus of the kernel. */
@@ -160,7 +186,7 @@ int vduse_bus_request(const char *name, bool on);
 /** Work that waits for the driver, which waits for us: in a thread of its own. 0 or -errno. */
 int vduse_bus_attach(struct vduse *v);
 
-/** Let go of work that may be under way. */
+/** Give up waiting for work that may be under way. */
 void vduse_bus_abandon(struct vduse *v);
 
 /** Give it to another thread, which is to finish it. NULL: there is none. */

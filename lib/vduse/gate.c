@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/queue.h>
 #include <unistd.h>
 
 #include <rte_common.h>
@@ -30,6 +31,12 @@ struct vduse_gate {
 	int node, wake;        /* wake: an eventfd, for answers and the end */
 	uint64_t offered;
 	atomic_bool stop, busy;
+	/* under the lock */
+	pthread_mutex_t lock;
+	pthread_cond_t moved;   /* one of these has changed */
+	bool parks, parked;     /* it is to read nothing; it reads nothing */
+	TAILQ_HEAD(, ask) asks; /* that control has not seen, in their order */
+	/* no lock */
 	atomic_uint owed; /* requests that were answered late and that control has not seen */
 	atomic_uint_fast64_t late;
 	struct ask *spare; /* for when there is no memory */
@@ -43,7 +50,10 @@ enum ask_state {
 };
 
 struct ask {
-	struct ev_work work;
+	struct ev_work work, answered; /* that it is there; that the kernel has the answer */
+	TAILQ_ENTRY(ask) entry;
+	bool seen;        /* [ctl] and carried out; not in the list any more */
+	atomic_uint refs; /* of the works, or of the thread until it posts the second */
 	struct vduse_gate *gate;
 	atomic_int state;
 	struct vduse_dev_request req;
@@ -56,6 +66,8 @@ gate_put(struct vduse_gate *g)
 	if (atomic_fetch_sub(&g->refs, 1) != 1)
 		return;
 	close(g->wake);
+	pthread_mutex_destroy(&g->lock);
+	pthread_cond_destroy(&g->moved);
 	free(g->spare);
 	free(g);
 }
@@ -71,11 +83,14 @@ ask_new(struct vduse_gate *g)
 	return a;
 }
 
+/** Any thread. */
 static void
-ask_free(struct ask *a)
+ask_put(struct ask *a)
 {
 	struct vduse_gate *g = a->gate;
 
+	if (atomic_fetch_sub(&a->refs, 1) != 1)
+		return;
 	if (a == g->spare)
 		atomic_store(&g->lent, false);
 	else
@@ -143,20 +158,21 @@ late_answer(struct vduse_gate *g, const struct vduse_dev_request *req, bool owes
 static void
 on_answered(struct ev_work *w)
 {
-	struct ask *a = container_of(w, struct ask, work);
+	struct ask *a = container_of(w, struct ask, answered);
 
 	if (a->gate->v != NULL)
 		vduse_answered(a->gate->v);
-	ask_free(a);
+	ask_put(a);
 }
 
+/** Of the list: it is answered, or was without control. */
 static void
-on_ask(struct ev_work *w)
+carry_out(struct ask *a)
 {
-	struct ask *a = container_of(w, struct ask, work);
 	struct vduse_gate *g = a->gate;
 	int asked = ASKED;
 
+	a->seen = true;
 	a->resp = (struct vduse_dev_response){.request_id = a->req.request_id,
 					      .result = VDUSE_REQ_RESULT_FAILED};
 	if (g->v != NULL)
@@ -166,7 +182,23 @@ on_ask(struct ev_work *w)
 		return;
 	}
 	atomic_fetch_sub(&g->owed, 1);
-	on_answered(w);
+	if (g->v != NULL)
+		vduse_answered(g->v);
+}
+
+static void
+on_ask(struct ev_work *w)
+{
+	struct ask *a = container_of(w, struct ask, work);
+	struct vduse_gate *g = a->gate;
+
+	if (!a->seen) {
+		pthread_mutex_lock(&g->lock);
+		TAILQ_REMOVE(&g->asks, a, entry);
+		pthread_mutex_unlock(&g->lock);
+		carry_out(a);
+	}
+	ask_put(a);
 }
 
 static void
@@ -217,6 +249,25 @@ write_answer(const struct vduse_gate *g, const struct vduse_dev_response *resp)
 	return write(g->node, resp, sizeof(*resp)) == sizeof(*resp) || errno == ENOENT;
 }
 
+static void
+hand_to_control(struct vduse_gate *g, struct ask *a, const struct vduse_dev_request *req)
+{
+	*a = (struct ask){
+		.work.fn = on_ask,
+		.answered.fn = on_answered,
+		.refs = 2,
+		.gate = g,
+		.req = *req,
+	};
+	atomic_fetch_add(&g->refs, 1);
+	atomic_fetch_add(&g->owed, 1);
+	pthread_mutex_lock(&g->lock);
+	TAILQ_INSERT_TAIL(&g->asks, a, entry);
+	pthread_cond_broadcast(&g->moved);
+	pthread_mutex_unlock(&g->lock);
+	ev_post(g->loop, &a->work);
+}
+
 /** Have control answer, or do it instead. False: the node is of no use any more. */
 static bool
 pass(struct vduse_gate *g, const struct vduse_dev_request *req)
@@ -227,22 +278,19 @@ pass(struct vduse_gate *g, const struct vduse_dev_request *req)
 	bool ok;
 
 	if (a == NULL) {
-		/* control will never hear of it */
+		/* control is never told of it */
 		resp = (struct vduse_dev_response){.request_id = req->request_id,
 						   .result = VDUSE_REQ_RESULT_FAILED};
 		return write_answer(g, &resp);
 	}
-	*a = (struct ask){.work.fn = on_ask, .gate = g, .req = *req};
-	atomic_fetch_add(&g->refs, 1);
-	atomic_fetch_add(&g->owed, 1);
-	ev_post(g->loop, &a->work);
+	hand_to_control(g, a, req);
 	if (wait_answer(g, a)) {
 		ok = write_answer(g, &a->resp);
 		atomic_fetch_sub(&g->owed, 1);
-		a->work.fn = on_answered;
-		ev_post(g->loop, &a->work);
+		ev_post(g->loop, &a->answered);
 		return ok;
 	}
+	ask_put(a);
 	if (atomic_load(&g->stop))
 		return true; /* the successor answers it */
 	resp = late_answer(g, req, owes);
@@ -261,6 +309,21 @@ serve(struct vduse_gate *g)
 	return n == sizeof(req) && pass(g, &req);
 }
 
+/** Stay here as long as the gate is parked. True: it is to end. */
+static bool
+wait_parked(struct vduse_gate *g)
+{
+	pthread_mutex_lock(&g->lock);
+	while (g->parks && !atomic_load(&g->stop)) {
+		g->parked = true;
+		pthread_cond_broadcast(&g->moved);
+		pthread_cond_wait(&g->moved, &g->lock);
+	}
+	g->parked = false;
+	pthread_mutex_unlock(&g->lock);
+	return atomic_load(&g->stop);
+}
+
 static void *
 gate_main(void *arg)
 {
@@ -268,10 +331,14 @@ gate_main(void *arg)
 	bool ok = true;
 	short events;
 
-	while (ok && !atomic_load(&g->stop)) {
+	while (ok && !wait_parked(g)) {
 		events = gate_wait(g, POLLIN, -1);
 		ok = !(events & POLLERR) && (!(events & (POLLIN | POLLHUP)) || serve(g));
 	}
+	pthread_mutex_lock(&g->lock);
+	g->parked = true;
+	pthread_cond_broadcast(&g->moved);
+	pthread_mutex_unlock(&g->lock);
 	if (!ok) {
 		g->broken.fn = on_broken;
 		ev_post(g->loop, &g->broken);
@@ -296,15 +363,55 @@ vduse_gate_open(struct vduse *v, uint64_t offered)
 	g->loop = v->loop;
 	g->node = v->fd;
 	g->offered = offered;
+	g->parks = true;
+	TAILQ_INIT(&g->asks);
+	pthread_mutex_init(&g->lock, NULL);
+	pthread_cond_init(&g->moved, NULL);
 	atomic_init(&g->refs, 2); /* control's and the thread's */
 	g->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (g->spare != NULL && g->wake >= 0 && pthread_create(&g->thread, NULL, gate_main, g) == 0)
 		return g;
 	if (g->wake >= 0)
 		close(g->wake);
+	pthread_mutex_destroy(&g->lock);
+	pthread_cond_destroy(&g->moved);
 	free(g->spare);
 	free(g);
 	return NULL;
+}
+
+void
+vduse_gate_go(struct vduse_gate *g)
+{
+	if (g == NULL)
+		return;
+	pthread_mutex_lock(&g->lock);
+	g->parks = false;
+	pthread_cond_broadcast(&g->moved);
+	pthread_mutex_unlock(&g->lock);
+}
+
+void
+vduse_gate_park(struct vduse_gate *g)
+{
+	struct ask *a;
+
+	if (g == NULL)
+		return;
+	pthread_mutex_lock(&g->lock);
+	g->parks = true;
+	notify_peer(g->wake);
+	while ((a = TAILQ_FIRST(&g->asks)) != NULL || !g->parked) {
+		if (a == NULL) {
+			pthread_cond_wait(&g->moved, &g->lock);
+			continue;
+		}
+		TAILQ_REMOVE(&g->asks, a, entry);
+		pthread_mutex_unlock(&g->lock);
+		carry_out(a);
+		pthread_mutex_lock(&g->lock);
+	}
+	pthread_mutex_unlock(&g->lock);
 }
 
 void
@@ -326,7 +433,10 @@ vduse_gate_close(struct vduse_gate *g)
 	if (g == NULL)
 		return;
 	g->v = NULL;
+	pthread_mutex_lock(&g->lock);
 	atomic_store(&g->stop, true);
+	pthread_cond_broadcast(&g->moved);
+	pthread_mutex_unlock(&g->lock);
 	notify_peer(g->wake);
 	pthread_join(g->thread, NULL);
 	gate_put(g);

@@ -8,8 +8,9 @@
  * writes control's answer; when there is none after VDUSE_ANSWER_MS it gives one by itself. Control
  * carries such a request out all the same, later and in its turn.
  *
- * Life cycle: vduse_gate_open() until vduse_gate_close(), both by control; requests that were not
- * answered then are the successor's. Requests on their way keep what they need.
+ * Life cycle: vduse_gate_open(), which reads nothing yet, vduse_gate_go() until vduse_gate_park(),
+ * as often as it is handed over in vain, until vduse_gate_close(), all by control; requests that
+ * were not answered then are the successor's. Requests on their way keep what they need.
  */
 #ifndef VDUSE_GATE_H
 #define VDUSE_GATE_H
@@ -34,14 +35,23 @@ struct vduse_late {
 
 /**
  * Whether a request that control has had no time for is granted. It is when it needs nothing of
- * workers: what asks them to let go of rings or memory fails, unless they have neither. A start is
+ * workers: what asks them to release rings or memory fails, unless they have neither. A start is
  * granted unless workers may still be using the memory of the driver before: the rings start later.
  * Any thread.
  */
 bool vduse_late_granted(const struct vduse_late *f, const struct vduse_dev_request *req);
 
-/** Serve the node of @p v, which is open. NULL: no memory, or no thread. */
+/** A gate for the node of @p v, which is open: parked. NULL: no memory, or no thread. */
 struct vduse_gate *vduse_gate_open(struct vduse *v, uint64_t offered);
+
+/** Read requests from now on. NULL is fine. */
+void vduse_gate_go(struct vduse_gate *g);
+
+/**
+ * Read no more. All that was read has been carried out and answered when it returns; what comes
+ * stays in the kernel. NULL is fine.
+ */
+void vduse_gate_park(struct vduse_gate *g);
 
 /** Whether workers may be using the driver's memory from now on. */
 void vduse_gate_busy(struct vduse_gate *g, bool busy);

@@ -43,7 +43,7 @@ add_region(struct vduse *v, const struct vduse_iotlb_entry *e, int fd)
 		.size = e->last - e->start + 1,
 		.uva = e->start,
 		.mmap_offset = e->offset,
-		.kernel = is_bounce(fd),
+		.voucher = is_bounce(fd) ? GMEM_KERNEL : GMEM_PEER,
 	};
 	const char *why = NULL;
 	struct gmem *m = gmem_add(v->dev->gmem, &d, fd, &v->dev->fault, &why);

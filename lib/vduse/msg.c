@@ -70,6 +70,13 @@ on_poll(struct ev_timer *t)
 	ev_timer_arm(v->loop, &v->poll, VDUSE_POLL_MS);
 }
 
+void
+vduse_poll(struct vduse *v)
+{
+	v->poll.cb = on_poll;
+	ev_timer_arm(v->loop, &v->poll, VDUSE_POLL_MS);
+}
+
 static const char *
 take_features(struct vduse *v)
 {
@@ -95,8 +102,7 @@ driver_starts(struct vduse *v)
 	v->starts++;
 	vduse_note(v);
 	vduse_gate_busy(v->gate, true);
-	v->poll.cb = on_poll;
-	ev_timer_arm(v->loop, &v->poll, VDUSE_POLL_MS);
+	vduse_poll(v);
 	return NULL;
 }
 

@@ -2,7 +2,7 @@
 /*
  * The end of a device whose port was closed for good: taken off the vdpa bus, and destroyed.
  *
- * The bus lets go of a device when its driver has left it, and drivers ask the device while they
+ * The bus releases a device when its driver has left it, and drivers ask the device while they
  * leave. Two threads for each device do that: one waits for the bus, the other answers the driver.
  * They know nothing but their copies. A port that is made meanwhile for a device of the same name
  * is told when they are done.
@@ -38,7 +38,7 @@ struct removal {
 	bool on_bus;
 	char name[VDUSE_NAME_MAX];
 	/* [atomic] */
-	atomic_bool off; /* the bus has let go of it */
+	atomic_bool off; /* the bus has released it */
 };
 
 /** A port that waits. In the list of a removal until it is posted. */
@@ -210,6 +210,17 @@ removal_of(const char *name)
 			return r;
 	}
 	return NULL;
+}
+
+bool
+vduse_is_removing(void)
+{
+	bool some;
+
+	pthread_mutex_lock(&lock);
+	some = !LIST_EMPTY(&removals);
+	pthread_mutex_unlock(&lock);
+	return some;
 }
 
 bool

@@ -113,7 +113,7 @@ show(const struct transport *t, FILE *out)
 		" interrupts, %u regions of memory mapped (%" PRIu64 " so far)\n"
 		"  address space %u, %" PRIu64 " requests answered without control%s%s\n",
 		v->groups, v->starts, irqs.left, m != NULL ? m->n : 0, v->regions, v->asid,
-		vduse_gate_late(v->gate),
+		vduse_late(v),
 		(v->told & VDUSE_K_F_QUEUE_READY) ? ", the kernel tells which rings are ready" : "",
 		v->suspended ? ", suspended by the driver" : "");
 	fprintf(out, "  last requests:\n");
@@ -143,9 +143,51 @@ facts(const struct transport *t, struct transport_fact *out)
 	out[n++] = (struct transport_fact){"vduse_suspended", NULL, v->suspended};
 	out[n++] = (struct transport_fact){"vduse_regions", NULL, m != NULL ? m->n : 0};
 	out[n++] = (struct transport_fact){"vduse_regions_mapped", NULL, v->regions};
-	out[n++] = (struct transport_fact){"vduse_answered_late", NULL, vduse_gate_late(v->gate)};
+	out[n++] = (struct transport_fact){"vduse_answered_late", NULL, vduse_late(v)};
 	return n;
 }
+
+struct vduse_gate *
+vduse_gate_of(struct vduse *v)
+{
+	/* control accepts an MTU although its limit is gone, or is yet to come */
+	return vduse_gate_open(v, vdev_features_offered(v->dev) | VDEV_F(NET_MTU));
+}
+
+uint64_t
+vduse_late(const struct vduse *v)
+{
+	return v->late + vduse_gate_late(v->gate);
+}
+
+static void
+close_gate(struct vduse *v)
+{
+	struct vduse_gate *g = v->gate;
+
+	v->late = vduse_late(v);
+	v->gate = NULL;
+	vduse_gate_close(g);
+}
+
+/**
+ * Take it off the bus and make it once more: its driver, which is the kernel's, comes back by
+ * itself. One that breaks again before its first request stays as it is.
+ */
+static void
+make_anew(struct vduse *v)
+{
+	v->remade = v->requests + 1;
+	vduse_remove(v);
+	v->closed = v->on_bus = false;
+	v->end[0] = '\0';
+	v->last_error = NULL;
+	if (!vduse_wait_for_removal(v))
+		vduse_begin_late(v);
+}
+
+const char vduse_given_up[] =
+	"the kernel has given the device up: it must be taken off the vdpa bus";
 
 /** The kernel gives a device up for good when a request is not answered in time. */
 void
@@ -155,9 +197,8 @@ vduse_broken(struct vduse *v)
 
 	ev_timer_cancel(&v->poll);
 	ev_timer_cancel(&v->resolve);
-	vduse_gate_close(v->gate);
-	v->gate = NULL;
-	v->last_error = "the kernel has given the device up: it must be taken off the vdpa bus";
+	close_gate(v);
+	v->last_error = vduse_given_up;
 	v->started = false;
 	vduse_note(v);
 	if (d->transport != NULL)
@@ -166,6 +207,9 @@ vduse_broken(struct vduse *v)
 	close(v->fd);
 	v->fd = -1;
 	log_warn(d->name, "%s: %s", v->path, v->last_error);
+	/* a program that drives it keeps it on the bus, and all work on the bus waits for that */
+	if (v->attach == VDUSE_ATTACH_VIRTIO && v->remade != v->requests + 1)
+		make_anew(v);
 }
 
 static void
@@ -178,8 +222,7 @@ leaves(struct transport *t)
 static void
 leave_node(struct vduse *v)
 {
-	vduse_gate_close(v->gate);
-	v->gate = NULL;
+	close_gate(v);
 	ev_timer_cancel(&v->poll);
 	ev_timer_cancel(&v->resolve);
 	if (v->dev->transport != NULL)
@@ -222,6 +265,11 @@ static const struct transport_ops vduse_transport_ops = {
 	.facts = facts,
 	.show = show,
 	.remove = leaves,
+	.busy = vduse_busy,
+	.hand_stop = vduse_hand_stop,
+	.hand_over = vduse_hand_over,
+	.take_over = vduse_take_over,
+	.hand_run = vduse_hand_run,
 	.free = vduse_free,
 };
 
@@ -246,8 +294,7 @@ begin(struct vduse *v, char *err, size_t errlen)
 		return ret;
 	why = adopted ? vduse_adopt(v) : NULL;
 	if (why == NULL) {
-		/* control accepts an MTU although its limit is gone, or is yet to come */
-		v->gate = vduse_gate_open(v, vdev_features_offered(v->dev) | VDEV_F(NET_MTU));
+		v->gate = vduse_gate_of(v);
 		why = v->gate == NULL ? "no thread for its requests" : NULL;
 	}
 	if (why != NULL) {
@@ -256,6 +303,7 @@ begin(struct vduse *v, char *err, size_t errlen)
 		return -EINVAL;
 	}
 	vduse_gate_busy(v->gate, v->started);
+	vduse_gate_go(v->gate);
 	if (adopted)
 		log_info(v->dev->name, "%s is there already%s", v->path,
 			 v->started ? ": its driver goes on" : "");
@@ -289,7 +337,8 @@ alloc(const struct vduse_config *cfg)
 	v->dev = cfg->dev;
 	v->record = cfg->record;
 	v->attach = cfg->attach;
-	v->closed = cfg->closed;
+	v->closed = cfg->closed || cfg->later;
+	v->asleep = cfg->later;
 	v->fd = -1;
 	strlcpy(v->path, cfg->path, sizeof(v->path));
 	strlcpy(v->ifname, cfg->ifname, sizeof(v->ifname));

@@ -52,7 +52,8 @@ struct vduse_config {
 	enum vduse_attach attach;
 	const char *ifname; /* name of the interface with VDUSE_ATTACH_VIRTIO; "": the kernel's */
 	const char *netns; /* network namespace it is moved to, as ip-netns(8) names it; "": none */
-	bool closed;       /* a rehearsal: the kernel hears nothing of the device */
+	bool closed;       /* a rehearsal: the kernel is told nothing of the device */
+	bool later;        /* a predecessor has it, and hands it over (vdev/handover.h) */
 	struct ev_loop *loop;
 	struct vdev *dev;            /* of one queue pair, offering vduse_features() at most */
 	const struct vduse_sys *sys; /* NULL: the kernel */
@@ -67,5 +68,8 @@ uint64_t vduse_features(uint64_t features);
 
 /** NULL with a sentence in @p err that says what is missing. */
 struct transport *vduse_new(const struct vduse_config *cfg, char *err, size_t errlen);
+
+/** Whether devices whose ports were closed are still being taken off the bus. */
+bool vduse_is_removing(void);
 
 #endif

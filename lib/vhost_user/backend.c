@@ -34,6 +34,7 @@ struct vhu_backend {
 	uint32_t retry_ms;
 	uint64_t connects;
 	const char *last_error;
+	bool link_told; /* that the path is a link, which is not followed */
 };
 
 static struct vhu_backend *
@@ -50,6 +51,7 @@ static const struct {
 	{VHU_OPTION_DEVICE_STATE, VHU_PF(DEVICE_STATE)},
 	{VHU_OPTION_BASE_INFLIGHT, VHU_PF(GET_VRING_BASE_INFLIGHT)},
 	{VHU_OPTION_GPA_ADDRESSES, VHU_PF(GPA_ADDRESSES)},
+	{VHU_OPTION_POSTCOPY, VHU_PF(PAGEFAULT)},
 };
 
 static void
@@ -97,6 +99,8 @@ open_session(struct vhu_backend *b, int fd)
 	s->conn.lane = irq_group_lane(s->dev->irqs);
 	s->conn.record = s->record;
 	record_connect(s->record, fd);
+	/* another session of this front-end may have ended with doorbells just now */
+	vhu_bells_rest(&s->bells);
 	b->connects++;
 	b->retry_ms = RETRY_MIN_MS;
 	vdev_connect(s->dev, &s->transport);
@@ -159,8 +163,12 @@ static void
 on_retry(struct ev_timer *t)
 {
 	struct vhu_backend *b = container_of(t, struct vhu_backend, retry);
-	int fd = is_full(b) ? -1 : sock_connect_unix(b->path);
+	int fd = is_full(b) ? -EMFILE : sock_connect_unix(b->path);
 
+	if (fd == -ELOOP && !b->link_told)
+		log_peer(&b->session.dev->log_limit, b->session.dev->name,
+			 "%s is another user's symbolic link, which is not followed", b->path);
+	b->link_told = fd == -ELOOP;
 	if (fd < 0 || begin(b, fd) != 0)
 		retry_later(b);
 }
@@ -314,9 +322,12 @@ backend_published(struct transport *t)
 static const char *
 backend_busy(const struct transport *t)
 {
-	return backend_of(t)->session.transfer.state == VHU_TRANSFER_ACTIVE
-		       ? "the device's state is being moved"
-		       : NULL;
+	const struct vhu_session *s = &backend_of(t)->session;
+
+	if (s->postcopy.pager != NULL)
+		return "a post-copy migration is under way";
+	return s->transfer.state == VHU_TRANSFER_ACTIVE ? "the device's state is being moved"
+							: NULL;
 }
 
 static void
@@ -367,6 +378,12 @@ static const char *const lack[] = {
 };
 static_assert(RTE_DIM(lack) == VDEV_LACK_NUM, "lack[] is incomplete");
 
+static uint32_t
+backend_facts(const struct transport *t, struct transport_fact *out)
+{
+	return vhu_postcopy_facts(vhu_session_of(t), out);
+}
+
 const struct transport_ops vhu_transport_ops = {
 	.name = "vhost-user",
 	.lack = lack,
@@ -376,6 +393,7 @@ const struct transport_ops vhu_transport_ops = {
 	.published = backend_published,
 	.host_notifier = vhu_send_host_notifier,
 	.info = backend_info,
+	.facts = backend_facts,
 	.show = backend_show,
 	.busy = backend_busy,
 	.hand_over = backend_hand_over,

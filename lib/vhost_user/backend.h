@@ -33,6 +33,7 @@
 #define VHU_OPTION_DEVICE_STATE 0x2u
 #define VHU_OPTION_BASE_INFLIGHT 0x4u
 #define VHU_OPTION_GPA_ADDRESSES 0x8u
+#define VHU_OPTION_POSTCOPY 0x10u /* PAGEFAULT, in place of memory slots */
 
 struct vhu_config {
 	const char *path; /* unix socket; copied */

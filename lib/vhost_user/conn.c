@@ -228,6 +228,27 @@ const char vhu_conn_later[] = "not now";
 
 static bool conn_readable(struct vhu_conn *c);
 
+static void idle(struct vhu_conn *c, uint32_t ms);
+
+/**
+ * Whether it has returned the spare descriptors it used. While others of it are closed nothing is
+ * read: message by message it would use up those that are left, which are its neighbours'.
+ */
+static bool
+has_repaid(struct vhu_conn *c)
+{
+	spare_refill();
+	if (spare_count() >= c->owes) {
+		c->owes = 0;
+		return true;
+	}
+	if (lane_closing(c->lane) != 0)
+		idle(c, CONN_CLOSING_MS);
+	else
+		conn_fail(c, -EMFILE, OUT_OF_DESCRIPTORS);
+	return false;
+}
+
 static void
 on_idle_over(struct ev_timer *t)
 {
@@ -236,6 +257,8 @@ on_idle_over(struct ev_timer *t)
 	/* what it said last is of no use, and would keep its successor waiting */
 	if (vhu_conn_left(c))
 		conn_fail(c, -ECONNRESET, "the peer closed the connection");
+	else if (c->owes != 0 && !has_repaid(c))
+		return;
 	else if (ev_add(c->loop, &c->src, c->out_n > c->out_held ? EPOLLIN | EPOLLOUT : EPOLLIN) !=
 		 0)
 		conn_fail(c, -ENOMEM, "out of memory");
@@ -319,6 +342,7 @@ room_soon(struct vhu_conn *c)
 {
 	if (c->lane == NULL || lane_closing(c->lane) == 0)
 		return false;
+	c->owes = spare_had();
 	if (c->idle.loop == NULL)
 		idle(c, CONN_CLOSING_MS);
 	return true;
@@ -332,7 +356,8 @@ conn_readable(struct vhu_conn *c)
 
 	spare_lend();
 	done = in_burst(c);
-	if (!spare_refill() && done >= 0 && !room_soon(c)) {
+	spare_refill();
+	if (!spare_repaid() && done >= 0 && !room_soon(c)) {
 		conn_fail(c, -EMFILE, OUT_OF_DESCRIPTORS);
 		done = -1;
 	}

@@ -8,7 +8,7 @@
  * unless this process was late itself. The descriptors of a message are owned by a struct vhu_fds,
  * and those its handler does not take are closed afterwards.
  *
- * To close a descriptor may take as long as a peer likes: all are closed in a lane; while
+ * A peer decides how long it takes to close a descriptor: all are closed in a lane; while
  * CONN_CLOSING_MAX wait there, nothing is read from the connection.
  *
  * Life cycle: vhu_conn_open(); ops->message for each message until either ops->closed (once; the
@@ -103,6 +103,7 @@ struct vhu_conn {
 	struct record *record;
 	enum record_channel channel;
 	struct ev_timer idle; /* armed: nothing is read, src is not watched */
+	uint32_t owes;        /* until there are so many spare descriptors again; 0: it used none */
 };
 
 /** Zero-initialised or closed before. Takes @p fd in any case. 0 or -errno. */

@@ -42,7 +42,7 @@ put_session(const struct vhu_session *s, uint64_t connects, struct blob *b)
 		.unknown = s->count.unknown,
 		.misses = s->count.misses,
 		.connects = connects,
-		.bells = s->bells,
+		.bells = s->bells.unanswered,
 	};
 	const struct blob_record r = {VHU_HAND_SESSION, BLOB_MUST_KNOW, sizeof(x),
 				      vhu_conn_is_open(&s->conn)};
@@ -107,11 +107,12 @@ vhu_session_take_over(struct vhu_session *s, const struct hand_record *h, uint64
 	*fd = -1;
 	if (!hand_get(h, &x, sizeof(x)))
 		return "a session's record is too short";
-	if (x.protocol_features & ~vhu_offered(s))
+	/* a format that hardware cannot serve any more is a reason against the rings */
+	if (x.protocol_features & ~(vhu_offered(s) | VHU_PF_FORMATS))
 		return "a front-end has negotiated protocol features that are not offered here";
 	s->protocol_features = x.protocol_features;
 	s->count = (struct vhu_counters){x.messages, x.refused, x.unknown, x.misses};
-	s->bells = x.bells;
+	s->bells.unanswered = x.bells;
 	memcpy(s->base, x.base, sizeof(s->base));
 	*connects = x.connects;
 	*fd = blob_take_fd(h->reader, 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* vIOMMU translations, and the channel over which they are requested and doorbells named. */
+/* vIOMMU translations, and the channel over which they are requested. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
@@ -8,16 +8,6 @@
 
 #include "base/irq.h"
 #include "vhost_user/session.h"
-
-/** The guest notifies by eventfd from now on; writes elsewhere may have been missed. */
-static void
-kick_all(const struct vdev *d)
-{
-	uint32_t i;
-
-	for (i = 0; i < d->nqueues; i++)
-		irq_signal(d->irqs, d->q[i].kick_fd);
-}
 
 static void
 note_answer(const struct vhu_session *s, const struct vhu_msg *m, const struct vhu_fds *fds)
@@ -47,11 +37,7 @@ req_message(struct vhu_conn *c, struct vhu_msg *m, struct vhu_fds *fds)
 		return "not a vhost-user reply";
 	if (m->header.request != VHU_BACKEND_VRING_HOST_NOTIFIER)
 		return NULL;
-	if (s->bells == 0)
-		return "an answer to no request";
-	s->bells--;
-	kick_all(s->dev);
-	return NULL;
+	return vhu_bells_answer(s);
 }
 
 static void
@@ -102,7 +88,7 @@ vhu_set_backend_req_fd(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds 
 	if (is_named(fds->fd[0]))
 		return vhu_refuse(s, EINVAL, "not an end of a socket pair");
 	vhu_conn_close(&s->req);
-	s->bells = 0;
+	s->bells.unanswered = 0;
 	return vhu_open_channel(s, vhu_fds_take(fds, 0));
 }
 
@@ -126,30 +112,6 @@ vhu_send_config_change(struct transport *t)
 
 	if (s->protocol_features & VHU_PF(CONFIG))
 		(void)vhu_conn_send(&s->req, &h, NULL, -1);
-}
-
-bool
-vhu_send_host_notifier(struct transport *t, uint32_t queue, const struct transport_doorbell *b)
-{
-	struct vhu_session *s = vhu_session_of(t);
-	const uint64_t needs = VHU_PF(HOST_NOTIFIER) | VHU_PF(BACKEND_SEND_FD);
-	const struct vhu_vring_area area = {
-		.index = queue | (b->fd < 0 ? VHU_VRING_NOFD : 0),
-		.size = b->size,
-		.offset = b->offset,
-	};
-	const struct vhu_header h = {VHU_BACKEND_VRING_HOST_NOTIFIER,
-				     VHU_VERSION | (b->fd < 0 ? VHU_NEED_REPLY : 0), sizeof(area)};
-	int fd = -1;
-
-	if ((s->protocol_features & needs) != needs || !vhu_conn_is_open(&s->req))
-		return false;
-	if (b->fd >= 0 && (fd = fcntl(b->fd, F_DUPFD_CLOEXEC, 0)) < 0)
-		return false;
-	if (vhu_conn_send(&s->req, &h, &area, fd) != 0)
-		return false;
-	s->bells += b->fd < 0;
-	return true;
 }
 
 bool

@@ -32,21 +32,36 @@ add_region(struct vhu_session *s, struct gmem *m, const struct vhu_mem_region *r
 	return next;
 }
 
-int
-vhu_set_mem_table(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
+struct gmem *
+vhu_table_map(struct vhu_session *s, const struct vhu_msg *m, const struct vhu_fds *fds)
 {
 	const struct vhu_mem_table *t = &m->payload.mem_table;
 	struct gmem *map;
 	uint32_t i;
 
-	if (t->n != fds->n || m->header.size != offsetof(struct vhu_mem_table, r[t->n]))
-		return vhu_refuse(s, EBADMSG, "regions, size and descriptors do not agree");
+	if (t->n == 0 || t->n != fds->n ||
+	    m->header.size != offsetof(struct vhu_mem_table, r[t->n])) {
+		s->why = "regions, size and descriptors do not agree";
+		return NULL;
+	}
 	map = gmem_new();
 	for (i = 0; i < t->n && (map != NULL || i == 0); i++)
 		map = add_region(s, map, &t->r[i], fds->fd[i]);
-	if (map == NULL)
-		return -EINVAL;
-	return vdev_set_mem(s->dev, map);
+	return map;
+}
+
+int
+vhu_set_mem_table(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
+{
+	struct gmem *map;
+
+	if (s->postcopy.listening)
+		return vhu_postcopy_table(s, m, fds);
+	/* the migration was over before pages had to be waited for: there is no other end of it */
+	if (s->postcopy.advised)
+		vhu_postcopy_stop(s);
+	map = vhu_table_map(s, m, fds);
+	return map == NULL ? -EINVAL : vdev_set_mem(s->dev, map);
 }
 
 int

@@ -4,6 +4,7 @@
 
 #include <rte_ether.h>
 
+#include "gmem/pager.h"
 #include "vhost_user/session.h"
 
 /* The format bits in the order of enum vdev_format. */
@@ -25,13 +26,18 @@ answer_u64(struct vhu_msg *m, uint64_t value)
 uint64_t
 vhu_offered(const struct vhu_session *s)
 {
-	uint32_t formats = vdev_policy_formats(s->dev->cfg.policy);
+	uint32_t formats = vdev_formats_offered(s->dev);
 	uint64_t bits = VHU_PF_ALWAYS | (s->extra & VHU_PF_OPTIONAL);
 	int f;
 
 	for (f = 0; f < VDEV_FORMAT_NUM; f++)
 		if (formats & (1u << f))
 			bits |= format_bit[f];
+	if ((bits & VHU_PF(PAGEFAULT)) && vhu_postcopy_unavailable(s) != NULL)
+		bits &= ~VHU_PF(PAGEFAULT);
+	/* the answer that says where memory is mapped is one of tables */
+	if (bits & VHU_PF(PAGEFAULT))
+		bits &= ~VHU_PF(CONFIGURE_MEM_SLOTS);
 	/* a card has doorbells of its own for the guest */
 	if (vdev_has_hardware(s->dev))
 		bits |= VHU_PF(HOST_NOTIFIER);

@@ -64,6 +64,7 @@ vhu_get_vring_base(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds
 	struct vq_state state;
 	int ret = vdev_vq_stop(s->dev, v->index, &state);
 
+	vhu_bells_rest(&s->bells); /* the front-end withdraws this ring's by itself */
 	v->num = vq_state_to_word(base_layout(s->dev), &state);
 	return ret;
 }

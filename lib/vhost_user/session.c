@@ -7,7 +7,8 @@ vhu_session_reset(struct vhu_session *s)
 {
 	vhu_conn_close(&s->conn);
 	vhu_conn_close(&s->req);
-	s->bells = 0;
+	vhu_bells_reset(&s->bells);
 	vhu_transfer_stop(&s->transfer);
+	vhu_postcopy_stop(s);
 	s->protocol_features = 0;
 }

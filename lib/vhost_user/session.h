@@ -14,9 +14,11 @@
 #include <stdio.h>
 
 #include "base/blob.h"
+#include "gmem/pager.h"
 #include "vdev/save.h"
 #include "vdev/transport.h"
 #include "vdev/vdev.h"
+#include "vhost_user/bell.h"
 #include "vhost_user/conn.h"
 #include "vhost_user/wire.h"
 
@@ -49,6 +51,16 @@ struct vhu_transfer {
 	size_t done; /* bytes written */
 };
 
+/** Post-copy: the front-end brings pages of guest memory as they are needed. */
+struct vhu_postcopy {
+	struct pager *pager; /* NULL: not begun */
+	bool advised, listening;
+	struct gmem *mapping; /* a table that the pager is about to map; NULL: none */
+	struct gmem
+		*unacked; /* it is mapped, and the front-end has yet to say that it knows where */
+	const char *why;  /* the reason against the table in a message, static; NULL: none */
+};
+
 struct vhu_counters {
 	uint64_t messages;
 	uint64_t refused; /* messages not accepted, unknown ones included */
@@ -66,14 +78,17 @@ struct vhu_session {
 	struct ev_loop *loop;
 	uint64_t extra; /* protocol features offered by option, VHU_PF_OPTIONAL */
 	struct vhu_conn conn;
-	struct vhu_conn req; /* the channel for our own requests */
-	uint32_t bells;      /* requests on it to withdraw a doorbell that are not answered yet */
+	struct vhu_conn req;    /* the channel for our own requests */
+	struct vhu_bells bells; /* named on it */
 	uint64_t protocol_features;
 	uint32_t base[VDEV_QUEUES_MAX]; /* as stated last, see vhu_bases_again() */
 	struct vhu_transfer transfer;
-	const char *why; /* a handler's reason for a refusal, static */
-	int reply_fd;    /* a handler's descriptor for its answer, -1: none */
-	uint64_t result; /* the reply of VHU_RESULT after a success */
+	struct vhu_postcopy postcopy;
+	struct pager_counters paged; /* of those that have ended */
+	const char *why;             /* a handler's reason for a refusal, static */
+	int reply_fd;                /* a handler's descriptor for its answer, -1: none */
+	uint64_t result;             /* the reply of VHU_RESULT after a success */
+	bool answers; /* a handler has left its answer in the message, though its row has none */
 	struct vhu_counters count;
 	struct vhu_event history[VHU_HISTORY];
 	uint64_t events;       /* ever recorded; the last VHU_HISTORY are kept */
@@ -96,7 +111,7 @@ vhu_session_of(const struct transport *t)
 /** Offered by option: front-ends disagree about these bits, or warn about them for a net device. */
 #define VHU_PF_OPTIONAL                                                            \
 	(VHU_PF(CONFIG) | VHU_PF(DEVICE_STATE) | VHU_PF(GET_VRING_BASE_INFLIGHT) | \
-	 VHU_PF(GPA_ADDRESSES))
+	 VHU_PF(GPA_ADDRESSES) | VHU_PF(PAGEFAULT))
 
 #define VHU_PF_FORMATS (VHU_PF(FORMAT_LEGACY_LE) | VHU_PF(FORMAT_LEGACY_BE) | VHU_PF(FORMAT_MODERN))
 
@@ -127,8 +142,10 @@ struct vhu_row {
 	uint8_t fds_min, fds_max;
 	enum vhu_ring ring; /* its index is checked */
 	bool pause; /* that ring (VHU_NO_RING: all) is taken from the workers while it is handled */
-	/* whether it stops rings, which hardware has to let go of first; NULL: where it pauses */
+	/* whether it stops rings, which hardware has to release first; NULL: where it pauses */
 	bool (*stops)(const struct vhu_session *s, const struct vhu_msg *m);
+	/* whether it waits for something of ours; asked again until it does not. NULL: never */
+	bool (*waits)(struct vhu_session *s, const struct vhu_msg *m, const struct vhu_fds *fds);
 	enum vhu_reply reply;
 	uint64_t needs; /* protocol features, all of them negotiated */
 	/* asked after vdev_sync(): whether it took effect. A no is reported, the session goes on */
@@ -162,11 +179,9 @@ int vhu_open_channel(struct vhu_session *s, int fd);
 /** Protocol features and the last messages, for "show port N negotiation". */
 void vhu_session_show(const struct vhu_session *s, FILE *out);
 
-/* The device's requests to the front-end, over s->req: see struct transport_ops. */
+/* The device's requests to the front-end, over s->req: see struct transport_ops, and bell.h. */
 bool vhu_send_miss(struct transport *t, uint64_t iova, uint32_t perm);
 void vhu_send_config_change(struct transport *t);
-bool vhu_send_host_notifier(struct transport *t, uint32_t queue,
-			    const struct transport_doorbell *b);
 
 /**
  * Other features were negotiated: read the front-end's bases again, since their format differs
@@ -195,9 +210,32 @@ vhu_handler vhu_set_vring_num, vhu_set_vring_addr, vhu_set_vring_base,
 	vhu_set_vring_endian, vhu_vring_started;
 vhu_handler vhu_set_backend_req_fd, vhu_iotlb_msg; /* msg_iotlb.c */
 vhu_handler vhu_reset_device, vhu_set_status, vhu_get_status, vhu_get_config,
-	vhu_set_config;                                      /* msg_status.c */
-vhu_handler vhu_get_inflight_fd, vhu_set_inflight_fd;        /* msg_inflight.c */
-vhu_handler vhu_set_device_state_fd, vhu_check_device_state; /* msg_state.c */
+	vhu_set_config;                                                 /* msg_status.c */
+vhu_handler vhu_get_inflight_fd, vhu_set_inflight_fd;                   /* msg_inflight.c */
+vhu_handler vhu_set_device_state_fd, vhu_check_device_state;            /* msg_state.c */
+vhu_handler vhu_postcopy_advise, vhu_postcopy_listen, vhu_postcopy_end; /* msg_postcopy.c */
+
+/** The map a table describes. NULL with the reason in session.why. */
+struct gmem *vhu_table_map(struct vhu_session *s, const struct vhu_msg *m,
+			   const struct vhu_fds *fds);
+
+/* --- msg_postcopy.c --- */
+
+/** The reason for which post-copy is not offered, static text; NULL: it can be. */
+const char *vhu_postcopy_unavailable(const struct vhu_session *s);
+
+/** Counters of all post-copies of the port, as transport_ops.facts; none without the option. */
+uint32_t vhu_postcopy_facts(const struct vhu_session *s, struct transport_fact *out);
+
+/** ADVISE waits until the pager runs, a table until the pager has it mapped. */
+bool vhu_postcopy_starts(struct vhu_session *s, const struct vhu_msg *m, const struct vhu_fds *fds);
+bool vhu_postcopy_maps(struct vhu_session *s, const struct vhu_msg *m, const struct vhu_fds *fds);
+
+/** A table, or the acknowledgement of one, while listening. As a handler. */
+int vhu_postcopy_table(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds);
+
+/** The end of a session: forget it all. */
+void vhu_postcopy_stop(struct vhu_session *s);
 
 /** Break off a transfer, if there is one. */
 void vhu_transfer_stop(struct vhu_transfer *t);

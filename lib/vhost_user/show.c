@@ -5,10 +5,11 @@
 
 #include <rte_common.h>
 
+#include "gmem/pager.h"
 #include "vhost_user/session.h"
 
 static const char *
-protocol_fate(const struct vhu_session *s, unsigned int bit)
+protocol_fate(const struct vhu_session *s, unsigned int bit, char *buf, size_t len)
 {
 	const uint64_t b = 1ull << bit;
 
@@ -16,6 +17,12 @@ protocol_fate(const struct vhu_session *s, unsigned int bit)
 		return "in effect";
 	if (vhu_offered(s) & b)
 		return s->protocol_features != 0 ? "offered, dropped by the front-end" : "offered";
+	if (b & s->extra & VHU_PF(PAGEFAULT)) {
+		snprintf(buf, len, "not offered: %s", vhu_postcopy_unavailable(s));
+		return buf;
+	}
+	if (b & VHU_PF(CONFIGURE_MEM_SLOTS))
+		return "not offered: post-copy needs memory as a table";
 	if (b & VHU_PF_OPTIONAL)
 		return "not offered: only if the port's options ask for it";
 	if (b & VHU_PF_FORMATS)
@@ -27,13 +34,31 @@ static void
 show_protocol_features(FILE *out, const struct vhu_session *s)
 {
 	unsigned int bit;
+	char buf[128];
 
 	fprintf(out, "  protocol features: offered 0x%016" PRIx64 ", acked 0x%016" PRIx64 "\n",
 		vhu_offered(s), s->protocol_features);
 	for (bit = 0; bit < 64; bit++)
 		if (vhu_protocol_feature_name(bit) != NULL)
 			fprintf(out, "    %2u %-35s %s\n", bit, vhu_protocol_feature_name(bit),
-				protocol_fate(s, bit));
+				protocol_fate(s, bit, buf, sizeof(buf)));
+}
+
+static void
+show_postcopy(FILE *out, const struct vhu_session *s)
+{
+	const struct vhu_postcopy *c = &s->postcopy;
+	struct pager_counters n;
+
+	if (c->pager == NULL)
+		return;
+	pager_counters(c->pager, &n);
+	fprintf(out,
+		"  post-copy: %s, %" PRIu64 " pages asked for, %" PRIu64
+		" of them awaited, %" PRIu64 " known to be there%s%s\n",
+		c->listening ? "pages arrive as they are needed" : "advised", n.wanted, n.waiting,
+		n.arrived, pager_why(c->pager) != NULL ? ": " : "",
+		pager_why(c->pager) != NULL ? pager_why(c->pager) : "");
 }
 
 /* --- messages --- */
@@ -64,5 +89,6 @@ void
 vhu_session_show(const struct vhu_session *s, FILE *out)
 {
 	show_protocol_features(out, s);
+	show_postcopy(out, s);
 	show_messages(out, s);
 }

@@ -45,11 +45,12 @@ static const struct vhu_row row[] = {
 	[VHU_SET_FEATURES] = {.handle = vhu_set_features, U64, .stops = changes_features},
 	[VHU_SET_OWNER] = {.handle = vhu_set_owner},
 	[VHU_RESET_OWNER] = {.handle = vhu_reset_owner, .stops = always},
+	/* without regions it is the acknowledgement of one, in post-copy */
 	[VHU_SET_MEM_TABLE] = {.handle = vhu_set_mem_table,
 			       .stops = always,
-			       FDS(1, VHU_MEM_TABLE_MAX),
-			       SIZE_RANGE(8 + sizeof(struct vhu_mem_region),
-					  sizeof(struct vhu_mem_table))},
+			       .waits = vhu_postcopy_maps,
+			       FDS(0, VHU_MEM_TABLE_MAX),
+			       SIZE_RANGE(sizeof(uint64_t), sizeof(struct vhu_mem_table))},
 	[VHU_SET_LOG_BASE] = {.handle = vhu_set_log_base,
 			      SIZE(sizeof(struct vhu_log)),
 			      FDS(1, 1),
@@ -96,6 +97,14 @@ static const struct vhu_row row[] = {
 	[VHU_SET_CONFIG] = {.handle = vhu_set_config,
 			    .needs = VHU_PF(CONFIG),
 			    SIZE_RANGE(CONFIG_SIZE_MIN, sizeof(struct vhu_config_msg))},
+	[VHU_POSTCOPY_ADVISE] = {.handle = vhu_postcopy_advise,
+				 .waits = vhu_postcopy_starts,
+				 .needs = VHU_PF(PAGEFAULT),
+				 .reply = VHU_ANSWER},
+	[VHU_POSTCOPY_LISTEN] = {.handle = vhu_postcopy_listen, .needs = VHU_PF(PAGEFAULT)},
+	[VHU_POSTCOPY_END] = {.handle = vhu_postcopy_end,
+			      .needs = VHU_PF(PAGEFAULT),
+			      .reply = VHU_RESULT},
 	[VHU_GET_INFLIGHT_FD] = {.handle = vhu_get_inflight_fd,
 				 .needs = VHU_PF(INFLIGHT_SHMFD),
 				 SIZE_RANGE(VHU_INFLIGHT_SIZE_MIN, sizeof(struct vhu_inflight)),
@@ -213,13 +222,23 @@ is_request(const struct vhu_msg *m)
 	       !(m->header.flags & VHU_REPLY);
 }
 
-/** Whether hardware has yet to let go of rings that the message stops; begin with that. */
+static bool
+own_work(struct vhu_session *s, const struct vhu_row *r, const struct vhu_msg *m,
+	 const struct vhu_fds *fds)
+{
+	return r->waits != NULL && r->waits(s, m, fds);
+}
+
+/**
+ * Whether hardware has yet to release rings that the message stops, or work of its own is not
+ * done; begin with that.
+ */
 static bool
 must_wait(struct vhu_session *s, const struct vhu_row *r, const struct vhu_msg *m,
 	  const struct vhu_fds *fds)
 {
-	bool wait = r != NULL && is_request(m) && check(s, r, m, fds) == 0 && stops(s, r, m) &&
-		    !vdev_let_go(s->dev);
+	bool wait = r != NULL && is_request(m) && check(s, r, m, fds) == 0 &&
+		    ((stops(s, r, m) && !vdev_let_go(s->dev)) || own_work(s, r, m, fds));
 
 	s->why = NULL;
 	return wait;
@@ -303,8 +322,8 @@ judged_why(const struct vhu_session *s)
 }
 
 /**
- * A front-end that has its answer takes the request for done: it waits for the publication that is
- * due, as do those behind it, and several of them wait for one.
+ * A front-end that has its answer relies on the request being in force: it waits for the
+ * publication that is due, as do those behind it, and several of them wait for one.
  */
 static const char *
 send_reply(struct vhu_session *s, struct vhu_msg *m, uint32_t request, int fd)
@@ -344,6 +363,7 @@ vhu_dispatch(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
 	s->why = NULL;
 	s->reply_fd = -1;
 	s->result = 0;
+	s->answers = false;
 	if (must_wait(s, r, m, fds))
 		return vhu_conn_later;
 	record(s, m, fds);
@@ -355,7 +375,7 @@ vhu_dispatch(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
 	if (ret == 0)
 		ret = carry_out(s, r, m, fds);
 	judge(s, ret);
-	if (kind == VHU_ANSWER)
+	if (kind == VHU_ANSWER || s->answers)
 		/* these replies have no field for a refusal, and the front-end waits for one */
 		return ret == 0 ? send_reply(s, m, request, s->reply_fd) : judged_why(s);
 	if (kind == VHU_RESULT || need_reply)

@@ -6,6 +6,7 @@
 #ifndef VIRTQ_CHAIN_H
 #define VIRTQ_CHAIN_H
 
+#include "gmem/present.h"
 #include "virtq/ring.h"
 
 #define CHAIN_READ false /* the device reads: the guest transmits */
@@ -45,21 +46,60 @@ struct chain {
 	uint16_t ndesc;
 };
 
-/** Translate through the IOTLB, then to a host address. */
-static __rte_noinline enum vq_step
-xlate_iova(const struct vq_mem *mem, const struct iotlb_query *q, struct vq_segment *out)
-{
+/** Memory at byte @c off of a region, at most @c len bytes. */
+struct xlated {
 	const struct gmem_region *r;
+	uint64_t off, len;
+};
+
+/** Translate through the IOTLB, if there is one. r is NULL if the address is in no region. */
+static bool
+xlate_find(const struct vq_mem *mem, const struct iotlb_query *q, struct xlated *x)
+{
 	uint64_t uva, got;
 
-	if (!iotlb_find(mem->tlb, q, &uva, &got))
+	*x = (struct xlated){0};
+	if (mem->tlb == NULL) {
+		x->r = gmem_find(mem->gmem, q->iova);
+		if (x->r != NULL)
+			x->off = q->iova - x->r->gpa;
+		got = q->len;
+	} else {
+		if (!iotlb_find(mem->tlb, q, &uva, &got))
+			return false;
+		x->r = gmem_find_uva(mem->gmem, uva);
+		if (x->r != NULL)
+			x->off = uva - x->r->uva;
+	}
+	if (x->r != NULL)
+		x->len = RTE_MIN(got, x->r->size - x->off);
+	return true;
+}
+
+/** Translate to a host address, where a translation, or the page, may be missing. */
+static __rte_noinline enum vq_step
+xlate_checked(const struct vq_mem *mem, const struct iotlb_query *q, struct vq_segment *out)
+{
+	struct xlated x;
+
+	if (!xlate_find(mem, q, &x))
 		return VQ_MISS;
-	r = gmem_find_uva(mem->gmem, uva);
-	if (r == NULL)
+	if (x.r == NULL)
 		return VQ_BAD;
-	uva -= r->uva;
-	*out = (struct vq_segment){r->hva + uva, RTE_MIN(got, r->size - uva), r->gpa + uva};
+	if (mem->present != NULL) {
+		x.len = present_bytes(&mem->present->r[x.r - mem->gmem->r], x.off, x.len);
+		if (x.len == 0)
+			return VQ_MISS;
+	}
+	*out = (struct vq_segment){x.r->hva + x.off, x.len, x.r->gpa + x.off};
 	return VQ_OK;
+}
+
+/** Whether each access has to be checked for a translation, or a page, that is missing. */
+static __rte_always_inline bool
+xlate_may_miss(const struct vq_mem *mem)
+{
+	return FMT.full && (mem->tlb != NULL || mem->present != NULL);
 }
 
 /** The first segment of guest memory [addr, addr + len), len > 0. */
@@ -69,11 +109,11 @@ xlate(struct vq *vq, const struct vq_mem *mem, uint64_t addr, uint32_t len, bool
 {
 	uint64_t got;
 
-	if (FMT.full && mem->tlb != NULL) {
+	if (xlate_may_miss(mem)) {
 		const struct iotlb_query q = {addr, len, vq->since_now,
 					      write ? IOTLB_WO : IOTLB_RO};
 
-		return xlate_iova(mem, &q, out);
+		return xlate_checked(mem, &q, out);
 	}
 	out->data = gmem_translate(mem->gmem, addr, len, &vq->hint, &got);
 	if (unlikely(out->data == NULL))
@@ -83,11 +123,11 @@ xlate(struct vq *vq, const struct vq_mem *mem, uint64_t addr, uint32_t len, bool
 	return VQ_OK;
 }
 
-/** The region most descriptors of a burst point into, for registers; empty behind an IOMMU. */
+/** The region most descriptors of a burst point into, for registers; empty if any may miss. */
 static __rte_always_inline struct gmem_region
 xlate_region(const struct vq *vq, const struct vq_mem *mem)
 {
-	if ((FMT.full && mem->tlb != NULL) || vq->hint >= mem->gmem->n)
+	if (xlate_may_miss(mem) || vq->hint >= mem->gmem->n)
 		return (struct gmem_region){0};
 	return mem->gmem->r[vq->hint];
 }
@@ -108,7 +148,7 @@ xlate_switch(struct vq *vq, const struct vq_mem *mem, uint64_t addr)
 	const struct gmem_region *r = gmem_find(mem->gmem, addr);
 	uint32_t hint = vq->hint;
 
-	if ((FMT.full && mem->tlb != NULL) || r == NULL)
+	if (xlate_may_miss(mem) || r == NULL)
 		return false;
 	vq->hint = r - mem->gmem->r;
 	return vq->hint != hint;
@@ -353,7 +393,7 @@ chain_account(const struct chain *c)
 	c->vq->q.work += c->descs + c->lookups;
 }
 
-/* --- after a miss: find all missing translations, so that they are requested at once --- */
+/* --- after a miss: find all that is missing, so that it is requested at once --- */
 
 #define ASK_CHAINS 8    /* chains looked at ahead */
 #define LEASE_CHAINS 32 /* where each has to be requested */
@@ -371,27 +411,26 @@ ask_note(struct ask *a, uint64_t iova, uint32_t len, uint32_t perm)
 		a->vq->miss[a->n++] = (struct vq_miss){iova, len, perm};
 }
 
-/** Find the missing translations of the next @p len bytes of a chain's present descriptor. */
+/** Find what is missing of the next @p len bytes of a chain's present descriptor. */
 static void
 ask_segment(struct ask *a, const struct chain *c, uint32_t len, uint32_t perm)
 {
-	uint64_t uva, got, done;
+	struct vq_segment part;
+	uint64_t done;
 
-	for (done = 0; done < len && a->left > 0; done += got) {
+	for (done = 0; done < len && a->left > 0; done += part.len) {
 		const struct iotlb_query q = {c->addr + done, len - done, c->vq->since_now, perm};
+		enum vq_step r = xlate_checked(c->mem, &q, &part);
 
 		a->left--;
-		if (!iotlb_find(c->mem->tlb, &q, &uva, &got)) {
+		if (r == VQ_MISS)
 			ask_note(a, c->addr + done, len - done, perm);
+		if (r != VQ_OK)
 			break;
-		}
 	}
 }
 
-/**
- * Find the missing translations of the first @p want bytes of a chain. False: it cannot be
- * followed.
- */
+/** Find what is missing of the first @p want bytes of a chain. False: it cannot be followed. */
 static bool
 ask_chain(struct ask *a, struct chain *c, bool write, uint32_t want)
 {
@@ -411,8 +450,8 @@ ask_chain(struct ask *a, struct chain *c, bool write, uint32_t want)
 }
 
 /**
- * Have control request the missing translations of the first @p want bytes of the chain at @p pos,
- * which missed, and of some chains that follow; they take @p left ring slots at most.
+ * Have control request what is missing of the first @p want bytes of the chain at @p pos, which
+ * missed, and of some chains that follow; they take @p left ring slots at most.
  */
 static __rte_noinline void
 chain_ask(struct vq *vq, const struct vq_mem *mem, struct ring_pos pos, uint32_t left, bool write,

@@ -17,6 +17,7 @@
 #ifndef VIRTQ_DRIVER_H
 #define VIRTQ_DRIVER_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -130,8 +131,8 @@ struct vqd {
 	uint16_t batch_id;    /* in-order: last chain of the batch the device announced */
 	uint32_t batch_len;
 	bool in_batch;
-	bool broken;
-	const char *why; /* static text, with broken */
+	atomic_bool broken; /* [atomic] control may ask while a worker has the ring */
+	const char *why;    /* static text, written before broken */
 
 	struct vqd_net net;
 	uint64_t kicks; /* notifications written */
@@ -202,7 +203,7 @@ vqd_arm(struct vqd *d)
 }
 
 /**
- * Ask for no interrupts (with EVENT_IDX on split rings the device may still send one now and then).
+ * Ask for no interrupts (with EVENT_IDX on split rings the device may still send one).
  */
 static inline void
 vqd_disarm(struct vqd *d)

@@ -11,7 +11,7 @@
 
 struct rte_mbuf;
 
-/** A frame in the backlog: it waits for the translation of the buffer it goes to. */
+/** A frame in the backlog: it waits for the translation, or a page, of the buffer it goes to. */
 struct vq_backlog_frame {
 	struct rte_mbuf *m;
 	struct pkt_vnet vnet;

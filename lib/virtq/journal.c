@@ -76,15 +76,22 @@ journal_lock(const char *path, int flags)
 	return -1;
 }
 
+/** Whether opening failed for what is there, and not for want of a descriptor or memory. */
+static bool
+journal_is_foreign(int error)
+{
+	return error == EPERM || error == EACCES || error == ELOOP || error == ENXIO;
+}
+
 /** The locked file, made anew where the present one is not a journal of ours. */
 static int
 journal_obtain(const char *path)
 {
 	int fd = journal_lock(path, 0);
 
-	if (fd >= 0 || errno == EWOULDBLOCK)
+	if (fd >= 0)
 		return fd;
-	if (errno != ENOENT && unlink(path) < 0)
+	if (errno != ENOENT && (!journal_is_foreign(errno) || unlink(path) < 0))
 		return -1;
 	return journal_lock(path, O_CREAT | O_EXCL);
 }
@@ -266,6 +273,17 @@ void
 vq_journal_stop(struct vq_journal *j)
 {
 	__atomic_store_n(&j->running, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&j->pending, 0, __ATOMIC_RELEASE);
+}
+
+void
+vq_journal_hardware(struct vq_journal *j, const struct vq_journal_key *key)
+{
+	vq_journal_stop(j);
+	atomic_signal_fence(memory_order_seq_cst);
+	j->n = 0;
+	j->key = *key;
+	__atomic_store_n(&j->pending, VQ_JOURNAL_HARDWARE, __ATOMIC_RELEASE);
 }
 
 /* --- recovery --- */
@@ -424,17 +442,27 @@ split_recover(struct vq_journal *j, const struct vq_setup *s)
 	return true;
 }
 
-bool
+/** Split rings tell where they stand, and a fresh one stands where the front-end says. */
+static bool
+hardware_had(const struct vq_journal *j, const struct vq_journal_key *key, const struct vq_setup *s)
+{
+	return !j->running && j->pending == VQ_JOURNAL_HARDWARE && s->layout == VQ_PACKED &&
+	       journal_same_ring(&j->key, key, s) && !packed_fresh(s);
+}
+
+enum vq_journal_word
 vq_journal_recover(struct vq_journal *j, const struct vq_journal_key *key, struct vq_setup *s)
 {
+	if (hardware_had(j, key, s))
+		return vq_packed_find(s, &s->state) ? VQ_JOURNAL_POSITION : VQ_JOURNAL_LOST;
 	if (!j->running || !journal_same_ring(&j->key, key, s) || !journal_sane(j, s))
-		return false;
+		return VQ_JOURNAL_SILENT;
 	if (!(s->layout == VQ_PACKED ? packed_recover(j, s) : split_recover(j, s)))
-		return false;
+		return VQ_JOURNAL_SILENT;
 	if (j->pending) {
 		j->state = j->next;
 		__atomic_store_n(&j->pending, 0, __ATOMIC_RELEASE);
 	}
 	s->state = j->state;
-	return true;
+	return VQ_JOURNAL_POSITION;
 }

@@ -59,7 +59,7 @@ enum vq_step {
 	VQ_END,    /* no further one */
 	VQ_BAD,    /* malformed chain: give it back, go on */
 	VQ_LONG,   /* chain that costs more than it may: likewise */
-	VQ_MISS,   /* an IOTLB miss was raised: try again later */
+	VQ_MISS,   /* a translation or a page is missing: try again later */
 	VQ_BROKEN, /* the ring cannot be used any more */
 	VQ_FULL,   /* no scratch space left */
 };
@@ -191,7 +191,7 @@ ring_no_head(struct vq *vq)
 }
 
 /**
- * Whether the next chain lacks a translation that control has not got yet: looking is useless until
+ * Whether the next chain lacks a translation or a page not there yet: looking is useless until
  * then.
  */
 static __rte_always_inline bool

@@ -22,9 +22,19 @@
 
 /** The results of the first pass for the frames that are to become b->pkt[], in their order. */
 struct rx_found {
-	uint8_t *data
-		[PKT_BATCH_MAX]; /* virtio-net header first; NULL: the view is made, but with it */
+	/* virtio-net header first; NULL: the view is made, but with it. Of a table: behind it */
+	uint8_t *data[PKT_BATCH_MAX];
+	/* with the header; 0: not one fragment, so that one comparison finds those that are */
 	uint32_t len[PKT_BATCH_MAX];
+	uint64_t tables; /* by frame: it has an entry of table[] */
+	uint16_t ahead;  /* chains whose tables are prefetched */
+	struct rx_table {
+		const uint8_t *hdr;
+		struct pkt_seg *segs; /* the nsegs - 1 fragments after the first */
+		uint32_t len;         /* of the frame, without the header */
+		uint32_t data_len;    /* of the first fragment, without the header */
+		uint32_t nsegs;
+	} table[PKT_BATCH_MAX];
 };
 
 /** A view on one fragment. */
@@ -90,7 +100,7 @@ rx_chain(struct vq *vq, const struct vq_mem *mem, struct pkt_batch *b, struct ri
 	if (unlikely(r == VQ_BAD || r == VQ_LONG))
 		r = chain_skip(&c, r);
 	if (FMT.full && unlikely(r == VQ_MISS))
-		chain_ask(vq, mem, pos, left, CHAIN_READ, UINT32_MAX);
+		chain_ask(vq, mem, pos, left, CHAIN_READ, RX_LEN_CAP);
 	/* a frame that fits an empty batch only is the first of the next batch */
 	if (unlikely(r == VQ_MISS || r == VQ_BROKEN || r == VQ_FULL))
 		return 0;
@@ -104,6 +114,153 @@ rx_chain(struct vq *vq, const struct vq_mem *mem, struct pkt_batch *b, struct ri
 	return c.ndesc;
 }
 
+/** The beginning of a chain that is not one descriptor in one region. */
+struct rx_head {
+	struct ring_pos pos;
+	struct vq_desc d;
+	uint16_t id;
+	uint16_t want; /* chains to be taken, it included */
+	uint32_t left; /* slots it may take */
+};
+
+/* Longest indirect table of the shape below: header, headers and 17 fragments of a TCP segment. */
+#define RX_TABLE_MAX 20u
+
+/** Whether a chain is one indirect descriptor with a table of such a length. */
+static __rte_always_inline bool
+rx_is_table(const struct vq *vq, const struct vq_desc *d)
+{
+	const uint16_t special = VRING_DESC_F_NEXT | VRING_DESC_F_WRITE | VRING_DESC_F_INDIRECT;
+	uint32_t n = d->len / sizeof(struct split_desc);
+
+	return (d->flags & special) == VRING_DESC_F_INDIRECT && vq->indirect && n > 0 &&
+	       n <= RTE_MIN(vq->size, RX_TABLE_MAX) && d->len % sizeof(struct split_desc) == 0;
+}
+
+#define RX_TABLES_AHEAD 16u
+
+/** Prefetch the tables of the next chains from @p h on. Returns the number of chains. */
+static __rte_always_inline uint16_t
+rx_prefetch_tables(const struct vq *vq, const struct gmem_region *r, const struct rx_head *h)
+{
+	const struct ring_base rb = ring_base(vq);
+	const uint16_t n = RTE_MIN(h->want, RX_TABLES_AHEAD);
+	struct ring_pos pos = h->pos;
+	struct vq_desc d;
+	uint16_t i, id;
+
+	for (i = 0; i < n && ring_head(&rb, pos, &d, &id) && rx_is_table(vq, &d); i++) {
+		const uint8_t *table = xlate_in(r, d.addr, d.len);
+
+		if (table != NULL)
+			rte_prefetch0(table);
+		pos = ring_step(rb.size, pos, 1);
+	}
+	return i;
+}
+
+/** A table being looked at. */
+struct rx_walked {
+	struct vq *vq;
+	const struct vq_mem *mem;
+	struct gmem_region *r; /* of what was found last */
+	uint32_t n;            /* entries */
+};
+
+/**
+ * Entry @p i of a table as drivers make them: one fragment after the other, none empty, all for
+ * reading, each in one region. NULL: it is another.
+ */
+static __rte_always_inline uint8_t *
+rx_table_entry(const struct rx_walked *w, const struct vq_desc *d, uint32_t i)
+{
+	const uint32_t n = w->n;
+	const uint16_t next = VRING_DESC_F_NEXT;
+	/* see chain_allows() for the first entry of a packed one */
+	const uint16_t mask =
+		FMT.packed ? (i == 0 ? 0 : VRING_DESC_F_WRITE) : VRING_DESC_F_WRITE | next;
+
+	if (unlikely((d->flags & (mask | VRING_DESC_F_INDIRECT)) !=
+			     (!FMT.packed && i + 1 < n ? next : 0) ||
+		     d->len == 0))
+		return NULL;
+	if (!FMT.packed && unlikely(i + 1 < n && d->link != i + 1))
+		return NULL;
+	return xlate_whole(w->vq, w->mem, w->r, d->addr, d->len);
+}
+
+/**
+ * Begin the frame of a table with its first one or two fragments: the virtio-net header alone, or
+ * both headers. Returns the number of entries used, 0: it is another shape.
+ */
+static __rte_always_inline uint32_t
+rx_table_begin(const struct rx_walked *w, const uint8_t *table, struct rx_table *t, uint8_t **eth)
+{
+	const uint16_t hdr_len = w->vq->hdr_len;
+	struct vq_desc d = desc_read(table);
+	uint8_t *data = rx_table_entry(w, &d, 0);
+
+	t->hdr = data;
+	if (unlikely(data == NULL))
+		return 0;
+	rte_prefetch0(data);
+	if (d.len >= (uint32_t)hdr_len + RTE_ETHER_HDR_LEN) {
+		*eth = data + hdr_len;
+		t->data_len = d.len - hdr_len;
+		return 1;
+	}
+	if (unlikely(d.len != hdr_len || w->n == 1))
+		return 0;
+	d = desc_read(table + sizeof(struct split_desc));
+	*eth = rx_table_entry(w, &d, 1);
+	t->data_len = d.len;
+	if (unlikely(*eth == NULL || d.len < RTE_ETHER_HDR_LEN))
+		return 0;
+	rte_prefetch0(*eth);
+	return 2;
+}
+
+/**
+ * Find the frame of an indirect table as drivers make them, to be b->pkt[b->n]. False: it is
+ * another shape, or there is no room, and rx_chain() has to look at it.
+ */
+static __rte_always_inline bool
+rx_indirect(struct vq *vq, const struct vq_mem *mem, struct gmem_region *r,
+	    const struct vq_desc *head, struct pkt_batch *b, struct rx_found *f)
+{
+	const uint8_t *table = xlate_whole(vq, mem, r, head->addr, head->len);
+	const uint16_t k = b->n;
+	const uint32_t n = head->len / sizeof(struct split_desc);
+	const struct rx_walked w = {vq, mem, r, n};
+	struct rx_table *t = &f->table[k];
+	struct pkt_seg *segs = &b->segs[b->nsegs];
+	uint32_t i, first;
+	uint64_t len;
+
+	if (unlikely(table == NULL || b->nsegs + n > PKT_SEGS_MAX))
+		return false;
+	vq->q.work += 2 * n; /* also if it is looked at once more */
+	i = first = rx_table_begin(&w, table, t, &f->data[k]);
+	if (unlikely(first == 0))
+		return false;
+	for (len = t->data_len; i < n; i++, segs++) {
+		struct vq_desc d = desc_read(table + i * sizeof(struct split_desc));
+
+		*segs = (struct pkt_seg){rx_table_entry(&w, &d, i), d.len};
+		if (unlikely(segs->data == NULL))
+			return false;
+		len += d.len;
+	}
+	if (unlikely(len > PKT_LEN_MAX))
+		return false;
+	t->segs = &b->segs[b->nsegs];
+	t->nsegs = n - first + 1;
+	t->len = (uint32_t)len;
+	f->tables |= UINT64_C(1) << k;
+	b->nsegs += n - first;
+	return true;
+}
+
 /** The frame of a descriptor that has all of it, or NULL. */
 static __rte_always_inline uint8_t *
 rx_simple(struct vq *vq, const struct vq_mem *mem, struct gmem_region *r, const struct vq_desc *d)
@@ -113,6 +270,31 @@ rx_simple(struct vq *vq, const struct vq_mem *mem, struct gmem_region *r, const 
 	if (unlikely(d->flags & special))
 		return NULL;
 	return xlate_whole(vq, mem, r, d->addr, d->len);
+}
+
+/**
+ * Take such a chain: the frame is found or its view made, or the chain is only to be given back.
+ * Returns its slots, 0: it stays in the ring.
+ */
+static __rte_noinline uint16_t
+rx_unusual(struct vq *vq, const struct vq_mem *mem, struct pkt_batch *b, struct rx_found *f,
+	   const struct rx_head *h)
+{
+	struct gmem_region r = xlate_region(vq, mem);
+	const uint16_t n = b->n;
+
+	f->len[n] = 0;
+	if (!rx_is_table(vq, &h->d))
+		return rx_chain(vq, mem, b, h->pos, h->id, h->left);
+	if (f->ahead == 0)
+		f->ahead = rx_prefetch_tables(vq, &r, h);
+	f->ahead -= f->ahead != 0; /* the guest may have changed it meanwhile */
+	if (!rx_indirect(vq, mem, &r, &h->d, b, f)) {
+		f->data[n] = NULL;
+		return rx_chain(vq, mem, b, h->pos, h->id, h->left);
+	}
+	b->n++;
+	return 1;
 }
 
 /** First pass: find the frames. */
@@ -130,6 +312,8 @@ rx_collect(struct vq *vq, const struct vq_mem *mem, struct pkt_batch *b, struct 
 
 	vq->q.work = 0;
 	vq->rx_cost = 0;
+	f->tables = 0;
+	f->ahead = 0;
 	ring_prefetch_used(vq, max);
 	for (i = 0; i < max; i++) {
 		if (unlikely(!ring_head(&rb, pos, &d, &id))) {
@@ -139,16 +323,18 @@ rx_collect(struct vq *vq, const struct vq_mem *mem, struct pkt_batch *b, struct 
 		data = rx_simple(vq, mem, &r, &d);
 		f->data[n] = data;
 		f->len[n] = d.len;
+		b->done[i] = (struct pkt_used){.id = id, .ndesc = 1};
 		if (likely(data != NULL)) {
 			rte_prefetch0(data);
 			rte_prefetch0(data + RTE_CACHE_LINE_SIZE);
-			b->done[i] = (struct pkt_used){.id = id, .ndesc = 1};
 			slots = 1;
 			n++;
 		} else {
 			b->n = n;
 			b->ndone = i;
-			slots = rx_chain(vq, mem, b, pos, id, rb.size - i - more);
+			slots = rx_unusual(vq, mem, b, f,
+					   &(struct rx_head){pos, d, id, max - i,
+							     rb.size - i - more});
 			n = b->n;
 			if (slots == 0)
 				break;
@@ -253,10 +439,11 @@ rx_header_alone(struct pkt *p, struct net_hdr *h)
 static __rte_noinline unsigned int
 rx_frame_parts(struct vq *vq, struct pkt *p)
 {
+	const uint16_t hdr_len = vq->hdr_len;
 	unsigned int why = DROP_NUM;
 	struct net_hdr h;
 
-	if (likely(p->data_len == vq->hdr_len && p->nsegs > 1 && p->segs->len >= RTE_ETHER_HDR_LEN))
+	if (likely(p->data_len == hdr_len && p->nsegs > 1 && p->segs->len >= RTE_ETHER_HDR_LEN))
 		rx_header_alone(p, &h);
 	else
 		why = rx_split_headers(vq, p, &h);
@@ -269,28 +456,67 @@ rx_frame_parts(struct vq *vq, struct pkt *p)
 	return rx_has_offload(vq, vq_read16(&h)) ? rx_offload(vq, p, &h) : rx_charge(vq, p);
 }
 
-/** Make the view of a frame in one fragment that holds both headers at least. */
+/** The headers of a frame whose view is made; virtio-net header: @p hdr. @p cheap: constant. */
 static __rte_always_inline unsigned int
-rx_frame_plain(struct vq *vq, struct pkt *p, uint8_t *data, uint32_t len, uint16_t hdr_len)
+rx_headers(struct vq *vq, struct pkt *p, const uint8_t *hdr, bool cheap)
 {
-	uint64_t hdr = vq_read64(data);
-	uint8_t *eth = data + hdr_len;
-	uint64_t first = vq_read64(eth);
-	uint64_t rest = vq_read64(eth + RTE_ETHER_HDR_LEN - 8);
+	uint64_t start = vq_read64(hdr);
+	uint64_t first = vq_read64(p->data);
+	uint64_t rest = vq_read64(p->data + RTE_ETHER_HDR_LEN - 8);
 	struct net_hdr h;
 	uint16_t tail;
 
-	rx_view(p, eth, len - hdr_len);
 	memcpy(p->eth_bytes, &first, 8);
 	memcpy(p->eth_bytes + RTE_ETHER_HDR_LEN - 8, &rest, 8);
 	p->need = 0;
 	p->vnet = (struct pkt_vnet){0};
-	memcpy(&h, &hdr, sizeof(hdr));
-	if (likely(!rx_has_offload(vq, vq_read16(&hdr))))
-		return DROP_NUM;
-	tail = vq_read16(data + 8);
+	memcpy(&h, &start, sizeof(start));
+	if (likely(!rx_has_offload(vq, vq_read16(&start))))
+		return cheap || p->len <= RX_CHEAP_MAX ? (unsigned int)DROP_NUM : rx_charge(vq, p);
+	tail = vq_read16(hdr + 8);
 	memcpy((uint8_t *)&h + 8, &tail, sizeof(tail));
 	return rx_offload(vq, p, &h);
+}
+
+/** A frame in one fragment of @p len bytes that holds both headers at least. @p cheap: constant. */
+static __rte_always_inline unsigned int
+rx_frame_plain(struct vq *vq, struct pkt *p, uint8_t *data, uint32_t len, bool cheap)
+{
+	const uint16_t hdr_len = vq->hdr_len;
+
+	rx_view(p, data + hdr_len, len - hdr_len);
+	return rx_headers(vq, p, data, cheap);
+}
+
+/** Frame @p i of those found, in the fragments of a table. */
+static __rte_always_inline unsigned int
+rx_frame_table(struct vq *vq, struct pkt *p, const struct rx_found *f, uint16_t i)
+{
+	const struct rx_table *t = &f->table[i];
+
+	rx_view(p, f->data[i], t->len);
+	p->data_len = t->data_len;
+	p->segs = t->segs;
+	p->nsegs = (uint16_t)t->nsegs;
+	return rx_headers(vq, p, t->hdr, false);
+}
+
+/**
+ * A frame that rx_chain() made the view @p made of (@p data is NULL), or one fragment that is long,
+ * too long or too short.
+ */
+static __rte_noinline unsigned int
+rx_frame_other(struct vq *vq, struct pkt *p, const struct pkt *made, uint8_t *data, uint32_t len)
+{
+	const uint32_t least = vq->hdr_len + RTE_ETHER_HDR_LEN;
+
+	if (data != NULL && len - least <= PKT_LEN_MAX - RTE_ETHER_HDR_LEN)
+		return rx_frame_plain(vq, p, data, len, false);
+	if (data != NULL)
+		rx_view(p, data, len);
+	else if (p != made)
+		*p = *made;
+	return rx_frame_parts(vq, p);
 }
 
 /**
@@ -328,8 +554,8 @@ rx_count_bad(struct vq *vq, struct pkt_batch *b)
 static __rte_always_inline void
 rx_parse(struct vq *vq, struct pkt_batch *b, struct rx_found *f)
 {
-	const uint16_t hdr_len = vq->hdr_len;
-	const uint32_t least = hdr_len + RTE_ETHER_HDR_LEN;
+	const uint32_t least = vq->hdr_len + RTE_ETHER_HDR_LEN;
+	const uint32_t cheap = RX_CHEAP_MAX - RTE_ETHER_HDR_LEN; /* beyond the least */
 	uint16_t i, n = 0, found = b->n;
 
 	for (i = 0; i < found; i++) {
@@ -337,15 +563,12 @@ rx_parse(struct vq *vq, struct pkt_batch *b, struct rx_found *f)
 		uint32_t len = f->len[i];
 		unsigned int why;
 
-		if (likely(f->data[i] != NULL && len - least <= RX_CHEAP_MAX)) {
-			why = rx_frame_plain(vq, p, f->data[i], len, hdr_len);
-		} else {
-			if (f->data[i] != NULL)
-				rx_view(p, f->data[i], len);
-			else if (n != i)
-				*p = b->pkt[i];
-			why = rx_frame_parts(vq, p);
-		}
+		if (likely(len - least <= cheap))
+			why = rx_frame_plain(vq, p, f->data[i], len, true);
+		else if (f->tables >> i & 1)
+			why = rx_frame_table(vq, p, f, i);
+		else
+			why = rx_frame_other(vq, p, &b->pkt[i], f->data[i], len);
 		if (unlikely(why != DROP_NUM)) {
 			if (why != RX_LAST) {
 				pktq_drop(&vq->q, why, 1);

@@ -455,7 +455,7 @@ tx_too_long(const struct pkt *p, uint32_t len_max)
 }
 
 /**
- * Send frames in one segment to buffers in one segment, until there is another. Returns how many.
+ * Send frames to buffers in one segment, until there is another. Returns how many.
  * The loop keeps its state in locals, since the compiler must assume that each copy overwrites the
  * rest.
  */
@@ -476,11 +476,11 @@ tx_frames_plain(struct tx *t, struct pkt *const *pkts, uint16_t n)
 		const struct pkt *p = pkts[i];
 		uint32_t need = hdr_len + p->len;
 
-		if (unlikely(b[i].data_len < need || p->nsegs != 1 || tx_too_long(p, len_max)))
+		if (unlikely(b[i].data_len < need || tx_too_long(p, len_max)))
 			break;
 		guest_write_begin();
 		tx_put_header(t->vq, p, b[i].data, hdr_len);
-		pkt_copy_one(p, b[i].data + hdr_len);
+		pkt_copy(p, b[i].data + hdr_len);
 		guest_write_end();
 		tx_log(t, b[i].gpa, need);
 		pktq_count_cast(&t->vq->q.stats, p);

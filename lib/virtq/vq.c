@@ -96,7 +96,9 @@ vq_split_used_idx(enum vq_layout layout, const void *device)
 static const struct vq_instance *
 vq_instance(const struct vq *vq, const struct vq_mem *mem)
 {
-	return vq_instance_of(vq->layout, mem->tlb != NULL || mem->log != NULL);
+	const bool full = mem->tlb != NULL || mem->log != NULL || mem->present != NULL;
+
+	return vq_instance_of(vq->layout, full);
 }
 
 static void
@@ -168,12 +170,19 @@ vq_state_valid(const struct vq_setup *s)
 /* For queues whose memory cannot disappear: in tests, or our own memory. */
 static struct gmem_fault no_fault;
 
+/** Whether a buffer for a frame may be out of reach for a while. */
+static bool
+vq_may_miss(const struct vq_setup *s)
+{
+	return VQ_HAS(s->features, VIRTIO_F_ACCESS_PLATFORM) || s->mem->present != NULL;
+}
+
 int
 vq_start(struct vq *vq, const struct vq_setup *s)
 {
 	if (vq_check(s->layout, s->size, s->features) != NULL || !vq_state_valid(s))
 		return -EINVAL;
-	if (s->tx && s->mp != NULL && VQ_HAS(s->features, VIRTIO_F_ACCESS_PLATFORM)) {
+	if (s->tx && s->mp != NULL && vq_may_miss(s)) {
 		vq->backlog = calloc(VQ_BACKLOG_MAX, sizeof(*vq->backlog));
 		if (vq->backlog == NULL)
 			return -ENOMEM;

@@ -22,6 +22,7 @@
 
 struct iotlb;
 struct dirty;
+struct present;
 struct irq;
 struct rte_mempool;
 struct vq;
@@ -41,6 +42,8 @@ struct vq_mem {
 	struct gmem *gmem;       /* never NULL */
 	const struct iotlb *tlb; /* NULL: addresses are guest-physical */
 	const struct dirty *log; /* NULL: no dirty log */
+	/* pages that have arrived, of a post-copy migration; NULL: all are there */
+	const struct present *present;
 	/*
 	 * The front-end may not announce the end of a translation: one is valid for the chains that
 	 * were available when it was requested, since a driver leaves its buffers mapped until
@@ -51,7 +54,7 @@ struct vq_mem {
 
 /* Reasons why a queue needs control's attention, or'ed into vq.attention. */
 #define VQ_ATTN_BROKEN 0x1u /* the guest broke the ring: vq.why has the reason */
-#define VQ_ATTN_MISS 0x2u   /* IOTLB misses: vq.miss */
+#define VQ_ATTN_MISS 0x2u   /* translations or pages are missing: vq.miss */
 
 /** How a worker reaches control. Given at construction; must not block. */
 struct vq_host {
@@ -108,14 +111,14 @@ struct vq_setup {
 	uint32_t mtu;    /* 0: none */
 	struct vq_state state;
 	const struct vq_mem *mem;
-	struct gmem_fault *fault;   /* dead: stop accessing the memory */
-	struct rte_mempool *mp;     /* for the backlog on IOTLB misses; may be NULL without IOMMU */
-	atomic_uint *kept;          /* mbufs in the backlogs of the device; NULL: not limited */
+	struct gmem_fault *fault; /* dead: stop accessing the memory */
+	struct rte_mempool *mp;   /* for the backlog on misses; may be NULL where there are none */
+	atomic_uint *kept;        /* mbufs in the backlogs of the device; NULL: not limited */
 	struct vq_journal *journal; /* NULL: state is not kept outside the process */
 	const struct vq_host *host;
 };
 
-#define VQ_BACKLOG_MAX 1024 /* frames kept per queue while an IOTLB miss is answered */
+#define VQ_BACKLOG_MAX 1024 /* frames kept per queue while a miss is answered */
 
 /*
  * Parts of the pool of mbufs: the backlogs of one device have at most this one, those of all
@@ -128,7 +131,7 @@ struct vq_setup {
 
 #define VQ_MISS_MAX 64 /* misses told control at a time */
 
-/** [iova, iova + len) is not translated for an access @c perm, or some of it is not. */
+/** [iova, iova + len), or some of it, is not translated for an access @c perm, or not there. */
 struct vq_miss {
 	uint64_t iova;
 	uint32_t len;
@@ -189,7 +192,8 @@ struct vq {
 	uint16_t rx_slots;    /* ring slots of the chains the last rx() looked at, <= size */
 	uint32_t leased; /* with per_chain translations: slots from avail on requested together */
 	uint64_t since_now; /* of the chain being looked at: older translations are ignored */
-	struct vq_backlog_frame *backlog; /* ring of VQ_BACKLOG_MAX frames, only with an IOMMU */
+	struct vq_backlog_frame
+		*backlog; /* ring of VQ_BACKLOG_MAX frames, where there are misses */
 	uint16_t backlog_head;
 
 	/* [worker] while misses is 0, [ctl] while it is not */

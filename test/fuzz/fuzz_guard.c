@@ -33,7 +33,7 @@ set_up(void)
 
 		p->any_mac = i != 1;
 		p->mac = (struct rte_ether_addr){{2, 0, 0, 0, 0, 1}};
-		CHECK(guard_parse(text[i], p));
+		CHECK(guard_parse(text[i], &p->ip));
 	}
 }
 

@@ -111,7 +111,7 @@ connect_session(struct vhu_session *s)
 	*s = (struct vhu_session){.transport.ops = &vhu_transport_ops,
 				  .dev = dev,
 				  .loop = loop,
-				  .extra = VHU_PF_OPTIONAL};
+				  .extra = VHU_PF_OPTIONAL & ~VHU_PF(PAGEFAULT)};
 	CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
 	CHECK(vhu_conn_open(&s->conn, loop, pair[0], &ops, s) == 0);
 	vdev_connect(dev, &s->transport);

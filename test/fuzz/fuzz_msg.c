@@ -131,7 +131,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	s = (struct vhu_session){.transport.ops = &vhu_transport_ops,
 				 .dev = dev,
 				 .loop = loop,
-				 .extra = VHU_PF_OPTIONAL};
+				 .extra = VHU_PF_OPTIONAL & ~VHU_PF(PAGEFAULT)};
 	/* negotiated from the beginning: the fuzzer can still take it back */
 	s.protocol_features = vhu_offered(&s) & ~VHU_PF_FORMATS;
 	vdev_connect(dev, &s.transport);

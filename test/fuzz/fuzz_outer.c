@@ -2,7 +2,8 @@
 /*
  * Frames from the network that may be tunnel frames. The input is {place where the frame is split,
  * offload flags, frame}; each fragment lies in memory of its own, as large as it is. A frame taken
- * for a tunnel frame must leave a view that lies within it.
+ * for a tunnel frame must leave a view that lies within it. The shorter way for usual frames
+ * (vxlan/plain.h) must say of them what the other one says, and take no others.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 
 #include "pkt/copy.h"
 #include "vxlan/outer.h"
+#include "vxlan/plain.h"
 #include "fuzz/fuzz.h"
 
 static uint8_t *
@@ -55,10 +57,89 @@ receive(struct pkt *p)
 	read_all(p);
 }
 
+/* The bits of a header that no key has. */
+static void
+invert_other_bits(uint8_t *header)
+{
+	static const uint8_t first[PLAIN_PARTS] = {PLAIN_FIRST, PLAIN_SECOND, PLAIN_THIRD};
+	uint8_t mask[sizeof(struct plain)] = {0};
+
+	for (uint32_t i = 0; i < PLAIN_PARTS; i++)
+		for (uint32_t k = 0; k < sizeof(plain_part); k++)
+			if (first[i] + k < sizeof(mask))
+				mask[first[i] + k] |= plain_mask.part[i][k];
+	for (uint32_t i = RTE_ETHER_HDR_LEN; i < sizeof(mask); i++)
+		header[i] ^= (uint8_t)~mask[i];
+}
+
+static bool
+has_same_ends(const struct outer_in *a, const struct outer_in *b)
+{
+	return evpn_ip_equal(&a->src, &b->src) && evpn_ip_equal(&a->dst, &b->dst) &&
+	       a->vni == b->vni && a->port == b->port;
+}
+
+/* All headers with its key are plain, too, and have its ends. */
+static void
+check_key(const struct pkt *p, const struct plain *h)
+{
+	struct outer_in own, other;
+	uint8_t bytes[sizeof(*h) + RTE_ETHER_HDR_LEN]; /* as plain_header() has seen to */
+	const struct plain *copy = (const struct plain *)bytes;
+	struct plain_key key, same;
+
+	memcpy(bytes, h, sizeof(bytes));
+	plain_key_of(h, &key);
+	plain_outer(h, &own);
+	invert_other_bits(bytes);
+	CHECK(plain_has_key(h, &key) && plain_has_key(copy, &key) && plain_check(p, copy));
+	plain_key_of(copy, &same);
+	CHECK(key.sum % UINT16_MAX == same.sum % UINT16_MAX);
+	plain_outer(copy, &other);
+	CHECK(has_same_ends(&own, &other));
+}
+
+static bool
+is_same_view(const struct pkt *a, const struct pkt *b)
+{
+	return a->data == b->data && a->data_len == b->data_len && a->len == b->len &&
+	       a->nsegs == b->nsegs && a->need == b->need && a->hash == b->hash &&
+	       memcmp(a->eth_bytes, b->eth_bytes, RTE_ETHER_HDR_LEN) == 0 &&
+	       memcmp(&a->vnet, &b->vnet, sizeof(a->vnet)) == 0;
+}
+
+/* The shorter way, before the other one has changed the frame. */
+static void
+receive_plain(const struct pkt *p)
+{
+	const struct plain *h = plain_header(p);
+	struct pkt shorter = *p, longer = *p;
+	struct outer_in o, ends;
+	struct plain_key key;
+	uint8_t *before;
+	uint32_t len;
+
+	if (h == NULL || !plain_check(p, h))
+		return;
+	check_key(p, h);
+	plain_key_of(h, &key);
+	len = plain_inner_len(p, h, &key);
+	CHECK(outer_find(p, &o) && outer_check(p, &o) == (len != 0));
+	if (len == 0)
+		return;
+	plain_outer(h, &ends);
+	CHECK(has_same_ends(&o, &ends));
+	before = copy_of(p->data, p->data_len);
+	plain_strip(&shorter, len);
+	CHECK(outer_strip(&longer, &o) && is_same_view(&shorter, &longer));
+	CHECK(memcmp(before, p->data, p->data_len) == 0);
+	free(before);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct pkt p = {.nsegs = 1};
+	struct pkt p = {.nsegs = 1, .hash = 1};
 	struct pkt_seg seg = {0};
 	uint8_t *mem[2];
 	uint32_t first;
@@ -82,6 +163,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	mem[0] = p.data;
 	mem[1] = seg.data;
+	receive_plain(&p);
 	receive(&p);
 	free(mem[0]);
 	free(mem[1]);

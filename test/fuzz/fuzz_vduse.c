@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A VDUSE device whose kernel and driver are the fuzzer's input: requests of any kind in any order,
- * rings and features that change between them, memory that comes and goes, restarts, and workers
- * that look at the rings in between. After each run the device is as without a driver and no
- * descriptor is left.
+ * rings and features that change between them, memory that comes and goes, restarts, processes that
+ * take over from one another by records that are damaged now and then, and workers that look at the
+ * rings in between. After each run the device is as without a driver and no descriptor is left.
  *
  * An input is a series of steps: a byte that says which, and the bytes it takes.
  */
@@ -19,6 +19,8 @@
 
 #include "base/log.h"
 #include "gmem/sigbus.h"
+#include "pkt/legend.h"
+#include "vdev/handover.h"
 #include "vduse/dev.h"
 #include "vduse/kernel.h"
 #include "fuzz/fuzz.h"
@@ -26,6 +28,8 @@
 #define IOVA UINT64_C(0x100000)
 #define MEM (1u << 20)
 #define NODE VDUSE_DIR "fuzz"
+#define STEP_HAND_OVER 0xf0 /* a step of this number or above */
+#define TYPE_LEGEND 1
 
 /** The kernel's side, by the input. */
 static struct {
@@ -37,7 +41,7 @@ static struct {
 } k;
 
 static struct ev_loop *loop;
-static struct vdev *dev;
+static struct vdev *dev, *other; /* of the process that is running, of the one to come */
 static int memfd;
 static uint8_t *mem;
 
@@ -143,26 +147,35 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 	cfg.loop = loop;
 	cfg.features = vduse_features(vdev_features_all());
 	dev = vdev_new(&cfg);
+	other = vdev_new(&cfg);
 	memfd = memfd_create("guest", MFD_CLOEXEC);
-	CHECK(loop != NULL && dev != NULL && memfd >= 0 && ftruncate(memfd, MEM) == 0);
+	CHECK(loop != NULL && dev != NULL && other != NULL && memfd >= 0 &&
+	      ftruncate(memfd, MEM) == 0);
 	mem = mmap(NULL, MEM, PROT_READ | PROT_WRITE, MAP_SHARED, memfd, 0);
 	CHECK(mem != MAP_FAILED);
 	return 0;
 }
 
 static struct vduse *
-make(void)
+make_for(struct vdev *d, bool later)
 {
 	const struct vduse_config cfg = {.path = NODE,
 					 .attach = VDUSE_ATTACH_NONE,
 					 .ifname = "",
 					 .netns = "",
+					 .later = later,
 					 .loop = loop,
-					 .dev = dev,
+					 .dev = d,
 					 .sys = &model};
 	char err[200];
 
 	return vduse_of(vduse_new(&cfg, err, sizeof(err)));
+}
+
+static struct vduse *
+make(void)
+{
+	return make_for(dev, false);
 }
 
 static void
@@ -270,6 +283,69 @@ step_loop(struct vduse *v, struct input *in)
 	ev_run_once(loop, 0);
 }
 
+/** All records of the device, one byte of them changed if the input says so. */
+static void
+put_records(struct vduse *v, struct input *in, struct blob *b)
+{
+	uint8_t damage[3];
+
+	legend_put(b, TYPE_LEGEND);
+	v->transport.ops->hand_stop(&v->transport);
+	vdev_hand_stop(dev);
+	v->transport.ops->hand_over(&v->transport, b);
+	vdev_hand_over(dev, b);
+	CHECK(!b->failed);
+	take(in, damage, sizeof(damage));
+	b->data[(damage[0] | (size_t)damage[1] << 8) % b->len] ^= damage[2];
+}
+
+/** Whether the successor @p v has taken all of them. */
+static bool
+take_records(struct vduse *v, struct blob *b)
+{
+	static struct legend legend;
+	struct blob_reader reader = {.blob = b};
+	struct hand_record h = {.reader = &reader, .legend = &legend};
+	const char *why = NULL;
+
+	legend.n = 0;
+	while (why == NULL && (h.data = blob_read(&reader, &h.r)) != NULL) {
+		if (h.r.type == TYPE_LEGEND)
+			why = legend_read(&legend, h.data, h.r.len) ? NULL : "legend";
+		else if (h.r.type >= TRANSPORT_HAND_FIRST)
+			why = v->transport.ops->take_over(&v->transport, &h);
+		else
+			why = vdev_take_over(other, &h);
+	}
+	return why == NULL && blob_at_end(&reader);
+}
+
+/** The device goes on in another process; the one it is in if that is refused. */
+static struct vduse *
+hand_over(struct vduse *v, struct input *in)
+{
+	struct vduse *next = make_for(other, true), *gone = v;
+	struct blob b = {0};
+	struct vdev *d = dev;
+
+	CHECK(next != NULL);
+	put_records(v, in, &b);
+	if (take_records(next, &b)) {
+		dev = other;
+		other = d;
+		v = next;
+	} else {
+		gone = next;
+	}
+	blob_free(&b);
+	vdev_sync(dev);
+	v->transport.ops->hand_run(&v->transport);
+	vdev_interrupt(dev);
+	gone->transport.ops->free(&gone->transport);
+	CHECK(other->transport == NULL && other->gmem == NULL);
+	return v;
+}
+
 static void (*const steps[])(struct vduse *v, struct input *in) = {
 	step_request, step_ring, step_features, step_memory, step_write, step_poll, step_loop,
 };
@@ -291,6 +367,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	CHECK(v != NULL);
 	while (v != NULL && in.left > 0) {
 		take(&in, &step, 1);
+		if (step >= STEP_HAND_OVER) {
+			v = hand_over(v, &in);
+			continue;
+		}
 		if (step % (RTE_DIM(steps) + 1) < RTE_DIM(steps)) {
 			steps[step % (RTE_DIM(steps) + 1)](v, &in);
 			continue;

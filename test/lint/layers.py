@@ -8,6 +8,8 @@ of app/ are written "folder/file.h" from outside, others by their bare names.
 No files include each other in a circle. A header and the .c of its name count as one; so does a
 circle that leads over others. Inside a folder two pairs may know each other (PAIRS).
 
+Headers have the arrays by port id in BY_PORT and no others: a port's things lie in the port.
+
 The program (app/) asks a port through its ops; it never looks which ops, that is which kind, it has.
 """
 import collections
@@ -38,6 +40,7 @@ ALLOWED = {
     "drivers/vdpa/rte": ["drivers/vdpa", "lib"],
     "drivers/vdpa/sim": ["drivers/vdpa", "lib"],
     "drivers": ["lib"],
+    "app/vqconform": ["lib/vhost_user", "lib/virtq", "lib/gmem", "lib/base"],
     "app": ["lib/switch", "lib/sflow", "lib/base"],  # kinds of ports: see EXCEPTIONS
     "test/fuzz": ["app", "drivers", "lib"],  # the whole program
     "test": ["drivers", "lib"],
@@ -69,8 +72,22 @@ EXCEPTIONS = [
     # the table of kinds of ports, and nothing else of a driver
     ("app/kinds.c", "*/kind.h"),
 ]
+# (header, member): arrays by port id, each with its reason
+BY_PORT = {
+    ("lib/switch/sw.h", "port"),  # the one such index
+    ("lib/switch/sw.h", "list"),  # ids in an order
+    ("app/testpmd/fwd.h", "ports"),  # ids in an order
+    # entries, lookups and requests of the FDB, and what listens to it, have nothing but the id
+    ("lib/switch/fdb_table.h", "port"),
+    ("lib/switch/fdb_table.h", "share"),
+    ("drivers/vxlan/internal.h", "held_back"),
+    ("drivers/vxlan/neigh_table.h", "port"),
+    ("drivers/vxlan/neigh_table.h", "waiting"),
+    ("lib/switch/snoop_ring.h", "waiting"),
+}
+MEMBER = re.compile(r"(\w+)\[DP_PORTS_MAX\]")
 PAIRS = 2  # inside one folder
-TEST_FOLDERS = ("test", "test/lib", "test/unit")  # whose headers other tests use
+TEST_FOLDERS = ("test", "test/unit")  # whose headers other tests use
 KIND = re.compile(r"\bops\s*[!=]=(?!\s*(?:NULL|&cmdline_))|[!=]=\s*&(?!cmdline_)\w+_ops\b"
                   r"|\bkind\b[^;]*strcmp|strcmp[^;]*->kind\b")
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
@@ -139,6 +156,17 @@ def kind_faults(files):
                     yield f"{name}:{n}: asks which kind of port it has: make it a member of port_ops"
 
 
+def array_faults(files):
+    for name in files:
+        if not name.endswith(".h") or name.startswith("test/"):
+            continue
+        with open(name, encoding="utf-8") as f:
+            for n, line in enumerate(f, 1):
+                for member in MEMBER.findall(line):
+                    if (name, member) not in BY_PORT:
+                        yield f"{name}:{n}: {member} is by port id: make it a member of the port"
+
+
 def unit(name):
     """A header and its .c are one."""
     return os.path.splitext(name)[0]
@@ -197,6 +225,7 @@ def main():
             if what is not None:
                 found.append(f"{name}:{line}: {what}")
     found += kind_faults(files)
+    found += array_faults(files)
     found += circle_faults(files)
     return report(found, f"{n} includes in {len(files)} files")
 

@@ -11,9 +11,9 @@ import sys
 
 from tree import own_files, report
 
-# files that run on behalf of others: all of lib/ and drivers/, and the program's servers
+# files that run on behalf of others: all but what reads the command line, and programs of the operator's
 OTHERS = re.compile(r"^(lib/(?!base/log)|drivers/|"
-                    r"app/(control_socket|metrics_http|telemetry|cli/cli)\.c)")
+                    r"app/(?!main\.c|vqsctl/|vqreplay/|vqconform/|testpmd/))")
 PLAIN = re.compile(r"\blog_(err|warn|notice|info|debug)\(|\blog_write\(")
 PAST = re.compile(r"\b(RTE_LOG|rte_log|perror|printf|puts|vprintf|syslog)\(|"
                   r"\b(fprintf|fputs)\(std(err|out)\b|\bfputs\([^;]*, std(err|out)\)")
@@ -24,12 +24,14 @@ OWN = {
     ("lib/base/record.c", "nothing is recorded"): "once for a recording, at an upgrade",
     ("drivers/virtio/port.c", "ring state is not kept"): "the operator makes a port",
     ("lib/switch/sw_capture.c", "c->path"): "the operator's capture has ended",
+    ("lib/switch/capture_handover.c", "cannot go on"): "once for a capture, at an upgrade",
     ("lib/switch/dataplane.c", "wake a worker"): "the kernel refuses an eventfd of ours",
     ("lib/switch/dataplane_worker.c", "eventfd"): "once, when workers are made",
     ("lib/switch/dataplane_worker.c", "epoll_wait"): "the kernel refuses a descriptor of ours",
     ("lib/gmem/file.c", "F_SEAL_SHRINK"): "once in the life of the process",
     ("drivers/ethdev/dev.c", "offloads"): "the operator configures a device",
     ("drivers/ethdev/dev.c", "device has only"): "the operator configures a device",
+    ("drivers/ethdev/handover.c", "MAC address"): "the operator upgrades the switch",
     ("drivers/ethdev/dev.c", "device does not"): "the operator starts or stops a device",
     ("drivers/ethdev/port.c", "device was removed"): "once in the life of a port",
     ("drivers/ethdev/port.c", "not promiscuous"): "the operator makes a port",
@@ -39,6 +41,10 @@ OWN = {
     ("lib/vduse/transport.c", "is there already"): "the operator makes a port",
     ("lib/vduse/transport.c", "v->bus_error"): "the operator makes a port",
     ("lib/vduse/transport.c", "v->path"): "once in the life of a port",
+    ("app/kept_config.c", "a loss of power"): "the disk fails",
+    ("app/kept_config.c", "of another command line"): "once, when the program starts",
+    ("app/kept_config.c", "not kept for a crash"): "once, when the program starts",
+    ("app/upgrade.c", "u->result);"): "once, when the program ends",
 }
 
 

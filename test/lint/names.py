@@ -4,11 +4,13 @@
 
 Names that documents give in backticks exist: `function()` is defined or declared in C files of
 ours, `struct name` too, and a path below one of our folders is there. The same goes for the
-functions and files of the walks in doc/architecture.md, of which there are five. No name in C has
+functions and files of the walks in doc/architecture.md, of which there are five, and it names every folder
+with C files. No name in C has
 a part the field has another word for. A function that a header declares has a user in another file
 than the one that defines it.
 """
 import glob
+import os
 import re
 import sys
 from collections import Counter
@@ -73,6 +75,15 @@ def walk_faults(functions, structs):
                 yield n, what
 
 
+def room_faults():
+    """(line, what) of folders that ARCHITECTURE does not name."""
+    with open(ARCHITECTURE, encoding="utf-8") as f:
+        named = {word.rstrip("/") for word in QUOTED.findall(f.read())}
+    for folder in sorted({os.path.dirname(name) for name in own_files("*.[ch]")} - {"test"}):
+        if folder not in named:
+            yield 1, f"there is no word about {folder}"
+
+
 def dialect_faults():
     """(file, line, what) of names in C."""
     for name in own_files("*.[ch]"):
@@ -119,6 +130,7 @@ def main():
                     if what:
                         found.append(f"{name}:{line_no}: {what}")
     found += [f"{ARCHITECTURE}:{line}: {what}" for line, what in walk_faults(functions, structs)]
+    found += [f"{ARCHITECTURE}:{line}: {what}" for line, what in room_faults()]
     found += [f"{name}:{line}: {what}" for name, line, what in dialect_faults()]
     found += [f"{name}:{line}: {what}" for name, line, what in unused_faults()]
     return report(found, f"{n} quoted names in {len(documents)} documents")

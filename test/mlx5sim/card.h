@@ -166,7 +166,7 @@ extern uint32_t ncards;
 
 struct card *card_of(const struct ibv_context *c);
 
-/** For a command: it goes before the next iteration of the hardware. */
+/** A command runs between two iterations of the hardware's thread, which waits for it. */
 void card_lock(void);
 void card_unlock(void);
 
@@ -208,7 +208,7 @@ enum accept virtq_accept(struct card *c, const uint8_t *frame, uint32_t len);
 bool wire_send(struct card *c, const uint8_t *frame, uint32_t len);
 
 /* order.c */
-/** Carry out the orders in the file, if there is one; it is gone then. */
+/** Carry out the orders in the file, if there is one, and remove it. */
 void order_look(void);
 /** Whether the call or command named so is to fail now. */
 bool order_fails(const struct card *c, const char *call);

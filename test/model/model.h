@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "gm.h"
+#include "gmem/gm.h"
 #include "gmem/dirty.h"
 #include "gmem/gmem.h"
 #include "gmem/iotlb.h"

@@ -16,7 +16,8 @@ class Case:
 
     options: str
     main: bool = False  # of the headline table: more rounds
-    ports: int = 2      # all but two have guests that say nothing
+    ports: int = 2      # all but the busy ones have guests that say nothing
+    busy: int = 2
     device: str = ""    # other end of the only guest: gives back what it gets, or makes its own
     queues: int = 1     # pairs of a port
     nulls: int = 0      # instead of guests so many net_null, and half as many workers
@@ -38,11 +39,20 @@ CASES = {
     "packed-event-idx-64": Case("--layout packed --event-idx --frame 64", peers=NO_OVS),
     "split-touch-64": Case("--mode touch --frame 64"),
     "split-100k-macs-64": Case("--mode touch --macs 100000 --frame 64"),
+    "split-1000-macs-64": Case("--mode touch --macs 1000 --frame 64"),
     "split-9000": Case("--frame 9000 --rx-buf 9216"),
     "split-tso": Case("--tso 65000 --rx-buf 66000"),
     "split-imix": Case("--frame imix", by_name=True),
     "split-no-mrg-64": Case("--no-mrg --frame 64", peers=NO_OVS),
     "split-indirect-64": Case("--indirect --frame 64", peers=NO_OVS),
+    "split-header-alone-64": Case("--indirect --hdr-alone --frame 64", peers=NO_OVS),
+    "packed-header-alone-64": Case("--layout packed --indirect --hdr-alone --frame 64",
+                                   peers=NO_OVS),
+    **{f"queues-{n}-64": Case(f"--frame 64 --queues {n} --flows {16 * n}", queues=n, peers=NO_OVS)
+       for n in (2, 4, 8)},
+    # testpmd: 32 ports at most
+    **{f"pairs-32-burst-{n}-64": Case(f"--frame 64 --burst {n}", ports=64, busy=64,
+                                      peers=(OURS, "ovs")) for n in (1, 2, 4, 32)},
     "split-in-order-64": Case("--in-order --frame 64", peers=NO_OVS),
     "split-event-idx-64": Case("--event-idx --frame 64", peers=NO_OVS),
     "split-legacy-64": Case("--legacy --frame 64", peers=NO_OVS),
@@ -99,14 +109,24 @@ TARGETS = [
     *[Target(case, 0.5, "limit", cycles=True) for case in ("split-64", "packed-64")],
     Target("split-9000", 1.5, "best"),
     Target("split-tso", 1.5, "best"),
-    Target("split-100k-macs-64", 0.5, other="split-touch-64"),
+    *[Target(f"split-{n}-macs-64", 0.75, other="split-touch-64") for n in ("1000", "100k")],
+    *[Target(f"queues-{n}-64", 0.9, other="split-64") for n in (2, 4, 8)],
+    # cycles of a frame at most 1.5 times
+    *[Target(f"split-{how}-64", 1 / 1.5, other="split-64")
+      for how in ("indirect", "header-alone")],
+    *[Target(f"packed-{how}-64", 1 / 1.5, other="packed-64")
+      for how in ("indirect", "header-alone")],
+    *[Target(f"pairs-32-burst-{n}-64", 1 / 1.5, other="pairs-32-burst-32-64")
+      for n in (1, 2, 4)],
     Target("latency", 1, "testpmd"),
     Target("latency-wakeup", 50000),
     Target("latency-wakeup", 0.9, "limit"),  # which sleeps as we do: the rest is the machine's
     Target("idle", 1),
-    *[Target(case, 1, "testpmd") for case in (
-        "split-indirect-64", "split-in-order-64", "split-event-idx-64", "split-no-mrg-64",
-        "split-legacy-64", "split-1024-64", "split-4096-64", "packed-in-order-64",
+    *[Target(case, 1.3, "testpmd") for case in (
+        "split-touch-64", "split-1000-macs-64", "split-100k-macs-64", "queues-2-64", "queues-4-64",
+        "queues-8-64", "split-header-alone-64", "packed-header-alone-64", "split-indirect-64",
+        "split-in-order-64", "split-event-idx-64", "split-no-mrg-64", "split-legacy-64",
+        "split-1024-64", "split-4096-64", "packed-in-order-64",
         "packed-indirect-64", "packed-event-idx-64")],
     # testpmd does not serve such guests: what it does for those of the host's byte order
     Target("big-endian-64", 1, "testpmd", "split-legacy-64"),

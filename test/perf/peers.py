@@ -204,11 +204,13 @@ class Vqswitch(Peer):
         poll = [] if self.case.sleeps else ["--poll"]
         # frames without addresses, or with the guest's own: nothing to learn
         mode = ["--forward-mode=io"] if self.case.nulls or self.case.device else []
+        # 100 000 addresses of each of two guests
+        table = ["--fdb-limit=262144"] if "--macs" in self.case.options else []
         if self.case.way:
             self.start_tunnel(build)
             return
         self.spawn([str(build / "app" / "vqswitch"), *self.eal("vqswitch"), *self.vdevs(), "--",
-                    *poll, *mode, *self.options(), f"--state-dir={self.dir}"])
+                    *poll, *mode, *table, *self.options(), f"--state-dir={self.dir}"])
         self.started()
 
 

@@ -104,7 +104,7 @@ def judged(summary, target, cls):
         return None
     got = times(target, ours, theirs)
     how = ", by cycles of the core" if target.cycles else ""
-    return (target.case, cls, f"at least {target.need:g} x {what}{how}", f"{got:.2f}",
+    return (target.case, cls, f"at least {target.need:.3g} x {what}{how}", f"{got:.2f}",
             "met" if got >= target.need else "missed")
 
 

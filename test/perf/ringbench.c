@@ -18,15 +18,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <rte_cycles.h>
 #include <rte_pause.h>
 
-#include "gm.h"
+#include "gmem/dirty.h"
+#include "gmem/gm.h"
+#include "gmem/iotlb.h"
+#include "gmem/sigbus.h"
 #include "virtq/driver.h"
-#include "virtq/net.h"
 #include "virtq/isa.h"
+#include "virtq/journal.h"
+#include "virtq/net.h"
 #include "virtq/vq.h"
 
 #define GPA 0x40000000ull
@@ -35,6 +40,7 @@
 #define MRG F(VIRTIO_NET_F_MRG_RXBUF)
 #define PACKED (F(VIRTIO_F_RING_PACKED) | MODERN)
 #define SLICES_MAX 4096
+#define TRANSLATED (2u << 20)
 #define FRAMES_MIN 1000 /* in a slice, for its figure to mean anything */
 
 struct bench_case {
@@ -42,6 +48,7 @@ struct bench_case {
 	enum vq_layout layout;
 	uint64_t features;
 	bool indirect;
+	bool journal, log, iommu; /* what may be done besides */
 };
 
 static const struct bench_case cases[] = {
@@ -54,6 +61,12 @@ static const struct bench_case cases[] = {
 	{"packed", VQ_PACKED, PACKED | MRG, false},
 	{"packed-inorder", VQ_PACKED, PACKED | MRG | F(VIRTIO_F_IN_ORDER), false},
 	{"packed-indirect", VQ_PACKED, PACKED | MRG | F(VIRTIO_RING_F_INDIRECT_DESC), true},
+	{"split-journal", VQ_SPLIT, MODERN | MRG, .journal = true},
+	{"split-log", VQ_SPLIT, MODERN | MRG, .log = true},
+	{"split-iommu", VQ_SPLIT, MODERN | MRG, .iommu = true},
+	{"packed-journal", VQ_PACKED, PACKED | MRG, .journal = true},
+	{"packed-log", VQ_PACKED, PACKED | MRG, .log = true},
+	{"packed-iommu", VQ_PACKED, PACKED | MRG, .iommu = true},
 };
 
 static struct {
@@ -65,12 +78,15 @@ static struct {
 struct side {
 	struct vq vq;
 	struct vqd d;
+	struct vq_journal journal;
 };
 
 struct bench {
 	struct gm gm;
 	struct gmem *gmem;
 	struct vq_mem mem;
+	struct dirty *log; /* NULL: none, as the translations */
+	struct iotlb *tlb;
 	struct side a, b; /* a transmits, b receives */
 	uint32_t lens[PKT_BATCH_MAX];
 	struct vqd_net_frame got[PKT_BATCH_MAX];
@@ -98,15 +114,55 @@ make_memory(struct bench *b)
 {
 	if (gm_init(&b->gm, GPA, 256u << 20, false) < 0)
 		errx(1, "no memory");
-	b->gmem = calloc(1, sizeof(*b->gmem) + sizeof(b->gmem->r[0]));
+	b->gmem = calloc(1, sizeof(*b->gmem) + sizeof(b->gmem->r[0]) + sizeof(uint16_t));
 	if (b->gmem == NULL)
 		errx(1, "no memory");
 	b->gmem->n = 1;
+	b->gmem->by_uva = (uint16_t *)&b->gmem->r[1]; /* the only one: 0 */
 	b->gmem->r[0] = (struct gmem_region){.gpa = GPA,
 					     .size = b->gm.size,
 					     .uva = 0x1000,
 					     .hva = b->gm.hva};
 	b->mem.gmem = b->gmem;
+}
+
+/* The dirty log of all of the memory. */
+static struct dirty *
+make_log(const struct bench *b)
+{
+	const uint64_t size = ((GPA + b->gm.size) >> DIRTY_PAGE_SHIFT) / 8;
+	int fd = memfd_create("log", MFD_CLOEXEC);
+	const char *why = "no file";
+	static struct gmem_fault fault;
+	struct dirty *log = NULL;
+
+	if (fd >= 0 && ftruncate(fd, (off_t)size) == 0)
+		log = dirty_new(fd, 0, size, &fault, &why);
+	if (log == NULL)
+		errx(1, "no dirty log: %s", why);
+	return log;
+}
+
+/* Translations as a guest has them whose kernel maps pages of that size. */
+static struct iotlb *
+make_translations(const struct bench *b)
+{
+	struct iotlb *t = iotlb_new();
+
+	for (uint64_t at = 0; t != NULL && at < b->gm.size; at += TRANSLATED) {
+		struct iotlb *next =
+			iotlb_update(t, &(struct iotlb_entry){.iova = GPA + at,
+							      .size = TRANSLATED,
+							      .uva = b->gmem->r[0].uva + at,
+							      .perm = IOTLB_RW,
+							      .serial = IOTLB_KEPT});
+
+		iotlb_free(t);
+		t = next;
+	}
+	if (t == NULL)
+		errx(1, "no translations");
+	return t;
 }
 
 static void
@@ -124,6 +180,7 @@ make_side(struct bench *b, struct side *s, const struct bench_case *c, bool gues
 		.kick_fd = -1,
 		.state = {.avail_wrap = true, .used_wrap = true},
 		.mem = &b->mem,
+		.journal = c->journal ? &s->journal : NULL,
 	};
 	struct vqd_setup d = {
 		.layout = c->layout,
@@ -144,6 +201,11 @@ make_side(struct bench *b, struct side *s, const struct bench_case *c, bool gues
 		.hdr_alone = c->indirect,
 	};
 
+	if (c->log) {
+		v.log_ring = true;
+		v.log_used_gpa = v.device_gpa = gm_gpa(&b->gm, v.device);
+		v.desc_gpa = gm_gpa(&b->gm, v.desc);
+	}
 	if (c->layout != VQ_PACKED)
 		v.state = d.state = (struct vq_state){0};
 	if (c->indirect) {
@@ -279,6 +341,8 @@ run(const struct bench_case *c)
 	pthread_t thread;
 
 	make_memory(&b);
+	b.mem.log = b.log = c->log ? make_log(&b) : NULL;
+	b.mem.tlb = b.tlb = c->iommu ? make_translations(&b) : NULL;
 	make_side(&b, &b.a, c, false);
 	make_side(&b, &b.b, c, true);
 	for (i = 0; i < PKT_BATCH_MAX; i++)
@@ -310,6 +374,8 @@ run(const struct bench_case *c)
 	       s[0].total, s[n / 2].burst, lost);
 	vqd_fini(&b.a.d);
 	vqd_fini(&b.b.d);
+	dirty_free(b.log);
+	iotlb_free(b.tlb);
 	free(b.gmem);
 	gm_fini(&b.gm);
 }

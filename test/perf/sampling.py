@@ -30,7 +30,7 @@ def vqgen_command(args, peer, options, sockets):
 def vqgen(args, peer, options):
     """Traffic between the first guests."""
     command = vqgen_command(args, peer, f"{options} --duration {args.duration}",
-                            peer.sockets()[:2])
+                            peer.sockets()[:peer.case.busy])
     out = subprocess.run(command, capture_output=True, text=True, check=False,
                          timeout=args.duration + 150)
     lines = [x for x in out.stdout.splitlines() if x.startswith("result ")]
@@ -54,8 +54,8 @@ def measure(args, peer):
         return idle(args, peer)
     if peer.case.nulls:
         return {"rx_pps": peer.own_rate()}
-    if peer.guests > 2:
-        peer.silence(2)
+    if peer.guests > peer.case.busy:
+        peer.silence(peer.case.busy)
     return vqgen(args, peer, peer.case.options)
 
 

@@ -18,20 +18,18 @@
 
 #include <rte_dev.h>
 #include <rte_cycles.h>
-#include <rte_eal.h>
 #include <rte_ethdev.h>
 #include <rte_ip.h>
 #include <rte_mbuf.h>
 #include <rte_udp.h>
 
-#include "base/ev.h"
+#include "bench.h"
 #include "ethdev/ethdev.h"
 #include "pkt/copy.h"
 #include "pkt/mbuf.h"
 #include "switch/fdb.h"
 #include "switch/poll.h"
 #include "switch/port_kind.h"
-#include "switch/publish.h"
 #include "switch/sw.h"
 #include "switch/sw_ports.h"
 #include "vxlan/demux.h"
@@ -289,18 +287,12 @@ make_tunnel(struct demux *d, const char *below)
 static void
 make_switch(void)
 {
-	const struct fdb_config fdb = {.limit = 1024, .ageing_s = 300};
 	struct rte_ether_addr near = mac_of(1), far = mac_of(2);
 	uint16_t device;
 
 	mp = rte_pktmbuf_pool_create("pool", MBUFS, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
 				     SOCKET_ID_ANY);
-	if (mp == NULL || sw_init(&sw, 1, &fdb, mp, ev_loop_new()) != 0)
-		errx(1, "no memory");
-	w = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*w));
-	memset(w, 0, sizeof(*w));
-	w->ctl = &sw.dp;
-	w->mp = mp;
+	w = bench_switch(&sw, 1024, mp);
 	device = make_device();
 	for (uint32_t i = 0; i < PORTS; i++) {
 		make_port(&ports[i], port_names[i]);
@@ -314,8 +306,7 @@ make_switch(void)
 	ports[SOURCE_PLAIN].port.no_learning = true;
 	fdb_learn(sw.fdb, &far, 0, device);
 	make_tunnel(demux_new(2), sw.port[device]->name);
-	sw_start(&sw, true);
-	sw_publish(&sw);
+	bench_start(&sw);
 }
 
 /* --- measuring --- */
@@ -333,14 +324,6 @@ slice(const struct bench_case *c)
 	start = rte_rdtsc() - start;
 	f->on = false;
 	return start;
-}
-
-static int
-order(const void *x, const void *y)
-{
-	const double *a = x, *b = y;
-
-	return (*a > *b) - (*a < *b);
 }
 
 /* Every frame came out where it should. */
@@ -378,7 +361,7 @@ static void
 report(void)
 {
 	for (uint32_t i = 0; i < RTE_DIM(cases); i++) {
-		qsort(cycles[i], opt.rounds, sizeof(cycles[i][0]), order);
+		bench_sort(cycles[i], opt.rounds);
 		if (cycles[i][0] != 0)
 			printf("%-10s %5u  median %6.1f  least %6.1f\n", cases[i].name, opt.len,
 			       cycles[i][opt.rounds / 2], cycles[i][0]);
@@ -412,26 +395,9 @@ parse(int argc, char **argv)
 int
 main(int argc, char **argv)
 {
-	char arg[][16] = {"tunnelbench",
-			  "--no-huge",
-			  "--no-shconf",
-			  "--no-pci",
-			  "--no-telemetry",
-			  "--log-level",
-			  "error",
-			  "-m",
-			  "256",
-			  "-l",
-			  "0"};
-	char *args[RTE_DIM(arg)];
-
 	parse(argc, argv);
-	for (uint32_t i = 0; i < RTE_DIM(arg); i++)
-		args[i] = arg[i];
-	if (rte_eal_init(RTE_DIM(args), args) < 0)
-		errx(1, "no EAL");
+	bench_eal("tunnelbench", "256");
 	make_switch();
-	dp_online(&sw.dp, 0);
 	run_round(argv + optind, argc - optind, 0); /* or all of it */
 	for (uint32_t i = 0; i < opt.rounds; i++)
 		run_round(argv + optind, argc - optind, i);

@@ -20,8 +20,8 @@
 #include <rte_cycles.h>
 #include <rte_ether.h>
 
-#include "gm.h"
-#include "vhf.h"
+#include "gmem/gm.h"
+#include "vhost_user/vhf.h"
 #include "virtq/driver.h"
 #include "virtq/net.h"
 

@@ -15,7 +15,11 @@
 #include "fakesw.h"
 #include "pkt/copy.h"
 #include "pkt/mbuf.h"
+#include "pkt/hand.h"
+#include "pkt/legend.h"
 #include "switch/dataplane_worker.h"
+#include "switch/handover.h"
+#include "switch/inject_queue.h"
 #include "switch/poll.h"
 #include "switch/publish.h"
 #include "switch/sw.h"
@@ -72,7 +76,7 @@ fake_rx_done(struct pktq *q, struct pkt_batch *b)
 
 	f->nin -= b->ndone;
 	memmove(f->in, f->in + b->ndone, f->nin * sizeof(f->in[0]));
-	/* the owner may do with his memory as he likes now */
+	/* the owner may use its memory again */
 	memset(f->in + f->nin, 0xee, (FAKE_IN - f->nin) * sizeof(f->in[0]));
 	b->ndone = 0;
 }
@@ -268,7 +272,8 @@ drops(const struct pktq_stats *s)
 void
 fake_check_accounts(void)
 {
-	uint64_t handed = 0, offered = 0;
+	/* what is sent to one port by sw_send() is in the account of its own queue */
+	uint64_t handed = fake_sw.inject->q.stats.offered, offered = 0;
 
 	for (uint32_t i = 0; i < FAKE_PORTS; i++) {
 		struct port_stats s;
@@ -288,4 +293,34 @@ uint64_t
 fake_dropped(uint32_t port, enum drop_reason why)
 {
 	return fake_ports[port].rx.stats.drop[why];
+}
+
+/* --- upgrades --- */
+
+#define LEGEND 1 /* a type of record that ports do not have */
+
+void
+fake_save(uint32_t port, struct blob *b)
+{
+	legend_put(b, LEGEND);
+	port_hand_over(&fake_ports[port].p, b);
+	assert_false(b->failed);
+}
+
+const char *
+fake_load(uint32_t port, struct blob *b)
+{
+	static struct legend legend;
+	struct blob_reader reader = {.blob = b};
+	struct hand_record h = {.reader = &reader, .legend = &legend};
+	const char *why = NULL;
+
+	legend.n = 0;
+	while (why == NULL && (h.data = blob_read(&reader, &h.r)) != NULL) {
+		if (h.r.type != LEGEND)
+			why = port_take_over(&fake_ports[port].p, &h, NULL, 0);
+		else if (!legend_read(&legend, h.data, h.r.len))
+			why = "legend";
+	}
+	return why;
 }

@@ -8,13 +8,14 @@
 
 #include <stdint.h>
 
+#include "base/blob.h"
 #include "switch/poll.h"
 #include "switch/send.h"
 #include "switch/port.h"
 #include "switch/sw.h"
 
 #define FAKE_PORTS 4
-#define FAKE_LEN 2048
+#define FAKE_LEN 2304
 #define FAKE_IN 64   /* frames that can wait in a port */
 #define FAKE_OUT 512 /* frames that are remembered */
 
@@ -63,6 +64,12 @@ void fake_clear(void);
 
 /** The equations of drop.h, for all queues and between them. */
 void fake_check_accounts(void);
+
+/** Have what a successor takes over of a port written to @p b. */
+void fake_save(uint32_t port, struct blob *b);
+
+/** Have a port go on with it. NULL, or why it cannot. */
+const char *fake_load(uint32_t port, struct blob *b);
 
 uint64_t fake_dropped(uint32_t port, enum drop_reason why);
 

@@ -129,7 +129,7 @@ on_status(const uint8_t *status)
 	}
 	k.status = *status;
 	if (*status == DRIVER_OK) {
-		/* few devices hear of a ring that is enabled later */
+		/* few devices are told of a ring that is enabled later */
 		assert_true(k.ring[0].enabled && k.ring[1].enabled);
 		device_start();
 	}

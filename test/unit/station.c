@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 
+#include <linux/virtio_net.h>
+
 #include "station.h"
 #include "switch/port_guard.h"
 
@@ -19,6 +21,7 @@ uint8_t lla[16] = {0xfe, 0x80, [11] = 0xff, [12] = 0xfe, [15] = 1};
 uint8_t nodes6[16] = {0xff, 2, [15] = 1};
 struct fake_frame *f;
 struct guard_config set;
+enum drop_reason hides = DROP_RX_GUARD_HIDDEN;
 
 /* --- frames, header by header --- */
 
@@ -206,7 +209,17 @@ becomes(enum drop_reason why)
 	again(b, len, 2, 0);
 	becomes_once(why);
 	again(b, len, 3, 0);
-	becomes_once(DROP_RX_GUARD_HIDDEN);
+	becomes_once(hides);
+}
+
+void
+becomes_with_sum(uint32_t to, enum drop_reason why)
+{
+	f->need = PKT_NEED_CSUM;
+	f->vnet = (struct pkt_vnet){.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+				    .csum_start = 14,
+				    .csum_offset = (uint16_t)(to - 14)};
+	becomes_once(why);
 }
 
 /* --- the guard --- */
@@ -219,29 +232,37 @@ guard_allow(const char *text, const struct rte_ether_addr *mac)
 	p->any_mac = mac == NULL;
 	if (mac != NULL)
 		p->mac = *mac;
-	assert_true(guard_parse(text, p));
+	assert_true(guard_parse(text, &p->ip));
 }
 
 void
-guard_check(uint32_t checks)
+guard_put(uint32_t checks)
 {
 	set.checks = checks;
 	assert_int_equal(port_set_guard(&fake_ports[0].p, &set), 0);
 }
 
 int
-guard_setup(void **state)
+station_setup(void **state)
 {
 	me = fake_mac(0, 1);
 	other = fake_mac(0, 2);
 	peer = fake_mac(1, 1);
 	if (fake_setup(state) != 0)
 		return -1;
+	return fdb_add_static(fake_sw.fdb, &peer, 0, 1);
+}
+
+int
+guard_setup(void **state)
+{
+	if (station_setup(state) != 0)
+		return -1;
 	memset(&set, 0, sizeof(set));
 	guard_allow("10.0.0.5", NULL);
 	guard_allow("10.0.0.6", &other);
 	guard_allow("10.1.0.0/24", NULL);
 	guard_allow("2001:db8::5", &me);
-	guard_check(GUARD_ALL);
-	return fdb_add_static(fake_sw.fdb, &peer, 0, 1);
+	guard_put(GUARD_ALL);
+	return 0;
 }

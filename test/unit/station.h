@@ -61,15 +61,21 @@ void arp(uint32_t op, const struct rte_ether_addr *sha, uint32_t spa, uint32_t t
  * Poll: the frame arrives at port 1 as it is (PASSES), or is dropped for @p why. becomes() tries it
  * in fragments and with tags, too.
  */
+extern enum drop_reason hides; /* why a frame of three tags is dropped */
 void becomes_once(enum drop_reason why);
 void becomes(enum drop_reason why);
+/** Once, with a checksum that its sender has finished at offset @p to. */
+void becomes_with_sum(uint32_t to, enum drop_reason why);
 
-/** The guard of port 0 to be: addresses are added to it, then guard_check() sets it. */
+/** The guard of port 0 to be: addresses are added to it, then guard_put() sets it. */
 extern struct guard_config set;
 void guard_allow(const char *text, const struct rte_ether_addr *mac);
-void guard_check(uint32_t checks);
+void guard_put(uint32_t checks);
 
-/** fake_setup(), and a guard with all checks and four addresses. */
+/** fake_setup(), and a peer that is known. */
+int station_setup(void **state);
+
+/** The same, and a guard with all checks and four addresses. */
 int guard_setup(void **state);
 
 #endif

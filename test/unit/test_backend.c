@@ -193,7 +193,7 @@ test_second_frontend_is_refused(void **state)
 	b->ops->free(b);
 }
 
-/* QEMU killed and started again, before the loop heard of the first one's end. */
+/* QEMU killed and started again, before the loop knows of the first one's end. */
 static void
 test_successor_is_not_refused(void **state)
 {
@@ -498,7 +498,7 @@ test_own_end_as_channel_of_a_client(void **state)
 	b->ops->free(b);
 }
 
-/* --- descriptors that are not closed before their peer likes --- */
+/* --- descriptors whose peer decides when they are closed --- */
 
 #define LINGERERS (CONN_CLOSING_MAX + 8)
 #define LINGER_S 20

@@ -159,11 +159,12 @@ what_cannot_be_recorded_fails(void **state)
 	memset(many, 0, sizeof(many));
 	blob_put_fds(&b, &(struct blob_record){1, 0, 0, BLOB_RECORD_FDS + 1}, NULL, many);
 	assert_true(b.failed);
-	assert_int_equal(blob_send(pair[0], &b, LONG_MS), -ENOMEM);
+	assert_int_equal(blob_send(pair[0], &b, LONG_MS), -E2BIG);
 	blob_free(&b);
 	close(closed);
 	blob_put_fds(&b, &(struct blob_record){1, 0, 0, 1}, NULL, &closed);
 	assert_true(b.failed);
+	assert_int_equal(blob_send(pair[0], &b, LONG_MS), -EBADF);
 	blob_free(&b);
 }
 

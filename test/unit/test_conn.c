@@ -11,12 +11,14 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/lane.h"
+#include "base/spare.h"
 #include "owner.h"
 #include "peer.h"
 #include "vhost_user/conn.h"
@@ -28,7 +30,8 @@ static unsigned int messages, closed, fds_before;
 static const char *closed_why, *answer;
 static struct vhu_msg last;
 static uint32_t last_nfds;
-static bool take_first, close_inside, slow;
+static bool take_first, keep_first, close_inside, slow;
+static int kept;
 
 static const char *
 on_message(struct vhu_conn *c, struct vhu_msg *m, struct vhu_fds *fds)
@@ -40,6 +43,8 @@ on_message(struct vhu_conn *c, struct vhu_msg *m, struct vhu_fds *fds)
 		usleep(2 * CONN_BURST_US);
 	if (take_first)
 		close(vhu_fds_take(fds, 0));
+	if (keep_first)
+		kept = vhu_fds_take(fds, 0);
 	if (close_inside)
 		vhu_conn_close(c);
 	return answer;
@@ -63,7 +68,7 @@ setup(void **state)
 	loop = ev_loop_new();
 	messages = closed = 0;
 	answer = closed_why = NULL;
-	take_first = close_inside = slow = false;
+	take_first = keep_first = close_inside = slow = false;
 	fds_before = open_fds();
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) != 0)
 		return -1;
@@ -387,6 +392,87 @@ test_deadline_held_up(void **state)
 	lane_put(&lane);
 }
 
+static struct lane spare_lane;
+static struct rlimit limit_before;
+
+/* At the limit of open files the peer has a descriptor kept by us, another one is being closed. */
+static void
+keep_at_limit(int fd)
+{
+	const struct vhu_header h = {7, VHU_VERSION, 0};
+	struct rlimit limit;
+	int next = dup(fd);
+
+	lane_init(&spare_lane, keep);
+	conn.lane = &spare_lane;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit_before), 0);
+	limit = limit_before;
+	limit.rlim_cur = (rlim_t)next;
+	close(next);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	lane_owe(&spare_lane, 1);
+	keep_first = true;
+	peer_write(peer, &h, sizeof(h), &fd, 1);
+	iterate();
+	keep_first = false;
+	assert_int_equal(messages, 1);
+}
+
+static void
+end_limit(void)
+{
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit_before), 0);
+	while (lane_closing(&spare_lane) != 0)
+		usleep(1000);
+	assert_true(spare_refill());
+	conn.lane = NULL;
+	lane_put(&spare_lane);
+}
+
+/*
+ * A peer whose descriptors wait to be closed uses spare ones for one burst: nothing more is read
+ * until they are there again, which is what others have them for.
+ */
+static void
+test_spare_descriptors(void **state)
+{
+	const struct vhu_header h = {8, VHU_VERSION, 0};
+	const uint32_t spares = spare_count();
+	int fd = eventfd(0, 0);
+
+	keep_at_limit(fd);
+	for (int i = 0; i < 20; i++) {
+		peer_write(peer, &h, sizeof(h), &fd, 1);
+		expire(&conn.idle);
+		iterate();
+		assert_int_equal(messages, 1);
+		assert_int_equal(spare_count(), spares - 1);
+	}
+	close(kept); /* as the lane does */
+	expire(&conn.idle);
+	iterate();
+	assert_in_range(messages, 2, 1 + CONN_BURST);
+	assert_int_equal(closed, 0);
+	lane_settle(&spare_lane, 1);
+	end_limit();
+	close(fd);
+}
+
+/* One that is not being closed is its peer's end. */
+static void
+test_spare_descriptor_kept(void **state)
+{
+	int fd = eventfd(0, 0);
+
+	keep_at_limit(fd);
+	lane_settle(&spare_lane, 1);
+	expire(&conn.idle);
+	assert_int_equal(closed, 1);
+	close(kept);
+	end_limit();
+	close(fd);
+}
+
 static void
 test_peer_leaves(void **state)
 {
@@ -584,6 +670,8 @@ main(void)
 		T(deadline),
 		T(deadline_missed_by_us),
 		T(deadline_held_up),
+		T(spare_descriptors),
+		T(spare_descriptor_kept),
 		T(peer_leaves),
 		T(handler_ends_it),
 		T(handler_closes_it),
@@ -595,5 +683,6 @@ main(void)
 		T(send_to_nobody),
 	};
 
+	spare_init();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -37,6 +37,8 @@ struct outq {
 	uint32_t frames;
 	uint32_t next_seq; /* of TCP */
 	bool ordered;
+	uint32_t port; /* of the first frame's sender */
+	bool same_port;
 };
 
 static struct rte_mempool *pool;
@@ -53,6 +55,7 @@ static struct view views[2];
 static uint32_t waiting[2]; /* frames in the rings */
 static uint32_t receivers;
 static struct dp_fid fid; /* the frames' */
+static bool rewritten;    /* the greedy one's frame, between its receivers */
 
 /* As rings do: a frame that costs so much is the last of its batch. */
 static uint16_t
@@ -91,12 +94,15 @@ collect(struct pktq *q, struct pkt *const *pkts, uint16_t n)
 
 	q->stats.offered += n;
 	for (uint16_t i = 0; i < n; i++) {
-		uint32_t hdr = big.l2 + big.l3 + big.l4, seq;
+		uint32_t hdr = big.l2 + big.l3 + big.l4, seq, port;
 
 		pktq_count(&q->stats, pkts[i]);
 		o->frames++;
 		if (o == &outs[1])
 			continue;
+		port = frame_get16(pkts[i]->data + big.l2 + big.l3);
+		o->port = o->frames == 1 ? port : o->port;
+		o->same_port &= port == o->port;
 		seq = frame_get32(pkts[i]->data + big.l2 + big.l3 + 4);
 		o->ordered &= seq == o->next_seq;
 		o->next_seq = seq + pkts[i]->len - hdr;
@@ -119,9 +125,12 @@ send_all(struct worker *worker, const struct dataplane *plane, const struct dp_p
 	worker->fid = fid;
 	if (rxq == &rx[GREEDY])
 		forward_copy(worker, &ports[0], true, rxq, p, 1);
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = 0; i < n; i++) {
+		if (rewritten && i > 0)
+			big.b[big.l2 + big.l3] ^= 1;
 		forward_send_queue(worker, rxq == &rx[MODEST] ? &outs[1].q : &outs[2 * i].q, rxq, p,
 				   1);
+	}
 }
 
 static const struct fwd_mode mode = {.name = "test", .forward = send_all};
@@ -131,7 +140,7 @@ make_ports(void)
 {
 	for (uint16_t i = 0; i < 4; i++) {
 		memset(&outs[i], 0, sizeof(outs[i]));
-		outs[i].ordered = true;
+		outs[i].ordered = outs[i].same_port = true;
 		outs[i].next_seq = frame_get32(big.b + big.l2 + big.l3 + 4);
 		atomic_init(&outs[i].q.ops, &tx_ops);
 		txs[i] = &outs[i].q;
@@ -166,6 +175,7 @@ setup(void **state)
 	memset(w, 0, sizeof(*w));
 	w->mp = pool;
 	receivers = 1;
+	rewritten = false;
 	fid = (struct dp_fid){.fid = VLAN_FID_NONE};
 	waiting[0] = waiting[1] = 0;
 	dp = (struct dataplane){.generation = 1,
@@ -271,6 +281,31 @@ flooded_frames_are_copied_once(void **state)
 		assert_int_equal(outs[i].frames, 3 * SEGMENTS);
 		assert_true(outs[i].ordered);
 	}
+	check_account(&rx[GREEDY]);
+}
+
+/*
+ * A guest writes to a frame between two receivers, one of which may have been asked whether it
+ * takes it: the rest of the one is not sent in place of that of the other.
+ */
+static void
+rewritten_frames_end(void **state)
+{
+	struct pkt *p = &views[GREEDY].p;
+
+	p->data = big.b;
+	p->data_len = big.len;
+	p->nsegs = 1;
+	receivers = 2;
+	rewritten = true;
+	waiting[GREEDY] = 1;
+	while (waiting[GREEDY] > 0 || w->cut.n > 0)
+		iterate();
+	assert_int_equal(outs[0].frames, SEGMENTS);
+	assert_in_range(outs[2].frames, 1, POLL_MAX);
+	assert_true(outs[0].same_port && outs[2].same_port);
+	assert_int_equal(outs[0].port ^ outs[2].port, 0x100);
+	assert_int_equal(rx[GREEDY].stats.drop[DROP_RX_SOFT_OFFLOAD], 1);
 	check_account(&rx[GREEDY]);
 }
 
@@ -412,7 +447,7 @@ mirrors_need_not_be_members(void **state)
 	check_account(&rx[GREEDY]);
 }
 
-/* A sender that goes is not touched any more. */
+/* A sender that goes is not touched any more; the worker counts its frame. */
 static void
 senders_may_go(void **state)
 {
@@ -424,6 +459,7 @@ senders_may_go(void **state)
 	memset(&rx[GREEDY], 0xee, sizeof(rx[GREEDY]));
 	iterate();
 	assert_int_equal(w->cut.n, 0);
+	assert_int_equal(w->abandoned, 1);
 	for (uint32_t i = 0; i < sizeof(rx[GREEDY]); i++)
 		assert_int_equal(((uint8_t *)&rx[GREEDY])[i], 0xee);
 }
@@ -487,6 +523,7 @@ main(void)
 		T(neighbours_do_not_wait),
 		T(later_frames_stay_in_the_ring),
 		T(flooded_frames_are_copied_once),
+		T(rewritten_frames_end),
 		T(receivers_may_go),
 		T(receivers_may_move_to_another_domain),
 		T(receivers_may_be_isolated),

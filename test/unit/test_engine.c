@@ -155,6 +155,27 @@ test_software(void **state)
 	assert_non_null(o.rx[0]);
 }
 
+/* Hardware that has to serve the guest decides which formats it may have. */
+static void
+test_formats_offered(void **state)
+{
+	const uint32_t all = VDEV_FORMATS_ALL, modern = 1u << VDEV_MODERN;
+
+	fake.e.caps.formats = modern;
+	offload(both);
+	assert_int_equal(vdev_formats_offered(o.d), all);
+	vdev_set_hw(o.d, VDEV_HW_REQUIRE);
+	assert_int_equal(vdev_formats_offered(o.d), modern);
+	vdev_set_policy(o.d, VDEV_POLICY_LEGACY_LE);
+	assert_int_equal(vdev_formats_offered(o.d), 0);
+	vdev_set_policy(o.d, VDEV_POLICY_ANY);
+	fake.e.caps.queue_pairs = 0; /* it is not there */
+	assert_int_equal(vdev_formats_offered(o.d), all);
+	fake.e.caps.queue_pairs = 2;
+	vdev_set_hw(o.d, VDEV_HW_NEVER);
+	assert_int_equal(vdev_formats_offered(o.d), all);
+}
+
 /* There and back under traffic: each goes on where the other one stopped. */
 static void
 test_there_and_back(void **state)
@@ -214,6 +235,13 @@ test_facts_decide(void **state)
 	vdev_sync(o.d);
 	assert_non_null(o.rx[0]);
 	assert_int_equal(vdev_set_features(o.d, MODERN), 0);
+	vdev_sync(o.d);
+	assert_null(o.rx[0]);
+	/* a guest arrives before its memory does, which a card would fill with zeros */
+	vdev_set_arriving(o.d, true);
+	vdev_sync(o.d);
+	assert_non_null(o.rx[0]);
+	vdev_set_arriving(o.d, false);
 	vdev_sync(o.d);
 	assert_null(o.rx[0]);
 	/* the card vanishes */
@@ -293,13 +321,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(software),
-		T(there_and_back),
-		T(facts_decide),
-		T(changes_reach_it),
-		T(failure_falls_back),
-		T(nobody_left),
-		T(reports_end_with_their_engine),
+		T(software),         T(there_and_back),
+		T(formats_offered),  T(facts_decide),
+		T(changes_reach_it), T(failure_falls_back),
+		T(nobody_left),      T(reports_end_with_their_engine),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

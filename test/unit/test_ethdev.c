@@ -636,7 +636,7 @@ devices_come_and_go(void **state)
 	assert_accounts();
 }
 
-/** Hears of ports; refuses the next one. */
+/** Is told of ports; refuses the next one. */
 struct listener {
 	struct sw_listener l;
 	int added, leaving;

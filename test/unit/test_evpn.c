@@ -22,7 +22,9 @@
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 
+#include "base/blob.h"
 #include "base/ev.h"
+#include "base/heir.h"
 #include "evpn/evpn.h"
 #include "nl/nl.h"
 
@@ -38,6 +40,7 @@ struct test {
 	struct nl *daemon; /* the routing daemon's requests */
 	struct evpn_ip local, vtep;
 	uint32_t remotes, floods, neighs, settled;
+	uint32_t gone; /* of remotes: addresses that are at no VTEP any more */
 	struct evpn_ip last_vtep;
 	struct rte_ether_addr last_mac;
 	bool last_on;
@@ -59,12 +62,32 @@ __wrap_nl_send(struct nl *n, const struct nlmsghdr *h, const struct nl_answer *a
 	return __real_nl_send(n, h, a);
 }
 
+ssize_t __real_mnl_socket_recvfrom(const struct mnl_socket *sock, void *buf, size_t size);
+ssize_t __wrap_mnl_socket_recvfrom(const struct mnl_socket *sock, void *buf, size_t size);
+
+static uint32_t interrupt_dumps; /* so many messages of dumps say that they were interrupted */
+
+ssize_t
+__wrap_mnl_socket_recvfrom(const struct mnl_socket *sock, void *buf, size_t size)
+{
+	ssize_t n = __real_mnl_socket_recvfrom(sock, buf, size);
+	struct nlmsghdr *h = buf;
+
+	if (n >= (ssize_t)sizeof(*h) && (h->nlmsg_flags & NLM_F_MULTI) != 0 &&
+	    interrupt_dumps != 0) {
+		interrupt_dumps--;
+		h->nlmsg_flags |= NLM_F_DUMP_INTR;
+	}
+	return n;
+}
+
 static void
 on_remote(void *ctx, uint32_t vni, const struct rte_ether_addr *mac, const struct evpn_ip *vtep)
 {
 	struct test *t = ctx;
 
 	t->remotes++;
+	t->gone += !evpn_ip_is_set(vtep);
 	t->last_mac = *mac;
 	t->last_vtep = *vtep;
 }
@@ -326,6 +349,81 @@ many_addresses(void **state)
 	run("test $(ip neighbour show dev vqb100 nud permanent | wc -l) -eq 10000");
 }
 
+/* A line for each address, for "bridge -batch", which the kernel obeys while the loop rests. */
+static void
+write_batch(const char *words, uint32_t n)
+{
+	char path[] = "/tmp/test_evpn.XXXXXX", line[64];
+	int fd = mkstemp(path);
+	FILE *f = fd >= 0 ? fdopen(fd, "w") : NULL;
+
+	assert_non_null(f);
+	for (uint32_t i = 0; i < n; i++) {
+		struct rte_ether_addr mac = mac_number(i);
+
+		fprintf(f, "fdb replace " RTE_ETHER_ADDR_PRT_FMT " dev vqx100 %s\n",
+			RTE_ETHER_ADDR_BYTES(&mac), words);
+	}
+	fclose(f);
+	snprintf(line, sizeof(line), "bridge -batch %s", path);
+	run(line);
+	unlink(path);
+}
+
+/* Notifications that are lost lead to another reading, without a gap for what was known. */
+static void
+lost_notifications_are_made_up_for(void **state)
+{
+	struct evpn_table_stats st = {0};
+	struct evpn_stats stats = {0};
+	struct test *t = *state;
+
+	write_remote(t, RTM_NEWNEIGH, &mac_a);
+	WAIT(t, t->remotes == 1);
+	for (uint32_t i = 0; stats.losses == 0; i++) {
+		write_batch("master extern_learn", MANY);
+		write_batch(i % 2 == 0 ? "dst 10.99.0.2 self extern_learn"
+				       : "dst 10.99.0.3 self extern_learn",
+			    MANY);
+		ev_run_once(t->loop, 1);
+		evpn_get_stats(t->e, &stats);
+	}
+	while (st.remote != MANY + 1) {
+		ev_run_once(t->loop, 1);
+		get_stats(t, &st);
+	}
+	assert_int_equal(t->gone, 0);
+}
+
+/* So does a reading that the kernel says was interrupted by a change. */
+static void
+interrupted_dump_is_repeated(void **state)
+{
+	struct test *t = *state;
+	struct evpn_table_stats st;
+	struct evpn_stats stats;
+
+	write_remote(t, RTM_NEWNEIGH, &mac_a);
+	WAIT(t, t->remotes == 1);
+	/* another VNI has the tables read */
+	interrupt_dumps = 1;
+	assert_int_equal(evpn_add_vni(t->e, VNI + 1, &t->local, SHADOW_PORT), 0);
+	do {
+		ev_run_once(t->loop, 1);
+		evpn_get_stats(t->e, &stats);
+	} while (stats.interrupted == 0);
+	/* what was not heard in it stays, and the next one is whole */
+	get_stats(t, &st);
+	assert_int_equal(st.remote, 1);
+	do {
+		ev_run_once(t->loop, 1);
+		evpn_get_stats(t->e, &stats);
+	} while (stats.dumps < 3);
+	assert_int_equal(interrupt_dumps, 0);
+	assert_int_equal(stats.interrupted, 1);
+	assert_int_equal(t->gone, 0);
+}
+
 /* It never takes IPv6 addresses of guests: the tables are not read anew for them every second. */
 static void
 kernel_without_ipv6(void **state)
@@ -410,6 +508,88 @@ add_vnis(struct test *t)
 }
 
 /* A VNI that ends before its devices are made leaves none. */
+/* --- a successor that is told all facts --- */
+
+#define FACTS_MAX 8
+
+struct facts {
+	uint32_t n;
+	struct evpn_facts f[FACTS_MAX];
+};
+
+static void
+note_facts(const struct evpn_facts *f, void *arg)
+{
+	struct facts *all = arg;
+
+	assert_true(all->n < FACTS_MAX);
+	all->f[all->n++] = *f;
+}
+
+/* The descriptors of one process are the other's, too. */
+static void
+pass_descriptors(void)
+{
+	struct blob b = {0};
+	struct blob_reader reader = {.blob = &b};
+	struct blob_record r;
+	const uint8_t *name;
+
+	heir_save(&b, 1);
+	while ((name = blob_read(&reader, &r)) != NULL)
+		assert_true(heir_load(&reader, name, r.len));
+	blob_free(&b);
+}
+
+static uint32_t readies;
+
+static void
+on_ready(void *ctx, uint32_t vni)
+{
+	readies++;
+}
+
+/* Only changes in between are told; addresses here stay in the bridge, behind the same tap. */
+static void
+successor_tells_the_difference(void **state)
+{
+	static struct evpn_ops with_ready;
+	const struct rte_ether_addr gone = mac_a, other = mac_number(1), here = mac_number(2);
+	struct test *t = *state;
+	struct evpn_shadow_ids dev;
+	struct facts facts = {0};
+
+	write_remote(t, RTM_NEWNEIGH, &gone);
+	assert_int_equal(evpn_have_mac(t->e, VNI, &here), 0);
+	WAIT(t, t->remotes == 1 && is_here(t, 1));
+	assert_true(evpn_vni_devices(t->e, VNI, &dev));
+	assert_false(evpn_vni_devices(t->e, VNI + 1, &dev));
+	evpn_table_save(evpn_tables(t->e), note_facts, &facts);
+	assert_int_equal(facts.n, 2);
+	pass_descriptors();
+	with_ready = ops;
+	with_ready.ready = on_ready;
+	readies = 0;
+	evpn_free(t->e);
+
+	t->e = evpn_new(t->loop, &with_ready, t);
+	assert_int_equal(evpn_restore_vni(t->e, VNI, &dev), -ENOENT);
+	assert_int_equal(evpn_add_vni(t->e, VNI, &t->local, SHADOW_PORT), 0);
+	assert_int_equal(evpn_restore_entry(t->e, &facts.f[0]), -ENOENT);
+	assert_int_equal(evpn_restore_vni(t->e, VNI, &dev), 0);
+	for (uint32_t i = 0; i < facts.n; i++)
+		assert_int_equal(evpn_restore_entry(t->e, &facts.f[i]), 0);
+	write_remote(t, RTM_DELNEIGH, &gone);
+	write_remote(t, RTM_NEWNEIGH, &other);
+	t->remotes = t->gone = 0;
+	WAIT(t, t->remotes == 2 && devices_are_up(t));
+	assert_int_equal(t->gone, 1);
+	assert_true(is_here(t, 1));
+	assert_int_equal(readies, 0);
+	run("bridge fdb show dev vqt100 | grep -q '52:54:01:00:00:02.*master vqb100'");
+	heir_close_rest();
+}
+
 static void
 vni_ends_early(void **state)
 {
@@ -545,9 +725,13 @@ main(void)
 		cmocka_unit_test_setup_teardown(address_of_ours_moves_here_and_away, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(many_addresses, setup, teardown),
+		cmocka_unit_test_setup_teardown(lost_notifications_are_made_up_for, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(interrupted_dump_is_repeated, setup, teardown),
 		cmocka_unit_test_setup_teardown(kernel_without_ipv6, setup, teardown),
 		cmocka_unit_test_setup_teardown(kernel_that_forgets_is_told_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(successor_adopts_devices, setup, teardown),
+		cmocka_unit_test_setup_teardown(successor_tells_the_difference, setup, teardown),
 		cmocka_unit_test_setup_teardown(vni_ends_early, setup, teardown),
 		cmocka_unit_test_setup_teardown(many_vnis_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(ports_are_isolated, setup, teardown),

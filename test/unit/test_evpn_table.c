@@ -248,7 +248,7 @@ our_address_is_told_and_left_over_entry_removed(void **state)
 	hear(t, BRIDGED(RTM_NEWNEIGH, VXDEV, &mac_a));
 	hear(t, AT_VTEP(RTM_NEWNEIGH, &mac_a, "10.99.0.2"));
 	assert_said(t, "remote(100,a,10.99.0.2) ");
-	/* the guest moves here: the kernel hears of it first, then loses its old entry */
+	/* the guest moves here: the kernel is told of it first, then loses its old entry */
 	assert_int_equal(evpn_table_have_mac(t, VNI, &mac_a), 0);
 	assert_said(t, "remote(100,a,none) use(5,a) stale(4,a,10.99.0.2) ");
 	hear(t, AT_VTEP(RTM_NEWNEIGH, &mac_a, "10.99.0.2")); /* said before the kernel knew */
@@ -379,7 +379,7 @@ ip_address_moves_and_comes_back(void **state)
 	assert_said(t, "pin(2001:db8::a,a) ");
 	hear(t, PINNED(RTM_NEWNEIGH, 0, &mac_a, "2001:db8::a"));
 	assert_said(t, "");
-	/* the switch forgets it when it hears so: the daemon's entry has to stay */
+	/* the switch forgets it when it is told so: the daemon's entry has to stay */
 	hear(t, away);
 	assert_int_equal(evpn_table_have_ip(t, VNI, &ip, NULL), 0);
 	assert_said(t, "neigh(2001:db8::a,b,router) ");

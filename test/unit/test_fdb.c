@@ -28,6 +28,7 @@
 #include "switch/fdb.h"
 #include "switch/fdb_worker.h"
 
+#define LIMIT 1000u /* entries of the table, unless a test says otherwise */
 #define SECOND 1000000000ull
 #define RING 2047              /* usable slots of a learn ring */
 #define SHARE ((RING + 1) / 2) /* of them for one port while others are silent */
@@ -116,7 +117,7 @@ make(uint32_t limit, uint32_t port_limit, uint32_t ageing_s)
 static int
 make_default(void **state)
 {
-	make(1000, 0, 300);
+	make(LIMIT, 0, 300);
 	return 0;
 }
 
@@ -237,6 +238,34 @@ test_extern(void **state)
 	assert_int_equal(lookup(1), 7);
 }
 
+/* Of half a table, a port that has more of a control plane's addresses than others loses some. */
+static void
+test_extern_shares(void **state)
+{
+	struct rte_ether_addr mac;
+	uint32_t refused = 0;
+
+	for (uint32_t i = 0; i < LIMIT; i++) {
+		mac = mac_of(i);
+		refused += fdb_add_extern(fdb, &mac, 0, 5) == -ENOSPC;
+	}
+	assert_int_equal(refused, LIMIT - LIMIT / 2);
+	for (uint32_t i = 0; i < LIMIT / 4; i++) {
+		mac = mac_of(LIMIT + i);
+		assert_int_equal(fdb_add_extern(fdb, &mac, 0, 6), 0);
+		assert_int_equal(lookup(LIMIT + i), 6);
+	}
+	mac = mac_of(2 * LIMIT);
+	for (uint16_t port = 5; port <= 6; port++) { /* they have the same number: that stays so */
+		assert_int_equal(fdb_add_extern(fdb, &mac, 0, port), -ENOSPC);
+		assert_int_equal(fdb_extern_count(fdb, port), LIMIT / 4);
+	}
+	learn(2 * LIMIT, 4);
+	assert_int_equal(fdb_add_extern(fdb, &mac, 0, 7), 0);
+	assert_int_equal(lookup(2 * LIMIT), 7);
+	assert_int_equal(fdb_extern_count(fdb, 5) + fdb_extern_count(fdb, 6), LIMIT / 2 - 1);
+}
+
 struct hearer {
 	struct fdb_listener l;
 	uint32_t there, gone;
@@ -256,7 +285,7 @@ on_entry(struct fdb_listener *l, const struct fdb_entry_info *e, bool there)
 	h->port = e->port;
 }
 
-/* A listener hears of each entry of this switch's own, where it is and that it goes. */
+/* A listener is told of each entry of this switch's own, where it is and that it goes. */
 static void
 test_listener(void **state)
 {
@@ -603,35 +632,6 @@ test_chosen_addresses(void **state)
 	print_message("%u chosen addresses: %" PRIu64 " cycles a lookup\n", n, cycles[1] / n);
 }
 
-static void
-test_epoch(void **state)
-{
-	struct rte_ether_addr mac = mac_of(2);
-	uint32_t epoch;
-
-	learn(1, 1);
-	epoch = fdb_epoch(fdb);
-	assert_int_not_equal(epoch, 0);
-	seen(1, 1);
-	fdb_maintain(fdb, now + SECOND / 2);
-	assert_int_equal(fdb_epoch(fdb), epoch); /* nothing happened */
-	learn(1, 2);
-	assert_int_not_equal(fdb_epoch(fdb), epoch);
-	epoch = fdb_epoch(fdb);
-	now += SECOND;
-	fdb_maintain(fdb, now);
-	assert_int_not_equal(fdb_epoch(fdb), epoch);
-	epoch = fdb_epoch(fdb);
-	fdb_add_static(fdb, &mac, 0, 1);
-	assert_int_not_equal(fdb_epoch(fdb), epoch);
-	epoch = fdb_epoch(fdb);
-	fdb_del(fdb, &mac, 0);
-	assert_int_not_equal(fdb_epoch(fdb), epoch);
-	epoch = fdb_epoch(fdb);
-	fdb_flush_port(fdb, 2, false);
-	assert_int_not_equal(fdb_epoch(fdb), epoch);
-}
-
 struct walk {
 	uint32_t n, statics, age;
 	uint32_t stop_after;
@@ -777,6 +777,7 @@ main(void)
 		TEST(test_move),
 		TEST(test_static),
 		TEST(test_extern),
+		TEST(test_extern_shares),
 		TEST(test_listener),
 		TEST(test_ageing),
 		TEST(test_limit),
@@ -791,7 +792,6 @@ main(void)
 		TEST(test_portions),
 		TEST(test_tells_control),
 		TEST(test_chosen_addresses),
-		TEST(test_epoch),
 		TEST(test_walk),
 		TEST(test_concurrent_reader),
 	};

@@ -19,9 +19,11 @@
 
 #include "eal.h"
 #include "fakesw.h"
+#include "switch/acl.h"
 #include "switch/flood.h"
 #include "switch/inject.h"
 #include "switch/modes.h"
+#include "switch/port_acl.h"
 #include "switch/port_limits.h"
 #include "switch/publish.h"
 #include "switch/sw.h"
@@ -207,6 +209,39 @@ test_mirrored(void **state)
 	put_broadcasts(1);
 	allow(2);
 	expect_portions(RECEIVERS + 2, 2);
+}
+
+/* Many frames for them are no cheaper: all fit without mirrors. */
+static void
+test_many_mirrored(void **state)
+{
+	for (uint32_t port = 1; port < FAKE_PORTS - 1; port++)
+		assert_int_equal(sw_mirror(&fake_ports[port].p, &fake_ports[FAKE_PORTS - 1].p), 0);
+	put_broadcasts(20);
+	allow(20 * RECEIVERS);
+	expect_portions(20 * (RECEIVERS + 2), 20 * RECEIVERS);
+}
+
+/* Access lists of receivers cost as much as copies do, and more while there is no trie. */
+static void
+test_lists(void **state)
+{
+	struct acl_config list = {.n = ACL_RULES_MAX};
+	const uint32_t cost = FLOOD_LIST + ACL_TRIE_MIN * FLOOD_RULE;
+	struct acl *a;
+
+	for (uint32_t i = 0; i < list.n; i++)
+		list.rule[i] = (struct acl_rule){.seq = i + 1, .has_proto = true, .proto = 99};
+	a = acl_new(&list, 1);
+	assert_int_equal(acl_effort(a), ACL_RULES_MAX);
+	acl_free(a);
+	list.n = ACL_TRIE_MIN - 1;
+	for (uint32_t port = 1; port < FAKE_PORTS; port++)
+		assert_int_equal(port_set_acl(&fake_ports[port].p, ACL_OUT, &list), 0);
+	sw_publish(&fake_sw);
+	put_broadcasts(20);
+	allow(20 * RECEIVERS);
+	expect_portions(20 * RECEIVERS, 20 * RECEIVERS * COST / (COST + cost));
 }
 
 /* With a new snapshot it begins anew: some get it twice, none is left out. */
@@ -448,9 +483,11 @@ test_limited_new_snapshot(void **state)
 	put_broadcasts(1);
 	fake_poll();
 	assert_int_equal(fake_worker->rests.n, 1);
+	assert_int_equal(fake_worker->abandoned, 0);
 	sw_port_remove(&fake_sw, &fake_ports[0].p);
 	fake_poll();
 	assert_int_equal(fake_worker->rests.n, 0);
+	assert_int_equal(fake_worker->abandoned, 1);
 	assert_int_equal(rte_mempool_in_use_count(pool), 0);
 }
 
@@ -544,6 +581,8 @@ main(void)
 		EACH(test_fragments),
 		EACH(test_segments),
 		EACH(test_mirrored),
+		EACH(test_many_mirrored),
+		EACH(test_lists),
 		EACH(test_new_snapshot),
 		EACH(test_learned_meanwhile),
 		EACH(test_injected),

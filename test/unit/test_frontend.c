@@ -20,11 +20,11 @@
 
 #include <cmocka.h>
 
-#include "gm.h"
+#include "gmem/gm.h"
 #include "owner.h"
 #include "peer.h"
 #include "vhost_user/backend.h"
-#include "vhf.h"
+#include "vhost_user/vhf.h"
 #include "virtq/net.h"
 
 #define TIMEOUT_MS 60000 /* of messages; a busy machine answers late */

@@ -64,10 +64,10 @@ test_dhcp(void **state)
 	dhcp6(1547, 546, DROP_RX_GUARD_DHCP);
 	dhcp6(547, 547, DROP_RX_GUARD_DHCP);
 	dhcp6(53, 1546, PASSES);
-	guard_check(GUARD_ALL & ~GUARD_DHCP);
+	guard_put(GUARD_ALL & ~GUARD_DHCP);
 	dhcp4(MINE, ALL4, 67, 68, PASSES);
 	dhcp6(547, 546, PASSES);
-	guard_check(GUARD_DHCP);
+	guard_put(GUARD_DHCP);
 	dhcp4(OTHERS, ALL4, 67, 68, DROP_RX_GUARD_DHCP);
 	dhcp4(OTHERS, ALL4, 68, 67, PASSES);
 }
@@ -160,7 +160,7 @@ test_strangers(void **state)
 	becomes_once(PASSES);
 	memset(&set, 0, sizeof(set));
 	guard_allow("10.0.0.5", &me);
-	guard_check(GUARD_ALL);
+	guard_put(GUARD_ALL);
 	eth_from(&third, IP6);
 	ip6(its, NONE, 0);
 	becomes_once(DROP_RX_GUARD);
@@ -350,10 +350,10 @@ test_routers(void **state)
 	router4(5, DROP_RX_GUARD_RA);
 	router4(9, DROP_RX_GUARD_RA);
 	router4(8, PASSES);
-	guard_check(GUARD_ALL & ~GUARD_RA);
+	guard_put(GUARD_ALL & ~GUARD_RA);
 	router(134, PASSES);
 	router4(5, PASSES);
-	guard_check(GUARD_RA);
+	guard_put(GUARD_RA);
 	router(134, DROP_RX_GUARD_RA);
 	from6(other6, PASSES);
 	eth(ARP);

@@ -168,6 +168,25 @@ test_half_message(void **state)
 	assert_int_equal(reply.header.request, VHU_GET_FEATURES);
 }
 
+/* A front-end that takes its memory back costs its own port, and no other the upgrade. */
+static void
+test_withdrawn(void **state)
+{
+	struct blob b = {0};
+
+	wire_start(&from, PACKED);
+	hand_over(&b);
+	assert_int_equal(ftruncate(from.o.memfd, 0), 0);
+	assert_null(take_over(&b));
+	blob_free(&b);
+	vdev_sync(to.o.d);
+	assert_null(to.o.rx[0]);
+	assert_null(to.o.tx[0]);
+	assert_true(atomic_load(&to.o.d->fault.dead));
+	vdev_attention(to.o.d);
+	assert_true(to.o.d->fault_seen);
+}
+
 /** A copy with descriptors of its own. */
 static void
 copy(const struct blob *b, struct blob *c)
@@ -337,6 +356,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_packed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_resumed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_half_message, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_withdrawn, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_doubled, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_truncated, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_damaged, setup, teardown),

@@ -20,6 +20,7 @@
 #include "switch/bucket.h"
 #include "switch/fdb_worker.h"
 #include "switch/inject.h"
+#include "switch/lldp.h"
 #include "switch/modes.h"
 #include "switch/port_limits.h"
 #include "switch/publish.h"
@@ -232,6 +233,40 @@ start_eal(void **state)
 	return pool != NULL ? 0 : -1;
 }
 
+/* A port's LLDP goes out there and nowhere else, whatever its VLANs. */
+static void
+test_lldp(void **state)
+{
+	const struct lldp_facts f = {.system = "host", .description = "switch", .ttl_s = 120};
+	static const uint8_t said[] = {0x01, 0x80, 0xc2, 0, 0, 0x0e, 0,   0,   0,   0,   0,
+				       0,    0x88, 0xcc, 2, 5, 7,    'h', 'o', 's', 't', 4};
+	uint8_t frame[LLDP_FRAME_MAX];
+	uint32_t len = lldp_frame(&fake_ports[1].p, &f, frame);
+	struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
+
+	assert_in_range(len, 60, LLDP_FRAME_MAX);
+	assert_memory_equal(frame, said, 6);
+	assert_memory_equal(frame + 12, said + 12, sizeof(said) - 12);
+	assert_memory_equal(frame + len - 2, "\0\0", 2);
+	memcpy(rte_pktmbuf_append(m, (uint16_t)len), frame, len);
+	assert_true(sw_send(&fake_sw, &fake_ports[1].p, m));
+	fake_poll();
+	for (uint32_t i = 0; i < FAKE_PORTS; i++)
+		assert_int_equal(fake_ports[i].nout, i == 1);
+	assert_memory_equal(fake_ports[1].out[0].b, frame, len);
+	assert_int_equal(rx_stats(1).frames, 0);
+	m = rte_pktmbuf_alloc(pool);
+	rte_pktmbuf_append(m, 60);
+	assert_true(sw_send(&fake_sw, &fake_ports[1].p, m));
+	fake_ports[1].p.started = false; /* meanwhile */
+	sw_publish(&fake_sw);
+	fake_poll();
+	assert_int_equal(fake_ports[1].nout, 1);
+	fake_ports[1].p.started = true;
+	sw_publish(&fake_sw);
+	/* no port has sent it: not fake_check_accounts(), which compares what all sent and got */
+}
+
 int
 main(void)
 {
@@ -246,6 +281,7 @@ main(void)
 		EACH(test_mode_that_takes_nothing),
 		EACH(test_locked),
 		EACH(test_many),
+		EACH(test_lldp),
 	};
 
 	return cmocka_run_group_tests(tests, start_eal, NULL);

@@ -339,6 +339,44 @@ refused_ioctls_are_tried_again(void **state)
 	irq_group_free(g);
 }
 
+/** They hold a descriptor each: who makes more than a guest has rings for has to wait. */
+static void
+freed_eventfds_are_bounded(void **state)
+{
+	struct irq_group *g = irq_group_new();
+	const struct lane *lane = irq_group_lane(g);
+	int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	struct irq *slow, *irq;
+	uint32_t i;
+
+	dev_reset();
+	slow = irq_of_ioctl(g, slow_ioctl, dup(0), 17, 3);
+	assert_true(irq_raise(slow));
+	sem_wait(&dev.made);
+	for (i = 0; i < IRQ_FREED_MAX; i += 2) {
+		irq = irq_of_eventfd(g, dup(fd));
+		assert_true(irq_raise(irq));
+		irq_free(irq);
+		irq_signal(g, fd);
+		assert_int_equal(lane_closing(lane), 0);
+	}
+	for (i = 0; i < 20; i += 2) {
+		irq = irq_of_eventfd(g, dup(fd));
+		assert_true(irq_raise(irq));
+		irq_free(irq);
+		assert_int_equal(lane_closing(lane), i + 1);
+		irq_signal(g, fd);
+		assert_int_equal(lane_closing(lane), i + 2);
+	}
+	sem_post(&dev.go);
+	assert_true(arrives(fd));
+	while (lane_closing(lane) > 0)
+		usleep(1000);
+	irq_free(slow);
+	close(fd);
+	irq_group_free(g);
+}
+
 /** One that waits behind another is not made once its owner has freed it. */
 static void
 freed_interrupts_are_not_made(void **state)
@@ -422,6 +460,7 @@ main(void)
 		cmocka_unit_test(full_counters_hold_nobody),
 		cmocka_unit_test(ioctls_that_wait_hold_their_lane_alone),
 		cmocka_unit_test(refused_ioctls_are_tried_again),
+		cmocka_unit_test(freed_eventfds_are_bounded),
 		cmocka_unit_test(freed_interrupts_are_not_made),
 		cmocka_unit_test(jobs_are_done_in_their_order),
 	};

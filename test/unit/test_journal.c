@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -84,6 +85,30 @@ file_keeps_its_content(void **state)
 	f = vq_journal_open(path, 5);
 	assert_int_equal(vq_journal_get(f, 2)->running, 0);
 	vq_journal_close(f, true);
+}
+
+/** Without a descriptor for it, it is left for the next one. */
+static void
+file_stays_at_the_limit(void **state)
+{
+	struct vq_journal_file *f = vq_journal_open(path, 4);
+	struct rlimit before, none;
+	struct stat a, b;
+
+	assert_non_null(f);
+	assert_int_equal(stat(path, &a), 0);
+	vq_journal_close(f, false);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = before;
+	none.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	f = vq_journal_open(path, 4);
+	assert_null(f);
+	assert_int_equal(errno, EMFILE);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(stat(path, &b), 0);
+	assert_int_equal(a.st_ino, b.st_ino);
+	unlink(path);
 }
 
 static void
@@ -391,7 +416,7 @@ device_tx(const struct death *d)
 	send_one(d->r, 300);
 }
 
-/** A successor, too, may die: of a device that had got as far as to record its batch. */
+/** A successor, too, may be killed: of a device that had got as far as to record its batch. */
 static void
 device_heir(const struct death *d)
 {
@@ -547,6 +572,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(file_is_private_and_has_one_owner),
 		cmocka_unit_test(file_keeps_its_content),
+		cmocka_unit_test(file_stays_at_the_limit),
 		cmocka_unit_test(foreign_files_are_replaced_not_followed),
 		cmocka_unit_test(file_of_a_predecessor_is_shared),
 		cmocka_unit_test(file_of_a_predecessor_keeps_its_shape),

@@ -21,6 +21,7 @@
 #include "switch/bucket.h"
 #include "switch/modes.h"
 #include "switch/port_limits.h"
+#include "switch/sw_ports.h"
 
 #define SLOW 1 /* a rate that adds nothing to a bucket while a test runs */
 #define BURST 32u
@@ -383,6 +384,109 @@ setup(void **state)
 	return fdb_add_static(fake_sw.fdb, &peer, 0, 1);
 }
 
+/* --- what a port is sent --- */
+
+static void
+send_to_peer(uint32_t port, uint32_t n, uint32_t len)
+{
+	struct rte_ether_addr from = fake_mac(port, 1);
+
+	for (uint32_t i = 0; i < n; i++)
+		fake_put(port, &from, &peer, len);
+	fake_poll();
+	fake_check_accounts();
+}
+
+static uint64_t
+over_rate(uint32_t port)
+{
+	return fake_ports[port].tx.stats.drop[DROP_TX_RATE];
+}
+
+/* All senders together get through what the receiver's limit lets. */
+static void
+test_egress_frames(void **state)
+{
+	assert_int_equal(port_set_egress_limits(&fake_ports[1].p, SLOW, 0), 0);
+	send_to_peer(0, 20, 60);
+	send_to_peer(2, 20, 60);
+	assert_int_equal(fake_ports[1].nout, BURST);
+	assert_int_equal(over_rate(1), 40 - BURST);
+	/* others get theirs */
+	fake_clear();
+	for (uint32_t i = 0; i < 20; i++)
+		fake_put(0, &me, &fake_broadcast, 60);
+	fake_poll();
+	fake_check_accounts();
+	assert_int_equal(fake_ports[1].nout, 0);
+	assert_int_equal(fake_ports[2].nout, 20);
+	/* set again, it lets through no more */
+	assert_int_equal(port_set_egress_limits(&fake_ports[1].p, SLOW + 1, 0), 0);
+	send_to_peer(0, 5, 60);
+	assert_int_equal(fake_ports[1].nout, 0);
+	assert_int_equal(port_set_egress_limits(&fake_ports[1].p, 0, 0), 0);
+	assert_null(fake_ports[1].p.egress_limiter);
+	send_to_peer(0, 40, 60);
+	assert_int_equal(fake_ports[1].nout, 40);
+}
+
+static void
+test_egress_bits(void **state)
+{
+	const uint64_t bps = 8 * 1000 * 100 * 5; /* 5 frames at once */
+
+	assert_int_equal(port_set_egress_limits(&fake_ports[1].p, 0, bps), 0);
+	send_to_peer(0, 40, 1000);
+	assert_in_range(fake_ports[1].nout, 5, 6);
+	assert_int_equal(over_rate(1), 40 - fake_ports[1].nout);
+	fake_sw.mode = fwd_mode_by_name("io"); /* in other modes, too */
+	send_to_peer(0, 40, 1000);
+	assert_in_range(fake_ports[1].nout, 5, 12);
+	fake_sw.mode = fwd_mode_by_name("switch");
+}
+
+/* A mirror gets no more than it may be sent. */
+static void
+test_egress_of_mirror(void **state)
+{
+	assert_int_equal(port_set_egress_limits(&fake_ports[3].p, SLOW, 0), 0);
+	assert_int_equal(sw_mirror(&fake_ports[0].p, &fake_ports[3].p), 0);
+	send_to_peer(0, 40, 60);
+	assert_int_equal(fake_ports[1].nout, 40);
+	assert_int_equal(fake_ports[3].nout, BURST);
+	assert_int_equal(over_rate(3), 40 - BURST);
+}
+
+/* An upgrade lets no more through. */
+static void
+test_egress_is_handed_over(void **state)
+{
+	struct port *p = &fake_ports[1].p;
+	struct blob b = {0};
+
+	assert_int_equal(port_set_egress_limits(p, SLOW, 0), 0);
+	send_to_peer(0, 40, 60);
+	assert_int_equal(fake_ports[1].nout, BURST);
+	fake_save(1, &b);
+	assert_int_equal(port_set_egress_limits(p, 0, 0), 0);
+	assert_int_equal(port_set_egress_limits(p, SLOW, 0), 0);
+	assert_null(fake_load(1, &b));
+	fake_clear();
+	send_to_peer(0, 5, 60);
+	assert_int_equal(fake_ports[1].nout, 0);
+	blob_free(&b);
+}
+
+static void
+test_egress_refused(void **state)
+{
+	struct port *p = &fake_ports[0].p;
+
+	assert_int_equal(port_set_egress_limits(p, LIMIT_RATE_MAX + 1, 0), -ERANGE);
+	assert_int_equal(port_set_egress_limits(p, 0, LIMIT_RATE_MAX + 1), -ERANGE);
+	assert_null(fake_ports[0].p.egress_limiter);
+}
+
 static int
 start_eal(void **state)
 {
@@ -407,6 +511,11 @@ main(void)
 		EACH(test_debts_stay),
 		EACH(test_refused),
 		EACH(test_wire),
+		EACH(test_egress_frames),
+		EACH(test_egress_bits),
+		EACH(test_egress_of_mirror),
+		EACH(test_egress_is_handed_over),
+		EACH(test_egress_refused),
 	};
 
 	return cmocka_run_group_tests(tests, start_eal, NULL);

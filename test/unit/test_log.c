@@ -136,6 +136,76 @@ test_peer_lines_say_what_was_left_out(void **state)
 				      "vqswitch: port p: bad chain 4\n");
 }
 
+static void
+flood(struct log_limit *l, const char *tag, int n)
+{
+	while (n-- > 0)
+		log_peer(l, tag, "x");
+}
+
+/* A flood that has ended is told of though no other line follows, once, and its bucket has gone. */
+static void
+test_end_of_a_flood_is_told(void **state)
+{
+	struct log_limit l = {.refill_ns = ev_now_ns()};
+	uint64_t start = ev_now_ns();
+
+	flood(&l, "port p", 5);
+	log_tell_owed(start);
+	assert_string_equal(logged(), "");
+	l = (struct log_limit){.refill_ns = ev_now_ns(), .tokens = 1}; /* another port's */
+	flood(&l, "port q", 3);
+	log_tell_owed(ev_now_ns() + 3 * SECOND);
+	log_tell_owed(ev_now_ns() + 9 * SECOND);
+	assert_string_equal(logged(), "vqswitch: port q: x\n"
+				      "vqswitch: port p: 5 similar lines suppressed\n"
+				      "vqswitch: port q: 2 similar lines suppressed\n");
+}
+
+/* Lines are told of once: at the end of their flood or with the line behind it. */
+static void
+test_told_once(void **state)
+{
+	struct log_limit l = {.refill_ns = ev_now_ns()};
+
+	flood(&l, "a", 5);
+	log_tell_owed(ev_now_ns() + 3 * SECOND);
+	flood(&l, "a", 2);
+	l.refill_ns -= SECOND;
+	flood(&l, "a", 1);
+	log_tell_owed(ev_now_ns() + 3 * SECOND);
+	flood(&l, "a", 1);
+	log_tell_owed(ev_now_ns() + 3 * SECOND);
+	l.refill_ns -= SECOND;
+	flood(&l, "a", 1);
+	assert_string_equal(logged(), "vqswitch: a: 5 similar lines suppressed\n"
+				      "vqswitch: a: 2 similar lines suppressed\n"
+				      "vqswitch: a: x\n"
+				      "vqswitch: a: 1 similar lines suppressed\n"
+				      "vqswitch: a: x\n");
+}
+
+/* More floods than there is room for: the numbers of some come with their next lines. */
+static void
+test_many_floods(void **state)
+{
+	static struct log_limit l[1000];
+	uint32_t told = 0;
+
+	for (int i = 0; i < 1000; i++) {
+		l[i] = (struct log_limit){.refill_ns = ev_now_ns()};
+		flood(&l[i], "many", 3);
+	}
+	log_tell_owed(ev_now_ns() + 3 * SECOND);
+	for (int i = 0; i < 1000; i++) {
+		l[i].refill_ns -= SECOND;
+		flood(&l[i], "many", 1);
+	}
+	for (const char *s = logged(); (s = strstr(s, "3 similar")) != NULL; s++)
+		told++;
+	assert_int_equal(told, 1000);
+}
+
 static uint32_t
 count(const char *what)
 {
@@ -167,6 +237,21 @@ test_lines_of_dpdk_pass_buckets(void **state)
 	usleep(1100000); /* a token more */
 	rte_log(RTE_LOG_ERR, (uint32_t)a, "A: line\n");
 	assert_true(count("lines as the next one suppressed\nA: line\n") > 0);
+	for (uint32_t i = 0; i < 100; i++)
+		rte_log(RTE_LOG_ERR, (uint32_t)a, "A: line\n");
+	log_tell_owed(ev_now_ns() + 3 * SECOND);
+	assert_true(count("vqswitch: DPDK: 100 similar lines suppressed\n") == 1);
+}
+
+/** A name in them may be a peer's, too. */
+static void
+test_lines_of_dpdk_cannot_drive_a_terminal(void **state)
+{
+	const int type = rte_log_register("lib.c");
+
+	assert_int_equal(log_limit_dpdk(), 0);
+	rte_log(RTE_LOG_ERR, (uint32_t)type, "C:\tsocket a\033[2J\rb\x7f\n");
+	assert_string_equal(logged(), "C:\tsocket a?[2J?b?\n");
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -182,7 +267,11 @@ main(void)
 		T(test_limit_burst_then_one_per_second),
 		T(test_limit_saves_up_no_more_than_a_burst),
 		T(test_peer_lines_say_what_was_left_out),
+		T(test_end_of_a_flood_is_told),
+		T(test_told_once),
+		T(test_many_floods),
 		T(test_lines_of_dpdk_pass_buckets),
+		T(test_lines_of_dpdk_cannot_drive_a_terminal),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

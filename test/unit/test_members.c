@@ -162,7 +162,7 @@ teardown(void **state)
 /* --- frames --- */
 
 static void
-poll(void)
+poll_all(void)
 {
 	dp_online(&sw.dp, 0);
 	worker_poll(worker, dp_live(&sw.dp));
@@ -193,7 +193,7 @@ static void
 deliver(uint16_t from)
 {
 	do
-		poll();
+		poll_all();
 	while (ports[from].has || worker->rests.n != 0);
 }
 

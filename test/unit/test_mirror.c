@@ -27,10 +27,13 @@
 #include "base/ev.h"
 #include "eal.h"
 #include "fakesw.h"
+#include "switch/mirror_filter.h"
 #include "switch/modes.h"
 #include "switch/port_limits.h"
 #include "switch/publish.h"
 #include "switch/sw.h"
+#include "switch/capture_handover.h"
+#include "switch/handover.h"
 #include "switch/sw_capture.h"
 #include "switch/sw_ports.h"
 
@@ -56,6 +59,61 @@ test_mirror(void **state)
 	}
 	assert_int_equal(fake_ports[1].nout, 2);
 	fake_check_accounts();
+}
+
+/* A frame from port 0 with a tag, VLAN 7, and an IPv4 packet from 192.0.2.1 to 198.51.100.1. */
+static uint32_t
+mirrored(uint16_t vlan, const struct rte_ether_addr *to)
+{
+	static const uint8_t ip[] = {0x08, 0, 0x45, 0,   0, 46, 0, 0,   0,  0,   9,
+				     17,   0, 0,    192, 0, 2,  1, 198, 51, 100, 1};
+	struct fake_frame *f = fake_put(0, &host[0], to, 100);
+	uint32_t at = 12;
+
+	fake_ports[3].nout = 0;
+	if (vlan != 0) {
+		memcpy(f->b + 12, (const uint8_t[]){0x81, 0, 0, (uint8_t)vlan}, 4);
+		at = 16;
+	}
+	memcpy(f->b + at, ip, sizeof(ip));
+	fake_poll();
+	fake_check_accounts();
+	return fake_ports[3].nout;
+}
+
+static void
+test_filter(void **state)
+{
+	struct mirror_filter f = {.has_mac = true, .mac = host[1]};
+	struct port *p = &fake_ports[0].p;
+
+	assert_int_equal(sw_mirror(p, &fake_ports[3].p), 0);
+	assert_int_equal(sw_mirror_filter(p, &f), 0);
+	assert_int_equal(mirrored(0, &host[1]), 1);
+	assert_int_equal(mirrored(0, &host[2]), 0);
+	f = (struct mirror_filter){.vlan = 7};
+	assert_int_equal(sw_mirror_filter(p, &f), 0);
+	assert_int_equal(mirrored(7, &host[1]), 1);
+	assert_int_equal(mirrored(8, &host[1]), 0);
+	assert_int_equal(mirrored(0, &host[1]), 0);
+	f = (struct mirror_filter){.has_ip = true};
+	assert_true(ip_prefix_parse("198.51.100.0/24", &f.ip));
+	assert_int_equal(sw_mirror_filter(p, &f), 0);
+	assert_int_equal(mirrored(0, &host[1]), 1);
+	assert_int_equal(mirrored(7, &host[1]), 1);
+	f.vlan = 8; /* all of it has to fit */
+	assert_int_equal(sw_mirror_filter(p, &f), 0);
+	assert_int_equal(mirrored(7, &host[1]), 0);
+	assert_true(ip_prefix_parse("2001:db8::/32", &f.ip));
+	f.vlan = 0;
+	assert_int_equal(sw_mirror_filter(p, &f), 0);
+	assert_int_equal(mirrored(0, &host[1]), 0);
+	/* four of nine fit so far */
+	assert_int_equal(atomic_load(&p->mirror_seen.fits), 4);
+	assert_int_equal(atomic_load(&p->mirror_seen.left_out), 5);
+	assert_int_equal(sw_mirror_filter(p, NULL), 0);
+	assert_int_equal(mirrored(0, &host[2]), 1);
+	assert_int_equal(atomic_load(&p->mirror_seen.fits), 4);
 }
 
 /* Flooded frames come twice to a port that is in the same domain, once to one that is not. */
@@ -515,6 +573,86 @@ setup(void **state)
 	}
 	return 0;
 }
+/* The records of the switch, to the switch as its own successor. NULL, or why they are refused. */
+static const char *
+take_over(struct blob *b)
+{
+	struct blob_reader reader = {.blob = b};
+	struct hand_record h = {.reader = &reader};
+	const char *why = NULL;
+
+	while (why == NULL && (h.data = blob_read(&reader, &h.r)) != NULL)
+		why = sw_take_over(&fake_sw, &h);
+	return why;
+}
+
+/* Another process writes on where this one stopped; one that does not leaves it to go on here. */
+static void
+test_capture_goes_on(void **state)
+{
+	struct blob b = {0}, unused = {0};
+	struct capture *old;
+	const struct found *f;
+
+	start(SW_CAPTURE_ALL, 20, 0);
+	fake_put(0, &host[0], &fake_broadcast, 100);
+	fake_poll();
+	capture_hand_over(&fake_sw, &unused);
+	blob_free(&unused);
+	capture_hand_run(&fake_sw); /* here */
+	fake_put(0, &host[0], &fake_broadcast, 100);
+	fake_poll();
+	capture_hand_over(&fake_sw, &b);
+	f = read_file();
+	assert_int_equal(f->npackets, 2 * FAKE_PORTS);
+	assert_int_equal(f->nstatistics, 0);
+
+	old = fake_sw.capture;
+	fake_sw.capture = NULL;
+	for (uint32_t i = 0; i < FAKE_PORTS; i++)
+		fake_ports[i].p.captured = NULL;
+	assert_null(take_over(&b));
+	capture_hand_run(&fake_sw);
+	sw_publish(&fake_sw);
+	fake_put(0, &host[0], &fake_broadcast, 100);
+	fake_poll();
+	sw_capture_stop(&fake_sw);
+	f = read_file();
+	assert_int_equal(f->npackets, 3 * FAKE_PORTS);
+	assert_int_equal(f->ninterfaces, FAKE_PORTS);
+	assert_int_equal(f->nstatistics, FAKE_PORTS);
+	assert_int_equal(fake_sw.captured.last.frames, 3 * FAKE_PORTS);
+	capture_stop(old, &(struct capture_stats){0});
+	blob_free(&b);
+}
+
+/* One that has ended is shown as before; one for a client, or into a pipe, is not handed over. */
+static void
+test_capture_not_handed_over(void **state)
+{
+	const struct sw_capture cfg = {.port = 0, .snaplen = 100, .live = true};
+	struct blob b = {0};
+	int ends[2];
+
+	start(0, CAPTURE_SNAPLEN, 1);
+	fake_put(0, &host[0], &host[1], 61);
+	fake_poll();
+	assert_null(capture_hand_against(&fake_sw));
+	capture_hand_over(&fake_sw, &b);
+	assert_null(fake_sw.capture);
+	memset(&fake_sw.captured, 0, sizeof(fake_sw.captured));
+	assert_null(take_over(&b));
+	assert_int_equal(fake_sw.captured.last.frames, 1);
+	assert_string_equal(fake_sw.captured.path, path);
+	blob_free(&b);
+	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(sw_capture_start(&fake_sw, &cfg, ends[1]), 0);
+	assert_non_null(capture_hand_against(&fake_sw));
+	fake_sw.captured.live = false;
+	assert_non_null(capture_hand_against(&fake_sw));
+	sw_capture_stop(&fake_sw);
+	close(ends[0]);
+}
 
 static int
 start_all(void **state)
@@ -537,6 +675,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		EACH(test_mirror),
+		EACH(test_filter),
 		EACH(test_mirror_of_a_flood),
 		EACH(test_mirror_before_limits),
 		EACH(test_mirror_wire),
@@ -544,6 +683,8 @@ main(void)
 		EACH(test_capture),
 		EACH(test_capture_all),
 		EACH(test_capture_of_a_later_port),
+		EACH(test_capture_goes_on),
+		EACH(test_capture_not_handed_over),
 		EACH(test_capture_overrun),
 		EACH(test_capture_count),
 		EACH(test_capture_disk_full),

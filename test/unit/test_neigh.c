@@ -412,7 +412,7 @@ solicitation_is_answered(void **state)
 	assert_int_equal(stats().remote, 0);
 }
 
-/* A host that hears of a router that it is none loses its default route. */
+/* A host that is told that a router is none loses its default route. */
 static void
 router_is_known_as_one(void **state)
 {

@@ -283,10 +283,17 @@ test_later(void **state)
 
 	assert_int_equal(symlink(old, path), 0);
 	r = record_open(&cfg, err, sizeof(err));
+	assert_true(record_get_info(r, &info));
+	assert_null(info.why);
 	record_start(r);
 	say(r, 1, NULL, 0);
 	assert_true(record_get_info(r, &info));
 	assert_int_equal(info.bytes, 0);
+	assert_non_null(strstr(info.why, "symbolic link"));
+	unlink(path);
+	record_start(r);
+	assert_true(record_get_info(r, &info));
+	assert_null(info.why);
 	record_close(r, "over");
 }
 

@@ -303,7 +303,7 @@ test_slow_reader(void **state)
 	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
 	fcntl(p[1], F_SETPIPE_SZ, 4096);
 	assert_int_equal(state_fd(VHU_STATE_SAVE, 0, p[1]), VHU_STATE_NOFD);
-	/* it can be made blocking as often as one likes: it is not the one that is written to */
+	/* it can be made blocking any number of times: it is not the one that is written to */
 	fcntl(p[1], F_SETFL, 0);
 	ev_run_once(w.o.loop, 0);
 	assert_int_equal(wire_ask_u64(&w, VHU_SET_FEATURES, MODERN), 0);
@@ -336,7 +336,7 @@ test_refused(void **state)
 	close(ev);
 }
 
-/* A transfer that never ends dies with the connection, or with the next one. */
+/* A transfer that never ends is given up with the connection, or with the next one. */
 static void
 test_abandoned(void **state)
 {

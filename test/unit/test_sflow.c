@@ -192,7 +192,7 @@ take_all(void)
 	return n;
 }
 
-/* Each frame is one: its port, its length, its first bytes. */
+/* Every frame is sampled: its port, its length, its first bytes. */
 static void
 every_frame(void **state)
 {

@@ -130,7 +130,8 @@ setup(void **state)
 		poll[i] = (struct dp_poll){.q = &rx[i],
 					   .port = &ports[rx[i].port],
 					   .forward = spend,
-					   .several = rx[i].port == 0};
+					   .several = rx[i].port == 0,
+					   .accounted = rx[i].port == 0};
 	}
 	atomic_init(&sink.ops, &tx_ops);
 	for (uint16_t i = 0; i < RTE_DIM(ports); i++) {
@@ -228,7 +229,7 @@ single_queue_is_not_limited(void **state)
 
 	kind = &bytes;
 	for (uint32_t i = 0; i < QUEUES; i++)
-		poll[i].several = false;
+		poll[i].several = poll[i].accounted = false;
 	worker_poll(w, &dp);
 	assert_int_equal(greedy_polls(), QUEUES - (QUEUES + EMPTY - 1) / EMPTY);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A peer truncates what we have mapped: its mapping dies, the process does not. */
+/* A peer truncates what we have mapped: its mapping ends, the process does not. */
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>

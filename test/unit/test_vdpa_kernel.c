@@ -25,6 +25,7 @@
 #include "base/irq.h"
 #include "base/lane.h"
 #include "eal.h"
+#include "kicks.h"
 #include "node_model.h"
 #include "owner.h"
 #include "vdev/engine.h"
@@ -258,6 +259,7 @@ setup(void **state)
 	list[1] = &soft_engine;
 	fds_before = open_fds();
 	owner_init(&o, NULL);
+	kicks_watch(&o);
 	return 0;
 }
 
@@ -273,6 +275,8 @@ teardown(void **state)
 	offload(false);
 	while (o.d->engine != &soft_engine)
 		iterate();
+	assert_int_equal(kicks_by_control(), 0);
+	kicks_watch(NULL);
 	vdev_disconnect(o.d);
 	while (node()->busy || node()->phase != NODE_SHUT)
 		ev_run_once(o.loop, 10);
@@ -371,7 +375,7 @@ test_suspended_in_vain(void **state)
 	there_and_back(1);
 }
 
-/* Another ring in the place of the old one: a suspended device does not hear of it. */
+/* Another ring in the place of the old one: a suspended device is not told of it. */
 static void
 test_other_rings(void **state)
 {
@@ -616,7 +620,7 @@ test_guest_returns_before_it_has_stopped(void **state)
 		ev_run_once(o.loop, 0);
 		device_run();
 		assert_null(o.rx[0]);
-		assert_non_null(strstr(o.d->q[0].why, "has not let go"));
+		assert_non_null(strstr(o.d->q[0].why, "has not released"));
 	}
 	model_lock();
 	k.mem.gmem = o.d->gmem;
@@ -650,7 +654,7 @@ test_interrupts(void **state)
 	run_until(&soft_engine, 20);
 }
 
-/* Two ports name one device: the second has it when the first has let go of it. */
+/* Two ports name one device: the second has it when the first has released it. */
 static void
 test_two_ports(void **state)
 {

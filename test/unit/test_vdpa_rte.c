@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "eal.h"
+#include "kicks.h"
 #include "mock_vdpa.h"
 #include "owner.h"
 #include "vdev/engine.h"
@@ -72,6 +73,7 @@ setup(void **state)
 	char err[128];
 
 	owner_init(&o, NULL);
+	kicks_watch(&o);
 	list[0] = vdpa_open(MOCK_NAME, o.d, err, sizeof(err));
 	assert_non_null(list[0]);
 	list[1] = &soft_engine;
@@ -91,6 +93,8 @@ setup(void **state)
 static int
 teardown(void **state)
 {
+	assert_int_equal(kicks_by_control(), 0);
+	kicks_watch(NULL);
 	vdev_set_engines(o.d, list);
 	vqd_fini(&rx);
 	vqd_fini(&tx);
@@ -474,7 +478,7 @@ test_does_not_stop(void **state)
 	}
 	assert_int_equal(mock.stops, stops + 1);
 	assert_int_equal(mock.closes, closes);
-	assert_string_equal(reason(), "it has not let go of the guest's rings yet");
+	assert_string_equal(reason(), "it has not released the guest's rings yet");
 	mock.goes_on = false;
 	run_until(&soft_engine, 200);
 	list[0]->ops->retry(list[0], o.d);
@@ -528,7 +532,7 @@ test_guest_returns_before_it_has_stopped(void **state)
 	for (uint32_t n = 0; n < 100; n++) {
 		iterate();
 		assert_null(o.rx[0]);
-		assert_non_null(strstr(o.d->q[0].why, "has not let go"));
+		assert_non_null(strstr(o.d->q[0].why, "has not released"));
 	}
 	mock.goes_on = false;
 	run_until(list[0], 200);
@@ -674,7 +678,7 @@ own_space(const struct transport *t, uint64_t features)
 	return VDEV_SPACE_FRONTEND;
 }
 
-/* The driver waits for the answer: it hears that the front-end has its doorbells. */
+/* The driver waits for the answer: it is told that the front-end has its doorbells. */
 static void
 test_doorbells(void **state)
 {

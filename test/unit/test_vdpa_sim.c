@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_ring.h>
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -390,7 +392,7 @@ test_limits(void **state)
 	set("features", "0xffffffffffffffff");
 }
 
-/* A quiesced port holds nothing in flight: hardware has let go of its rings. */
+/* A quiesced port holds nothing in flight: hardware has released its rings. */
 static void
 test_quiesce(void **state)
 {
@@ -430,6 +432,86 @@ test_broken_ring(void **state)
 	assert_int_equal(vdev_state(g.o.d), VDEV_STATE_ERROR);
 }
 
+/** The switch begins anew, with a device that may move the frames if @p hw. */
+static void
+begin_anew(const char *state_path, bool hw)
+{
+	char err[160];
+
+	owner_restart(&g.o, state_path);
+	g.sim = vdpa_open("sim0", g.o.d, err, sizeof(err));
+	assert_non_null(g.sim);
+	g.list[0] = g.sim;
+	vdev_set_engines(g.o.d, g.list);
+	vdev_set_hw(g.o.d, hw ? VDEV_HW_PREFER : VDEV_HW_NEVER);
+}
+
+/*
+ * The switch is killed while either has the rings, and the next one goes on from them, though a
+ * front-end says the position at which the driver set them up.
+ */
+static void
+test_killed(void **state)
+{
+	static const uint64_t features[] = {MODERN, PACKED,
+					    PACKED | (UINT64_C(1) << VIRTIO_RING_F_INDIRECT_DESC)};
+	char path[64];
+
+	snprintf(path, sizeof(path), "/tmp/test_vdpa_sim.%d.rings", getpid());
+	for (size_t k = 0; k < RTE_DIM(features); k++) {
+		unlink(path);
+		begin_anew(path, true);
+		start(features[k]);
+		for (uint32_t n = 0; n < 60; n++) {
+			guest_send(1 + n % 24);
+			if (n % 3 == 0)
+				drain();
+			begin_anew(path, n % 2 == 0);
+			owner_start(&g.o, features[k], SIZE);
+			assert_int_equal(in_hardware(), n % 2 == 0);
+			if (g.sent - g.got > SIZE / 2)
+				drain();
+		}
+		drain();
+		vqd_fini(&g.rx);
+		vqd_fini(&g.tx);
+		g.sent = g.got = 0;
+		vdev_reset(g.o.d);
+		vdev_sync(g.o.d);
+	}
+	unlink(path);
+}
+
+/** A packed ring that does not tell where hardware stood waits for its driver, and says so. */
+static void
+test_killed_and_lost(void **state)
+{
+	const uint64_t features = PACKED | (UINT64_C(1) << VIRTIO_F_IN_ORDER);
+	char path[64];
+
+	snprintf(path, sizeof(path), "/tmp/test_vdpa_sim.%d.lost", getpid());
+	unlink(path);
+	begin_anew(path, true);
+	start(features);
+	guest_send(5);
+	drain();
+	begin_anew(path, true);
+	owner_start(&g.o, features, SIZE);
+	assert_false(g.o.d->q[0].running);
+	assert_non_null(g.o.d->q[0].why);
+	assert_non_null(strstr(g.o.d->q[0].why, "hardware had it"));
+	/* its driver begins anew */
+	vqd_fini(&g.rx);
+	vqd_fini(&g.tx);
+	g.sent = g.got = 0;
+	vdev_reset(g.o.d);
+	vdev_sync(g.o.d);
+	start(features);
+	guest_send(5);
+	drain();
+	unlink(path);
+}
+
 static int
 start_eal(void **state)
 {
@@ -445,6 +527,7 @@ main(void)
 		T(moves),       T(faults_before),       T(faults_under_way),
 		T(wrong_index), T(forgotten_interrupt), T(limits),
 		T(quiesce),     T(broken_ring),         T(gone_narrows_nothing),
+		T(killed),      T(killed_and_lost),
 	};
 
 	return cmocka_run_group_tests(tests, start_eal, NULL);

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 #include <rte_ether.h>
 
+#include "base/irq.h"
 #include "base/spare.h"
 #include "vdev/netcfg.h"
 #include "vduse_model.h"
@@ -55,6 +56,22 @@ a_driver_starts_and_leaves(void **state)
 	close(vk.fd);
 	vk.fd = -1;
 	assert_int_equal(open_fds(), fds);
+}
+
+/** As long as the driver runs: it is told once of each change. */
+static void
+the_address_changes(void **state)
+{
+	const uint8_t mac[6] = {2, 0, 0, 0, 0, 0x20};
+	unsigned int irqs;
+
+	vk_start(0);
+	irqs = vk.config_irqs;
+	vdev_config_set_mac(vk_owner.d, mac);
+	assert_memory_equal(vk.config.mac, mac, sizeof(mac));
+	assert_int_equal(vk.config_irqs, irqs + 1);
+	vdev_config_set_mac(vk_owner.d, mac);
+	assert_int_equal(vk.config_irqs, irqs + 1);
 }
 
 static void
@@ -179,6 +196,116 @@ interrupts_are_injected(void **state)
 	assert_int_equal(vk.irqs[0], 0);
 }
 
+/** Until all that were raised are made. */
+static void
+irqs_settle(void)
+{
+	struct irq_info info;
+
+	do {
+		usleep(100);
+		irq_group_info(vk_owner.d->irqs, &info);
+	} while (info.waiting != 0);
+}
+
+/** A frame of the driver's is taken, and what is due to the driver for it is done. */
+static void
+take_frame(struct vqd *drv, uint32_t i)
+{
+	static struct pkt_batch one;
+	const struct vqd_buf buf = {OWNER_GPA + BUF_AT(i), 76};
+	const struct vqd_chain chain = {.buf = &buf, .nout = 1};
+	struct pktq *q = &vk_owner.rx[0]->q;
+
+	memset(vk_owner.mem + BUF_AT(i), 0, 76);
+	assert_int_equal(vqd_add(drv, &chain), 0);
+	vqd_publish(drv);
+	memset(&one, 0, offsetof(struct pkt_batch, pkt));
+	one.max = PKT_BATCH_MAX;
+	assert_int_equal(pktq_ops(q)->rx(q, &one), 1);
+	pktq_ops(q)->rx_done(q, &one);
+	if (q->deferred)
+		pktq_notify_deferred(q);
+	irqs_settle();
+}
+
+#define EVENT_IDX (UINT64_C(1) << 29)
+#define ROUNDS 8
+#define ROUND 16 /* frames */
+
+/** A driver that wants an interrupt, and after @p reacts frames of a round none any more. */
+static unsigned int
+ioctls_of_rounds(struct vqd *drv, uint32_t reacts)
+{
+	const unsigned int before = vk.irqs[1];
+	uint64_t user_data;
+	uint32_t len;
+
+	for (uint32_t r = 0; r < ROUNDS; r++) {
+		if (reacts > 0)
+			vqd_arm(drv);
+		for (uint32_t i = 0; i < ROUND; i++) {
+			take_frame(drv, i);
+			if (i + 1 == reacts)
+				vqd_disarm(drv);
+		}
+		while (vqd_get(drv, &user_data, &len))
+			;
+	}
+	return vk.irqs[1] - before;
+}
+
+/**
+ * Each is an ioctl. With event indices a driver that is slow to react has one a round, without them
+ * one for each frame until it does; one that wants none has none.
+ */
+static void
+interrupts_are_suppressed(void **state)
+{
+	const uint64_t layout = *(uint64_t *)*state;
+	static const uint32_t reacts[] = {1, 4, ROUND};
+	struct vqd drv;
+
+	for (int indices = 0; indices < 2; indices++) {
+		memset(vk_owner.mem, 0, BUF_AT(0));
+		vk_start(layout | (indices ? EVENT_IDX : 0));
+		owner_driver(&vk_owner, 1, RING, &drv);
+		irqs_settle();
+		for (size_t i = 0; i < RTE_DIM(reacts); i++) {
+			unsigned int n = ioctls_of_rounds(&drv, reacts[i]);
+
+			print_message("%s, event indices %d, driver reacts after %u of %u frames: "
+				      "%u ioctls for %u frames\n",
+				      layout ? "packed" : "split", indices, reacts[i], ROUND, n,
+				      ROUNDS * ROUND);
+			assert_int_equal(n, ROUNDS * (indices ? 1 : reacts[i]));
+		}
+		vqd_disarm(&drv);
+		assert_int_equal(ioctls_of_rounds(&drv, 0), 0);
+		vqd_fini(&drv);
+		vk_kill_switch();
+		vk.exists = false;
+	}
+}
+
+/** Raised again and again while the kernel holds one: it is made once more. */
+static void
+interrupts_are_coalesced(void **state)
+{
+	vk_start(0);
+	irqs_settle();
+	vk.irqs[1] = vk.irqs_begun = 0;
+	vk.irqs_held = true;
+	vq_signal(vk_owner.d->q[1].vq);
+	while (vk.irqs_begun == 0)
+		usleep(100);
+	for (int i = 0; i < 100; i++)
+		vq_signal(vk_owner.d->q[1].vq);
+	vk.irqs_held = false;
+	irqs_settle();
+	assert_int_equal(vk.irqs[1], 2);
+}
+
 /** The rings run before the kernel has noted that they do. */
 static void
 early_interrupts_are_not_lost(void **state)
@@ -253,7 +380,7 @@ post(struct vqd *drv, uint32_t first, uint32_t last)
 	vqd_publish(drv);
 }
 
-/** An iteration of a worker: it looks at @p max frames, and gives them back unless it dies. */
+/** An iteration of a worker: it looks at @p max frames, and gives them back unless it ends. */
 static void
 poll_frames(uint16_t max, bool dies)
 {
@@ -461,12 +588,15 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		EACH(a_driver_starts_and_leaves),
 		TEST(features_are_refused_by_the_answer),
+		TEST(the_address_changes),
 		TEST(rings_become_ready_later),
 		TEST(memory_is_forgotten_and_found_again),
 		TEST(a_file_of_the_peers_is_checked),
 		TEST(states_of_rings_are_told),
 		TEST(unknown_requests_are_answered),
 		TEST(interrupts_are_injected),
+		EACH(interrupts_are_suppressed),
+		TEST(interrupts_are_coalesced),
 		TEST(early_interrupts_are_not_lost),
 		TEST(a_successor_goes_on),
 		TEST(an_mtu_that_was_offered_stays),

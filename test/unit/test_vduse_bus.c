@@ -315,6 +315,41 @@ a_broken_device_is_taken_off(void **state)
 	assert_false(vk.on_bus);
 }
 
+static void
+break_node(void)
+{
+	vk.created = false;
+	close(vk.fd);
+	vk.fd = -1;
+}
+
+/** The kernel's own driver comes back, unless that is in vain. */
+static void
+a_broken_device_is_made_anew(void **state)
+{
+	vk_attach = VDUSE_ATTACH_VIRTIO;
+	has_driver("../virtio_vdpa");
+	vk_start(0);
+	run_until(is_told);
+	break_node();
+	run_until(is_created);
+	assert_true(vk.destroyed);
+	run_until(is_told);
+	assert_true(vk.on_bus);
+	assert_null(last_error());
+	vk_driver_rings(0);
+	assert_int_equal(vk_set_status(3), OK);
+	assert_int_equal(vk_set_status(0xb), OK);
+	assert_int_equal(vk_set_status(STARTED), OK);
+	assert_true(vk_both_run());
+	break_node();
+	run_until(is_created);
+	run_until(is_told);
+	break_node();
+	run_until(has_error);
+	assert_false(vk.created);
+}
+
 /** A node that breaks meanwhile is closed: one that is not is readable all the time. */
 static void
 a_device_may_break_while_it_is_taken_off(void **state)
@@ -423,6 +458,7 @@ main(void)
 		TEST(a_driver_may_leave),
 		TEST(a_device_whose_node_is_open_elsewhere_is_destroyed_later),
 		TEST(a_broken_device_is_taken_off),
+		TEST(a_broken_device_is_made_anew),
 		TEST(a_device_may_break_while_it_is_taken_off),
 		TEST(a_name_can_be_used_again_at_once),
 		TEST(a_name_that_cannot_be_used_again_is_told),

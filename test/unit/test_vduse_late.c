@@ -189,7 +189,7 @@ requests_are_answered_without_memory(void **state)
 	assert_int_equal(vk_set_status(0xb), OK);
 	assert_int_equal(vk_set_status(STARTED), OK);
 	assert_true(vk_both_run());
-	/* one is on its way, and there is none for a second, which control never hears of */
+	/* one is on its way, and there is none for a second, which control is never told of */
 	assert_int_equal(answer_without_control(where), FAILED);
 	assert_int_equal(answer_without_control(status(0)), FAILED);
 	assert_no_more_answers();

@@ -21,11 +21,11 @@
 #include <rte_hash_crc.h>
 
 #include "eal.h"
-#include "gm.h"
+#include "gmem/gm.h"
 #include "vdev/save.h"
 #include "vdev/vdev.h"
 #include "virtio/port.h"
-#include "vhf.h"
+#include "vhost_user/vhf.h"
 #include "switch/fdb_worker.h"
 #include "switch/port_limits.h"
 #include "switch/sw.h"

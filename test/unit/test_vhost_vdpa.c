@@ -17,13 +17,13 @@
 #include <linux/vhost.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
-#include <linux/virtio_ring.h>
 
 #include <cmocka.h>
 #include <rte_common.h>
 
 #include "eal.h"
 #include "frame.h"
+#include "link_model.h"
 #include "owner.h"
 #include "switch/port_kind.h"
 #include "switch/sw.h"
@@ -32,249 +32,6 @@
 #include "vhost_vdpa/port.h"
 #include "vhost_vdpa/queue.h"
 #include "virtq/fmt.h"
-
-#define BIT(n) (UINT64_C(1) << (n))
-#define OFFER                                                                                    \
-	(BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_ACCESS_PLATFORM) | BIT(VIRTIO_NET_F_CSUM) |      \
-	 BIT(VIRTIO_NET_F_GUEST_CSUM) | BIT(VIRTIO_NET_F_HOST_TSO4) |                            \
-	 BIT(VIRTIO_NET_F_GUEST_TSO4) | BIT(VIRTIO_NET_F_MRG_RXBUF) | BIT(VIRTIO_NET_F_STATUS) | \
-	 BIT(VIRTIO_NET_F_MTU) | BIT(VIRTIO_NET_F_MAC) | BIT(VIRTIO_NET_F_CTRL_RX) |             \
-	 BIT(VIRTIO_RING_F_INDIRECT_DESC))
-#define DRIVER_OK 0xf
-
-/* --- the kernel --- */
-
-static struct {
-	/* set by a test */
-	uint64_t offered, backend;
-	uint32_t id;
-	uint16_t ring_max;
-	uint8_t refuses; /* bits of the status it does not keep */
-	struct vhost_vdpa_iova_range range;
-	struct virtio_net_config config;
-	int busy;     /* errno of open() */
-	bool partial; /* of a message about memory a part is taken */
-	/* of the session */
-	uint64_t features;
-	uint8_t status, said[8];
-	uint32_t nsaid, batch, batches;
-	bool owned;
-	struct vhost_iotlb_msg region;
-	struct {
-		uint32_t num, base, enabled;
-		struct vhost_vring_addr addr;
-		int kick, call;
-		uint16_t next;
-	} ring[2];
-} k;
-
-static int
-refuse(int error)
-{
-	errno = error;
-	return -1;
-}
-
-static int
-on_status(const uint8_t *status)
-{
-	if ((k.status & ~*status) != 0 && *status != 0)
-		return refuse(EINVAL);
-	k.said[k.nsaid++ % RTE_DIM(k.said)] = *status;
-	k.status = *status & (uint8_t)~k.refuses;
-	if (*status == DRIVER_OK && (k.ring[0].enabled & k.ring[1].enabled) == 0)
-		return refuse(EIO); /* not the kernel's: no server hears of a later one */
-	return 0;
-}
-
-static int
-on_ring(unsigned long request, void *arg)
-{
-	const struct vhost_vring_state *s = arg;
-
-	if (s->index > 1)
-		return refuse(ENOBUFS);
-	if (!(k.status & VIRTIO_CONFIG_S_FEATURES_OK))
-		return refuse(EINVAL);
-	if (request == VHOST_SET_VRING_NUM)
-		k.ring[s->index].num = s->num;
-	else if (request == VHOST_SET_VRING_BASE)
-		k.ring[s->index].base = s->num;
-	else if (request == VHOST_SET_VRING_ADDR)
-		k.ring[s->index].addr = *(const struct vhost_vring_addr *)arg;
-	else if (request == VHOST_SET_VRING_KICK)
-		k.ring[s->index].kick = (int)s->num;
-	else if (request == VHOST_SET_VRING_CALL)
-		k.ring[s->index].call = (int)s->num;
-	else
-		k.ring[s->index].enabled = s->num;
-	return 0;
-}
-
-static int
-on_config(struct vhost_vdpa_config *c)
-{
-	if (c->off + c->len > sizeof(k.config))
-		return refuse(E2BIG);
-	memcpy(c->buf, (uint8_t *)&k.config + c->off, c->len);
-	return 0;
-}
-
-static int
-on_features(const uint64_t *f)
-{
-	if (k.status & VIRTIO_CONFIG_S_FEATURES_OK)
-		return refuse(EBUSY);
-	if (*f & ~k.offered)
-		return refuse(EINVAL);
-	k.features = *f;
-	return 0;
-}
-
-static int
-model_ioctl(int fd, unsigned long request, void *arg)
-{
-	if (request == VHOST_VDPA_GET_DEVICE_ID) {
-		*(uint32_t *)arg = k.id;
-		return 0;
-	}
-	if (request == VHOST_SET_OWNER) {
-		k.owned = true;
-		return 0;
-	}
-	assert_true(k.owned);
-	switch (request) {
-	case VHOST_GET_FEATURES:
-		*(uint64_t *)arg = k.offered;
-		return 0;
-	case VHOST_SET_FEATURES:
-		return on_features(arg);
-	case VHOST_GET_BACKEND_FEATURES:
-		*(uint64_t *)arg = k.backend;
-		return 0;
-	case VHOST_SET_BACKEND_FEATURES:
-		return *(uint64_t *)arg & ~k.backend ? refuse(EOPNOTSUPP) : 0;
-	case VHOST_VDPA_GET_IOVA_RANGE:
-		*(struct vhost_vdpa_iova_range *)arg = k.range;
-		return 0;
-	case VHOST_VDPA_GET_VRING_NUM:
-		*(uint16_t *)arg = k.ring_max;
-		return 0;
-	case VHOST_VDPA_GET_VQS_COUNT:
-		return refuse(ENOTTY);
-	case VHOST_VDPA_GET_CONFIG_SIZE:
-		*(uint32_t *)arg = sizeof(k.config);
-		return 0;
-	case VHOST_VDPA_GET_STATUS:
-		*(uint8_t *)arg = k.status;
-		return 0;
-	case VHOST_VDPA_SET_STATUS:
-		return on_status(arg);
-	case VHOST_VDPA_GET_CONFIG:
-		return on_config(arg);
-	case VHOST_VDPA_SET_CONFIG_CALL:
-		return 0;
-	default:
-		return on_ring(request, arg);
-	}
-}
-
-static ssize_t
-model_write(int fd, const void *buf, size_t len)
-{
-	const struct vhost_msg_v2 *m = buf;
-
-	assert_int_equal(len, sizeof(*m));
-	assert_int_equal(m->type, VHOST_IOTLB_MSG_V2);
-	if (m->iotlb.type == VHOST_IOTLB_BATCH_BEGIN)
-		k.batch++;
-	else if (m->iotlb.type == VHOST_IOTLB_BATCH_END)
-		k.batches++;
-	else if ((m->iotlb.iova | m->iotlb.size | m->iotlb.uaddr) % 4096 != 0)
-		return refuse(EINVAL);
-	else
-		k.region = m->iotlb;
-	errno = 0;
-	return k.partial ? (ssize_t)len / 2 : (ssize_t)len;
-}
-
-static int
-model_open(const char *path)
-{
-	return k.busy != 0 ? refuse(k.busy) : eventfd(0, EFD_CLOEXEC);
-}
-
-static const struct chardev_sys model = {model_open, model_ioctl, model_write};
-
-/* --- the device --- */
-
-static uint8_t *
-at(uint64_t iova)
-{
-	assert_in_range(iova, k.region.iova, k.region.iova + k.region.size - 1);
-	return (uint8_t *)(uintptr_t)(k.region.uaddr + iova - k.region.iova);
-}
-
-static struct vring_desc *
-next_buffer(uint32_t i, uint16_t *head)
-{
-	const struct vring_avail *a = (const void *)at(k.ring[i].addr.avail_user_addr);
-	struct vring_desc *d = (void *)at(k.ring[i].addr.desc_user_addr);
-
-	if (__atomic_load_n(&a->idx, __ATOMIC_ACQUIRE) == k.ring[i].next)
-		return NULL;
-	*head = a->ring[k.ring[i].next % k.ring[i].num];
-	return &d[*head];
-}
-
-static void
-use(uint32_t i, uint16_t head, uint32_t len)
-{
-	struct vring_used *u = (void *)at(k.ring[i].addr.used_user_addr);
-
-	u->ring[k.ring[i].next++ % k.ring[i].num] = (struct vring_used_elem){head, len};
-	__atomic_store_n(&u->idx, k.ring[i].next, __ATOMIC_RELEASE);
-}
-
-/** Deliver @p len bytes, header first, as @p claim buffers (0: as many as there are). */
-static void
-deliver(const uint8_t *data, uint32_t len, uint16_t claim)
-{
-	uint8_t *first = NULL;
-	uint16_t head, n = 0;
-	uint32_t part;
-
-	do {
-		const struct vring_desc *d = next_buffer(0, &head);
-
-		assert_non_null(d);
-		part = RTE_MIN(len, d->len);
-		memcpy(at(d->addr), data, part);
-		if (n++ == 0)
-			first = at(d->addr);
-		use(0, head, part);
-		data += part;
-		len -= part;
-	} while (len != 0);
-	n = claim != 0 ? claim : n;
-	if (part >= 12 || n > 1)
-		memcpy(first + 10, &n, sizeof(n));
-}
-
-static uint32_t
-echo(void)
-{
-	const struct vring_desc *d;
-	uint32_t n = 0;
-	uint16_t head;
-
-	while ((d = next_buffer(1, &head)) != NULL) {
-		deliver(at(d->addr), d->len, 0);
-		use(1, head, 0);
-		n++;
-	}
-	return n;
-}
 
 /* --- the port's queues --- */
 
@@ -288,7 +45,9 @@ static char err[160];
 static struct link *
 open_link(void)
 {
-	const struct link_config cfg = {CHARDEV_PREFIX "0", false, &model};
+	const struct link_config cfg = {.path = CHARDEV_PREFIX "0",
+					.pairs = 1,
+					.sys = &link_model_sys};
 
 	return link_open(&cfg, err, sizeof(err));
 }
@@ -296,15 +55,7 @@ open_link(void)
 static int
 setup(void **state)
 {
-	memset(&k, 0, sizeof(k));
-	k.offered = OFFER;
-	k.backend = 0xe;
-	k.id = 1;
-	k.ring_max = 256;
-	k.range = (struct vhost_vdpa_iova_range){0x1234, UINT64_MAX};
-	k.config = (struct virtio_net_config){.mac = {2, 0, 0, 0, 0, 9},
-					      .status = VIRTIO_NET_S_LINK_UP,
-					      .mtu = 1500};
+	lm_init();
 	fds_before = open_fds();
 	return 0;
 }
@@ -372,24 +123,24 @@ receive(uint16_t max)
 static void
 test_start(void **state)
 {
-	const uint8_t order[] = {0, 1, 3, 0xb, DRIVER_OK};
+	const uint8_t order[] = {0, 1, 3, 0xb, LM_DRIVER_OK};
 
 	begin();
-	assert_int_equal(k.nsaid, sizeof(order));
-	assert_memory_equal(k.said, order, sizeof(order));
-	assert_int_equal(k.batch, 1);
-	assert_int_equal(k.batches, 1);
-	assert_true(k.region.iova >= k.range.first);
-	assert_int_equal(k.features &
-				 (BIT(VIRTIO_NET_F_CTRL_RX) | BIT(VIRTIO_RING_F_INDIRECT_DESC)),
+	assert_int_equal(lm.nsaid, sizeof(order));
+	assert_memory_equal(lm.said, order, sizeof(order));
+	assert_int_equal(lm.batch, 1);
+	assert_int_equal(lm.batches, 1);
+	assert_true(lm.region[0].m.iova >= lm.range.first);
+	assert_int_equal(lm.features & (LM_BIT(VIRTIO_NET_F_CTRL_RX) |
+					LM_BIT(VIRTIO_RING_F_INDIRECT_DESC)),
 			 0);
 	assert_true(link_is_up(l));
-	k.config.status = 0;
+	lm.config.status = 0;
 	assert_int_equal(link_read_config(l), 0);
 	assert_true(link_is_up(l));
 	link_take_config(l);
 	assert_false(link_is_up(l));
-	k.status |= CHARDEV_NEEDS_RESET;
+	lm.status |= CHARDEV_NEEDS_RESET;
 	assert_int_equal(link_read_config(l), -EIO);
 }
 
@@ -406,7 +157,7 @@ test_frames(void **state)
 		const uint8_t *bytes = frame(&p, len, (uint8_t)i);
 
 		assert_int_equal(vv_tx_ops.tx(&tx.q, &ptr, 1), 1);
-		assert_int_equal(echo(), 1);
+		assert_int_equal(lm_echo(0), 1);
 		assert_int_equal(receive(PKT_BATCH_MAX), 1);
 		assert_int_equal(batch.n, 1);
 		compare(&batch.pkt[0], bytes, len);
@@ -424,13 +175,13 @@ test_whole_buffers(void **state)
 	struct pkt p, *ptr = &p;
 	const uint8_t *bytes;
 
-	k.offered &= ~BIT(VIRTIO_NET_F_MRG_RXBUF);
-	k.config.mtu = 9000;
+	lm.offered &= ~LM_BIT(VIRTIO_NET_F_MRG_RXBUF);
+	lm.config.mtu = 9000;
 	begin();
 	assert_false(VQ_HAS(l->features, VIRTIO_NET_F_GUEST_TSO4));
 	bytes = frame(&p, 9014, 3);
 	assert_int_equal(vv_tx_ops.tx(&tx.q, &ptr, 1), 1);
-	assert_int_equal(echo(), 1);
+	assert_int_equal(lm_echo(0), 1);
 	assert_int_equal(receive(1), 1);
 	compare(&batch.pkt[0], bytes, 9014);
 	vv_rx_ops.rx_done(&rx.q, &batch);
@@ -448,7 +199,7 @@ test_left(void **state)
 		frame(&p, 5000, i);
 		assert_int_equal(vv_tx_ops.tx(&tx.q, &ptr, 1), 1);
 	}
-	assert_int_equal(echo(), 20);
+	assert_int_equal(lm_echo(0), 20);
 	while (receive(7) != 0) {
 		for (uint16_t i = 0; i < batch.ndone; i++)
 			compare(&batch.pkt[i], frame(&p, 5000, (uint8_t)(seed + i)), 5000);
@@ -480,8 +231,8 @@ test_offload(void **state)
 				   34,
 				   16};
 	assert_int_equal(vv_tx_ops.tx(&tx.q, &ptr, 1), 1);
-	d = next_buffer(1, &head);
-	memcpy(&h, at(d->addr), sizeof(h));
+	d = lm_next_buffer(1, &head);
+	memcpy(&h, lm_at(1, d->addr), sizeof(h));
 	assert_int_equal(h.flags, VIRTIO_NET_HDR_F_NEEDS_CSUM);
 	assert_int_equal(h.gso_type, VIRTIO_NET_HDR_GSO_TCPV4);
 	assert_int_equal(h.gso_size, 1448);
@@ -533,9 +284,9 @@ test_wrong_device(void **state)
 		bytes[0] = wrong[i].flags;
 		bytes[1] = wrong[i].gso_type;
 		bytes[6] = 0xff; /* csum_start beyond the frame */
-		deliver(bytes, wrong[i].len, wrong[i].claim);
+		lm_deliver(0, bytes, wrong[i].len, wrong[i].claim);
 		memset(bytes, 0, 12);
-		deliver(bytes, 72, 0);
+		lm_deliver(0, bytes, 72, 0);
 		while (receive(PKT_BATCH_MAX) != 0) {
 			frames += batch.n;
 			vv_rx_ops.rx_done(&rx.q, &batch);
@@ -553,10 +304,10 @@ test_more_than_the_ring(void **state)
 	uint8_t bytes[72] = {0};
 	uint32_t frames = 0;
 
-	k.ring_max = 64;
+	lm.ring_max = 64;
 	begin();
-	deliver(bytes, sizeof(bytes), 100);
-	deliver(bytes, sizeof(bytes), 0);
+	lm_deliver(0, bytes, sizeof(bytes), 100);
+	lm_deliver(0, bytes, sizeof(bytes), 0);
 	while (receive(PKT_BATCH_MAX) != 0) {
 		frames += batch.n;
 		vv_rx_ops.rx_done(&rx.q, &batch);
@@ -571,10 +322,10 @@ test_part_of_a_frame(void **state)
 	uint8_t bytes[72] = {0};
 
 	begin();
-	deliver(bytes, sizeof(bytes), 2);
+	lm_deliver(0, bytes, sizeof(bytes), 2);
 	assert_int_equal(receive(PKT_BATCH_MAX), 0);
 	assert_false(vv_rx_ops.arm(&rx.q));
-	deliver(bytes, sizeof(bytes), 0);
+	lm_deliver(0, bytes, sizeof(bytes), 0);
 	assert_true(vv_rx_ops.arm(&rx.q));
 	assert_int_equal(receive(PKT_BATCH_MAX), 1);
 	assert_int_equal(batch.pkt[0].nsegs, 2);
@@ -601,7 +352,7 @@ test_cost(void **state)
 	memcpy(bytes, &h, sizeof(h));
 	memcpy(bytes + sizeof(struct virtio_net_hdr_mrg_rxbuf), f.b, f.len);
 	for (uint32_t i = 0; i < 3; i++)
-		deliver(bytes, sizeof(struct virtio_net_hdr_mrg_rxbuf) + f.len, 0);
+		lm_deliver(0, bytes, sizeof(struct virtio_net_hdr_mrg_rxbuf) + f.len, 0);
 	while (receive(PKT_BATCH_MAX) != 0) {
 		assert_int_equal(batch.n, 1);
 		assert_true(batch.pkt[0].need & PKT_NEED_TSO4);
@@ -632,7 +383,9 @@ make_port(const struct chardev_sys *sys)
 {
 	static const struct fdb_config fdb = {.limit = 100, .ageing_s = 300};
 	static const struct port_defaults defaults;
-	const struct vv_devargs a = {.name = "net_vhost_vdpa0", .path = CHARDEV_PREFIX "0"};
+	const struct vv_devargs a = {.name = "net_vhost_vdpa0",
+				     .path = CHARDEV_PREFIX "0",
+				     .pairs = 1};
 	const struct port_request r = {.sw = &sw,
 				       .defaults = &defaults,
 				       .err = err,
@@ -671,20 +424,20 @@ static int
 slow_open(const char *path)
 {
 	sem_wait(&may_go);
-	return model_open(path);
+	return lm_open(path);
 }
 
 /* The program ends while the kernel has the device opened: nothing is left, and no loop told. */
 static void
 test_end_while_opening(void **state)
 {
-	static const struct chardev_sys slow = {slow_open, model_ioctl, model_write};
+	static const struct chardev_sys slow = {slow_open, lm_ioctl, lm_write};
 
 	make_port(&slow);
 	end_program();
 	assert_int_equal(sem_post(&may_go), 0);
 	lanes_end();
-	assert_int_equal(k.status, DRIVER_OK);
+	assert_int_equal(lm.status, LM_DRIVER_OK);
 }
 
 /** The configuration has been read when the status is asked for. */
@@ -695,20 +448,20 @@ held_ioctl(int fd, unsigned long request, void *arg)
 		sem_post(&asked);
 		sem_wait(&may_go);
 	}
-	return model_ioctl(fd, request, arg);
+	return lm_ioctl(fd, request, arg);
 }
 
 /* Control uses the configuration that a lane reads when the lane is done. */
 static void
 test_configuration_changes(void **state)
 {
-	static const struct chardev_sys slow = {model_open, held_ioctl, model_write};
+	static const struct chardev_sys slow = {lm_open, held_ioctl, lm_write};
 	struct vv_port *v = make_port(&slow);
 
 	while (v->busy)
 		ev_run_once(sw.loop, 10);
 	assert_true(v->port.ops->link_up(&v->port));
-	k.config.status = 0;
+	lm.config.status = 0;
 	held = true;
 	assert_int_equal(eventfd_write(v->link->config_fd, 1), 0);
 	while (!v->busy)
@@ -739,19 +492,19 @@ refused(const char *says)
 static void
 test_refusals(void **state)
 {
-	k.busy = EBUSY;
+	lm.busy = EBUSY;
 	refused("busy");
-	k.id = 2;
+	lm.id = 2;
 	refused("no network device");
-	k.offered &= ~BIT(VIRTIO_F_VERSION_1);
+	lm.offered &= ~LM_BIT(VIRTIO_F_VERSION_1);
 	refused("legacy");
-	k.backend = 0;
+	lm.backend = 0;
 	refused("no messages about memory");
-	k.refuses = VIRTIO_CONFIG_S_FEATURES_OK;
+	lm.refuses = VIRTIO_CONFIG_S_FEATURES_OK;
 	refused("does not accept");
-	k.range = (struct vhost_vdpa_iova_range){0, 4096};
+	lm.range = (struct vhost_vdpa_iova_range){0, 4096};
 	refused("too little memory");
-	k.partial = true;
+	lm.partial = true;
 	refused("memory cannot be mapped for the device: Input/output error");
 }
 

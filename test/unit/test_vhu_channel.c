@@ -380,7 +380,7 @@ test_any_descriptor(void **state)
 	}
 }
 
-/* The end of the session comes first, what was offered is let go later or not at all. */
+/* The end of the session comes first, what was offered is released later or not at all. */
 static void
 test_session_ends_first(void **state)
 {
@@ -394,6 +394,34 @@ test_session_ends_first(void **state)
 		close(own);
 		is_free(0);
 		let_go(fd);
+		is_free(1);
+	}
+}
+
+/* A kick, a call or an error descriptor is an eventfd or refused; the session goes on. */
+static void
+test_any_event(void **state)
+{
+	const uint32_t events[] = {VHU_SET_VRING_KICK, VHU_SET_VRING_CALL, VHU_SET_VRING_ERR};
+	const uint64_t ring = 1;
+
+	for (size_t i = 0; i < RTE_DIM(rows) * RTE_DIM(events); i++) {
+		int own = dial("port", 0), fd[2] = {-1, -1};
+		const size_t row = i / RTE_DIM(events);
+		uint64_t want = rows[row].make == an_eventfd ? 0 : EINVAL, got;
+
+		begin(own);
+		rows[row].make(own, fd);
+		peer_send(own, events[i % RTE_DIM(events)], VHU_VERSION | VHU_NEED_REPLY, &ring,
+			  sizeof(ring), fd, 1);
+		got = answer(own);
+		if (got != want)
+			fail_msg("%s as an event: answer %d", rows[row].name, (int)got);
+		peer_send(own, VHU_GET_FEATURES, VHU_VERSION, NULL, 0, NULL, 0);
+		assert_int_equal(answer(own), vdev_features_all());
+		let_go(fd);
+		close(own);
+		is_free(0);
 		is_free(1);
 	}
 }
@@ -444,10 +472,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(any_descriptor),
-		T(session_ends_first),
-		T(again_and_again),
-		T(two_ports),
+		T(any_descriptor),  T(session_ends_first), T(any_event),
+		T(again_and_again), T(two_ports),
 	};
 	int ret;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Control closes no descriptor whose last user may have to wait for the peer, or for as long as
- * the peer likes: an eventfd in its epoll sets, a pipe, a socket, a lot of memory.
+ * the peer decides: an eventfd in its epoll sets, a pipe, a socket, a lot of memory.
  */
 #include <fcntl.h>
 #include <setjmp.h>

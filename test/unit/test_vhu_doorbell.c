@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Doorbells: memory of a card, named to the front-end, by which the guest notifies it. */
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -114,11 +115,143 @@ test_host_notifier(void **state)
 	vdev_set_engines(w.o.d, NULL);
 }
 
+static bool
+silent(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+
+	return poll(&p, 1, 0) == 0;
+}
+
+/** A channel with doorbells; our end of it. */
+static int
+open_channel(void)
+{
+	int sv[2];
+
+	w.s.protocol_features = VHU_PF(HOST_NOTIFIER) | VHU_PF(BACKEND_SEND_FD);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv), 0);
+	assert_int_equal(vhu_open_channel(&w.s, sv[1]), 0);
+	return sv[0];
+}
+
+static void
+expect_bell(int sock, uint32_t index)
+{
+	struct vhu_msg m;
+	int fd;
+
+	assert_true(peer_recv(sock, &m, &fd));
+	assert_int_equal(m.header.request, VHU_BACKEND_VRING_HOST_NOTIFIER);
+	assert_int_equal(m.payload.area.index, index);
+	assert_int_equal(fd >= 0, !(index & VHU_VRING_NOFD));
+	if (fd >= 0)
+		close(fd);
+}
+
+/** The rest is over. */
+static void
+pass_time(void)
+{
+	assert_non_null(w.s.bells.timer.loop);
+	w.s.bells.rested_ns = 0;
+	ev_timer_arm(w.o.loop, &w.s.bells.timer, 0);
+	ev_run_once(w.o.loop, 1000);
+}
+
+/*
+ * QEMU ends itself when a doorbell is withdrawn before the mapping of the former one is freed:
+ * after any withdrawal the next one waits, also when the front-end withdraws it by itself.
+ */
+static void
+test_rest(void **state)
+{
+	const struct transport_doorbell bell = {.fd = w.o.memfd, .offset = 8192, .size = 4096};
+	const struct transport_doorbell none = {.fd = -1};
+	struct transport *t = &w.s.transport;
+	const struct vhu_vring_state base = {.index = 0};
+	uint64_t from;
+	int sock = open_channel();
+
+	assert_true(t->ops->host_notifier(t, 0, &bell));
+	expect_bell(sock, 0);
+	/* another one in its place: the former goes first */
+	from = ev_now_ns();
+	assert_true(t->ops->host_notifier(t, 0, &bell));
+	expect_bell(sock, 0 | VHU_VRING_NOFD);
+	assert_true(silent(sock));
+	assert_true(w.s.bells.timer.deadline_ns >= from + VHU_BELL_REST_MS * 1000000ULL);
+	/* too early: it waits on */
+	ev_timer_arm(w.o.loop, &w.s.bells.timer, 0);
+	ev_run_once(w.o.loop, 1000);
+	assert_true(silent(sock));
+	/* any ring's rests */
+	assert_true(t->ops->host_notifier(t, 1, &bell));
+	assert_true(silent(sock));
+	/* what has not been named is not withdrawn */
+	assert_true(t->ops->host_notifier(t, 0, &none));
+	assert_true(silent(sock));
+	pass_time();
+	expect_bell(sock, 1);
+	assert_true(silent(sock));
+	wire_send(&w, VHU_GET_VRING_BASE, VHU_VERSION, &base, sizeof(base), NULL, 0);
+	assert_true(t->ops->host_notifier(t, 0, &bell));
+	assert_true(silent(sock));
+	pass_time();
+	expect_bell(sock, 0);
+	/* any ring can have one */
+	assert_true(t->ops->host_notifier(t, VDEV_QUEUES_MAX - 1, &bell));
+	expect_bell(sock, VDEV_QUEUES_MAX - 1);
+	assert_false(t->ops->host_notifier(t, VDEV_QUEUES_MAX, &bell));
+	/* the session's end takes one that waits along */
+	assert_true(t->ops->host_notifier(t, 0, &none));
+	assert_true(t->ops->host_notifier(t, 0, &bell));
+	vhu_session_reset(&w.s);
+	assert_null(w.s.bells.timer.loop);
+	assert_false(w.s.bells.ring[0].waits);
+	close(sock);
+}
+
+/*
+ * A doorbell that waits is the card's to take back also while the front-end has no channel; and a
+ * front-end that has given the feature up is told of none.
+ */
+static void
+test_no_channel(void **state)
+{
+	const struct transport_doorbell bell = {.fd = w.o.memfd, .offset = 8192, .size = 4096};
+	const struct transport_doorbell none = {.fd = -1};
+	struct transport *t = &w.s.transport;
+	int sock = open_channel();
+
+	vhu_bells_rest(&w.s.bells);
+	assert_true(t->ops->host_notifier(t, 0, &bell));
+	vhu_conn_close(&w.s.req);
+	close(sock);
+	assert_false(t->ops->host_notifier(t, 0, &none));
+	assert_false(w.s.bells.ring[0].waits);
+	sock = open_channel();
+	pass_time();
+	assert_true(silent(sock));
+
+	vhu_bells_rest(&w.s.bells);
+	assert_true(t->ops->host_notifier(t, 0, &bell));
+	w.s.protocol_features &= ~VHU_PF(HOST_NOTIFIER);
+	pass_time();
+	assert_true(silent(sock));
+	assert_false(w.s.bells.ring[0].waits);
+	assert_false(w.s.bells.ring[0].named);
+	vhu_session_reset(&w.s);
+	close(sock);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_host_notifier, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_rest, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_no_channel, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -217,7 +217,7 @@ test_only_logging_while_running(void **state)
 	assert_true(refused > 20);
 }
 
-/* --- a policy, and how a guest hears of it --- */
+/* --- a policy, and how a guest is told of it --- */
 
 static void
 test_modern_only_is_told(void **state)

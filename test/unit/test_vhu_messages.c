@@ -518,7 +518,7 @@ test_bad_times(void **state)
 	check_unchanged(before, "at a bad time", VHU_SET_FEATURES);
 }
 
-/* A ring that can never run as it is set up: the front-end hears it, the session goes on. */
+/* A ring that can never run as it is set up: the front-end is told, the session goes on. */
 static void
 test_refused_start(void **state)
 {

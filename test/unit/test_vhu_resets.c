@@ -592,14 +592,66 @@ test_half_is_not_enough(void **state)
 	}
 }
 
+/* Bit 0 to 4: that word of the five was said. */
+static bool
+is_order(uint32_t code, char order[5])
+{
+	static const char words[] = "NBAKE";
+	uint32_t said = 0;
+
+	for (int k = 0; k < 5; k++, code /= 5) {
+		order[k] = words[code % 5];
+		said |= 1u << code % 5;
+	}
+	return said == 31;
+}
+
+/*
+ * The next driver's messages in any order, each for all rings before the next, or all for a ring,
+ * after a reset that is none but for its disabled rings, and one that is.
+ */
+static void
+start_in_order(const char *stop, uint64_t features, const char o[5], bool broken, bool each)
+{
+	char start[32];
+
+	if (each)
+		snprintf(start, sizeof(start), "FM|%c||%c||%c||%c||%cC|", o[0], o[1], o[2], o[3],
+			 o[4]);
+	else
+		snprintf(start, sizeof(start), "FM|%c%c%c%c%cC|", o[0], o[1], o[2], o[3], o[4]);
+	wire_init(&w, WIRE_ALL);
+	first_driver(features, 2, broken);
+	say(stop, 2);
+	say(start, 2);
+	if (w.o.rx[0] == NULL || !vdev_link_up(w.o.d))
+		fail_msg("%s then %s, rings %s: %s", stop, start, broken ? "broken" : "intact",
+			 w.o.d->q[1].why);
+	drive(features);
+	wire_fini(&w);
+}
+
+static void
+test_every_order(void **state)
+{
+	char o[5];
+
+	for (uint32_t code = 0; code < 3125; code++) {
+		if (!is_order(code, o))
+			continue;
+		start_in_order("|D|", MODERN, o, true, true);
+		start_in_order("|D|", PACKED, o, code % 2, code % 3 != 0);
+	}
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(every_way), T(other_memory),       T(disconnect_in_between),
-		T(no_reset),  T(not_under_a_driver), T(half_is_not_enough),
+		T(every_way),          T(other_memory),       T(disconnect_in_between), T(no_reset),
+		T(not_under_a_driver), T(half_is_not_enough), T(every_order),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

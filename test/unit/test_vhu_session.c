@@ -466,6 +466,7 @@ test_gpa_addresses(void **state)
 static void
 test_config_change(void **state)
 {
+	const uint8_t mac[6] = {2, 0, 0, 0, 0, 0x20};
 	struct vhu_msg m;
 	int sv[2], fd;
 
@@ -483,6 +484,11 @@ test_config_change(void **state)
 	assert_int_equal(m.header.request, VHU_BACKEND_CONFIG_CHANGE);
 	assert_int_equal(m.header.flags, VHU_VERSION);
 	assert_int_equal(m.header.size, 0);
+	vdev_config_set_mac(w.o.d, mac);
+	assert_true(peer_recv(sv[0], &m, &fd));
+	assert_int_equal(m.header.request, VHU_BACKEND_CONFIG_CHANGE);
+	vdev_config_set_mac(w.o.d, mac);
+	assert_false(peer_recv(sv[0], &m, &fd));
 	assert_int_equal(wire_ask_u64(&w, VHU_SET_PROTOCOL_FEATURES, QEMU_PROTOCOL), 0);
 	vdev_config_set_mtu(w.o.d, 1400);
 	assert_false(peer_recv(sv[0], &m, &fd));

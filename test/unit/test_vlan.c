@@ -395,6 +395,88 @@ test_no_learning(void **state)
 }
 
 static void
+set_qinq(uint32_t port, uint16_t type)
+{
+	struct vlan_config c = fake_ports[port].p.vlan;
+
+	c.qinq = type;
+	assert_int_equal(port_set_vlan(&fake_ports[port].p, &c), 0);
+}
+
+/* The tags of a frame that came out, from the outside in, and nothing behind them. */
+static void
+expect_tags(uint32_t port, uint32_t i, const uint32_t *tag, uint32_t n)
+{
+	const uint8_t *b = fake_ports[port].out[i].b + 12;
+
+	assert_true(i < fake_ports[port].nout);
+	for (uint32_t k = 0; k < n; k++, b += 4)
+		assert_int_equal(get16(b) << 16 | get16(b + 2), tag[k]);
+	assert_int_equal(get16(b), 0x88b5);
+	assert_int_equal(fake_ports[port].out[i].len, LEN);
+}
+
+/* Customers' tags go through ports that take them, as they are, and to no other one. */
+static void
+test_qinq(void **state)
+{
+	static const uint32_t customer[] = {0x81000063}, both[] = {0x88a8000a, 0x81000063};
+	struct vlan_config c = {.on = true, .access = true, .native = 10, .qinq = 0x9100};
+	struct fake_frame *f;
+
+	assert_int_equal(port_set_vlan(&fake_ports[0].p, &c), -EINVAL);
+	usual();
+	access_port(2, 10);
+	put_tagged(0, &fake_broadcast, 99);
+	fake_poll();
+	expect_counts(0, 0, 0, 0);
+	assert_int_equal(fake_dropped(0, DROP_RX_VLAN), 1);
+	set_qinq(0, 0x88a8);
+	set_qinq(1, 0x88a8);
+	set_qinq(3, 0x88a8);
+	put_tagged(0, &fake_broadcast, 99);
+	fake_poll();
+	expect_counts(0, 1, 0, 1); /* port 2 would take the tag for its own */
+	expect_tags(1, 0, customer, 1);
+	assert_int_equal(fake_ports[3].out[0].len, LEN + 4);
+	fake_ports[3].out[0].len = LEN;
+	expect_tags(3, 0, both, 2);
+	fake_clear();
+	f = fake_put(3, &host[3], &fake_broadcast, LEN + 4);
+	for (uint32_t i = 0; i < 2; i++) {
+		set16(f->b + 12 + 4 * i, both[i] >> 16);
+		set16(f->b + 14 + 4 * i, both[i]);
+	}
+	set16(f->b + 20, 0x88b5);
+	fake_poll();
+	expect_counts(1, 1, 0, 0);
+	expect_tags(0, 0, customer, 1);
+	/* a customer's tag without one of the trunk's is in its native VLAN, where no port is */
+	fake_clear();
+	put_tagged(3, &fake_broadcast, 10);
+	fake_poll();
+	expect_counts(0, 0, 0, 0);
+}
+
+/* On a trunk's native VLAN a customer's tag must not be taken for the trunk's. */
+static void
+test_qinq_native(void **state)
+{
+	usual();
+	trunk_port(3, 10, 10, 20);
+	set_qinq(0, 0x8100);
+	set_qinq(3, 0x8100);
+	put_tagged(0, &fake_broadcast, 20);
+	fake_poll();
+	expect_counts(0, 0, 0, 0);
+	set_qinq(3, 0x88a8);
+	put_tagged(0, &fake_broadcast, 20);
+	fake_poll();
+	expect_counts(0, 0, 0, 1);
+	expect_tags(3, 0, (const uint32_t[]){0x81000014}, 1);
+}
+
+static void
 test_inject(void **state)
 {
 	struct rte_mbuf *m = rte_net_make_rarp_packet(pool, &host[0]);
@@ -445,6 +527,8 @@ main(void)
 		EACH(test_refused),
 		EACH(test_off),
 		EACH(test_no_learning),
+		EACH(test_qinq),
+		EACH(test_qinq_native),
 		EACH(test_inject),
 	};
 

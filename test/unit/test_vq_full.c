@@ -266,6 +266,33 @@ tables_name_all_their_misses(void **state)
 	iommu_fini(&r);
 }
 
+/* Two lookups an entry, as without an IOMMU. */
+static void
+tables_cost_little(void **state)
+{
+	const struct ring_buf chain[] = {
+		{iova(RING_BUF(0)), 12, 0},
+		{iova(RING_BUF(1)), 60, 0},
+		{iova(RING_BUF(2)), 100, 0},
+	};
+	const struct ring_buf t = {iova(RING_TABLE(0)), 48, VRING_DESC_F_INDIRECT};
+	struct ring r;
+
+	if (layout_of(state) == VQ_SPLIT_SWAP)
+		return;
+	iommu_ring(&r, layout_of(state), RING_F(VIRTIO_RING_F_INDIRECT_DESC), false);
+	map(&r, RING_BUF(0), 3, IOTLB_RO);
+	map(&r, RING_TABLE(0), 1, IOTLB_RO);
+	ring_table(&r, RING_TABLE(0), chain, RTE_DIM(chain));
+	ring_post(&r, &t, 1);
+	ring_post(&r, &t, 1);
+	assert_int_equal(rx(&r), 2);
+	assert_int_equal(batch.n, 2);
+	assert_int_equal(r.vq.q.work, 2 * 2 * RTE_DIM(chain));
+	rx_done(&r);
+	iommu_fini(&r);
+}
+
 static void
 misses_have_a_limit(void **state)
 {
@@ -312,7 +339,7 @@ translation_to_nowhere_is_a_bad_chain(void **state)
 /* --- frames held back --- */
 
 static uint16_t
-send(struct ring *r, uint32_t len, uint8_t seed)
+send_frame(struct ring *r, uint32_t len, uint8_t seed)
 {
 	static uint8_t bytes[4096];
 	struct pkt p = {.data = bytes, .len = len, .data_len = len, .nsegs = 1};
@@ -361,11 +388,12 @@ miss_holds_frames_in_order(void **state)
 	}
 	map(&r, RING_BUF(0), 1, IOTLB_RW);
 	map(&r, RING_BUF(2), 1, IOTLB_RW);
-	assert_int_equal(send(&r, 100, 0), 1);
+	assert_int_equal(send_frame(&r, 100, 0), 1);
 	assert_received(&r, RING_BUF(0), 100, 0);
-	assert_int_equal(send(&r, 101, 1), 1);
+	assert_int_equal(send_frame(&r, 101, 1), 1);
 	assert_asked(&r, RING_BUF(1), IOTLB_WO);
-	assert_int_equal(send(&r, 102, 2), 1); /* its buffer is there, but not before its turn */
+	assert_int_equal(send_frame(&r, 102, 2),
+			 1); /* its buffer is there, but not before its turn */
 	assert_int_equal(r.vq.q.backlog, 2);
 	flush(&r);
 	assert_int_equal(r.vq.q.backlog, 2);
@@ -375,12 +403,12 @@ miss_holds_frames_in_order(void **state)
 	assert_int_equal(r.vq.q.backlog, 0);
 	assert_received(&r, RING_BUF(1), 101, 1);
 	assert_received(&r, RING_BUF(2), 102, 2);
-	assert_int_equal(send(&r, 103, 3), 1);
+	assert_int_equal(send_frame(&r, 103, 3), 1);
 	assert_int_equal(r.vq.q.backlog, 1);
 	map(&r, RING_BUF(3), 1, IOTLB_WO);
 	b.addr = iova(RING_BUF(0));
 	ring_post(&r, &b, 1);
-	assert_int_equal(send(&r, 104, 4), 1); /* new frames push the held ones */
+	assert_int_equal(send_frame(&r, 104, 4), 1); /* new frames push the held ones */
 	assert_received(&r, RING_BUF(3), 103, 3);
 	assert_received(&r, RING_BUF(0), 104, 4);
 	assert_int_equal(r.vq.q.stats.frames, 5);
@@ -426,7 +454,7 @@ answer_before_the_frame_is_kept(void **state)
 	r.host.attention = answer_at_once;
 	r.vq.q.shared = true;
 	ring_post(&r, &b, 1);
-	assert_int_equal(send(&r, 100, 0), 1);
+	assert_int_equal(send_frame(&r, 100, 0), 1);
 	assert_int_equal(r.vq.q.backlog, 0);
 	assert_received(&r, RING_BUF(0), 100, 0);
 	assert_int_equal(r.vq.q.stats.frames, 1);
@@ -450,7 +478,7 @@ buffer_is_asked_for_as_far_as_needed(void **state)
 		return;
 	iommu_ring(&r, layout_of(state), RING_F(VIRTIO_NET_F_GUEST_CSUM), true);
 	ring_post(&r, chain, RTE_DIM(chain));
-	assert_int_equal(send(&r, 60, 1), 1);
+	assert_int_equal(send_frame(&r, 60, 1), 1);
 	assert_misses(&r, 1, 1);
 	assert_miss(&r, 0, RING_BUF(0), 72);
 	map(&r, RING_BUF(0), 1, IOTLB_WO);
@@ -459,7 +487,7 @@ buffer_is_asked_for_as_far_as_needed(void **state)
 	assert_int_equal(r.vq.q.backlog, 0);
 
 	ring_post(&r, chain, RTE_DIM(chain));
-	assert_int_equal(send(&r, 4090, 2), 1);
+	assert_int_equal(send_frame(&r, 4090, 2), 1);
 	assert_misses(&r, 1, 1);
 	assert_miss(&r, 0, RING_BUF(1), 6);
 	map(&r, RING_BUF(1), 1, IOTLB_WO);
@@ -482,8 +510,8 @@ holding_is_bounded_and_accounted(void **state)
 	iommu_ring(&r, layout_of(state), 0, true);
 	ring_post(&r, &b, 1);
 	for (i = 0; i < VQ_BACKLOG_MAX; i++)
-		assert_int_equal(send(&r, 60, i), 1);
-	assert_int_equal(send(&r, 60, 1), 0);
+		assert_int_equal(send_frame(&r, 60, i), 1);
+	assert_int_equal(send_frame(&r, 60, 1), 0);
 	assert_int_equal(r.vq.q.stats.drop[DROP_TX_IOTLB], 1);
 	/* after the translation one has a buffer, the others do not */
 	map(&r, RING_BUF(0), 1, IOTLB_WO);
@@ -511,7 +539,7 @@ holding_takes_a_share_of_the_pool(void **state)
 		r[i].vq.kept = &kept[i];
 		ring_post(&r[i], &b, 1);
 		for (k = 0; k < VQ_BACKLOG_MAX; k++)
-			send(&r[i], 4000, (uint8_t)k);
+			send_frame(&r[i], 4000, (uint8_t)k);
 		assert_in_range(rte_mempool_in_use_count(pool) - before, atomic_load(&kept[i]),
 				pool->size / VQ_BACKLOG_PART);
 		assert_in_range(rte_mempool_in_use_count(pool), 1,
@@ -538,8 +566,8 @@ frames_held_at_the_end_are_dropped(void **state)
 		return;
 	iommu_ring(&r, layout_of(state), 0, true);
 	ring_post(&r, &b, 1);
-	assert_int_equal(send(&r, 60, 0), 1);
-	assert_int_equal(send(&r, 60, 1), 1);
+	assert_int_equal(send_frame(&r, 60, 0), 1);
+	assert_int_equal(send_frame(&r, 60, 1), 1);
 	vq_stop(&r.vq);
 	assert_int_equal(r.vq.q.stats.drop[DROP_TX_IOTLB], 2);
 	assert_int_equal(rte_mempool_in_use_count(pool), 0);
@@ -558,7 +586,7 @@ without_a_pool_a_miss_drops(void **state)
 	r.space.tlb = iotlb_new();
 	assert_int_equal(vq_start(&r.vq, &r.setup), 0);
 	ring_post(&r, &b, 1);
-	assert_int_equal(send(&r, 60, 0), 0);
+	assert_int_equal(send_frame(&r, 60, 0), 0);
 	assert_int_equal(r.vq.q.stats.drop[DROP_TX_IOTLB], 1);
 	iommu_fini(&r);
 }
@@ -633,7 +661,7 @@ everything_received_is_logged(void **state)
 	for (i = 0; i < 100; i++) {
 		ring_post(&r, &b[i & 1], 1);
 		remember(&r);
-		assert_int_equal(send(&r, 60 + 40 * i, i), 1);
+		assert_int_equal(send_frame(&r, 60 + 40 * i, i), 1);
 		assert_true(assert_changes_marked(&r) >= 2);
 		assert_true(ring_used(&r, &id, &len));
 	}
@@ -644,7 +672,7 @@ everything_received_is_logged(void **state)
 		ring_post(&r, &small, 1);
 	}
 	remember(&r);
-	assert_int_equal(send(&r, 2500, 1), 1);
+	assert_int_equal(send_frame(&r, 2500, 1), 1);
 	assert_true(assert_changes_marked(&r) >= 4);
 	ring_fini(&r);
 }
@@ -691,7 +719,7 @@ payload_behind_an_iommu_is_logged_by_its_physical_page(void **state)
 	assert_ptr_equal(vq_swap_mem(&r.vq, &logged), &r.space);
 	ring_post(&r, &b, 1);
 	remember(&r);
-	assert_int_equal(send(&r, 60, 1), 1);
+	assert_int_equal(send_frame(&r, 60, 1), 1);
 	assert_true(marked(RING_BUF(7)));
 	iommu_fini(&r);
 }
@@ -709,16 +737,16 @@ logging_is_switched_on_and_off_while_running(void **state)
 	logged.log = &check.dirty;
 	remember(&r);
 	ring_post(&r, &b, 1);
-	assert_int_equal(send(&r, 60, 1), 1);
+	assert_int_equal(send_frame(&r, 60, 1), 1);
 	assert_false(marked(RING_BUF(7)));
 	vq_swap_mem(&r.vq, &logged);
 	ring_post(&r, &b, 1);
-	assert_int_equal(send(&r, 60, 1), 1);
+	assert_int_equal(send_frame(&r, 60, 1), 1);
 	assert_true(marked(RING_BUF(7)));
 	assert_ptr_equal(vq_swap_mem(&r.vq, &r.space), &logged);
 	remember(&r);
 	ring_post(&r, &b, 1);
-	assert_int_equal(send(&r, 60, 1), 1);
+	assert_int_equal(send_frame(&r, 60, 1), 1);
 	assert_false(marked(RING_BUF(7)));
 	ring_fini(&r);
 }
@@ -748,6 +776,7 @@ main(void)
 		ON_EVERY_LAYOUT(table_behind_a_miss_is_waited_for),
 		ON_EVERY_LAYOUT(chain_names_all_its_misses),
 		ON_EVERY_LAYOUT(tables_name_all_their_misses),
+		ON_EVERY_LAYOUT(tables_cost_little),
 		ON_EVERY_LAYOUT(misses_have_a_limit),
 		ON_EVERY_LAYOUT(translation_to_nowhere_is_a_bad_chain),
 		ON_EVERY_LAYOUT(miss_holds_frames_in_order),

@@ -168,6 +168,32 @@ tables_of_nothing(void **state)
 	stop(&r);
 }
 
+/* Two lookups an entry, whichever regions tables and frames are in. */
+static void
+usual_tables_cost_little(void **state)
+{
+	const uint64_t far = RING_GPA + RING_SPLIT_AT; /* the second region */
+	const uint64_t table[] = {RING_TABLE(0), far + 4096, RING_TABLE(1)};
+	struct ring_buf b[] = {{RING_BUF(0), 0, 0}, {RING_BUF(1), 60, 0}, {far, 100, 0}};
+	struct ring r;
+	uint32_t i;
+
+	ring_init(&r, *(enum vq_layout *)*state, 8, RING_F(VIRTIO_RING_F_INDIRECT_DESC), false);
+	b[0].len = r.vq.hdr_len;
+	for (i = 0; i < RTE_DIM(table); i++)
+		ring_post_table(&r, table[i], b, RTE_DIM(b));
+	batch.max = PKT_BATCH_MAX;
+	assert_int_equal(pktq_ops(&r.vq.q)->rx(&r.vq.q, &batch), RTE_DIM(table));
+	assert_int_equal(batch.n, RTE_DIM(table));
+	for (i = 0; i < batch.n; i++) {
+		assert_int_equal(batch.pkt[i].len, 160);
+		assert_ptr_equal(batch.pkt[i].data, ring_at(&r, b[1].addr));
+		assert_ptr_equal(batch.pkt[i].segs[0].data, ring_at(&r, b[2].addr));
+	}
+	assert_int_equal(r.vq.q.work, RTE_DIM(table) * 2 * RTE_DIM(b));
+	ring_fini(&r);
+}
+
 /** A translation far into the chain is missing and does not come: polls cost nothing. */
 static void
 missing_translation_is_waited_for(void **state)
@@ -309,6 +335,7 @@ main(void)
 		ON_BOTH(chain_of_many_translations),
 		ON_BOTH(tables_of_many_translations),
 		ON_BOTH(tables_of_nothing),
+		ON_BOTH(usual_tables_cost_little),
 		ON_BOTH(missing_translation_is_waited_for),
 		ON_BOTH(buffers_of_many_translations),
 		ON_BOTH(buffers_of_a_few_bytes),

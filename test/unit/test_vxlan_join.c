@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -21,6 +22,7 @@
 #include "switch/sw_ports.h"
 #include "vxlan/internal.h"
 #include "vxlan/neigh.h"
+#include "vxlan/vtep.h"
 
 #define DOMAIN 5
 #define VNI 100
@@ -524,6 +526,46 @@ start_eal(void **state)
 	return eal_start("0", 64) == 0 && fake_pool(255) != NULL ? 0 : -1;
 }
 
+/* The way to a VTEP, which @p mtu fits; 0: there is none. */
+static void
+set_way(const struct evpn_ip *to, uint16_t mtu)
+{
+	const struct outer_config c = {.src = ip_of("192.0.2.1"),
+				       .dst = *to,
+				       .vni = VNI,
+				       .port = OUTER_VXLAN_PORT,
+				       .mtu = mtu};
+	struct outer *o = NULL;
+
+	if (mtu != 0) {
+		o = aligned_alloc(__alignof__(*o), sizeof(*o));
+		assert_non_null(o);
+		outer_make(o, &c);
+	}
+	free((void *)(uintptr_t)vtep_set_outer(find(to)->port, o, o != NULL ? NULL : "no route"));
+}
+
+/* The first VTEP takes short frames only, the second none: that is told. */
+static void
+test_why_narrow_and_none(void **state)
+{
+	struct evpn_ip narrow = vtep_number(1), none_at_all = vtep_number(2);
+	struct vxlan_vni *n = vxlan_find_vni(x, VNI);
+	char buf[256];
+
+	flood(&narrow, true);
+	flood(&none_at_all, true);
+	settled();
+	n->evpn = false; /* which has reasons of its own */
+	fake_sw.mtu_most[DOMAIN] = 1500;
+	set_way(&narrow, 1400);
+	set_way(&none_at_all, 1550);
+	assert_non_null(strstr(vxlan_why(x, n, buf, sizeof(buf)), "do not fit"));
+	set_way(&none_at_all, 0);
+	assert_non_null(strstr(vxlan_why(x, n, buf, sizeof(buf)), "no route"));
+	n->evpn = true;
+}
+
 int
 main(void)
 {
@@ -543,6 +585,7 @@ main(void)
 		EACH(test_told_again_soon),
 		EACH(test_one_publication),
 		EACH(test_last_change_counts),
+		EACH(test_why_narrow_and_none),
 	};
 
 	return cmocka_run_group_tests(tests, start_eal, NULL);

@@ -157,6 +157,9 @@ model_set_config(const struct vduse_config_data *c)
 static int
 inject_irq(uint32_t queue)
 {
+	vk.irqs_begun++;
+	while (vk.irqs_held)
+		usleep(100);
 	if (vk.irqs_early > 0) {
 		vk.irqs_early--;
 		return fail_with(EINVAL);
@@ -262,8 +265,8 @@ char vk_err[200];
 bool vk_rehearsal;
 enum vduse_attach vk_attach;
 
-struct transport *
-vk_make(void)
+static struct transport *
+make(struct vdev *d, bool later)
 {
 	const struct vduse_config cfg = {
 		.path = NODE,
@@ -271,22 +274,35 @@ vk_make(void)
 		.ifname = "",
 		.netns = "",
 		.closed = vk_rehearsal,
+		.later = later,
 		.loop = vk_owner.loop,
-		.dev = vk_owner.d,
+		.dev = d,
 		.sys = &model,
 	};
 
 	return vduse_new(&cfg, vk_err, sizeof(vk_err));
 }
 
+struct transport *
+vk_make(void)
+{
+	return make(vk_owner.d, false);
+}
+
+struct transport *
+vk_make_successor(struct vdev *d)
+{
+	return make(d, true);
+}
+
 static char state_path[64];
 
-static void
-shape_device(void)
+void
+vk_shape(struct vdev *d)
 {
-	vdev_disconnect(vk_owner.d);
-	vk_owner.d->cfg.queue_pairs = 1;
-	vk_owner.d->cfg.features = vduse_features(vdev_features_all());
+	vdev_disconnect(d);
+	d->cfg.queue_pairs = 1;
+	d->cfg.features = vduse_features(vdev_features_all());
 }
 
 void
@@ -307,7 +323,7 @@ vk_kill_switch(void)
 	vk.fd = -1;
 	vk_owner.d->cfg.queue_pairs = OWNER_PAIRS;
 	owner_restart(&vk_owner, state_path);
-	shape_device();
+	vk_shape(vk_owner.d);
 }
 
 int
@@ -321,7 +337,7 @@ vk_setup(void **state)
 	snprintf(state_path, sizeof(state_path), "/tmp/vduse_model.%d.rings", getpid());
 	unlink(state_path);
 	owner_init(&vk_owner, state_path);
-	shape_device();
+	vk_shape(vk_owner.d);
 	vk.memfd = vk_owner.memfd;
 	vk.region_last = OWNER_GPA + OWNER_MEM - 1;
 	vk_transport = NULL;

@@ -37,6 +37,8 @@ struct vk {
 	unsigned int kicks, config_irqs, fds_given;
 	atomic_uint irqs_early; /* injections that are refused */
 	atomic_uint irqs[2];    /* injected by a thread of its own */
+	atomic_bool irqs_held;  /* injections wait in the kernel */
+	atomic_uint irqs_begun;
 	struct virtio_net_config config;
 	uint64_t region_last; /* of the one region there is, at OWNER_GPA; 0: none */
 	int memfd;
@@ -79,6 +81,12 @@ int vk_teardown(void **state);
 
 /** The device; NULL with vk_err. */
 struct transport *vk_make(void);
+
+/** One in a process that takes it over from another: of @p d, on the same loop. */
+struct transport *vk_make_successor(struct vdev *d);
+
+/** Give @p d, which is new, the shape of such a device. */
+void vk_shape(struct vdev *d);
 
 /** Its port is closed for good. */
 void vk_detach(void);

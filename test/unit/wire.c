@@ -55,7 +55,7 @@ wire_init(struct wire *w, uint64_t protocol_features)
 	owner_init(&w->o, NULL);
 	w->s.dev = w->o.d;
 	w->s.loop = w->o.loop;
-	w->s.extra = VHU_PF_OPTIONAL;
+	w->s.extra = WIRE_EXTRA;
 	connect_pair(w, protocol_features);
 }
 

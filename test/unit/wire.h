@@ -7,8 +7,10 @@
 #include "peer.h"
 #include "vhost_user/session.h"
 
+/* Offered by option, but for post-copy, which has no memory slots. */
+#define WIRE_EXTRA (VHU_PF_OPTIONAL & ~VHU_PF(PAGEFAULT))
 /* Everything there is to negotiate but the format bits and what addresses mean. */
-#define WIRE_ALL (VHU_PF_ALWAYS | (VHU_PF_OPTIONAL & ~VHU_PF(GPA_ADDRESSES)))
+#define WIRE_ALL (VHU_PF_ALWAYS | (WIRE_EXTRA & ~VHU_PF(GPA_ADDRESSES)))
 #define WIRE_GONE UINT64_MAX         /* wire_ask(): the connection was closed */
 #define WIRE_SILENT (UINT64_MAX - 1) /* no reply, and none was due */
 

@@ -18,7 +18,8 @@
 #define VDPA_RESUME _IO(VHOST_VIRTIO, 0x7E) /* likewise */
 #define BACKEND_WANTED                                                                  \
 	(BACKEND(VHOST_BACKEND_F_IOTLB_MSG_V2) | BACKEND(VHOST_BACKEND_F_IOTLB_BATCH) | \
-	 BACKEND(VHOST_BACKEND_F_SUSPEND) | BACKEND(BACKEND_F_RESUME))
+	 BACKEND(VHOST_BACKEND_F_IOTLB_ASID) | BACKEND(VHOST_BACKEND_F_SUSPEND) |       \
+	 BACKEND(BACKEND_F_RESUME))
 #define QUEUES_OLD 2 /* of kernels that cannot say how many there are */
 
 static int
@@ -91,6 +92,18 @@ agree_backend(struct chardev *c)
 	return ret != 0 ? ret : CALL(c, VHOST_SET_BACKEND_FEATURES, &c->backend);
 }
 
+/** A kernel without address spaces, or a device of one, says no number. */
+static void
+read_spaces(struct chardev *c)
+{
+	c->ngroups = c->nspaces = 1;
+	if (!(c->backend & BACKEND(VHOST_BACKEND_F_IOTLB_ASID)))
+		return;
+	if (CALL(c, VHOST_VDPA_GET_GROUP_NUM, &c->ngroups) != 0 ||
+	    CALL(c, VHOST_VDPA_GET_AS_NUM, &c->nspaces) != 0)
+		c->ngroups = c->nspaces = 1;
+}
+
 static int
 read_limits(struct chardev *c)
 {
@@ -105,6 +118,7 @@ read_limits(struct chardev *c)
 		c->nqueues = QUEUES_OLD;
 	if (ret != 0)
 		return ret;
+	read_spaces(c);
 	c->iova_first = range.first;
 	c->iova_last = range.last;
 	return 0;
@@ -176,13 +190,14 @@ chardev_negotiate(struct chardev *c, uint64_t features)
 /* --- memory --- */
 
 static int
-say_memory(struct chardev *c, uint8_t type, const struct chardev_region *r)
+say_memory(struct chardev *c, uint32_t space, uint8_t type, const struct chardev_region *r)
 {
 	struct vhost_msg_v2 m;
 	ssize_t n;
 
 	memset(&m, 0, sizeof(m));
 	m.type = VHOST_IOTLB_MSG_V2;
+	m.asid = space;
 	m.iotlb.type = type;
 	if (r != NULL) {
 		m.iotlb.iova = r->iova;
@@ -198,16 +213,41 @@ say_memory(struct chardev *c, uint8_t type, const struct chardev_region *r)
 }
 
 int
-chardev_map(struct chardev *c, const struct chardev_region *r, uint32_t n)
+chardev_map(struct chardev *c, uint32_t space, const struct chardev_region *r, uint32_t n)
 {
 	const bool batch = c->backend & BACKEND(VHOST_BACKEND_F_IOTLB_BATCH);
-	int end, ret = batch ? say_memory(c, VHOST_IOTLB_BATCH_BEGIN, NULL) : 0;
+	int end, ret = batch ? say_memory(c, space, VHOST_IOTLB_BATCH_BEGIN, NULL) : 0;
 	uint32_t i;
 
 	for (i = 0; i < n && ret == 0; i++)
-		ret = say_memory(c, VHOST_IOTLB_UPDATE, &r[i]);
-	end = batch ? say_memory(c, VHOST_IOTLB_BATCH_END, NULL) : 0;
+		ret = say_memory(c, space, VHOST_IOTLB_UPDATE, &r[i]);
+	end = batch ? say_memory(c, space, VHOST_IOTLB_BATCH_END, NULL) : 0;
 	return ret != 0 ? ret : end;
+}
+
+static bool
+group_of(struct chardev *c, uint32_t i, uint32_t *group)
+{
+	struct vhost_vring_state s = {.index = i};
+
+	if (CALL(c, VHOST_VDPA_GET_VRING_GROUP, &s) != 0)
+		return false;
+	*group = s.num;
+	return true;
+}
+
+bool
+chardev_set_apart(struct chardev *c, uint32_t i, uint32_t n, uint32_t space)
+{
+	struct vhost_vring_state s = {.num = space};
+	uint32_t other;
+
+	if (c->ngroups < 2 || space >= c->nspaces || !group_of(c, i, &s.index))
+		return false;
+	for (uint32_t k = 0; k < n; k++)
+		if (!group_of(c, k, &other) || other == s.index)
+			return false;
+	return CALL(c, VHOST_VDPA_SET_GROUP_ASID, &s) == 0;
 }
 
 /* --- rings --- */

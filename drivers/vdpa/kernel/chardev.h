@@ -2,7 +2,7 @@
 /*
  * A device node /dev/vhost-vdpa-N of the host's kernel: the messages of <linux/vhost.h>.
  *
- * Every function but chardev_is_path() may wait as long as the device's parent likes (VDUSE: a
+ * Every function but chardev_is_path() may wait for the device's parent without a bound (VDUSE: a
  * process, which may be this one): it is called in a lane (base/lane.h), never by control. One
  * thread at a time. Each returns 0, or -errno with a sentence in chardev.err.
  *
@@ -37,7 +37,8 @@ struct chardev {
 	uint64_t backend; /* VHOST_BACKEND_F_*, as 1 << bit */
 	uint64_t iova_first, iova_last;
 	uint32_t nqueues, config_size;
-	uint16_t ring_max; /* entries */
+	uint32_t ngroups, nspaces; /* groups of rings, and address spaces for them; 1: no choice */
+	uint16_t ring_max;         /* entries */
 	uint8_t status;
 	char err[160];
 };
@@ -65,8 +66,14 @@ void chardev_close(struct chardev *c);
 /** @p features of the offer, up to and including FEATURES_OK. */
 int chardev_negotiate(struct chardev *c, uint64_t features);
 
-/** All the memory there is, in place of what was mapped before. */
-int chardev_map(struct chardev *c, const struct chardev_region *r, uint32_t n);
+/** More memory for address space @p space; 0: that of all rings that are not set apart. */
+int chardev_map(struct chardev *c, uint32_t space, const struct chardev_region *r, uint32_t n);
+
+/**
+ * Have ring @p i, before the device starts, see address space @p space and no other. False: the
+ * device has no such space, or one of the first @p n rings would go along with it.
+ */
+bool chardev_set_apart(struct chardev *c, uint32_t i, uint32_t n, uint32_t space);
 
 int chardev_ring(struct chardev *c, uint32_t i, const struct chardev_ring *r);
 int chardev_enable(struct chardev *c, uint32_t i, bool on);

@@ -8,7 +8,7 @@
  *
  * A session is for one set of facts. When memory, features or the set of rings change, or the guest
  * disables a ring, check() objects: software takes the rings, and a new session is prepared.
- * Rings are never enabled after DRIVER_OK: few devices hear of that.
+ * Rings are never enabled after DRIVER_OK: few devices are told of that.
  */
 #include "vdpa/kernel/claim.h"
 
@@ -22,7 +22,6 @@
 
 #include "base/irq.h"
 #include "base/log.h"
-#include "base/notify.h"
 #include "gmem/gmem.h"
 #include "vdpa/kernel/node.h"
 
@@ -33,7 +32,7 @@
 #define LOOK_MS 500    /* at a device that runs, or waits for its rings */
 #define STALL_MS 3000  /* without progress before the rings are taken back */
 
-/** A ring a session was started with: a device that is resumed does not hear of another one. */
+/** A ring a session was started with: a device that is resumed is not told of another one. */
 struct ring_facts {
 	uint32_t size;
 	uint64_t desc, driver, device;
@@ -202,7 +201,7 @@ session_against(struct claim *c, const struct vdev *d)
 			node_end(n);
 		return "its session is made anew, since the guest's has changed";
 	}
-	/* the device model has not taken note of the positions yet */
+	/* vdev has not recorded the positions yet */
 	if (n->phase < NODE_STARTING && (c->ring[0] || c->ring[1]))
 		return "it has stopped, its rings are taken back";
 	if (is_owner(c) && n->phase >= NODE_PREPARED && n->phase != NODE_ENDING && !n->end_due)
@@ -219,7 +218,7 @@ claim_check(const struct engine *e, const struct vdev *d)
 	const char *why;
 
 	if (is_owner(c) && node_stops(c->node))
-		return "it has not let go of the guest's rings yet";
+		return "it has not released the guest's rings yet";
 	if (c->failed[0] != '\0')
 		return c->failed;
 	if (e->caps.queue_pairs == 0)
@@ -241,7 +240,7 @@ claim_holds(const struct engine *e, const struct vdev *d)
 
 	if (!node_stops(n) || !held_any(&n->held, d->gmem))
 		return NULL;
-	return "a vDPA device has not let go of the guest's rings yet";
+	return "a vDPA device has not released the guest's rings yet";
 }
 
 /* --- the session --- */
@@ -281,7 +280,7 @@ stands_still(struct claim *c)
 	return true;
 }
 
-/** A device that runs is looked at; one that waits for rings it will not get is let go of. */
+/** Look at a device that runs; release one that waits for rings it will not get. */
 static void
 on_look(struct ev_timer *t)
 {
@@ -323,7 +322,7 @@ runs(struct claim *c)
 	uint32_t i;
 
 	for (i = 0; i < NODE_RINGS && !c->kicked; i++) {
-		notify_peer(c->dev->q[i].kick_fd);
+		irq_signal(c->dev->irqs, c->dev->q[i].kick_fd);
 		irq_raise(c->dev->q[i].irq);
 	}
 	c->kicked = true;

@@ -78,7 +78,7 @@ map_memory(struct node *n)
 	for (i = 0; i < n->gmem->n; i++)
 		r[i] = (struct chardev_region){n->gmem->r[i].gpa, n->gmem->r[i].size,
 					       n->gmem->r[i].hva};
-	return chardev_map(&n->dev, r, i);
+	return chardev_map(&n->dev, 0, r, i);
 }
 
 /** IOVAs, which are guest-physical addresses here, are the device's affair. */
@@ -127,7 +127,7 @@ give_rings(struct node *n)
 
 	for (i = 0; i < NODE_RINGS && ret == 0; i++)
 		ret = chardev_ring(&n->dev, i, &n->ring[i]);
-	/* a server of VDUSE does not hear of later ones */
+	/* a server of VDUSE is not told of later ones */
 	for (i = 0; i < NODE_RINGS && ret == 0; i++)
 		ret = chardev_enable(&n->dev, i, true);
 	return ret;

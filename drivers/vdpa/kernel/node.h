@@ -81,7 +81,7 @@ struct node {
 	STAILQ_ENTRY(node) entry;
 };
 
-/** The kernel that nodes are opened with; NULL: the real one. For tests. */
+/** The system calls that nodes are opened with, for tests; NULL: the kernel's. */
 extern const struct chardev_sys *node_sys;
 
 /** The node of this path, made if need be; NULL: out of memory. */

@@ -309,7 +309,7 @@ card_detach(struct card *c, char *err, size_t errlen)
 	card_withdraw(c);
 	ret = rte_dev_remove(dev);
 	if (ret < 0)
-		snprintf(err, errlen, "%s: its driver does not let go of it: %s", c->name,
+		snprintf(err, errlen, "%s: its driver does not release it: %s", c->name,
 			 strerror(-ret));
 	return ret;
 }

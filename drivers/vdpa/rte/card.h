@@ -55,7 +55,7 @@ void card_free_memory(struct card *c);
 bool card_holds(struct card *c, const struct gmem *m);
 
 /**
- * End its socket: librte_vhost knows nothing of the device from then on. It has let go of all
+ * End its socket: librte_vhost knows nothing of the device from then on. It has released all
  * rings: the call waits for its sessions to end.
  */
 void card_withdraw(struct card *c);

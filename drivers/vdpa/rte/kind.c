@@ -107,7 +107,7 @@ detach(const char *device, char *err, size_t errlen)
 	c->leaves = true;
 	if (!is_free(c)) {
 		snprintf(err, errlen,
-			 "%.64s: it has not let go of its guest's rings yet; repeat the command "
+			 "%.64s: it has not released its guest's rings yet; repeat the command "
 			 "later, or vdpa attach has it used again",
 			 device);
 		return -EAGAIN;

@@ -12,7 +12,7 @@
  * objects: software takes the rings, and a new session is prepared.
  *
  * The rings are the device's until it has answered that it stopped, or librte_vhost has ended the
- * session: that may take as long as its driver likes (let_go()). No thread of ours touches them
+ * session: its driver sets no bound to that (let_go()). No thread of ours touches them
  * meanwhile.
  */
 #include <errno.h>
@@ -26,7 +26,6 @@
 #include <rte_vdpa.h>
 
 #include "base/irq.h"
-#include "base/notify.h"
 #include "base/sock.h"
 #include "gmem/file.h"
 #include "vdev/engine.h"
@@ -307,7 +306,7 @@ relay_check(const struct engine *e, const struct vdev *d)
 		return why;
 	}
 	if (r->phase == PHASE_STOPPING)
-		return "it has not let go of the guest's rings yet";
+		return "it has not released the guest's rings yet";
 	why = r->failed != NULL ? r->failed : rings_against(d);
 	if (why != NULL) {
 		drop_preparation(r);
@@ -322,7 +321,7 @@ relay_check(const struct engine *e, const struct vdev *d)
 	if (r->phase != PHASE_NONE && !same_facts(r, d))
 		relay_drop(r);
 	if (r->phase == PHASE_NONE && atomic_load(&r->card->sessions) > 0)
-		why = "its driver has not let go of the last guest yet";
+		why = "its driver has not released the last guest yet";
 	if (r->phase == PHASE_NONE)
 		arm(r, &r->settle, SETTLE_MS);
 	return why != NULL ? why : "its session is being prepared";
@@ -336,12 +335,23 @@ is_served(const struct relay *r, uint32_t i)
 	return r->ring[i] && r->told_enabled[i];
 }
 
+/** Whether a kick is still to be made, in the guest's lane, or to be consumed. */
 static bool
-kick_waits(int fd)
+kicks_wait(const struct relay *r)
 {
-	struct pollfd p = {.fd = fd, .events = POLLIN};
+	struct irq_info irqs;
+	uint32_t i;
 
-	return poll(&p, 1, 0) == 1 && (p.revents & POLLIN);
+	irq_group_info(r->dev->irqs, &irqs);
+	if (irqs.waiting != 0)
+		return true;
+	for (i = 0; i < r->dev->nqueues; i++) {
+		struct pollfd p = {.fd = r->dev->q[i].kick_fd, .events = POLLIN};
+
+		if (is_served(r, i) && poll(&p, 1, 0) == 1 && (p.revents & POLLIN))
+			return true;
+	}
+	return false;
 }
 
 static void
@@ -380,7 +390,7 @@ prove(struct relay *r)
 {
 	for (uint32_t i = 0; i < r->dev->nqueues; i++)
 		if (is_served(r, i))
-			notify_peer(r->dev->q[i].kick_fd);
+			irq_signal(r->dev->irqs, r->dev->q[i].kick_fd);
 	r->proof_end = ev_now_ns() + PROOF_MS * UINT64_C(1000000);
 	arm(r, &r->proof, PROOF_LOOK_MS);
 }
@@ -399,18 +409,13 @@ static void
 on_proof(struct ev_timer *t)
 {
 	struct relay *r = container_of(t, struct relay, proof);
-	struct vdev *d = r->dev;
-	const bool starts = r->phase == PHASE_STARTING;
-	uint32_t i;
+	const bool starts = r->phase == PHASE_STARTING, waits = kicks_wait(r);
 
-	for (i = 0; i < d->nqueues; i++)
-		if (is_served(r, i) && kick_waits(d->q[i].kick_fd))
-			break;
-	if (i < d->nqueues && ev_now_ns() < r->proof_end) {
+	if (waits && ev_now_ns() < r->proof_end) {
 		arm(r, &r->proof, PROOF_LOOK_MS);
 		return;
 	}
-	if (i < d->nqueues) {
+	if (waits) {
 		fail(r, starts ? "it does not serve the rings" : "it has ceased to serve a ring");
 		return;
 	}
@@ -475,7 +480,7 @@ switch_over(struct relay *r)
 	}
 	for (i = 0; i < d->nqueues; i++)
 		if (r->ring[i])
-			notify_peer(d->q[i].kick_fd);
+			irq_signal(d->irqs, d->q[i].kick_fd);
 	prove(r);
 }
 
@@ -547,7 +552,7 @@ tell_to_stop(struct relay *r)
 }
 
 /**
- * Whether the device has let go of the rings. A device whose session ended without an answer
+ * Whether the device has released the rings. A device whose session ended without an answer
  * is stopped after that: librte_vhost calls destroy_connection when it is done.
  */
 static bool
@@ -598,7 +603,7 @@ relay_holds(const struct engine *e, const struct vdev *d)
 		return NULL;
 	if (r->phase != PHASE_STOPPING)
 		arm(r, &r->changed, STOP_LOOK_MS);
-	return "a vDPA device has not let go of the guest's rings yet";
+	return "a vDPA device has not released the guest's rings yet";
 }
 
 /** Never by the driver's answer: it is 0 when a card is gone, or counts what was fetched ahead. */

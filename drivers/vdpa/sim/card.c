@@ -123,9 +123,9 @@ send_finished(const struct sink *s, const struct pkt *p, uint32_t accept)
 	}
 }
 
-/** In order: frames that need no work are sent in runs between the others. */
+/** Send frames in order: those that need no work in runs between the others. */
 static void
-send(const struct sink *s, struct pkt *pkts, uint16_t n)
+send_all(const struct sink *s, struct pkt *pkts, uint16_t n)
 {
 	uint32_t accept = s->q != NULL ? s->q->offloads : 0;
 	struct pkt *run[PKT_BATCH_MAX];
@@ -168,7 +168,7 @@ send_devices(const struct sim_wire *w, const struct sim_dev *from, uint32_t pair
 		struct sink s = {.q = receiver(d, pair)};
 
 		if (d != from && d->wire == w && s.q != NULL)
-			send(&s, pkts, n);
+			send_all(&s, pkts, n);
 	}
 }
 
@@ -180,12 +180,12 @@ send_wire(const struct sim_dev *from, uint32_t pair, struct pkt *pkts, uint16_t 
 
 	if (from->wire == NULL) {
 		if (back.q != NULL)
-			send(&back, pkts, n);
+			send_all(&back, pkts, n);
 		return;
 	}
 	send_devices(from->wire, from, pair, pkts, n);
 	if (from->wire->up != NULL)
-		send(&up, pkts, n);
+		send_all(&up, pkts, n);
 }
 
 /* --- receiving --- */

@@ -27,12 +27,14 @@ BUFFER = 0x80000  # one for all frames: a header and zeros
 class Frontend:
     """One connection. Sends what it is told, right or wrong."""
 
+    size = MEMORY
+
     def __init__(self, path):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.connect(str(path))  # waits while the back-end has others to accept
         self.sock.settimeout(10)
         self.memory = os.memfd_create("guest", os.MFD_CLOEXEC)
-        os.ftruncate(self.memory, MEMORY)
+        os.ftruncate(self.memory, self.size)
         self.kicks = []
         self.messages = 0  # sent
         self.sent = None  # available index of queue 1
@@ -74,7 +76,8 @@ class Frontend:
         self.send(SET_PROTOCOL_FEATURES, struct.pack("=Q", protocol))
         self.send(SET_OWNER)
         self.send(SET_FEATURES, struct.pack("=Q", features))
-        self.send(SET_MEM_TABLE, struct.pack("=IIQQQQ", 1, 0, 0, MEMORY, UVA, 0), [self.memory])
+        self.send(SET_MEM_TABLE, struct.pack("=IIQQQQ", 1, 0, 0, self.size, UVA, 0),
+                  [self.memory])
         for queue in (0, 1):
             self.ring(queue)
         self.ask(GET_FEATURES)  # everything before it has been dealt with

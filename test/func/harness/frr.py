@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """FRR's zebra and bgpd, unpacked beside this machine's packages, in a namespace of their own."""
 
+import os
 import pathlib
 import shutil
+import signal
 import subprocess
 
 from .debs import Apt, DebError, cache_dir, locked, release
@@ -14,7 +16,7 @@ CODENAMES = {"8.4": "bookworm", "10.3": "trixie"}
 # Everything the daemons write lies in file systems of their own.
 START = """
 set -e
-root=$1 conf=$2
+root=$1 conf=$2 more=$3
 for dir in proc dev run etc var tmp; do mkdir -p "$root/$dir"; done
 mount -t proc proc "$root/proc"
 mount --bind /dev "$root/dev"
@@ -34,6 +36,9 @@ cd /
 start() { chroot "$root" "/usr/lib/frr/$1" -A 127.0.0.1 --log stdout "${@:2}" & }
 [ ! -e "$root/usr/lib/frr/mgmtd" ] || start mgmtd
 start zebra -s 90000000
+# a daemon that does not find it tries again after 10 s, and takes neighbours for far ones meanwhile
+until [ -S "$root/run/frr/zserv.api" ] || [ -S "$root/var/run/frr/zserv.api" ]; do sleep 0.1; done
+for daemon in $more; do start "$daemon"; done
 start bgpd -p 179 -f /etc/frr/bgpd.conf
 wait -n
 """
@@ -68,14 +73,15 @@ def tree(version=None):
 class Frr(Process):
     """The daemons of one host."""
 
-    def __init__(self, space, workdir, config, version=None):
+    def __init__(self, space, workdir, config, version=None, more=""):
+        """more: daemons besides bgpd, in one word."""
         self.root = tree(version)
         conf = pathlib.Path(workdir) / f"{space.name}.bgpd.conf"
         conf.write_text(config, "ascii")
         self.space = space
         super().__init__(f"{space.name}.frr", [
             *space.enter(), "unshare", "--mount", "--pid", "--fork", "--kill-child", "bash", "-c",
-            START, "frr", self.root, conf], workdir)
+            START, "frr", self.root, conf, more], workdir)
 
     def start(self):
         """Start them and wait until they answer."""
@@ -88,6 +94,14 @@ class Frr(Process):
         """Of the first process in its namespace, once there is one."""
         path = pathlib.Path(f"/proc/{self.child.pid}/task/{self.child.pid}/children")
         return path.read_text("ascii").split()
+
+    def kill_daemon(self, name):
+        """Kill one of them without warning; the others end, too, as watchfrr has it."""
+        (first,) = self._pids()
+        children = pathlib.Path(f"/proc/{first}/task/{first}/children").read_text("ascii").split()
+        (pid,) = [int(pid) for pid in children
+                  if pathlib.Path(f"/proc/{pid}/comm").read_text("ascii").strip() == name]
+        os.kill(pid, signal.SIGKILL)
 
     def vtysh(self, line):
         """(status, output) of a command of FRR's shell."""

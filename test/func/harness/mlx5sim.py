@@ -57,7 +57,9 @@ class Cards:
     def environment(self):
         """Variables by which a program finds them."""
         return {"LD_PRELOAD": str(self.library), "MLX5SIM": str(self.folder / "verbs"),
-                "SYSFS_PCI_DEVICES": str(self.folder / "pci")}
+                "SYSFS_PCI_DEVICES": str(self.folder / "pci"),
+                # the sanitizer's library is not the first one then
+                "ASAN_OPTIONS": "verify_asan_link_order=0"}
 
     def order(self, switch, *orders):
         """Have orders carried out by the cards of a running program."""

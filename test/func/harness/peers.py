@@ -108,6 +108,7 @@ class Switch(VhostBackend):
     """vqswitch."""
 
     program, prompt = "vqswitch", "vqswitch> "
+    emulated = program  # that an emulated processor can run
     arguments = ["-a"]
 
     def __init__(self, name, workdir, ports, **kw):
@@ -158,10 +159,11 @@ BACKENDS = {"vqswitch": Switch, "testpmd": TestpmdVhost}
 _backend = Switch  # pylint: disable=invalid-name
 
 
-def select_backend(name, program):
+def select_backend(name, program, emulated):
     """Which back-end the scenarios use, and where the switch is."""
     global _backend  # pylint: disable=global-statement
     Switch.program = os.path.abspath(program)
+    Switch.emulated = os.path.abspath(emulated)
     _backend = BACKENDS[name]
 
 

@@ -61,7 +61,7 @@ def wait_for(what, condition, seconds=30, alive=(), pause=0.02):
 
 
 class Process:
-    """A child that dies with us, its output in a log file."""
+    """A child that ends with us, its output in a log file."""
 
     def __init__(self, name, argv, workdir):
         self.name = name

@@ -3,6 +3,7 @@
 
 import json
 import os
+import pty
 import random
 import re
 import subprocess
@@ -29,11 +30,12 @@ ARGUMENTS = {
     "ident": ("net_vhost9", None, None), "path": ("/nosuch/file", None, None),
     "address": ("192.0.2.1", None, None), "vtep[,vtep]*": ("192.0.2.2", None, None),
     "udp_port": ("4789", 1, 65535), "vni": ("5", 1, 2**24 - 1),
-    "address[/length]": ("192.0.2.1", None, None), "version": ("0", 0, 2**32 - 1),
+    "address[/length]": ("192.0.2.1", None, None), "version": ("0", 0, 2**32 - 1), "seq": ("5", 1, 65535),
+    "rule": ("allow", None, None),
 }
 GARBAGE = ("-1", "1x", "1.5", "0x", "+1", str(2**64), str(10**30), "''", "1,2")
 TEXTS = ("x[,y]*", "x[,y]*|all|vm=NAME", "name", "file", "address", "address[/length]")  # any word is one
-RESTS = ("a[,b-c]*", "ident", "path", "vtep[,vtep]*")  # and any words
+RESTS = ("a[,b-c]*", "ident", "path", "rule", "vtep[,vtep]*")  # and any words
 # that act on what the next ones need, or end the program
 NOT_TRIED = ("quit", "port detach (port_id)", "port close (port_id|all)")
 # lists and texts: none is one number that testpmd takes as nothing
@@ -132,7 +134,7 @@ class Arguments(Scenario):
                 if not fine and (done or not said):
                     wrong.append(f"{line!r} is taken: {said!r}")
                 if fine and not done and not said:
-                    wrong.append(f"{line!r} is refused without a word")
+                    wrong.append(f"{line!r} is refused without an answer")
         expect(tried > 1000, f"only {tried} lines were tried")
         expect(not wrong, f"{len(wrong)} of {tried}: {wrong[:8]}")
         done, said = control.ask("show port summary all")
@@ -391,6 +393,12 @@ class Arguments(Scenario):
         expect(not done and "set to 7" in said and "set to 8" not in said, said)
         expect("Change verbose level from 0 to 1" in said, f"the last line: {said}")
         expect("set burst 7\n" in control.ask("show config")[1], "burst")
+        path.write_bytes(b"set burst 9\r\nset burst 10\rset burst 11\rset burst 12\n\r\n")
+        done, said = control.ask(f"load {path}")
+        expect(not done and "set to 9" in said and "carriage return" in said, said)
+        done, said = control.ask("set burst 13\rset burst 14")
+        expect(not done and "carriage return" in said, said)
+        expect("set burst 9\n" in control.ask("show config")[1], "burst")
 
     @check("arguments.peers_file")
     def check_peers_file(self):
@@ -447,5 +455,38 @@ class Arguments(Scenario):
         shell.type(" ".join(f"'{w}'" for w in self.argv("--no-control", program=self.testpmd, ports=1))
                    + "\n")
         shell.read_until("Press enter to exit\r\n", 60, step=1)
+        shell.type("\n")
+        shell.read_until("Bye...\r\n" + dts.SHELL_PROMPT + " ", 30)
+
+    @check("arguments.foreign-terminal")
+    def check_foreign_terminal(self):
+        """One that is not its session's, which has no background, ends it all the same."""
+        ours, its = pty.openpty()
+        program = self.own(Process("foreign", self.argv("--no-control", program=self.testpmd, ports=1),
+                                   self.workdir))
+        program.spawn(stdin=its, start_new_session=True)
+        os.close(its)
+        try:
+            wait_for("the program", lambda: "Press enter to exit" in program.log(), 60, alive=[program])
+            os.write(ours, b"\n")
+            wait_for("its end", lambda: program.child.poll() is not None, 30)
+        finally:
+            os.close(ours)
+
+    @check("arguments.background")
+    def check_background(self):
+        """There, what is typed is for the shell: it neither ends nor stops the program."""
+        shell = self.own(dts.Terminal(f"background{self.runs}", self.workdir)).start()
+        shell.type(" ".join(f"'{w}'" for w in self.argv("--no-control", program=self.testpmd, ports=1))
+                   + " &\n")
+        shell.read_until("Press enter to exit\r\n", 60, step=1)
+        for i in range(5):
+            shell.type(f"echo heard-$(({i} + 1))\n")
+            shell.read_until(f"heard-{i + 1}\r\n" + dts.SHELL_PROMPT + " ", 30)
+        shell.type("jobs\n")
+        jobs = shell.read_until(" &\r\n" + dts.SHELL_PROMPT + " ", 30)
+        expect("Running" in jobs, jobs)
+        shell.type("fg\n")
+        shell.read_until("'--no-control'\r\n", 30, step=1)
         shell.type("\n")
         shell.read_until("Bye...\r\n" + dts.SHELL_PROMPT + " ", 30)

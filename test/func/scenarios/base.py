@@ -141,10 +141,10 @@ class Link:
         for guest, _, address in self.directions():
             guest.sh(" ".join(f"""
                 for size in {' '.join(map(str, sizes))}; do
-                    said=$(ping -q -c 3 -i 0.01 -w 30 -s $size {address} 2>&1);
+                    said=$(ping -q -c 3 -i 0.01 -w 60 -W 60 -s $size {address} 2>&1);
                     case "$said" in
                         *" 0% packet loss"*) ;;
-                        *) echo "ping {address} with $size bytes: $said"; break;;
+                        *) echo ping {address} with $size bytes: $said; break;;
                     esac;
                 done; [ "${{said%% 0% packet loss*}}" != "$said" ]""".split()))
 

@@ -56,7 +56,7 @@ class Cli(Scenario):
         --geneve-parsed-port=6081 --disable-link-check --rss-udp --rxfreet=32""".split()
 
     # refused by dpdk-testpmd
-    WORKS = ("show config",)
+    WORKS = ("show config", "mac_addr set 0 00:11:22:33:44:66")
 
     def setup(self):
         self.testpmd = self.workdir / "dpdk-testpmd"
@@ -565,7 +565,9 @@ class Cli(Scenario):
         for line, expected in (("vqsctl show port inf", "info"), ("vqsctl -s x set fdb a", "age"),
                                ("vqsctl to", "top"), ("vqsctl -s x top -b -o d", "drops"),
                                ("vqswitch -l 0 -- --fdb-a", "--fdb-age="),
-                               ("vqswitch --fil", "--file-prefix=")):
+                               ("vqswitch --fil", "--file-prefix="),
+                               ("vqconform --hos", "--hostile"),
+                               ("vqconform -c format.legacy-m", "format.legacy-mergeable")):
             words = line.split()
             script = (f"PATH={pathlib.Path(Switch.program).resolve().parent}:$PATH; . {scripts}/{words[0]};"
                       f" COMP_WORDS=({line}); COMP_CWORD={len(words) - 1}; compopt() {{ :; }};"

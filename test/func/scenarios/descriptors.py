@@ -72,8 +72,9 @@ class Descriptors(Scenario):
 
     def limit(self, more):
         """Room for @more descriptors above the highest that is open."""
-        n = max(self.open_fds()) + 1 + more
-        resource.prlimit(self.switch.child.pid, resource.RLIMIT_NOFILE, (n, n))
+        n, pid = max(self.open_fds()) + 1 + more, self.switch.child.pid
+        hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)[1]
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (n, hard))
 
     def fill(self):
         """Front-ends that set up rings until one of them is turned away."""
@@ -143,6 +144,28 @@ class Descriptors(Scenario):
         last.negotiate()
         self.switch.wait_link(PORTS - 1)
         last.close()
+        self.goes_on()
+
+    @check("descriptors.lowered")
+    def check_lowered(self):
+        """The limit is lowered to what is open: the running session goes on, others are refused."""
+        self.limit(more=0)
+        self.goes_on()
+        clients = []
+        for path in (self.path("p1"), self.control, self.metrics) * 8:
+            client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            client.connect(str(path))
+            clients.append(client)
+            self.goes_on()
+        for line in (f"save config {self.workdir}/lowered", f"capture start all {self.workdir}/cap",
+                     f"port attach net_vhost90,iface={self.workdir}/p90", "capture stop"):
+            self.operator.ask(line)
+            self.goes_on()
+        self.is_managed()
+        for client in clients:
+            client.close()
+        hard = resource.prlimit(self.switch.child.pid, resource.RLIMIT_NOFILE)[1]
+        resource.prlimit(self.switch.child.pid, resource.RLIMIT_NOFILE, (hard, hard))
         self.goes_on()
 
     def refused_now(self):

@@ -7,6 +7,7 @@ import select
 import struct
 import subprocess
 import sys
+import time
 
 from harness import frontend as vhu
 from harness.frontend import Frontend
@@ -44,12 +45,27 @@ sys.stdin.read()
 CROWDS = 3  # processes
 FULL = (1 << 64) - 2
 ROUNDS = 1000
+EXCHANGES, EXCHANGES_MIN, EXCHANGE_SECONDS = 20000, 100, 4
+PILE_MAX = 1000  # descriptors of the switch: those that wait to be signalled, or closed, with them
+
+
+def u64(value, fd=None):
+    """The arguments of a message about a ring's eventfd, or with none."""
+    return struct.pack("=Q", value), [fd] if fd is not None else []
+
+
+# messages that have control signal an eventfd, by their number
+EXCHANGED = {
+    "call": lambda i, fd: (vhu.SET_VRING_CALL, *u64(i % 2, fd)),
+    "taken-away": lambda i, fd: (vhu.SET_VRING_CALL, *(u64(1, fd) if i % 2 else u64(0x101))),
+    "error": lambda i, fd: (vhu.SET_VRING_ERR, *u64(1, fd)),
+}
 
 
 class Eventfds(Storm):
     """Port 0 has the eventfds."""
 
-    cpus, seconds = 0.4, 20
+    cpus, seconds = 0.7, 30
 
     def connect(self):
         """An attacker whose rings run."""
@@ -90,6 +106,12 @@ class Eventfds(Storm):
                 bad.send(request, struct.pack("=Q", queue), [fd])
         bad.ask(vhu.GET_FEATURES)
 
+    def break_ring(self, bad):
+        """The one that transmits, by an index that cannot be true."""
+        bad.write(vhu.AREA + 0x1002, struct.pack("<H", 0x8000 + (bad.sent or 0) & 0xffff))
+        wait_for("the ring to break", lambda: not self.switch.link_up(0), 30,
+                 alive=[self.switch])
+
     @check("eventfds.played-with")
     def played_with(self):
         """Two processes empty and fill them, and make them blocking, all the time."""
@@ -126,9 +148,7 @@ class Eventfds(Storm):
                 os.set_blocking(fd, True)
             bad.ask(vhu.GET_FEATURES)
             self.interrupt(bad, ROUNDS)
-            bad.write(vhu.AREA + 0x1002, struct.pack("<H", 0x8000 + bad.sent & 0xffff))
-            wait_for("the ring to break", lambda: not self.switch.link_up(0), 30,
-                     alive=[self.switch])
+            self.break_ring(bad)
             for fd in fds:  # its error is told at once
                 bad.send(vhu.SET_VRING_ERR, struct.pack("=Q", 1), [fd])
                 os.set_blocking(fd, True)
@@ -171,3 +191,37 @@ class Eventfds(Storm):
             os.close(fd)
         bad.close()
         return f"{left} interrupts left to another thread; {remark[0]}"
+
+    def exchange(self, bad, fd, message):
+        """Send messages with a slow eventfd; the most descriptors there were, and how many were sent."""
+        most, sent, end = 0, 0, time.monotonic() + EXCHANGE_SECONDS
+        bad.sock.setblocking(False)
+        while sent < EXCHANGES and time.monotonic() < end:
+            try:
+                bad.send(*message(sent, fd))
+                sent += 1
+            except BlockingIOError:
+                time.sleep(0.01)
+            if sent % 16 == 0:
+                most = max(most, len(os.listdir(f"/proc/{self.switch.child.pid}/fd")))
+        return most, sent
+
+    @check("eventfds.exchanged-{}", tuple(EXCHANGED))
+    def exchanged(self, how):
+        """Thousands of a crowd's, each in place of the one before: few wait to be signalled."""
+        fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        bad, crowds = self.connect(), self.gather(fd)
+        try:
+            with self.unharmed() as remark:
+                if how == "error":
+                    self.break_ring(bad)
+                most, sent = self.exchange(bad, fd, EXCHANGED[how])
+        finally:
+            for crowd in crowds:
+                crowd.kill()
+                crowd.wait()
+            os.close(fd)
+        bad.close()
+        if sent < EXCHANGES_MIN or most > PILE_MAX:
+            raise Failure(f"{sent} messages, {most} descriptors")
+        return f"{sent} messages, {most} descriptors; {remark[0]}"

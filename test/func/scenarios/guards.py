@@ -3,49 +3,21 @@
 
 import json
 
-from harness import namespace
-from harness.namespace import Namespace, device
-from harness.peers import EthdevPort
 from harness.process import Failure, wait_for
-from harness.wire import frame
 
-from .base import Link, Scenario, check
-from .sums import scapy
-from .wires import HOSTS, Wires
+from .base import Link, check
+from .packets import Packets, TwoKernels
+from .wires import HOSTS
 
 A, B, C = HOSTS[:3]
 MINE, OTHERS, MINE6, OTHERS6 = "192.0.2.5", "192.0.2.9", "2001:db8::5", "2001:db8::9"
 LINK_LOCAL = "fe80::ff:fe00:1"  # of A
 
 
-class Guards(Wires):
+class Guards(Packets):
     """A station at port 0 with an address of each kind, one without a guard at port 1."""
 
     cpus, seconds = 0.2, 5
-    PORTS = 2
-
-    def setup(self):
-        self.scapy = scapy()
-        super().setup()
-
-    def introduce(self, *commands):
-        """Both have spoken; then what is set."""
-        self.reset()
-        self.exchange([(0, frame(A)), (1, frame(B))], {0: [frame(B)], 1: [frame(A)]})
-        self.learned(A, B)
-        self.say(*commands)
-
-    def ether(self, *layers, src=A):
-        """A frame from A, or another address, to B."""
-        packet = self.scapy.Ether(src=src, dst=B)
-        for layer in layers:
-            packet = packet / layer
-        return bytes(packet)
-
-    def sent(self, *cases):
-        """Each (frame, reason or None) alone."""
-        for data, reason in cases:
-            self.exchange([(0, data)], {} if reason else {1: [data]}, [reason] if reason else [])
 
     @check("guard.addresses")
     def addresses(self):
@@ -130,6 +102,13 @@ class Guards(Wires):
         """A guard is shown in words and for programs; errors name the wrong word."""
         self.introduce(f"set port 0 guard add {MINE}", "set port 0 guard add 10.0.0.0/8",
                        f"set port 0 guard add {MINE6} {A}", "set port 0 guard ra off")
+        for command in ("addresses off", "dhcp off", "ra off", "add 192.0.2.99"):
+            self.switch.command(f"set port 0 guard {command}")
+        report = json.loads(self.switch.command("show guard 0 json"))
+        if report["addresses"] or report["dhcp"] or report["ra"]:
+            raise Failure(f"an address more turns checks on: {report}")
+        for command in ("del 192.0.2.99", "addresses on", "dhcp on"):
+            self.switch.command(f"set port 0 guard {command}")
         said = self.switch.command("show guard 0").lower()
         for word in (MINE, "10.0.0.0/8", f"{MINE6} {A}"):
             if word not in said:
@@ -161,17 +140,8 @@ class Guards(Wires):
             raise Failure(f"why: {answer}")
 
 
-class Kernels(Scenario):
+class Kernels(TwoKernels):
     """Stations whose kernels find each other, IPv6 included."""
-
-    cpus, seconds = 0.1, 10
-
-    def setup(self):
-        namespace.require()
-        devices = [device(), device()]
-        self.spaces = [self.own(Namespace(name, self.workdir)).start() for name in ("n0", "n1")]
-        self.backend([EthdevPort("net_tap", iface=dev) for dev in devices])
-        self.taps = [space.take_tap(dev, "tap") for space, dev in zip(self.spaces, devices)]
 
     @check("guard.kernels")
     def kernels(self):

@@ -24,7 +24,7 @@ def open_fds(process):
 class Hostile(Scenario):
     """Port 0 is attacked while frames circulate at port 1."""
 
-    cpus, seconds = 0.3, 60
+    cpus, seconds = 0.4, 15
     FURTHER = 0  # ports that are attacked, too, from port 2 on
 
     def setup(self):

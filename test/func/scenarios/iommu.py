@@ -98,7 +98,7 @@ class Behind(Scenario):
 
     Full traffic between the two of a pair, which is a check for each of them; no frame is dropped
     but for want of buffers. How the guest uses its IOMMU, whether the device has address
-    translation services, and which QEMU it is decide which invalidations a back-end hears of: of
+    translation services, and which QEMU it is decide which invalidations a back-end is told of: of
     each page, of everything every 10 ms, or of nearly none (lazy without ats in QEMU before 8.0).
     """
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Limits on what ports send: rates, storms, addresses. Times are bounds only: machines are slow."""
+"""Limits on frames of ports (rates, storms, addresses) and to them. Times are bounds only."""
 
 import time
 
@@ -16,7 +16,7 @@ COUNT = 200
 
 
 class Limits(Wires):
-    """A at port 0 sends, B at port 1 is its peer, the others hear what is flooded."""
+    """A at port 0 sends, B at port 1 is its peer, the others receive floods."""
 
     cpus, seconds = 0.2, 5
     PORTS = 3
@@ -59,6 +59,27 @@ class Limits(Wires):
         got, passed = self.flow(sent, "rx_rate", 1, 100000 / (8 * 1514))
         if got[1][0] != sent[0] or len(got[1]) != passed:
             raise Failure(f"{len(got[1])} frames arrived, {passed} passed")
+
+    @check("limits.egress")
+    def egress(self):
+        """Frames to a port, of any kind; another port that receives the same gets all."""
+        self.introduce()
+        self.say("set port 1 egress-rate pps 10")
+        sent = [frame(A, B, text=f"{i}") for i in range(COUNT)]
+        got, passed = self.flow(sent, "tx_rate", AT_ONCE, 10)
+        if got[1][:AT_ONCE] != sent[:AT_ONCE] or len(got[1]) != passed:
+            raise Failure(f"{len(got[1])} frames arrived, {passed} passed")
+        to_all = [frame(A, BROADCAST, text=f"{i}") for i in range(COUNT)]
+        got, _ = self.run_through([(0, data) for data in to_all])
+        if got[2] != to_all or len(got[1]) >= COUNT // 2:
+            raise Failure(f"{len(got[1])} of {COUNT} broadcasts at port 1, {len(got[2])} at port 2")
+        self.say("set port 1 egress-rate pps off", "set port 1 egress-rate bps 100000")
+        long = [frame(A, B, text=f"{i}", size=1514) for i in range(COUNT)]
+        got, passed = self.flow(long, "tx_rate", 1, 100000 / (8 * 1514))
+        if got[1][0] != long[0] or len(got[1]) != passed:
+            raise Failure(f"{len(got[1])} frames arrived, {passed} passed")
+        self.say("set port 1 egress-rate bps off")
+        self.exchange([(0, data) for data in sent], {1: sent})
 
     @check("limits.storm")
     def storm(self):

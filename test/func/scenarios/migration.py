@@ -92,6 +92,77 @@ class Migration(Scenario):
         return target
 
 
+class PostCopy(Scenario):
+    """The guest runs at its target before its memory has come; pages come when they are needed."""
+
+    seconds = 100
+
+    @check("migrate.postcopy-{}", ["split", "packed"])
+    def x86(self, ring):
+        """Pings go on while pages are missing, a file that came meanwhile is whole."""
+        options, queues = KINDS[ring]
+        paths = [self.path(name) for name in ("fix", "src", "dst")]
+        switch = self.backend([Port(path, **{"postcopy-support": 1}) for path in paths])
+        fixed = Nic("52:54:00:04:00:01", paths[0], queues, options=options)
+        moving = Nic("52:54:00:04:00:02", paths[1], queues, options=options)
+        moved = Nic(moving.mac, paths[2], queues, options=options)
+        a = self.own(Guest("fixed", self.workdir, [fixed])).start()
+        b = self.own(Guest("source", self.workdir, [moving])).start()
+        a.wait_ready()
+        b.wait_ready()
+        link = Link(self, (a, fixed), (b, moving)).connect()
+        link.ping_sizes((64, 8900))
+        b.background(f"ping -i 0.02 {link.addresses[0]} >{PINGS} 2>&1")
+        c = self.begin(b, moved)
+        ping_on(c, [a, c, switch])
+        transfer_start(a, c, link.addresses[0])
+        said = switch.command("show port 2 negotiation")
+        if post_copied(b):
+            raise Failure("all memory was there before it was needed")
+        remark = next(line.strip() for line in said.splitlines() if "post-copy:" in line)
+        b.qmp("migrate-set-parameters", max_postcopy_bandwidth=FAST["max_bandwidth"])
+        wait_for("the rest of the memory", lambda: post_copied(b), 180, alive=[b, c, switch])
+        transfer_finish(a, c)
+        self.disown(b)
+        wait_for("the end of post-copy",
+                 lambda: "post-copy:" not in switch.command("show port 2 negotiation"), 60)
+        link.ends = (a, fixed), (c, moved)
+        link.exchange()
+        self.close()
+        return remark
+
+    def begin(self, source, nic):
+        """Start at the target while the source has most of the memory; the guest there."""
+        uri = f"unix:{self.workdir}/target.migration"
+        target = self.own(Guest("target", self.workdir, [nic], incoming="defer")).start()
+        for guest in (target, source):
+            guest.qmp("migrate-set-capabilities",
+                      capabilities=[{"capability": "postcopy-ram", "state": True}])
+        target.qmp("migrate-incoming", uri=uri)
+        source.qmp("migrate-set-parameters", max_bandwidth=SLOW["max_bandwidth"],
+                   max_postcopy_bandwidth=SLOW["max_bandwidth"])
+        source.qmp("migrate", uri=uri)
+        wait_for("the first pages", lambda: pages_sent(source) > 1000, 60, alive=[source, target])
+        source.qmp("migrate-start-postcopy")
+        wait_for("target to run", lambda: target.qmp("query-status")["status"] == "running", 60,
+                 alive=[source, target])
+        target.names = dict(source.names)
+        return target
+
+
+def pages_sent(guest):
+    """Pages of memory the outgoing migration has copied."""
+    return guest.qmp("query-migrate").get("ram", {}).get("normal", 0)
+
+
+def post_copied(guest):
+    """All memory has left the source."""
+    status = guest.qmp("query-migrate").get("status")
+    if status not in ("active", "device", "postcopy-active", "completed"):
+        raise Failure(f"migration {status}: {guest.log_tail()}")
+    return status == "completed"
+
+
 def migrated(guest):
     """The outgoing migration is complete."""
     status = guest.qmp("query-migrate").get("status")

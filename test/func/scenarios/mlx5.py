@@ -5,12 +5,12 @@ import re
 
 from harness.guest import Guest, Nic
 from harness.mlx5sim import FIRST, SECOND, Cards, SwitchWithCards
-from harness.peers import Port
+from harness.peers import Port, VirtioUser
 from harness.process import Failure, wait_for
 
 from .base import PING_SIZES, Link, Scenario, check, transfer_finish, transfer_start
 from .pair import LEGACY, MODERN
-from .vdpa import MOVES, InCircles, datapath
+from .vdpa import BURSTS, FRAMES, MACS, MOVES, InCircles, datapath
 
 # calls and commands at the start of a device, and how many of them are made to fail in turn
 CALLS = {"reg_mr": 1, "mkey": 1, "umem": 2, "cq": 2, "subscribe": 2, "qp": 2, "rst2init": 2,
@@ -163,6 +163,30 @@ class OnCard(InCircles):
         self.disown(peer)
         self.spoiled = True
 
+    @check("mlx5.quit")
+    def quit_on_card(self):
+        """The program ends while the card has a guest's rings, after failures and another plugging.
+
+        A sanitizer then looks for memory that the program or DPDK's driver has lost.
+        """
+        peer = self.peer("mergeable")
+        self.circulate(peer)
+        self.move("reclaim")
+        self.order("fail virtq 1 1")
+        self.switch.command("port 0 offload")
+        wait_for("a failed start", lambda: " serve " in datapath(self.switch), 30,
+                 alive=[peer, self.switch])
+        self.order("fail virtq 0 0")
+        self.move("offload")
+        self.order("error 0")
+        self.moves_on(peer)
+        self.switch.command(f"vdpa detach {FIRST}")
+        self.switch.command(f"vdpa attach {FIRST},class=vdpa")
+        self.order("wire back")
+        self.moved(FIRST)
+        self.moves_on(peer)
+        self.quits()
+
     @check("mlx5.plug")
     def plug(self):
         """The card goes and comes under traffic; its counters are there and say so."""
@@ -195,10 +219,81 @@ class OnCard(InCircles):
         return int(found[1])
 
 
+class ThroughUplink(Scenario):
+    """A guest whose frames the card moves, and one in software, which reaches it by the uplink.
+
+    In place of a representor there is a port whose frames another function of the card sends to its
+    wire, and the other way round: a testpmd is between the two. It has port 3 in that function.
+    """
+
+    seconds = 60
+    UPLINK, INSIDE = 2, 3
+
+    def setup(self):
+        self.cards = Cards(self.workdir)
+        self.sockets = [self.path(name) for name in ("a", "b", "uplink", "inside")]
+        options = ({"vdpa": FIRST, "uplink": self.UPLINK}, {}, {},
+                   {"vdpa": SECOND, "hw": "require"})
+        self.switch = self.own(SwitchWithCards(
+            "switch", self.workdir, [Port(path, **more) for path, more in
+                                     zip(self.sockets, options)],
+            cards=self.cards, probe=(FIRST, SECOND))).start()
+        self.switch.command(f"set port {self.INSIDE} domain 9")
+        self.represent()
+
+    def represent(self):
+        """The representor."""
+        ends = [f"mac=02:00:00:00:00:1{port},path={self.sockets[port]},"
+                f"{VirtioUser.PATHS['mergeable']}" for port in (self.UPLINK, self.INSIDE)]
+        between = VirtioUser("between", self.workdir, self.sockets[self.UPLINK], "", "",
+                             ["--forward-mode=io"])
+        at = between.argv.index("--vdev")
+        between.argv[at:at + 2] = [word for index, end in enumerate(ends)
+                                   for word in ("--vdev", f"net_virtio_user{index},{end}")]
+        self.own(between).start()
+        between.command("start")
+        for port in (self.UPLINK, self.INSIDE):
+            self.switch.wait_link(port)
+        self.moved(self.INSIDE, SECOND)
+
+    def moved(self, port, who):
+        """Wait until that moves the port's frames."""
+        wait_for(f"{who} at port {port}", lambda: datapath(self.switch, port).startswith(who), 60,
+                 alive=[self.switch])
+
+    def exchange(self, here, there, times):
+        """As many frames as there and back before, and then so many more."""
+        here.command("stop")
+        here.command(f"start tx_first {BURSTS}")
+        total = (times * FRAMES, times * FRAMES)
+        wait_for(f"{total[0]} frames there and back",
+                 lambda: here.packets() == there.packets() == total, 60,
+                 alive=[here, there, self.switch])
+
+    @check("mlx5.uplink")
+    def uplink(self):
+        """Each frame arrives and comes back, wherever the first guest is."""
+        here, there = (self.own(VirtioUser(
+            name, self.workdir, self.sockets[i], VirtioUser.PATHS["mergeable"], MACS[i],
+            [f"--eth-peer=0,{MACS[1 - i]}"])).start() for i, name in enumerate(("here", "there")))
+        for port in (0, 1):
+            self.switch.wait_link(port)
+        there.command("set fwd macswap")
+        there.command("start")
+        here.command("set fwd rxonly")
+        for times, (command, who) in enumerate(
+                3 * (("offload", FIRST), ("reclaim", "software")), 1):
+            self.switch.command(f"port 0 {command}")
+            self.moved(0, who)
+            self.exchange(here, there, times)
+        for peer in (here, there):
+            self.disown(peer)
+
+
 class OnCards(Scenario):
     """QEMU guests whose rings move to functions of a card and back while files go both ways."""
 
-    seconds = 150
+    seconds = 75
     # page-per-vq: the guest rings the card's doorbell page itself
     KINDS = {"split": MODERN, "pages": MODERN | {"page-per-vq": "on"}, "legacy": LEGACY}
     ADDRESSES = tuple(f"0000:3b:00.{function}" for function in range(2, 8))
@@ -238,7 +333,7 @@ class OnCards(Scenario):
     def check_doorbells(self, wanted):
         """QEMU has mapped the card's doorbells for its guest, or has none left."""
         wait_for(f"doorbells: {wanted}", lambda: ("host-notifier" in self.a.qmp(
-            "human-monitor-command", command_line="info mtree")) == wanted, 30, alive=[self.a])
+            "human-monitor-command", command_line="info mtree")) == wanted, 60, alive=[self.a])
 
     @check("mlx5.guests.{}", KINDS)
     def guests(self, kind):

@@ -16,23 +16,16 @@ from .base import PING_SIZES, Link, Scenario, check
 from .netns import device
 
 
-class Ovs(Scenario):
-    """A namespace behind OVS, another one behind the switch."""
+class WithOvs(Scenario):
+    """Daemons of OVS with DPDK, and a bridge."""
 
-    seconds = 40
-
-    def setup(self):
-        namespace.require()
+    def require_ovs(self):
+        """Skipped without OVS."""
         try:
             self.files = openvswitch.get()
         except DebError as why:
             raise Skip(f"no Open vSwitch: {why}") from why
-        self.spaces = [self.own(Namespace(name, self.workdir)).start() for name in ("o0", "o1")]
-        self.bridge, veth, tap = device(), device(), device()
-        self.backend([Port(self.path("split")), Port(self.path("packed")),
-                      EthdevPort("net_tap", iface=tap)])
-        self.cards = [self.spaces[0].veth(veth, "veth"), self.spaces[1].take_tap(tap, "tap")]
-        self.start_ovs(veth)
+        self.bridge = device()
 
     def daemon(self, name, program, *arguments):
         """A daemon of OVS that keeps its files to itself."""
@@ -47,8 +40,8 @@ class Ovs(Scenario):
         if done.returncode != 0 or done.stderr:
             raise Failure(f"ovs-vsctl {' '.join(words)}: {done.stderr.strip()}")
 
-    def start_ovs(self, veth):
-        """A bridge with one port."""
+    def start_ovs(self):
+        """A bridge without ports."""
         self.database = self.workdir / "db.sock"
         self.environment = dict(os.environ, OVS_RUNDIR=str(self.workdir),
                                 OVS_DBDIR=str(self.workdir), OVS_LOGDIR=str(self.workdir))
@@ -63,8 +56,24 @@ class Ovs(Scenario):
                    "other_config:dpdk-init=true", f"other_config:dpdk-extra={extra}",
                    "other_config:per-port-memory=true")
         self.daemon("ovs-vswitchd", self.files.vswitchd, f"unix:{self.database}")
-        self.vsctl("add-br", self.bridge, "--", "set", "bridge", self.bridge,
-                   "datapath_type=netdev", "--", "add-port", self.bridge, veth)
+        self.vsctl("add-br", self.bridge, "--", "set", "bridge", self.bridge, "datapath_type=netdev")
+
+
+class Ovs(WithOvs):
+    """A namespace behind OVS, another one behind the switch."""
+
+    seconds = 40
+
+    def setup(self):
+        namespace.require()
+        self.require_ovs()
+        self.spaces = [self.own(Namespace(name, self.workdir)).start() for name in ("o0", "o1")]
+        veth, tap = device(), device()
+        self.backend([Port(self.path("split")), Port(self.path("packed")),
+                      EthdevPort("net_tap", iface=tap)])
+        self.cards = [self.spaces[0].veth(veth, "veth"), self.spaces[1].take_tap(tap, "tap")]
+        self.start_ovs()
+        self.vsctl("add-port", self.bridge, veth)
 
     def connect(self, number, name, options):
         """Ping and transfer through a port OVS makes for it."""

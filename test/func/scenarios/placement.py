@@ -3,6 +3,7 @@
 
 import json
 import re
+import time
 
 from harness.peers import EthdevPort, Port
 from harness.control import Control
@@ -90,3 +91,30 @@ class Placement(Scenario):
         for line in lines:
             self.ask(line)
         expect(self.ask("show config") == config, "not as before")
+
+    @check("placement.rebalance")
+    def rebalance(self):
+        """One of two busy queues leaves a worker that has both, unless the operator wants them there."""
+        self.control.ask("start")  # it may forward already
+        for port in (0, 1):
+            self.ask(f"set port {port} rxq 0 worker 0")
+        self.ask("set worker rebalance 1")
+        time.sleep(3)  # intervals in which nothing moves
+        expect(self.worker_of("0/0") == self.worker_of("1/0") == [0], "what the operator wants")
+        moved = json.loads(self.ask("show switch json"))["rebalanced_queues"]
+        for port in (0, 1):
+            self.ask(f"set port {port} rxq 0 worker any")
+        wait_for("a queue that moves", lambda: self.worker_of("0/0") != self.worker_of("1/0"), 60)
+        for port in (0, 1):
+            before = self.received(port)
+            wait_for("frames", lambda p=port, b=before: self.received(p) > b, 30)
+        after = json.loads(self.ask("show switch json"))
+        expect(after["rebalance_seconds"] == 1 and after["rebalanced_queues"] > moved, f"{after}")
+        said = self.ask("show worker")
+        expect(re.search(r"^Rebalanced every 1 s: \d+ queues moved, the last one \d+ s ago: "
+                         r"[01]/0 from worker 0 to worker 1$", said, re.M), said)
+        done, answer = self.control.ask("set worker rebalance 3601")
+        expect(not done and "3601 seconds: must be between 0 (never) and 3600" in answer, answer)
+        expect("set worker rebalance 1" in self.ask("show config"), "show config")
+        self.ask("set worker rebalance 0")
+        expect("rebalance" not in self.ask("show config") + self.ask("show worker"), "taken back")

@@ -140,7 +140,7 @@ class Races(Scenario):
         self.client = Client(self.switch.prefix)
 
     def attack(self, number):
-        """One session, which ends as it likes."""
+        """One session, which ends in any way."""
         try:
             bad = Frontend(self.victim)
         except ConnectionError:

@@ -9,11 +9,12 @@ import os
 import pathlib
 import re
 import shutil
+import socket
 import stat
 import struct
 import subprocess
 
-from harness.frontend import SET_FEATURES, Frontend
+from harness.frontend import GET_FEATURES, SET_FEATURES, SET_OWNER, Frontend
 from harness.guest import Guest, Nic
 from harness.peers import Port, Switch, VirtioUser
 from harness.process import Failure, wait_for
@@ -25,6 +26,7 @@ RECORDINGS = pathlib.Path(__file__).parents[2] / "recordings"
 SHIPPED = {"qemu": {}, "qemu-mq": {"queues": 2}, "virtio-user": {}, "virtio-user-packed": {},
            "harness": {}}
 DISCONNECT = 3  # a record
+MANY = 1000  # messages, more than the kernel keeps for a socket
 MAC = "02:00:00:00:00:01"
 
 
@@ -73,7 +75,7 @@ def own_session(path):
 class Replay(Scenario):
     """A port without a recording, at which the recordings are played."""
 
-    seconds = 10
+    seconds = 20
 
     def port(self, recording=None, **options):
         """A switch with one port; the path of its socket."""
@@ -117,6 +119,23 @@ class Replay(Scenario):
         status, out = run("vqreplay", cut, path)
         expect(status == 1 and "the back-end has ended the connection" in out, f"end: {status}: {out}")
         self.end()
+
+    @check("replay.not_read")
+    def not_read(self):
+        """A back-end that does not read is given up, and so is one that does not accept."""
+        recording = self.workdir / "many.rec"
+        peer = Frontend(self.port(recording))
+        for _ in range(MANY):
+            peer.send(SET_OWNER)
+        peer.ask(GET_FEATURES)
+        peer.close()
+        self.end()
+        path = self.workdir / "silent.sock"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as silent:
+            silent.bind(str(path))
+            silent.listen()
+            status, out = run("vqreplay", recording, path)
+        expect(status == 1 and "the back-end has not read it in time" in out, f"{status}: {out}")
 
     @check("replay.record")
     def record(self):

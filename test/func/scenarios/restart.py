@@ -8,6 +8,7 @@ from harness.process import wait_for
 
 from .base import RECEIVED, Link, Scenario, check, transfer_finish, transfer_start
 from .pair import KINDS
+from .vdpa import datapath
 
 MB = 1 << 20
 
@@ -18,6 +19,7 @@ class Restart(Scenario):
     seconds = 110
     KINDS = (("server", "split"), ("server", "packed"), ("server", "split.mq"),
              ("server", "packed.mq"), ("client", "split"), ("client", "packed"))
+    accounts = True  # the switch counts all frames
 
     def setup(self):
         self.nics, self.ports = ({}, {}), []
@@ -28,13 +30,18 @@ class Restart(Scenario):
                 path = self.path(f"{'ab'[side]}{index}")
                 self.nics[side][key] = Nic(f"52:54:00:02:{side:02x}:{index:02x}", path, queues,
                                            server=not switch_listens, reconnect=1, options=options)
-                self.ports.append(Port(path, queues=queues, client=int(not switch_listens)))
+                self.ports.append(self.port(path, queues=queues,
+                                            client=int(not switch_listens)))
         self.backend(self.ports)
         self.a, self.b = (
             self.own(Guest(name, self.workdir, list(nics.values()), cpus=2)).start()
             for name, nics in zip("ab", self.nics))
         for guest in (self.a, self.b):
             guest.wait_ready()
+
+    def port(self, path, **options):
+        """The next port."""
+        return Port(path, **options)
 
     def kill_switch(self):
         """Kill it and start it at once with the same command line."""
@@ -51,7 +58,8 @@ class Restart(Scenario):
     def survives(self, *key):
         """Kill it in the middle of a file; the file arrives whole, and pings go on."""
         self.wait_links()
-        with Link(self, (self.a, self.nics[0][key]), (self.b, self.nics[1][key])) as link:
+        with Link(self, (self.a, self.nics[0][key]), (self.b, self.nics[1][key]),
+                  accounts=self.accounts) as link:
             link.ping_sizes((64, 2000))
             for receiver, sender, address in link.directions():
                 transfer_start(sender, receiver, address)
@@ -60,6 +68,31 @@ class Restart(Scenario):
                 self.kill_switch()
                 transfer_finish(sender, receiver)
             link.ping_sizes()
+
+
+class RestartInHardware(Restart):
+    """The same while simulated devices have the rings, whose positions end with the program: the
+    next one finds them in the rings."""
+
+    KINDS = (("server", "split"), ("server", "packed"))
+    accounts = False
+
+    def port(self, path, **options):
+        return super().port(path, vdpa=f"sim{len(self.ports)}", **options)
+
+    @check("restart.hardware.{}.{}", KINDS)
+    def survives(self, *key):
+        """Before and after it devices move the frames."""
+        self.wait_hardware()
+        super().survives(*key)
+        self.wait_hardware()
+
+    def wait_hardware(self):
+        """Until all ports are in hardware."""
+        self.wait_links()
+        for port in range(len(self.ports)):
+            wait_for(f"sim{port}", lambda p=port: datapath(self.switch, p).startswith("sim"), 60,
+                     alive=[self.switch])
 
 
 def received(guest):

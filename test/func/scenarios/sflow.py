@@ -143,6 +143,16 @@ class Sflow(Wires):
         self.collect(lambda got: counters(got) == {1, 2, 3})
         self.say("sflow del 127.0.0.1")
 
+    @check("sflow.addresses")
+    def addresses(self):
+        """No number is an address, and none is written in another base."""
+        for text in ("1", "0x7f000001", "127.1", "127.0.0.01", "127.0.0.0x1", "0.0.0.0", "::",
+                     "224.0.0.1", "ff02::1", "fe80::1%nosuch", "localhost", "127.0.0.1:9", "[::1]"):
+            for line in (f"sflow add {text}", f"sflow del {text}", f"set sflow agent {text}"):
+                said = self.switch.command(line)
+                if "must be" not in said:
+                    raise Failure(f"{line}: {said!r}")
+
     @check("sflow.gone")
     def gone(self):
         """A collector that is not there, or has no route, is counted and does no harm."""

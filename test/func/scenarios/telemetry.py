@@ -158,6 +158,45 @@ class Telemetry(Scenario):
         return next(s.value for s in families["vqswitch_queue_frames"].samples
                     if s.labels == {"port": "net_null0", "queue": "0", "direction": "rx"})
 
+    @check("telemetry.lists")
+    def lists(self):
+        """Objects in lists are there, each by its number."""
+        self.switch.command("sflow add 127.0.0.1 port 9")
+        collectors = Client(self.switch.prefix).ask("/vqswitch/sflow")["collectors"]
+        expect(collectors["0"]["port"] == 9, f"collectors: {collectors}")
+        self.switch.command("sflow del 127.0.0.1")
+
+    @check("telemetry.optional")
+    def optional(self):
+        """Families of what is off at first: snooping, mirror filters, LLDP."""
+        def sample(name, **labels):
+            found = [sample.value for family in self.scrape().values() for sample in family.samples
+                     if sample.name == name and labels.items() <= sample.labels.items()]
+            expect(len(found) <= 1, f"{name} {labels}: {found}")
+            return found[0] if found else None
+
+        port = {"port": "net_null0"}
+        names = ("vqswitch_multicast_groups", "vqswitch_lldp_sent_total")
+        for name in names:
+            expect(sample(name, **port) is None, f"{name} without the setting")
+        for command in ("set snooping 0 on", "set port 0 lldp on", "mirror add 0 to 1",
+                        "mirror filter 0 vlan 7"):
+            self.switch.command(command)
+        for name in names:
+            wait_for(name, lambda name=name: sample(name, **port) is not None)
+        name = "vqswitch_mirror_filter_frames_total"
+        wait_for("frames without a tag", lambda: sample(name, result="left out", **port) > 0)
+        expect(sample(name, result="fits", **port) == 0, "a frame of VLAN 7")
+        mirrors = json.loads(self.switch.command("show mirror json"))
+        expect([(m["id"], m["to"], m["filter"], m["fits"]) for m in mirrors] ==
+               [(0, 1, {"vlan": 7}, 0)] and mirrors[0]["left_out"] > 0, f"mirrors: {mirrors}")
+        domains = Client(self.switch.prefix).ask("/vqswitch/snooping")["domains"]
+        expect(domains["0"]["domain"] == 0 and domains["0"]["querier"] == 1,
+               f"snooping: {domains}")
+        for command in ("set snooping 0 off", "set port 0 lldp off", "mirror filter 0 off",
+                        "mirror del 0"):
+            self.switch.command(command)
+
     @check("telemetry.http")
     def http(self):
         """Wrong requests are refused, and a client that says nothing holds up no other client."""
@@ -276,7 +315,7 @@ class Telemetry(Scenario):
 
     @check("telemetry.ready")
     def ready(self):
-        """The service manager hears of the start and of the end."""
+        """The service manager is told of the start and of the end."""
         deadline = Deadline(30)
         expect(self.manager.recv(100) == b"READY=1", "not ready first")
         expect(self.switch.quit() == 0, "exit status")

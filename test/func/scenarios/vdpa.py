@@ -137,6 +137,23 @@ class InCircles(Scenario):
         self.disown(peer)
         self.spoiled = True
 
+    def quits(self):
+        """The switch ends in order while hardware has the rings; a sanitizer finds no leak then."""
+        status = self.switch.quit()
+        self.spoiled = True
+        if status != 0:
+            raise Failure(f"exit status {status}: {self.switch.log()[-2000:]}")
+
+    @check("vdpa.quit")
+    def quit(self):
+        """The program ends while a device has a guest's rings."""
+        peer = self.peer("mergeable")
+        self.circulate(peer)
+        self.switch.command("port 0 offload")
+        self.moves_on(peer)
+        self.runs("sim0")
+        self.quits()
+
     @check("vdpa.needs-software")
     def needs_software(self):
         """Work that only workers do brings the frames back to them, and says so."""
@@ -190,6 +207,33 @@ class OnTheWire(Scenario):
         self.swap(here, there, commands)
         for peer in (here, there):
             self.disown(peer)
+
+    @check("vdpa.uplink-needs-software")
+    def uplink_needs_software(self):
+        """Rules of the uplink are not passed by: its guests' frames go through it in software."""
+        guest = self.own(VirtioUser("guest", self.workdir, self.sockets[0],
+                                    VirtioUser.PATHS["mergeable"], MACS[0])).start()
+        self.switch.wait_link(0)
+        self.switch.command("port 0 offload")
+        for command, why, undo in (
+                ("set port 2 rate pps 1000000", "its uplink has limits", "rate pps off"),
+                ("set port 2 storm pps 1000000", "its uplink has limits", "storm off"),
+                ("set port 2 source-lock on", "its uplink has limits", "source-lock off"),
+                ("set port 2 egress-rate pps 1000000", "its uplink has limits",
+                 "egress-rate pps off"),
+                ("set port 2 guard add 192.0.2.1", "its uplink has a guard", "guard off"),
+                ("set port 2 acl in add drop ip", "its uplink has an acl", "acl in off"),
+                ("set port 2 acl out add drop ip", "its uplink has an acl", "acl out off")):
+            self.switch.command(command)
+            wait_for(why, lambda w=why: w in datapath(self.switch), 10)
+            self.switch.command(f"set port 2 {undo}")
+            wait_for("hardware", lambda: datapath(self.switch).startswith("sim0"), 10)
+        self.switch.command("mirror add 2 to 1")
+        wait_for("software", lambda: "its uplink is mirrored" in datapath(self.switch), 10)
+        self.switch.command("mirror del 2")
+        wait_for("hardware", lambda: datapath(self.switch).startswith("sim0"), 10)
+        self.switch.command("port 0 reclaim")
+        self.disown(guest)
 
     def swap(self, here, there, commands):
         """Both change hands: addresses are found where the guests are now."""

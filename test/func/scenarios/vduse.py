@@ -3,6 +3,7 @@
 
 import json
 import pathlib
+import re
 from collections import namedtuple
 
 from harness.hostguest import HostGuest
@@ -12,6 +13,8 @@ from harness.process import Failure, wait_for
 from .base import RECEIVED, Link, Scenario, check, transfer_finish, transfer_start
 
 Card = namedtuple("Card", "name")
+UPGRADES = 3
+PATIENCE = 180  # seconds
 WORKER = "-worker"  # in the name of the thread of the one that polls
 NETDEVS = "/sys/bus/vdpa/devices/{}/virtio*/net"
 HARNESS = pathlib.Path(__file__).parent.parent / "harness"
@@ -26,25 +29,32 @@ TESTPMD = ("tail -f /dev/null | nice -n 19 dpdk-testpmd --lcores 0@0,1@0 -m 64 -
 class GuestSwitch:
     """vqswitch in a guest, driven through its control socket."""
 
-    def __init__(self, guest, ports):
+    def __init__(self, guest, ports, name="vqs", options="-a"):
         self.guest = guest
         self.ports = ports  # of its command line
+        self.name = name
+        self.options = options
         self.starts = 0
-        self.ctl = f"{Switch.program.rsplit('/', 1)[0]}/vqsctl -s /run/vqs/control"
+        self.run = f"/run/{name}"
+        self.tools = pathlib.Path(Switch.emulated).parent
+        self.ctl = f"{self.tools}/vqsctl -s {self.run}/control"
+        self.said = ""
 
     def begin(self):
         """Start it; it answers commands when this returns."""
         vdevs = " ".join(f"--vdev {port}" for port in self.ports)
         self.starts += 1
-        self.guest.background(
-            f"mkdir -p /run/vqs && cd / && {Switch.program} --lcores 0@0,1@1 --no-huge -m 128 "
-            f"--no-pci --no-telemetry --file-prefix=vqs {vdevs} -- -a --state-dir=/run/vqs "
-            f">>/tmp/vqs.log 2>&1 </dev/null; touch /tmp/vqs.ended.{self.starts}")
+        # the same words each time: it keeps its settings for those
+        program = (f"echo $$ >{self.run}/pid && cd / && exec {Switch.emulated} --lcores 0@0,1@1 "
+                   f"--no-huge -m 128 --no-pci --no-telemetry --file-prefix={self.name} {vdevs} "
+                   f"-- {self.options} --state-dir={self.run}")
+        self.guest.background(f"mkdir -p {self.run} && sh -c '{program}' >>/tmp/{self.name}.log "
+                              f"2>&1 </dev/null; touch {self.run}/ended.{self.starts}")
         wait_for("the switch", self.answers, 300, alive=[self.guest], pause=0.5)
 
     def answers(self):
         """Whether it answers a command; fails when it has ended."""
-        if self.guest.run(f"[ -f /tmp/vqs.ended.{self.starts} ]")[0] == 0:
+        if self.guest.run(f"[ -f {self.run}/ended.{self.starts} ]")[0] == 0:
             raise Failure(f"the switch has ended: {self.log()}")
         return self.guest.run(f"{self.ctl} show port info all")[0] == 0
 
@@ -54,16 +64,44 @@ class GuestSwitch:
 
     def pid(self):
         """Its process."""
-        return self.guest.sh("busybox pidof vqswitch")
+        return self.guest.sh(f"cat {self.run}/pid")
 
-    def kill(self, signal="KILL"):
-        """End it with a signal."""
-        self.guest.sh(f"busybox killall -{signal} vqswitch; "
-                      "while busybox pidof vqswitch >/dev/null; do busybox usleep 20000; done")
+    def upgraded(self):
+        """Ask for an upgrade; False: its program was too slow, or is not gone yet."""
+        status, self.said = self.guest.run(f"{self.ctl} upgrade")
+        return status == 0 or not any(
+            why in self.said for why in ("did not get ready: it does not answer", "is under way"))
+
+    def upgrade(self):
+        """Have a new process take over; milliseconds for which ports stood still.
+
+        One that an emulated processor is too slow for, beside others, is given up and tried again.
+        """
+        wait_for("a successor", self.upgraded, PATIENCE, alive=[self.guest], pause=1)
+        found = re.search(r"process (\d+) has taken over from process (\d+), "
+                          r"ports stood still for ([\d.]+) ms", self.said)
+        if not found or found[2] != self.pid():
+            raise Failure(f"{self.said}: {self.log()}")
+        self.starts += 1
+        self.guest.sh(f"echo {found[1]} >{self.run}/pid")
+        self.guest.background(f"while grep -q '^State:.[^Z]' /proc/{found[1]}/status; do "
+                              f"sleep 0.1; done; touch {self.run}/ended.{self.starts}")
+        return float(found[3])
+
+    def upgrade_in_vain(self):
+        """Have a process take over that leaves in the stop."""
+        self.guest.sh(f"cd {HARNESS.parent} && python3 -m harness.successor {self.run}/control")
+        if "it has ended; this process goes on" not in self.log():
+            raise Failure(self.log())
+
+    def kill(self):
+        """Kill it."""
+        self.guest.sh(f"kill -KILL {self.pid()}; "
+                      f"wait_for 60 [ -f {self.run}/ended.{self.starts} ]")
 
     def log(self):
         """The end of its log."""
-        return self.guest.run("tail -n 12 /tmp/vqs.log")[1]
+        return self.guest.run(f"tail -n 12 /tmp/{self.name}.log")[1]
 
     def check_accounts(self):
         """Frames between two ports in the guest's own kernel come and go while one looks."""
@@ -80,7 +118,7 @@ class TapLink(Link):
 class Vduse(Scenario):
     """Two devices, each a network interface in a namespace of the guest."""
 
-    seconds = 140
+    seconds = 400
 
     def setup(self):
         self.machine = self.own(HostGuest("host", self.workdir))
@@ -98,11 +136,11 @@ class Vduse(Scenario):
         return [f"net_vhost{i},iface=/dev/vduse/v{i},mac=02:00:00:00:00:1{i},mtu=1500,netns=n{i},"
                 f"ifname=eth0{options}" for i in range(2)]
 
-    def serve(self, layout="split"):
+    def serve(self, layout="split", indices=True):
         """The switch with both devices, of that ring layout, attached."""
-        if self.layout == layout:
+        if self.layout == (layout, indices):
             return
-        ports = self.ports(packed=int(layout == "packed"))
+        ports = self.ports(**{"packed": int(layout == "packed"), "event-idx": int(indices)})
         if self.switch is None:
             self.switch = GuestSwitch(self.machine, ports)
             self.switch.begin()
@@ -112,7 +150,7 @@ class Vduse(Scenario):
                 self.switch.command(f"port detach net_vhost{i}")
                 self.switch.command(f"port attach {port}")
             self.switch.ports = ports
-        self.layout = layout
+        self.layout = (layout, indices)
         self.wait_cards()
 
     def wait_cards(self):
@@ -144,9 +182,36 @@ class Vduse(Scenario):
         """Split rings."""
         self.traffic("split")
 
+    def counts(self):
+        """(interrupts, frames both ways) of both ports."""
+        about = [json.loads(self.switch.command(f"show port net_vhost{i} negotiation json"))["vhost"]
+                 for i in range(2)]
+        stats = self.switch.command("show port stats all")
+        return (sum(one["interrupts_left"] for one in about),
+                sum(int(n) for n in re.findall(r"[RT]X-packets: (\d+)", stats)))
+
+    @check("vduse.interrupts.{}", ("split", "packed"))
+    def interrupts(self, layout):
+        """Each is an ioctl: fewer than there are frames, with event indices and without."""
+        rates = {}
+        for indices in (True, False):
+            self.serve(layout, indices)
+            bits = self.spaces[0].sh("cat /sys/class/net/eth0/device/features")
+            if (bits[29] == "1") != indices:
+                raise Failure(f"features {bits}")
+            before = self.counts()
+            with self.link() as link:
+                link.transfer_both()
+            made, frames = (now - was for now, was in zip(self.counts(), before))
+            if not 0 < made < frames:
+                raise Failure(f"{made} interrupts for {frames} frames")
+            rates[indices] = f"{made / frames:.2f} of {frames}"
+        return (f"interrupts for each frame: with event indices {rates[True]}, "
+                f"without {rates[False]}")
+
     @check("vduse.link")
     def link_state(self):
-        """A port that is taken out has no carrier; the driver hears of both."""
+        """A port that is taken out has no carrier; the driver is told of both."""
         self.serve()
         with self.link() as link:
             link.ping_sizes((64,))
@@ -176,10 +241,16 @@ class Vduse(Scenario):
 
     @check("vduse.config")
     def config(self):
-        """The driver has the port's address and MTU; a new MTU when it is bound again."""
+        """The driver has the port's address and MTU; new ones when it is bound again."""
         self.serve()
-        if (mac := self.spaces[0].sh("cat /sys/class/net/eth0/address")) != "02:00:00:00:00:10":
-            raise Failure(f"address {mac}")
+        for mac in ("02:00:00:00:00:20", "02:00:00:00:00:10"):
+            self.switch.command(f"mac_addr set 0 {mac}")
+            told = self.machine.sh("vdpa dev config show v0")
+            if f"mac {mac}" not in told:
+                raise Failure(f"the device has no address {mac}: {told}")
+            self.bind_again()
+            if (is_now := self.spaces[0].sh("cat /sys/class/net/eth0/address")) != mac:
+                raise Failure(f"address {is_now}")
         for mtu in (1400, 1500):
             self.switch.command(f"port config mtu 0 {mtu}")
             self.bind_again()
@@ -267,6 +338,10 @@ class Vduse(Scenario):
         self.machine.sh("wait_for 60 [ -c /dev/vhost-vdpa-0 ]")
         self.machine.background(f"{TESTPMD} >/tmp/driver.log 2>&1")
         self.ping_driver()
+        self.switch.upgrade_in_vain()
+        self.ping_driver()
+        self.switch.upgrade()
+        self.ping_driver()
         self.replace_switch()  # which keeps its ports
         self.ping_driver()
         self.machine.sh("busybox killall -INT dpdk-testpmd; while busybox pidof dpdk-testpmd "
@@ -299,8 +374,8 @@ class Vduse(Scenario):
                                    "ip -s link show eth0 | tail -n 5") for space in self.spaces)
         return f"{kernel} {self.switch.command('show drops all')}"
 
-    def restart(self, layout):
-        """Killed and started again under a ping: the interfaces stay, nothing is lost."""
+    def under_ping(self, layout, act):
+        """Do that under a ping: the interfaces stay, nothing is lost."""
         self.serve(layout)
         with self.link() as link:
             sender, _, address = link.directions()[0]
@@ -308,7 +383,7 @@ class Vduse(Scenario):
             sender.background(f"python3 {PING} {address} /tmp/stop >/tmp/pings 2>&1; "
                               "touch /tmp/pings.done")
             sender.sh("wait_for 60 [ -f /tmp/stop.begun ]")
-            self.replace_switch()
+            act()
             sender.sh("touch /tmp/stop; wait_for 150 [ -f /tmp/pings.done ]", 200)
             sent, received = sender.sh("cat /tmp/pings").split()
             if sent != received or int(sent) < 10:
@@ -317,7 +392,63 @@ class Vduse(Scenario):
     @check("vduse.restart.split")
     def restart_split(self):
         """Split rings."""
-        self.restart("split")
+        self.under_ping("split", self.replace_switch)
+
+    def upgrades(self, layout):
+        """Handed over under a ping: in vain, and to a process that gives it to the next one."""
+        stops = []
+
+        def act():
+            before = self.totals()
+            for _ in range(UPGRADES):
+                self.switch.upgrade_in_vain()
+                stops.append(self.switch.upgrade())
+            after = self.totals()
+            if any(after[key] < was for key, was in before.items()):
+                raise Failure(f"before: {before}, after: {after}")
+
+        self.under_ping(layout, act)
+        return f"ports stood still for {min(stops)} to {max(stops)} ms"
+
+    def totals(self):
+        """Counters of v0's port, none of which goes back."""
+        about = json.loads(self.switch.command("show port net_vhost0 negotiation json"))["vhost"]
+        return {key: about[key] for key in ("connects", "messages", "vduse_answered_late",
+                                            "vduse_regions_mapped") if key in about}
+
+    @check("vduse.upgrade.split")
+    def upgrade_split(self):
+        """Split rings."""
+        return self.upgrades("split")
+
+    @check("vduse.upgrade.pending")
+    def upgrade_pending(self):
+        """A driver that is asking meanwhile has its answer, from one process or the other."""
+        self.serve()
+        for _ in range(3):
+            self.machine.sh("rm -f /tmp/bound")
+            self.machine.background("d=$(basename /sys/bus/vdpa/devices/v0/virtio*); "
+                                    "cd /sys/bus/virtio/drivers/virtio_net; for n in 1 2 3 4 5; do "
+                                    "echo $d >unbind; echo $d >bind; done; touch /tmp/bound")
+            self.switch.upgrade()
+            self.machine.sh("wait_for 60 [ -f /tmp/bound ]")
+            self.take_interface()
+        with self.link() as link:
+            link.ping_sizes((64,))
+
+    @check("vduse.given-up")
+    def given_up(self):
+        """Requests that nothing answers for long: the kernel gives the device up, and it is made anew."""
+        self.serve()
+        self.machine.sh("echo 1 >/sys/class/vduse/v0/msg_timeout")
+        self.switch.kill()
+        self.bind("unbind")
+        self.switch.begin()
+        self.wait_cards()
+        if self.machine.sh("cat /sys/class/vduse/v0/msg_timeout") == "1":
+            raise Failure("it is the same device")
+        with self.link() as link:
+            link.ping_sizes((64, 1400))
 
     @check("vduse.refused")
     def refused(self):
@@ -347,7 +478,7 @@ class Vduse(Scenario):
                 ("--reuid=65534 --regid=65534 --clear-groups", "/dev/vduse/control: Permission denied"),
                 ("--bounding-set=-net_admin --inh-caps=-net_admin", "CAP_NET_ADMIN is missing")):
             status, out = self.machine.run(
-                f"XDG_RUNTIME_DIR=/tmp setpriv {privileges} {Switch.program} --no-huge -m 64 --no-pci "
+                f"XDG_RUNTIME_DIR=/tmp setpriv {privileges} {Switch.emulated} --no-huge -m 64 --no-pci "
                 "--no-telemetry --file-prefix=other --vdev net_vhost0,iface=/dev/vduse/x "
                 "-- -a --total-num-mbufs=2048")
             if status == 0 or says not in out:
@@ -361,11 +492,25 @@ class Vduse(Scenario):
     @check("vduse.restart.packed")
     def restart_packed(self):
         """Packed rings."""
-        self.restart("packed")
+        self.under_ping("packed", self.replace_switch)
+
+    @check("vduse.upgrade.packed")
+    def upgrade_packed(self):
+        """Packed rings."""
+        return self.upgrades("packed")
 
     @check("vduse.restart.file")
     def restart_under_load(self):
         """The same under a file: it arrives, as it was."""
+        self.under_load(self.replace_switch)
+
+    @check("vduse.upgrade.file")
+    def upgrade_under_load(self):
+        """Handed over under a file."""
+        self.under_load(self.switch.upgrade)
+
+    def under_load(self, act):
+        """Do that under a file: it arrives, as it was."""
         self.serve("packed")
         with self.link() as link:
             receiver, sender, address = link.directions()[0]
@@ -373,5 +518,5 @@ class Vduse(Scenario):
             wait_for("the first megabyte",
                      lambda: int(receiver.sh(f"stat -c %s {RECEIVED} 2>/dev/null || echo 0")) > 1e6,
                      60, alive=[self.machine])
-            self.replace_switch()
+            act()
             transfer_finish(sender, receiver)

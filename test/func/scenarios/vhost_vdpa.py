@@ -17,8 +17,7 @@ class VhostVdpa(Scenario):
     interface of n1: all of one switch.
     """
 
-    seconds = 150
-    on_demand = True
+    seconds = 80
 
     def setup(self):
         self.machine = self.own(HostGuest("host", self.workdir))
@@ -32,6 +31,10 @@ class VhostVdpa(Scenario):
         self.switch = GuestSwitch(self.machine,
                                   [*ports, "net_vhost2,iface=/dev/vduse/v2,attach=vhost,"
                                    "mac=02:00:00:00:00:12,mtu=1500", DEVICE])
+        self.begin()
+
+    def begin(self):
+        """The switch, with both domains; namespaces have their interfaces."""
         self.switch.begin()
         for port in ("net_vhost1", "net_vhost_vdpa0"):
             self.switch.command(f"set port {port} domain 2")
@@ -59,6 +62,23 @@ class VhostVdpa(Scenario):
         if "mergeable" not in told or "split rings" not in told:
             raise Failure(told)
 
+    @check("vhost-vdpa.packed")
+    def packed(self):
+        """The same through packed rings; more queue pairs than the device has are none."""
+        self.switch.command("port detach net_vhost_vdpa0")
+        self.switch.command(f"port attach {DEVICE},packed=1,queues=2")
+        self.switch.command("set port net_vhost_vdpa0 domain 2")
+        self.switch.ports[-1] = f"{DEVICE},packed=1,queues=2"
+        self.wait_runs()
+        with self.link() as link:
+            link.exchange()
+        told = self.switch.command("show port net_vhost_vdpa0 negotiation")
+        if "packed rings" not in told or "1 queue pair (the device has one queue pair)" not in told:
+            raise Failure(told)
+        told = self.switch.command("why port net_vhost_vdpa0")
+        if "Queue pairs: 1 of 2: the device has one queue pair" not in told:
+            raise Failure(told)
+
     @check("vhost-vdpa.comes-and-goes")
     def comes_and_goes(self):
         """The device leaves the bus and comes back; the port says so and goes on."""
@@ -81,6 +101,7 @@ class VhostVdpa(Scenario):
                 ("packed=1", "path=/dev/vhost-vdpa-N is missing"),
                 ("path=/dev/null", "expected a device node"),
                 ("path=/dev/vhost-vdpa-0,packed=2", "expected 0 or 1"),
+                ("path=/dev/vhost-vdpa-0,queues=17", "expected 1 to 16"),
                 ("path=/dev/vhost-vdpa-0,tso=1", "unknown key")):
             _, out = self.machine.run(f"{self.switch.ctl} port attach net_vhost_vdpa9,{argument}")
             if says not in out:

@@ -8,7 +8,10 @@ of a host with a switch is a tap of it, the third one's is its bridge.
 import json
 import re
 import shutil
+import socket
 import subprocess
+import sys
+import time
 
 from harness import namespace, peers
 from harness.frr import Frr
@@ -21,8 +24,22 @@ from .base import Link, Scenario, check
 VNI = 100
 DOMAIN = 5
 INNER_MTU = 1450
+PING_MS, PINGS = 10, "/tmp/pings"
 # bytes of a ping: a frame of the smallest size to one that fills the underlay's MTU
 SIZES = (18, 64, 511, 1024, 1422)
+APART_ROUNDS = 20
+# frames to all from an interface, as fast as they can be sent
+FLOODER = """
+import socket, sys
+link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+link.bind((sys.argv[1], 0))
+frame = bytes.fromhex("ffffffffffff020000000001" + "88b5") + bytes(46)
+while True:
+    try:
+        link.send(frame)
+    except OSError:
+        pass
+"""
 
 
 def vtep(host):
@@ -38,6 +55,8 @@ class Hosts(Scenario):
     inner_mtu = INNER_MTU
     sizes = SIZES
     address_options = ()
+    below = "0"      # port under the tunnels
+    card_port = "1"  # that of the card
 
     @staticmethod
     def vtep(host):
@@ -63,8 +82,8 @@ class Hosts(Scenario):
         """Have each switch know the VTEPs of the others."""
         for host, switch in enumerate(self.switches):
             others = ",".join(self.vtep(other) for other in range(3) if other != host)
-            for line in (f"set port 1 domain {DOMAIN}",
-                         f"vxlan add vx local {self.vtep(host)} underlay 0",
+            for line in (f"set port {self.card_port} domain {DOMAIN}",
+                         f"vxlan add vx local {self.vtep(host)} underlay {self.below}",
                          f"vxlan vni {VNI} domain {DOMAIN} flood {others}"):
                 self.tell(switch, line)
             wait_for(f"VNI of host {host}", lambda s=switch: "nothing keeps" in
@@ -105,17 +124,16 @@ class Hosts(Scenario):
     def start_switch(self, host):
         """A switch in the network of a host."""
         workdir = self.workdir / f"host{host}.run"
-        workdir.mkdir()
-        switch = peers.backend(f"switch{host}", workdir,
-                               [EthdevPort("net_af_packet", iface="u0"),
-                                EthdevPort("net_tap", iface="t0"), *self.more_ports()], memory=256)
+        workdir.mkdir(exist_ok=True)
+        switch = peers.backend(f"switch{host}", workdir, self.ports_at_start(), memory=256,
+                               extra=["--metrics", f"unix:{workdir}/metrics"])
         switch.argv = [*self.spaces[host].enter(), *switch.argv]
         return self.own(switch).start()
 
     @staticmethod
-    def more_ports():
-        """Ports besides the underlay's and the card's."""
-        return []
+    def ports_at_start():
+        """The underlay's, the card's, and others."""
+        return [EthdevPort("net_af_packet", iface="u0"), EthdevPort("net_tap", iface="t0")]
 
     def start_kernel_vtep(self, host):
         """The kernel's VXLAN device behind a bridge; the bridge's card."""
@@ -223,10 +241,36 @@ class Hosts(Scenario):
         route = (f"{self.vtep(1)}/32", "dev", "u0", "mtu")
         self.on(self.spaces[0], "ip", "route", "add", *route, "1400")
         self.wait_why(self.vtep(1), "1350 bytes", "MTU", "1450")
+        port = self.vteps(0)[self.vtep(1)]["port"]
+        said = self.switches[0].command(f"why port {port}")
+        if "1350 bytes do not fit the MTU" not in said:
+            raise Failure(f"why port {port}: {said}")
         self.on(self.spaces[0], "ip", "route", "replace", *route, "48")
         self.wait_why("no room")
         self.on(self.spaces[0], "ip", "route", "del", f"{self.vtep(1)}/32")
         self.wait_why("nothing keeps")
+
+    def scrape(self, host):
+        """The metrics of a switch."""
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(30)
+            s.connect(str(self.workdir / f"host{host}.run" / "metrics"))
+            s.sendall(b"GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n")
+            return b"".join(iter(lambda: s.recv(65536), b"")).decode().splitlines()
+
+    @check("vxlan.metrics")
+    def metrics(self):
+        """There are some of each VTEP and VNI."""
+        port = f'{{port="vx.{VNI}.{self.vtep(1)}"'
+        lines = self.scrape(0)
+        for line in (f'vqswitch_tunnel_info{port},tunnel="vx",vni="{VNI}",vtep="{self.vtep(1)}"}} 1',
+                     f"vqswitch_tunnel_frame_most_bytes{port}}} {self.inner_mtu + 14}",
+                     f"vqswitch_port_link_up{port}}} 1",
+                     f'vqswitch_vni_vteps{{vni="{VNI}"}} 2',
+                     f'vqswitch_vni_mtu_bytes{{vni="{VNI}"}} {self.inner_mtu}',
+                     "vqswitch_evpn_refused_total 0"):
+            if line not in lines:
+                raise Failure(f"no '{line}' in {[one for one in lines if line.split('{')[0] in one]}")
 
     @check("vxlan.config")
     def config(self):
@@ -262,9 +306,9 @@ class KernelPortHosts(Hosts):
             super().give_address(host, space, dev)
 
     @staticmethod
-    def more_ports():
+    def ports_at_start():
         """The kernel's, in the domain of the underlay."""
-        return [EthdevPort("net_tap", iface="k0")]
+        return [*Hosts.ports_at_start(), EthdevPort("net_tap", iface="k0")]
 
     def start_switch(self, host):
         """A switch that connects the kernel of its host."""
@@ -291,6 +335,85 @@ class KernelPortHosts(Hosts):
         after = self.vteps(0)[self.vtep(1)]["tx_frames"]
         if after - before > 20:
             raise Failure(f"{after - before} frames in the tunnel")
+
+
+class KernelUnderlayHosts(Hosts):
+    """The same hosts; the switch makes the port below its tunnel itself."""
+
+    below, card_port = "kernel", "0"
+
+    @staticmethod
+    def ports_at_start():
+        """The card's."""
+        return [EthdevPort("net_tap", iface="t0")]
+
+    @check("vxlan.underlay.kernel.{0}.to.{1}", each=((0, 1), (0, 2)))
+    def exchange(self, one, other):
+        """Pings up to the full MTU and 20 MB each way between two hosts."""
+        super().exchange(one, other)
+
+    @check("vxlan.underlay.kernel.config")
+    def config(self):
+        """The port is apart from guests, and there once; an address elsewhere is refused."""
+        switch = self.switches[0]
+        lines = switch.command("show config").splitlines()
+        for line in ("port add 1 net_af_packet_u0,iface=u0", "set port 1 domain 4095",
+                     "set port 1 learning off",
+                     f"vxlan add vx local {self.vtep(0)} underlay 1 dstport 4789"):
+            if line not in lines:
+                raise Failure(f"show config has no '{line}': {lines}")
+        self.tell(switch, f"vxlan add vx local {self.vtep(0)} underlay kernel")
+        self.tell(switch, f"vxlan add two local {self.vtep(0)} underlay kernel dstport 8472")
+        for address, reason in (("192.0.2.1", "no interface of this host has the address"),
+                                (self.lonely(), "is an address of lo")):
+            said = switch.command(f"vxlan add three local {address} underlay kernel")
+            if reason not in said:
+                raise Failure(f"{address}: {said}")
+        if "Invalid port" not in switch.command("show port info 2"):
+            raise Failure("there is one port more")
+        if "nothing keeps" not in switch.command("why port 1"):
+            raise Failure(switch.command("why port 1"))
+        self.tell(switch, "vxlan del two")
+
+    @check("vxlan.underlay.kernel.apart")
+    def apart(self):
+        """No frame of a guest in domain 0 gets below while the port is made, however often."""
+        switch, space = self.switches[0], self.spaces[0]
+        self.on(space, "ip", "link", "add", "w0", "type", "veth", "peer", "name", "w1")
+        self.on(space, "ip", "addr", "add", "10.97.0.1/24", "dev", "w0")
+        for dev in ("w0", "w1"):
+            self.on(space, "ip", "link", "set", dev, "up")
+        self.tell(switch, "port add 2 net_tap9,iface=g0")
+        wait_for("g0", lambda: "g0" in self.on(space, "ip", "-o", "link"), 30, alive=[switch])
+        self.on(space, "ip", "link", "set", "g0", "up")
+        with subprocess.Popen([*space.enter(), sys.executable, "-c", FLOODER, "g0"]) as flooder:
+            try:
+                wait_for("frames of the guest", lambda: self.frames(2, "rx"), 30, alive=[switch])
+                sent = sum(self.make_below(switch, "10.97.0.1") for _ in range(APART_ROUNDS))
+            finally:
+                flooder.kill()
+        switch.command("port detach 2")
+        if sent != 0:
+            raise Failure(f"{sent} frames got below")
+        return f"{APART_ROUNDS} times"
+
+    def make_below(self, switch, address):
+        """Make a tunnel over the kernel's card and remove it; the frames its port has sent."""
+        self.tell(switch, f"vxlan add gone local {address} underlay kernel")
+        sent = self.frames(3, "tx")
+        self.tell(switch, "vxlan del gone")
+        switch.command("port detach 3")
+        return sent
+
+    def frames(self, port, way):
+        """The frames a port has received or sent."""
+        out = self.switches[0].command(f"show port stats {port}")
+        return int(re.search(rf"{way.upper()}-packets: *(\d+)", out)[1])
+
+    def lonely(self):
+        """An address of the loopback interface that others can have, too."""
+        self.on(self.spaces[0], "ip", "addr", "add", "10.98.0.1/32", "dev", "lo")
+        return "10.98.0.1"
 
 
 class Ipv6Hosts(Hosts):
@@ -339,17 +462,25 @@ router bgp 65000
         self.on(self.spaces[2], "ip", "link", "set", "vx", "type", "bridge_slave", "learning",
                 "off")
         self.routers = [self.start_router(host) for host in range(3)]
-        for host, switch in enumerate(self.switches):
-            for line in (f"set port 1 domain {DOMAIN}",
-                         f"vxlan add vx local {self.vtep(host)} underlay 0",
-                         f"vxlan vni {VNI} domain {DOMAIN} evpn"):
-                self.tell(switch, line)
+        for host in range(2):
+            self.join_evpn(host)
         self.wait_joined()
+
+    def join_evpn(self, host):
+        """Have a switch join."""
+        for line in (f"set port {self.card_port} domain {DOMAIN}",
+                     f"vxlan add vx local {self.vtep(host)} underlay {self.below}",
+                     f"vxlan vni {VNI} domain {DOMAIN} evpn"):
+            self.tell(self.switches[host], line)
 
     def take_card(self, host):
         """A namespace of its own: bgpd takes no route to an address that a card beside it has."""
-        self.spaces[host].card("t0")
         self.guests[host] = self.own(Namespace(f"guest{host}", self.workdir)).start()
+        return self.give_card(host)
+
+    def give_card(self, host):
+        """The tap of a switch to the namespace of its guest."""
+        self.spaces[host].card("t0")
         self.on(self.spaces[host], "ip", "link", "set", "t0", "netns", self.guests[host].pid())
         return self.guests[host].card("t0")
 
@@ -436,10 +567,11 @@ router bgp 65000
 
     @check("vxlan.evpn.moved")
     def moved(self):
-        """An address moves from host to host and back; the third host follows."""
+        """An address moves from host to host and back; the third host follows, which pings it."""
         self.spoiled = True
         mac, ip = "02:00:00:00:aa:01", "192.168.77.1"
         self.spaces[2].set_address(self.cards[2], "192.168.77.3/24", self.inner_mtu)
+        self.ping_on(2, ip)
         own = [self.guests[host].sh("cat /sys/class/net/t0/address") for host in range(2)]
         for round_ in range(4):
             here, there = round_ % 2, 1 - round_ % 2
@@ -455,6 +587,39 @@ router bgp 65000
             wait_for(f"former host after move {round_}",
                      lambda h=here, t=there: self.place(t, mac) == (
                          True, self.ports(t)[self.vtep(h)]), 30)
+            answered = len(self.pings_of(2))
+            wait_for(f"pings after move {round_}", lambda n=answered:
+                     len(self.pings_of(2)) > n + 10, 30)
+        return self.gaps(2)
+
+    def ping_on(self, host, address):
+        """Begin to ping an address from a host."""
+        self.guests[host].sh(f": >{PINGS}")
+        self.guests[host].background(f"ping -i {PING_MS / 1000} {address} >{PINGS} 2>&1")
+
+    def pings_of(self, host):
+        """Numbers of those that were answered."""
+        return [int(n) for n in
+                re.findall(r"seq=(\d+) ttl=\d+ time=\S+ ms$", self.guests[host].sh(f"cat {PINGS}"), re.M)]
+
+    def gaps(self, host):
+        """End them; a remark: the longest gaps, and the numbers before and behind each."""
+        self.guests[host].sh("killall ping")
+        seen = self.pings_of(host)
+        if sorted(set(seen)) != seen:
+            raise Failure(f"answers out of order, or twice: {seen}")
+        found = sorted(((now - then, then, now) for then, now in zip(seen, seen[1:]) if now - then > 1),
+                       reverse=True)[:4]
+        longest = ", ".join(f"{(n - 1) * PING_MS} ms ({then} to {now})" for n, then, now in found)
+        return f"{len(seen)} of {seen[-1] + 1} pings answered; longest gaps: {longest or 'none'}"
+
+    def restart_switch(self, host):
+        """Another one in place of a switch that was killed; it joins with the same guest."""
+        self.disown(self.switches[host])
+        self.switches[host] = self.start_switch(host)
+        self.switch = self.switches[0]
+        self.cards[host] = self.give_card(host)
+        self.join_evpn(host)
 
     @check("vxlan.evpn.killed")
     def killed(self):
@@ -465,19 +630,41 @@ router bgp 65000
             mac = self.cards[1].mac
             wait_for("address", lambda: self.kernel_vtep_of(mac) == self.vtep(1), 30)
         self.switches[1].kill()
+        since = time.monotonic()
         wait_for("withdrawal", lambda: self.kernel_vtep_of(mac) is None, 30)
+        seconds = time.monotonic() - since
+        devices = self.on(self.spaces[1], "ip", "link")
+        if f"vqx{VNI}:" not in devices or f"vqb{VNI}:" not in devices:
+            raise Failure(f"devices for the next one: {devices}")
+        self.restart_switch(1)
+        self.wait_joined()
+        with self.link(1, 2) as link:
+            link.ping_sizes((64,))
+            wait_for("address of the next one", lambda: self.kernel_vtep_of(self.cards[1].mac) ==
+                     self.vtep(1), 30)
+        return f"withdrawn {seconds:.1f} s after the end"
 
-    @check("vxlan.evpn.router.killed")
-    def router_killed(self):
-        """The others forget a host whose FRR dies; with its next start all is as it was."""
+    @check("vxlan.evpn.{0}.killed", each=("router", "zebra"))
+    def router_killed(self, what):
+        """The others forget a host whose FRR ends, and one daemon takes the others along; with the
+        next start all is as it was."""
         self.spoiled = True
         with self.link(0, 1) as link:
             link.ping_sizes((64,))
-            self.routers[0].kill()
+            mac = self.cards[0].mac
+            wait_for("address", lambda: self.kernel_vtep_of(mac) == self.vtep(0), 30)
+            if what == "zebra":
+                self.routers[0].kill_daemon(what)
+                wait_for("end of the others", lambda: not self.routers[0].alive(), 30)
+            else:
+                self.routers[0].kill()
             wait_for("withdrawal", lambda: self.vtep(0) not in self.vteps(1), 30)
+            self.disown(self.routers[0])
             self.routers[0] = self.start_router(0)
             self.wait_joined()
             link.ping_sizes((64,))
+            wait_for("address again", lambda: self.kernel_vtep_of(mac) == self.vtep(0) and
+                     self.place(1, mac) == (True, self.ports(1)[self.vtep(0)]), 30)
 
     @check("vxlan.evpn.why")
     def why(self):
@@ -536,9 +723,9 @@ class LaterEvpnHosts(EvpnHosts):
     @check("vxlan.evpn.frr-10.moved")
     def moved(self):
         """As with the other."""
-        super().moved()
+        return super().moved()
 
-    @check("vxlan.evpn.frr-10.router.killed")
-    def router_killed(self):
+    @check("vxlan.evpn.frr-10.{0}.killed", each=("router", "zebra"))
+    def router_killed(self, what):
         """As with the other."""
-        super().router_killed()
+        super().router_killed(what)

@@ -53,8 +53,10 @@ class Wires(Scenario):
         """Ports without any settings, and no learned address."""
         for port in range(self.PORTS):
             self.say(*(f"set port {port} {words}" for words in (
-                "domain 0", "vlan off", "rate pps off", "rate bps off", "storm off",
-                "source-lock off", "guard off")), f"mirror del {port}")
+                "domain 0", "vlan off", "rate pps off", "rate bps off",
+                "egress-rate pps off", "egress-rate bps off", "storm off",
+                "source-lock off", "guard off", "acl in off",
+                "acl out off")), f"mirror del {port}")
         self.switch.command("clear fdb")
 
     def learned(self, *hosts):

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "ports.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "app.h"
+#include "events.h"
+#include "testpmd/fwd.h"
+#include "switch/sw.h"
+#include "vxlan/vxlan.h"
+
+/* No worker has the port yet. */
+static void
+set_apart(struct app *app, struct port *p)
+{
+	p->domain = app->apart;
+	p->no_learning = true;
+	app->apart = 0; /* not of ports that are made because of it */
+}
+
+static int
+on_added(struct sw_listener *l, struct port *p)
+{
+	struct app *app = container_of(l, struct app, listener);
+
+	p->app = calloc(1, sizeof(*p->app));
+	if (p->app == NULL)
+		return -ENOMEM;
+	if (app->apart != 0)
+		set_apart(app, p);
+	fwd_port_added(app, p);
+	events_port_added(app, p);
+	return 0;
+}
+
+static void
+on_leaving(struct sw_listener *l, struct port *p)
+{
+	events_port_leaving(container_of(l, struct app, listener), p);
+	fwd_port_removed(container_of(l, struct app, listener), p);
+	baseline_free(&p->app->shown);
+	baseline_free(&p->app->started);
+	free(p->app);
+	p->app = NULL;
+}
+
+static void
+on_changed(struct sw_listener *l, struct port *p)
+{
+	events_port_changed(container_of(l, struct app, listener), p);
+}
+
+int
+ports_init(struct app *app)
+{
+	app->events = events_new(app);
+	if (app->events == NULL)
+		return -ENOMEM;
+	app->listener = (struct sw_listener){
+		.added = on_added,
+		.leaving = on_leaving,
+		.changed = on_changed,
+	};
+	app->sw.listener = &app->listener;
+	app->vxlan = vxlan_new(&(struct vxlan_config){.sw = &app->sw, .rehearsal = app->opt.check});
+	return app->vxlan != NULL ? 0 : -ENOMEM;
+}

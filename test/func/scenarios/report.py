@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The archive for a bug report has what a reader needs, and nothing of a guest's."""
+
+import io
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import tarfile
+
+from harness.frontend import BUFFER, Frontend
+from harness.peers import Switch
+from harness.process import wait_for
+
+from .arguments import Arguments, expect
+from .base import check
+
+MAC = bytes.fromhex("020000abcdef")
+SECRET = b"the guest's own text"  # in its memory, and in a frame
+FILES = {"machine.txt", "cpuinfo", "meminfo", "os-release", "process-limits", "process-status",
+         "switch.json", "config.vqs", "why.txt", "ports.json", "counters.json", "drops.json",
+         "workers.json", "log.txt", "port-0.txt", "port-1.txt"}
+
+
+def leftovers(pid):
+    """The folder that process has open."""
+    links = pathlib.Path(f"/proc/{pid}/fd").iterdir()
+    return any("vqsctl-report-" in os.readlink(link) for link in links)
+
+
+class Report(Arguments):
+    """One switch with a guest whose front-end was refused something."""
+
+    cpus, seconds = 0.2, 10
+
+    def report(self, *words):
+        """(exit status, standard output, standard error) of vqsctl report."""
+        vqsctl = pathlib.Path(Switch.program).resolve().parent / "vqsctl"
+        done = subprocess.run([vqsctl, "-s", self.workdir / f"control{self.runs}", "report", *words],
+                              cwd=self.workdir, capture_output=True, timeout=60, check=False)
+        return done.returncode, done.stdout, done.stderr.decode()
+
+    @check("report.content")
+    def check_content(self):
+        """Its files are there and say what happened; no frame, memory or learned address is."""
+        _, control = self.controlled("-a", "--forward-mode=switch", ports=2)
+        path = self.workdir / f"{self.runs}.0.sock"
+        wait_for("the port", path.exists, 30)
+        guest = Frontend(path)
+        guest.negotiate()
+        guest.write(BUFFER, bytes(12) + b"\xff" * 6 + MAC + b"\x88\xb5" + SECRET)
+        guest.burst(1)
+        guest.kick()
+        wait_for("the address", lambda: "02:00:00:AB:CD:EF" in control.ask("show fdb")[1].upper(), 30)
+        guest.send(99)
+        wait_for("the refusal", lambda: "(99) refused" in control.ask("show log")[1], 30)
+        status, said, errors = self.report("archive.tar.gz")
+        expect((status, said) == (0, b"archive.tar.gz\n"), f"{status}, {said}, {errors}")
+        expect(os.stat(self.workdir / "archive.tar.gz").st_mode & 0o777 == 0o600, "its mode")
+        with tarfile.open(self.workdir / "archive.tar.gz") as archive:
+            files = {m.name.split("/")[1]: archive.extractfile(m).read()
+                     for m in archive.getmembers() if m.isfile()}
+            expect(len({m.name.split("/")[0] for m in archive.getmembers()} - {"."}) == 1,
+                   f"it is not unpacked into a directory of its own: {archive.getnames()}")
+            expect(all(m.uid == m.gid == 0 for m in archive.getmembers()), "owners")
+        expect(FILES <= set(files), f"missing: {FILES - set(files)}")
+        for name, wanted in (("switch.json", b'"version"'), ("config.vqs", b"net_vhost1"),
+                             ("port-0.txt", b"(99) refused"), ("port-0.txt", b"SET_MEM_TABLE"),
+                             ("port-0.txt", b"link up"), ("port-1.txt", b"no front-end is connected"),
+                             ("log.txt", b"front-end connected"), ("machine.txt", b"Linux")):
+            expect(wanted in files[name], f"{wanted} in {name}: {files[name][:2000]}")
+        expect(b"refused" not in files["port-1.txt"].split(b"--- log ---")[1], "lines of another port")
+        for name in ("switch.json", "ports.json", "counters.json", "drops.json", "workers.json"):
+            json.loads(files[name])
+        for name, text in files.items():
+            for secret in (SECRET, MAC, b"02:00:00:ab:cd:ef"):
+                expect(secret not in text.lower(), f"{secret} is in {name}")
+        expect(not list(pathlib.Path("/tmp").glob("vqsctl-report-*")), "files left behind")
+        guest.close()
+        return f"{len(files)} files, {os.stat(self.workdir / 'archive.tar.gz').st_size} bytes"
+
+    @check("report.refused")
+    def check_refused(self):
+        """A file that is there is not replaced; it goes to a pipe, or to a name of its own."""
+        self.controlled(ports=1)
+        kept = self.workdir / "kept"
+        kept.write_bytes(b"mine")
+        status, _, errors = self.report("kept")
+        expect(status == 2 and "File exists" in errors and kept.read_bytes() == b"mine", errors)
+        expect(self.report("a", "b")[0] == 2, "two names")
+        expect(self.report("none/such")[0] == 2, "no such directory")
+        status, archive, errors = self.report("-")
+        with tarfile.open(fileobj=io.BytesIO(archive)) as piped:
+            expect(status == 0 and any(n.endswith("/switch.json") for n in piped.getnames()), errors)
+        status, said, errors = self.report()
+        expect(status == 0 and said.startswith(b"vqswitch-report-20"), errors)
+        expect((self.workdir / said.decode().strip()).stat().st_size > 1000, "its own name")
+
+    @check("report.interrupted.{}", ("INT", "TERM", "HUP"))
+    def check_interrupted(self, name):
+        """Ended while the switch does not answer: nothing is left behind."""
+        switch, control = self.controlled(ports=1)
+        control.close()
+        archive = self.workdir / f"interrupted-{name}"
+        vqsctl = pathlib.Path(Switch.program).resolve().parent / "vqsctl"
+        os.kill(switch.child.pid, signal.SIGSTOP)
+        with subprocess.Popen([vqsctl, "-s", self.workdir / f"control{self.runs}", "report", archive],
+                              env=os.environ | {"LC_ALL": "C"}, stderr=subprocess.DEVNULL) as report:
+            wait_for("its files", lambda: leftovers(report.pid), 30)
+            report.send_signal(getattr(signal, f"SIG{name}"))
+            status = report.wait(30)
+        os.kill(switch.child.pid, signal.SIGCONT)
+        expect(status == -getattr(signal, f"SIG{name}"), f"its status is {status}")
+        expect(not archive.exists(), "the archive is left behind")
+        expect(not list(pathlib.Path("/tmp").glob("vqsctl-report-*")), "files are left behind")
