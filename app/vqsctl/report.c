@@ -31,24 +31,25 @@
 
 /** Answers about the whole switch. One that is refused is there as the refusal. */
 static const struct {
-	const char *file, *line;
+	const char *file,
+		*lines[3]; /* each a command of its own, answered before the next is sent */
 } answers[] = {
-	{"switch.json", "show switch json\n"},
-	{"config.vqs", "show config\n"},
-	{"why.txt", "why port all\n"},
-	{"ports.json", "show port info all json\n"},
-	{"counters.json", "show port xstats all json\n"},
-	{"drops.json", "show drops all json\n"},
-	{"workers.json", "show worker json\n"},
-	{"vdpa.json", "show vdpa json\n"},
-	{"tunnels.txt", "show vxlan\n"},
-	{"limits.txt", "show limits all\n"},
-	{"guard.txt", "show guard all\n"},
-	{"acl.txt", "show acl all\n"},
-	{"snooping.txt", "show snooping\nshow snooping groups\n"},
-	{"sflow.txt", "show sflow\n"},
-	{"capture.txt", "show capture\n"},
-	{"log.txt", "show log\n"},
+	{"switch.json", {"show switch json\n"}},
+	{"config.vqs", {"show config\n"}},
+	{"why.txt", {"why port all\n"}},
+	{"ports.json", {"show port info all json\n"}},
+	{"counters.json", {"show port xstats all json\n"}},
+	{"drops.json", {"show drops all json\n"}},
+	{"workers.json", {"show worker json\n"}},
+	{"vdpa.json", {"show vdpa json\n"}},
+	{"tunnels.txt", {"show vxlan\n"}},
+	{"limits.txt", {"show limits all\n"}},
+	{"guard.txt", {"show guard all\n"}},
+	{"acl.txt", {"show acl all\n"}},
+	{"snooping.txt", {"show snooping\n", "show snooping groups\n"}},
+	{"sflow.txt", {"show sflow\n"}},
+	{"capture.txt", {"show capture\n"}},
+	{"log.txt", {"show log\n"}},
 };
 
 /** Files of the machine, copied as far as they can be read. */
@@ -142,13 +143,12 @@ close_file(struct report *r, FILE *out)
 	r->failed = true;
 }
 
-/* False: the switch is gone. */
-static bool
+/* Nothing once the switch is gone. */
+static void
 write_answer(struct report *r, FILE *out, const char *line)
 {
-	if (command(r->fd, line, out) == UNUSABLE)
+	if (!r->failed && command(r->fd, line, out) == UNUSABLE)
 		r->failed = true;
-	return !r->failed;
 }
 
 static void
@@ -159,7 +159,8 @@ add_answers(struct report *r)
 
 		if (out == NULL)
 			return;
-		write_answer(r, out, answers[i].line);
+		for (const char *const *line = answers[i].lines; *line != NULL; line++)
+			write_answer(r, out, *line);
 		close_file(r, out);
 	}
 }
@@ -251,7 +252,7 @@ add_port(struct report *r, uint32_t id, const char *name, const char *log)
 	out = open_file(r, file);
 	if (out == NULL)
 		return;
-	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]) && !r->failed; i++) {
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
 		snprintf(line, sizeof(line), "%s %u%s\n", lines[i].before, id, lines[i].behind);
 		write_answer(r, out, line);
 	}
@@ -268,7 +269,11 @@ add_ports(struct report *r)
 	json_t *list = text != NULL ? json_loads(text, 0, NULL) : NULL, *p;
 	size_t i;
 
-	r->failed |= list == NULL || log == NULL;
+	if (list == NULL || log == NULL) {
+		fprintf(stderr, "vqsctl: the switch's %s cannot be read\n",
+			list == NULL ? "list of ports" : "log");
+		r->failed = true;
+	}
 	json_array_foreach(list, i, p)
 	{
 		const char *name = json_string_value(json_object_get(p, "name"));

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The archive for a bug report has what a reader needs, and nothing of a guest's."""
 
+import contextlib
 import io
 import json
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import tarfile
+import threading
+import time
 
 from harness.frontend import BUFFER, Frontend
 from harness.peers import Switch
@@ -29,15 +33,59 @@ def leftovers(pid):
     return any("vqsctl-report-" in os.readlink(link) for link in links)
 
 
+class OneByOne:
+    """Stands between a client and a switch, and passes one line on at a time."""
+
+    PAUSE = 0.1  # before a line that came with another one
+
+    def __init__(self, path, switch):
+        self.path, self.switch = path, str(switch)
+        self.server = socket.socket(socket.AF_UNIX)
+        self.server.bind(str(path))
+        self.server.listen(1)
+        self.together = []  # lines that a client did not wait with
+        self.threads = [threading.Thread(target=self.serve)]
+        self.threads[0].start()
+
+    def serve(self):
+        """The only client, until it is gone."""
+        client, _ = self.server.accept()
+        with client, socket.socket(socket.AF_UNIX) as switch:
+            switch.connect(self.switch)
+            self.threads.append(threading.Thread(target=self.answer, args=(switch, client)))
+            self.threads[1].start()
+            while data := client.recv(65536):
+                lines = data.splitlines(True)
+                self.together += lines[1:]
+                for line in lines:
+                    switch.sendall(line)
+                    time.sleep(self.PAUSE if len(lines) > 1 else 0)
+            switch.shutdown(socket.SHUT_RDWR)
+            self.threads[1].join()
+
+    @staticmethod
+    def answer(switch, client):
+        """What the switch says, as it comes."""
+        with contextlib.suppress(OSError):
+            while data := switch.recv(65536):
+                client.sendall(data)
+
+    def close(self):
+        """Wait for the client's end."""
+        self.threads[0].join(30)
+        self.server.close()
+
+
 class Report(Arguments):
     """One switch with a guest whose front-end was refused something."""
 
     cpus, seconds = 0.2, 10
 
-    def report(self, *words):
+    def report(self, *words, control=None):
         """(exit status, standard output, standard error) of vqsctl report."""
         vqsctl = pathlib.Path(Switch.program).resolve().parent / "vqsctl"
-        done = subprocess.run([vqsctl, "-s", self.workdir / f"control{self.runs}", "report", *words],
+        control = control or self.workdir / f"control{self.runs}"
+        done = subprocess.run([vqsctl, "-s", control, "report", *words],
                               cwd=self.workdir, capture_output=True, timeout=60, check=False)
         return done.returncode, done.stdout, done.stderr.decode()
 
@@ -79,6 +127,22 @@ class Report(Arguments):
         expect(not list(pathlib.Path("/tmp").glob("vqsctl-report-*")), "files left behind")
         guest.close()
         return f"{len(files)} files, {os.stat(self.workdir / 'archive.tar.gz').st_size} bytes"
+
+    @check("report.one_by_one")
+    def check_one_by_one(self):
+        """No answer is taken for that to another line, however far apart they come."""
+        _, control = self.controlled(ports=1)
+        between = OneByOne(self.workdir / "between", self.workdir / f"control{self.runs}")
+        status, _, errors = self.report("slow.tar.gz", control=between.path)
+        between.close()
+        expect(status == 0 and not between.together, f"{status}, {errors}, sent at once: {between.together}")
+        with tarfile.open(self.workdir / "slow.tar.gz") as archive:
+            files = {m.name.split("/")[1]: archive.extractfile(m).read()
+                     for m in archive.getmembers() if m.isfile()}
+        for name, lines in (("snooping.txt", ("show snooping", "show snooping groups")),
+                            ("sflow.txt", ("show sflow",)), ("capture.txt", ("show capture",))):
+            wanted = "".join(control.ask(line)[1] for line in lines).encode()
+            expect(files[name] == wanted, f"{name}: {files[name][:500]}, not {wanted}")
 
     @check("report.refused")
     def check_refused(self):
