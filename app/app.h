@@ -91,7 +91,7 @@ struct app {
 	struct sflow_agent *sflow;
 	struct balancer *balancer; /* made when first asked for */
 	struct sw_listener listener;
-	uint16_t apart; /* domain of the port being made, which does not learn; 0: as others */
+	const struct birth *birth; /* of the port that is being made; NULL: as others */
 	uint32_t gso_segsz, gro_flush;
 	bool hide_zero; /* "set xstats-hide-zero" */
 

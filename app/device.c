@@ -60,25 +60,18 @@ app_port_changed(struct app *app, const struct port *p)
 }
 
 struct port *
-app_attach(struct app *app, uint16_t id, const char *devargs, char *err, size_t errlen)
+app_attach(struct app *app, uint16_t id, const struct birth *b, const char *devargs, char *err,
+	   size_t errlen)
 {
 	const struct port_defaults d = device_defaults(app);
 	const struct port_request r = {&app->sw, devargs, id, &d, err, errlen};
-	struct port *p = kind_of(devargs)->attach(&r);
-
-	if (p != NULL)
-		app_port_changed(app, p);
-	return p;
-}
-
-struct port *
-app_attach_apart(struct app *app, uint16_t domain, const char *devargs, char *err, size_t errlen)
-{
 	struct port *p;
 
-	app->apart = domain;
-	p = app_attach(app, 0, devargs, err, errlen);
-	app->apart = 0; /* there may be no port */
+	app->birth = b;
+	p = kind_of(devargs)->attach(&r);
+	app->birth = NULL; /* there may be no port */
+	if (p != NULL)
+		app_port_changed(app, p);
 	return p;
 }
 

@@ -21,20 +21,21 @@ int devices_check(const struct app *app, char *err, size_t errlen);
  */
 int devices_make(struct app *app, char *err, size_t errlen);
 
-/**
- * Make a port from a device argument ("net_vhost1,iface=...", "net_tap0", a PCI
- * address) with the program's defaults, at the lowest free number from @p id on.
- * NULL with a sentence in @p err.
- */
-struct port *app_attach(struct app *app, uint16_t id, const char *devargs, char *err,
-			size_t errlen);
+/** Settings that a port has before the first frame passes. */
+struct birth {
+	uint16_t domain; /* < VLAN_DOMAINS */
+	uint16_t access; /* the VLAN it is an access port of; 0: of none */
+	bool no_learning;
+	bool stopped;
+};
 
 /**
- * The same, at the lowest free number, in @p domain (not 0) and without learning before the first
- * frame passes.
+ * Make a port from a device argument ("net_vhost1,iface=...", "net_tap0", a PCI
+ * address) with the program's defaults, at the lowest free number from @p id on, and with the
+ * settings @p b (NULL: none). NULL with a sentence in @p err.
  */
-struct port *app_attach_apart(struct app *app, uint16_t domain, const char *devargs, char *err,
-			      size_t errlen);
+struct port *app_attach(struct app *app, uint16_t id, const struct birth *b, const char *devargs,
+			char *err, size_t errlen);
 
 /** Whether @p devargs asks for the device @p p has, however it is written. */
 bool device_is(const struct app *app, const struct port *p, const char *devargs);

@@ -5,30 +5,38 @@
 #include <stdlib.h>
 
 #include "app.h"
+#include "device.h"
 #include "events.h"
 #include "testpmd/fwd.h"
 #include "switch/sw.h"
+#include "switch/vlan_table.h"
 #include "vxlan/vxlan.h"
 
 /* No worker has the port yet. */
-static void
-set_apart(struct app *app, struct port *p)
+static int
+apply_birth(struct app *app, struct port *p)
 {
-	p->domain = app->apart;
-	p->no_learning = true;
-	app->apart = 0; /* not of ports that are made because of it */
+	const struct birth *b = app->birth;
+	const bool access = b->access != 0;
+	const struct vlan_config v = {.on = access, .access = access, .native = b->access};
+
+	app->birth = NULL; /* not of ports that are made because of it */
+	p->no_learning = b->no_learning;
+	p->started = !b->stopped;
+	return port_begin_vlan(p, b->domain, &v);
 }
 
 static int
 on_added(struct sw_listener *l, struct port *p)
 {
 	struct app *app = container_of(l, struct app, listener);
+	int ret = app->birth != NULL ? apply_birth(app, p) : 0;
 
+	if (ret < 0)
+		return ret;
 	p->app = calloc(1, sizeof(*p->app));
 	if (p->app == NULL)
 		return -ENOMEM;
-	if (app->apart != 0)
-		set_apart(app, p);
 	fwd_port_added(app, p);
 	events_port_added(app, p);
 	return 0;

@@ -113,15 +113,16 @@ static struct port *
 attach(struct app *app, const char *interface, const char *device, char *err, size_t errlen)
 {
 	char devargs[PORT_NAME_MAX + IF_NAMESIZE + 16];
-	uint16_t mtu = mtu_of(interface), domain = unused_domain(app);
+	const struct birth apart = {.domain = unused_domain(app), .no_learning = true};
+	uint16_t mtu = mtu_of(interface);
 	struct port *p;
 
-	if (domain == 0) {
+	if (apart.domain == 0) {
 		snprintf(err, errlen, "%s gets no domain of its own: all are in use", device);
 		return NULL;
 	}
 	snprintf(devargs, sizeof(devargs), "%s,iface=%s", device, interface);
-	p = app_attach_apart(app, domain, devargs, err, errlen);
+	p = app_attach(app, 0, &apart, devargs, err, errlen);
 	if (p == NULL)
 		return NULL;
 	/* longer frames than its buffers have room for are refused: they are not to be sent */

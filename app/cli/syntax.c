@@ -32,7 +32,8 @@ enum arg_kind {
 	ARG_MODE,
 	ARG_SECTION,
 	ARG_STRING,
-	ARG_REST
+	ARG_REST,
+	ARG_DEVICE
 };
 
 static const struct arg {
@@ -73,7 +74,7 @@ static const struct arg {
 	{"x[,y]*", ARG_STRING},
 	{"x[,y]*|all|vm=NAME", ARG_STRING},
 	{"rule", ARG_REST},
-	{"ident", ARG_REST},
+	{"ident", ARG_DEVICE},
 	{"path", ARG_REST},
 	{"a[,b-c]*", ARG_REST},
 };
@@ -302,6 +303,32 @@ static struct cmdline_token_ops text_ops = {
 	.get_help = help_text,
 };
 
+/* --- device arguments, in the place of which a command may have words of its own --- */
+
+static bool
+begins_with_word(const char *text, const char *word)
+{
+	size_t len = strlen(word);
+
+	return strncmp(text, word, len) == 0 && cmdline_isendoftoken(text[len]);
+}
+
+static int
+parse_device(cmdline_parse_token_hdr_t *hdr, const char *text, void *out, unsigned int room)
+{
+	static const char *const words[] = {"domain", "vlan", "stopped"};
+
+	for (size_t i = 0; i < RTE_DIM(words); i++)
+		if (begins_with_word(text, words[i]))
+			return -1;
+	return parse_text(hdr, text, out, room);
+}
+
+static struct cmdline_token_ops device_ops = {
+	.parse = parse_device,
+	.get_help = help_text,
+};
+
 /* --- compilation --- */
 
 static const struct arg *
@@ -384,7 +411,8 @@ make_arg(struct token *t, const struct arg *a)
 		t->str.str = NULL;
 		break;
 	case ARG_REST:
-		t->hdr.ops = &text_ops;
+	case ARG_DEVICE:
+		t->hdr.ops = a->kind == ARG_REST ? &text_ops : &device_ops;
 		t->hdr.offset = offsetof(struct cli_words, rest);
 		t->str.str = TOKEN_STRING_MULTI;
 		break;

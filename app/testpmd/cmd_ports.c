@@ -15,6 +15,7 @@
 #include "switch/publish.h"
 #include "switch/sw.h"
 #include "switch/sw_ports.h"
+#include "switch/vlan_table.h"
 
 /* --- start and stop --- */
 
@@ -186,43 +187,111 @@ cmd_port_reset(struct cmd *c)
 /* --- attach and detach --- */
 
 static void
-cmd_attach(struct cmd *c)
+attach(struct cmd *c, const struct birth *b)
 {
 	struct port *p;
 	char err[APP_ERR_MAX];
 
 	cmd_print(c, "Attaching a new port...\n");
-	p = app_attach(c->app, 0, c->words->rest, err, sizeof(err));
+	p = app_attach(c->app, 0, b, c->words->rest, err, sizeof(err));
 	if (p == NULL) {
 		cmd_fail(c, "%s\n%s: Failed to attach port %s\n", err,
 			 c->app->testpmd ? "testpmd" : c->app->name, c->words->rest);
 		return;
 	}
-	/* testpmd's are started by "port start" */
-	p->started = !c->app->testpmd;
 	p->app->reconfigure = true;
 	sw_publish(&c->app->sw);
 	cmd_print(c, "Port %u is attached. Now total ports is %u\nDone\n", p->id,
 		  app_port_count(c->app));
 }
 
+/* testpmd's are started by "port start" */
 static void
-cmd_port_add(struct cmd *c)
+cmd_attach(struct cmd *c)
+{
+	attach(c, &(const struct birth){.stopped = c->app->testpmd});
+}
+
+static void
+cmd_attach_domain(struct cmd *c)
+{
+	attach(c, &(const struct birth){
+			  .domain = (uint16_t)cmd_num(c, 3),
+			  .stopped = c->app->testpmd,
+		  });
+}
+
+static void
+cmd_attach_vlan(struct cmd *c)
+{
+	attach(c, &(const struct birth){
+			  .domain = (uint16_t)cmd_num(c, 3),
+			  .access = (uint16_t)cmd_num(c, 5),
+			  .stopped = c->app->testpmd,
+		  });
+}
+
+/* The port the command adds; NULL: it was there before, or cannot be made. */
+static struct port *
+port_added(struct cmd *c, const struct birth *b)
 {
 	struct port *p = app_port(c->app, cmd_num(c, 2));
 	char err[APP_ERR_MAX];
 
 	if (p != NULL && device_is(c->app, p, c->words->rest))
-		return;
+		return NULL;
 	if (p != NULL) {
 		cmd_fail(c, "Port %u is %s\n", p->id, p->name);
-		return;
+		return NULL;
 	}
-	p = app_attach(c->app, (uint16_t)cmd_num(c, 2), c->words->rest, err, sizeof(err));
+	p = app_attach(c->app, (uint16_t)cmd_num(c, 2), b, c->words->rest, err, sizeof(err));
 	if (p == NULL)
 		cmd_fail(c, "%s\n", err);
 	else
 		sw_publish(&c->app->sw);
+	return p;
+}
+
+static void
+cmd_port_add(struct cmd *c)
+{
+	(void)port_added(c, NULL);
+}
+
+static void
+cmd_port_add_stopped(struct cmd *c)
+{
+	(void)port_added(c, &(const struct birth){.stopped = true});
+}
+
+/* A port that is there is put where a new one would be: the caller need not look first. */
+static void
+add_to_domain(struct cmd *c, uint16_t domain, uint16_t access)
+{
+	const struct birth b = {.domain = domain, .access = access};
+	const struct vlan_config v = {.on = true, .access = true, .native = access};
+	struct port *p;
+
+	if (port_added(c, &b) != NULL || c->failed)
+		return;
+	p = app_port(c->app, cmd_num(c, 2));
+	if (p->domain != domain)
+		cmd_result(c, port_set_domain(p, domain));
+	if (!c->failed && access != 0 && !vlan_config_same(&v, &p->vlan))
+		cmd_result(c, port_set_vlan(p, &v));
+	app_port_changed(c->app, p);
+}
+
+static void
+cmd_port_add_domain(struct cmd *c)
+{
+	add_to_domain(c, (uint16_t)cmd_num(c, 4), 0);
+}
+
+static void
+cmd_port_add_vlan(struct cmd *c)
+{
+	add_to_domain(c, (uint16_t)cmd_num(c, 4), (uint16_t)cmd_num(c, 6));
 }
 
 static void
@@ -506,8 +575,19 @@ static const struct cli_row rows[] = {
 	 "Attach a port: net_vhostN,iface=PATH[,queues=N][,client=1]..., "
 	 "net_vhost_vdpaN,path=/dev/vhost-vdpa-N[,queues=N], another virtual device or a PCI "
 	 "address."},
+	{"port attach domain (domain) (ident)", cmd_attach_domain,
+	 "Attach it in that domain: it never exchanges a frame with another one."},
+	{"port attach domain (domain) vlan (vlan) (ident)", cmd_attach_vlan,
+	 "The same as an access port of a VLAN."},
 	{"port add (port_id) (ident)", cmd_port_add,
 	 "Attach a port at that number; nothing happens when it is there already."},
+	{"port add (port_id) domain (domain) (ident)", cmd_port_add_domain,
+	 "Attach it in that domain: it never exchanges a frame with another one. One that is there "
+	 "already is moved."},
+	{"port add (port_id) domain (domain) vlan (vlan) (ident)", cmd_port_add_vlan,
+	 "The same as an access port of a VLAN."},
+	{"port add (port_id) stopped (ident)", cmd_port_add_stopped,
+	 "Attach it stopped, to be set up in full before \"port start\"."},
 	{"port detach (port_id)", cmd_detach, "Detach a port: disconnect its peer and remove it."},
 	{"port config all (rxq|txq|rxd|txd|rxfreet|txfreet|txrst) (value)", cmd_config_all,
 	 "Set number of queues, of descriptors, or thresholds of all ports."},

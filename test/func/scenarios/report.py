@@ -65,7 +65,7 @@ class OneByOne:
 
     @staticmethod
     def answer(switch, client):
-        """What the switch says, as it comes."""
+        """The words of the switch, as they come."""
         with contextlib.suppress(OSError):
             while data := switch.recv(65536):
                 client.sendall(data)

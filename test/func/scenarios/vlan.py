@@ -7,11 +7,12 @@ from harness.namespace import Namespace
 
 from harness.peers import EthdevPort
 
-from harness.process import Failure
+from harness.process import Failure, wait_for
 
 from harness.wire import BROADCAST, Wire, frame
 
 from .base import Link, Scenario, check
+from .ethdev import write_pcap
 from .netns import device
 from .wires import HOSTS, Wires
 
@@ -122,3 +123,49 @@ class Kernels(Scenario):
         seen = {data[12:16].hex() for data in self.trunk.receive() if data[6:12] in macs}
         if not {"8100000a", "81000014"} >= seen or "8100000a" not in seen:
             raise Failure(f"behind the addresses on the trunk: {seen}")
+
+
+class Births(Wires):
+    """Ports of devices that have frames before there is a command to tell them where they belong."""
+
+    cpus, seconds = 0.1, 10
+    PORTS = 2
+    FRAMES = 200
+
+    def device(self, number):
+        """A device that has frames from the first moment on."""
+        path = self.workdir / f"{number}.pcap"
+        write_pcap(path, [frame(A)] * self.FRAMES)
+        return f"net_pcap{number},rx_pcap={path},tx_pcap={self.workdir}/{number}.out"
+
+    def born(self, port, words):
+        """A port made so; the frames it had and those that arrived at ports 0 and 1."""
+        before = self.counted()
+        self.switch.command(words)
+        wait_for("frames", lambda: self.counted()[0][port] == self.FRAMES, 30, alive=[self.switch])
+        after = self.counted()
+        return [after[1][other] - before[1][other] for other in (0, 1)]
+
+    @check("vlan.births")
+    def births(self):
+        """A port that is added to a domain or VLAN sends no frame elsewhere."""
+        self.reset()
+        self.say("set port 1 domain 7", "set port 1 vlan access 9")
+        for port, words, expected in (
+                (2, "port add 2", [self.FRAMES, 0]),
+                (3, "port add 3 domain 8", [0, 0]),
+                (4, "port attach domain 7", [0, 0]),
+                (5, "port add 5 domain 7 vlan 9", [0, self.FRAMES]),
+                (6, "port attach domain 7 vlan 9", [0, self.FRAMES]),
+                (7, "port attach domain 7 vlan 10", [0, 0])):
+            got = self.born(port, f"{words} {self.device(port)}")
+            if got != expected:
+                raise Failure(f"{words}: {got} frames arrived, not {expected}")
+        self.switch.command(f"port add 8 stopped {self.device(8)}")
+        self.say("set port 8 domain 7", "set port 8 vlan access 9")
+        if self.counted()[0][8] != 0:
+            raise Failure("a port that was added stopped takes frames")
+        if self.born(8, "port start 8") != [0, self.FRAMES]:
+            raise Failure("a port that was added stopped sends elsewhere")
+        for port in range(2, 9):
+            self.switch.command(f"port detach {port}")
