@@ -39,6 +39,8 @@ worker_main(void *arg)
 		uint64_t cycles = rte_rdtsc() - now;
 
 		now += cycles;
+		if (unlikely(cycles > counter_read(&w->longest)))
+			counter_set(&w->longest, cycles);
 		if (n != 0) {
 			counter_add(&w->busy_cycles, cycles);
 			idle = 0;

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include <rte_common.h>
+#include <rte_cycles.h>
 
 #include "app.h"
 #include "balancer.h"
@@ -69,6 +70,18 @@ print_abandoned(struct cmd *c, uint32_t i)
 }
 
 static void
+print_longest(struct cmd *c)
+{
+	const double us = (double)US_PER_S / (double)rte_get_tsc_hz(); /* of a cycle */
+
+	cmd_print(c, "Longest poll iteration:");
+	for (uint32_t i = 0; i < c->app->nworkers; i++)
+		cmd_print(c, "%s worker %u %.1f us", i == 0 ? "" : ",", i,
+			  (double)counter_read(&c->app->worker[i]->longest) * us);
+	cmd_print(c, "\n");
+}
+
+static void
 print_advice(struct cmd *c)
 {
 	const struct sw *s = &c->app->sw;
@@ -113,8 +126,17 @@ cmd_show_worker(struct cmd *c)
 		print_stages(c, i);
 		print_abandoned(c, i);
 	}
+	print_longest(c);
 	print_balancer(c);
 	print_advice(c);
+}
+
+/* A longer iteration at the same time may come first or last: both are true. */
+static void
+cmd_clear_worker(struct cmd *c)
+{
+	for (uint32_t i = 0; i < c->app->nworkers; i++)
+		counter_set(&c->app->worker[i]->longest, 0);
 }
 
 static void
@@ -188,8 +210,13 @@ workers_running(const struct app *app, FILE *out)
 
 static const struct cli_row rows[] = {
 	{"show worker", cmd_show_worker,
-	 "Show what each worker polls, how busy it is, and ports that a worker polls from another "
-	 "NUMA node than that of their memory or device."},
+	 "Show what each worker polls, how busy it is, its longest poll iteration, for which all "
+	 "its "
+	 "queues wait, and ports that a worker polls from another NUMA node than that of their "
+	 "memory or device."},
+	{"clear worker", cmd_clear_worker,
+	 "Look for the longest poll iteration from now on. A kernel that gives the worker's CPU to "
+	 "another thread makes an iteration long, too."},
 	{"set worker stages (on|off)", cmd_worker_stages,
 	 "Account what workers spend their cycles on, from 0; \"show worker\" prints it."},
 	{"set port (port_id) rxq (queue_id) worker (num)", cmd_rxq_worker,

@@ -270,6 +270,7 @@ report_worker(struct app *app, uint32_t i)
 	add(d, "busy_iterations", counter_read(&w->busy_iterations));
 	add(d, "busy_cycles", counter_read(&w->busy_cycles));
 	add(d, "busy_us", (uint64_t)((double)counter_read(&w->busy_cycles) * us));
+	add(d, "longest_us", (uint64_t)((double)counter_read(&w->longest) * us));
 	add(d, "frames", counter_read(&w->frames));
 	add(d, "sleeps", counter_read(&w->sleeps));
 	add(d, "abandoned", counter_read(&w->abandoned));

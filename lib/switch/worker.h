@@ -128,6 +128,8 @@ struct worker {
 	uint64_t iterations, busy_iterations, frames, sleeps;
 	uint64_t abandoned;   /* frames not sent to all when their queue stopped or changed hands */
 	uint64_t busy_cycles; /* TSC cycles of iterations that found frames */
+	/* [atomic] TSC cycles of the longest one, with or without; control sets it to 0 again */
+	uint64_t longest;
 	/* [atomic] by control, released with the counters it has reset: account cycles by stage */
 	atomic_bool timed;
 	uint64_t stage[STAGE_NUM], stage_frames; /* counters, too, while timed */

@@ -184,7 +184,7 @@ soft_close(struct engine *e, struct vdev *d)
 {
 	uint32_t i;
 
-	for (i = 0; i < VDEV_QUEUES_MAX; i++)
+	for (i = 0; i < 2 * d->cfg.queue_pairs; i++)
 		free(d->q[i].vq);
 	free_retired(d);
 	free(d->vq_mem);

@@ -105,7 +105,7 @@ vdev_new(const struct vdev_config *cfg)
 		errno = EINVAL;
 		return NULL;
 	}
-	d = calloc(1, sizeof(*d));
+	d = calloc(1, sizeof(*d) + 2 * (size_t)cfg->queue_pairs * sizeof(d->q[0]));
 	if (d == NULL)
 		return NULL;
 	d->cfg = *cfg;
@@ -114,7 +114,7 @@ vdev_new(const struct vdev_config *cfg)
 	d->cfg.name = d->name;
 	d->host.attention = attn_raise;
 	d->wanted = d->transfer = VDEV_STATE_RUNNING;
-	for (i = 0; i < VDEV_QUEUES_MAX; i++)
+	for (i = 0; i < 2 * cfg->queue_pairs; i++)
 		d->q[i].kick_fd = d->q[i].err_fd = -1;
 	d->attn = attn_new(d);
 	d->irqs = irq_group_new();

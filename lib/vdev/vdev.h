@@ -226,7 +226,6 @@ struct vdev {
 	bool unpublished;        /* the shown state of the queues is not published yet */
 	struct gmem_fault fault; /* [atomic] set by the fault guard */
 	bool fault_seen;
-	struct vdev_queue q[VDEV_QUEUES_MAX];
 	uint32_t nqueues;           /* highest queue index seen, plus one */
 	struct engine *engine;      /* in charge; NULL: none, or not decided yet */
 	struct engine *engine_next; /* to be in charge when the rings have stopped; else the same */
@@ -251,6 +250,7 @@ struct vdev {
 	struct log_limit log_limit;
 	struct vdev_counters counters;
 	struct transport *transport; /* NULL: not connected */
+	struct vdev_queue q[];       /* cfg.queue_pairs of them twice: most devices have few */
 };
 
 /* --- features (feature.c) --- */

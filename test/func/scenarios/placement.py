@@ -2,7 +2,9 @@
 """Queues that the operator gives to workers."""
 
 import json
+import os
 import re
+import signal
 import time
 
 from harness.peers import EthdevPort, Port
@@ -21,7 +23,7 @@ def expect(condition, what):
 class Placement(Scenario):
     """Two workers, two null devices and a vhost port that no front-end is connected to."""
 
-    cpus, seconds = 1, 15
+    cpus, seconds = 1, 17
 
     def setup(self):
         self.backend([EthdevPort("net_null", size=64), EthdevPort("net_null", size=64),
@@ -66,6 +68,23 @@ class Placement(Scenario):
         for port in (0, 1):  # each frame was dropped, by whichever worker
             rx = json.loads(self.ask(f"show port stats {port} json"))["rx"]
             expect(rx["frames"] == sum(rx["drops"].values()) > 0, f"accounts: {rx}")
+
+    @check("placement.longest")
+    def longest(self):
+        """Workers that stand still for a second say so, until they are told to look anew."""
+
+        def times():
+            return [worker["longest_us"] for worker in json.loads(self.ask("show worker json"))]
+
+        self.switch.command("start")
+        self.ask("clear worker")
+        os.kill(self.switch.child.pid, signal.SIGSTOP)
+        time.sleep(1)
+        os.kill(self.switch.child.pid, signal.SIGCONT)
+        wait_for("the second", lambda: min(times()) >= 900000, 30)
+        expect(re.search(r"worker 0 \d{6,}\.\d us, worker 1 \d{6,}\.\d us", self.ask("show worker")), "text")
+        wait_for("shorter ones", lambda: self.ask("clear worker") == "" and max(times()) < 900000, 30)
+        self.switch.command("stop")
 
     @check("placement.config")
     def config(self):

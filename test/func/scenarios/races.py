@@ -42,7 +42,7 @@ COMMANDS = (
     f"set port {HERE} fdb-limit 1", f"set port {HERE} fdb-limit 0",
     "set fdb limit 2", "set fdb limit 65536", "set fdb age 1", "set fdb age 300", "clear fdb",
     f"fdb add {FLOWGEN} 0 {HERE}", f"fdb del {FLOWGEN} 0",
-    "set worker stages on", "show worker", "set worker stages off",
+    "set worker stages on", "show worker", "clear worker", "set worker stages off",
     "set record-burst-stats on", "show fwd stats all", "set record-burst-stats off",
     "set burst 1", "set burst 32", "stop", "start",
     "stop", "set fwd csum", "start", "stop", "set fwd switch", "start",
