@@ -119,6 +119,27 @@ class VqswitchPlugin(plugin.PluginBase):
             words += ["guard dhcp on", "guard ra on"]
         return words
 
+    def _taken_back(self, port, words):
+        """The words that take from a port what a new one with those words would not have."""
+        start = f"set port {port['id']} "
+        has = [line[len(start):].lower() for line in self._run("show config").splitlines()
+               if line.startswith(start)]
+        pairs = [word for word in has if word.startswith("guard add ")]
+        old = [word.split()[2] for word in pairs if word not in [wanted.lower() for wanted in words]]
+        off = [] if any(word.startswith("source-lock ") for word in words) else ["source-lock off"]
+        if not any(word.startswith("guard ") for word in words):
+            return off + ["guard off"]
+        addresses = any(word.startswith("guard add ") for word in words)
+        # without an address that check would let nothing pass
+        return off + [f"guard del {address}" for address in dict.fromkeys(old)] + \
+            [f"guard addresses {'on' if addresses else 'off'}"]
+
+    @staticmethod
+    def _is_another(port, vif):
+        """Whether the port has what no command changes in another way than the VIF."""
+        mac = field(vif, "address")
+        return port["vhost"]["socket"] != vif.path or bool(mac) and port["mac"].lower() != mac.lower()
+
     def plug(self, vif, instance_info):
         """Make the port, before QEMU is started. Nova does it again after a restart of its own."""
         if not isinstance(vif, objects.vif.VIFVHostUser):
@@ -127,9 +148,11 @@ class VqswitchPlugin(plugin.PluginBase):
         devargs, words = self._devargs(vif, name), self._settings(vif)
         vm = f",vm={matching(UUID, instance_info.uuid, 'uuid')}"
         port = self._port(name)
-        if port is not None and port["vhost"]["socket"] != vif.path:
+        if port is not None and self._is_another(port, vif):
             self._run(f"port detach {name}")
             port = None
+        if port is not None:
+            words = self._taken_back(port, words) + words
         # in one go: its machine may run, and until the last one the port is in another network
         lines = [f"port attach {devargs}{vm}"] if port is None else []
         try:

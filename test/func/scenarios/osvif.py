@@ -181,6 +181,32 @@ class OsVif(Scenario):
         said = self.nova("plug", options, network={"id": BLUE, "ips": many})
         expect("PlugException" in said.get("error", "") and self.port() is None, said)
 
+    @check("recipes.os-vif.again")
+    def again(self):
+        """A VIF that is plugged again has the addresses and settings of a new one, and no others."""
+        def plugged(options, *ips, **vif):
+            said = self.nova("plug", options, network={"id": BLUE, "ips": list(ips)}, **vif)
+            expect(not said, said)
+            return sorted(word for word in self.config() if word.startswith(("guard", "source-lock")))
+
+        on = {"guard": True}
+        first = plugged(on | {"source_lock": True}, "192.0.2.7", "2001:db8::7")
+        expect(len(first) == 6, first)
+        for options, ips, mac in ((on, ("192.0.2.8", "2001:db8::7"), None),
+                                  (on, ("192.0.2.8",), "22:52:25:62:e2:ab"),
+                                  (on, (), None), ({}, ("192.0.2.9",), None),
+                                  (on, tuple(f"192.0.2.{n}" for n in range(1, 65)), None),
+                                  (on, tuple(f"192.0.2.{n}" for n in range(65, 129)), None),
+                                  ({"source_lock": True}, (), None)):
+            vif = {"address": mac} if mac else {}
+            found = plugged(options, *ips, **vif)
+            expect(self.port()["mac"].lower() == (mac or VIF["address"]), f"{options} {ips}")
+            self.nova("unplug")
+            expect(found == plugged(options, *ips, **vif), f"{options} {ips}: {found}")
+            # the next one begins with the address of the others
+            plugged(on | {"source_lock": True}, "192.0.2.7", "2001:db8::7")
+        self.nova("unplug")
+
     @check("recipes.os-vif.hostile")
     def hostile(self):
         """No value of a VIF becomes a command or an argument of a port."""
