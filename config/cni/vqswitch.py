@@ -683,11 +683,11 @@ def check(network):
              "domain": network.get("domain")})
     if network.get("listens") == "switch" and not stat.S_ISSOCK(os.lstat(attachment.path()).st_mode):
         raise CniError(DIFFERS, "The file is not a socket", attachment.path())
-    start = f"set port {port['id']} "
-    lines = [line[len(start):].lower() for line in switch.run(["show config"])[0].splitlines()
-             if line.startswith(start)]
+    said = switch.run(["show config"])[0].lower().splitlines()
+    lines = [line.partition(f"set port {port['id']} ")[2] for line in said]
     wanted = settings(attachment, addresses if network.ipam else [])
-    differs({word for word in lines if word in wanted or word.startswith("vlan ")}, set(wanted))
+    sets = ("vlan ", "guard add ") if network.get("guard") else "vlan "
+    differs({word for word in lines if word in wanted or word.startswith(sets)}, set(wanted))
     network.delegate("CHECK")
 
 

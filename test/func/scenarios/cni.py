@@ -409,6 +409,11 @@ class Cni(Scenario):
         for address in ("192.0.2.2", "2001:db8::2"):
             expect(f"guard add {address} {result['interfaces'][0]['mac']}" in config.lower(), config)
         net.check(ONE)
+        # one address more is a drift, too
+        self.switch.command("set port 0 guard add 192.0.2.77")
+        refused(102, net.check, ONE)
+        self.switch.command("set port 0 guard del 192.0.2.77")
+        net.check(ONE)
         expect((data / "blue" / "192.0.2.2").exists(), "host-local's file")
         net.delete(ONE)
         expect(not (data / "blue" / "192.0.2.2").exists(), "the address is still reserved")
