@@ -35,7 +35,8 @@ IMAGES = {
     # a kernel with VDUSE, for programs of the host
     "vdpa": Image("linux-image-cloud-amd64", [
         "overlay", "failover", "net_failover", "virtio_net", "tun", "veth", "vdpa",
-        "vhost_iotlb"], later=["vduse", "virtio_vdpa", "vhost", "irqbypass", "vhost_vdpa"],
+        "vhost_iotlb"],
+        later=["vduse", "virtio_vdpa", "vhost", "irqbypass", "vhost_vdpa", "tls", "bonding"],
         suites={"bookworm": "bookworm-backports"}, first="first"),
 }
 

@@ -9,6 +9,7 @@ from harness.hostguest import HostGuest
 from harness.process import Failure, Skip, wait_for
 
 from .base import Scenario, check
+from .kernel_bond import KernelBond
 from .recipes import ROOT, unpacked
 from .vduse import GuestSwitch
 
@@ -44,7 +45,7 @@ def commands(title, number=0):
 class VduseRecipes(Scenario):
     """A switch with a port for the guest's own stack."""
 
-    seconds = 120
+    seconds = 135
 
     def setup(self):
         self.machine = self.own(HostGuest("host", self.workdir, memory=2048))
@@ -146,3 +147,9 @@ class VduseRecipes(Scenario):
                 "wait_for 30 sh -c 'ls /sys/bus/vdpa/devices/other/virtio*/net' && "
                 "vdpa dev del other && vqsctl port detach net_vhost12 && "
                 "wait_for 30 sh -c '! ls /dev/vduse/other'")
+
+    @check("ethdev.lacp.kernel")
+    def kernel_bond(self):
+        """A bond of the switch and one of the kernel agree, and lose one link after the other."""
+        with KernelBond(self.machine) as bond:
+            return bond.fail_links()
