@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Headers that most files include, for builds in which they are compiled in advance (by
- * test/precompile and for the fuzzers). They are read before each file; ./check's build release,
- * which does without, shows that files include what they use.
+ * test/precompile and for the fuzzers). They are read before each file; clang-tidy, which does
+ * without, shows that files include what they use (test/lint/tidy.py).
  */
 #include <errno.h>
 #include <inttypes.h>

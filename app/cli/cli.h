@@ -109,6 +109,13 @@ cmd_on(const struct cmd *c, unsigned int word)
 	return cmd_choice(c, word, 2) == 0;
 }
 
+/** Whether word @p word is the one that may stand instead of a text: "(name|all)". */
+static inline bool
+cmd_instead(const struct cmd *c, unsigned int word)
+{
+	return cmd_str(c, word)[0] == '\0';
+}
+
 /** Write to the command's output. */
 void cmd_print(struct cmd *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -87,7 +87,7 @@ cmd_set_agent(struct cmd *c)
 {
 	struct sflow_settings s = *sflow_agent_settings(c->app->sflow);
 
-	if (strcmp(cmd_str(c, 3), "auto") == 0)
+	if (cmd_instead(c, 3))
 		memset(&s.agent, 0, sizeof(s.agent));
 	else if (parse(c, cmd_str(c, 3), 0, &s.agent) == 0)
 		return;
@@ -158,7 +158,7 @@ static const struct cli_row rows[] = {
 	 "Set one of how many frames is a sample (1000), how many seconds lie between the "
 	 "counters of a port (20; 0: none are sent), and how many bytes of a frame are sent "
 	 "(128)."},
-	{"set sflow agent (address)", cmd_set_agent,
+	{"set sflow agent (address|auto)", cmd_set_agent,
 	 "Set the address by which collectors know this switch; auto: the one it sends from."},
 	{"set port (port_id) sflow (on|off)", cmd_set_port,
 	 "Sample the frames of a port and send its counters, as is done at first, or not."},

@@ -124,13 +124,13 @@ group_driven(struct cmd *c, const struct group *g, int ret)
 
 /* --- waiting for a state --- */
 
-/** Whether a port is not in a state; in none of those in which frames move, if none is named. */
+/** Whether a port is not in a state; in none in which frames stand still, if none is named. */
 static bool
-is_missing(const char *state, const char *wanted)
+is_missing(const struct port *p, const char *wanted)
 {
 	if (*wanted != '\0')
-		return strcmp(state, wanted) != 0;
-	return strcmp(state, "running") == 0 || strcmp(state, "pre-copy") == 0;
+		return strcmp(state_of(p), wanted) != 0;
+	return p->ops->states->moves(state_of(p));
 }
 
 /* How many are not there yet; the first of them in @p *first. Ports that are gone never will be. */
@@ -143,7 +143,7 @@ count_missing(const struct wait *w, struct group *g, uint32_t *first)
 	if (group_find(w->app, w->on.state.ports, g, &bad) != NULL || g->n == 0)
 		return -1;
 	for (uint32_t i = g->n; i-- > 0;) {
-		if (!is_missing(state_of(g->port[i]), w->on.state.state))
+		if (!is_missing(g->port[i], w->on.state.state))
 			continue;
 		*first = i;
 		n++;
@@ -230,7 +230,7 @@ wait_for_hardware(struct cmd *c, const struct group *g)
 	struct wait *w;
 	uint32_t i;
 
-	for (i = 0; i < g->n && !is_missing(state_of(g->port[i]), ""); i++)
+	for (i = 0; i < g->n && !is_missing(g->port[i], ""); i++)
 		;
 	w = i < g->n ? cmd_wait(c) : NULL;
 	if (w == NULL)
@@ -281,7 +281,7 @@ cmd_set_state(struct cmd *c)
 	if (!group_named(c, 2, &g) || (s = common_states(c, &g)) == NULL)
 		return;
 	group_driven(c, &g, s->set(g.port, g.n, cmd_str(c, 3)));
-	if (!c->failed && is_missing(cmd_str(c, 3), ""))
+	if (!c->failed && s->moves(cmd_str(c, 3)))
 		return;
 	if (!c->failed)
 		wait_for_hardware(c, &g);

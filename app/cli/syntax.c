@@ -39,7 +39,8 @@ enum arg_kind {
 static const struct arg {
 	const char *name;
 	enum arg_kind kind;
-	uint64_t min, max; /* of ARG_NUM; an end that means something of its own is not in it */
+	uint64_t min, max;   /* of ARG_NUM; an end that means something of its own is not in it */
+	const char *instead; /* of ARG_STRING: a word that means no text, see cmd_instead() */
 } args[] = {
 	{"port_id", ARG_PORT, 0, UINT16_MAX},
 	{"port_id|all", ARG_PORT_OR_ALL, 0, UINT16_MAX},
@@ -60,6 +61,7 @@ static const struct arg {
 	{"vni", ARG_NUM, 1, VNI_MAX},
 	{"udp_port", ARG_NUM, 1, UINT16_MAX},
 	{"address", ARG_STRING},
+	{"address|auto", ARG_STRING, .instead = "auto"},
 	{"address[/length]", ARG_STRING},
 	{"vtep[,vtep]*", ARG_REST},
 	{"domain", ARG_NUM, 0, VLAN_DOMAINS - 1},
@@ -70,6 +72,7 @@ static const struct arg {
 	{"mode", ARG_MODE},
 	{"section|all", ARG_SECTION},
 	{"name", ARG_STRING},
+	{"name|all", ARG_STRING, .instead = "all"},
 	{"file", ARG_STRING},
 	{"x[,y]*", ARG_STRING},
 	{"x[,y]*|all|vm=NAME", ARG_STRING},
@@ -286,9 +289,16 @@ static struct cmdline_token_ops level_ops = {
 static int
 parse_text(cmdline_parse_token_hdr_t *hdr, const char *text, void *out, unsigned int room)
 {
+	const char *instead = token_arg(hdr)->instead;
 	int n = cmdline_parse_string(hdr, text, out, room);
 
-	return n > 0 && out != NULL && !cli_unescape(out) ? -1 : n;
+	if (n <= 0 || out == NULL)
+		return n;
+	if (!cli_unescape(out))
+		return -1;
+	if (instead != NULL && strcmp(out, instead) == 0)
+		*(char *)out = '\0';
+	return n;
 }
 
 static int

@@ -167,7 +167,7 @@ cmd_show_device(struct cmd *c)
 	for (uint16_t id = 0; id < c->app->sw.nports; id++) {
 		const struct port *p = c->app->sw.port[id];
 
-		if (p != NULL && (strcmp(name, "all") == 0 || strcmp(name, p->name) == 0))
+		if (p != NULL && (cmd_instead(c, 3) || strcmp(name, p->name) == 0))
 			show_device(c->app, p, c->out);
 	}
 }
@@ -261,7 +261,7 @@ static const struct cli_row rows[] = {
 	{"clear fwd stats all", cmd_clear_fwd_stats, "Clear statistics for all fwd engines."},
 	{"show port (port_id) (rx_offload|tx_offload) (capabilities|configuration)",
 	 cmd_show_offload, "List offloading capabilities or configuration of a port."},
-	{"show device info (name)", cmd_show_device,
+	{"show device info (name|all)", cmd_show_device,
 	 "Show general information about devices probed, by name or all."},
 	{"show port (port_id) (macs|mcast_macs)", cmd_show_macs,
 	 "Display list of mac addresses added to port."},

@@ -389,7 +389,7 @@ fwd_show_rxtx(const struct app *app, FILE *out)
 
 	fprintf(out, "  %s packet forwarding%s packets/burst=%u\n", f->mode->name,
 		f->retry ? " with retry" : "", f->burst);
-	if (strcmp(f->mode->name, "txonly") == 0 || strcmp(f->mode->name, "flowgen") == 0)
+	if (f->mode->generate != NULL)
 		fprintf(out, "  packet len=%u - nb packet segments=%u\n", txpkts_total(&app->opt),
 			app->opt.ntxpkts);
 	fprintf(out, "  nb forwarding cores=%u - nb forwarding ports=%u\n", f->nb_cores, n);

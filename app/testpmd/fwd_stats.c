@@ -12,6 +12,7 @@
 #include "app.h"
 #include "fwd.h"
 #include "show/counters.h"
+#include "switch/modes.h"
 #include "switch/sw.h"
 #include "switch/sw_ports.h"
 
@@ -201,7 +202,7 @@ print_counts(const struct app *app, struct fwd_count rx, struct fwd_count tx, FI
 	fprintf(out,
 		"  RX-packets: %-14" PRIu64 " RX-dropped: %-14" PRIu64 "RX-total: %-" PRIu64 "\n",
 		rx.frames, rx.dropped, rx.frames + rx.dropped);
-	if (strcmp(app->fwd->shown->name, "csum") == 0)
+	if (app->fwd->shown->forward == forward_csum)
 		fprintf(out,
 			"  Bad-ipcsum: %-14" PRIu64 " Bad-l4csum: %-14" PRIu64
 			"Bad-outer-l4csum: %-14u\n"

@@ -336,8 +336,17 @@ vm_of(const struct port *p)
 	return virtio_port_devargs(p)->vm;
 }
 
+static bool
+state_moves(const char *state)
+{
+	int s = vdev_state_parse(state);
+
+	return s == VDEV_STATE_RUNNING || s == VDEV_STATE_PRE_COPY;
+}
+
 const struct port_state_ops virtio_states = {
 	.get = get_state,
+	.moves = state_moves,
 	.set = set_state,
 	.quiesce = quiesce,
 	.resume = resume,

@@ -111,6 +111,8 @@ struct port_queue_info {
 struct port_state_ops {
 	/** "running", "running-p2p" ... */
 	const char *(*get)(const struct port *p);
+	/** Whether frames move in the state of that name, which exists. */
+	bool (*moves)(const char *state);
 	/** -EINVAL: no such state, or not every port can get there. */
 	int (*set)(struct port *const *p, uint32_t n, const char *state);
 	int (*quiesce)(struct port *const *p, uint32_t n);

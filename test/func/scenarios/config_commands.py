@@ -177,7 +177,7 @@ SETTINGS = (
     ("set sflow (rate|interval|header) (num)", "set sflow rate 400"),
     ("set sflow (rate|interval|header) (num)", "set sflow interval 0"),
     ("set sflow (rate|interval|header) (num)", "set sflow header 64"),
-    ("set sflow agent (address)", "set sflow agent 2001:db8::5"),
+    ("set sflow agent (address|auto)", "set sflow agent 2001:db8::5"),
     ("set port (port_id) sflow (on|off)", "set port 1 sflow off"),
     ("sflow add (address)", "sflow add 127.0.0.1"),
     ("sflow add (address) port (udp_port)", "sflow add 127.0.0.1 port 9"),
