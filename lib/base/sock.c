@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -11,6 +12,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -23,7 +25,7 @@
 #define BACKLOG 32
 #define STREAM (SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC)
 #define REST_MS 100
-#define LINKS_MAX 8 /* one behind the other */
+#define LINKS_MAX 40 /* of a path, as many as the kernel follows */
 
 /* --- unix sockets --- */
 
@@ -44,57 +46,115 @@ new_socket(void)
 	return fd < 0 ? -errno : fd;
 }
 
-static int
-open_path(const char *path, int flags)
-{
-	int fd = open(path, O_PATH | O_CLOEXEC | flags);
+/** A path on the way to the file it leads to. */
+struct walk {
+	int at;                                 /* folder that was reached */
+	char rest[PATH_MAX], scratch[PATH_MAX]; /* what is left of the path */
+	int links;                              /* that were followed */
+};
 
-	return fd < 0 ? -errno : fd;
+/** @p fd is the folder now. */
+static int
+enter(struct walk *w, int fd)
+{
+	if (fd < 0)
+		return -errno;
+	if (w->at >= 0)
+		close(w->at);
+	w->at = fd;
+	return 0;
 }
 
-/** The path that the link @p fd, which is at @p path, leads to, in its place. 0 or -errno. */
+/** From where a path begins, which is the rest then. */
 static int
-follow(int fd, char path[PATH_MAX])
+begin(struct walk *w, const char *path)
 {
-	char target[PATH_MAX], *name = strrchr(path, '/');
-	ssize_t n = readlinkat(fd, "", target, sizeof(target) - 1);
-	size_t room = PATH_MAX;
+	if (strlcpy(w->rest, path, sizeof(w->rest)) >= sizeof(w->rest))
+		return -ENAMETOOLONG;
+	if (w->at >= 0 && path[0] != '/')
+		return 0;
+	return enter(w, open(path[0] == '/' ? "/" : ".", O_PATH | O_DIRECTORY | O_CLOEXEC));
+}
+
+/** The next name of the rest, which has it no more; "": there is none. */
+static void
+take_name(struct walk *w, char name[NAME_MAX + 1])
+{
+	size_t slashes = strspn(w->rest, "/"), len = strcspn(w->rest + slashes, "/");
+
+	/* one that is longer does not exist, cut or whole */
+	snprintf(name, NAME_MAX + 1, "%.*s", (int)len, w->rest + slashes);
+	memmove(w->rest, w->rest + slashes + len, strlen(w->rest + slashes + len) + 1);
+}
+
+/** The path that link @p fd holds, and the rest behind it, is the rest. */
+static int
+follow(struct walk *w, int fd)
+{
+	ssize_t n = readlinkat(fd, "", w->scratch, sizeof(w->scratch) - 1);
 
 	if (n < 0)
 		return -errno;
-	target[n] = '\0';
-	if (target[0] == '/' || name == NULL)
-		name = path;
-	else
-		room -= (size_t)(++name - path);
-	return strlcpy(name, target, room) < room ? 0 : -ENAMETOOLONG;
+	w->scratch[n] = '\0';
+	if (strlcat(w->scratch, w->rest, sizeof(w->scratch)) >= sizeof(w->scratch))
+		return -ENAMETOOLONG;
+	return ++w->links > LINKS_MAX ? -ELOOP : begin(w, w->scratch);
+}
+
+/** Links of procfs stand for files, not for paths; the kernel alone makes them. */
+static bool
+is_magic(int fd)
+{
+	struct statfs fs;
+
+	return fstatfs(fd, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC;
+}
+
+/** One name further: the file that the path leads to, -EAGAIN: there is more of it, or -errno. */
+static int
+step(struct walk *w)
+{
+	char name[NAME_MAX + 1];
+	struct stat st;
+	int ret = -EAGAIN, fd;
+
+	take_name(w, name);
+	fd = openat(w->at, name[0] == '\0' ? "." : name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) != 0)
+		return -errno;
+	if (S_ISLNK(st.st_mode) && is_magic(fd)) {
+		close(fd);
+		fd = openat(w->at, name, O_PATH | O_CLOEXEC);
+	} else if (S_ISLNK(st.st_mode)) {
+		ret = st.st_uid == 0 || st.st_uid == geteuid() ? follow(w, fd) : -ELOOP;
+		close(fd);
+		return ret == 0 ? -EAGAIN : ret;
+	}
+	if (w->rest[strspn(w->rest, "/")] == '\0')
+		return fd < 0 ? -errno : fd;
+	ret = enter(w, fd);
+	return ret == 0 ? -EAGAIN : ret;
 }
 
 /**
  * The file of a socket, which cannot become another one meanwhile. A front-end may be able to write
- * to the folder of its socket, and put a link to another guest's there, to which this process may
- * connect and the front-end may not: only links of its own user and of root are followed. Each is
- * looked at: one of an operator's may lead to that folder.
+ * to the folder of its socket, or to one above it, and put a link to another guest's there, to
+ * which this process may connect and the front-end may not: only links of its own user and of root
+ * are followed. Each is looked at: one of an operator's may lead to such a folder.
  */
 static int
 open_file(const char *path)
 {
-	char at[PATH_MAX];
+	struct walk w = {.at = -1};
+	int ret = path[0] == '\0' ? -ENOENT : begin(&w, path);
 
-	if (strlcpy(at, path, sizeof(at)) >= sizeof(at))
-		return -ENAMETOOLONG;
-	for (int i = 0; i < LINKS_MAX; i++) {
-		int ret, fd = open_path(at, O_NOFOLLOW);
-		struct stat st;
-
-		if (fd < 0 || fstat(fd, &st) != 0 || !S_ISLNK(st.st_mode))
-			return fd;
-		ret = st.st_uid == 0 || st.st_uid == geteuid() ? follow(fd, at) : -ELOOP;
-		close(fd);
-		if (ret != 0)
-			return ret;
-	}
-	return -ELOOP;
+	if (ret == 0)
+		do
+			ret = step(&w);
+		while (ret == -EAGAIN);
+	if (w.at >= 0)
+		close(w.at);
+	return ret;
 }
 
 /* 0 or -errno. EAGAIN: its backlog is full; treated as not listening. */

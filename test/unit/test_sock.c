@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -117,6 +118,33 @@ test_link_of_another_user(void **state)
 	assert_int_equal(accept(w.listener, NULL, NULL), -1);
 }
 
+/* In any place of the path: a folder above that of the socket may be a front-end's, too. */
+static void
+test_links_in_the_middle(void **state)
+{
+	char path[200], at[80];
+
+	snprintf(at, sizeof(at), "%s.folder", w.path);
+	assert_int_equal(mkdir(at, 0700), 0);
+	snprintf(path, sizeof(path), "%s/../%s", at, strrchr(w.path, '/') + 1);
+	expect_connects(path);
+	assert_int_equal(rmdir(at), 0);
+	snprintf(path, sizeof(path), "/proc/self/root%s", w.path);
+	expect_connects(path);
+	assert_int_equal(symlink("/tmp", w.link), 0);
+	snprintf(path, sizeof(path), "%s/.//%s", w.link, strrchr(w.path, '/') + 1);
+	expect_connects(path);
+	snprintf(path, sizeof(path), "%s/nothing", w.path);
+	assert_int_equal(sock_connect_unix(path), -ENOTDIR);
+	assert_int_equal(sock_connect_unix(""), -ENOENT);
+	if (geteuid() != 0)
+		skip();
+	snprintf(path, sizeof(path), "%s/%s", w.link, strrchr(w.path, '/') + 1);
+	assert_int_equal(lchown(w.link, SOMEBODY, (gid_t)-1), 0);
+	assert_int_equal(sock_connect_unix(path), -ELOOP);
+	assert_int_equal(accept(w.listener, NULL, NULL), -1);
+}
+
 int
 main(void)
 {
@@ -125,6 +153,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_own_link, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_link_of_another_user, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_links_in_the_middle, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
