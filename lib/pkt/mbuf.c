@@ -6,6 +6,7 @@
 #include <rte_mbuf.h>
 
 #include "pkt/copy.h"
+#include "pkt/pool_order.h"
 
 #define CSUM_SIZE 2u
 
@@ -18,7 +19,7 @@ pkt_to_mbuf(struct rte_mempool *mp, const struct pkt *p)
 
 	pkt_cursor_init(&c, p);
 	do {
-		m = rte_pktmbuf_alloc(mp);
+		m = pool_take(mp);
 		if (unlikely(m == NULL)) {
 			rte_pktmbuf_free(head);
 			return NULL;

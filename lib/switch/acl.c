@@ -10,6 +10,7 @@
 #include <rte_common.h>
 
 #include "base/counter.h"
+#include "base/unseen.h"
 
 /* --- rules as they are set --- */
 
@@ -160,7 +161,9 @@ free_trie(struct acl_table *t)
 
 	if (ctx == NULL)
 		return;
+	unseen_begin();
 	rte_acl_free(ctx);
+	unseen_end();
 	atomic_fetch_sub_explicit(&charged, t->trie_bytes, memory_order_relaxed);
 }
 

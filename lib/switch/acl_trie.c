@@ -16,6 +16,7 @@
 #include <rte_malloc.h>
 
 #include "base/log.h"
+#include "base/unseen.h"
 #include "switch/acl.h"
 
 #define FIELDS_MAX (ACL_WORDS + 1) /* ports are two */
@@ -155,16 +156,19 @@ build_table(struct acl_table *t, enum acl_family f)
 
 	/* of two with the same name there would be one */
 	snprintf(name, sizeof(name), "vqs%" PRIu64, (uint64_t)atomic_fetch_add(&serial, 1));
-	ctx = rte_acl_create(&param);
-	if (ctx == NULL)
-		return;
 	define(&fs, f);
 	cfg.num_fields = fs.n;
 	memcpy(cfg.defs, fs.def, fs.n * sizeof(fs.def[0]));
-	if (add_rules(ctx, &fs, t) == 0 && rte_acl_build(ctx, &cfg) == 0 && charge(t, before))
-		atomic_store_explicit(&t->trie, ctx, memory_order_release);
-	else
+	unseen_begin();
+	ctx = rte_acl_create(&param);
+	if (ctx != NULL &&
+	    (add_rules(ctx, &fs, t) != 0 || rte_acl_build(ctx, &cfg) != 0 || !charge(t, before))) {
 		rte_acl_free(ctx);
+		ctx = NULL;
+	}
+	unseen_end();
+	if (ctx != NULL)
+		atomic_store_explicit(&t->trie, ctx, memory_order_release);
 }
 
 /* This job alone has the list: it was replaced meanwhile. */

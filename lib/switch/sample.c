@@ -9,6 +9,7 @@
 #include <rte_mbuf.h>
 #include <rte_ring.h>
 
+#include "pkt/pool_order.h"
 #include "switch/port.h"
 #include "switch/publish.h"
 #include "switch/sample_ring.h"
@@ -24,7 +25,7 @@ sampling_free(struct sampling *s)
 	if (s == NULL)
 		return;
 	while (s->ring != NULL && rte_ring_sc_dequeue(s->ring, (void **)&m) == 0)
-		rte_pktmbuf_free(m);
+		pool_give(m);
 	rte_ring_free(s->ring);
 	rte_mempool_free(s->mp);
 	free(s);
@@ -102,7 +103,7 @@ sw_take_sample(struct sw *s, struct sample *out)
 void
 sample_free(struct sample *s)
 {
-	rte_pktmbuf_free(s->buffer);
+	pool_give(s->buffer);
 	s->buffer = NULL;
 }
 

@@ -7,6 +7,7 @@
 #include <rte_ring.h>
 
 #include "pkt/mbuf.h"
+#include "pkt/pool_order.h"
 #include "switch/sample_ring.h"
 
 /* NULL: there is no buffer. */
@@ -31,7 +32,8 @@ give(struct sampling *s, struct rte_mbuf *m)
 {
 	if (likely(m != NULL && rte_ring_mp_enqueue(s->ring, m) == 0))
 		return;
-	rte_pktmbuf_free(m);
+	if (m != NULL)
+		pool_give(m);
 	atomic_fetch_add_explicit(&s->lost, 1, memory_order_relaxed);
 }
 
@@ -81,6 +83,7 @@ sample_send(struct worker *w, struct sampling *s, const struct pktq *rxq,
 		c->until_sample += batch->left;
 	else
 		c->until_sample = from->at[i] + 1u - gone;
-	while (i < from->n)
-		rte_pktmbuf_free(from->mbuf[i++]);
+	for (; i < from->n; i++)
+		if (from->mbuf[i] != NULL)
+			pool_give(from->mbuf[i]);
 }

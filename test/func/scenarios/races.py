@@ -49,10 +49,43 @@ COMMANDS = (
     f"port stop {THERE}", f"port start {THERE}",
     f"port quiesce {HERE}", f"port resume {HERE}",
     f"port stop {VICTIM}", f"port start {VICTIM}",
+    "set worker rebalance 1", "show worker",
+    f"set port {HERE} rxq 0 worker 1", f"set port {HERE} rxq 0 worker 0",
+    f"set port {HERE} rxq 0 worker any",
+    # rules enough for a trie, which a thread of its own makes while workers look
+    *(f"set port {port} acl {way} add seq {seq} {rule}"
+      for seq in range(1, 20) for port, way, rule in (
+          (HERE, "in", f"drop proto udp dst 10.{seq}.0.0/16 dport {seq}-99"),
+          (THERE, "out", f"allow src 2001:db8:{seq}::/48"))),
+    "show acl all", "show acl all json",
+    f"set port {HERE} acl in add seq 3 drop proto tcp", f"set port {HERE} acl in del 5",
+    f"set port {THERE} acl out default drop", f"set port {THERE} acl out default allow",
+    f"set port {HERE} acl in off", f"set port {THERE} acl out off",
+    f"set port {HERE} guard add 198.18.0.0/15", f"set port {HERE} guard off",
+    "set snooping 0 on", "set snooping 0 unknown off", "show snooping", "show snooping groups json",
+    f"set port {HERE} snooping router always", f"set port {HERE} snooping limit 1",
+    f"set port {HERE} snooping router auto", "set snooping 0 off",
+    f"set port {HERE} vlan access 7", f"set port {HERE} vlan qinq 88a8", f"set port {HERE} vlan off",
+    f"mirror add {HERE} to {VICTIM}", f"mirror filter {HERE} mac {FLOWGEN}",
+    f"mirror filter {HERE} ip 198.18.0.0/15", "show mirror json", f"mirror filter {HERE} off",
+    f"mirror del {HERE}",
+    "set group-fwd-mask 0x4000", "set group-fwd-mask 0",
+    f"set port {HERE} lldp on", f"set port {HERE} lldp off",
+    f"set port {THERE} egress-rate pps 100000", f"set port {THERE} egress-rate pps off",
+    "sflow add 127.0.0.1 port 9", "set sflow rate 1", "show sflow json", "sflow del 127.0.0.1",
+    "port add 7 domain 0 net_null7", "set port 7 domain 5", "port detach 7",
 )
 PATHS = ("/vqswitch/info", "/vqswitch/fdb", *((f"/vqswitch/{noun}", number)
                                               for noun in ("port", "worker") for number in (0, 1)),
          ("/vqswitch/queue", HERE, "rx", 0), ("/vqswitch/queue", THERE, "tx", 1))
+
+
+def checked(header, at):
+    """The header with the Internet checksum of itself at that place."""
+    total = sum(struct.unpack(f">{len(header) // 2}H", header))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return header[:at] + struct.pack(">H", total ^ 0xffff) + header[at + 2:]
 
 
 def truncate(bad):
@@ -71,11 +104,24 @@ def too_far(bad):
     bad.write(TX + 0x1000, struct.pack("<HH", 0, 0x8000))
 
 
+def send(bad, frame):
+    """This frame and no other one."""
+    bad.write(0x8000, bytes(12) + frame)
+    bad.write(TX, struct.pack("<QIHH", 0x8000, 12 + len(frame), 0, 0))
+    bad.write(TX + 0x1000, struct.pack("<HHH", 0, 1, 0))
+
+
+def joins(bad):
+    """A report of IGMP: 239.1.2.3 has a member here."""
+    report = bytes.fromhex("1600" "0000" "ef010203")
+    ip = bytes.fromhex("46c00020" "00000000" "01020000" "c0000209" "ef010203" "94040000")
+    send(bad, bytes.fromhex("01005e010203" "020000000009" "0800") + checked(ip, 10)
+         + checked(report, 2) + bytes(14))
+
+
 def sends(bad):
     """A broadcast frame of its own."""
-    bad.write(0x8000, bytes(12) + b"\xff" * 6 + bytes.fromhex("020000000009") + bytes(48))
-    bad.write(TX, struct.pack("<QIHH", 0x8000, 12 + 60, 0, 0))
-    bad.write(TX + 0x1000, struct.pack("<HHH", 0, 1, 0))
+    send(bad, b"\xff" * 6 + bytes.fromhex("020000000009") + bytes(48))
 
 
 def restarts(bad):
@@ -87,7 +133,7 @@ def restarts(bad):
     bad.send(vhu.RESET_OWNER)
 
 
-ATTACKS = (truncate, endless, too_far, sends, restarts)
+ATTACKS = (truncate, endless, too_far, sends, joins, restarts)
 
 
 class Repeated(threading.Thread):
