@@ -102,7 +102,7 @@ dev_changed(struct vdev *d)
 
 	virtio_hw_changed(&v->hw);
 	note_connection(v, d->transport != NULL);
-	if (up && v->arrivals.len != 0)
+	if (up && virtio_arrivals_wait(&v->arrivals))
 		virtio_arrive(&v->port, &v->arrivals);
 	if (up != v->was_up)
 		log_peer_info(&d->log_limit, v->port.name, "link %s", up ? "up" : "down");

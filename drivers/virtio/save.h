@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The switch's part of a guest's saved state (vdev/save.h): the addresses
- * learned behind its port, and the port's limits. Control thread.
+ * learned behind its port, MAC and IP addresses, and the port's limits. Control thread.
  */
 #ifndef VIRTIO_SAVE_H
 #define VIRTIO_SAVE_H
@@ -10,14 +10,17 @@
 #include "vdev/save.h"
 
 #define VIRTIO_SAVE_ADDRESSES 4096 /* most that move with a guest; the others are learned anew */
+#define VIRTIO_SAVE_IPS 64         /* IP addresses likewise: as many as a port can have */
 
 /**
  * Addresses that came with a guest. They are learned when its rings run: until then it may still be
  * where it came from, and go on there. Zeroed: none. [ctl]
  */
 struct virtio_arrivals {
-	uint32_t len;
-	void *data; /* as saved */
+	struct virtio_list {
+		uint32_t len; /* bytes */
+		void *data;   /* as saved */
+	} macs, ips;
 };
 
 void virtio_save(const struct port *p, struct blob *b);
@@ -29,6 +32,9 @@ void virtio_save(const struct port *p, struct blob *b);
  */
 void virtio_load(struct port *p, struct virtio_arrivals *a, uint16_t type, const void *data,
 		 uint32_t len);
+
+/** Whether there are any. */
+bool virtio_arrivals_wait(const struct virtio_arrivals *a);
 
 /** The guest's rings run: it has these addresses here, whether it sends a frame or not. */
 void virtio_arrive(struct port *p, struct virtio_arrivals *a);

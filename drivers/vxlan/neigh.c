@@ -543,7 +543,10 @@ neigh_take_in(struct neigh *t)
 struct walk {
 	void (*fn)(void *arg, uint16_t fid, const struct evpn_ip *ip, const struct evpn_neigh *n);
 	void *arg;
+	uint32_t port; /* of its stations, ANY */
 };
+
+#define ANY UINT32_MAX
 
 static void
 walk_one(const void *node, VISIT which, void *closure)
@@ -552,7 +555,7 @@ walk_one(const void *node, VISIT which, void *closure)
 	const struct walk *w = closure;
 	const struct local *l;
 
-	if (which != postorder && which != leaf)
+	if ((which != postorder && which != leaf) || (w->port != ANY && w->port != s->port))
 		return;
 	STAILQ_FOREACH (l, &s->locals, entry) {
 		const struct evpn_neigh n = neigh_of(s, l);
@@ -567,7 +570,7 @@ neigh_walk_ours(const struct neigh *t,
 			   const struct evpn_neigh *n),
 		void *arg)
 {
-	struct walk w = {.fn = fn, .arg = arg};
+	struct walk w = {.fn = fn, .arg = arg, .port = ANY};
 
 	twalk_r(t->stations, walk_one, &w);
 }
@@ -625,6 +628,48 @@ neigh_set_tat(struct neigh *t, uint16_t port, uint64_t tat)
 {
 	meter(t, port);
 	atomic_store(&t->port[port].changes.tat, tat);
+}
+
+/* --- a guest migrates --- */
+
+/** A walk for the switch. */
+struct telling {
+	bool (*fn)(const struct sw_station *i, void *arg);
+	void *arg;
+	bool over;
+};
+
+static void
+tell_station(void *arg, uint16_t fid, const struct evpn_ip *ip, const struct evpn_neigh *n)
+{
+	struct telling *t = arg;
+	struct sw_station i = {.mac = n->mac, .fid = fid, .router = n->router, .len = ip->len};
+
+	memcpy(i.addr, ip->addr, sizeof(i.addr));
+	t->over = t->over || !t->fn(&i, t->arg);
+}
+
+static void
+walk_stations(struct sw_stations *s, uint16_t port,
+	      bool (*fn)(const struct sw_station *i, void *arg), void *arg)
+{
+	struct neigh *t = container_of(s, struct neigh, of_guests);
+	struct telling telling = {.fn = fn, .arg = arg};
+	struct walk w = {.fn = tell_station, .arg = &telling, .port = port};
+
+	neigh_take_in(t); /* addresses that workers have seen and control has not */
+	twalk_r(t->stations, walk_one, &w);
+}
+
+static void
+learn_station(struct sw_stations *s, uint16_t port, const struct sw_station *i)
+{
+	struct neigh *t = container_of(s, struct neigh, of_guests);
+	struct neigh_req r = {.mac = i->mac, .fid = i->fid, .port = port};
+
+	r.router = i->router ? NEIGH_ROUTER_YES : NEIGH_ROUTER_NO;
+	if (evpn_ip_set(&r.ip, i->addr, i->len) && evpn_ip_is_host(&r.ip))
+		take_in(t, &r);
 }
 
 /* --- display --- */
@@ -686,6 +731,7 @@ set_up(struct neigh *t)
 				       RING_F_SC_DEQ);
 	t->event = (struct ev_source){.fd = t->event_fd, .cb = on_event};
 	t->again.cb = on_again;
+	t->of_guests = (struct sw_stations){.walk = walk_stations, .learn = learn_station};
 	return t->event_fd >= 0 && t->hash != NULL && t->ring != NULL &&
 	       ev_add(t->cfg.sw->loop, &t->event, EPOLLIN) == 0;
 }
@@ -699,8 +745,10 @@ neigh_new(const struct neigh_config *cfg)
 		return NULL;
 	t->cfg = *cfg;
 	t->intercept.fn = neigh_forward;
-	if (set_up(t))
+	if (set_up(t)) {
+		cfg->sw->stations = &t->of_guests;
 		return t;
+	}
 	neigh_free(t);
 	return NULL;
 }
@@ -723,6 +771,8 @@ neigh_free(struct neigh *t)
 {
 	if (t == NULL)
 		return;
+	if (t->cfg.sw->stations == &t->of_guests)
+		t->cfg.sw->stations = NULL;
 	ev_del(&t->event);
 	ev_timer_cancel(&t->again);
 	tdestroy(t->stations, free_station);

@@ -8,6 +8,7 @@
 
 #include "switch/bucket.h"
 #include "base/ev.h"
+#include "switch/stations.h"
 #include "vxlan/neigh.h"
 #include "vxlan/neigh_msg.h"
 
@@ -105,7 +106,8 @@ struct neigh {
 	_Atomic uint64_t full;         /* [atomic] requests that did not fit */
 	/* [ctl] */
 	struct neigh_config cfg;
-	void *stations; /* tree of struct station, by FID and MAC */
+	struct sw_stations of_guests; /* that migrate */
+	void *stations;               /* tree of struct station, by FID and MAC */
 	uint32_t ours, remote;
 	struct neigh_refusals refused;
 	struct ev_source event;

@@ -59,6 +59,10 @@ struct guard {
 struct guard *guard_new(const struct guard_config *c);
 void guard_free(struct guard *g);
 
+/** Whether a guard lets a station with @p mac have an address of @p len bytes, 4 or 16. Control. */
+bool guard_allows(const struct guard_config *c, const struct rte_ether_addr *mac,
+		  const uint8_t *addr, uint8_t len);
+
 /** ip_prefix_parse(); an address that no host can have is refused, too. Any thread. */
 bool guard_parse(const char *text, struct ip_prefix *p);
 

@@ -103,6 +103,7 @@ struct sw {
 	const struct sw_snooping *snooping; /* NULL: nothing was snooped so far */
 	/* of ports in a domain that have none of their own; sw_intercept_domain() */
 	const struct dp_intercept *intercept[VLAN_DOMAINS];
+	struct sw_stations *stations; /* NULL: no one keeps IP addresses; stations.h */
 	/* the longest IP packets that pass all of a domain, 0: any; sw_limit_mtu() */
 	uint16_t mtu_most[VLAN_DOMAINS];
 	struct dataplane *spare; /* an empty snapshot, should memory run out */

@@ -5,7 +5,7 @@
  *
  * A header (magic, version, length, checksum) and records (base/blob.h);
  * everything is checked before anything is applied. Types from VDEV_SAVE_OWNER on are the owner's
- * (vdev_ops.save and load): learned addresses, limits. Control thread only.
+ * (vdev_ops.save and load): addresses, limits. Control thread only.
  */
 #ifndef VDEV_SAVE_H
 #define VDEV_SAVE_H

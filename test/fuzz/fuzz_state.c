@@ -13,6 +13,7 @@
 #include "app.h"
 #include "fuzz/program.h"
 #include "base/blob.h"
+#include "switch/stations.h"
 #include "vdev/save.h"
 #include "vdev/vdev.h"
 #include "virtio/save.h"
@@ -32,6 +33,34 @@ nothing(struct vdev *d)
 	(void)d;
 }
 
+/* --- IP addresses: those that arrived are saved again --- */
+
+static struct sw_station station[VIRTIO_SAVE_IPS];
+static uint32_t nstations;
+
+static void
+walk(struct sw_stations *s, uint16_t port, bool (*fn)(const struct sw_station *i, void *arg),
+     void *arg)
+{
+	(void)s, (void)port;
+	for (uint32_t i = 0; i < nstations; i++)
+		if (!fn(&station[i], arg))
+			return;
+}
+
+static void
+learn(struct sw_stations *s, uint16_t port, const struct sw_station *i)
+{
+	(void)s, (void)port;
+	CHECK(i->len == 4 || i->len == 16);
+	CHECK(nstations < VIRTIO_SAVE_IPS);
+	station[nstations++] = *i;
+}
+
+static struct sw_stations stations = {.walk = walk, .learn = learn};
+
+/* --- the device --- */
+
 static void
 save(struct vdev *d, struct blob *b)
 {
@@ -45,6 +74,7 @@ load(struct vdev *d, uint16_t type, const void *data, uint32_t len)
 	(void)d;
 	struct virtio_arrivals a = {0};
 
+	nstations = 0;
 	virtio_load(fuzz_app()->sw.port[0], &a, type, data, len);
 	virtio_arrive(fuzz_app()->sw.port[0], &a);
 }
@@ -60,7 +90,7 @@ int
 LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	(void)argc, (void)argv;
-	fuzz_app();
+	fuzz_app()->sw.stations = &stations;
 	return 0;
 }
 

@@ -661,6 +661,61 @@ tag_of_a_vlan(void **state)
 	assert_said("-192.0.2.1 ");
 }
 
+static bool
+list(const struct sw_station *i, void *arg)
+{
+	uint32_t *n = arg;
+	struct evpn_ip ip;
+	char text[EVPN_IP_TEXT];
+
+	assert_true(evpn_ip_set(&ip, i->addr, i->len));
+	snprintf(said + strlen(said), sizeof(said) - strlen(said), "%02x %s%s ",
+		 i->mac.addr_bytes[4], evpn_ip_text(&ip, text), i->router ? "(router)" : "");
+	return --*n != 0;
+}
+
+/* As a port saves them, and as they arrive: within the limits of frames. */
+static void
+guest_that_migrates(void **state)
+{
+	struct rte_ether_addr a = guest(1, "192.0.2.1"), b = fake_mac(2, 1);
+	struct sw_stations *s = fake_sw.stations;
+	struct sw_station i = {.mac = b, .fid = NET, .len = 4, .addr = {192, 0, 2, 9}};
+	struct evpn_neigh far = {.mac = b};
+	struct evpn_ip ip = ip_of("192.0.2.9");
+	uint32_t n = 9;
+
+	put_arp(1, &a, "192.0.2.2", "192.0.2.8");
+	fake_poll(); /* control has not seen it yet */
+	s->walk(s, 1, list, &n);
+	assert_said("192.0.2.2 01 192.0.2.1 01 192.0.2.2 ");
+	n = 1;
+	s->walk(s, 1, list, &n);
+	assert_said("01 192.0.2.1 ");
+	s->walk(s, 2, list, &n);
+	assert_said("");
+	assert_true(neigh_set_remote(table, NET, &ip, &far));
+	s->learn(s, 2, &i); /* its MAC address is not known here */
+	assert_said("");
+	assert_true(fdb_learn(fake_sw.fdb, &b, NET, 2));
+	s->learn(s, 2, &i);
+	assert_said("192.0.2.9 ");
+	i.addr[0] = 224; /* no host's */
+	s->learn(s, 2, &i);
+	i.len = 5;
+	s->learn(s, 2, &i);
+	i = (struct sw_station){.mac = b, .fid = VLAN, .len = 4, .addr = {192, 0, 2, 9}};
+	s->learn(s, 2, &i); /* not a network */
+	assert_said("");
+	i.fid = NET;
+	for (n = 0; n < 300; n++) {
+		i.addr[3] = (uint8_t)n;
+		s->learn(s, 2, &i);
+	}
+	assert_int_equal(table->port[2].n, NEIGH_PORT_MAX);
+	said[0] = '\0';
+}
+
 static void
 end_of_a_network(void **state)
 {
@@ -713,6 +768,7 @@ main(void)
 		EACH(address_at_no_station_is_none),
 		EACH(other_hosts_have_a_limit),
 		EACH(tag_of_a_vlan),
+		EACH(guest_that_migrates),
 		EACH(end_of_a_network),
 	};
 

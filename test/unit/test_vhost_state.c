@@ -27,7 +27,9 @@
 #include "virtio/port.h"
 #include "vhost_user/vhf.h"
 #include "switch/fdb_worker.h"
+#include "switch/port_guard.h"
 #include "switch/port_limits.h"
+#include "switch/stations.h"
 #include "switch/sw.h"
 #include "switch/sw_ports.h"
 #include "switch/vlan_table.h"
@@ -52,6 +54,32 @@ static struct gm mem;
 static uint8_t *state;
 static size_t len;
 static uint32_t early; /* addresses of the target before its rings ran */
+
+/* --- who keeps IP addresses: those of the source, and the ones the target was said to have --- */
+
+static struct sw_station kept[100];
+static uint32_t nkept;
+static struct sw_station heard[100];
+static uint32_t nheard, early_ips;
+
+static void
+walk_kept(struct sw_stations *s, uint16_t from, bool (*fn)(const struct sw_station *i, void *arg),
+	  void *arg)
+{
+	for (uint32_t i = 0; i < nkept && from == SOURCE; i++)
+		if (!fn(&kept[i], arg))
+			break;
+}
+
+static void
+hear(struct sw_stations *s, uint16_t at, const struct sw_station *i)
+{
+	assert_int_equal(at, TARGET);
+	assert_in_range(nheard, 0, RTE_DIM(heard) - 1);
+	heard[nheard++] = *i;
+}
+
+static struct sw_stations stations = {.walk = walk_kept, .learn = hear};
 
 /* --- the switch: control has a thread, there is no worker --- */
 
@@ -128,6 +156,8 @@ setup(void **ctx)
 
 	if (sw_init(&sw, 1, &cfg, NULL, ev_loop_new()) != 0)
 		return -1;
+	sw.stations = &stations;
+	nkept = nheard = 0;
 	for (uint32_t i = 0; i < PORTS; i++)
 		port[i] = new_port(i, ",device-state=1");
 	fdb_maintain(sw.fdb, ev_now_ns()); /* addresses are as old as the time is late */
@@ -294,6 +324,7 @@ load(void)
 	verdict = check_state(&f);
 	control_stop();
 	early = fdb_port_count(sw.fdb, TARGET);
+	early_ips = nheard;
 	control_start();
 	start(&f);
 	check_state(&f); /* control has seen the rings */
@@ -432,6 +463,160 @@ test_vlans(void **ctx)
 	assert_int_equal(fdb_port_count(sw.fdb, TARGET), 0);
 }
 
+static struct sw_station
+station(uint32_t mac, const char *ip, uint8_t n)
+{
+	struct sw_station s = {.mac = address(mac), .len = (uint8_t)strlen(ip)};
+
+	memcpy(s.addr, ip, s.len);
+	s.addr[s.len - 1] = n;
+	return s;
+}
+
+#define IP4 "\xc0\x01\x02\x03"
+#define IP6 "\x20\x01\x0d\xb8zzzzzzzzzzzz"
+
+/* IP addresses go along with the guest's tags, and are told when its rings run. */
+static void
+test_ips(void **ctx)
+{
+	const struct limits none = {0};
+
+	assert_int_equal(port_set_limits(port[SOURCE], &none), 0);
+	set_vlan(SOURCE, 2, 5, 10);
+	set_vlan(TARGET, 4, 7, 10);
+	kept[nkept++] = station(0, IP4, 1);
+	kept[nkept++] = station(1, IP6, 2);
+	kept[nkept++] = station(2, IP4, 3); /* of another domain */
+	kept[0].fid = fid(2, 5);
+	kept[1].fid = fid(2, 10);
+	kept[1].router = true;
+	kept[2].fid = fid(3, 10);
+	save();
+	assert_int_equal(load(), 0);
+	assert_int_equal(early_ips, 0);
+	assert_int_equal(nheard, 2);
+	kept[0].fid = fid(4, 7);
+	kept[1].fid = fid(4, 10);
+	assert_memory_equal(heard, kept, 2 * sizeof(kept[0]));
+}
+
+/* One told twice, or with no ring that runs, is the same one guest's. */
+static void
+test_ips_go_with_the_guest(void **ctx)
+{
+	struct vhf f;
+
+	kept[nkept++] = station(0, IP4, 1);
+	save();
+	assert_int_equal(load(), 0);
+	assert_int_equal(nheard, 1);
+	gone(TARGET);
+	control_start();
+	attach(&f, TARGET); /* another guest */
+	start(&f);
+	check_state(&f);
+	control_stop();
+	vhf_close(&f);
+	assert_int_equal(nheard, 1);
+}
+
+/* An address that the guest may not send from is none of its own. */
+static void
+test_ips_it_may_not_have(void **ctx)
+{
+	struct guard_config g = {.checks = GUARD_ADDRESSES | GUARD_RA, .n = 1};
+
+	g.pair[0].mac = address(0);
+	assert_true(guard_parse("192.1.2.0/31", &g.pair[0].ip));
+	assert_int_equal(port_set_guard(port[TARGET], &g), 0);
+	kept[nkept++] = station(0, IP4, 1);
+	kept[nkept++] = station(0, IP4, 2);
+	kept[nkept++] = station(1, IP4, 1); /* the source is locked to the first one, too */
+	kept[nkept++] = station(0, IP6, 1);
+	kept[nkept++] = (struct sw_station){.mac = address(0),
+					    .len = 16,
+					    .addr = {0xfe, 0x80, [8] = 0, 0, 0, 0xff, 0xfe}};
+	kept[0].router = true;
+	save();
+	assert_int_equal(load(), 0);
+	assert_int_equal(nheard, 2);
+	assert_int_equal(heard[0].addr[3], 1);
+	assert_false(heard[0].router);
+	assert_int_equal(heard[1].addr[0], 0xfe);
+}
+
+/* A switch that keeps none, here or there. */
+static void
+test_ips_unknown(void **ctx)
+{
+	kept[nkept++] = station(0, IP4, 1);
+	save();
+	sw.stations = NULL;
+	assert_int_equal(load(), 0);
+	assert_int_equal(whereabouts(0), TARGET);
+	save();
+	sw.stations = &stations;
+	assert_int_equal(load(), 0);
+	assert_int_equal(nheard, 0);
+}
+
+/* The state with one record of IP addresses, @p n items of @p item bytes in @p bytes. */
+static void
+make_ips(uint32_t item, uint32_t n, uint32_t bytes)
+{
+	const uint32_t head[] = {VDEV_SAVE_OWNER + 2, bytes, item, 0};
+	const struct rte_ether_addr mac = address(0);
+
+	len = HEADER;
+	memcpy(state + len, head, sizeof(head));
+	memset(state + len + sizeof(head), 0, RTE_ALIGN(bytes, 8));
+	for (uint32_t i = 0; i < n; i++) {
+		uint8_t *at = state + len + sizeof(head) + (size_t)i * item;
+
+		memcpy(at, &mac, sizeof(mac));
+		memcpy(at + 8, (const uint8_t[]){10, 0, 0, (uint8_t)i}, 4);
+		at[24] = 4;
+	}
+	len += 8 + RTE_ALIGN(bytes, 8u);
+	reseal();
+}
+
+/* Lists made up by a front-end: too many, of no length, of a later version. */
+static void
+test_ips_made_up(void **ctx)
+{
+	static const struct {
+		uint32_t item, n, bytes, expected;
+	} lists[] = {
+		{32, 90, 8 + 90 * 32, 64},
+		{48, 2, 8 + 2 * 48, 2},
+		{32, 1, 8 + 63, 1},
+		{32, 0, 8, 0},
+		{0, 0, 8 + 64, 0},
+		{31, 0, 8 + 64, 0},
+		{UINT32_MAX, 0, 72, 0},
+		{UINT32_MAX - 7, 0, 72, 0},
+		{32, 0, 4, 0},
+		{32, 0, 0, 0},
+	};
+
+	save();
+	for (uint32_t i = 0; i < RTE_DIM(lists); i++) {
+		make_ips(lists[i].item, lists[i].n, lists[i].bytes);
+		nheard = 0;
+		assert_int_equal(load(), 0);
+		assert_int_equal(nheard, lists[i].expected);
+	}
+	make_ips(32, 2, 8 + 64);
+	state[HEADER + 16 + 24] = 5; /* the length of an address */
+	state[HEADER + 16 + 32 + 24] = 0;
+	reseal();
+	nheard = 0;
+	assert_int_equal(load(), 0);
+	assert_int_equal(nheard, 0);
+}
+
 static void
 test_damage_changes_nothing(void **ctx)
 {
@@ -544,9 +729,20 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(moves_with_the_guest),    T(limits),  T(limits_leave_with_the_guest),
-		T(limits_go_with_the_port), T(vlans),   T(damage_changes_nothing),
-		T(unknown_parts),           T(made_up), T(only_by_option),
+		T(moves_with_the_guest),
+		T(limits),
+		T(limits_leave_with_the_guest),
+		T(limits_go_with_the_port),
+		T(vlans),
+		T(ips),
+		T(ips_go_with_the_guest),
+		T(ips_it_may_not_have),
+		T(ips_unknown),
+		T(ips_made_up),
+		T(damage_changes_nothing),
+		T(unknown_parts),
+		T(made_up),
+		T(only_by_option),
 	};
 
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);
