@@ -65,7 +65,9 @@ show_message(struct decoder *d, const struct recording_event *e)
 	const struct record_message *m = &e->u.message;
 
 	fprintf(d->out, "%s%s %s", m->from == RECORD_FROM_US ? "<-" : "->",
-		m->channel == RECORD_BACKEND ? " back-end's channel:" : "",
+		m->channel == RECORD_BACKEND   ? " back-end's channel:"
+		: m->channel == RECORD_CONTROL ? " control queue:"
+					       : "",
 		message_name((enum record_transport)d->begin.transport, m));
 	if (strcmp(message_name((enum record_transport)d->begin.transport, m), "?") == 0)
 		fprintf(d->out, " (%u)", m->request);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include <linux/vduse.h>
+#include <linux/virtio_net.h>
 
 #include "vhost_user/wire.h"
 
@@ -25,13 +26,13 @@ static const char *const backend_requests[] = {
 	[VHU_BACKEND_VRING_ERR] = "VRING_ERR",
 };
 
+/* Newer than Debian's header. */
+enum { VDUSE_SET_VQ_GROUP_ASID = 3, VDUSE_SET_VQ_READY, VDUSE_SUSPEND };
+
 static const char *const vduse_requests[] = {
-	[VDUSE_GET_VQ_STATE] = "GET_VQ_STATE",
-	[VDUSE_SET_STATUS] = "SET_STATUS",
-	[VDUSE_UPDATE_IOTLB] = "UPDATE_IOTLB",
-	"SET_VQ_GROUP_ASID",
-	"SET_VQ_READY",
-	"SUSPEND",
+	[VDUSE_GET_VQ_STATE] = "GET_VQ_STATE", [VDUSE_SET_STATUS] = "SET_STATUS",
+	[VDUSE_UPDATE_IOTLB] = "UPDATE_IOTLB", [VDUSE_SET_VQ_GROUP_ASID] = "SET_VQ_GROUP_ASID",
+	[VDUSE_SET_VQ_READY] = "SET_VQ_READY", [VDUSE_SUSPEND] = "SUSPEND",
 };
 
 static const char *
@@ -43,6 +44,10 @@ name_in(const char *const *names, size_t n, uint32_t i)
 const char *
 message_name(enum record_transport transport, const struct record_message *m)
 {
+	if (m->channel == RECORD_CONTROL)
+		return m->request == (VIRTIO_NET_CTRL_MQ << 8 | VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET)
+			       ? "VQ_PAIRS_SET"
+			       : "?";
 	if (transport == RECORD_VDUSE)
 		return name_in(vduse_requests, DIM(vduse_requests), m->request);
 	if (m->channel == RECORD_BACKEND)
@@ -249,8 +254,27 @@ vduse_fields(FILE *out, const struct recording_event *e)
 	else if (m->request == VDUSE_UPDATE_IOTLB)
 		fprintf(out, " first=0x%llx last=0x%llx", (unsigned long long)ask.iova.start,
 			(unsigned long long)ask.iova.last);
-	else
+	else if (m->request == VDUSE_SET_VQ_GROUP_ASID)
+		fprintf(out, " group=%u space=%u", ask.padding[0], ask.padding[1]);
+	else if (m->request == VDUSE_SET_VQ_READY)
+		fprintf(out, " ring=%u ready=%u", ask.padding[0], ask.padding[1]);
+	else if (m->request != VDUSE_SUSPEND)
 		fprintf(out, " ring=%u", ask.vq_state.index);
+}
+
+/** A command of a control queue, or the device's answer. */
+static void
+control_fields(FILE *out, const struct recording_event *e)
+{
+	const struct record_message *m = &e->u.message;
+	const uint8_t *b = e->payload;
+
+	if (m->from == RECORD_FROM_US && m->size == 1)
+		fprintf(out, " %s", b[0] == VIRTIO_NET_OK ? "ok" : "failed");
+	else if (m->size == 2)
+		fprintf(out, " pairs=%u", b[0] | (unsigned int)b[1] << 8);
+	else
+		fprintf(out, " %u bytes", m->size);
 }
 
 static show_fn *
@@ -272,6 +296,10 @@ message_fields(FILE *out, enum record_transport transport, const struct recordin
 		fprintf(out, " %u bytes that are left out", m->size);
 	if (e->payload == NULL || m->size == 0)
 		return;
+	if (m->channel == RECORD_CONTROL) {
+		control_fields(out, e);
+		return;
+	}
 	if (transport == RECORD_VDUSE) {
 		vduse_fields(out, e);
 		return;

@@ -409,9 +409,6 @@ check_path(const struct virtio_devargs *a, char *err, size_t errlen)
 
 	if (a->path[0] == '\0')
 		return fail(err, errlen, "%s: iface=PATH is missing", a->name);
-	if (vduse && a->queues > 1)
-		return fail(err, errlen, "%s: queues=%u: a VDUSE device has one queue pair",
-			    a->name, a->queues);
 	if (vduse && (a->client || a->vm[0] != '\0'))
 		return fail(err, errlen, "%s: %s means nothing to a VDUSE device", a->name,
 			    a->client ? "client=1" : "vm");

@@ -386,6 +386,7 @@ new_device(struct virtio_port *v, const struct virtio_env *env)
 	if (vduse_is_path(v->args.path))
 		cfg.features = vduse_features(cfg.features) |
 			       (v->args.mac_set ? UINT64_C(1) << VIRTIO_NET_F_MAC : 0);
+	cfg.spare_journal = vduse_is_path(v->args.path) && v->args.queues > 1;
 	if (env->state_dir != NULL) {
 		ret = virtio_state_path(env->state_dir, v->args.path, path, sizeof(path));
 		if (ret == 0)

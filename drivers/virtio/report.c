@@ -258,6 +258,12 @@ virtio_set_format(struct port *p, const char *format)
 void
 virtio_datapath(const struct port *p, FILE *out)
 {
+	struct transport_info info;
+
+	virtio_port_info(p, &info);
+	if (info.few != NULL)
+		fprintf(out, "Queue pairs: %u of %u: %s\n", info.pairs,
+			virtio_port_devargs(p)->queues, info.few);
 	virtio_hw_show(virtio_port_hw(p), out);
 	virtio_shadow_show(virtio_port_shadow(p), out);
 }

@@ -78,6 +78,7 @@ struct record_text {
 enum record_channel {
 	RECORD_MAIN = 0,    /* requests of the front-end, or of the kernel */
 	RECORD_BACKEND = 1, /* requests of the back-end, SET_BACKEND_REQ_FD */
+	RECORD_CONTROL = 2, /* commands of a virtio-net control queue: class << 8 | command */
 };
 
 enum record_from {

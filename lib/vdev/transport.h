@@ -59,9 +59,11 @@ struct transport_info {
 	uint64_t messages, refused, unknown;
 	uint64_t protocol_features; /* negotiated beside the device's features; 0: none */
 	const char *last_error;     /* static text, NULL: none */
+	uint32_t pairs;  /* the device was made with, if fewer than its port's; 0: it was not */
+	const char *few; /* and why, static text */
 };
 
-#define TRANSPORT_FACTS_MAX 16
+#define TRANSPORT_FACTS_MAX 24
 
 /** A fact that one transport alone has, for "show ... json" and metrics. */
 struct transport_fact {

@@ -70,12 +70,18 @@ attn_free(struct vdev_attn *a)
 		free(a);
 }
 
+static uint32_t
+journals(const struct vdev *d)
+{
+	return 2 * d->cfg.queue_pairs + d->cfg.spare_journal;
+}
+
 static void
 open_journal(struct vdev *d)
 {
 	if (d->cfg.state_path == NULL)
 		return;
-	d->journal = vq_journal_open(d->cfg.state_path, 2 * d->cfg.queue_pairs);
+	d->journal = vq_journal_open(d->cfg.state_path, journals(d));
 	if (d->journal == NULL)
 		log_warn(d->name, "no ring state is kept for a restart: %s: %s", d->cfg.state_path,
 			 strerror(errno));
@@ -88,7 +94,7 @@ journal_needed(const struct vdev *d)
 {
 	uint32_t i;
 
-	for (i = 0; i < 2 * d->cfg.queue_pairs; i++)
+	for (i = 0; i < journals(d); i++)
 		if (vq_journal_needed(vq_journal_get(d->journal, i)))
 			return true;
 	return false;
@@ -381,6 +387,14 @@ vdev_set_note(struct vdev *d, uint64_t note)
 {
 	if (d->journal != NULL)
 		*vq_journal_note(d->journal) = note;
+}
+
+struct vq_journal *
+vdev_journal_spare(const struct vdev *d)
+{
+	return d->journal != NULL && d->cfg.spare_journal
+		       ? vq_journal_get(d->journal, 2 * d->cfg.queue_pairs)
+		       : NULL;
 }
 
 /** Stop every ring whose decided format the facts no longer support. */

@@ -118,6 +118,7 @@ struct vdev_config {
 	uint64_t features;       /* features offered; see vdev_features_all() */
 	enum vdev_policy policy; /* may be changed later: vdev_set_policy() */
 	const char *state_path;  /* journal file, NULL: none */
+	bool spare_journal;      /* with an entry for a ring of the transport's own */
 	struct rte_mempool *mp;  /* for frames in the backlog on IOTLB misses; may be NULL */
 	/* where workers' attention is handled; NULL: the owner calls vdev_attention() */
 	struct ev_loop *loop;
@@ -461,6 +462,9 @@ void vdev_disconnect(struct vdev *d);
  */
 uint64_t vdev_note(const struct vdev *d);
 void vdev_set_note(struct vdev *d, uint64_t note);
+
+/** The entry of vdev_config.spare_journal, or NULL: there is none. */
+struct vq_journal *vdev_journal_spare(const struct vdev *d);
 
 /** Handle queues whose worker raised attention: broken rings, IOTLB misses, faults. */
 void vdev_attention(struct vdev *d);

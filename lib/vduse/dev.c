@@ -25,8 +25,9 @@
 #define ID_NET 1
 #define RING_ALIGN 4096
 
-/* Control queues are refused by kernels; what is of legacy devices or vhost-user means nothing. */
+/* Set up by control commands, but queue pairs; of legacy devices; of vhost-user. */
 #define BIT(n) (UINT64_C(1) << (n))
+#define PAIRS (BIT(VIRTIO_NET_F_CTRL_VQ) | VDEV_F(NET_MQ))
 #define NEVER                                                                                  \
 	(BIT(VIRTIO_NET_F_CTRL_VQ) | BIT(VIRTIO_NET_F_CTRL_RX) | BIT(VIRTIO_NET_F_CTRL_VLAN) | \
 	 BIT(VIRTIO_NET_F_CTRL_RX_EXTRA) | BIT(VIRTIO_NET_F_GUEST_ANNOUNCE) |                  \
@@ -46,11 +47,23 @@ vduse_features(uint64_t features)
 	       BIT(VIRTIO_NET_F_STATUS);
 }
 
+const char *
+vduse_features_why(uint64_t features)
+{
+	if ((features & VDEV_F(NET_MQ)) && !(features & BIT(VIRTIO_NET_F_CTRL_VQ)))
+		return "several queue pairs without a control queue";
+	return NULL;
+}
+
 static void
 read_config(const struct vduse *v, struct virtio_net_config *c)
 {
 	memset(c, 0, sizeof(*c));
 	vdev_config_read(v->dev, 0, sizeof(*c), (uint8_t *)c);
+	c->max_virtqueue_pairs = rte_cpu_to_le_16((uint16_t)v->pairs);
+	/* the kernel has no DEVICE_NEEDS_RESET */
+	if (v->ctrl.broken)
+		c->status &= (uint16_t)~rte_cpu_to_le_16(VIRTIO_NET_S_LINK_UP);
 	/* a driver that was offered an MTU refuses a device that has none any more */
 	if (c->mtu == 0)
 		c->mtu = rte_cpu_to_le_16(RTE_ETHER_MTU);
@@ -82,6 +95,38 @@ take_interface(struct vduse *v, int ctl)
 		v->told = features;
 }
 
+const char vduse_few_refused[] =
+	"the kernel refuses a control queue, which several queue pairs need";
+const char vduse_few_made[] = "the device was made with fewer queue pairs";
+
+bool
+vduse_set_shape(struct vduse *v, uint32_t pairs, bool control, const char *few)
+{
+	const uint32_t most = v->dev->cfg.queue_pairs;
+
+	if (pairs == 0 || pairs > most || (pairs > 1 && !control))
+		return false;
+	v->pairs = pairs;
+	v->control = control;
+	v->few = pairs == most ? NULL : few;
+	v->dev->cfg.features &= ~PAIRS;
+	if (control)
+		v->dev->cfg.features |= PAIRS;
+	return true;
+}
+
+bool
+vduse_find_shape(struct vduse *v)
+{
+	struct vduse_vq_info info = {.index = 0};
+	uint32_t n = 0;
+
+	while (n <= VDUSE_QUEUES_MAX && v->sys->ioctl(v->fd, VDUSE_VQ_GET_INFO, &info) == 0)
+		info = (struct vduse_vq_info){.index = ++n};
+	return vduse_set_shape(v, n / 2, n % 2 != 0, vduse_few_made);
+}
+
+/** With the shape that the device is to have; 0 or -errno. */
 static int
 create_at(struct vduse *v, int ctl)
 {
@@ -94,13 +139,13 @@ create_at(struct vduse *v, int ctl)
 	strlcpy(c->name, v->name, sizeof(c->name));
 	c->device_id = ID_NET;
 	c->features = vdev_features_offered(v->dev);
-	c->vq_num = VDUSE_QUEUES;
+	c->vq_num = vduse_nqueues(v);
 	c->vq_align = RING_ALIGN;
 	c->config_size = sizeof(v->config);
 	memcpy(c->config, &v->config, sizeof(v->config));
 	v->groups = take_version(v, ctl);
 	if (v->groups) {
-		c->ngroups = 1; /* all rings: there is no control queue to be set apart */
+		c->ngroups = vduse_ngroups(v);
 		c->nas = VDUSE_SPACES;
 	}
 	take_interface(v, ctl);
@@ -120,7 +165,16 @@ create(struct vduse *v, char *err, size_t errlen)
 			 ret == -ENOENT ? ": the kernel module vduse is not loaded" : "");
 		return ret;
 	}
+	vduse_set_shape(v, v->dev->cfg.queue_pairs, v->dev->cfg.queue_pairs > 1, NULL);
 	ret = create_at(v, ctl);
+	/* kernels do not say whether they take a control queue: others call it invalid */
+	if (ret == -EINVAL && v->control) {
+		vduse_set_shape(v, 1, false, vduse_few_refused);
+		ret = create_at(v, ctl);
+	}
+	if (ret == 0 && v->few != NULL)
+		log_peer(&v->dev->log_limit, v->dev->name, "%s: one queue pair: %s", v->path,
+			 v->few);
 	close(ctl);
 	if (ret != 0)
 		snprintf(err, errlen, "%s cannot be created: %s%s", v->path, strerror(-ret),
@@ -131,8 +185,13 @@ create(struct vduse *v, char *err, size_t errlen)
 static int
 setup_queues(struct vduse *v)
 {
-	for (uint32_t i = 0; i < VDUSE_QUEUES; i++) {
-		struct vduse_vq_config c = {.index = i, .max_size = VDUSE_RING_SIZE};
+	const uint32_t n = vduse_nqueues(v);
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct vduse_k_vq c = {.index = i, .max_size = VDUSE_RING_SIZE};
+
+		if (v->groups && i == 2 * v->pairs)
+			c.group = VDUSE_CTRL;
 
 		if (v->sys->ioctl(v->fd, VDUSE_VQ_SETUP, &c) < 0)
 			return -errno;
@@ -261,8 +320,8 @@ queue_set_kick(struct vduse_queue *q)
 	return vdev_vq_set_kick(q->v->dev, q->index, e.fd);
 }
 
-static struct vq_state
-state_of(const struct vduse *v, const struct vduse_vq_info *info)
+struct vq_state
+vduse_state_of(const struct vduse *v, const struct vduse_vq_info *info)
 {
 	if (!(v->dev->features & VDEV_F(RING_PACKED)))
 		return (struct vq_state){.avail = info->split.avail_index,
@@ -287,7 +346,7 @@ is_another(const struct vduse_vq_info *a, const struct vduse_vq_info *b)
 static int
 queue_describe(struct vduse_queue *q, const struct vduse_vq_info *info)
 {
-	const struct vq_state state = state_of(q->v, info);
+	const struct vq_state state = vduse_state_of(q->v, info);
 	struct vdev *d = q->v->dev;
 	int ret = vdev_vq_set_num(d, q->index, info->num);
 
@@ -325,7 +384,12 @@ vduse_queue_set(struct vduse *v, const struct vduse_vq_info *info)
 
 	if (q->info.ready == info->ready || (v->suspended && info->ready))
 		return false;
-	if (info->ready) {
+	if (vduse_is_ctrl(v, info->index) && info->ready) {
+		vduse_ctrl_ready(v, info, !q->loaded || is_another(&q->info, info));
+		q->loaded = true;
+	} else if (vduse_is_ctrl(v, info->index)) {
+		vduse_ctrl_unready(v);
+	} else if (info->ready) {
 		queue_ready(q, info);
 	} else {
 		vdev_pause(v->dev);
@@ -358,7 +422,8 @@ vduse_queue_same(const struct vduse *v, uint32_t i)
 void
 vduse_queues_forget(struct vduse *v)
 {
-	for (uint32_t i = 0; i < VDUSE_QUEUES; i++) {
+	vduse_ctrl_forget(v);
+	for (uint32_t i = 0; i < VDUSE_QUEUES_MAX; i++) {
 		v->q[i].loaded = false;
 		v->q[i].info = (struct vduse_vq_info){0};
 	}

@@ -9,13 +9,17 @@
 
 #include "base/ev.h"
 #include "vdev/vdev.h"
+#include "vduse/control.h"
 #include "vduse/gate.h"
 #include "vduse/vduse.h"
 
-#define VDUSE_QUEUES 2 /* kernels refuse a control queue, and without it there is one pair */
+#define VDUSE_QUEUES_MAX (2 * VDEV_QUEUE_PAIRS_MAX + 1) /* the last is the control queue */
 #define VDUSE_HISTORY 32
 #define VDUSE_MISSES_MAX 64
-#define VDUSE_SPACES 2    /* address spaces the rings may be moved between */
+#define VDUSE_SPACES 2 /* address spaces the rings may be moved between */
+#define VDUSE_DATA 0   /* group of the data queues */
+#define VDUSE_CTRL 1   /* group of the control queue */
+#define VDUSE_GROUPS 2
 #define VDUSE_POLL_MS 100 /* how often rings are asked whether they are ready */
 
 #define VDUSE_NETNS_MAX 64
@@ -52,12 +56,19 @@ struct vduse {
 	bool asleep;             /* between two processes: the kernel is told nothing */
 	int fd;                  /* the device node; -1: it broke, or is not open */
 	struct vduse_gate *gate; /* reads its requests */
-	struct vduse_queue q[VDUSE_QUEUES];
-	bool started;   /* DRIVER_OK was seen */
-	bool suspended; /* by the driver: no ring is ready until a reset */
-	uint32_t asid;  /* the address space of the rings */
-	uint64_t told;  /* VDUSE_K_F_*: the kernel asks us about these */
-	bool leaves;    /* the device is to go with the port */
+	/* as the device was made: pairs, and whether there is a control queue behind them */
+	uint32_t pairs;
+	bool control;
+	const char
+		*few; /* why there are fewer pairs than wanted, static text; NULL: there are not */
+	struct vduse_queue q[VDUSE_QUEUES_MAX];
+	struct vduse_ctrl ctrl;
+	bool started;                /* DRIVER_OK was seen */
+	bool suspended;              /* by the driver: no ring is ready until a reset */
+	bool resuming;               /* a predecessor's rings are being started */
+	uint32_t asid[VDUSE_GROUPS]; /* the address space of each group of rings */
+	uint64_t told;               /* VDUSE_K_F_*: the kernel asks us about these */
+	bool leaves;                 /* the device is to go with the port */
 	bool adopted; /* found started: the driver may be about to say DRIVER_OK, or have said it */
 	struct ev_timer poll;            /* while started: rings' readiness, config space */
 	uint64_t miss[VDUSE_MISSES_MAX]; /* IOVAs that a ring waits for */
@@ -87,7 +98,80 @@ vduse_of(const struct transport *t)
 	return (struct vduse *)(uintptr_t)t;
 }
 
+/** Queues of the device. */
+static inline uint32_t
+vduse_nqueues(const struct vduse *v)
+{
+	return 2 * v->pairs + v->control;
+}
+
+/** Groups that queues of the device are in. */
+static inline uint32_t
+vduse_ngroups(const struct vduse *v)
+{
+	return v->control ? VDUSE_GROUPS : 1;
+}
+
+/** Data queues that the driver can use: of those that did not take MQ there is one pair. */
+static inline uint32_t
+vduse_data_queues(const struct vduse *v)
+{
+	return (v->dev->features & VDEV_F(NET_MQ)) ? 2 * v->pairs : 2;
+}
+
+/** The control queue follows them (virtio spec 5.1.2); it may not be there. */
+static inline uint32_t
+vduse_ctrl_index(const struct vduse *v)
+{
+	return vduse_data_queues(v);
+}
+
+/** Whether the driver has taken it. */
+static inline bool
+vduse_has_ctrl(const struct vduse *v)
+{
+	return v->control && (v->dev->features & (UINT64_C(1) << VIRTIO_NET_F_CTRL_VQ));
+}
+
+/** Queues that the driver can use, from the first on. */
+static inline uint32_t
+vduse_used_queues(const struct vduse *v)
+{
+	return vduse_data_queues(v) + vduse_has_ctrl(v);
+}
+
+static inline bool
+vduse_is_ctrl(const struct vduse *v, uint32_t i)
+{
+	return vduse_has_ctrl(v) && i == vduse_ctrl_index(v);
+}
+
+/** The address space of the control queue: of the group of the queue it is. */
+static inline uint32_t
+vduse_ctrl_asid(const struct vduse *v)
+{
+	return v->asid[vduse_ctrl_index(v) == 2 * v->pairs ? VDUSE_CTRL : VDUSE_DATA];
+}
+
 /* --- dev.c: the device node --- */
+
+/* Why there are fewer queue pairs than wanted. */
+extern const char vduse_few_refused[], vduse_few_made[];
+
+/**
+ * It has @p pairs, and a control queue or none; @p few: why, if that is fewer than wanted. False:
+ * no device of this port has.
+ */
+bool vduse_set_shape(struct vduse *v, uint32_t pairs, bool control, const char *few);
+
+/** The same for one that is there: the kernel knows how many queues. */
+bool vduse_find_shape(struct vduse *v);
+
+/** The position of a ring by the word of the kernel. */
+struct vq_state vduse_state_of(const struct vduse *v, const struct vduse_vq_info *info);
+
+/** Why a driver's features cannot be served by such a device, or NULL. Any thread. */
+const char *vduse_features_why(uint64_t features);
 
 /**
  * Open the node, and make the device before unless it is on the vdpa bus. *adopted: it is. 0 or
@@ -132,6 +216,59 @@ void vduse_sync(struct vduse *v);
 
 /** Forget [start, last]; when it returns no worker uses such memory. 0 or -errno. */
 int vduse_mem_flush(struct vduse *v, uint64_t start, uint64_t last);
+
+/**
+ * *m, NULL for none, with the region of address space @p asid that @p iova is in. False: the driver
+ * has not mapped it, or it cannot be used.
+ */
+bool vduse_mem_extend(struct vduse *v, uint32_t asid, uint64_t iova, struct gmem **m,
+		      struct gmem_fault *fault);
+
+/* --- ctrl_ring.c: the two layouts --- */
+
+/** The next command. */
+enum vduse_ctrl_look vduse_ctrl_look(struct vduse *v, struct vduse_ctrl_chain *out);
+
+/** Whether the ring has the answer, and the position is behind the command. False: it waits. */
+bool vduse_ctrl_answer(struct vduse *v, const struct vduse_ctrl_chain *c, uint8_t result);
+
+/** Ask for a kick. Whether a command has come meanwhile. */
+bool vduse_ctrl_arm(struct vduse *v);
+
+/** The key of its ring's entry in the journal. */
+struct vq_journal_key vduse_ctrl_key(const struct vduse *v);
+
+/** The position of a ring that a predecessor left, if that is known. */
+void vduse_ctrl_recover(struct vduse *v);
+
+/* --- ctrl.c --- */
+
+/** Its ring begins, or goes on, as @p info says: @p another, not the one that was described. */
+void vduse_ctrl_ready(struct vduse *v, const struct vduse_vq_info *info, bool another);
+
+/** It goes on in this process, or in this one after all. */
+void vduse_ctrl_go_on(struct vduse *v);
+
+/** It stands still, and keeps its position. */
+void vduse_ctrl_unready(struct vduse *v);
+
+/** There is no driver any more. */
+void vduse_ctrl_forget(struct vduse *v);
+
+/** Look at it now, as at a kick. */
+void vduse_ctrl_kick(struct vduse *v);
+
+/** Workers see all that the device was told. */
+void vduse_ctrl_published(struct vduse *v);
+
+/** Some of the memory in its address space is not what it was. */
+void vduse_ctrl_flush(struct vduse *v);
+
+/** Use the first @p n queue pairs, of a driver that takes several. */
+void vduse_ctrl_use_pairs(struct vduse *v, uint32_t n);
+
+/** A word for display. */
+const char *vduse_ctrl_state(const struct vduse *v);
 
 /* --- transport.c --- */
 

@@ -30,6 +30,7 @@ struct vduse_gate {
 	struct ev_work broken; /* posted when the node is of no use any more */
 	int node, wake;        /* wake: an eventfd, for answers and the end */
 	uint64_t offered;
+	uint32_t queues, groups;
 	atomic_bool stop, busy;
 	/* under the lock */
 	pthread_mutex_t lock;
@@ -109,19 +110,20 @@ status_granted(const struct vduse_late *f, uint8_t status)
 	if (!(status & VIRTIO_CONFIG_S_DRIVER_OK) && (f->busy || f->owes))
 		return false;
 	return !(status & VIRTIO_CONFIG_S_FEATURES_OK) ||
-	       ((f->negotiated & ~f->offered) == 0 && vdev_features_check(f->negotiated) == NULL);
+	       ((f->negotiated & ~f->offered) == 0 && vdev_features_check(f->negotiated) == NULL &&
+		vduse_features_why(f->negotiated) == NULL);
 }
 
 /** Whether it is one that takes something from workers, and names what there is. */
 static bool
-takes_back(const struct vduse_dev_request *req)
+takes_back(const struct vduse_late *f, const struct vduse_dev_request *req)
 {
 	const union vduse_k_body *b = (const union vduse_k_body *)&req->padding;
 
 	if (req->type == VDUSE_K_SET_VQ_READY)
-		return b->ready.num < VDUSE_QUEUES;
+		return b->ready.num < f->queues;
 	if (req->type == VDUSE_K_SET_VQ_GROUP_ASID)
-		return b->group.group == 0 && b->group.asid < VDUSE_SPACES;
+		return b->group.group < f->groups && b->group.asid < VDUSE_SPACES;
 	if (req->type == VDUSE_UPDATE_IOTLB)
 		return b->iova.start <= b->iova.last && b->iova.asid < VDUSE_SPACES;
 	return req->type == VDUSE_K_SUSPEND;
@@ -134,7 +136,7 @@ vduse_late_granted(const struct vduse_late *f, const struct vduse_dev_request *r
 
 	if (req->type == VDUSE_SET_STATUS)
 		return status_granted(f, req->s.status);
-	if (!takes_back(req))
+	if (!takes_back(f, req))
 		return false;
 	return (!f->busy && !f->owes) || (req->type == VDUSE_K_SET_VQ_READY && b->ready.ready != 0);
 }
@@ -142,7 +144,13 @@ vduse_late_granted(const struct vduse_late *f, const struct vduse_dev_request *r
 static struct vduse_dev_response
 late_answer(struct vduse_gate *g, const struct vduse_dev_request *req, bool owes)
 {
-	struct vduse_late f = {.offered = g->offered, .busy = atomic_load(&g->busy), .owes = owes};
+	struct vduse_late f = {
+		.offered = g->offered,
+		.queues = g->queues,
+		.groups = g->groups,
+		.busy = atomic_load(&g->busy),
+		.owes = owes,
+	};
 	bool granted = g->sys->ioctl(g->node, VDUSE_DEV_GET_FEATURES, &f.negotiated) == 0 &&
 		       vduse_late_granted(&f, req);
 
@@ -363,6 +371,8 @@ vduse_gate_open(struct vduse *v, uint64_t offered)
 	g->loop = v->loop;
 	g->node = v->fd;
 	g->offered = offered;
+	g->queues = vduse_nqueues(v);
+	g->groups = vduse_ngroups(v);
 	g->parks = true;
 	TAILQ_INIT(&g->asks);
 	pthread_mutex_init(&g->lock, NULL);

@@ -27,10 +27,11 @@ struct vduse_gate;
 
 /** The facts by which a request is answered without control. */
 struct vduse_late {
-	uint64_t offered;    /* features */
-	uint64_t negotiated; /* as the kernel has them now */
-	bool busy;           /* workers may be using the driver's memory */
-	bool owes;           /* a request before this one waits for control */
+	uint64_t offered;        /* features */
+	uint64_t negotiated;     /* as the kernel has them now */
+	uint32_t queues, groups; /* that the device has */
+	bool busy;               /* workers may be using the driver's memory */
+	bool owes;               /* a request before this one waits for control */
 };
 
 /**

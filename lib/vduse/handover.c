@@ -19,6 +19,7 @@
 enum {
 	TYPE_DEVICE = TRANSPORT_HAND_FIRST + 0x80, /* comes first; its descriptor is the node */
 	TYPE_RING,
+	TYPE_CONTROL, /* comes before the device, if there is a control queue */
 };
 
 enum {
@@ -30,6 +31,14 @@ enum {
 	DEVICE_CONFIG_IRQ_DUE = 0x20,
 	DEVICE_CONNECTED = 0x40,
 	DEVICE_GIVEN_UP = 0x80,
+	DEVICE_ONE_PAIR = 0x100, /* the kernel has refused a control queue */
+};
+
+enum {
+	CONTROL_LOADED = 1, /* the ring is described */
+	CONTROL_READY = 2,
+	CONTROL_BROKEN = 4,
+	CONTROL_AVAIL_WRAP = 8,
 };
 
 #define CONFIG_MAX 64
@@ -50,6 +59,14 @@ struct ring_data {
 	uint64_t desc_addr, driver_addr, device_addr;
 	uint16_t position[4]; /* of struct vduse_vq_state_packed, which the other layout lies in */
 };
+struct control_data {
+	uint32_t pairs, used, index, flags, asid, num, base;
+	uint16_t at, zero;
+	uint64_t desc_addr, driver_addr, device_addr, commands, refused;
+	uint16_t position[4];
+};
+static_assert(sizeof(struct control_data) == 80, "layout of the record");
+
 static_assert(sizeof(((struct vduse_vq_info *)0)->packed) ==
 		      sizeof(((struct ring_data *)0)->position),
 	      "a position fits");
@@ -93,6 +110,36 @@ put_ring(const struct vduse_queue *q, struct blob *b)
 				&x);
 }
 
+static void
+put_control(const struct vduse *v, struct blob *b)
+{
+	const struct vduse_ctrl *c = &v->ctrl;
+	const struct vduse_queue *q = &v->q[vduse_ctrl_index(v)];
+	const bool loaded = vduse_has_ctrl(v) && q->loaded;
+	struct control_data x = {
+		.pairs = v->pairs,
+		.used = c->pairs,
+		.asid = v->asid[VDUSE_CTRL],
+		.commands = c->commands,
+		.refused = c->refused,
+	};
+
+	if (loaded) {
+		x.index = q->index;
+		x.flags = CONTROL_LOADED | (q->info.ready ? CONTROL_READY : 0) |
+			  (c->broken ? CONTROL_BROKEN : 0) |
+			  (c->at.avail_wrap ? CONTROL_AVAIL_WRAP : 0);
+		x.num = q->info.num;
+		x.base = c->base;
+		x.at = c->at.avail;
+		x.desc_addr = q->info.desc_addr;
+		x.driver_addr = q->info.driver_addr;
+		x.device_addr = q->info.device_addr;
+		memcpy(x.position, &q->info.packed, sizeof(x.position));
+	}
+	blob_put_record(b, &(struct blob_record){TYPE_CONTROL, BLOB_MUST_KNOW, sizeof(x), 0}, &x);
+}
+
 void
 vduse_hand_over(const struct transport *t, struct blob *b)
 {
@@ -111,16 +158,20 @@ vduse_hand_over(const struct transport *t, struct blob *b)
 			 (v->on_bus ? DEVICE_ON_BUS : 0) |
 			 (v->config_irq_due ? DEVICE_CONFIG_IRQ_DUE : 0) |
 			 (v->dev->transport != NULL ? DEVICE_CONNECTED : 0) |
-			 (v->last_error == vduse_given_up ? DEVICE_GIVEN_UP : 0),
-		.asid = v->asid,
+			 (v->last_error == vduse_given_up ? DEVICE_GIVEN_UP : 0) |
+			 (v->few == vduse_few_refused ? DEVICE_ONE_PAIR : 0),
+		.asid = v->asid[VDUSE_DATA],
 	};
+
+	if (v->control)
+		put_control(v, b);
 
 	memcpy(x.config, &v->config, sizeof(v->config));
 	strlcpy(x.end, v->end, sizeof(x.end));
 	strlcpy(x.error, v->bus_error, sizeof(x.error));
 	blob_put_fds(b, &(struct blob_record){TYPE_DEVICE, BLOB_MUST_KNOW, sizeof(x), v->fd >= 0},
 		     &x, &v->fd);
-	for (uint32_t i = 0; i < VDUSE_QUEUES; i++)
+	for (uint32_t i = 0; i < vduse_data_queues(v); i++)
 		put_ring(&v->q[i], b);
 }
 
@@ -136,7 +187,7 @@ take_numbers(struct vduse *v, const struct device_data *x)
 	v->regions = x->regions;
 	v->remade = x->remade;
 	v->late = x->late;
-	v->asid = x->asid;
+	v->asid[VDUSE_DATA] = x->asid;
 	v->started = x->flags & DEVICE_STARTED;
 	v->suspended = x->flags & DEVICE_SUSPENDED;
 	v->groups = x->flags & DEVICE_GROUPS;
@@ -150,6 +201,53 @@ take_numbers(struct vduse *v, const struct device_data *x)
 	strlcpy(v->bus_error, x->error, sizeof(v->bus_error));
 	/* offered when the device was made, for a limit that may be gone */
 	v->dev->cfg.features |= x->features & VDEV_F(NET_MTU);
+}
+
+static void
+take_control_ring(struct vduse *v, const struct control_data *x)
+{
+	const bool wrap = x->flags & CONTROL_AVAIL_WRAP;
+	struct vduse_queue *q = &v->q[x->index];
+	struct vduse_ctrl *c = &v->ctrl;
+
+	q->loaded = true;
+	q->info = (struct vduse_vq_info){
+		.index = x->index,
+		.num = x->num,
+		.desc_addr = x->desc_addr,
+		.driver_addr = x->driver_addr,
+		.device_addr = x->device_addr,
+		.ready = (x->flags & CONTROL_READY) != 0,
+	};
+	memcpy(&q->info.packed, x->position, sizeof(x->position));
+	c->ready = q->info.ready;
+	c->broken = x->flags & CONTROL_BROKEN;
+	c->why = c->broken ? "the driver broke it before an upgrade" : NULL;
+	c->base = x->base;
+	c->at = (struct vq_state){x->at, x->at, wrap, wrap};
+}
+
+static const char *
+take_control(struct vduse *v, const struct hand_record *h)
+{
+	struct control_data x;
+
+	if (!hand_get(h, &x, sizeof(x)))
+		return "a VDUSE device's control record is too short";
+	if (v->fd >= 0 || !v->asleep || v->control)
+		return "two control queues of one port";
+	if (!vduse_set_shape(v, x.pairs, true, vduse_few_made))
+		return "a VDUSE device has more queue pairs than its port";
+	if (x.used > x.pairs || x.asid >= VDUSE_SPACES || x.num > VDUSE_RING_SIZE ||
+	    ((x.flags & CONTROL_LOADED) && x.index != 2 && x.index != 2 * x.pairs))
+		return "a VDUSE device's control record has an impossible value";
+	v->asid[VDUSE_CTRL] = x.asid;
+	v->ctrl.pairs = x.used;
+	v->ctrl.commands = x.commands;
+	v->ctrl.refused = x.refused;
+	if (x.flags & CONTROL_LOADED)
+		take_control_ring(v, &x);
+	return NULL;
 }
 
 static const char *
@@ -169,6 +267,9 @@ take_device(struct vduse *v, const struct hand_record *h)
 	if (v->fd < 0 && (x.flags & (DEVICE_STARTED | DEVICE_CONNECTED)))
 		return "a VDUSE device comes without its node";
 	take_numbers(v, &x);
+	if (!v->control)
+		vduse_set_shape(v, 1, false,
+				(x.flags & DEVICE_ONE_PAIR) ? vduse_few_refused : vduse_few_made);
 	if (x.flags & DEVICE_CONNECTED)
 		vdev_connect(v->dev, &v->transport);
 	/* of its memory there is as much as records say */
@@ -188,7 +289,7 @@ take_ring(struct vduse *v, const struct hand_record *h)
 
 	if (!hand_get(h, &x, sizeof(x)))
 		return "a VDUSE ring's record is too short";
-	if (x.index >= VDUSE_QUEUES || v->fd < 0 || !v->asleep || v->q[x.index].loaded)
+	if (x.index >= 2 * v->pairs || v->fd < 0 || !v->asleep || v->q[x.index].loaded)
 		return "a ring that the VDUSE device does not have";
 	q = &v->q[x.index];
 	q->info = (struct vduse_vq_info){
@@ -211,6 +312,8 @@ vduse_take_over(struct transport *t, const struct hand_record *h)
 {
 	if (h->r.type == TYPE_DEVICE)
 		return take_device(vduse_of(t), h);
+	if (h->r.type == TYPE_CONTROL)
+		return take_control(vduse_of(t), h);
 	if (h->r.type == TYPE_RING)
 		return take_ring(vduse_of(t), h);
 	return (h->r.flags & BLOB_MUST_KNOW) ? "a record about a VDUSE device is not known here"
@@ -232,6 +335,7 @@ vduse_hand_run(struct transport *t)
 	if (v->started)
 		vduse_poll(v);
 	vduse_sync(v);
+	vduse_ctrl_go_on(v);
 	vduse_config_update(v);
 	vduse_gate_go(v->gate);
 }

@@ -32,6 +32,15 @@ struct vduse_k_config {
 };
 static_assert(sizeof(struct vduse_k_config) == sizeof(struct vduse_dev_config), "layout");
 
+/** struct vduse_vq_config */
+struct vduse_k_vq {
+	uint32_t index;
+	uint16_t max_size, reserved1;
+	uint32_t group; /* 0 in version 0 */
+	uint16_t reserved2[10];
+};
+static_assert(sizeof(struct vduse_k_vq) == sizeof(struct vduse_vq_config), "layout");
+
 /** struct vduse_iotlb_entry_v2: the kernel's first had 12 reserved words, and padding behind. */
 struct vduse_k_entry {
 	struct vduse_iotlb_entry v1;

@@ -35,8 +35,10 @@ is_bounce(int fd)
 	return n == sizeof(kind) - 1 && memcmp(name, kind, sizeof(kind) - 1) == 0;
 }
 
-static const char *
-add_region(struct vduse *v, const struct vduse_iotlb_entry *e, int fd)
+/** @p m and the region. NULL, with the reason. */
+static struct gmem *
+with_region(const struct gmem *m, const struct vduse_iotlb_entry *e, int fd,
+	    struct gmem_fault *fault, const char **why)
 {
 	const struct gmem_desc d = {
 		.gpa = e->start,
@@ -45,8 +47,15 @@ add_region(struct vduse *v, const struct vduse_iotlb_entry *e, int fd)
 		.mmap_offset = e->offset,
 		.voucher = is_bounce(fd) ? GMEM_KERNEL : GMEM_PEER,
 	};
+
+	return gmem_add(m, &d, fd, fault, why);
+}
+
+static const char *
+add_region(struct vduse *v, const struct vduse_iotlb_entry *e, int fd)
+{
 	const char *why = NULL;
-	struct gmem *m = gmem_add(v->dev->gmem, &d, fd, &v->dev->fault, &why);
+	struct gmem *m = with_region(v->dev->gmem, e, fd, &v->dev->fault, &why);
 
 	if (m == NULL)
 		return why;
@@ -78,12 +87,12 @@ is_known(const struct vduse *v, uint64_t iova)
 
 /** The file behind the region that @p e->start is in, which @p e then describes. -1: none. */
 static int
-region_fd(const struct vduse *v, struct vduse_iotlb_entry *e)
+region_fd(const struct vduse *v, uint32_t asid, struct vduse_iotlb_entry *e)
 {
-	struct vduse_k_entry_12 k = {.e = {.v1 = *e, .asid = v->asid}};
+	struct vduse_k_entry_12 k = {.e = {.v1 = *e, .asid = asid}};
 	int fd;
 
-	if (v->asid == 0)
+	if (asid == 0)
 		return v->sys->ioctl(v->fd, VDUSE_IOTLB_GET_FD, e);
 	fd = v->sys->ioctl(v->fd, VDUSE_K_IOTLB_GET_FD2, &k.e);
 	if (fd < 0 && errno == ENOTTY)
@@ -102,7 +111,7 @@ resolve_one(struct vduse *v, uint64_t iova)
 
 	if (v->dev->gmem == NULL || v->fd < 0 || is_known(v, iova))
 		return;
-	fd = region_fd(v, &e);
+	fd = region_fd(v, v->asid[VDUSE_DATA], &e);
 	if (fd < 0)
 		return; /* not mapped by the driver: requested again while a ring waits */
 	if (e.start > iova || e.last < iova)
@@ -115,6 +124,37 @@ resolve_one(struct vduse *v, uint64_t iova)
 	if (why != NULL)
 		log_peer(&v->dev->log_limit, v->dev->name, "memory at 0x%llx is not used: %s",
 			 (unsigned long long)e.start, why);
+}
+
+bool
+vduse_mem_extend(struct vduse *v, uint32_t asid, uint64_t iova, struct gmem **m,
+		 struct gmem_fault *fault)
+{
+	struct vduse_iotlb_entry e = {.start = iova, .last = iova};
+	const char *why = "no memory for its region";
+	struct gmem *old = *m != NULL ? gmem_ref(*m) : gmem_new(), *next = NULL;
+	int fd = -1;
+
+	spare_lend();
+	if (old != NULL && v->fd >= 0)
+		fd = region_fd(v, asid, &e);
+	if (fd >= 0 && (e.start > iova || e.last < iova))
+		why = "the kernel names another region";
+	else if (fd >= 0)
+		next = with_region(old, &e, fd, fault, &why);
+	if (fd >= 0 && next == NULL)
+		log_peer(&v->dev->log_limit, v->dev->name,
+			 "memory at 0x%llx is not used by the control queue: %s",
+			 (unsigned long long)e.start, why);
+	if (fd >= 0)
+		close(fd);
+	spare_refill();
+	gmem_put(old);
+	if (next == NULL)
+		return false;
+	gmem_put(*m);
+	*m = next;
+	return true;
 }
 
 static void

@@ -15,6 +15,7 @@
 #include "base/record.h"
 #include "vduse/dev.h"
 #include "vduse/kernel.h"
+#include "virtq/journal.h"
 
 /* Position of a ring whose driver was found running. */
 #define STATUS_RUNNING                                                                        \
@@ -26,14 +27,18 @@
 #define NOTE_ASID 8u /* the first bit of 8 */
 #define NOTE_TOLD 16u
 #define NOTE_GROUPS (UINT64_C(1) << 24)
+#define NOTE_CTRL_ASID 25u /* one bit */
+#define NOTE_PAIRS 32u     /* the first bit of 16: in use */
 
 void
 vduse_note(const struct vduse *v)
 {
-	vdev_set_note(v->dev, (v->started ? NOTE_STARTED : 0) |
-				      (v->suspended ? NOTE_SUSPENDED : 0) |
-				      (v->groups ? NOTE_GROUPS : 0) |
-				      (uint64_t)v->asid << NOTE_ASID | v->told << NOTE_TOLD);
+	vdev_set_note(v->dev,
+		      (v->started ? NOTE_STARTED : 0) | (v->suspended ? NOTE_SUSPENDED : 0) |
+			      (v->groups ? NOTE_GROUPS : 0) |
+			      (uint64_t)v->asid[VDUSE_DATA] << NOTE_ASID | v->told << NOTE_TOLD |
+			      (uint64_t)v->asid[VDUSE_CTRL] << NOTE_CTRL_ASID |
+			      (uint64_t)v->ctrl.pairs << NOTE_PAIRS);
 }
 
 static void
@@ -42,7 +47,9 @@ take_note(struct vduse *v)
 	const uint64_t note = vdev_note(v->dev);
 
 	v->suspended = note & NOTE_SUSPENDED;
-	v->asid = (note >> NOTE_ASID) % VDUSE_SPACES;
+	v->asid[VDUSE_DATA] = (note >> NOTE_ASID) % VDUSE_SPACES;
+	v->asid[VDUSE_CTRL] = (note >> NOTE_CTRL_ASID) % VDUSE_SPACES;
+	v->ctrl.pairs = (uint16_t)(note >> NOTE_PAIRS);
 	v->told = (uint8_t)(note >> NOTE_TOLD);
 	v->groups = note & NOTE_GROUPS;
 }
@@ -52,7 +59,7 @@ look_at_rings(struct vduse *v)
 {
 	bool changed = false;
 
-	for (uint32_t i = 0; i < VDUSE_QUEUES; i++)
+	for (uint32_t i = 0; i < vduse_used_queues(v); i++)
 		changed |= vduse_queue_load(v, i);
 	if (changed)
 		vduse_sync(v);
@@ -67,6 +74,8 @@ on_poll(struct ev_timer *t)
 	if (!(v->told & VDUSE_K_F_QUEUE_READY))
 		look_at_rings(v);
 	vduse_config_update(v);
+	/* for memory that was not there */
+	vduse_ctrl_kick(v);
 	ev_timer_arm(v->loop, &v->poll, VDUSE_POLL_MS);
 }
 
@@ -84,6 +93,8 @@ take_features(struct vduse *v)
 
 	if (v->sys->ioctl(v->fd, VDUSE_DEV_GET_FEATURES, &features) < 0)
 		return "the kernel does not say which features were negotiated";
+	if (vduse_features_why(features) != NULL)
+		return vduse_features_why(features);
 	/* offered when the device was made, for a limit that may be gone */
 	v->dev->cfg.features |= features & VDEV_F(NET_MTU);
 	if (vdev_set_features(v->dev, features) != 0)
@@ -91,8 +102,9 @@ take_features(struct vduse *v)
 	return NULL;
 }
 
+/** With @p pairs in use. */
 static const char *
-driver_starts(struct vduse *v)
+driver_starts(struct vduse *v, uint32_t pairs)
 {
 	struct gmem *none = gmem_new();
 
@@ -100,6 +112,9 @@ driver_starts(struct vduse *v)
 		return "out of memory";
 	v->started = true;
 	v->starts++;
+	v->ctrl.pairs = 1;
+	if (v->dev->features & VDEV_F(NET_MQ))
+		vduse_ctrl_use_pairs(v, pairs == 0 || pairs > v->pairs ? 1 : pairs);
 	vduse_note(v);
 	vduse_gate_busy(v->gate, true);
 	vduse_poll(v);
@@ -114,7 +129,10 @@ driver_leaves(struct vduse *v)
 	ev_timer_cancel(&v->resolve);
 	v->started = v->adopted = v->suspended = false;
 	v->nmisses = 0;
+	v->ctrl.pairs = 0;
 	vduse_note(v);
+	if (vdev_journal_spare(v->dev) != NULL)
+		vq_journal_stop(vdev_journal_spare(v->dev));
 	if (v->dev->transport != NULL) {
 		vdev_set_status(v->dev, 0);
 		vdev_disconnect(v->dev);
@@ -136,7 +154,7 @@ is_another_driver(struct vduse *v)
 	if (v->sys->ioctl(v->fd, VDUSE_DEV_GET_FEATURES, &features) < 0)
 		return false;
 	differs = features != v->dev->features;
-	for (uint32_t i = 0; i < VDUSE_QUEUES; i++)
+	for (uint32_t i = 0; i < vduse_used_queues(v); i++)
 		differs |= !vduse_queue_same(v, i);
 	return differs;
 }
@@ -145,7 +163,7 @@ is_another_driver(struct vduse *v)
 static const char *
 start(struct vduse *v)
 {
-	const char *why = driver_starts(v);
+	const char *why = driver_starts(v, 1);
 
 	if (why == NULL)
 		look_at_rings(v);
@@ -161,6 +179,11 @@ set_status(struct vduse *v, const struct vduse_dev_request *req, struct vduse_de
 
 	if ((before & ~status & VIRTIO_CONFIG_S_DRIVER_OK) || !(status & VIRTIO_CONFIG_S_DRIVER))
 		driver_leaves(v);
+	/* the kernel does not say that a reset ends it */
+	if (status == 0)
+		v->asid[VDUSE_DATA] = v->asid[VDUSE_CTRL] = 0;
+	if (status == 0)
+		vduse_note(v);
 	if (!(status & VIRTIO_CONFIG_S_DRIVER))
 		return NULL;
 	if ((status & VIRTIO_CONFIG_S_DRIVER_OK) && v->adopted && is_another_driver(v))
@@ -182,18 +205,31 @@ set_status(struct vduse *v, const struct vduse_dev_request *req, struct vduse_de
 	return why;
 }
 
+/** One that the driver cannot use has not moved. */
+static struct vq_state
+where(const struct vduse *v, uint32_t i)
+{
+	const bool packed = v->dev->features & VDEV_F(RING_PACKED);
+	struct vq_state s = {.avail_wrap = packed, .used_wrap = packed};
+
+	if (vduse_is_ctrl(v, i))
+		return v->q[i].loaded ? v->ctrl.at : s;
+	if (i < vduse_data_queues(v))
+		vdev_vq_get_state(v->dev, i, &s);
+	return s;
+}
+
 static const char *
 get_vq_state(struct vduse *v, const struct vduse_dev_request *req, struct vduse_dev_response *resp)
 {
 	struct vq_state s;
 
-	if (req->vq_state.index >= VDUSE_QUEUES)
+	if (req->vq_state.index >= vduse_nqueues(v))
 		return "no such ring";
 	if (v->started && !(v->told & VDUSE_K_F_QUEUE_READY))
 		look_at_rings(v);
 	vdev_pause(v->dev);
-	if (vdev_vq_get_state(v->dev, req->vq_state.index, &s) != 0)
-		return "no such ring";
+	s = where(v, req->vq_state.index);
 	resp->vq_state.index = req->vq_state.index;
 	if (v->dev->features & VDEV_F(RING_PACKED)) {
 		resp->vq_state.packed = (struct vduse_vq_state_packed){
@@ -232,8 +268,12 @@ update_iotlb(struct vduse *v, const struct vduse_dev_request *req, struct vduse_
 {
 	if (body(req)->iova.asid >= VDUSE_SPACES)
 		return "no such address space";
-	if (body(req)->iova.asid != v->asid)
-		return NULL; /* not one that the rings are in */
+	if (body(req)->iova.start > body(req)->iova.last)
+		return "the range of addresses is not one";
+	if (vduse_has_ctrl(v) && body(req)->iova.asid == vduse_ctrl_asid(v))
+		vduse_ctrl_flush(v);
+	if (body(req)->iova.asid != v->asid[VDUSE_DATA])
+		return NULL; /* not one that the data rings are in */
 	return forget_memory(v, req->iova.start, req->iova.last);
 }
 
@@ -241,16 +281,19 @@ static const char *
 set_group_asid(struct vduse *v, const struct vduse_dev_request *req,
 	       struct vduse_dev_response *resp)
 {
-	if (body(req)->group.group != 0)
+	const uint32_t group = body(req)->group.group, asid = body(req)->group.asid;
+
+	if (group >= vduse_ngroups(v))
 		return "no such group of rings";
-	if (body(req)->group.asid >= VDUSE_SPACES)
+	if (asid >= VDUSE_SPACES)
 		return "no such address space";
-	if (body(req)->group.asid == v->asid)
+	if (asid == v->asid[group])
 		return NULL;
 	/* nothing is known of the other one yet */
-	v->asid = body(req)->group.asid;
+	v->asid[group] = asid;
 	vduse_note(v);
-	return forget_memory(v, 0, UINT64_MAX);
+	vduse_ctrl_flush(v);
+	return group == VDUSE_DATA ? forget_memory(v, 0, UINT64_MAX) : NULL;
 }
 
 /** The kernel notes it after the answer. */
@@ -259,12 +302,13 @@ set_ready(struct vduse *v, const struct vduse_dev_request *req, struct vduse_dev
 {
 	struct vduse_vq_info info = {.index = body(req)->ready.num};
 
-	if (info.index >= VDUSE_QUEUES)
+	if (info.index >= vduse_nqueues(v))
 		return "no such ring";
 	v->told |= VDUSE_K_F_QUEUE_READY;
 	vduse_note(v);
-	if (!v->started)
-		return NULL; /* it is looked at with DRIVER_OK */
+	/* it is looked at with DRIVER_OK, or is none that the driver can use */
+	if (!v->started || info.index >= vduse_used_queues(v))
+		return NULL;
 	if (v->sys->ioctl(v->fd, VDUSE_VQ_GET_INFO, &info) < 0)
 		return "the kernel does not describe the ring";
 	info.ready = body(req)->ready.ready != 0;
@@ -281,7 +325,7 @@ suspend_rings(struct vduse *v)
 
 	v->suspended = true;
 	vduse_note(v);
-	for (uint32_t i = 0; i < VDUSE_QUEUES; i++) {
+	for (uint32_t i = 0; i < vduse_used_queues(v); i++) {
 		info = v->q[i].info;
 		info.index = i;
 		info.ready = 0;
@@ -387,14 +431,16 @@ resume(struct vduse *v, const struct vduse_vq_info info[])
 	const char *why;
 
 	v->suspended = false;
-	why = driver_starts(v);
+	why = driver_starts(v, v->ctrl.pairs);
 	if (why != NULL)
 		return why;
-	for (uint32_t i = 0; i < VDUSE_QUEUES; i++) {
+	v->resuming = true;
+	for (uint32_t i = 0; i < vduse_used_queues(v); i++) {
 		ready = info[i];
 		ready.ready = info[i].num != 0;
 		vduse_queue_set(v, &ready);
 	}
+	v->resuming = false;
 	vduse_sync(v);
 	if (suspended)
 		suspend_rings(v);
@@ -407,13 +453,15 @@ resume(struct vduse *v, const struct vduse_vq_info info[])
 const char *
 vduse_adopt(struct vduse *v)
 {
-	struct vduse_vq_info info[VDUSE_QUEUES];
+	struct vduse_vq_info info[VDUSE_QUEUES_MAX];
 	bool started = vdev_note(v->dev) & NOTE_STARTED;
 	uint64_t features = 0;
 	const char *why;
 
 	take_note(v);
-	for (uint32_t i = 0; i < VDUSE_QUEUES; i++) {
+	if (!vduse_find_shape(v))
+		return "it has not the queues of its port";
+	for (uint32_t i = 0; i < vduse_nqueues(v); i++) {
 		info[i] = (struct vduse_vq_info){.index = i};
 		if (v->sys->ioctl(v->fd, VDUSE_VQ_GET_INFO, &info[i]) == 0)
 			started |= info[i].ready != 0;

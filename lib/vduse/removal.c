@@ -72,7 +72,7 @@ take_off(void *arg)
 static bool
 is_granted(const struct vduse_dev_request *req)
 {
-	const struct vduse_late nothing = {0};
+	const struct vduse_late nothing = {.queues = VDUSE_QUEUES_MAX, .groups = VDUSE_GROUPS};
 
 	if (req->type == VDUSE_SET_STATUS)
 		return !(req->s.status & VIRTIO_CONFIG_S_DRIVER_OK);

@@ -49,6 +49,12 @@ config_changed(struct transport *t)
 	vduse_config_update(vduse_of(t));
 }
 
+static void
+published(struct transport *t)
+{
+	vduse_ctrl_published(vduse_of(t));
+}
+
 static const char *
 last_error(const struct vduse *v)
 {
@@ -69,6 +75,8 @@ info(const struct transport *t, struct transport_info *out)
 		.messages = v->requests,
 		.refused = v->refused,
 		.last_error = last_error(v),
+		.pairs = v->few != NULL ? v->pairs : 0,
+		.few = v->few,
 	};
 }
 
@@ -88,6 +96,21 @@ show_event(const struct vduse_event *e, FILE *out)
 	fprintf(out, "    %" PRIu64 " ms ago: %s 0x%" PRIx64 "%s%s\n",
 		(ev_now_ns() - e->when_ns) / 1000000, vduse_request_name(e->type), e->word,
 		e->why != NULL ? ": refused: " : "", e->why != NULL ? e->why : "");
+}
+
+/** Queue pairs, in one line, with the reason why they are fewer than were wanted. */
+static void
+show_pairs(const struct vduse *v, FILE *out)
+{
+	fprintf(out, "  %u queue pair%s, %u in use%s%s%s", v->pairs, v->pairs == 1 ? "" : "s",
+		v->ctrl.pairs, v->few != NULL ? " (" : "", v->few != NULL ? v->few : "",
+		v->few != NULL ? ")" : "");
+	if (v->control)
+		fprintf(out,
+			"; control queue in address space %u: %s, %" PRIu64 " commands, %" PRIu64
+			" refused",
+			vduse_ctrl_asid(v), vduse_ctrl_state(v), v->ctrl.commands, v->ctrl.refused);
+	fputc('\n', out);
 }
 
 static void
@@ -112,10 +135,11 @@ show(const struct transport *t, FILE *out)
 		"\n  version %u of the kernel's interface, %" PRIu64 " starts, %" PRIu64
 		" interrupts, %u regions of memory mapped (%" PRIu64 " so far)\n"
 		"  address space %u, %" PRIu64 " requests answered without control%s%s\n",
-		v->groups, v->starts, irqs.left, m != NULL ? m->n : 0, v->regions, v->asid,
-		vduse_late(v),
+		v->groups, v->starts, irqs.left, m != NULL ? m->n : 0, v->regions,
+		v->asid[VDUSE_DATA], vduse_late(v),
 		(v->told & VDUSE_K_F_QUEUE_READY) ? ", the kernel tells which rings are ready" : "",
 		v->suspended ? ", suspended by the driver" : "");
+	show_pairs(v, out);
 	fprintf(out, "  last requests:\n");
 	for (i = v->events > VDUSE_HISTORY ? v->events - VDUSE_HISTORY : 0; i < v->events; i++)
 		show_event(&v->history[i % VDUSE_HISTORY], out);
@@ -137,13 +161,21 @@ facts(const struct transport *t, struct transport_fact *out)
 					   v->end, 0};
 	out[n++] = (struct transport_fact){"vduse_netns", v->netns, 0};
 	out[n++] = (struct transport_fact){"vduse_api_version", NULL, v->groups};
-	out[n++] = (struct transport_fact){"vduse_address_space", NULL, v->asid};
+	out[n++] = (struct transport_fact){"vduse_address_space", NULL, v->asid[VDUSE_DATA]};
 	out[n++] = (struct transport_fact){"vduse_tells_ready", NULL,
 					   (v->told & VDUSE_K_F_QUEUE_READY) != 0};
 	out[n++] = (struct transport_fact){"vduse_suspended", NULL, v->suspended};
 	out[n++] = (struct transport_fact){"vduse_regions", NULL, m != NULL ? m->n : 0};
 	out[n++] = (struct transport_fact){"vduse_regions_mapped", NULL, v->regions};
 	out[n++] = (struct transport_fact){"vduse_answered_late", NULL, vduse_late(v)};
+	out[n++] = (struct transport_fact){"vduse_queue_pairs", NULL, v->pairs};
+	out[n++] = (struct transport_fact){"vduse_queue_pairs_used", NULL, v->ctrl.pairs};
+	out[n++] =
+		(struct transport_fact){"vduse_queue_pairs_why", v->few != NULL ? v->few : "", 0};
+	out[n++] = (struct transport_fact){"vduse_control_queue", vduse_ctrl_state(v), 0};
+	out[n++] = (struct transport_fact){"vduse_control_address_space", NULL, vduse_ctrl_asid(v)};
+	out[n++] = (struct transport_fact){"vduse_control_commands", NULL, v->ctrl.commands};
+	out[n++] = (struct transport_fact){"vduse_control_refused", NULL, v->ctrl.refused};
 	return n;
 }
 
@@ -248,7 +280,7 @@ static const char *const lack[] = {
 	[VDEV_LACK_SIZE] = "the driver has not set the ring's size",
 	[VDEV_LACK_ADDRESSES] = "the driver has not set the ring's addresses",
 	[VDEV_LACK_READY] = "the driver has not made the ring ready",
-	[VDEV_LACK_ENABLE] = "the driver has disabled the ring",
+	[VDEV_LACK_ENABLE] = "the driver does not use this queue pair (control queue)",
 	[VDEV_LACK_FEATURES] = "no driver has negotiated features",
 	[VDEV_LACK_LOG] = "a VDUSE device has no log",
 };
@@ -261,6 +293,7 @@ static const struct transport_ops vduse_transport_ops = {
 	.space = space,
 	.translate = vduse_translate,
 	.config_changed = config_changed,
+	.published = published,
 	.info = info,
 	.facts = facts,
 	.show = show,
@@ -344,7 +377,9 @@ alloc(const struct vduse_config *cfg)
 	strlcpy(v->ifname, cfg->ifname, sizeof(v->ifname));
 	strlcpy(v->netns, cfg->netns, sizeof(v->netns));
 	v->name = v->path + strlen(VDUSE_DIR);
-	for (uint32_t i = 0; i < VDUSE_QUEUES; i++)
+	v->pairs = 1;
+	v->ctrl.kick_fd = -1;
+	for (uint32_t i = 0; i < VDUSE_QUEUES_MAX; i++)
 		v->q[i] = (struct vduse_queue){.v = v, .index = i};
 	return v;
 }

@@ -28,13 +28,18 @@
 #define IOVA UINT64_C(0x100000)
 #define MEM (1u << 20)
 #define NODE VDUSE_DIR "fuzz"
+#define PAIRS 2 /* of the port */
+#define MULTI (VDEV_F(NET_MQ) | 1u << VIRTIO_NET_F_CTRL_VQ)
 #define STEP_HAND_OVER 0xf0 /* a step of this number or above */
+#define STEP_COMMAND 0xe0   /* likewise, below that */
 #define TYPE_LEGEND 1
 
 /** The kernel's side, by the input. */
 static struct {
 	uint64_t features, version, interface;
-	struct vduse_vq_info vq[VDUSE_QUEUES];
+	struct vduse_vq_info vq[2 * PAIRS + 1];
+	uint32_t nvq;
+	bool takes_ctrl; /* it takes a control queue */
 	uint64_t region; /* bytes of the one region there is; 0: none */
 	bool exists, created;
 	int peer;
@@ -98,6 +103,7 @@ get_fd(struct vduse_iotlb_entry *e)
 static int
 model_ioctl(int fd, unsigned long request, void *arg)
 {
+	const struct vduse_k_config *config = arg;
 	struct vduse_vq_info *info = arg;
 
 	(void)fd;
@@ -105,7 +111,10 @@ model_ioctl(int fd, unsigned long request, void *arg)
 	case VDUSE_SET_API_VERSION:
 		return *(uint64_t *)arg <= k.version ? 0 : fail_with(EINVAL);
 	case VDUSE_CREATE_DEV:
+		if ((config->features & MULTI) && !k.takes_ctrl)
+			return fail_with(EINVAL);
 		k.created = true;
+		k.nvq = config->vq_num;
 		return 0;
 	case VDUSE_DEV_GET_FEATURES:
 		*(uint64_t *)arg = k.features;
@@ -114,6 +123,8 @@ model_ioctl(int fd, unsigned long request, void *arg)
 		*(uint64_t *)arg = k.interface;
 		return 0;
 	case VDUSE_VQ_GET_INFO:
+		if (info->index >= k.nvq)
+			return fail_with(EINVAL);
 		*info = k.vq[info->index];
 		return 0;
 	case VDUSE_IOTLB_GET_FD:
@@ -137,7 +148,7 @@ static const struct vdev_ops dev_ops = {.publish = nothing, .grace = nothing};
 int
 LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	struct vdev_config cfg = {.name = "fuzz", .queue_pairs = 1, .ops = &dev_ops};
+	struct vdev_config cfg = {.name = "fuzz", .queue_pairs = PAIRS, .ops = &dev_ops};
 
 	(void)argc, (void)argv;
 	rte_log_set_global_level(RTE_LOG_EMERG);
@@ -212,11 +223,13 @@ static void
 step_ring(struct vduse *v, struct input *in)
 {
 	uint8_t b[8];
+	uint32_t i;
 
 	(void)v;
 	take(in, b, sizeof(b));
-	k.vq[b[0] & 1] = (struct vduse_vq_info){
-		.index = b[0] & 1,
+	i = RTE_MIN((b[0] & 1) + 2u * ((b[0] >> 2) % (PAIRS + 1)), 2u * PAIRS);
+	k.vq[i] = (struct vduse_vq_info){
+		.index = i,
 		.num = 1u << (b[1] & 15),
 		.desc_addr = IOVA + b[2] * 256u,
 		.driver_addr = IOVA + b[3] * 256u,
@@ -234,6 +247,8 @@ step_features(struct vduse *v, struct input *in)
 	(void)v;
 	take(in, &set, sizeof(set));
 	k.features = (set & dev->cfg.features) | VDEV_F(VERSION_1) | VDEV_F(ACCESS_PLATFORM);
+	if (set & MULTI) /* one is of no use without the other */
+		k.features |= dev->cfg.features & MULTI;
 	if (set >> 63)
 		k.features = set;
 }
@@ -274,6 +289,37 @@ step_poll(struct vduse *v, struct input *in)
 			pktq_ops(&vq->q)->rx_done(&vq->q, &batch);
 	}
 	vdev_attention(dev);
+}
+
+/** A command of the control queue: a chain of two buffers, and what is available. */
+static void
+step_command(struct vduse *v, struct input *in)
+{
+	const struct vduse_vq_info *q = &k.vq[vduse_ctrl_index(v)];
+	const bool packed = k.features & VDEV_F(RING_PACKED);
+	uint8_t b[8];
+	uint64_t at = q->desc_addr - IOVA;
+
+	take(in, b, sizeof(b));
+	if (at > MEM - 64 || q->driver_addr - IOVA > MEM - 16)
+		return;
+	for (uint32_t i = 0; i < 2; i++) {
+		uint8_t *d = mem + at + i * 16u;
+		const uint64_t addr = IOVA + 0x8000u + i * 64u;
+		const uint32_t len = i == 0 ? b[0] & 7 : b[1] & 3;
+		const uint16_t flags = (i == 0 ? 1 : 2) ^ (b[2] & 7) ^ (packed ? 0x80 : 0),
+			       last[] = {packed ? b[3] : flags, packed ? flags : (b[3] & 1)};
+
+		memcpy(d, &addr, 8);
+		memcpy(d + 8, &len, 4);
+		memcpy(d + 12, last, 4);
+	}
+	memcpy(mem + 0x8000, (const uint8_t[]){b[4] & 7, b[5] & 1, b[6] & 3, 0}, 4);
+	if (!packed)
+		memcpy(mem + (q->driver_addr - IOVA), (const uint8_t[]){0, 0, b[7] & 3, 0, 0, 0},
+		       6);
+	vduse_ctrl_kick(v);
+	ev_run_once(loop, 0);
 }
 
 static void
@@ -363,12 +409,17 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	take(&in, &step, 1);
 	k.version = step & 1;
 	k.interface = step >> 1 & 3;
+	k.takes_ctrl = step >> 3 & 1;
 	v = make();
 	CHECK(v != NULL);
 	while (v != NULL && in.left > 0) {
 		take(&in, &step, 1);
 		if (step >= STEP_HAND_OVER) {
 			v = hand_over(v, &in);
+			continue;
+		}
+		if (step >= STEP_COMMAND) {
+			step_command(v, &in);
 			continue;
 		}
 		if (step % (RTE_DIM(steps) + 1) < RTE_DIM(steps)) {

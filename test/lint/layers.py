@@ -30,7 +30,7 @@ ALLOWED = {
     "lib/virtq": ["lib/pkt", "lib/gmem", "lib/base"],
     "lib/vdev": ["lib/virtq", "lib/pkt", "lib/gmem", "lib/base"],
     "lib/vhost_user": ["lib/vdev", "lib/gmem", "lib/base"],
-    "lib/vduse": ["lib/vdev", "lib/gmem", "lib/base"],
+    "lib/vduse": ["lib/vdev", "lib/virtq", "lib/gmem", "lib/base"],
     "lib/switch": ["lib/pkt", "lib/base"],
     "lib/sflow": [],
     "drivers/virtio": ["drivers/vdpa", "lib"],  # hardware that takes over from the workers

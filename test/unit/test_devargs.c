@@ -205,7 +205,7 @@ test_refused(void **state)
 		{DEVICE ",vdpa=sim0,uplink=", "uplink="},
 		{DEVICE ",hw=require", "needs vdpa=DEVICE"},
 		{DEVICE ",uplink=0", "needs vdpa=DEVICE"},
-		{"net_vhost0,iface=/dev/vduse/a,queues=2", "one queue pair"},
+		{"net_vhost0,iface=/dev/vduse/a,queues=129", "1 to 128 queue pairs"},
 		{"net_vhost0,iface=/dev/vduse/a,client=1", "client=1 means nothing"},
 		{"net_vhost0,iface=/dev/vduse/a,vm=x", "vm means nothing"},
 		{"net_vhost0,iface=/dev/vduse/a,format=legacy-be", "modern VDUSE devices only"},

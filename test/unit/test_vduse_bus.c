@@ -396,6 +396,7 @@ a_name_can_be_used_again_at_once(void **state)
 			break;
 		run_until(is_created);
 		run_until(is_on_bus);
+		vk.destroyed = false; /* the first one was */
 		vk_detach();
 		run_until(is_destroyed);
 	}

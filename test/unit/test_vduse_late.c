@@ -237,6 +237,8 @@ late_answers_claim_nothing_that_is_not_so(void **state)
 	for (size_t i = 0; i < RTE_DIM(rows); i++) {
 		const struct vduse_late f = {.offered = vduse_features(vdev_features_all()),
 					     .negotiated = rows[i].negotiated,
+					     .queues = 2,
+					     .groups = 1,
 					     .busy = rows[i].busy,
 					     .owes = rows[i].owes};
 		struct vduse_dev_request req = {.type = rows[i].type};

@@ -59,12 +59,19 @@ model_create(const struct vduse_k_config *c)
 	assert_string_equal(c->name, "test");
 	if (vk.create_err != 0 || vk.exists)
 		return fail_with(vk.exists ? EEXIST : vk.create_err);
-	assert_int_equal(c->vq_num, 2);
 	/* each of these is EINVAL of a kernel */
 	assert_true(c->features & F(ACCESS_PLATFORM));
 	assert_true(c->features & F(VERSION_1));
-	assert_false(c->features & (1u << VIRTIO_NET_F_CTRL_VQ | 1u << VIRTIO_NET_F_MQ));
-	assert_int_equal(c->ngroups, vk.version);
+	vk.creates++;
+	if ((c->features & (1u << VIRTIO_NET_F_CTRL_VQ)) && !vk.takes_ctrl)
+		return fail_with(EINVAL);
+	/* without a control queue there is one pair, and a driver refuses MQ */
+	assert_int_equal(!!(c->features & F(NET_MQ)),
+			 !!(c->features & (1u << VIRTIO_NET_F_CTRL_VQ)));
+	assert_int_equal(c->vq_num, (c->features & F(NET_MQ)) ? 2 * vk.pairs + 1 : 2);
+	vk.nvq = c->vq_num;
+	vk.ngroups = (c->features & F(NET_MQ)) ? 2 : 1;
+	assert_int_equal(c->ngroups, vk.version * vk.ngroups);
 	assert_int_equal(c->nas, 2 * vk.version);
 	for (size_t i = 0; i < RTE_DIM(c->reserved); i++)
 		assert_int_equal(c->reserved[i], 0);
@@ -103,32 +110,31 @@ model_destroy(const char *name)
 }
 
 static int
-model_get_fd(struct vduse_iotlb_entry *e)
+get_fd(struct vduse_iotlb_entry *e, uint32_t asid)
 {
-	if (vk.region_last == 0 || e->start < OWNER_GPA || e->start > vk.region_last)
+	const uint64_t moved = vk.apart && asid == 1 ? VK_APART - OWNER_GPA : 0;
+
+	vk.asid_asked = asid;
+	if (vk.region_last == 0 || e->start < OWNER_GPA + moved ||
+	    e->start > vk.region_last + moved)
 		return fail_with(EINVAL);
-	vk.asid_asked = 0;
-	e->start = OWNER_GPA;
-	e->last = vk.region_last;
+	e->start = OWNER_GPA + moved;
+	e->last = vk.region_last + moved;
 	e->offset = 0;
 	e->perm = VDUSE_ACCESS_RW;
 	vk.fds_given++;
-	return dup(vk.memfd);
+	return dup(moved != 0 && vk.apart_fd >= 0 ? vk.apart_fd : vk.memfd);
 }
 
 /** Each kernel knows one of the two sizes of the structure. */
 static int
 model_get_fd2(struct vduse_k_entry *e, bool old)
 {
-	int fd;
-
 	if (vk.version == 0 || old != vk.old_entry)
 		return fail_with(ENOTTY);
 	for (size_t i = 0; i < RTE_DIM(e->reserved); i++)
 		assert_int_equal(e->reserved[i], 0);
-	fd = model_get_fd(&e->v1);
-	vk.asid_asked = e->asid;
-	return fd;
+	return get_fd(&e->v1, e->asid);
 }
 
 static int
@@ -168,6 +174,20 @@ inject_irq(uint32_t queue)
 	return 0;
 }
 
+/** The one of the control queue is kept: a test kicks by it. */
+static int
+set_kick(const struct vduse_vq_eventfd *e)
+{
+	if (e->index >= vk.nvq)
+		return fail_with(EINVAL);
+	if (e->index < 2 || (e->index != vk_ctrl_index() && vk.nvq > 2))
+		return 0;
+	if (vk.kick_fd >= 0)
+		close(vk.kick_fd);
+	vk.kick_fd = dup(e->fd);
+	return 0;
+}
+
 static int
 model_ioctl(int fd, unsigned long request, void *arg)
 {
@@ -185,9 +205,15 @@ model_ioctl(int fd, unsigned long request, void *arg)
 		return model_create(arg);
 	case VDUSE_DESTROY_DEV:
 		return model_destroy(arg);
-	case VDUSE_VQ_SETUP:
+	case VDUSE_VQ_SETUP: {
+		const struct vduse_k_vq *c = arg;
+
+		if (c->index >= vk.nvq || c->group >= vk.ngroups || (c->group && !vk.version))
+			return fail_with(EINVAL);
+		vk.group[c->index] = c->group;
 		vk.setups++;
 		return 0;
+	}
 	case VDUSE_DEV_GET_FEATURES:
 		*(uint64_t *)arg = vk.features;
 		return 0;
@@ -195,13 +221,15 @@ model_ioctl(int fd, unsigned long request, void *arg)
 		struct vduse_vq_info *info = arg;
 		uint32_t i = info->index;
 
+		if (i >= vk.nvq)
+			return fail_with(EINVAL);
 		*info = vk.vq[i];
 		info->index = i;
 		return 0;
 	}
 	case VDUSE_VQ_SETUP_KICKFD:
 		vk.kicks++;
-		return 0;
+		return set_kick(arg);
 	case VDUSE_VQ_INJECT_IRQ:
 		return inject_irq(*(uint32_t *)arg);
 	case VDUSE_DEV_SET_CONFIG:
@@ -212,7 +240,7 @@ model_ioctl(int fd, unsigned long request, void *arg)
 		vk.config_irqs++;
 		return 0;
 	case VDUSE_IOTLB_GET_FD:
-		return model_get_fd(arg);
+		return get_fd(arg, 0);
 	default:
 		return fail_with(ENOTTY);
 	}
@@ -243,7 +271,7 @@ model_bus(const char *name, bool on)
 		usleep(1000);
 	if (vk.bus_err != 0)
 		return -vk.bus_err;
-	if (on && vk.setups < 2)
+	if (on && vk.setups < vk.nvq)
 		return -EINVAL;
 	if (on == vk.on_bus)
 		return on ? -EEXIST : -ENODEV;
@@ -264,6 +292,7 @@ struct transport *vk_transport;
 char vk_err[200];
 bool vk_rehearsal;
 enum vduse_attach vk_attach;
+struct record *vk_record;
 
 static struct transport *
 make(struct vdev *d, bool later)
@@ -278,6 +307,7 @@ make(struct vdev *d, bool later)
 		.loop = vk_owner.loop,
 		.dev = d,
 		.sys = &model,
+		.record = vk_record,
 	};
 
 	return vduse_new(&cfg, vk_err, sizeof(vk_err));
@@ -301,7 +331,8 @@ void
 vk_shape(struct vdev *d)
 {
 	vdev_disconnect(d);
-	d->cfg.queue_pairs = 1;
+	d->cfg.queue_pairs = vk.pairs;
+	d->cfg.spare_journal = vk.pairs > 1;
 	d->cfg.features = vduse_features(vdev_features_all());
 }
 
@@ -322,6 +353,7 @@ vk_kill_switch(void)
 	close(vk.fd);
 	vk.fd = -1;
 	vk_owner.d->cfg.queue_pairs = OWNER_PAIRS;
+	vk_owner.d->cfg.spare_journal = false;
 	owner_restart(&vk_owner, state_path);
 	vk_shape(vk_owner.d);
 }
@@ -330,7 +362,10 @@ int
 vk_setup(void **state)
 {
 	memset(&vk, 0, sizeof(vk));
-	vk.fd = vk.copy = -1;
+	vk.fd = vk.copy = vk.kick_fd = vk.apart_fd = -1;
+	vk_record = NULL;
+	vk.pairs = 1;
+	vk.nvq = 2;
 	vk_attach = VDUSE_ATTACH_NONE;
 	snprintf(vk_sysfs, sizeof(vk_sysfs), "/tmp/vduse_model.%d.sysfs", getpid());
 	vk_answer_ms = VK_PATIENT_MS;
@@ -353,10 +388,19 @@ vk_teardown(void **state)
 		close(vk.fd);
 	if (vk.copy >= 0)
 		close(vk.copy);
+	if (vk.kick_fd >= 0)
+		close(vk.kick_fd);
 	vk_owner.d->cfg.queue_pairs = OWNER_PAIRS;
+	vk_owner.d->cfg.spare_journal = false;
 	owner_fini(&vk_owner);
 	unlink(state_path);
 	return 0;
+}
+
+uint32_t
+vk_ctrl_index(void)
+{
+	return (vk.features & F(NET_MQ)) ? 2 * vk.pairs : 2;
 }
 
 /** The rings of a driver that has set them up. */
@@ -364,7 +408,7 @@ void
 vk_driver_rings(uint64_t features)
 {
 	vk.features = features | F(VERSION_1) | F(ACCESS_PLATFORM);
-	for (uint32_t i = 0; i < 2; i++) {
+	for (uint32_t i = 0; i < vk.nvq; i++) {
 		vk.vq[i] = (struct vduse_vq_info){
 			.num = RING,
 			.desc_addr = OWNER_GPA + RING_AT(i),

@@ -15,6 +15,10 @@
 #define RING 64
 #define STARTED 0xf /* the status of a driver that runs */
 
+#define VK_PAIRS_MAX 3
+#define VK_QUEUES_MAX (2 * VK_PAIRS_MAX + 1)
+#define VK_APART UINT64_C(0x900000000) /* of vk.apart */
+
 /**
  * The kernel's side; a test sets what it needs before vk_make(). Members that threads of a device
  * come across are atomic.
@@ -30,14 +34,19 @@ struct vk {
 	atomic_bool destroyed; /* the last a removal looks at */
 	atomic_bool busy;
 	bool created, config_irq_early;
-	uint64_t features; /* as the driver negotiated them */
+	unsigned int creates; /* VDUSE_CREATE_DEV, also those it refuses */
+	uint64_t features;    /* as the driver negotiated them */
 	uint64_t offered;
-	struct vduse_vq_info vq[2];
+	uint32_t pairs;  /* of the port */
+	bool takes_ctrl; /* it takes a control queue */
+	uint32_t nvq;    /* as made */
+	uint32_t group[VK_QUEUES_MAX];
+	struct vduse_vq_info vq[VK_QUEUES_MAX];
 	atomic_uint setups;
 	unsigned int kicks, config_irqs, fds_given;
-	atomic_uint irqs_early; /* injections that are refused */
-	atomic_uint irqs[2];    /* injected by a thread of its own */
-	atomic_bool irqs_held;  /* injections wait in the kernel */
+	atomic_uint irqs_early;          /* injections that are refused */
+	atomic_uint irqs[VK_QUEUES_MAX]; /* injected by a thread of its own */
+	atomic_bool irqs_held;           /* injections wait in the kernel */
 	atomic_uint irqs_begun;
 	struct virtio_net_config config;
 	uint64_t region_last; /* of the one region there is, at OWNER_GPA; 0: none */
@@ -51,6 +60,10 @@ struct vk {
 	uint64_t taken;     /* of those */
 	bool old_entry;     /* the longer structure of IOTLB_GET_FD2 */
 	uint32_t asid_asked;
+	bool apart;   /* address space 1 has the memory at VK_APART, 0 as ever */
+	int apart_fd; /* of that; -1: memfd */
+	int kick_fd;  /* of the control queue, a duplicate; -1: none */
+	uint32_t ngroups;
 	/* the vdpa bus */
 	atomic_bool on_bus;
 	atomic_bool bus_held;  /* it lets no request through */
@@ -73,7 +86,8 @@ extern struct transport *vk_transport; /* NULL: none */
 extern char vk_err[200];
 extern bool vk_rehearsal;
 extern enum vduse_attach vk_attach;
-extern char vk_sysfs[64]; /* a directory that is made where a test needs it */
+extern struct record *vk_record; /* NULL: none */
+extern char vk_sysfs[64];        /* a directory that is made where a test needs it */
 
 /** For cmocka. */
 int vk_setup(void **state);
@@ -96,6 +110,9 @@ void vk_kill_switch(void);
 
 /** The rings of a driver that has set them up. */
 void vk_driver_rings(uint64_t features);
+
+/** The queue that is the control queue, by the features in force. */
+uint32_t vk_ctrl_index(void);
 
 /** A request with a number of its own. */
 void vk_send(struct vduse_dev_request *req);

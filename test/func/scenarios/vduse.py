@@ -131,10 +131,10 @@ class Vduse(Scenario):
         self.layout = None
 
     def ports(self, **more):
-        """Arguments of both ports."""
+        """Arguments of both ports; one asks for more queue pairs than its kernel has."""
         options = "".join(f",{key}={value}" for key, value in more.items())
         return [f"net_vhost{i},iface=/dev/vduse/v{i},mac=02:00:00:00:00:1{i},mtu=1500,netns=n{i},"
-                f"ifname=eth0{options}" for i in range(2)]
+                f"ifname=eth0,queues={1 + 3 * i}{options}" for i in range(2)]
 
     def serve(self, layout="split", indices=True):
         """The switch with both devices, of that ring layout, attached."""
@@ -452,10 +452,17 @@ class Vduse(Scenario):
 
     @check("vduse.refused")
     def refused(self):
-        """Each thing that is missing is said in one line."""
+        """Each thing that is missing is said in one line; so is the kernel's refusal of a control queue."""
         self.serve()
+        for command, says in (
+                ("why port net_vhost1", "Queue pairs: 1 of 4: "),
+                ("show port net_vhost1 negotiation", "1 queue pair, 1 in use ("),
+                ("show port net_vhost1 negotiation json", '"vduse_queue_pairs": 1')):
+            out = self.switch.command(command)
+            if says not in out:
+                raise Failure(f"{command}: {out}")
         for argument, says in (
-                ("iface=/dev/vduse/x,queues=2", "one queue pair"),
+                ("iface=/dev/vduse/x,queues=129", "1 to 128 queue pairs"),
                 ("iface=/dev/vduse/control", "not the name of a VDUSE device"),
                 ("iface=/run/x,ifname=eth0", "keys of a VDUSE device")):
             _, out = self.machine.run(f"{self.switch.ctl} port attach net_vhost9,{argument}")
