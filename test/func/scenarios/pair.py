@@ -67,7 +67,7 @@ def pair_nics(scenario, kinds, **common):
 class X86Pair(Scenario):
     """Every kind to its like, unlike kinds, and what may happen to a guest while the switch runs."""
 
-    seconds = 200
+    seconds = 130
     MIXED = (("split", "packed"), ("split", "notso"), ("packed", "nocsum"), ("legacy", "packed"),
              ("split.nomrg", "legacy.nomrg"), ("split.mq", "legacy"), ("packed.mq", "noindirect"))
 

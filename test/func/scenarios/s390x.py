@@ -28,7 +28,7 @@ REFUSAL = "vhost-user trying to send unhandled ioctl"
 class S390x(Scenario):
     """Two s390x guests and an x86 one, a card of each kind, everything to everything that differs."""
 
-    seconds = 170
+    seconds = 110
     PAIRS = (
         [("modern", "x86.split"), ("packed", "x86.packed"), ("modern.nomrg", "x86.split.nomrg"),
          ("modern.mq", "x86.split.mq"), ("modern", "x86.notso"), ("modern", "x86.legacy"),
