@@ -47,9 +47,14 @@ class Frontend:
 
     def receive(self):
         """The payload of one reply."""
-        header = self.sock.recv(12, socket.MSG_WAITALL)
-        size = struct.unpack("=III", header)[2]
-        return self.sock.recv(size, socket.MSG_WAITALL)
+        return self.take(struct.unpack("=III", self.take(12))[2])
+
+    def take(self, length):
+        """The next bytes, fewer at the end. MSG_WAITALL waits for nothing on a socket with a timeout."""
+        got = b""
+        while len(got) < length and (part := self.sock.recv(length - len(got))):
+            got += part
+        return got
 
     def ask(self, request):
         """A u64 the back-end answers with."""

@@ -123,7 +123,7 @@ class Kubelet:
     def start(self):
         """As the real one does at its start: sockets of plugins are removed."""
         for file in self.folder.iterdir():
-            file.unlink()
+            file.unlink(missing_ok=True)
         self.server = grpc.server(concurrent.futures.ThreadPoolExecutor(4))
         self.server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("v1beta1.Registration", {
             "Register": grpc.unary_unary_rpc_method_handler(
@@ -143,7 +143,7 @@ class Kubelet:
                 return self.plugins[told["resource"]].allocate(told["ids"])
             except grpc.RpcError as e:
                 return {"error": e.details(), "code": e.code().name}
-        return {name: [one.endpoint, one.devices] for name, one in self.plugins.items()}
+        return {name: [one.endpoint, one.devices] for name, one in list(self.plugins.items())}
 
 
 def main():

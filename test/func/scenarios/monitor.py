@@ -238,14 +238,14 @@ class Monitor(Arguments):
         follower = self.follower(path, "json")
         expect(not control.ask("upgrade /bin/false", 60)[0], "an upgrade to /bin/false")
         expect(control.ask("upgrade", 60)[0], "upgrade")
-        seen = len(self.told(follower))
 
         def goes_on():
             again = Control(path)
             again.ask(f"fdb add {MAC} 0 0")
             again.ask(f"fdb del {MAC} 0")
             again.close()
-            return len(self.told(follower)) > seen
+            kinds = [e.get("stage", e["event"]) for e in self.told(follower)]
+            return "done" in kinds and "forgotten" in kinds[kinds.index("done"):]
 
         wait_for("events of the next process", goes_on, 30, alive=[follower])
         stages = [e["stage"] for e in self.told(follower) if e["event"] == "upgrade"]

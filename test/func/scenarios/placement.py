@@ -3,6 +3,7 @@
 
 import json
 import os
+import pathlib
 import re
 import signal
 import time
@@ -69,6 +70,11 @@ class Placement(Scenario):
             rx = json.loads(self.ask(f"show port stats {port} json"))["rx"]
             expect(rx["frames"] == sum(rx["drops"].values()) > 0, f"accounts: {rx}")
 
+    def stopped(self):
+        """Whether all threads of the switch stand still."""
+        threads = pathlib.Path(f"/proc/{self.switch.child.pid}/task").glob("*/stat")
+        return all(thread.read_text("ascii").rsplit(")", 1)[1].split()[0] == "T" for thread in threads)
+
     @check("placement.longest")
     def longest(self):
         """Workers that stand still for a second say so, until they are told to look anew."""
@@ -79,6 +85,7 @@ class Placement(Scenario):
         self.switch.command("start")
         self.ask("clear worker")
         os.kill(self.switch.child.pid, signal.SIGSTOP)
+        wait_for("a stop of all threads", self.stopped, 30)
         time.sleep(1)
         os.kill(self.switch.child.pid, signal.SIGCONT)
         wait_for("the second", lambda: min(times()) >= 900000, 30)

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import subprocess
@@ -15,7 +16,7 @@ import time
 
 from harness.frontend import BUFFER, Frontend
 from harness.peers import Switch
-from harness.process import wait_for
+from harness.process import patience, wait_for
 
 from .arguments import Arguments, expect
 from .base import check
@@ -27,10 +28,19 @@ FILES = {"machine.txt", "cpuinfo", "meminfo", "os-release", "process-limits", "p
          "workers.json", "log.txt", "port-0.txt", "port-1.txt"}
 
 
-def leftovers(pid):
-    """The folder that process has open."""
-    links = pathlib.Path(f"/proc/{pid}/fd").iterdir()
-    return any("vqsctl-report-" in os.readlink(link) for link in links)
+def folders():
+    """Those of reports that are being made, and of some that were killed."""
+    return set(pathlib.Path("/tmp").glob("vqsctl-report-*"))
+
+
+def folder_of(pid):
+    """The folder that process has open, None: it has none."""
+    for link in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # a program that starts closes what it opens
+            found = re.match("/tmp/vqsctl-report-[^/]+", os.readlink(link))
+            if found:
+                return pathlib.Path(found[0])
+    return None
 
 
 class OneByOne:
@@ -72,7 +82,7 @@ class OneByOne:
 
     def close(self):
         """Wait for the client's end."""
-        self.threads[0].join(30)
+        self.threads[0].join(30 * patience())
         self.server.close()
 
 
@@ -86,12 +96,13 @@ class Report(Arguments):
         vqsctl = pathlib.Path(Switch.program).resolve().parent / "vqsctl"
         control = control or self.workdir / f"control{self.runs}"
         done = subprocess.run([vqsctl, "-s", control, "report", *words],
-                              cwd=self.workdir, capture_output=True, timeout=60, check=False)
+                              cwd=self.workdir, capture_output=True, timeout=60 * patience(), check=False)
         return done.returncode, done.stdout, done.stderr.decode()
 
     @check("report.content")
     def check_content(self):
         """Its files are there and say what happened; no frame, memory or learned address is."""
+        before = folders()
         _, control = self.controlled("-a", "--forward-mode=switch", ports=2)
         path = self.workdir / f"{self.runs}.0.sock"
         wait_for("the port", path.exists, 30)
@@ -124,7 +135,7 @@ class Report(Arguments):
         for name, text in files.items():
             for secret in (SECRET, MAC, b"02:00:00:ab:cd:ef"):
                 expect(secret not in text.lower(), f"{secret} is in {name}")
-        expect(not list(pathlib.Path("/tmp").glob("vqsctl-report-*")), "files left behind")
+        expect(folders() <= before, f"files left behind: {folders() - before}")
         guest.close()
         return f"{len(files)} files, {os.stat(self.workdir / 'archive.tar.gz').st_size} bytes"
 
@@ -171,10 +182,10 @@ class Report(Arguments):
         os.kill(switch.child.pid, signal.SIGSTOP)
         with subprocess.Popen([vqsctl, "-s", self.workdir / f"control{self.runs}", "report", archive],
                               env=os.environ | {"LC_ALL": "C"}, stderr=subprocess.DEVNULL) as report:
-            wait_for("its files", lambda: leftovers(report.pid), 30)
+            files = wait_for("its files", lambda: folder_of(report.pid), 30)
             report.send_signal(getattr(signal, f"SIG{name}"))
-            status = report.wait(30)
+            status = report.wait(30 * patience())
         os.kill(switch.child.pid, signal.SIGCONT)
         expect(status == -getattr(signal, f"SIG{name}"), f"its status is {status}")
         expect(not archive.exists(), "the archive is left behind")
-        expect(not list(pathlib.Path("/tmp").glob("vqsctl-report-*")), "files are left behind")
+        expect(not files.exists(), "files are left behind")

@@ -154,6 +154,9 @@ class Upgradable(Scenario):
         """The process in charge may be none of our children."""
         if getattr(self, "control", None) is not None and running(self.pid):
             os.kill(self.pid, signal.SIGKILL)
+            # what it has of the host is free for a second attempt only then
+            with contextlib.suppress(Failure):
+                wait_for("its end", lambda: not running(self.pid))
         super().close()
 
 
