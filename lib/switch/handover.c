@@ -18,7 +18,14 @@
 #include "switch/vlan_table.h"
 
 /* Types are for ever: a number that is no longer used stays unused. */
-enum { TYPE_ADDRESSES = SW_HAND_FIRST, TYPE_FDB_STATS, TYPE_MEMBERS, TYPE_EXTERNS, TYPE_SW_END };
+enum {
+	TYPE_ADDRESSES = SW_HAND_FIRST,
+	TYPE_FDB_STATS,
+	TYPE_MEMBERS,
+	TYPE_EXTERNS,
+	TYPE_SNOOP_STATS,
+	TYPE_SW_END
+};
 enum {
 	TYPE_LIMITS = SW_HAND_PORT,
 	TYPE_INJECTED,
@@ -152,6 +159,18 @@ put_members(const struct sw *s, struct blob *b)
 		hand_put(b, TYPE_MEMBERS, x, n * sizeof(x[0]));
 }
 
+/* A version that does not know it goes on without. */
+static void
+put_snoop_stats(const struct sw *s, struct blob *b)
+{
+	const struct blob_record r = {TYPE_SNOOP_STATS, 0, sizeof(struct snoop_stats), 0};
+	struct snoop_stats x;
+
+	snoop_get_stats(s, &x);
+	if (s->snoop != NULL)
+		blob_put_record(b, &r, &x);
+}
+
 static void
 put_all_addresses(struct collection *c, enum fdb_origin origin, uint16_t type)
 {
@@ -181,6 +200,7 @@ sw_hand_over(struct sw *s, struct blob *b)
 	hand_put(b, TYPE_FDB_STATS, &stats, sizeof(stats));
 	snoop_take_in(s);
 	put_members(s, b);
+	put_snoop_stats(s, b);
 }
 
 static void
@@ -473,6 +493,17 @@ take_baseline_queue(struct baseline *b, const struct hand_record *h)
 }
 
 static const char *
+take_snoop_stats(struct sw *s, const struct hand_record *h)
+{
+	struct snoop_stats x;
+
+	if (!hand_get(h, &x, sizeof(x)))
+		return "the counters of snooping are too short";
+	snoop_restore_stats(s, &x);
+	return NULL;
+}
+
+static const char *
 unknown(const struct hand_record *h)
 {
 	return (h->r.flags & BLOB_MUST_KNOW) ? "a record about the switch is not known here" : NULL;
@@ -489,6 +520,8 @@ sw_take_over(struct sw *s, const struct hand_record *h)
 		return capture_take_over(s, h);
 	if (h->r.type == TYPE_EXTERNS)
 		return take_addresses(s, h, FDB_EXTERN);
+	if (h->r.type == TYPE_SNOOP_STATS)
+		return take_snoop_stats(s, h);
 	return h->r.type == TYPE_FDB_STATS ? take_fdb_stats(s, h) : unknown(h);
 }
 

@@ -106,6 +106,9 @@ struct mcast_ip snoop_querier(const struct sw *s, uint16_t domain, uint16_t vlan
 
 void snoop_get_stats(const struct sw *s, struct snoop_stats *out);
 
+/** Count on from a predecessor's numbers; those of entries are counted as they are restored. */
+void snoop_restore_stats(struct sw *s, const struct snoop_stats *from);
+
 /** NULL is fine. No port is left. */
 void snoop_free(struct snoop *t);
 

@@ -519,6 +519,21 @@ snoop_get_stats(const struct sw *s, struct snoop_stats *out)
 }
 
 void
+snoop_restore_stats(struct sw *s, const struct snoop_stats *from)
+{
+	struct snoop *t = s->snoop;
+	struct snoop_stats entries;
+
+	if (t == NULL)
+		return;
+	entries = t->stats;
+	t->stats = *from;
+	t->stats.groups = entries.groups;
+	t->stats.routers = entries.routers;
+	atomic_fetch_add(&t->ring->full, from->lost);
+}
+
+void
 snoop_free(struct snoop *t)
 {
 	if (t == NULL)

@@ -30,7 +30,25 @@ struct out_data {
 	uint32_t zero;
 };
 
+/** Of post-copy migrations that have ended. */
+struct paged_data {
+	uint64_t wanted, arrived, stalls, stalled_us, longest_us;
+};
+
 /* --- the predecessor --- */
+
+/* A version that does not know it goes on without. */
+static void
+put_paged(const struct vhu_session *s, struct blob *b)
+{
+	const struct pager_counters *c = &s->paged;
+	const struct blob_record r = {VHU_HAND_PAGED, 0, sizeof(struct paged_data), 0};
+	const struct paged_data x = {c->wanted, c->arrived, c->stalls, c->stalled_us,
+				     c->longest_us};
+
+	if (c->wanted != 0 || c->arrived != 0)
+		blob_put_record(b, &r, &x);
+}
 
 static void
 put_session(const struct vhu_session *s, uint64_t connects, struct blob *b)
@@ -94,6 +112,7 @@ vhu_session_hand_over(const struct vhu_session *s, uint64_t connects, struct blo
 	put_session(s, connects, b);
 	put_conn(&s->conn, CONN_MAIN, b);
 	put_conn(&s->req, CONN_CHANNEL, b);
+	put_paged(s, b);
 }
 
 /* --- the successor --- */
@@ -190,6 +209,21 @@ take_out(struct vhu_session *s, const struct hand_record *h)
 	return NULL;
 }
 
+static const char *
+take_paged(struct vhu_session *s, const struct hand_record *h)
+{
+	struct paged_data x;
+
+	if (!hand_get(h, &x, sizeof(x)))
+		return "the counters of post-copy are too short";
+	s->paged = (struct pager_counters){.wanted = x.wanted,
+					   .arrived = x.arrived,
+					   .stalls = x.stalls,
+					   .stalled_us = x.stalled_us,
+					   .longest_us = x.longest_us};
+	return NULL;
+}
+
 const char *
 vhu_conns_take_over(struct vhu_session *s, const struct hand_record *h)
 {
@@ -197,5 +231,7 @@ vhu_conns_take_over(struct vhu_session *s, const struct hand_record *h)
 		return take_conn(s, h);
 	if (h->r.type == VHU_HAND_OUT)
 		return take_out(s, h);
+	if (h->r.type == VHU_HAND_PAGED)
+		return take_paged(s, h);
 	return (h->r.flags & BLOB_MUST_KNOW) ? "a record about a session is not known here" : NULL;
 }

@@ -168,6 +168,24 @@ test_half_message(void **state)
 	assert_int_equal(reply.header.request, VHU_GET_FEATURES);
 }
 
+/* No counter goes back: those of post-copy migrations that have ended, either. */
+static void
+test_postcopy_counters(void **state)
+{
+	const struct pager_counters c = {.wanted = 5,
+					 .arrived = 6,
+					 .stalls = 2,
+					 .stalled_us = 70,
+					 .longest_us = 30};
+	struct blob b = {0};
+
+	from.s.paged = c;
+	hand_over(&b);
+	assert_null(take_over(&b));
+	blob_free(&b);
+	assert_memory_equal(&to.s.paged, &c, sizeof(c));
+}
+
 /* A front-end that takes its memory back costs its own port, and no other the upgrade. */
 static void
 test_withdrawn(void **state)
@@ -356,6 +374,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_packed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_resumed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_half_message, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_postcopy_counters, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_withdrawn, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_doubled, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_truncated, setup, teardown),

@@ -432,6 +432,29 @@ full_of_routers(void **state)
 	assert_int_equal(send_to_group(2, group), 0x2);
 }
 
+/* Another process counts on. */
+static void
+counted_on(void **state)
+{
+	struct snoop_stats before, after;
+	struct blob b = {0};
+	struct blob_reader reader = {.blob = &b};
+	struct hand_record h = {.reader = &reader};
+
+	join(1, group);
+	atomic_store(&fake_sw.snoop->ring->full, 7);
+	before = stats();
+	sw_hand_over(&fake_sw, &b);
+	snoop_forget_port(&fake_ports[1].p);
+	fake_sw.snoop->stats = (struct snoop_stats){0};
+	atomic_store(&fake_sw.snoop->ring->full, 0);
+	while ((h.data = blob_read(&reader, &h.r)) != NULL)
+		assert_null(sw_take_over(&fake_sw, &h));
+	after = stats();
+	assert_memory_equal(&after, &before, sizeof(before));
+	blob_free(&b);
+}
+
 /* One that floods control with reports does not keep it from hearing others. */
 static void
 loud(void **state)
@@ -759,13 +782,17 @@ main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(only_members), TEST(routers),     TEST(guarded),
-		TEST(times),        TEST(last_member), TEST(querier),
-		TEST(limits),       TEST(malformed),   TEST(split),
-		TEST(vlans),        TEST(handed_over), TEST(off),
-		TEST(fair),         TEST(full),        TEST(loud),
-		TEST(dismissed),    TEST(pretender),   TEST(hasty),
-		TEST(longer),       TEST(whisperer),   TEST(full_of_routers),
+		TEST(only_members), TEST(routers),
+		TEST(guarded),      TEST(times),
+		TEST(last_member),  TEST(querier),
+		TEST(limits),       TEST(malformed),
+		TEST(split),        TEST(vlans),
+		TEST(handed_over),  TEST(off),
+		TEST(fair),         TEST(full),
+		TEST(loud),         TEST(counted_on),
+		TEST(dismissed),    TEST(pretender),
+		TEST(hasty),        TEST(longer),
+		TEST(whisperer),    TEST(full_of_routers),
 		TEST(last_query),
 	};
 
