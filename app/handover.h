@@ -32,6 +32,7 @@ enum {
 	HANDOVER_END,        /* last of a part: nothing is missing */
 	HANDOVER_ALIVE,      /* the successor builds: the time for its answer begins anew */
 	HANDOVER_RELEASED,   /* number of a port, in digits: the successor may open its device */
+	HANDOVER_CAPTURE,    /* u32: bytes kept of a frame, of one that is running: make buffers */
 };
 
 /* The baselines of a port, by number. */

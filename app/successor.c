@@ -19,6 +19,7 @@
 #include "base/sock.h"
 #include "pkt/legend.h"
 #include "switch/capture_handover.h"
+#include "switch/sw_capture.h"
 #include "switch/handover.h"
 #include "vxlan/vxlan.h"
 
@@ -32,6 +33,7 @@ struct successor {
 	struct port *port; /* the records are of */
 	bool ended;        /* the last record of a part has come */
 	bool has_devices;  /* of the predecessor's */
+	uint32_t snaplen;  /* of a capture that it will hand over; 0: none */
 	char why[HANDOVER_LINE_MAX];
 };
 
@@ -136,6 +138,8 @@ take_first(struct successor *s, struct blob_reader *reader, const struct blob_re
 		return NULL;
 	if (r->type == HANDOVER_CONFIG)
 		return take_config(s, data, r->len) ? NULL : "its configuration is not text";
+	if (r->type == HANDOVER_CAPTURE && r->len >= sizeof(s->snaplen))
+		memcpy(&s->snaplen, data, sizeof(s->snaplen));
 	if (r->type == HANDOVER_DESCRIPTOR)
 		return heir_load(reader, data, r->len) ? NULL : "a descriptor has no name";
 	return (r->flags & BLOB_MUST_KNOW) ? "it sends what is not known here" : NULL;
@@ -260,7 +264,11 @@ successor_make_ports(struct app *app, char *err, size_t errlen)
 int
 successor_configure(struct app *app, char *err, size_t errlen)
 {
-	return run_lines(app, app->successor->config, err, errlen);
+	int ret = run_lines(app, app->successor->config, err, errlen);
+
+	if (ret == 0)
+		sw_capture_expect(&app->sw, app->successor->snaplen);
+	return ret;
 }
 
 /* --- the second part --- */

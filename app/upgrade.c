@@ -631,9 +631,13 @@ put_first(struct upgrade *u)
 		uint32_t version;
 		char program[sizeof(VQS_VERSION)];
 	} hello = {HANDOVER_VERSION, VQS_VERSION};
+	/* a successor that does not know it makes buffers in the stop */
+	const struct blob_record capture = {HANDOVER_CAPTURE, 0, sizeof(uint32_t), 0};
 
 	hand_put(&u->first, HANDOVER_HELLO, &hello, sizeof(hello));
 	hand_put(&u->first, HANDOVER_CONFIG, u->config, strlen(u->config));
+	if (u->app->sw.capture != NULL)
+		blob_put_record(&u->first, &capture, &u->app->sw.captured.snaplen);
 	heir_save(&u->first, HANDOVER_DESCRIPTOR);
 	hand_put(&u->first, HANDOVER_END, "", 0);
 }

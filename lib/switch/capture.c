@@ -158,17 +158,9 @@ start_writer(struct capture *c)
 	return -pthread_create(&c->thread, NULL, capture_writer, c);
 }
 
-/* Without a ring, file and thread. NULL: no memory; the descriptor is closed then. */
-static struct capture *
-capture_new(const struct capture_config *cfg)
+static void
+configure(struct capture *c, const struct capture_config *cfg)
 {
-	struct capture *c = calloc(1, sizeof(*c));
-
-	if (c == NULL) {
-		if (cfg->fd >= 0)
-			close(cfg->fd);
-		return NULL;
-	}
 	c->snaplen = cfg->snaplen;
 	c->count = cfg->count;
 	c->loop = cfg->loop;
@@ -177,6 +169,18 @@ capture_new(const struct capture_config *cfg)
 	c->work.fn = on_done;
 	STAILQ_INIT(&c->ports);
 	note_time(c);
+}
+
+/* Without a ring, file and thread. NULL: no memory; the descriptor is closed then. */
+static struct capture *
+capture_new(const struct capture_config *cfg)
+{
+	struct capture *c = calloc(1, sizeof(*c));
+
+	if (c != NULL)
+		configure(c, cfg);
+	else if (cfg->fd >= 0)
+		close(cfg->fd);
 	return c;
 }
 
@@ -235,7 +239,7 @@ capture_go_on(struct capture *c)
 
 	if (!c->paused)
 		return 0;
-	c->paused = false;
+	c->paused = c->lent = false;
 	atomic_store(&c->stop, false);
 	c->until_ns = 0;
 	ret = -pthread_create(&c->thread, NULL, capture_writer, c);
@@ -256,16 +260,47 @@ reopen(struct capture *c, int fd)
 	return c->file != NULL ? setvbuf(c->file, NULL, _IOFBF, FILE_BUFFER) : -errno;
 }
 
+struct capture *
+capture_expect(uint32_t snaplen)
+{
+	struct capture *c = capture_new(&(struct capture_config){.snaplen = snaplen, .fd = -1});
+
+	if (c != NULL && make_ring(c) == 0)
+		return c;
+	capture_forget(c);
+	return NULL;
+}
+
+void
+capture_forget(struct capture *c)
+{
+	if (c != NULL)
+		capture_free(c);
+}
+
+/* The one that was expected, or a new one without a ring. NULL: no memory. */
+static struct capture *
+take_expected(struct capture *c, const struct capture_config *cfg)
+{
+	if (c == NULL || c->snaplen != cfg->snaplen) {
+		capture_forget(c);
+		return capture_new(cfg);
+	}
+	configure(c, cfg);
+	return c;
+}
+
 int
 capture_restore(struct capture **out, const struct capture_config *cfg)
 {
-	struct capture *c = capture_new(cfg);
+	struct capture *c = take_expected(*out, cfg);
 	int ret;
 
+	*out = NULL;
 	if (c == NULL)
 		return -ENOMEM;
-	c->paused = true;
-	ret = make_ring(c);
+	c->paused = c->lent = true;
+	ret = c->ring != NULL ? 0 : make_ring(c);
 	if (ret == 0)
 		ret = reopen(c, cfg->fd);
 	if (ret == 0) {
@@ -297,11 +332,11 @@ capture_get_stats(const struct capture *c, struct capture_stats *out)
 void
 capture_stop(struct capture *c, struct capture_stats *out)
 {
-	if (capture_go_on(c) == 0) {
+	if (!c->lent && capture_go_on(c) == 0) {
 		atomic_store(&c->stop, true);
 		pthread_join(c->thread, NULL);
 	} else {
-		fclose(c->file); /* there is no writer that could end it */
+		fclose(c->file); /* no writer could end it, or may */
 	}
 	capture_get_stats(c, out);
 	c->stopped = true;

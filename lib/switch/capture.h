@@ -76,9 +76,16 @@ bool capture_pause(struct capture *c);
 /** 0 or -errno: it has no writer, and is to be stopped. */
 int capture_go_on(struct capture *c);
 
+/** The buffers of a capture that will be restored, with frames of @p snaplen. NULL: no memory. */
+struct capture *capture_expect(uint32_t snaplen);
+
+/** It will not be. NULL is fine. */
+void capture_forget(struct capture *c);
+
 /**
  * The capture of a predecessor to the plain file cfg->fd, taken in any case, which is written on
- * from where it is: as capture_pause() leaves it. 0 or -errno.
+ * from where it is: as capture_pause() leaves it. Before capture_go_on() it is the predecessor's.
+ * *@p out: one of capture_expect(), which is used or freed, or NULL. 0 or -errno.
  */
 int capture_restore(struct capture **out, const struct capture_config *cfg);
 

@@ -182,6 +182,7 @@ capture_hand_run(struct sw *s)
 {
 	int ret = s->capture != NULL ? capture_go_on(s->capture) : 0;
 
+	sw_capture_expect(s, 0);
 	if (ret == 0)
 		return;
 	log_err("capture", "%s: it cannot go on: %s", s->captured.path, strerror(-ret));

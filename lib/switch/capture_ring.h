@@ -77,6 +77,7 @@ struct capture {
 	struct ev_work work;
 	bool stopped;
 	bool paused; /* the writer leaves the file as it is; read by it after the stop */
+	bool lent;   /* a predecessor may go on with the file: nothing is written to it */
 };
 
 /**

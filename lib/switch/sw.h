@@ -95,6 +95,7 @@ struct sw {
 	uint64_t serial;           /* of the queue published first last: pktq.serial */
 	struct sampling *sampling; /* NULL: none; sw_set_sampling() */
 	struct capture *capture;   /* NULL: none is running */
+	struct capture *expected;  /* buffers of one that a predecessor hands over, NULL: none */
 	struct sw_capture captured;
 	struct inject *inject;
 	uint8_t inject_owner;               /* the worker that polls it, PORT_WORKER_NONE */

@@ -71,7 +71,18 @@ sw_capture_restore(struct sw *s, const struct sw_capture *cfg, int fd)
 {
 	const struct capture_config config = config_of(s, cfg, fd);
 
-	return fd < 0 ? -EBADF : capture_restore(&s->capture, &config);
+	if (fd < 0)
+		return -EBADF;
+	s->capture = s->expected;
+	s->expected = NULL;
+	return capture_restore(&s->capture, &config);
+}
+
+void
+sw_capture_expect(struct sw *s, uint32_t snaplen)
+{
+	capture_forget(s->expected);
+	s->expected = snaplen != 0 ? capture_expect(snaplen) : NULL;
 }
 
 void

@@ -7,6 +7,8 @@
 #ifndef SWITCH_SW_CAPTURE_H
 #define SWITCH_SW_CAPTURE_H
 
+#include <stdint.h>
+
 struct capture_stats;
 struct sw;
 struct sw_capture;
@@ -22,6 +24,12 @@ int sw_capture_start(struct sw *s, const struct sw_capture *cfg, int fd);
  * from capture_go_on() on, without ports so far. 0 or -errno.
  */
 int sw_capture_restore(struct sw *s, const struct sw_capture *cfg, int fd);
+/**
+ * Make buffers for it beforehand, of frames of @p snaplen; 0: free those it did not use. Without
+ * memory it is tried again then.
+ */
+void sw_capture_expect(struct sw *s, uint32_t snaplen);
+
 void sw_capture_stop(struct sw *s); /* nothing when there is none; numbers in s->captured.last */
 void sw_capture_stats(const struct sw *s, struct capture_stats *out); /* running, or the last */
 

@@ -58,6 +58,7 @@ void
 sw_fini(struct sw *s)
 {
 	sw_capture_stop(s);
+	sw_capture_expect(s, 0);
 	sw_set_sampling(s, 0, 0);
 	sw_leave_all(s);
 	for (uint16_t i = 0; i < s->nports; i++)

@@ -33,6 +33,7 @@
 #include "switch/publish.h"
 #include "switch/sw.h"
 #include "switch/capture_handover.h"
+#include "switch/capture_ring.h"
 #include "switch/handover.h"
 #include "switch/sw_capture.h"
 #include "switch/sw_ports.h"
@@ -626,6 +627,59 @@ test_capture_goes_on(void **state)
 	blob_free(&b);
 }
 
+/* It had buffers for the capture before the stop, and leaves the file as it was. */
+static void
+test_capture_of_a_failed_successor(void **state)
+{
+	struct blob b = {0};
+	struct capture *old;
+	const struct found *f;
+
+	start(SW_CAPTURE_ALL, 20, 0);
+	fake_put(0, &host[0], &fake_broadcast, 100);
+	fake_poll();
+	capture_hand_over(&fake_sw, &b);
+	old = fake_sw.capture;
+	fake_sw.capture = NULL;
+	sw_capture_expect(&fake_sw, 20);
+	assert_non_null(fake_sw.expected);
+	assert_null(take_over(&b));
+	assert_null(fake_sw.expected);
+	sw_capture_stop(&fake_sw);
+	f = read_file();
+	assert_int_equal(f->npackets, FAKE_PORTS);
+	assert_int_equal(f->nstatistics, 0);
+	fake_sw.capture = old;
+	capture_hand_run(&fake_sw);
+	sw_capture_stop(&fake_sw);
+	f = read_file();
+	assert_int_equal(f->npackets, FAKE_PORTS);
+	assert_int_equal(f->nstatistics, FAKE_PORTS);
+	blob_free(&b);
+}
+
+/* Buffers for frames of another length, or of no capture, are not used. */
+static void
+test_capture_that_was_not_expected(void **state)
+{
+	struct blob b = {0};
+	struct capture *old;
+
+	start(0, 20, 0);
+	capture_hand_over(&fake_sw, &b);
+	old = fake_sw.capture;
+	fake_sw.capture = NULL;
+	sw_capture_expect(&fake_sw, 1000);
+	assert_null(take_over(&b));
+	sw_capture_expect(&fake_sw, 500);
+	capture_hand_run(&fake_sw);
+	assert_null(fake_sw.expected);
+	assert_int_equal(fake_sw.capture->snaplen, 20);
+	sw_capture_stop(&fake_sw);
+	capture_stop(old, &(struct capture_stats){0});
+	blob_free(&b);
+}
+
 /* One that has ended is shown as before; one for a client, or into a pipe, is not handed over. */
 static void
 test_capture_not_handed_over(void **state)
@@ -684,6 +738,8 @@ main(void)
 		EACH(test_capture_all),
 		EACH(test_capture_of_a_later_port),
 		EACH(test_capture_goes_on),
+		EACH(test_capture_of_a_failed_successor),
+		EACH(test_capture_that_was_not_expected),
 		EACH(test_capture_not_handed_over),
 		EACH(test_capture_overrun),
 		EACH(test_capture_count),
