@@ -29,10 +29,10 @@ from tree import SKIPPED, own_files
 TOOL = "clang-tidy-14"
 CLANG = "clang-14"
 # The analyzer's effort grows with the square of a function's paths and is most of the time of all
-# checks: functions of the product get a quarter of the default's states. Tests are not analyzed:
-# their paths are taken with sanitizers in ./check, which find the same. VQS_TIDY=deep lifts both.
-PRODUCT_DEPTH = ["-Xclang", "-analyzer-config", "-Xclang", "max-nodes=50000"]
-NOT_ANALYZED = ["-checks=-clang-analyzer-*"]
+# checks: functions of the product get a quarter of the default's states, tests no paths through
+# the functions they call. VQS_TIDY=deep lifts both limits.
+PRODUCT_DEPTH = "max-nodes=50000"
+TEST_DEPTH = "mode=shallow"
 # DPDK's headers include the intrinsics of all instructions that the processor has: 1.5 MB in each
 # file with AVX-512, of which none is used here. __SCE__ has clang's headers include no others than
 # those of -march, which makes no file of ours another text.
@@ -77,10 +77,11 @@ def units(build):
 
 
 def depth(name):
-    """(options of the tool, flags of the compiler) that limit the analyzer's effort on the file."""
+    """Flags that limit the analyzer's effort on the file."""
     if os.environ.get("VQS_TIDY") == "deep":
-        return [], []
-    return (NOT_ANALYZED, []) if os.path.relpath(name).startswith("test/") else ([], PRODUCT_DEPTH)
+        return []
+    limit = TEST_DEPTH if os.path.relpath(name).startswith("test/") else PRODUCT_DEPTH
+    return ["-Xclang", "-analyzer-config", "-Xclang", limit]
 
 
 def exempted():
@@ -103,25 +104,24 @@ class Tidy:
         self.parts = [output_of(TOOL, "--version"), pathlib.Path(".clang-tidy").read_bytes(),
                       "".join(exempted()).encode()]
 
-    def key(self, directory, options, flags, name):
+    def key(self, directory, flags, name):
         """Names the text; None: it cannot be told."""
         text = output_of(CLANG, "-E", "-P", "-dD", "-w", *flags, name, cwd=directory)
         if text is None:
             return None
-        parts = [*self.parts, " ".join(options + flags).encode(), text]
+        parts = [*self.parts, " ".join(flags).encode(), text]
         return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
 
     def look(self, name):
         """The faults of a file, as the tool prints them."""
         directory, flags = self.units.get(name, (os.getcwd(), []))
-        options, limits = depth(name)
-        flags = flags + limits
-        key = self.key(directory, options, flags, name)
+        flags = flags + depth(name)
+        key = self.key(directory, flags, name)
         clean = self.cache / key if key else None
         if clean and clean.exists():
             clean.touch()  # in use
             return ""
-        run = subprocess.run([TOOL, "-quiet", *options, name, "--", *flags], cwd=directory, check=False,
+        run = subprocess.run([TOOL, "-quiet", name, "--", *flags], cwd=directory, check=False,
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         errors = [line + "\n" for line in run.stderr.splitlines() if "generated." not in line]
         told = run.stdout + "".join(errors)
