@@ -9,23 +9,47 @@
 #include "switch/mirror_filter.h"
 #include "switch/send.h"
 
+/* A frame such as PAUSE: it speaks to one end of a link, a copy would to that of another one. */
+static inline bool
+is_mac_control(const struct pkt *p)
+{
+	static const struct rte_ether_addr group = {{0x01, 0x80, 0xc2, 0x00, 0x00, 0x01}};
+
+	return rte_is_same_ether_addr(&p->eth.dst_addr, &group);
+}
+
+/* The frames that may be copied to @p list; returns their number. */
+static uint16_t
+leave_out_control(struct pkt *const *pkts, uint16_t n, struct pkt **list)
+{
+	uint16_t k = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		list[k] = pkts[i];
+		k += !is_mac_control(pkts[i]);
+	}
+	return k;
+}
+
 /* A mirrored frame is one more that goes out, like a copy made by flooding; any port may get it. */
 static void
 mirror(struct worker *w, const struct dp_port *to, struct pktq *rxq, struct pkt *const *pkts,
        uint16_t n)
 {
 	const struct dp_fid fid = w->fid;
+	struct pkt *list[PKT_BATCH_MAX];
 
 	/* not back to the port it came from, should that be the target of the mirror */
 	if (to->ntx == 0 || to->id == rxq->port)
 		return;
+	n = leave_out_control(pkts, n, list);
 	counter_add(&rxq->stats.replicated, n);
 	if (to->egress_limiter != NULL)
-		n = limiter_send(to, rxq, pkts, n);
+		n = limiter_send(to, rxq, list, n);
 	if (n == 0)
 		return;
 	w->fid = (struct dp_fid){.fid = VLAN_FID_MIRROR};
-	forward_send_only(w, to, rxq, pkts, n);
+	forward_send_only(w, to, rxq, list, n);
 	w->fid = fid;
 }
 

@@ -314,6 +314,8 @@ class Storm(Scenario):
         self.switch = self.own(peers.backend("switch", self.workdir, [
             Port(path, **(self.OPTIONS if path == self.sockets[0] else {}))
             for path in self.sockets]))
+        self.control = self.workdir / "control"
+        self.switch.argv.append(f"--control={self.control}")
         self.switch.start()
         self.protocol = PROTOCOL & self.offered()
         self.neighbours = Neighbours(self, *self.sockets[1:])
@@ -433,4 +435,57 @@ class Storm(Scenario):
         with self.unharmed() as remark, self.session([]) as flood:
             for _ in range(TIMES):
                 flood.end.kick()
+        return remark[0]
+
+
+# lines of a client that go on for ever, each with what takes it back
+SETTINGS = {
+    "domain": ("set port 0 domain 7", "set port 0 domain 0"),
+    "vlan": ("set port 0 vlan trunk 1-4094", "set port 0 vlan off"),
+    "acl": tuple(f"set port 0 acl in add seq {i} drop proto udp dst 10.0.0.{i} dport {i}-99"
+                 for i in range(1, 20)) + ("set port 0 acl in off",),
+    "guard": ("set port 0 guard add 192.0.2.0/24", "set port 0 guard off"),
+    "snooping": ("set snooping 0 on", "set snooping 0 off"),
+    "mirror": ("mirror add 0 to 3", "mirror filter 0 vlan 7", "mirror del 0"),
+    "rate": ("set port 0 rate pps 7", "set port 0 egress-rate pps 7", "set port 0 rate pps off",
+             "set port 0 egress-rate pps off"),
+    "sflow": ("sflow add 127.0.0.1 port 9", "set sflow rate 7", "set sflow rate 8",
+              "sflow del 127.0.0.1 port 9"),
+    "fdb": ("fdb add 02:00:00:00:00:99 0 0", "fdb del 02:00:00:00:00:99 0", "clear fdb",
+            "set fdb age 3", "set fdb age 300"),
+    "rebalance": ("set worker rebalance 1", "set worker rebalance 0", "set worker stages on",
+                  "set worker stages off"),
+    "lldp": ("set port 0 lldp on", "set port 0 lldp off"),
+    "quiesce": ("port quiesce 0", "port resume 0"),
+    "stop": ("port stop 0", "port start 0"),
+    "ports": ("port add 9 domain 3 net_vhost9,iface=DIR/nine", "port detach 9"),
+    "shows": ("show config", "show port info all", "show port xstats all json", "show fdb json"),
+    "wrong": ("set port 0 vlan trunk 5000", "no such command", "\x1b[2J\x7f\xff", "show port info 999"),
+}
+
+
+class Clients(Storm):
+    """The same traffic while a client of a socket for operators goes on and on."""
+
+    cpus, seconds, on_demand = 0.6, 120, True
+
+    def lines(self, name):
+        """The commands that are sent over and over."""
+        return [line.replace("DIR", str(self.workdir)).encode("latin-1") + b"\n"
+                for line in SETTINGS[name]]
+
+    @check("storm.client.{}", tuple(SETTINGS))
+    def client(self, name):
+        """Commands without end, answers read as they come."""
+        lines = self.lines(name)
+        with self.unharmed() as remark, \
+                socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as end:
+            end.connect(str(self.control))
+            end.settimeout(60)
+            sent = answers = 0
+            while answers < TIMES:
+                while sent < TIMES and sent - answers < 200:
+                    end.sendall(b"".join(lines[(sent + i) % len(lines)] for i in range(100)))
+                    sent += 100
+                answers += end.recv(65536).count(b"\0")
         return remark[0]

@@ -169,3 +169,49 @@ class Births(Wires):
             raise Failure("a port that was added stopped sends elsewhere")
         for port in range(2, 9):
             self.switch.command(f"port detach {port}")
+
+
+class ReservedGroups(Wires):
+    """802.1Q 8.6.3: what is for the ends of a link stays on it, however it comes."""
+
+    cpus, seconds = 0.1, 10
+    WAYS = (  # settings of ports 0 and 1, tags, type of the first
+        ((), (), 0x8100),
+        ((), (PRIORITY,), 0x8100),
+        ((), (10, 20), 0x88a8),
+        (("vlan trunk 10",), (10,), 0x8100),
+        (("vlan trunk 10", "vlan native 10"), (), 0x8100),
+        (("vlan trunk 10", "vlan qinq 88a8"), (10, 20), 0x88a8),
+        (("vlan access 10", "vlan qinq 8100"), (20,), 0x8100),
+        (("guard on", "acl in default drop", "rate pps 1000000"), (), 0x8100),
+    )
+
+    @staticmethod
+    def to_groups(tags, kind):
+        """A frame to each of 01:80:c2:00:00:00 to 2f."""
+        frames = [frame(A, f"01:80:c2:00:00:{last:02x}", *tags) for last in range(0x30)]
+        return [data[:12] + kind.to_bytes(2, "big") + data[14:] if tags else data for data in frames]
+
+    @check("vlan.reserved")
+    def reserved(self):
+        """They are dropped, their sources learned; others pass, and those that may."""
+        for words, tags, kind in self.WAYS:
+            self.reset()
+            self.say("set port 2 domain 9", "set port 3 domain 9",
+                     *(f"set port {port} {word}" for word in words for port in (0, 1)))
+            frames = self.to_groups(tags, kind)
+            self.exchange([(0, data) for data in frames], {1: frames[16:]}, ["rx_reserved"] * 16)
+            self.learned(A)
+            self.say("set port 0 group-fwd-mask 0x4000")
+            self.exchange([(0, data) for data in frames], {1: frames[14:15] + frames[16:]},
+                          ["rx_reserved"] * 15)
+            self.say("set port 0 group-fwd-mask 0")
+
+    @check("vlan.reserved.mirror")
+    def mirrored(self):
+        """A mirror shows them, but for MAC control: it would stop the other end of that link."""
+        self.reset()
+        self.say("set port 2 domain 9", "set port 3 domain 8", "mirror add 0 to 3")
+        frames = self.to_groups((), 0)
+        self.exchange([(0, data) for data in frames],
+                      {1: frames[16:], 3: frames[:1] + frames[2:]}, ["rx_reserved"] * 16)
