@@ -280,11 +280,16 @@ virtio_why(const struct port *p, char *buf, size_t len)
 	struct transport_info info;
 	const char *why;
 
+	v->transport->ops->info(v->transport, &info);
+	if (vdev_link_up(v->dev) && info.no_carrier != NULL) {
+		snprintf(buf, len, "the driver sees no carrier until it resets the device: %s",
+			 info.no_carrier);
+		return buf;
+	}
 	if (vdev_link_up(v->dev)) {
 		why = virtio_shadow_why(&v->shadow, buf, len);
 		return why != NULL ? why : virtio_hw_why(&v->hw, buf, len);
 	}
-	v->transport->ops->info(v->transport, &info);
 	if (info.connected || v->dev->wanted != VDEV_STATE_RUNNING)
 		return vdev_why(v->dev, buf, len);
 	return why_no_peer(v, &info, buf, len);

@@ -61,6 +61,8 @@ struct transport_info {
 	const char *last_error;     /* static text, NULL: none */
 	uint32_t pairs;  /* the device was made with, if fewer than its port's; 0: it was not */
 	const char *few; /* and why, static text */
+	/* why the driver sees no carrier although rings run, static text; NULL: it does see one */
+	const char *no_carrier;
 };
 
 #define TRANSPORT_FACTS_MAX 24

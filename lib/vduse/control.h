@@ -69,6 +69,7 @@ struct vduse_ctrl {
 	struct irq *irq;               /* owned */
 	struct ev_source kick;
 	struct ev_timer next;
+	uint64_t looked_ns; /* when it was looked at last */
 	/* memory */
 	struct gmem *mem; /* NULL: none is mapped */
 	struct gmem_fault fault;

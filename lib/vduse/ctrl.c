@@ -40,7 +40,9 @@ broke(struct vduse *v, const char *why)
 	c->broken = true;
 	c->why = why;
 	c->step = VDUSE_CTRL_IDLE;
+	v->last_error = why;
 	ev_timer_cancel(&c->next);
+	ev_del(&c->kick);
 	d->status |= VDEV_STATUS_NEEDS_RESET;
 	d->counters.ring_errors++;
 	log_peer(&d->log_limit, d->name, "control queue %u is broken and stopped: %s",
@@ -139,12 +141,6 @@ end_command(struct vduse *v)
 
 /* --- a few commands at a time --- */
 
-static void
-again(struct vduse *v)
-{
-	ev_timer_arm(v->loop, &v->ctrl.next, VDUSE_CTRL_PAUSE_MS);
-}
-
 /** Whether there is something to do after this. */
 static bool
 one(struct vduse *v)
@@ -167,42 +163,50 @@ one(struct vduse *v)
 	return end_command(v);
 }
 
-static void
-serve(struct vduse *v)
+static bool
+runs(const struct vduse *v)
 {
-	const struct vduse_ctrl *c = &v->ctrl;
-
-	for (uint32_t n = 0; n < VDUSE_CTRL_BATCH; n++)
-		if (!c->ready || c->broken || v->asleep || !one(v))
-			return;
-	again(v);
+	return v->ctrl.ready && !v->ctrl.broken && !v->asleep;
 }
 
 static void
 on_next(struct ev_timer *t)
 {
-	serve(container_of(t, struct vduse, ctrl.next));
+	struct vduse *v = container_of(t, struct vduse, ctrl.next);
+	struct vduse_ctrl *c = &v->ctrl;
+	uint32_t n = 0;
+
+	while (n < VDUSE_CTRL_BATCH && runs(v) && one(v))
+		n++;
+	c->looked_ns = ev_now_ns();
+	if (n == VDUSE_CTRL_BATCH)
+		ev_timer_arm(v->loop, &c->next, VDUSE_CTRL_PAUSE_MS);
+	if (runs(v) && c->kick.loop == NULL)
+		ev_add(v->loop, &c->kick, EPOLLIN);
 }
 
+/** Kicks are the driver's to write, as fast as it can: one is noticed for each look. */
 static void
 on_kick(struct ev_source *s, uint32_t events)
 {
 	struct vduse *v = container_of(s, struct vduse, ctrl.kick);
 	uint64_t n;
 
-	if (read(s->fd, &n, sizeof(n)) != sizeof(n))
-		return;
-	vduse_ctrl_kick(v);
+	ev_del(s);
+	if (read(s->fd, &n, sizeof(n)) == sizeof(n))
+		vduse_ctrl_kick(v);
+	else if (runs(v))
+		ev_add(v->loop, s, EPOLLIN);
 }
 
 void
 vduse_ctrl_kick(struct vduse *v)
 {
 	struct vduse_ctrl *c = &v->ctrl;
+	const bool soon = ev_now_ns() - c->looked_ns < VDUSE_CTRL_PAUSE_MS * UINT64_C(1000000);
 
-	/* one that is due already has the same effect: kicks are the driver's, and cost nothing */
 	if (c->ready && !c->broken && c->next.loop == NULL)
-		ev_timer_arm(v->loop, &c->next, 0);
+		ev_timer_arm(v->loop, &c->next, soon ? VDUSE_CTRL_PAUSE_MS : 0);
 }
 
 void
@@ -358,15 +362,13 @@ vduse_ctrl_go_on(struct vduse *v)
 {
 	struct vduse_ctrl *c = &v->ctrl;
 
-	if (!c->ready || c->broken)
-		return;
 	if (!vduse_has_ctrl(v) || !v->q[vduse_ctrl_index(v)].loaded) {
 		c->ready = false;
 		return;
 	}
-	if (!describe(v, &v->q[vduse_ctrl_index(v)].info))
+	if (c->broken || !describe(v, &v->q[vduse_ctrl_index(v)].info))
 		return;
-	if (open_ctrl(v) != 0)
+	if (c->ready && open_ctrl(v) != 0)
 		broke(v, "no descriptor for it");
 	vduse_ctrl_kick(v);
 }

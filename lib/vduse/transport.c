@@ -77,6 +77,7 @@ info(const struct transport *t, struct transport_info *out)
 		.last_error = last_error(v),
 		.pairs = v->few != NULL ? v->pairs : 0,
 		.few = v->few,
+		.no_carrier = v->ctrl.broken ? v->ctrl.why : NULL,
 	};
 }
 

@@ -175,10 +175,23 @@ vhost_user_config(struct virtio_net_config *out)
 
 /* --- VDUSE --- */
 
+static bool several; /* queue pairs, with a control queue */
+
+static void
+vduse_model_new(void)
+{
+	vk_setup(NULL);
+	if (!several)
+		return;
+	vk.pairs = VK_PAIRS_MAX;
+	vk.takes_ctrl = true;
+	vk_shape(vk_owner.d);
+}
+
 static bool
 vduse_kept(const struct row *r)
 {
-	vk_setup(NULL);
+	vduse_model_new();
 	vk_transport = vk_make();
 	assert_non_null(vk_transport);
 	vk_owner.d->cfg.policy = r->policy;
@@ -192,7 +205,7 @@ vduse_kept(const struct row *r)
 static struct vdev *
 vduse_started(const struct row *r)
 {
-	vk_setup(NULL);
+	vduse_model_new();
 	vk_owner.d->cfg.policy = r->policy;
 	vk_start(r->features);
 	return vk_owner.d;
@@ -209,7 +222,7 @@ vduse_ring(uint64_t features, const struct ring *r)
 {
 	struct vduse_vq_info *v = &vk.vq[1];
 
-	vk_setup(NULL);
+	vduse_model_new();
 	vk_transport = vk_make();
 	assert_non_null(vk_transport);
 	vk_driver_rings(features);
@@ -291,6 +304,7 @@ static const struct side {
 	void (*end)(void);
 	struct owner *owner;
 	uint64_t never, own; /* features this transport has no use for; those it adds */
+	bool several;
 } sides[] = {
 	{"vhost-user", vhost_user_kept, vhost_user_started, vhost_user_ring, vhost_user_stop,
 	 vhost_user_status, vhost_user_again, vhost_user_config, vhost_user_end, &w.o, 0, 0},
@@ -300,9 +314,23 @@ static const struct side {
 	 NETF(VIRTIO_NET_F_MQ) | NETF(VIRTIO_NET_F_GUEST_ANNOUNCE) | NETF(24) | NETF(27) |
 		 F(LOG_ALL) | F(PROTOCOL_FEATURES),
 	 NETF(VIRTIO_NET_F_STATUS)},
+	/* of a kernel that takes one: MQ alone is of no use */
+	{"VDUSE with a control queue", vduse_kept, vduse_started, vduse_ring, vduse_stop,
+	 vduse_status, vduse_again, vduse_config, vduse_end, &vk_owner,
+	 NETF(VIRTIO_NET_F_MQ) | NETF(VIRTIO_NET_F_GUEST_ANNOUNCE) | NETF(24) | NETF(27) |
+		 F(LOG_ALL) | F(PROTOCOL_FEATURES),
+	 NETF(VIRTIO_NET_F_STATUS) | NETF(VIRTIO_NET_F_CTRL_VQ), true},
 };
 
-#define EACH_SIDE(s) for (const struct side *s = sides; s < sides + RTE_DIM(sides); s++)
+/** Whether there is such a side; it is the one from now on. */
+static bool
+take_side(const struct side *s)
+{
+	several = s < sides + RTE_DIM(sides) && s->several;
+	return s < sides + RTE_DIM(sides);
+}
+
+#define EACH_SIDE(s) for (const struct side *s = sides; take_side(s); s++)
 
 /* --- the checks --- */
 

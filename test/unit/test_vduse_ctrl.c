@@ -4,12 +4,16 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "base/record.h"
+#include "base/recording.h"
 #include "vduse/kernel.h"
 #include "virtq/journal.h"
 #include "vduse_ctrl_driver.h"
@@ -420,6 +424,66 @@ an_answer_that_was_begun_is_given_once(void **state)
 	}
 }
 
+/** Commands and answers are written down; of those that are not known, no data. */
+static void
+commands_are_recorded(void **state)
+{
+	static const struct {
+		enum record_from from;
+		uint32_t request, size;
+		int first; /* byte; -1: left out */
+	} want[] = {
+		{RECORD_FROM_PEER, VIRTIO_NET_CTRL_MQ << 8, 2, 2},
+		{RECORD_FROM_US, VIRTIO_NET_CTRL_MQ << 8, 1, VIRTIO_NET_OK},
+		{RECORD_FROM_PEER, VIRTIO_NET_CTRL_MQ << 8, 2, 9},
+		{RECORD_FROM_US, VIRTIO_NET_CTRL_MQ << 8, 1, VIRTIO_NET_ERR},
+		{RECORD_FROM_PEER, VIRTIO_NET_CTRL_MAC << 8, 60, -1},
+		{RECORD_FROM_US, VIRTIO_NET_CTRL_MAC << 8, 1, VIRTIO_NET_ERR},
+	};
+	static const struct vqd_buf filter[] = {{HEAD_AT, 2}, {DATA_AT, 60}, {ACK_AT, 1}};
+	struct record_config cfg = {.limit = 1 << 20, .transport = RECORD_VDUSE, .port = "test"};
+	char path[64], err[200];
+	struct recording_event e;
+	const char *why = NULL;
+	struct recording r;
+	uint32_t n = 0;
+	uint8_t *data;
+	size_t len;
+	int ret;
+
+	snprintf(path, sizeof(path), "/tmp/vduse_ctrl.%d.rec", getpid());
+	cfg.path = path;
+	vk_record = record_open(&cfg, err, sizeof(err));
+	assert_non_null(vk_record);
+	cvq_start_multi(0);
+	assert_int_equal(cvq_set_pairs(2), VIRTIO_NET_OK);
+	assert_int_equal(cvq_set_pairs(9), VIRTIO_NET_ERR);
+	cvq_put(VIRTIO_NET_CTRL_MAC, 0, 0);
+	cvq_add(filter, 2, 1, false);
+	assert_int_equal(cvq_answer(), VIRTIO_NET_ERR);
+	vk_transport->ops->free(vk_transport);
+	vk_transport = NULL;
+	record_close(vk_record, "the end");
+	record_settle(60000);
+	data = recording_load(path, &len, err, sizeof(err));
+	unlink(path);
+	assert_non_null(data);
+	assert_null(recording_begin(&r, data, len));
+	while ((ret = recording_next(&r, &e, &why)) == 1) {
+		if (e.type != RECORD_MESSAGE || e.u.message.channel != RECORD_CONTROL)
+			continue;
+		assert_true(n < RTE_DIM(want));
+		assert_int_equal(e.u.message.from, want[n].from);
+		assert_int_equal(e.u.message.request, want[n].request);
+		assert_int_equal(e.u.message.size, want[n].size);
+		assert_int_equal(e.payload == NULL ? -1 : e.payload[0], want[n].first);
+		n++;
+	}
+	assert_int_equal(ret, 0);
+	assert_int_equal(n, RTE_DIM(want));
+	free(data);
+}
+
 /** Its port asks for other queues than it has. */
 static void
 a_device_with_other_queues_is_found(void **state)
@@ -462,6 +526,7 @@ main(void)
 		EACH(ready_and_suspend_are_for_it_too),
 		EACH(a_successor_of_one_that_was_killed_goes_on),
 		TEST(an_answer_that_was_begun_is_given_once),
+		TEST(commands_are_recorded),
 		TEST(a_device_with_other_queues_is_found),
 	};
 

@@ -257,11 +257,16 @@ static const struct bad bads[] = {
 static void
 check_broken(const char *what, uint64_t features)
 {
+	struct transport_info info;
+
 	for (int i = 0; i < 2000 && !(vdev_get_status(vk_owner.d) & VDEV_STATUS_NEEDS_RESET); i++)
 		ev_run_once(vk_owner.loop, 10);
 	if (!(vdev_get_status(vk_owner.d) & VDEV_STATUS_NEEDS_RESET))
 		fail_msg("%s", what);
 	assert_true(vk_both_run());
+	vk_transport->ops->info(vk_transport, &info);
+	assert_string_equal(info.last_error, info.no_carrier);
+	assert_string_equal(cvq_fact("vduse_control_queue")->text, info.no_carrier);
 	cvq_rest(3);
 	assert_int_equal(link_status() & VIRTIO_NET_S_LINK_UP, 0);
 	/* a kick has no effect, and a ring that is ready again none */

@@ -521,6 +521,29 @@ a_control_queue_goes_on(void **state)
 	vqd_fini(&drv);
 }
 
+/** A ring that is not ready is described to the successor, too. */
+static void
+a_control_queue_that_stands_still_goes_on(void **state)
+{
+	struct vduse_dev_request req = {.type = VDUSE_K_SET_VQ_READY};
+	union vduse_k_body body = {.ready = {CVQ, 0}};
+	struct vqd drv;
+
+	start_multi(*(uint64_t *)*state, &drv);
+	for (body.ready.ready = 0; body.ready.ready < 2; body.ready.ready++) {
+		vk.vq[CVQ].ready = body.ready.ready;
+		memcpy(&req.padding, &body, sizeof(body));
+		vk_send(&req);
+		assert_int_equal(vk_answer_of(&req).result, VDUSE_REQ_RESULT_OK);
+		if (body.ready.ready == 0)
+			replace();
+	}
+	say_pairs(&drv, 2);
+	await_answer(&drv);
+	assert_int_equal(pairs_used(&to), 2);
+	vqd_fini(&drv);
+}
+
 /** The successor could not take it. */
 static void
 a_control_queue_goes_on_here(void **state)
@@ -597,6 +620,7 @@ main(void)
 		TEST(a_device_that_is_being_attached_is_busy),
 		TEST(damage_is_refused),
 		EACH(a_control_queue_goes_on),
+		EACH(a_control_queue_that_stands_still_goes_on),
 		EACH(a_control_queue_goes_on_here),
 		TEST(a_broken_control_queue_stays_so),
 		TEST(more_pairs_than_the_port_are_refused),
