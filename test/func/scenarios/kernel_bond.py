@@ -81,10 +81,10 @@ class KernelBond:
         return time.monotonic() - begun
 
     def ping(self):
-        """Across the bond: it answers, and once it does, always."""
-        self.machine.sh(f"wait_for {PATIENCE} ip netns exec station ping -q -c 1 -w 2 {FAR} && "
-                        f"ip netns exec station ping -q -c {PINGS} -i 0.05 -w 60 {FAR} | "
-                        "grep -q ' 0% packet loss'", PATIENCE + 120)
+        """Across the bond: all pings of a row are answered; one end may have dropped the first ones."""
+        self.machine.sh("all_come() { ip netns exec station ping -q -c "
+                        f"{PINGS} -i 0.05 -w 60 {FAR} | grep -q ' 0% packet loss'; }}; "
+                        f"wait_for {PATIENCE} all_come", PATIENCE + 120)
 
     def fail_links(self):
         """All links carry frames, and each does alone while the other one is down."""

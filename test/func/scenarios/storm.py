@@ -336,9 +336,10 @@ class Storm(Scenario):
         """Milliseconds for which control and the worker had work and no CPU, since they started."""
         found = {}
         for task in pathlib.Path(f"/proc/{self.switch.child.pid}/task").iterdir():
-            name = (task / "comm").read_text().strip()
-            if "worker" in name or task.name == str(self.switch.child.pid):
-                found[name] = int((task / "schedstat").read_text().split()[1]) / 1e6
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread that ends
+                name = (task / "comm").read_text().strip()
+                if "worker" in name or task.name == str(self.switch.child.pid):
+                    found[name] = int((task / "schedstat").read_text().split()[1]) / 1e6
         return found
 
     @contextlib.contextmanager

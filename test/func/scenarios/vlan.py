@@ -143,6 +143,7 @@ class Births(Wires):
         before = self.counted()
         self.switch.command(words)
         wait_for("frames", lambda: self.counted()[0][port] == self.FRAMES, 30, alive=[self.switch])
+        self.switch.check_accounts()  # a worker may be on its way from one counter to the next
         after = self.counted()
         return [after[1][other] - before[1][other] for other in (0, 1)]
 
