@@ -221,6 +221,7 @@ static void
 test_lines_of_dpdk_pass_buckets(void **state)
 {
 	const int a = rte_log_register("lib.a"), b = rte_log_register("lib.b");
+	uint32_t shown;
 
 	assert_int_equal(log_limit_dpdk(), 0);
 	rte_log_set_level((uint32_t)a, RTE_LOG_DEBUG);
@@ -234,13 +235,18 @@ test_lines_of_dpdk_pass_buckets(void **state)
 	assert_int_equal(count("B: line"), 1);
 	assert_int_equal(count("DEBUG: line"), 1000);
 	assert_int_equal(count("own"), 1000);
-	usleep(1100000); /* a token more */
-	rte_log(RTE_LOG_ERR, (uint32_t)a, "A: line\n");
+	usleep(1100000); /* a token more, or some: what is over is used up */
+	for (uint32_t i = 0; i < 2 * LOG_LIMIT_BURST; i++)
+		rte_log(RTE_LOG_ERR, (uint32_t)a, "A: line\n");
 	assert_true(count("lines as the next one suppressed\nA: line\n") > 0);
+	log_tell_owed(ev_now_ns() + 3 * SECOND);
+	shown = count("A: line\n");
 	for (uint32_t i = 0; i < 100; i++)
 		rte_log(RTE_LOG_ERR, (uint32_t)a, "A: line\n");
 	log_tell_owed(ev_now_ns() + 3 * SECOND);
-	assert_true(count("vqswitch: DPDK: 100 similar lines suppressed\n") == 1);
+	/* unless a second began meanwhile, and let one through */
+	if (count("A: line\n") == shown)
+		assert_int_equal(count("vqswitch: DPDK: 100 similar lines suppressed\n"), 1);
 }
 
 /** A name in them may be a peer's, too. */
