@@ -67,7 +67,7 @@ class Cards:
         draft = path.with_suffix(".new")
         draft.write_text("".join(f"{order}\n" for order in orders), "ascii")
         draft.rename(path)
-        wait_for(f"the cards to obey {orders}", lambda: not path.exists(), 10, alive=[switch])
+        wait_for(f"the cards to obey {orders}", lambda: not path.exists(), 30, alive=[switch])
 
 
 class SwitchWithCards(Switch):

@@ -77,9 +77,8 @@ class OnCard(InCircles):
         self.circulate(peer)
         self.move("reclaim")
         if call == "counters":  # they are made once, and stay as long as the card
-            self.switch.command(f"vdpa detach {FIRST}")
-            self.switch.command(f"vdpa attach {FIRST},class=vdpa")
-            self.order("wire back")
+            self.detach()
+            self.attach()
         for before in range(CALLS[call]):
             self.order(f"fail {call} {before} 1")
             self.switch.command("port 0 offload")
@@ -180,9 +179,8 @@ class OnCard(InCircles):
         self.move("offload")
         self.order("error 0")
         self.moves_on(peer)
-        self.switch.command(f"vdpa detach {FIRST}")
-        self.switch.command(f"vdpa attach {FIRST},class=vdpa")
-        self.order("wire back")
+        self.detach()
+        self.attach()
         self.moved(FIRST)
         self.moves_on(peer)
         self.quits()
@@ -195,20 +193,35 @@ class OnCard(InCircles):
         self.move("offload")
         for _ in range(3):
             self.moves_on(peer)
-            before = self.counter()
-            self.moves_on(peer)
-            if self.counter() <= before:
-                raise Failure(f"{self.counter()} descriptors after {before}")
-            self.switch.command(f"vdpa detach {FIRST}")
+            self.counts()
+            self.detach()
             self.moved("software")
             self.moves_on(peer)
-            self.switch.command(f"vdpa attach {FIRST},class=vdpa")
-            self.order("wire back")
+            self.attach()
             self.moved(FIRST)
         self.moves_on(peer)
         self.move("reclaim")
         self.count(peer)
         self.disown(peer)
+
+    def counts(self):
+        """The card's counter grows; on a busy machine it may give the rings up and take them again."""
+        before = self.counter()
+        wait_for(f"another number of descriptors than {before}", lambda: self.counter() != before, 30,
+                 alive=[self.switch])
+
+    def detach(self):
+        """The card goes. On a busy machine librte_vhost may need longer than the command waits."""
+        def gone():
+            return "repeat the command" not in self.switch.command(f"vdpa detach {FIRST}")
+        wait_for(f"{FIRST} to go", gone, 30, alive=[self.switch])
+
+    def attach(self):
+        """The card comes, and its wire leads back."""
+        said = self.switch.command(f"vdpa attach {FIRST},class=vdpa")
+        if said.strip():
+            raise Failure(f"vdpa attach: {said}")
+        self.order("wire back")
 
     def counter(self):
         """Descriptors of the sending ring that the card has completed."""

@@ -65,7 +65,7 @@ class InCircles(Scenario):
         peer.command("set fwd rxonly")
         peer.command("clear port stats all")
         peer.command("start")
-        wait_for(f"{FRAMES} frames", lambda: peer.packets()[0] >= FRAMES, 10,
+        wait_for(f"{FRAMES} frames", lambda: peer.packets()[0] >= FRAMES, 30,
                  alive=[peer, self.switch])
         peer.command("stop")
         if peer.packets()[0] != FRAMES:
