@@ -199,8 +199,8 @@ static const struct cli_row rows[] = {
 	 "at first: while there is none. With IPv6 the lowest link-local address asks."},
 	{"set port (port_id) snooping router (auto|always|never)", cmd_router,
 	 "Whether multicast routers are behind a port, which is then sent all groups and reports. "
-	 "auto: when it says so (a query, PIM hello), but not if its guard refuses router "
-	 "advertisements; never: what says so is dropped (rx_mcast_query)."},
+	 "auto: when it says so (a query, PIM hello) or it is a tunnel, but not if its guard "
+	 "refuses router advertisements; never: what says so is dropped (rx_mcast_query)."},
 	{"set port (port_id) snooping limit (num)", cmd_limit,
 	 "Groups a port may join, 0: 256, as at first; 8192 at most. Joins beyond it are counted "
 	 "by "

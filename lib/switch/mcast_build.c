@@ -22,7 +22,7 @@ struct build {
 	const struct dataplane *dp;
 	struct dp_mcast *mc;
 	uint32_t nsnooped; /* FIDs */
-	uint16_t nalways;  /* ports that have routers, by setting */
+	uint16_t nalways;  /* ports that have routers, by setting, and tunnels */
 	const struct dp_port *always[DP_PORTS_MAX];
 	uint16_t n; /* of list */
 	const struct dp_port *list[DP_PORTS_MAX];
@@ -42,6 +42,14 @@ domain_of(const struct build *b, uint32_t fid, uint16_t *vlan)
 	return snoop_domain_of(b->t, domain);
 }
 
+/* Hosts behind other switches are known to those only, whose queries need not say that they ask. */
+static bool
+is_always(const struct port *p)
+{
+	return p->snoop.router == SNOOP_ROUTER_ALWAYS ||
+	       (p->tunnel && !port_has_no_mcast_router(p));
+}
+
 static void
 survey(struct build *b)
 {
@@ -51,7 +59,7 @@ survey(struct build *b)
 	for (uint32_t fid = 0; fid < dp->fids->n; fid++)
 		b->nsnooped += dp->fids->list[fid] != 0 && domain_of(b, fid, &vlan) != NULL;
 	for (uint16_t i = 0; i < dp->nports; i++)
-		if (b->s->port[dp->ports[i]->id]->snoop.router == SNOOP_ROUTER_ALWAYS)
+		if (is_always(b->s->port[dp->ports[i]->id]))
 			b->always[b->nalways++] = dp->ports[i];
 }
 

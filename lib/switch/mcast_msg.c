@@ -23,11 +23,14 @@
 #define IGMP_LEAVE 0x17
 #define IGMP3_REPORT 0x22
 #define IGMP_ROUTER 0x30
+#define IGMP_SOLICIT 0x31
+#define IGMP_BYE 0x32
 #define MLD_QUERY 130
 #define MLD1_REPORT 131
 #define MLD_DONE 132
 #define MLD2_REPORT 143
 #define MLD_ROUTER 151
+#define MLD_BYE 153
 #define PIM_HELLO 0x20 /* version and type */
 
 /* group records */
@@ -36,6 +39,7 @@
 #define TO_INCLUDE 3
 #define TO_EXCLUDE 4
 #define ALLOW_SOURCES 5
+#define BLOCK_SOURCES 6
 
 #define IP4_FRAGMENT 0x3fffu /* more of them, or not the first */
 #define OPT4_END 0
@@ -185,6 +189,16 @@ asked(struct mcast_msg *m, const uint8_t *group, const uint8_t *more)
 			  MCAST_QUERY);
 }
 
+/* 224.0.0.106 or ff02::6a, to which routers say that they end (RFC 4286 5). */
+static bool
+is_all_snoopers(const struct mcast_ip *ip)
+{
+	static const struct mcast_ip all[] = {{.len = 4, .addr = {224, 0, 0, 106}},
+					      {.len = 16, .addr = {0xff, 2, [15] = 0x6a}}};
+
+	return same_ip(ip, &all[ip->len == 16]);
+}
+
 static enum mcast_kind
 igmp_query(const struct look *l, struct mcast_msg *m, const uint8_t *b, uint32_t len)
 {
@@ -196,19 +210,26 @@ igmp_query(const struct look *l, struct mcast_msg *m, const uint8_t *b, uint32_t
 	return asked(m, b + 4, len > 8 ? b + 8 : NULL);
 }
 
+static uint32_t
+igmp_min(const uint8_t *b, uint32_t len)
+{
+	return len >= 4 && (b[0] == IGMP_BYE || b[0] == IGMP_SOLICIT) ? 4 : 8;
+}
+
 static enum mcast_kind
 read_igmp(const struct look *l, struct mcast_msg *m)
 {
 	const uint8_t *b = l->ip + l->at;
 	uint32_t len = l->end - l->at;
 
-	if (len < 8 || l->hops != 1 || fold(sum_of(b, len, 0)) != UINT16_MAX)
+	if (len < igmp_min(b, len) || l->hops != 1 || fold(sum_of(b, len, 0)) != UINT16_MAX)
 		return MCAST_BAD;
 	switch (b[0]) {
 	case IGMP_QUERY:
 		return igmp_query(l, m, b, len);
 	case IGMP1_REPORT:
 	case IGMP2_REPORT:
+		m->old = b[0] == IGMP1_REPORT;
 		return one_group(m, b + 4, true);
 	case IGMP_LEAVE:
 		return one_group(m, b + 4, false);
@@ -219,6 +240,8 @@ read_igmp(const struct look *l, struct mcast_msg *m)
 		return bad_unless(l->alert && records_fit(m, b + len, 4), MCAST_REPORT);
 	case IGMP_ROUTER:
 		return MCAST_HELLO;
+	case IGMP_BYE:
+		return bad_unless(l->alert && is_all_snoopers(&m->to), MCAST_BYE);
 	default:
 		return MCAST_DATA;
 	}
@@ -245,6 +268,9 @@ mld_message(struct mcast_msg *m, const uint8_t *b, uint32_t len)
 {
 	if (b[0] == MLD_ROUTER)
 		return bad_unless(is_link_local(&m->from), MCAST_HELLO);
+	if (b[0] == MLD_BYE)
+		return bad_unless(len >= 4 && is_link_local(&m->from) && is_all_snoopers(&m->to),
+				  MCAST_BYE);
 	if (b[0] == MLD2_REPORT) {
 		if (len < 8)
 			return MCAST_BAD;
@@ -270,7 +296,7 @@ read_icmp6(const struct look *l, struct mcast_msg *m)
 	if (len < 1)
 		return MCAST_BAD; /* it could be any */
 	if (b[0] != MLD_QUERY && b[0] != MLD1_REPORT && b[0] != MLD_DONE && b[0] != MLD2_REPORT &&
-	    b[0] != MLD_ROUTER)
+	    b[0] != MLD_ROUTER && b[0] != MLD_BYE)
 		return MCAST_DATA;
 	if (l->hops != 1 || !l->alert ||
 	    fold(sum_of(b, len, l->sum + IPPROTO_ICMPV6 + len)) != UINT16_MAX ||
@@ -437,6 +463,7 @@ read_record(const uint8_t *r, uint16_t addr_len, struct mcast_change *c)
 {
 	uint16_t sources = get16(r + 2);
 
+	*c = (struct mcast_change){.some = r[0] == BLOCK_SOURCES};
 	set_ip(&c->group, r + 4, addr_len);
 	switch (r[0]) {
 	case IS_EXCLUDE:
@@ -450,8 +477,8 @@ read_record(const uint8_t *r, uint16_t addr_len, struct mcast_change *c)
 	case TO_INCLUDE:
 		c->join = sources > 0;
 		return true;
-	default: /* sources that it wants no more: it may want others */
-		return false;
+	default: /* to a host that wants the group from some sources those may have been the last */
+		return c->some && sources > 0;
 	}
 }
 
@@ -461,7 +488,7 @@ mcast_next(struct mcast_msg *m, struct mcast_change *c)
 	if (m->kind != MCAST_REPORT)
 		return false;
 	if (m->record_min == 0) {
-		*c = (struct mcast_change){.group = m->group, .join = m->join};
+		*c = (struct mcast_change){.group = m->group, .join = m->join, .old = m->old};
 		m->kind = MCAST_DATA; /* that was all */
 		return true;
 	}

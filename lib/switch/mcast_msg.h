@@ -4,7 +4,7 @@
  *
  * Messages by which hosts join multicast groups and routers ask for them: IGMP versions 1 to 3 (RFC
  * 1112, 2236, 3376) and MLD versions 1 and 2 (RFC 2710, 3810), and those that give a router away
- * (PIM hello, RFC 7761 4.9.2; multicast router advertisement, RFC 4286).
+ * (PIM hello, RFC 7761 4.9.2; multicast router advertisement and termination, RFC 4286).
  *
  * Read from a copy of a packet that any guest may have written. Source lists are not kept: a host
  * that wants a group from some sources wants the group.
@@ -31,6 +31,7 @@ enum mcast_kind {
 	MCAST_QUERY,  /* of a router that wants to know members */
 	MCAST_REPORT, /* groups that a host joins or leaves */
 	MCAST_HELLO,  /* of a router */
+	MCAST_BYE,    /* of a router that is one no more */
 	MCAST_BAD,    /* one of them by its number, but malformed: hosts and routers ignore it */
 };
 
@@ -44,14 +45,16 @@ struct mcast_msg {
 	/* of a report, for mcast_next() */
 	uint16_t nrecords;
 	uint8_t record_min; /* bytes of a record without sources; 0: one group, not in a record */
-	bool join;          /* of that group */
+	bool join, old;     /* of that group */
 	const uint8_t *record;
 };
 
 /** A group of a report. */
 struct mcast_change {
 	struct mcast_ip group;
-	bool join; /* false: it leaves */
+	bool join; /* false: it leaves, */
+	bool some; /* or some sources only: it may want the group from others */
+	bool old;  /* of IGMP version 1, which neither leaves nor knows queries for a group */
 };
 
 /**

@@ -58,6 +58,14 @@ push(struct snoop_ring *r, struct snoop_req *req)
 	return false;
 }
 
+static enum snoop_what
+what_of(const struct mcast_change *c)
+{
+	if (c->join)
+		return c->old ? SNOOP_JOIN_OLD : SNOOP_JOIN;
+	return c->some ? SNOOP_LEAVE_SOME : SNOOP_LEAVE;
+}
+
 static void
 tell(struct snoop_ring *r, const struct dp_port *in, uint16_t fid, struct mcast_msg *m)
 {
@@ -66,7 +74,9 @@ tell(struct snoop_ring *r, const struct dp_port *in, uint16_t fid, struct mcast_
 	struct mcast_change c;
 
 	if (m->kind != MCAST_REPORT) {
-		req.what = m->kind == MCAST_QUERY ? SNOOP_QUERY : SNOOP_HELLO;
+		req.what = m->kind == MCAST_QUERY ? SNOOP_QUERY
+			   : m->kind == MCAST_BYE ? SNOOP_BYE
+						  : SNOOP_HELLO;
 		req.group = m->group;
 		req.last = m->last;
 		req.max_resp_ms = m->max_resp_ms;
@@ -78,7 +88,7 @@ tell(struct snoop_ring *r, const struct dp_port *in, uint16_t fid, struct mcast_
 		mac = mcast_mac(&c.group);
 		if (mcast_mac_is_open(&mac))
 			continue;
-		req.what = c.join ? SNOOP_JOIN : SNOOP_LEAVE;
+		req.what = what_of(&c);
 		req.group = c.group;
 		room = push(r, &req);
 	}

@@ -69,7 +69,7 @@ lifetime_ns(const struct snoop_config *c)
 	return (SNOOP_ROBUST * c->interval_s * 1000ull + 2 * SNOOP_RESPONSE_MS) * SNOOP_NS_PER_MS;
 }
 
-static void
+static struct snoop_entry *
 join(struct snoop *t, const struct snoop_req *r, const struct mcast_ip *group,
      const struct snoop_config *c, uint64_t now)
 {
@@ -78,25 +78,34 @@ join(struct snoop *t, const struct snoop_req *r, const struct mcast_ip *group,
 	if (e == NULL) {
 		e = snoop_table_add(t, r->fid, group, t->sw->port[r->port]);
 		if (e == NULL)
-			return;
+			return NULL;
 		changed(t);
 	}
 	e->asks = 0;
 	e->expires_ns = now + lifetime_ns(c);
+	if (r->what == SNOOP_JOIN_OLD)
+		e->old_ns = e->expires_ns;
+	return e;
 }
 
-/* The entry ends soon, unless another host behind the port answers within @p resp_ms. */
+/*
+ * The entry ends soon, unless another host behind the port answers within @p resp_ms. One of IGMP
+ * version 1 would not: it does not know such queries (RFC 2236 3, 6).
+ */
 static void
 end_soon(struct snoop_entry *e, uint32_t resp_ms, uint64_t now)
 {
 	uint64_t ms = RTE_MAX(resp_ms, SNOOP_LAST_MS + 0u);
 
+	if (e->old_ns > now)
+		return;
 	e->expires_ns = RTE_MIN(e->expires_ns, now + SNOOP_ROBUST * ms * SNOOP_NS_PER_MS);
 }
 
 /*
  * Another querier asks by itself, and the groups it asks for end soon: queried(). A leave that is
- * one too many to be asked about counts for nothing.
+ * one too many to be asked about counts for nothing. Hosts that want no frames of some sources any
+ * more are asked whether they want those of others.
  */
 static void
 leave(struct snoop *t, const struct snoop_req *r, const struct snoop_config *c, uint64_t now)
@@ -104,9 +113,9 @@ leave(struct snoop *t, const struct snoop_req *r, const struct snoop_config *c, 
 	struct snoop_entry *e = snoop_table_find(t, r->fid, &r->group, r->port);
 
 	t->stats.leaves++;
-	if (e == NULL || e->asks != 0)
+	if (e == NULL || e->asks != 0 || e->old_ns > now)
 		return;
-	if (c->fast_leave) {
+	if (c->fast_leave && r->what == SNOOP_LEAVE) {
 		snoop_table_remove(t, e);
 		changed(t);
 		return;
@@ -150,6 +159,37 @@ ask_for_last(struct snoop *t, const struct snoop_req *r, uint64_t now)
 	}
 }
 
+/* A router is behind a port. */
+static void
+router_heard(struct snoop *t, const struct snoop_req *r, const struct snoop_config *c, uint64_t now)
+{
+	struct snoop_entry *e = join(t, r, &no_group, c, now);
+	int family = r->from.len == 16;
+
+	if (e == NULL)
+		return;
+	if (e->router[family].len == 0)
+		e->router[family] = r->from;
+	e->several[family] |= memcmp(&e->router[family], &r->from, sizeof(r->from)) != 0;
+}
+
+/* It is none any more (RFC 4286 4): the port has none if it was the only one, in both families. */
+static void
+router_left(struct snoop *t, const struct snoop_req *r)
+{
+	struct snoop_entry *e = snoop_table_find(t, r->fid, &no_group, r->port);
+	int family = r->from.len == 16;
+
+	if (e == NULL || e->several[family] ||
+	    memcmp(&e->router[family], &r->from, sizeof(r->from)) != 0)
+		return;
+	e->router[family] = no_group;
+	if (e->router[!family].len != 0 || e->several[!family])
+		return;
+	snoop_table_remove(t, e);
+	changed(t);
+}
+
 /*
  * RFC 4541 2.1.1: a query from 0.0.0.0 is another switch's, which is no router. One that does not
  * reach all ports, or which hosts answer later than they may, does not save asking.
@@ -163,7 +203,7 @@ queried(struct snoop *t, const struct snoop_req *r, const struct snoop_config *c
 	if (r->group.len == 0 && r->max_resp_ms <= SNOOP_RESPONSE_MS &&
 	    !t->sw->port[r->port]->isolated)
 		querier_heard(t, r, now);
-	join(t, r, &no_group, c, now);
+	router_heard(t, r, c, now);
 	if (r->last)
 		ask_for_last(t, r, now);
 }
@@ -178,21 +218,26 @@ hear(struct snoop *t, const struct snoop_req *r, uint64_t now)
 	if (c == NULL || p == NULL)
 		return;
 	/* a worker may not know of that setting yet */
-	if (r->what != SNOOP_JOIN && r->what != SNOOP_LEAVE && port_has_no_mcast_router(p))
+	if (r->what >= SNOOP_QUERY && port_has_no_mcast_router(p))
 		return;
 	switch (r->what) {
 	case SNOOP_JOIN:
+	case SNOOP_JOIN_OLD:
 		t->stats.joins++;
-		join(t, r, &r->group, c, now);
+		(void)join(t, r, &r->group, c, now);
 		return;
 	case SNOOP_LEAVE:
+	case SNOOP_LEAVE_SOME:
 		leave(t, r, c, now);
 		return;
 	case SNOOP_QUERY:
 		queried(t, r, c, now);
 		return;
+	case SNOOP_BYE:
+		router_left(t, r);
+		return;
 	default:
-		join(t, r, &no_group, c, now);
+		router_heard(t, r, c, now);
 	}
 }
 
@@ -487,9 +532,11 @@ snoop_restore(struct sw *s, const struct snoop_info *i)
 		e = snoop_table_add(s->snoop, fid, &i->group, s->port[i->port]);
 		changed(s->snoop);
 	}
-	if (e != NULL)
-		e->expires_ns = ev_now_ns() + i->left_s * 1000 * SNOOP_NS_PER_MS;
-	return e != NULL;
+	if (e == NULL)
+		return false;
+	e->expires_ns = ev_now_ns() + i->left_s * 1000 * SNOOP_NS_PER_MS;
+	e->several[0] = e->several[1] = i->group.len == 0; /* which ones is not known */
+	return true;
 }
 
 bool

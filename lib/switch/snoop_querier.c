@@ -300,6 +300,17 @@ greet(struct round *r, struct port *p)
 	return !p->snoop.asked;
 }
 
+/* One whose link was down is asked again: hosts that are not next to it do not know. */
+static bool
+is_there(struct port *p)
+{
+	if (p->started && p->ops->link_up != NULL && p->ops->link_up(p))
+		return true;
+	p->snoop.asked = false;
+	p->snoop.next = 0;
+	return false;
+}
+
 bool
 querier_run(struct snoop *t, uint64_t now_ns)
 {
@@ -310,8 +321,7 @@ querier_run(struct snoop *t, uint64_t now_ns)
 	if (!s->forwarding)
 		return false;
 	for (uint16_t i = 0; i < s->nports; i++)
-		if (s->port[i] != NULL && s->port[i]->started && !s->port[i]->snoop.asked &&
-		    s->port[i]->ops->link_up != NULL && s->port[i]->ops->link_up(s->port[i]))
+		if (s->port[i] != NULL && is_there(s->port[i]) && !s->port[i]->snoop.asked)
 			more |= greet(&r, s->port[i]);
 	for (uint16_t domain = 0; domain < VLAN_DOMAINS; domain++)
 		if (snoop_domain_of(t, domain) != NULL)

@@ -18,7 +18,15 @@ struct rte_ring;
 #define SNOOP_WAITING 256u /* requests of one port in the ring, at most; */
 #define SNOOP_SHARE 8u     /* and of those that it has room for, one in so many */
 
-enum snoop_what { SNOOP_JOIN, SNOOP_LEAVE, SNOOP_QUERY, SNOOP_HELLO };
+enum snoop_what {
+	SNOOP_JOIN,
+	SNOOP_JOIN_OLD, /* struct mcast_change */
+	SNOOP_LEAVE,
+	SNOOP_LEAVE_SOME,
+	SNOOP_QUERY, /* this and those behind it are of routers */
+	SNOOP_HELLO,
+	SNOOP_BYE,
+};
 
 /** Heard at a port. */
 struct snoop_req {

@@ -25,6 +25,10 @@ struct snoop_entry {
 	uint8_t asks;        /* queries still to be sent since a host left */
 	uint64_t asked_ns;   /* when the last one was */
 	uint64_t expires_ns; /* forgotten then */
+	uint64_t old_ns;     /* until then there is a host with IGMP version 1 */
+	/* of routers, by family: the one that was heard; or there are others, too */
+	struct mcast_ip router[2];
+	bool several[2];
 };
 
 /** The querier of an FID, for one family. */

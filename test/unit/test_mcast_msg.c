@@ -176,25 +176,26 @@ static void
 records(void **state)
 {
 	static const uint8_t msg[] = {
-		0x22, 0, 0, 0, 0,      9,  0, 9,    /* nine of them */
-		1,    0, 0, 0, GROUP4,              /* include none: says nothing */
-		1,    0, 0, 1, GROUP4, 10, 0, 0, 1, /* include one: join */
-		2,    1, 0, 0, GROUP4, 9,  9, 9, 9, /* exclude none, auxiliary data: join */
-		3,    0, 0, 0, GROUP4,              /* to include none: leave */
-		3,    0, 0, 1, GROUP4, 10, 0, 0, 1, /* to include one: join */
-		4,    0, 0, 0, GROUP4,              /* to exclude none: join */
-		5,    0, 0, 1, GROUP4, 10, 0, 0, 1, /* one more: join */
-		6,    0, 0, 1, GROUP4, 10, 0, 0, 1, /* one less: says nothing */
-		4,    0, 0, 0, 10,     1,  2, 3,    /* no group */
+		0x22, 0, 0, 0, 0,      9,  0, 10,    /* ten of them */
+		1,    0, 0, 0, GROUP4,               /* include none: says nothing */
+		1,    0, 0, 1, GROUP4, 10, 0, 0,  1, /* include one: join */
+		2,    1, 0, 0, GROUP4, 9,  9, 9,  9, /* exclude none, auxiliary data: join */
+		3,    0, 0, 0, GROUP4,               /* to include none: leave */
+		3,    0, 0, 1, GROUP4, 10, 0, 0,  1, /* to include one: join */
+		4,    0, 0, 0, GROUP4,               /* to exclude none: join */
+		5,    0, 0, 1, GROUP4, 10, 0, 0,  1, /* one more: join */
+		6,    0, 0, 1, GROUP4, 10, 0, 0,  1, /* one less: may leave */
+		6,    0, 0, 0, GROUP4,               /* none less: says nothing */
+		4,    0, 0, 0, 10,     1,  2, 3,     /* no group */
 	};
-	static const bool joins[] = {true, true, false, true, true, true};
+	static const bool joins[] = {true, true, false, true, true, true, false};
 	struct packet p = igmp(igmp3, msg, sizeof(msg));
 	uint8_t msg6[8 + 2 * 20] = {143, [7] = 2, [8] = 4, [28] = 3};
 	struct mcast_msg m;
 
 	mcast_read(p.b, p.len, p.type, &m);
 	assert_int_equal(m.kind, MCAST_REPORT);
-	for (size_t i = 0; i < 6; i++)
+	for (size_t i = 0; i < 7; i++)
 		assert_group(&m, joins[i], group4, 4);
 	assert_no_group(&m);
 	memcpy(msg6 + 12, group6, 16);
@@ -331,6 +332,33 @@ hellos(void **state)
 	assert_int_equal(kind_of(&p), MCAST_DATA);
 	p = igmp((const uint8_t[]){224, 0, 0, 106}, adv, sizeof(adv));
 	assert_int_equal(kind_of(&p), MCAST_HELLO);
+}
+
+/* Routers that end, and hosts that ask for routers (RFC 4286): both with four bytes. */
+static void
+terminations(void **state)
+{
+	static const uint8_t snoopers4[] = {224, 0, 0, 106}, bye[] = {0x32, 0, 0, 0};
+	static const uint8_t snoopers6[16] = {0xff, 2, [15] = 0x6a}, bye6[] = {153, 0, 0, 0};
+	struct packet p = igmp(snoopers4, bye, sizeof(bye));
+
+	assert_int_equal(kind_of(&p), MCAST_BYE);
+	p.b[p.at + 1] ^= 1;
+	assert_int_equal(kind_of(&p), MCAST_BAD);
+	p = igmp(routers4, bye, sizeof(bye));
+	assert_int_equal(kind_of(&p), MCAST_BAD);
+	p = igmp(snoopers4, bye, 3);
+	assert_int_equal(kind_of(&p), MCAST_BAD);
+	p = igmp(routers4, (const uint8_t[]){0x31, 0, 0, 0}, 4);
+	assert_int_equal(kind_of(&p), MCAST_DATA);
+	p = igmp(routers4, (const uint8_t[]){0x16, 0, 0, 0}, 4);
+	assert_int_equal(kind_of(&p), MCAST_BAD);
+	p = mld(snoopers6, bye6, sizeof(bye6));
+	assert_int_equal(kind_of(&p), MCAST_BYE);
+	p = mld(snoopers6, bye6, 3);
+	assert_int_equal(kind_of(&p), MCAST_BAD);
+	p = mld(all6, bye6, sizeof(bye6));
+	assert_int_equal(kind_of(&p), MCAST_BAD);
 }
 
 /* --- bad ones --- */
@@ -515,12 +543,12 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(old_reports), cmocka_unit_test(records),
-		cmocka_unit_test(queries),     cmocka_unit_test(last_ones),
-		cmocka_unit_test(misdirected), cmocka_unit_test(hellos),
-		cmocka_unit_test(bad_igmp),    cmocka_unit_test(bad_mld),
-		cmocka_unit_test(data),        cmocka_unit_test(own_queries),
-		cmocka_unit_test(open_groups),
+		cmocka_unit_test(old_reports),  cmocka_unit_test(records),
+		cmocka_unit_test(queries),      cmocka_unit_test(last_ones),
+		cmocka_unit_test(misdirected),  cmocka_unit_test(hellos),
+		cmocka_unit_test(terminations), cmocka_unit_test(bad_igmp),
+		cmocka_unit_test(bad_mld),      cmocka_unit_test(data),
+		cmocka_unit_test(own_queries),  cmocka_unit_test(open_groups),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
