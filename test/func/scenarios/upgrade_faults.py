@@ -3,6 +3,7 @@
 
 import contextlib
 import fcntl
+import json
 import os
 import re
 import resource
@@ -14,6 +15,7 @@ from harness.process import Process, wait_for
 from harness.successor import READY, REFUSED, Successor
 
 from .base import check
+from .postcopy import END, FRAME, Arriving
 from .upgrade import FRAMES, Station, Upgradable, expect, running
 
 F_SEAL_FUTURE_WRITE = 0x10
@@ -196,3 +198,38 @@ class UpgradeFaults(Upgradable):
                  kept.read_text("ascii").split("\n", 1)[0] == head, 10)
         expect(re.sub(r"^#.*", "", kept.read_text("ascii"), flags=re.M) == before, "settings")
         self.spoiled = True
+
+
+class UpgradePostCopy(Upgradable):
+    """A guest that runs while its memory is still at its source."""
+
+    cpus, seconds = 0.2, 5
+
+    def setup(self):
+        self.start_switch(1, options={"postcopy-support": 1})
+
+    def counters(self):
+        """Those of post-copy."""
+        facts = json.loads(self.ask("show port info 0 json"))
+        return {name: value for name, value in next(
+            part for part in facts.values() if isinstance(part, dict) and "postcopy_stalls" in part
+        ).items() if name.startswith("postcopy_")}
+
+    @check("upgrade.postcopy")
+    def check_postcopy(self):
+        """Refused in a line while pages are absent; later its counters stay."""
+        guest = Arriving(self.paths[0])
+        guest.arrive()
+        guest.serve_up_to(FRAME)
+        said = self.ask("upgrade", done=False)
+        expect("a post-copy migration is under way" in said and said.count("\n") == 1, said)
+        guest.serve(FRAME)
+        wait_for("the frame", lambda: guest.taken() == 1)
+        guest.send(END)
+        expect(guest.receive() == bytes(8), "POSTCOPY_END was refused")
+        before = self.counters()
+        expect(before["postcopy_pages_asked"] and before["postcopy_stalls"], f"{before}")
+        self.upgraded(self.ask("upgrade"))
+        expect(self.counters() == before, f"before {before}, after {self.counters()}")
+        guest.close()
+        return said.strip()
