@@ -143,7 +143,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	close(peer);
 	vdev_disconnect(dev);
 	CHECK(dev->gmem == NULL && dev->log == NULL && dev->features == 0);
-	for (i = 0; i < VDEV_QUEUES_MAX; i++)
+	for (i = 0; i < 2 * PAIRS; i++)
 		CHECK(!dev->q[i].running && dev->q[i].kick_fd < 0 && dev->q[i].irq == NULL);
 	dev->wanted = VDEV_STATE_RUNNING;
 	CHECK(fuzz_open_fds() == before);

@@ -5,7 +5,15 @@
  * must hold after each run: no descriptor is left, and the device is as after
  * any disconnect. Each message is {request, flags, kinds of descriptors,
  * length, payload}; values that matter are small, so that sessions get far.
+ *
+ * Two requests that there are not are the fuzzer's: one at the beginning makes the session one of
+ * post-copy, the other has the pager's process say something. It is no process here, but the other
+ * end of its socket: what it has to say for a message to be handled is said, what it need not say
+ * is the input's.
  */
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -16,6 +24,7 @@
 #include <rte_common.h>
 
 #include "base/log.h"
+#include "gmem/pager_wire.h"
 #include "gmem/sigbus.h"
 #include "vhost_user/backend.h"
 #include "vhost_user/session.h"
@@ -24,6 +33,10 @@
 #define MEM (1u << 20)
 #define PAIRS 2
 #define HOST_FDS_MAX 4 /* descriptors of a message, in the bits of one byte */
+
+#define POSTCOPY 0xf0   /* first request: a session of post-copy */
+#define PAGER_SAYS 0xf1 /* payload: struct saying */
+#define PATIENCE 4      /* times in which a message may have to wait */
 
 static struct ev_loop *loop;
 static struct vdev *dev;
@@ -64,6 +77,109 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 	CHECK(loop != NULL && dev != NULL && memfd >= 0 && ftruncate(memfd, MEM) == 0);
 	return 0;
 }
+
+/* --- the pager's process: started by a lane, the lanes are idle when the input is used --- */
+
+static struct {
+	int fd; /* its end; -1: none was started */
+	bool ready;
+} pager = {.fd = -1};
+
+/** Of the input: an operation and small numbers, with a descriptor or without. */
+struct saying {
+	uint8_t op, region, lane, answer, first, count, older, fd;
+};
+
+static void
+pager_gone(void)
+{
+	if (pager.fd >= 0)
+		close(pager.fd);
+	pager.fd = -1;
+	pager.ready = false;
+}
+
+/** In place of libc's, which has pager.c start a process: its descriptor is kept. */
+int
+posix_spawn_file_actions_adddup2(posix_spawn_file_actions_t *actions, int fd, int newfd)
+{
+	(void)actions, (void)newfd;
+	pager_gone();
+	pager.fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	return 0;
+}
+
+int
+posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
+	    const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
+{
+	(void)pid, (void)path, (void)actions, (void)attr, (void)argv, (void)envp;
+	return ENOSYS;
+}
+
+static void
+pager_tell(const struct pager_msg *m, bool with_fd)
+{
+	int fd = with_fd ? eventfd(0, EFD_NONBLOCK) : -1;
+
+	if (pager.fd >= 0)
+		(void)pager_send(pager.fd, m, fd, MSG_DONTWAIT);
+	if (fd >= 0)
+		close(fd);
+}
+
+/** All that it is asked is done. */
+static void
+pager_serves(void)
+{
+	struct pager_msg m = {.op = PAGER_READY};
+	int fd;
+
+	while (!lane_all_idle())
+		usleep(10);
+	if (pager.fd < 0)
+		return;
+	if (!pager.ready)
+		pager_tell(&m, true);
+	pager.ready = true;
+	while (pager_receive(pager.fd, &m, &fd, MSG_DONTWAIT) == (ssize_t)sizeof(m)) {
+		if (fd >= 0)
+			close(fd);
+		if (m.op == PAGER_MAP) {
+			m.op = PAGER_MAPPED;
+			m.first = 0x10000000u * (m.region + 1);
+		} else if (m.op == PAGER_WANT) {
+			m.op = PAGER_HAVE;
+			m.count = m.answer = 1;
+		}
+		pager_tell(&m, false);
+	}
+	ev_run_once(loop, 0);
+}
+
+static void
+pager_says(const struct vhu_msg *m)
+{
+	struct pager_msg out = {0};
+	struct saying in = {0};
+
+	while (!lane_all_idle())
+		usleep(10);
+	memcpy(&in, m->payload.bytes, RTE_MIN((size_t)m->header.size, sizeof(in)));
+	out.op = in.op % (PAGER_HAVE + 2);
+	out.table = 1u + in.older;
+	out.region = in.region;
+	out.lane = in.lane;
+	out.answer = in.answer;
+	out.first = in.first == UINT8_MAX ? UINT64_MAX : in.first;
+	out.count = in.count == UINT8_MAX ? UINT64_MAX : in.count;
+	pager_tell(&out, in.fd & 1);
+	if (in.fd & 2)
+		pager_gone();
+	ev_run_once(loop, 0);
+}
+
+/* --- messages --- */
 
 /** A descriptor of one of four kinds; what else comes into being with it goes at once. */
 static int
@@ -116,8 +232,37 @@ check_forgotten(void)
 	uint32_t i;
 
 	CHECK(dev->gmem == NULL && dev->log == NULL && dev->vq_mem == NULL && dev->features == 0);
-	for (i = 0; i < VDEV_QUEUES_MAX; i++)
+	CHECK(dev->pager == NULL && !dev->arriving);
+	for (i = 0; i < 2 * PAIRS; i++)
 		CHECK(!dev->q[i].running && dev->q[i].kick_fd < 0 && dev->q[i].irq == NULL);
+}
+
+static void
+begin(struct vhu_session *s, bool postcopy)
+{
+	*s = (struct vhu_session){.transport.ops = &vhu_transport_ops,
+				  .dev = dev,
+				  .loop = loop,
+				  .extra = VHU_PF_OPTIONAL & ~VHU_PF(PAGEFAULT)};
+	/* negotiated from the beginning: the fuzzer can still take it back */
+	s->protocol_features = vhu_offered(s) & ~VHU_PF_FORMATS;
+	if (postcopy) {
+		s->extra |= VHU_PF(PAGEFAULT);
+		s->protocol_features |= VHU_PF(PAGEFAULT);
+		s->protocol_features &= ~VHU_PF(CONFIGURE_MEM_SLOTS);
+	}
+	vdev_connect(dev, &s->transport);
+}
+
+/** As a connection does, a message that waits comes again. */
+static void
+deliver(struct vhu_session *s, struct vhu_msg *m, struct vhu_fds *fds)
+{
+	uint64_t refused = s->count.refused;
+
+	for (int i = 0; i < PATIENCE && vhu_dispatch(s, m, fds) == vhu_conn_later; i++)
+		pager_serves();
+	CHECK(s->count.refused - refused <= 1);
 }
 
 int
@@ -128,18 +273,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct vhu_fds fds;
 	struct vhu_msg m;
 
-	s = (struct vhu_session){.transport.ops = &vhu_transport_ops,
-				 .dev = dev,
-				 .loop = loop,
-				 .extra = VHU_PF_OPTIONAL & ~VHU_PF(PAGEFAULT)};
-	/* negotiated from the beginning: the fuzzer can still take it back */
-	s.protocol_features = vhu_offered(&s) & ~VHU_PF_FORMATS;
-	vdev_connect(dev, &s.transport);
+	begin(&s, size > 0 && data[0] == POSTCOPY);
 	while (next_message(&data, &size, &m, &fds)) {
-		uint64_t refused = s.count.refused;
-
-		(void)vhu_dispatch(&s, &m, &fds);
-		CHECK(s.count.refused - refused <= 1);
+		if (m.header.request == PAGER_SAYS)
+			pager_says(&m);
+		else
+			deliver(&s, &m, &fds);
 		vhu_fds_close(&fds);
 		ev_run_once(loop, 0);
 	}
@@ -147,6 +286,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	vdev_disconnect(dev);
 	ev_run_once(loop, 0);
 	check_forgotten();
+	while (!lane_all_idle())
+		usleep(10);
+	pager_gone();
 	CHECK(fuzz_open_fds() == before);
 	return 0;
 }
