@@ -17,6 +17,7 @@
 #ifndef VDUSE_CONTROL_H
 #define VDUSE_CONTROL_H
 
+#include <linux/vduse.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -65,13 +66,14 @@ struct vduse_ctrl {
 	uint64_t desc, driver, device; /* IOVAs */
 	struct vq_state at;            /* of the next command; avail and used are the same */
 	uint32_t base;                 /* where it began, for the journal */
+	bool lost;                     /* a predecessor's position has yet to be found */
 	int kick_fd;                   /* owned; -1: none */
 	struct irq *irq;               /* owned */
 	struct ev_source kick;
 	struct ev_timer next;
 	uint64_t looked_ns; /* when it was looked at last */
 	/* memory */
-	struct gmem *mem; /* NULL: none is mapped */
+	struct gmem *mem[VDUSE_ACCESS_RW + 1]; /* by permission; NULL: none is mapped */
 	struct gmem_fault fault;
 	uint64_t missing;
 	bool waits; /* for what is there */

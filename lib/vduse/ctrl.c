@@ -221,13 +221,19 @@ vduse_ctrl_published(struct vduse *v)
 	ev_timer_arm(v->loop, &c->next, 0);
 }
 
+static void
+unmap(struct vduse_ctrl *c)
+{
+	for (uint32_t perm = 0; perm < RTE_DIM(c->mem); perm++) {
+		gmem_put(c->mem[perm]);
+		c->mem[perm] = NULL;
+	}
+}
+
 void
 vduse_ctrl_flush(struct vduse *v)
 {
-	struct vduse_ctrl *c = &v->ctrl;
-
-	gmem_put(c->mem);
-	c->mem = NULL;
+	unmap(&v->ctrl);
 	vduse_ctrl_kick(v);
 }
 
@@ -272,7 +278,6 @@ open_ctrl(struct vduse *v)
 	int ret = 0;
 
 	c->next.cb = on_next;
-	c->fault.lane = irq_group_lane(v->dev->irqs);
 	if (c->irq == NULL)
 		ret = set_irq(v);
 	if (ret == 0 && c->kick_fd < 0)
@@ -325,8 +330,6 @@ begin(struct vduse *v, const struct vduse_vq_info *info)
 {
 	const bool packed = v->dev->features & VDEV_F(RING_PACKED);
 	struct vduse_ctrl *c = &v->ctrl;
-	struct vq_journal *j = vdev_journal_spare(v->dev);
-	struct vq_journal_key key;
 
 	c->at = vduse_state_of(v, info);
 	c->base = vq_state_to_word(packed ? VQ_PACKED : VQ_SPLIT, &c->at);
@@ -334,11 +337,11 @@ begin(struct vduse *v, const struct vduse_vq_info *info)
 	c->at.used_wrap = c->at.avail_wrap;
 	if (!describe(v, info))
 		return;
-	if (v->resuming)
-		vduse_ctrl_recover(v);
-	key = vduse_ctrl_key(v);
-	if (j != NULL)
-		vq_journal_start(j, &key, &c->at);
+	c->lost = v->resuming;
+	if (c->lost)
+		vduse_ctrl_find(v);
+	else
+		vduse_ctrl_log_position(v);
 }
 
 void
@@ -395,9 +398,8 @@ vduse_ctrl_forget(struct vduse *v)
 	c->kick_fd = -1;
 	irq_free(c->irq);
 	c->irq = NULL;
-	gmem_put(c->mem);
-	c->mem = NULL;
-	c->ready = c->broken = c->waits = false;
+	unmap(c);
+	c->ready = c->broken = c->waits = c->lost = false;
 	c->why = NULL;
 	c->step = VDUSE_CTRL_IDLE;
 	c->pairs = 0;

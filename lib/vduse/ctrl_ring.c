@@ -29,15 +29,31 @@ broken(struct vduse *v, const char *why)
 	return false;
 }
 
-/** The first of @p len bytes at @p iova, and how many lie behind it. NULL: they are not there. */
+static const struct gmem_region *
+find(const struct vduse_ctrl *c, uint64_t iova, uint32_t access)
+{
+	const struct gmem_region *r = NULL;
+
+	for (uint32_t perm = access; perm < RTE_DIM(c->mem) && r == NULL; perm++)
+		if ((perm & access) == access && c->mem[perm] != NULL)
+			r = gmem_find(c->mem[perm], iova);
+	return r;
+}
+
+/**
+ * The first of @p len bytes at @p iova, for @p access (VDUSE_ACCESS_RO, VDUSE_ACCESS_WO), and how
+ * many lie behind it. NULL: they are not there, or the driver does not allow it.
+ */
 static uint8_t *
-part(struct vduse *v, uint64_t iova, uint64_t len, uint64_t *got)
+part(struct vduse *v, uint64_t iova, uint64_t len, uint32_t access, uint64_t *got)
 {
 	struct vduse_ctrl *c = &v->ctrl;
-	const struct gmem_region *r = c->mem != NULL ? gmem_find(c->mem, iova) : NULL;
+	const struct gmem_region *r = find(c, iova, access);
 
-	if (r == NULL && vduse_mem_extend(v, vduse_ctrl_asid(v), iova, &c->mem, &c->fault))
-		r = gmem_find(c->mem, iova);
+	if (r == NULL) {
+		vduse_mem_extend(v, vduse_ctrl_asid(v), iova, c->mem, &c->fault);
+		r = find(c, iova, access);
+	}
 	if (r == NULL) {
 		c->missing = iova;
 		c->waits = true;
@@ -47,12 +63,12 @@ part(struct vduse *v, uint64_t iova, uint64_t len, uint64_t *got)
 	return r->hva + (iova - r->gpa);
 }
 
-/** @p len bytes at @p iova. NULL, with ctrl->missing: they are not there. */
+/** @p len bytes at @p iova for @p access. NULL, with ctrl->missing: they are not there. */
 static uint8_t *
-bytes_at(struct vduse *v, uint64_t iova, uint32_t len)
+bytes_at(struct vduse *v, uint64_t iova, uint32_t len, uint32_t access)
 {
 	uint64_t got = 0;
-	uint8_t *p = part(v, iova, len, &got);
+	uint8_t *p = part(v, iova, len, access, &got);
 
 	if (p != NULL && got < len) {
 		v->ctrl.missing = iova + got;
@@ -66,7 +82,8 @@ bytes_at(struct vduse *v, uint64_t iova, uint32_t len)
 static bool
 load16(struct vduse *v, uint64_t iova, uint16_t *out)
 {
-	const uint16_t *p = (const uint16_t *)(const void *)bytes_at(v, iova, sizeof(*p));
+	const uint16_t *p =
+		(const uint16_t *)(const void *)bytes_at(v, iova, sizeof(*p), VDUSE_ACCESS_RO);
 
 	if (p != NULL)
 		*out = rte_le_to_cpu_16(__atomic_load_n(p, __ATOMIC_ACQUIRE));
@@ -76,7 +93,7 @@ load16(struct vduse *v, uint64_t iova, uint16_t *out)
 static bool
 store16(struct vduse *v, uint64_t iova, uint16_t value)
 {
-	uint16_t *p = (uint16_t *)(void *)bytes_at(v, iova, sizeof(*p));
+	uint16_t *p = (uint16_t *)(void *)bytes_at(v, iova, sizeof(*p), VDUSE_ACCESS_WO);
 
 	if (p != NULL)
 		__atomic_store_n(p, rte_cpu_to_le_16(value), __ATOMIC_RELEASE);
@@ -100,7 +117,7 @@ copy(struct vduse *v, uint64_t iova, void *out, uint32_t len)
 	uint64_t got = 0, done;
 
 	for (done = 0; done < len; done += got) {
-		p = part(v, iova + done, len - done, &got);
+		p = part(v, iova + done, len - done, VDUSE_ACCESS_RO, &got);
 		if (p == NULL)
 			return false;
 		for (uint64_t i = 0; i < got; i++)
@@ -282,6 +299,69 @@ packed_find(struct vduse *v, struct vduse_ctrl_chain *c, bool *any)
 	return true;
 }
 
+/* --- a successor --- */
+
+void
+vduse_ctrl_log_position(struct vduse *v)
+{
+	const struct vq_journal_key key = vduse_ctrl_key(v);
+	struct vq_journal *j = vdev_journal_spare(v->dev);
+
+	if (j != NULL)
+		vq_journal_start(j, &key, &v->ctrl.at);
+}
+
+/** By the driver's memory: one command at a time, so those with an answer were carried out. */
+static bool
+recover_split(struct vduse *v)
+{
+	struct vduse_ctrl *q = &v->ctrl;
+	uint16_t used;
+
+	if (!load16(v, q->device + 2, &used))
+		return false;
+	q->at.avail = q->at.used = used;
+	return true;
+}
+
+static bool
+recover_packed(struct vduse *v)
+{
+	const struct vq_journal_key key = vduse_ctrl_key(v);
+	const struct vq_journal *j = vdev_journal_spare(v->dev);
+	struct vduse_ctrl *q = &v->ctrl;
+	uint16_t flags;
+
+	if (j == NULL || j->running != 1 || memcmp(&j->key, &key, sizeof(key)) != 0 ||
+	    j->state.avail >= q->size || j->next.avail >= q->size)
+		return true;
+	if (j->pending != 1) {
+		q->at = j->state;
+		return true;
+	}
+	/* the slot has the answer, or what came after it: it was given */
+	if (!load16(v, packed_slot(q, j->state.avail) + 14, &flags))
+		return false;
+	q->at = is_available(flags, j->state.avail_wrap) ? j->state : j->next;
+	return true;
+}
+
+bool
+vduse_ctrl_find(struct vduse *v)
+{
+	struct vduse_ctrl *q = &v->ctrl;
+
+	if (!q->lost)
+		return true;
+	if (!(q->layout == VQ_PACKED ? recover_packed(v) : recover_split(v)))
+		return false;
+	q->lost = false;
+	vduse_ctrl_log_position(v);
+	return true;
+}
+
+/* --- the next command --- */
+
 enum vduse_ctrl_look
 vduse_ctrl_look(struct vduse *v, struct vduse_ctrl_chain *out)
 {
@@ -290,7 +370,8 @@ vduse_ctrl_look(struct vduse *v, struct vduse_ctrl_chain *out)
 
 	*out = (struct vduse_ctrl_chain){0};
 	q->waits = false;
-	ok = q->layout == VQ_PACKED ? packed_find(v, out, &any) : split_find(v, out, &any);
+	ok = vduse_ctrl_find(v) &&
+	     (q->layout == VQ_PACKED ? packed_find(v, out, &any) : split_find(v, out, &any));
 	if (ok && any && (!out->has_ack || out->len < 2))
 		ok = broken(v, out->has_ack ? "a command of the control queue has no class"
 					    : "a command of the control queue has no room for "
@@ -334,16 +415,16 @@ find_places(struct vduse *v, const struct vduse_ctrl_chain *c, struct places *p)
 {
 	const struct vduse_ctrl *q = &v->ctrl;
 
-	p->ack = bytes_at(v, c->ack, ACK_LEN);
+	p->ack = bytes_at(v, c->ack, ACK_LEN, VDUSE_ACCESS_WO);
 	if (q->layout == VQ_PACKED) {
-		p->elem = bytes_at(v, packed_slot(q, q->at.used), DESC);
+		p->elem = bytes_at(v, packed_slot(q, q->at.used), DESC, VDUSE_ACCESS_WO);
 		p->index = p->elem;
 	} else {
 		p->elem = bytes_at(v,
 				   q->device + SPLIT_RING +
 					   (uint64_t)USED_ELEM * (q->at.used % q->size),
-				   USED_ELEM);
-		p->index = bytes_at(v, q->device + 2, 2);
+				   USED_ELEM, VDUSE_ACCESS_WO);
+		p->index = bytes_at(v, q->device + 2, 2, VDUSE_ACCESS_WO);
 	}
 	return p->ack != NULL && p->elem != NULL && p->index != NULL;
 }
@@ -439,36 +520,4 @@ vduse_ctrl_arm(struct vduse *v)
 		store16(v, q->device, 0);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	return load16(v, q->driver + 2, &now) && now != q->at.avail;
-}
-
-/* --- a successor --- */
-
-/** The slot of the command that was being answered has the answer, or what came after it. */
-static bool
-was_answered(struct vduse *v, const struct vq_state *at)
-{
-	uint16_t flags;
-
-	return load16(v, packed_slot(&v->ctrl, at->avail) + 14, &flags) &&
-	       !is_available(flags, at->avail_wrap);
-}
-
-void
-vduse_ctrl_recover(struct vduse *v)
-{
-	const struct vq_journal_key key = vduse_ctrl_key(v);
-	const struct vq_journal *j = vdev_journal_spare(v->dev);
-	struct vduse_ctrl *q = &v->ctrl;
-	uint16_t used;
-
-	if (q->layout != VQ_PACKED) {
-		/* one command at a time: what was not answered was not carried out to the end */
-		if (load16(v, q->device + 2, &used))
-			q->at.avail = q->at.used = used;
-		return;
-	}
-	if (j == NULL || j->running != 1 || memcmp(&j->key, &key, sizeof(key)) != 0)
-		return;
-	if (j->state.avail < q->size && j->next.avail < q->size)
-		q->at = j->pending == 1 && was_answered(v, &j->state) ? j->next : j->state;
 }

@@ -218,11 +218,11 @@ void vduse_sync(struct vduse *v);
 int vduse_mem_flush(struct vduse *v, uint64_t start, uint64_t last);
 
 /**
- * *m, NULL for none, with the region of address space @p asid that @p iova is in. False: the driver
- * has not mapped it, or it cannot be used.
+ * The map of @p m that is of its permission (NULL: none), with the region of address space @p asid
+ * that @p iova is in. No change: the driver has not mapped it, or it cannot be used.
  */
-bool vduse_mem_extend(struct vduse *v, uint32_t asid, uint64_t iova, struct gmem **m,
-		      struct gmem_fault *fault);
+void vduse_mem_extend(struct vduse *v, uint32_t asid, uint64_t iova,
+		      struct gmem *m[VDUSE_ACCESS_RW + 1], struct gmem_fault *fault);
 
 /* --- ctrl_ring.c: the two layouts --- */
 
@@ -238,8 +238,14 @@ bool vduse_ctrl_arm(struct vduse *v);
 /** The key of its ring's entry in the journal. */
 struct vq_journal_key vduse_ctrl_key(const struct vduse *v);
 
-/** The position of a ring that a predecessor left, if that is known. */
-void vduse_ctrl_recover(struct vduse *v);
+/**
+ * Find the position of a ring that a predecessor left, unless that was done. False: its memory is
+ * not there, and no command may be looked at.
+ */
+bool vduse_ctrl_find(struct vduse *v);
+
+/** Have a successor find the position from here on. */
+void vduse_ctrl_log_position(struct vduse *v);
 
 /* --- ctrl.c --- */
 

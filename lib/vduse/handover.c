@@ -39,6 +39,7 @@ enum {
 	CONTROL_READY = 2,
 	CONTROL_BROKEN = 4,
 	CONTROL_AVAIL_WRAP = 8,
+	CONTROL_LOST = 0x10, /* its position is a predecessor's, and has yet to be found */
 };
 
 #define CONFIG_MAX 64
@@ -128,7 +129,8 @@ put_control(const struct vduse *v, struct blob *b)
 		x.index = q->index;
 		x.flags = CONTROL_LOADED | (q->info.ready ? CONTROL_READY : 0) |
 			  (c->broken ? CONTROL_BROKEN : 0) |
-			  (c->at.avail_wrap ? CONTROL_AVAIL_WRAP : 0);
+			  (c->at.avail_wrap ? CONTROL_AVAIL_WRAP : 0) |
+			  (c->lost ? CONTROL_LOST : 0);
 		x.num = q->info.num;
 		x.base = c->base;
 		x.at = c->at.avail;
@@ -223,6 +225,7 @@ take_control_ring(struct vduse *v, const struct control_data *x)
 	c->ready = q->info.ready;
 	c->broken = x->flags & CONTROL_BROKEN;
 	c->why = c->broken ? "the driver broke it before an upgrade" : NULL;
+	c->lost = x->flags & CONTROL_LOST;
 	c->base = x->base;
 	c->at = (struct vq_state){x->at, x->at, wrap, wrap};
 }
@@ -267,9 +270,11 @@ take_device(struct vduse *v, const struct hand_record *h)
 	if (v->fd < 0 && (x.flags & (DEVICE_STARTED | DEVICE_CONNECTED)))
 		return "a VDUSE device comes without its node";
 	take_numbers(v, &x);
-	if (!v->control)
+	if (!v->control) {
 		vduse_set_shape(v, 1, false,
 				(x.flags & DEVICE_ONE_PAIR) ? vduse_few_refused : vduse_few_made);
+		v->ctrl.pairs = v->started; /* which no record says */
+	}
 	if (x.flags & DEVICE_CONNECTED)
 		vdev_connect(v->dev, &v->transport);
 	/* of its memory there is as much as records say */

@@ -126,35 +126,47 @@ resolve_one(struct vduse *v, uint64_t iova)
 			 (unsigned long long)e.start, why);
 }
 
-bool
-vduse_mem_extend(struct vduse *v, uint32_t asid, uint64_t iova, struct gmem **m,
+/** NULL: *m has the region; else the reason for which it has not. */
+static const char *
+extend(struct gmem **m, const struct vduse_iotlb_entry *e, int fd, struct gmem_fault *fault)
+{
+	struct gmem *old = *m != NULL ? gmem_ref(*m) : gmem_new();
+	const char *why = "no memory for its region";
+	struct gmem *next = old != NULL ? with_region(old, e, fd, fault, &why) : NULL;
+
+	gmem_put(old);
+	if (next == NULL)
+		return why;
+	gmem_put(*m);
+	*m = next;
+	return NULL;
+}
+
+void
+vduse_mem_extend(struct vduse *v, uint32_t asid, uint64_t iova, struct gmem *m[VDUSE_ACCESS_RW + 1],
 		 struct gmem_fault *fault)
 {
 	struct vduse_iotlb_entry e = {.start = iova, .last = iova};
-	const char *why = "no memory for its region";
-	struct gmem *old = *m != NULL ? gmem_ref(*m) : gmem_new(), *next = NULL;
+	const char *why = NULL;
 	int fd = -1;
 
 	spare_lend();
-	if (old != NULL && v->fd >= 0)
+	if (v->fd >= 0)
 		fd = region_fd(v, asid, &e);
 	if (fd >= 0 && (e.start > iova || e.last < iova))
 		why = "the kernel names another region";
-	else if (fd >= 0)
-		next = with_region(old, &e, fd, fault, &why);
-	if (fd >= 0 && next == NULL)
-		log_peer(&v->dev->log_limit, v->dev->name,
-			 "memory at 0x%llx is not used by the control queue: %s",
-			 (unsigned long long)e.start, why);
+	else if (fd >= 0 && (e.perm == 0 || e.perm > VDUSE_ACCESS_RW))
+		why = "the kernel names no permission";
+	/* known already: one that is of no use for what is asked */
+	else if (fd >= 0 && (m[e.perm] == NULL || gmem_find(m[e.perm], iova) == NULL))
+		why = extend(&m[e.perm], &e, fd, fault);
 	if (fd >= 0)
 		close(fd);
 	spare_refill();
-	gmem_put(old);
-	if (next == NULL)
-		return false;
-	gmem_put(*m);
-	*m = next;
-	return true;
+	if (why != NULL)
+		log_peer(&v->dev->log_limit, v->dev->name,
+			 "memory at 0x%llx is not used by the control queue: %s",
+			 (unsigned long long)e.start, why);
 }
 
 static void

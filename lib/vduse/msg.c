@@ -207,13 +207,15 @@ set_status(struct vduse *v, const struct vduse_dev_request *req, struct vduse_de
 
 /** One that the driver cannot use has not moved. */
 static struct vq_state
-where(const struct vduse *v, uint32_t i)
+where(struct vduse *v, uint32_t i)
 {
 	const bool packed = v->dev->features & VDEV_F(RING_PACKED);
 	struct vq_state s = {.avail_wrap = packed, .used_wrap = packed};
 
-	if (vduse_is_ctrl(v, i))
+	if (vduse_is_ctrl(v, i)) {
+		vduse_ctrl_find(v);
 		return v->q[i].loaded ? v->ctrl.at : s;
+	}
 	if (i < vduse_data_queues(v))
 		vdev_vq_get_state(v->dev, i, &s);
 	return s;

@@ -380,6 +380,7 @@ alloc(const struct vduse_config *cfg)
 	v->name = v->path + strlen(VDUSE_DIR);
 	v->pairs = 1;
 	v->ctrl.kick_fd = -1;
+	v->ctrl.fault.lane = irq_group_lane(v->dev->irqs);
 	for (uint32_t i = 0; i < VDUSE_QUEUES_MAX; i++)
 		v->q[i] = (struct vduse_queue){.v = v, .index = i};
 	return v;

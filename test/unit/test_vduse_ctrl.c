@@ -386,6 +386,37 @@ a_successor_of_one_that_was_killed_goes_on(void **state)
 	}
 }
 
+/** It cannot know where the ring stands before it has its memory. */
+static void
+a_successor_waits_for_memory(void **state)
+{
+	const uint64_t last = vk.region_last;
+	struct vq_journal *j;
+	struct vq_state before;
+
+	cvq_start_multi(*(uint64_t *)*state);
+	for (uint16_t round = 0; round < RING; round++) {
+		j = vdev_journal_spare(vk_owner.d);
+		before = j->state;
+		assert_int_equal(cvq_set_pairs(1), VIRTIO_NET_OK);
+		/* killed in the middle of that, too, and a second time */
+		j->next = j->state;
+		j->state = round % 2 == 0 ? before : j->next;
+		j->pending = round % 2 == 0;
+		vk.region_last = 0;
+		for (int times = 0; times < 2; times++) {
+			vk_kill_switch();
+			vk_transport = vk_make();
+			assert_non_null(vk_transport);
+			cvq_rest(3);
+		}
+		vk.region_last = last;
+		assert_int_equal(cvq_set_pairs(1 + round % PAIRS), VIRTIO_NET_OK);
+		assert_int_equal(cvq_fact("vduse_control_commands")->number, 1);
+		assert_int_equal(cvq_fact("vduse_queue_pairs_used")->number, 1 + round % PAIRS);
+	}
+}
+
 /** Killed between the answer and its note, or before the answer: it is given once. */
 static void
 an_answer_that_was_begun_is_given_once(void **state)
@@ -525,6 +556,7 @@ main(void)
 		EACH(an_answer_comes_when_workers_see_it),
 		EACH(ready_and_suspend_are_for_it_too),
 		EACH(a_successor_of_one_that_was_killed_goes_on),
+		EACH(a_successor_waits_for_memory),
 		TEST(an_answer_that_was_begun_is_given_once),
 		TEST(commands_are_recorded),
 		TEST(a_device_with_other_queues_is_found),

@@ -438,6 +438,40 @@ groups_and_spaces_that_are_not_are_refused(void **state)
 	assert_int_equal(cvq_set_pairs(2), VIRTIO_NET_OK);
 }
 
+/** Memory that may be read alone gets no answer, and what may be written alone is not read. */
+static void
+permissions_hold(void **state)
+{
+	static const uint8_t less[] = {VDUSE_ACCESS_RO, VDUSE_ACCESS_WO};
+	uint64_t before;
+
+	make_apart();
+	start_apart(*(uint64_t *)*state);
+	for (size_t i = 0; i < RTE_DIM(less); i++) {
+		assert_int_equal(cvq_set_pairs(1), VIRTIO_NET_OK);
+		before = cvq_fact("vduse_control_commands")->number;
+		vk.perm = less[i];
+		assert_int_equal(cvq_ask(VDUSE_UPDATE_IOTLB, 0, UINT64_MAX, 1), OK);
+		cvq_put(VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, 2);
+		cvq_add(cvq_usual, 2, 1, false);
+		cvq_kick();
+		cvq_rest(100);
+		assert_false(cvq_answered());
+		assert_int_equal(cvq_mem[ACK_AT], NO_ANSWER);
+		assert_string_equal(cvq_fact("vduse_control_queue")->text,
+				    "waits for memory that the driver has not mapped");
+		assert_int_equal(cvq_fact("vduse_control_commands")->number,
+				 before + (less[i] == VDUSE_ACCESS_RO));
+		vk.perm = 0;
+		assert_int_equal(cvq_ask(VDUSE_UPDATE_IOTLB, 0, UINT64_MAX, 1), OK);
+		assert_int_equal(cvq_answer(), VIRTIO_NET_OK);
+		assert_int_equal(cvq_pairs_used(), 2);
+	}
+	assert_int_equal(vk_set_status(0), OK);
+	end_apart();
+	vk.apart = false;
+}
+
 /** Its file, which is the driver's, is cut off. */
 static void
 a_truncated_file_breaks_it_alone(void **state)
@@ -473,6 +507,7 @@ main(void)
 		TEST(rings_that_cannot_be_are_broken),
 		EACH(it_lives_in_an_address_space_of_its_own),
 		TEST(groups_and_spaces_that_are_not_are_refused),
+		EACH(permissions_hold),
 		EACH(a_truncated_file_breaks_it_alone),
 	};
 

@@ -544,6 +544,31 @@ a_control_queue_that_stands_still_goes_on(void **state)
 	vqd_fini(&drv);
 }
 
+static const struct transport_fact *
+fact(const struct transport *t, const char *name)
+{
+	static struct transport_fact f[TRANSPORT_FACTS_MAX];
+	uint32_t n = t->ops->facts(t, f);
+
+	for (uint32_t i = 0; i < n; i++)
+		if (strcmp(f[i].name, name) == 0)
+			return &f[i];
+	fail_msg("no fact %s", name);
+	return NULL;
+}
+
+/** A driver of the only pair uses it, here as there. */
+static void
+the_only_pair_stays_in_use(void **state)
+{
+	vk_start(0);
+	assert_int_equal(fact(vk_transport, "vduse_queue_pairs_used")->number, 1);
+	replace();
+	assert_int_equal(fact(successor, "vduse_queue_pairs_used")->number, 1);
+	assert_int_equal(vk_set_status(0), VDUSE_REQ_RESULT_OK);
+	assert_int_equal(fact(successor, "vduse_queue_pairs_used")->number, 0);
+}
+
 /** The successor could not take it. */
 static void
 a_control_queue_goes_on_here(void **state)
@@ -622,6 +647,7 @@ main(void)
 		EACH(a_control_queue_goes_on),
 		EACH(a_control_queue_that_stands_still_goes_on),
 		EACH(a_control_queue_goes_on_here),
+		TEST(the_only_pair_stays_in_use),
 		TEST(a_broken_control_queue_stays_so),
 		TEST(more_pairs_than_the_port_are_refused),
 	};

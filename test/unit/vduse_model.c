@@ -121,7 +121,7 @@ get_fd(struct vduse_iotlb_entry *e, uint32_t asid)
 	e->start = OWNER_GPA + moved;
 	e->last = vk.region_last + moved;
 	e->offset = 0;
-	e->perm = VDUSE_ACCESS_RW;
+	e->perm = vk.perm != 0 ? vk.perm : VDUSE_ACCESS_RW;
 	vk.fds_given++;
 	return dup(moved != 0 && vk.apart_fd >= 0 ? vk.apart_fd : vk.memfd);
 }

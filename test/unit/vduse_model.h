@@ -50,6 +50,7 @@ struct vk {
 	atomic_uint irqs_begun;
 	struct virtio_net_config config;
 	uint64_t region_last; /* of the one region there is, at OWNER_GPA; 0: none */
+	uint8_t perm;         /* of it from now on; 0: all */
 	int memfd;
 	atomic_uint next_id;
 	struct vduse_dev_request
