@@ -123,6 +123,9 @@ vduse_find_shape(struct vduse *v)
 
 	while (n <= VDUSE_QUEUES_MAX && v->sys->ioctl(v->fd, VDUSE_VQ_GET_INFO, &info) == 0)
 		info = (struct vduse_vq_info){.index = ++n};
+	/* the kernel has given it up, and answers no question: the gate finds that */
+	if (n == 0)
+		return vduse_set_shape(v, 1, false, vduse_few_made);
 	return vduse_set_shape(v, n / 2, n % 2 != 0, vduse_few_made);
 }
 

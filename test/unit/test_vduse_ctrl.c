@@ -455,6 +455,27 @@ an_answer_that_was_begun_is_given_once(void **state)
 	}
 }
 
+/** While there was no switch the kernel gave it up: the port is there to be told of that. */
+static void
+a_device_that_was_given_up_is_found(void **state)
+{
+	for (uint32_t several = 0; several < 2; several++) {
+		if (several)
+			cvq_start_multi(0);
+		else
+			vk_start(0);
+		vk_kill_switch();
+		vk.given_up = true;
+		vk_transport = vk_make();
+		assert_non_null(vk_transport);
+		assert_null(vk_owner.d->transport);
+		vk_kill_switch();
+		vk.given_up = vk.exists = vk.on_bus = false;
+	}
+	cvq_start_multi(0);
+	assert_int_equal(cvq_set_pairs(2), VIRTIO_NET_OK);
+}
+
 /** Commands and answers are written down; of those that are not known, no data. */
 static void
 commands_are_recorded(void **state)
@@ -558,6 +579,7 @@ main(void)
 		EACH(a_successor_of_one_that_was_killed_goes_on),
 		EACH(a_successor_waits_for_memory),
 		TEST(an_answer_that_was_begun_is_given_once),
+		TEST(a_device_that_was_given_up_is_found),
 		TEST(commands_are_recorded),
 		TEST(a_device_with_other_queues_is_found),
 	};

@@ -191,6 +191,8 @@ set_kick(const struct vduse_vq_eventfd *e)
 static int
 model_ioctl(int fd, unsigned long request, void *arg)
 {
+	if (vk.given_up && (request == VDUSE_VQ_GET_INFO || request == VDUSE_DEV_GET_FEATURES))
+		return fail_with(EPERM);
 	switch (request) {
 	case VDUSE_SET_API_VERSION:
 		return *(uint64_t *)arg <= vk.version ? 0 : fail_with(EINVAL);

@@ -61,9 +61,10 @@ struct vk {
 	uint64_t taken;     /* of those */
 	bool old_entry;     /* the longer structure of IOTLB_GET_FD2 */
 	uint32_t asid_asked;
-	bool apart;   /* address space 1 has the memory at VK_APART, 0 as ever */
-	int apart_fd; /* of that; -1: memfd */
-	int kick_fd;  /* of the control queue, a duplicate; -1: none */
+	bool given_up; /* the node answers no question */
+	bool apart;    /* address space 1 has the memory at VK_APART, 0 as ever */
+	int apart_fd;  /* of that; -1: memfd */
+	int kick_fd;   /* of the control queue, a duplicate; -1: none */
 	uint32_t ngroups;
 	/* the vdpa bus */
 	atomic_bool on_bus;
