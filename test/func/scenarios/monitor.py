@@ -64,8 +64,9 @@ class Monitor(Arguments):
     def follower(self, path, *words):
         """vqsctl monitor, which follows already."""
         vqsctl = pathlib.Path(Switch.program).resolve().parent / "vqsctl"
-        process = self.own(Process(f"follow{len(words)}", [vqsctl, "-s", path, "monitor", *words],
-                                   self.workdir))
+        # a log of its own: that of an earlier check has events, too
+        process = self.own(Process(f"follow{self.runs}.{len(words)}",
+                                   [vqsctl, "-s", path, "monitor", *words], self.workdir))
         process.spawn()
 
         def follows():
