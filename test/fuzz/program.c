@@ -32,8 +32,9 @@ move_away(void)
 static void
 start(struct app *app)
 {
-	char lcores[32];
-	char *argv[] = {
+	static char lcores[32];
+	/* kept: "upgrade" takes them for a successor, which is not to be found here */
+	static char *argv[] = {
 		"vqswitch",
 		"--lcores",
 		lcores,
@@ -61,6 +62,8 @@ start(struct app *app)
 	snprintf(lcores, sizeof(lcores), "0@%d,1@%d", cpu, cpu);
 	app->fwd = &fwd;
 	app->name = "vqswitch";
+	app->argc = RTE_DIM(argv) - 1;
+	app->argv = argv;
 	ctl_block_signals();
 	CHECK(init(app, RTE_DIM(argv) - 1, argv) == 0);
 	CHECK(run(app) == 0);
