@@ -7,14 +7,17 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "app.h"
 #include "cli/cli.h"
 #include "fuzz/program.h"
 #include "pkt/legend.h"
+#include "switch/capture_handover.h"
 #include "switch/handover.h"
 #include "switch/publish.h"
 #include "switch/sw.h"
+#include "switch/sw_capture.h"
 #include "switch/sw_ports.h"
 #include "vxlan/vxlan.h"
 
@@ -28,9 +31,11 @@ static const char config[] = "port attach net_null0,no-rx=1\n"
 			     "vxlan vni 101 domain 5 vlan 7 flood 192.0.2.3\n"
 			     "set port 0 rate pps 1000\n";
 
+static int file; /* of a capture that goes on */
+
 /* The first type of each reader. */
-static const uint16_t first[] = {SW_HAND_FIRST, SW_HAND_PORT, ETHDEV_FIRST, VXLAN_HAND_FIRST,
-				 VXLAN_HAND_PORT};
+static const uint16_t first[] = {SW_HAND_FIRST,    SW_HAND_PORT,    ETHDEV_FIRST,
+				 VXLAN_HAND_FIRST, VXLAN_HAND_PORT, CAPTURE_HAND_FIRST};
 
 int
 LLVMFuzzerInitialize(int *argc, char ***argv)
@@ -40,6 +45,8 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 	/* takes the right to make devices */
 	(void)cli_run_text(fuzz_app()->cli, "vxlan vni 102 domain 6 evpn\n", "evpn",
 			   fuzz_nowhere());
+	file = memfd_create("capture", MFD_CLOEXEC);
+	CHECK(file >= 0);
 	return 0;
 }
 
@@ -52,7 +59,8 @@ make_blob(struct blob *b, const uint8_t *p, size_t left)
 					.flags = p[0] >> 7,
 					.len = RTE_MIN((uint32_t)p[1] << 2, (uint32_t)left - 4)};
 
-		blob_put_record(b, &r, p + 4);
+		r.nfds = r.type == CAPTURE_HAND_FIRST && (p[2] & 1) != 0;
+		blob_put_fds(b, &r, p + 4, &file);
 		p += 4 + r.len;
 		left -= 4 + r.len;
 	}
@@ -121,7 +129,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	sw_publish(&app->sw);
 	CHECK(cli_run_text(app->cli, "show vxlan vtep\nshow vxlan neigh\nshow fdb\n", "show",
 			   fuzz_nowhere()) == 0);
+	if (size % 2 != 0)
+		capture_hand_run(&app->sw);
 	fuzz_iteration(app);
+	sw_capture_stop(&app->sw);
+	CHECK(ftruncate(file, 0) == 0);
 	CHECK(fuzz_open_fds() == before);
 	return 0;
 }
