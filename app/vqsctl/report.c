@@ -359,9 +359,11 @@ report_to(int fd, const char *path)
 	if (to < 0)
 		return UNUSABLE;
 	heed_signals(fd);
-	if (mkdtemp(r.path) == NULL ||
-	    (r.dir = open(r.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0) {
+	if (mkdtemp(r.path) == NULL) {
 		fprintf(stderr, "vqsctl: %s: %s\n", r.path, strerror(errno));
+	} else if ((r.dir = open(r.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0) {
+		fprintf(stderr, "vqsctl: %s: %s\n", r.path, strerror(errno));
+		rmdir(r.path);
 	} else {
 		status = make(&r, to) ? DONE : UNUSABLE;
 		remove_all(&r);

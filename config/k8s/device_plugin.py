@@ -308,6 +308,9 @@ class Plugin:
                 except grpc.RpcError as e:
                     registered = None
                     say(f"the kubelet does not answer: {e.code().name}")
+                except (OSError, RuntimeError) as e:  # its folder goes or comes at this moment
+                    registered = None
+                    say(f"{self.path}: {e}")
             time.sleep(self.options.interval)
 
 

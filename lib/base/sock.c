@@ -76,15 +76,18 @@ begin(struct walk *w, const char *path)
 	return enter(w, open(path[0] == '/' ? "/" : ".", O_PATH | O_DIRECTORY | O_CLOEXEC));
 }
 
-/** The next name of the rest, which has it no more; "": there is none. */
-static void
+/** The next name of the rest, which has it no more; "": there is none. False: no file has it. */
+static bool
 take_name(struct walk *w, char name[NAME_MAX + 1])
 {
 	size_t slashes = strspn(w->rest, "/"), len = strcspn(w->rest + slashes, "/");
 
-	/* one that is longer does not exist, cut or whole */
-	snprintf(name, NAME_MAX + 1, "%.*s", (int)len, w->rest + slashes);
+	if (len > NAME_MAX)
+		return false;
+	memcpy(name, w->rest + slashes, len);
+	name[len] = '\0';
 	memmove(w->rest, w->rest + slashes + len, strlen(w->rest + slashes + len) + 1);
+	return true;
 }
 
 /** The path that link @p fd holds, and the rest behind it, is the rest. */
@@ -118,10 +121,16 @@ step(struct walk *w)
 	struct stat st;
 	int ret = -EAGAIN, fd;
 
-	take_name(w, name);
+	if (!take_name(w, name))
+		return -ENAMETOOLONG;
 	fd = openat(w->at, name[0] == '\0' ? "." : name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) != 0)
+	if (fd < 0)
 		return -errno;
+	if (fstat(fd, &st) != 0) {
+		ret = -errno;
+		close(fd);
+		return ret;
+	}
 	if (S_ISLNK(st.st_mode) && is_magic(fd)) {
 		close(fd);
 		fd = openat(w->at, name, O_PATH | O_CLOEXEC);

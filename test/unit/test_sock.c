@@ -145,6 +145,25 @@ test_links_in_the_middle(void **state)
 	assert_int_equal(accept(w.listener, NULL, NULL), -1);
 }
 
+/* A name that no file can have is not cut to one that a file has. */
+static void
+test_long_name(void **state)
+{
+	char name[NAME_MAX + 1], folder[NAME_MAX + 8], path[2 * NAME_MAX];
+	int ret;
+
+	ret = snprintf(name, sizeof(name), "%s", strrchr(w.path, '/') + 1);
+	memset(name + ret, 'a', sizeof(name) - 1 - (size_t)ret);
+	name[NAME_MAX] = '\0';
+	snprintf(folder, sizeof(folder), "/tmp/%s", name);
+	assert_int_equal(mkdir(folder, 0700), 0);
+	snprintf(path, sizeof(path), "%sa/../%s", folder, strrchr(w.path, '/') + 1);
+	ret = symlink(path, w.link) == 0 ? sock_connect_unix(w.link) : 0;
+	rmdir(folder);
+	assert_int_equal(ret, -ENAMETOOLONG);
+	assert_int_equal(accept(w.listener, NULL, NULL), -1);
+}
+
 int
 main(void)
 {
@@ -154,6 +173,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_own_link, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_link_of_another_user, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_links_in_the_middle, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_long_name, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
