@@ -175,16 +175,16 @@ class Link:
             else:
                 raise Failure(f"ping {address}, bytes {said.strip()}, three times; dropped: {dict(drops)}")
 
-    def transfer_both(self):
+    def transfer_both(self, megabytes=SHORT_MB):
         """A file each way, equal checksums."""
         for receiver, sender, address in self.directions():
-            transfer_start(sender, receiver, address, SHORT_MB)
-            transfer_finish(sender, receiver, megabytes=SHORT_MB)
+            transfer_start(sender, receiver, address, megabytes)
+            transfer_finish(sender, receiver, megabytes=megabytes)
 
-    def exchange(self):
+    def exchange(self, megabytes=SHORT_MB):
         """The full traffic check."""
         self.ping_sizes()
-        self.transfer_both()
+        self.transfer_both(megabytes)
 
 
 def file_name(megabytes):

@@ -10,7 +10,7 @@ from harness.hostguest import HostGuest
 from harness.peers import Switch
 from harness.process import Failure, wait_for
 
-from .base import RECEIVED, Link, Scenario, check, transfer_finish, transfer_start
+from .base import FILE_MB, RECEIVED, Link, Scenario, check, transfer_finish, transfer_start
 
 Card = namedtuple("Card", "name")
 UPGRADES = 3
@@ -175,7 +175,7 @@ class Vduse(Scenario):
         if (bits[34] == "1") != (layout == "packed"):
             raise Failure(f"features {bits}")
         with self.link() as link:
-            link.exchange()
+            link.exchange(FILE_MB)
 
     @check("vduse.split")
     def split(self):
@@ -268,7 +268,7 @@ class Vduse(Scenario):
         self.spaces[0].sh("ip addr add 10.99.0.2/24 dev eth0 && ip link set eth0 up")
         link = TapLink(self.machine, self.spaces[0])
         link.ping_sizes((64, 1400, 8900))
-        link.transfer_both()
+        link.transfer_both(FILE_MB)
         self.switch.command("port detach net_tap9")
         self.spaces[0].sh("ip addr flush dev eth0")
 

@@ -19,7 +19,7 @@ from harness.namespace import Namespace, device
 from harness.peers import EthdevPort
 from harness.process import Failure, Skip, wait_for
 
-from .base import Link, Scenario, check
+from .base import FILE_MB, Link, Scenario, check
 
 VNI = 100
 DOMAIN = 5
@@ -173,7 +173,7 @@ class Hosts(Scenario):
         """Pings up to the full MTU and 20 MB each way between two hosts."""
         with self.link(one, other) as link:
             link.ping_sizes(self.sizes)
-            link.transfer_both()
+            link.transfer_both(FILE_MB)
 
     @check("vxlan.unicast")
     def unicast(self):
@@ -516,7 +516,7 @@ router bgp 65000
         """Pings up to the full MTU and 20 MB each way between two hosts."""
         with self.link(one, other) as link:
             link.ping_sizes(self.sizes)
-            link.transfer_both()
+            link.transfer_both(FILE_MB)
 
     def place(self, host, mac):
         """Whether an address is EVPN's, and its port, in a switch's table; None: it is unknown."""
