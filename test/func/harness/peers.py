@@ -22,6 +22,13 @@ def eal(prefix, cores, memory):
             f"--file-prefix={prefix}"]
 
 
+def xstats_of(text):
+    """{port: {name: value}} of the answer to "show port xstats"."""
+    parts = re.split(r"NIC extended statistics for port (\d+)", text)
+    return {int(port): {name: int(value) for name, value in re.findall(r"^(\w+): (\d+)$", values, re.M)}
+            for port, values in zip(parts[1::2], parts[2::2])}
+
+
 class Port:
     """A vhost port of a back-end: its socket and its vdev options."""
 
@@ -78,11 +85,7 @@ class VhostBackend(PromptProgram):
 
     def all_xstats(self, ports="all"):
         """The same of all ports, by port."""
-        parts = re.split(r"NIC extended statistics for port (\d+)",
-                         self.command(f"show port xstats {ports}"))
-        return {int(port): {name: int(value)
-                            for name, value in re.findall(r"^(\w+): (\d+)$", text, re.M)}
-                for port, text in zip(parts[1::2], parts[2::2])}
+        return xstats_of(self.command(f"show port xstats {ports}"))
 
 
     def check_accounts(self):

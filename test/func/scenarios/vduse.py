@@ -7,7 +7,7 @@ import re
 from collections import namedtuple
 
 from harness.hostguest import HostGuest
-from harness.peers import Switch
+from harness.peers import Switch, xstats_of
 from harness.process import Failure, wait_for
 
 from .base import FILE_MB, RECEIVED, Link, Scenario, check, transfer_finish, transfer_start
@@ -62,6 +62,10 @@ class GuestSwitch:
         """The answer to a command."""
         return self.guest.sh(f"{self.ctl} {text}")
 
+    def all_xstats(self):
+        """Extended statistics of all ports, by port."""
+        return xstats_of(self.command("show port xstats all"))
+
     def pid(self):
         """Its process."""
         return self.guest.sh(f"cat {self.run}/pid")
@@ -113,6 +117,7 @@ class TapLink(Link):
     def __init__(self, machine, space):  # pylint: disable=super-init-not-called
         self.ends = ((machine, None), (space, None))
         self.addresses = ("10.99.0.1", "10.99.0.2")
+        self.accounts = False
 
 
 class Vduse(Scenario):
