@@ -232,10 +232,12 @@ static void
 keep(const struct port *p, struct virtio_list *l, const void *data, uint32_t len)
 {
 	free(l->data);
-	*l = (struct virtio_list){.data = malloc(len)};
+	*l = (struct virtio_list){0};
+	if (len == 0)
+		return;
+	l->data = malloc(len);
 	if (l->data == NULL) {
-		if (len != 0)
-			log_peer(&log_limit, p->name, "out of memory for addresses of a guest");
+		log_peer(&log_limit, p->name, "out of memory for addresses of a guest");
 		return;
 	}
 	memcpy(l->data, data, len);

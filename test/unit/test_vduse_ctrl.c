@@ -470,7 +470,9 @@ a_device_that_was_given_up_is_found(void **state)
 		assert_non_null(vk_transport);
 		assert_null(vk_owner.d->transport);
 		vk_kill_switch();
-		vk.given_up = vk.exists = vk.on_bus = false;
+		vk.given_up = false;
+		vk.exists = false;
+		vk.on_bus = false;
 	}
 	cvq_start_multi(0);
 	assert_int_equal(cvq_set_pairs(2), VIRTIO_NET_OK);

@@ -395,11 +395,10 @@ it_lives_in_an_address_space_of_its_own(void **state)
 		assert_int_equal(cvq_set_pairs(2), VIRTIO_NET_OK);
 		assert_int_equal(cvq_pairs_used(), 2);
 		/* what becomes of one space is nothing to the other */
-		unsigned int given = vk.fds_given;
 		assert_int_equal(cvq_ask(VDUSE_UPDATE_IOTLB, 0, UINT64_MAX, 1), OK);
 		cvq_rest(3);
 		assert_int_equal(vk.asid_asked, 1);
-		given = vk.fds_given;
+		const unsigned int given = vk.fds_given;
 		assert_int_equal(cvq_ask(VDUSE_UPDATE_IOTLB, 0, UINT64_MAX, 0), OK);
 		cvq_rest(3);
 		assert_int_equal(vk.fds_given, given + 1);

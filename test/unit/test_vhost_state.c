@@ -555,6 +555,7 @@ test_ips_unknown(void **ctx)
 	sw.stations = NULL;
 	assert_int_equal(load(), 0);
 	assert_int_equal(whereabouts(0), TARGET);
+	free(state);
 	save();
 	sw.stations = &stations;
 	assert_int_equal(load(), 0);

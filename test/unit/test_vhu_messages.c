@@ -113,7 +113,7 @@ facts(void)
 	const struct vdev *d = w.o.d;
 	struct facts *f = calloc(1, sizeof(*f));
 
-	memcpy(f->q, d->q, sizeof(f->q));
+	memcpy(f->q, d->q, 2 * (size_t)d->cfg.queue_pairs * sizeof(f->q[0]));
 	f->features = d->features;
 	f->protocol_features = w.s.protocol_features;
 	f->gmem = d->gmem;

@@ -34,7 +34,9 @@ ARGUMENTS = {
     "rule": ("allow", None, None),
 }
 GARBAGE = ("-1", "1x", "1.5", "0x", "+1", str(2**64), str(10**30), "''", "1,2")
-TEXTS = ("x[,y]*", "x[,y]*|all|vm=NAME", "name", "file", "address", "address[/length]")  # any word is one
+# any word is one
+TEXTS = ("x[,y]*", "x[,y]*|all|vm=NAME", "name", "name|all", "file", "address", "address|auto",
+         "address[/length]")
 RESTS = ("a[,b-c]*", "ident", "path", "rule", "vtep[,vtep]*")  # and any words
 # that act on what the next ones need, or end the program
 NOT_TRIED = ("quit", "port detach (port_id)", "port close (port_id|all)")

@@ -173,7 +173,7 @@ class Link:
                 # a guest that gets no processor has no memory or no buffer for a large frame
                 if drops is None or any(not name.startswith(FULL) for name in drops):
                     raise Failure(f"ping {address}, bytes {said.strip()}; dropped: {drops}")
-                left = left[left.index(int(said.split(":")[0])):]
+                left = left[left.index(int(said.split(":", maxsplit=1)[0])):]
             else:
                 raise Failure(f"ping {address}, bytes {said.strip()}, three times; dropped: {drops}")
 
