@@ -31,7 +31,7 @@ ARGUMENTS = {
     "address": ("192.0.2.1", None, None), "vtep[,vtep]*": ("192.0.2.2", None, None),
     "udp_port": ("4789", 1, 65535), "vni": ("5", 1, 2**24 - 1),
     "address[/length]": ("192.0.2.1", None, None), "version": ("0", 0, 2**32 - 1), "seq": ("5", 1, 65535),
-    "rule": ("allow", None, None),
+    "rule": ("allow", None, None), "name|all": ("all", None, None), "address|auto": ("auto", None, None),
 }
 GARBAGE = ("-1", "1x", "1.5", "0x", "+1", str(2**64), str(10**30), "''", "1,2")
 # any word is one
