@@ -48,21 +48,20 @@ new_socket(void)
 
 /** A path on the way to the file it leads to. */
 struct walk {
-	int at;                                 /* folder that was reached */
+	int at;                                 /* folder that was reached; AT_FDCWD: none yet */
+	bool top;                               /* none yet of a path that begins with "/" */
 	char rest[PATH_MAX], scratch[PATH_MAX]; /* what is left of the path */
 	int links;                              /* that were followed */
 };
 
 /** @p fd is the folder now. */
-static int
+static void
 enter(struct walk *w, int fd)
 {
-	if (fd < 0)
-		return -errno;
 	if (w->at >= 0)
 		close(w->at);
 	w->at = fd;
-	return 0;
+	w->top = false;
 }
 
 /** From where a path begins, which is the rest then. */
@@ -71,21 +70,22 @@ begin(struct walk *w, const char *path)
 {
 	if (strlcpy(w->rest, path, sizeof(w->rest)) >= sizeof(w->rest))
 		return -ENAMETOOLONG;
-	if (w->at >= 0 && path[0] != '/')
+	if (path[0] != '/')
 		return 0;
-	return enter(w, open(path[0] == '/' ? "/" : ".", O_PATH | O_DIRECTORY | O_CLOEXEC));
+	enter(w, AT_FDCWD);
+	w->top = true;
+	return 0;
 }
 
 /** The next name of the rest, which has it no more; "": there is none. False: no file has it. */
 static bool
-take_name(struct walk *w, char name[NAME_MAX + 1])
+take_name(struct walk *w, char name[NAME_MAX + 2])
 {
 	size_t slashes = strspn(w->rest, "/"), len = strcspn(w->rest + slashes, "/");
 
 	if (len > NAME_MAX)
 		return false;
-	memcpy(name, w->rest + slashes, len);
-	name[len] = '\0';
+	snprintf(name, NAME_MAX + 2, "%s%.*s", w->top ? "/" : "", (int)len, w->rest + slashes);
 	memmove(w->rest, w->rest + slashes + len, strlen(w->rest + slashes + len) + 1);
 	return true;
 }
@@ -117,9 +117,9 @@ is_magic(int fd)
 static int
 step(struct walk *w)
 {
-	char name[NAME_MAX + 1];
+	char name[NAME_MAX + 2];
 	struct stat st;
-	int ret = -EAGAIN, fd;
+	int ret, fd;
 
 	if (!take_name(w, name))
 		return -ENAMETOOLONG;
@@ -139,10 +139,12 @@ step(struct walk *w)
 		close(fd);
 		return ret == 0 ? -EAGAIN : ret;
 	}
+	if (fd < 0)
+		return -errno;
 	if (w->rest[strspn(w->rest, "/")] == '\0')
-		return fd < 0 ? -errno : fd;
-	ret = enter(w, fd);
-	return ret == 0 ? -EAGAIN : ret;
+		return fd;
+	enter(w, fd);
+	return -EAGAIN;
 }
 
 /**
@@ -154,7 +156,7 @@ step(struct walk *w)
 static int
 open_file(const char *path)
 {
-	struct walk w = {.at = -1};
+	struct walk w = {.at = AT_FDCWD};
 	int ret = path[0] == '\0' ? -ENOENT : begin(&w, path);
 
 	if (ret == 0)
