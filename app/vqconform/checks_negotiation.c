@@ -129,12 +129,8 @@ features_twice(const void *arg)
 		outcome_fail("%s", l.here.vhf.err);
 	station_prepare(&l.here);
 	station_announce(&l.here);
-	station_start(&l.here);
-	station_enable(&l.here, true);
-	station_ready(&l.here);
-	link_probe(&l);
-	link_exchange(&l, 16);
-	link_close(&l);
+	station_run(&l.here);
+	link_finish(&l);
 }
 
 static void

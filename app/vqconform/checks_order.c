@@ -25,14 +25,6 @@ begin(struct link *l, const struct station_wish *wish)
 	station_prepare(&l->here);
 }
 
-static void
-finish(struct link *l)
-{
-	link_probe(l);
-	link_exchange(l, 32);
-	link_close(l);
-}
-
 /** As QEMU does: descriptors and enabling before memory and rings, features twice. */
 static void
 as_qemu(const void *arg)
@@ -47,7 +39,7 @@ as_qemu(const void *arg)
 	station_announce(&l.here);
 	station_start(&l.here);
 	station_ready(&l.here);
-	finish(&l);
+	link_finish(&l);
 }
 
 /** Enabled while there is no memory. */
@@ -61,7 +53,7 @@ enabled_first(const void *arg)
 	station_announce(&l.here);
 	station_start(&l.here);
 	station_ready(&l.here);
-	finish(&l);
+	link_finish(&l);
 }
 
 static void
@@ -75,7 +67,7 @@ transmit_first(const void *arg)
 	station_start_one(&l.here, STATION_RX);
 	station_enable(&l.here, true);
 	station_ready(&l.here);
-	finish(&l);
+	link_finish(&l);
 }
 
 /** Receive buffers are there before the rings are started. */
@@ -87,10 +79,8 @@ buffers_first(const void *arg)
 	begin(&l, arg);
 	station_post(&l.here);
 	station_announce(&l.here);
-	station_start(&l.here);
-	station_enable(&l.here, true);
-	station_ready(&l.here);
-	finish(&l);
+	station_run(&l.here);
+	link_finish(&l);
 }
 
 static void
@@ -148,10 +138,8 @@ regions(const void *arg)
 
 	begin(&l, arg);
 	announce_parts(&l.here, REGIONS);
-	station_start(&l.here);
-	station_enable(&l.here, true);
-	station_ready(&l.here);
-	finish(&l);
+	station_run(&l.here);
+	link_finish(&l);
 }
 
 /** The same memory once more, while rings run. */
@@ -165,9 +153,7 @@ memory_again(const void *arg)
 		link_exchange(&l, 16);
 		announce_parts(&l.here, 1);
 	}
-	link_probe(&l);
-	link_exchange(&l, 16);
-	link_close(&l);
+	link_finish(&l);
 }
 
 static void
@@ -190,9 +176,7 @@ disabled(const void *arg)
 	station_barrier(&l.here);
 	receives_nothing(&l);
 	station_enable(&l.here, true);
-	link_probe(&l);
-	link_exchange(&l, 16);
-	link_close(&l);
+	link_finish(&l);
 }
 
 static void

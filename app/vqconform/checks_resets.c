@@ -91,9 +91,7 @@ stop_and_start(const void *arg)
 		link_exchange(&l, 16);
 		(void)station_stop(&l.here, first);
 		(void)station_stop(&l.here, !first);
-		station_start(&l.here);
-		station_enable(&l.here, true);
-		station_ready(&l.here);
+		station_run(&l.here);
 		link_probe(&l);
 	}
 	link_exchange(&l, 16);
@@ -154,9 +152,7 @@ reset_device(const void *arg)
 	station_request(&l.here, &m, NULL, 0);
 	expect_still(&l);
 	station_again(&l.here, &wish);
-	link_probe(&l);
-	link_exchange(&l, 16);
-	link_close(&l);
+	link_finish(&l);
 }
 
 /** Either ignored, or all rings are disabled; features and memory are kept. */
@@ -170,12 +166,8 @@ reset_owner(const void *arg)
 	link_exchange(&l, 16);
 	station_request(&l.here, &m, NULL, 0);
 	station_barrier(&l.here);
-	station_start(&l.here);
-	station_enable(&l.here, true);
-	station_ready(&l.here);
-	link_probe(&l);
-	link_exchange(&l, 16);
-	link_close(&l);
+	station_run(&l.here);
+	link_finish(&l);
 }
 
 /** Other memory at the same addresses. */
@@ -203,12 +195,8 @@ memory_replaced(const void *arg)
 	memcpy(mem->hva, copy, mem->size);
 	free(copy);
 	station_announce(&l.here);
-	station_start(&l.here);
-	station_enable(&l.here, true);
-	station_ready(&l.here);
-	link_probe(&l);
-	link_exchange(&l, 16);
-	link_close(&l);
+	station_run(&l.here);
+	link_finish(&l);
 }
 
 static void
@@ -223,9 +211,7 @@ reset_status(const void *arg)
 		outcome_fail("%s", l.here.vhf.err);
 	expect_still(&l);
 	station_again(&l.here, &wish);
-	link_probe(&l);
-	link_exchange(&l, 16);
-	link_close(&l);
+	link_finish(&l);
 }
 
 static void

@@ -152,6 +152,14 @@ link_exchange(struct link *l, uint32_t n)
 }
 
 void
+link_finish(struct link *l)
+{
+	link_probe(l);
+	link_exchange(l, 32);
+	link_close(l);
+}
+
+void
 link_silent(struct station *s, int ms)
 {
 	struct station_received r;

@@ -38,6 +38,9 @@ void link_in(struct link *l, uint32_t len, struct station_received *r);
 /** @p n frames of many lengths each way, several under way at a time. */
 void link_exchange(struct link *l, uint32_t n);
 
+/** Frames pass again, and then many each way without a loss; both sessions end. */
+void link_finish(struct link *l);
+
 /** No frame comes to @p s for @p ms. */
 void link_silent(struct station *s, int ms);
 

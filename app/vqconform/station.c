@@ -280,15 +280,21 @@ station_ready(struct station *s)
 }
 
 void
+station_run(struct station *s)
+{
+	station_start(s);
+	station_enable(s, true);
+	station_ready(s);
+}
+
+void
 station_open(struct station *s, unsigned int side, const struct station_wish *wish)
 {
 	station_connect(s, side, wish);
 	station_negotiate(s);
 	station_prepare(s);
 	station_announce(s);
-	station_start(s);
-	station_enable(s, true);
-	station_ready(s);
+	station_run(s);
 }
 
 uint32_t
@@ -343,9 +349,7 @@ station_again(struct station *s, const struct station_wish *wish)
 	s->hdr_len = net_hdr_len(s->vhf.s.features);
 	station_prepare(s);
 	station_announce(s);
-	station_start(s);
-	station_enable(s, true);
-	station_ready(s);
+	station_run(s);
 }
 
 void
@@ -364,9 +368,7 @@ station_reconnect(struct station *s)
 		outcome_fail("after reconnecting other features are offered: %#llx, before %#llx",
 			     (unsigned long long)s->vhf.s.features, (unsigned long long)features);
 	station_announce(s);
-	station_start(s);
-	station_enable(s, true);
-	station_ready(s);
+	station_run(s);
 }
 
 void

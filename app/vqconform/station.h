@@ -123,6 +123,8 @@ void station_start(struct station *s);
 void station_enable(struct station *s, bool on);
 /** DRIVER_OK, receive buffers, and a kick: all begins. */
 void station_ready(struct station *s);
+/** All three, for both rings. */
+void station_run(struct station *s);
 
 /** Stop a ring. Returns where the back-end says it stands. */
 uint32_t station_stop(struct station *s, unsigned int queue);
