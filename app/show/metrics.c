@@ -386,23 +386,13 @@ worker_samples(struct sink *s, const struct family *f)
 static void
 worker_seconds_samples(struct sink *s, const struct family *f)
 {
+	const char *end = strcmp(f->type, "counter") == 0 ? "_total" : "";
 	const struct app *app = s->app;
 	double hz = (double)rte_get_tsc_hz();
 
 	for (uint32_t i = 0; i < app->nworkers; i++)
-		fprintf(s->out, "%s_total{worker=\"%u\",lcore=\"%u\"} %.6f\n", s->name, i,
+		fprintf(s->out, "%s%s{worker=\"%u\",lcore=\"%u\"} %.9f\n", s->name, end, i,
 			app->worker[i]->lcore, (double)counter_at(app->worker[i], f->offset) / hz);
-}
-
-static void
-longest_samples(struct sink *s, const struct family *f)
-{
-	const struct app *app = s->app;
-	double hz = (double)rte_get_tsc_hz();
-
-	for (uint32_t i = 0; i < app->nworkers; i++)
-		fprintf(s->out, "%s{worker=\"%u\",lcore=\"%u\"} %.9f\n", s->name, i,
-			app->worker[i]->lcore, (double)counter_read(&app->worker[i]->longest) / hz);
 }
 
 static void
@@ -626,7 +616,8 @@ static const struct family families[] = {
 	{"vqswitch_worker_busy_seconds", "counter", "seconds", "Time in iterations with frames.",
 		worker_seconds_samples, NULL, offsetof(struct worker, busy_cycles)},
 	{"vqswitch_worker_longest_iteration_seconds", "gauge", "seconds",
-		"The longest poll iteration since \"clear worker\".", longest_samples, NULL, 0},
+		"The longest poll iteration since \"clear worker\".", worker_seconds_samples, NULL,
+		offsetof(struct worker, longest)},
 	{"vqswitch_rebalanced_queues", "counter", NULL,
 		"Receive queues that moved to a worker with less to do.", rebalanced_samples, NULL,
 		0},
