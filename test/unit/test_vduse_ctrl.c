@@ -560,11 +560,6 @@ a_device_with_other_queues_is_found(void **state)
 int
 main(void)
 {
-	static uint64_t layouts[] = {INDIRECT, INDIRECT | EVENT_IDX, F(RING_PACKED) | INDIRECT,
-				     F(RING_PACKED) | INDIRECT | EVENT_IDX};
-#define TEST(f) cmocka_unit_test_setup_teardown(f, vk_setup, cvq_teardown)
-#define WITH(f, l) cmocka_unit_test_prestate_setup_teardown(f, vk_setup, cvq_teardown, &layouts[l])
-#define EACH(f) WITH(f, 0), WITH(f, 1), WITH(f, 2), WITH(f, 3)
 	const struct CMUnitTest tests[] = {
 		TEST(a_kernel_without_control_queues_has_one_pair),
 		TEST(other_errors_are_no_reason_for_one_pair),

@@ -496,11 +496,6 @@ a_truncated_file_breaks_it_alone(void **state)
 int
 main(void)
 {
-	static uint64_t layouts[] = {INDIRECT, INDIRECT | EVENT_IDX, F(RING_PACKED) | INDIRECT,
-				     F(RING_PACKED) | INDIRECT | EVENT_IDX};
-#define TEST(f) cmocka_unit_test_setup_teardown(f, vk_setup, cvq_teardown)
-#define WITH(f, l) cmocka_unit_test_prestate_setup_teardown(f, vk_setup, cvq_teardown, &layouts[l])
-#define EACH(f) WITH(f, 0), WITH(f, 1), WITH(f, 2), WITH(f, 3)
 	const struct CMUnitTest tests[] = {
 		TEST(a_broken_ring_needs_a_reset),
 		TEST(rings_that_cannot_be_are_broken),

@@ -13,6 +13,8 @@
 
 #include "vduse/kernel.h"
 
+uint64_t cvq_layouts[4] = {INDIRECT, INDIRECT | EVENT_IDX, F(RING_PACKED) | INDIRECT,
+			   F(RING_PACKED) | INDIRECT | EVENT_IDX};
 struct vqd cvq;
 uint8_t *cvq_mem;
 uint64_t cvq_mem_at;

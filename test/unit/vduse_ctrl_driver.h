@@ -61,7 +61,13 @@ uint32_t cvq_ask(uint32_t type, uint64_t a, uint64_t b, uint32_t asid);
 
 const struct transport_fact *cvq_fact(const char *name);
 
-/** For cmocka. */
+/* For cmocka: a test, and one for each layout of rings, whose features are its state. */
+extern uint64_t cvq_layouts[4];
 int cvq_teardown(void **state);
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, vk_setup, cvq_teardown)
+#define WITH(f, l) \
+	cmocka_unit_test_prestate_setup_teardown(f, vk_setup, cvq_teardown, &cvq_layouts[l])
+#define EACH(f) WITH(f, 0), WITH(f, 1), WITH(f, 2), WITH(f, 3)
 
 #endif
