@@ -428,8 +428,7 @@ static const struct cli_row rows[] = {
 	{"mirror add (port_id) to (port_id)", cmd_mirror_add,
 	 "Copy all frames that a port sends and is sent to another port, whatever that one's "
 	 "domain, but for MAC control (PAUSE). Put it in a domain of its own to have it see "
-	 "nothing "
-	 "else."},
+	 "nothing else."},
 	{"mirror del (port_id)", cmd_mirror_del, "Mirror a port no more."},
 	{"mirror filter (port_id) vlan (vlan)", cmd_filter_vlan,
 	 "Of a port's frames mirror those of a VLAN only: by the tag, or without one by the port's "

@@ -211,9 +211,8 @@ workers_running(const struct app *app, FILE *out)
 static const struct cli_row rows[] = {
 	{"show worker", cmd_show_worker,
 	 "Show what each worker polls, how busy it is, its longest poll iteration, for which all "
-	 "its "
-	 "queues wait, and ports that a worker polls from another NUMA node than that of their "
-	 "memory or device."},
+	 "its queues wait, and ports that a worker polls from another NUMA node than that of "
+	 "their memory or device."},
 	{"clear worker", cmd_clear_worker,
 	 "Look for the longest poll iteration from now on. A kernel that gives the worker's CPU to "
 	 "another thread makes an iteration long, too."},

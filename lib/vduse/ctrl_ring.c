@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The ring of the control queue. A few commands in a driver's life: each access translates its
- * address, there are no tables to keep. All that
- * the driver can change is read once.
+ * address, there are no tables to keep. All that the driver can change is read once.
  */
 #include <errno.h>
 #include <string.h>

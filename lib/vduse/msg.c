@@ -180,10 +180,10 @@ set_status(struct vduse *v, const struct vduse_dev_request *req, struct vduse_de
 	if ((before & ~status & VIRTIO_CONFIG_S_DRIVER_OK) || !(status & VIRTIO_CONFIG_S_DRIVER))
 		driver_leaves(v);
 	/* the kernel does not say that a reset ends it */
-	if (status == 0)
+	if (status == 0) {
 		v->asid[VDUSE_DATA] = v->asid[VDUSE_CTRL] = 0;
-	if (status == 0)
 		vduse_note(v);
+	}
 	if (!(status & VIRTIO_CONFIG_S_DRIVER))
 		return NULL;
 	if ((status & VIRTIO_CONFIG_S_DRIVER_OK) && v->adopted && is_another_driver(v))
