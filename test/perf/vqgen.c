@@ -255,6 +255,18 @@ learn(struct gen *g)
 	}
 }
 
+/** Buffers of a queue that are ours. A back-end without a processor returns the last ones late. */
+static uint32_t
+await_room(struct gen *g, struct queue *q)
+{
+	const uint64_t limit = rte_rdtsc() + cycles(g, g->o.timeout_ms / 1000.0);
+	uint32_t n;
+
+	while ((n = queue_room(q)) != q->nbufs && rte_rdtsc() < limit && !stop)
+		receive_all(g, rx_announce);
+	return n;
+}
+
 /** Headers in every buffer; the ring is empty and all buffers are ours. */
 static void
 buffers_fill(struct gen *g)
@@ -264,7 +276,7 @@ buffers_fill(struct gen *g)
 
 		for (uint32_t qi = 0; qi < g->o.pairs; qi++) {
 			struct queue *q = &s->from->tx[qi];
-			uint32_t n = queue_room(q);
+			uint32_t n = await_room(g, q);
 
 			if (n != q->nbufs) {
 				fprintf(stderr, "vqgen: back-end keeps %u frames of port %u\n",
