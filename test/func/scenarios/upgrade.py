@@ -11,12 +11,12 @@ import signal
 import socket
 import struct
 import subprocess
-import time
 
 from harness.control import Control
 from harness.frontend import AREA, RING, Frontend
 from harness.guest import Guest, Nic
 from harness.peers import Port, Switch, VirtioUser, eal
+from harness.predecessor import Predecessor
 from harness.process import Failure, Process, wait_for
 from harness.successor import READY, REFUSED, Successor
 
@@ -278,20 +278,26 @@ class Upgrade(Upgradable):
 
     @check("upgrade.stopped")
     def check_stopped(self):
-        """A successor that is stopped half-way is given up; woken up, it ends."""
-        before = self.facts()
-        new = self.own(Process("stopped", [*self.argv, f"--upgrade-from={self.control_path}"],
-                               self.workdir))
-        new.spawn()
-        wait_for("its memory", lambda: "Detected CPU" in new.log(), 60, alive=[new], pause=0.001)
-        os.kill(new.child.pid, signal.SIGSTOP)
-        wait_for("that it is given up", lambda: "it does not answer" in self.switch.log() or
-                 self.pid != self.switch.child.pid, 60, pause=0.1)
-        time.sleep(0.1)
+        """A successor that is stopped in the stop is given up; woken up, it ends."""
+        before, log, path = self.facts(), self.switch.log(), self.path("between")
+        process = self.own(Process("stopped", [*self.argv, f"--upgrade-from={path}"], self.workdir))
+        with contextlib.closing(Successor(self.control_path)) as new, \
+                contextlib.closing(Predecessor(path)) as old:
+            process.spawn()
+            old.accept()
+            old.send(new.receive(), new.fds)
+            expect(old.hear()[0] == READY, process.log_tail())
+            os.kill(process.child.pid, signal.SIGSTOP)
+            new.say(READY)
+            known = len(new.fds)
+            old.send(new.receive(), new.fds[known:])
+            expect(new.receive() is None, "it was told something")
+        wait_for("that it is given up", lambda: "it does not answer" in self.switch.log()[len(log):],
+                 60, alive=[self.switch])
         self.unchanged(before)
-        os.kill(new.child.pid, signal.SIGCONT)
-        expect(new.wait_exit(60) == 1, "its exit status")
-        self.disown(new)
+        os.kill(process.child.pid, signal.SIGCONT)
+        expect(process.wait_exit(60) == 1, "its exit status")
+        self.disown(process)
         self.exchange(1)
 
     @check("upgrade.successor.{}", ("silent", "refuses", "garbage", "gone", "refuses-first"))

@@ -4,17 +4,15 @@
 import contextlib
 import dataclasses
 import os
-import socket
 import struct
 
+from harness.predecessor import RECORD, Predecessor
 from harness.process import Process, wait_for
-from harness.successor import HEADER, MAGIC, READY, REFUSED, Successor
+from harness.successor import READY, REFUSED, Successor
 
 from .base import check
 from .upgrade import Station, Upgradable, expect
 
-ALIVE = 10
-RECORD = struct.Struct("<HBBI")  # type, flags, descriptors, bytes of the data
 MUST_KNOW = 1
 UNKNOWN = (0xf0, 0x11f, 0x1f0, 0x2f0, 0x3f0)  # of the program, switch, port, device, session
 HELLO, PORT, DEVICE, COUNTERS = 1, 5, 0x200, 0x206
@@ -57,52 +55,6 @@ def with_unknown(records, flags):
     return found
 
 
-class Predecessor:
-    """A switch that hands over, played by the test."""
-
-    def __init__(self, path):
-        self.listening = socket.socket(socket.AF_UNIX)
-        self.listening.bind(str(path))
-        self.listening.listen()
-        self.listening.settimeout(60)
-        self.sock = None
-
-    def accept(self):
-        """A process asks to take over, and may."""
-        control = self.listening.accept()[0]
-        _, fds, _, _ = socket.recv_fds(control, 100, 1)
-        self.sock = socket.socket(fileno=fds[0])
-        self.sock.settimeout(60)
-        control.sendall(b"\0" + b"0")
-        control.close()
-
-    def send(self, data, fds, length=None, nfds=None):
-        """A blob; its header may say something else."""
-        self.sock.sendall(HEADER.pack(MAGIC, 1, 0, len(data) if length is None else length,
-                                      len(fds) if nfds is None else nfds))
-        with contextlib.suppress(BrokenPipeError):
-            socket.send_fds(self.sock, [data[:8]], fds)
-            self.sock.sendall(data[8:])
-
-    def hear(self):
-        """Type and text of the next answer that is no keepalive; (None, ""): there is none."""
-        kind, data = ALIVE, b""
-        while kind == ALIVE:
-            try:
-                header = self.sock.recv(HEADER.size, socket.MSG_WAITALL)
-                data = self.sock.recv(HEADER.unpack(header)[3], socket.MSG_WAITALL)
-            except (ConnectionError, struct.error):
-                return None, ""
-            kind, _, _, length = RECORD.unpack_from(data)
-        return kind, data[RECORD.size:RECORD.size + length].decode()
-
-    def close(self):
-        """It is gone."""
-        self.listening.close()
-        if self.sock is not None:
-            self.sock.close()
-
-
 class UpgradeRecords(Upgradable):
     """A switch whose records are changed on the way to another process."""
 
@@ -115,13 +67,14 @@ class UpgradeRecords(Upgradable):
 
     def parts(self, new):
         """Both parts of what the switch hands over, which then goes on."""
-        parts = []
+        log, parts = self.switch.log(), []
         for _ in range(2):
             before = len(new.fds)
             data = new.receive()
             parts.append(split(data, new.fds[before:]))
             new.say(READY if len(parts) == 1 else REFUSED, b"" if len(parts) == 1 else b"thanks")
-        wait_for("that it goes on", lambda: "thanks" in self.switch.log(), 30, alive=[self.switch])
+        wait_for("that it goes on", lambda: "thanks" in self.switch.log()[len(log):], 30,
+                 alive=[self.switch])
         return parts
 
     def told(self, change):
