@@ -5,7 +5,8 @@
  *
  * The messages go out as they were recorded, with descriptors of the same kind and memory of the
  * same size, of zeros. So rings are started, and no frame moves; a position that a ring is stopped
- * at depends on frames, and is not compared.
+ * at depends on frames, and is not compared. In a post-copy session each page is brought when the
+ * back-end needs it; the addresses it maps memory at are its own affair, and not compared.
  *
  * Exit status: 0 the same answers, 1 others, 2 usage, no recording, no back-end.
  */
@@ -25,8 +26,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/record_fd.h"
 #include "vhost_user/wire.h"
 #include "vqsctl/fields.h"
+
+#include "heard.h"
+#include "pages.h"
 
 #define TIMEOUT_MS 10000
 #define MEMORY_MAX (UINT64_C(1) << 44)
@@ -38,6 +43,7 @@ struct replay {
 	const char *socket;
 	int fd;      /* of the session; -1: none */
 	int channel; /* our end of the back-end's; -1: none */
+	int faults;  /* the back-end's userfaultfd; -1: none */
 	/* memory of the session: descriptors of one file have one here, too */
 	struct {
 		uint64_t number;
@@ -47,6 +53,7 @@ struct replay {
 	bool ended; /* the back-end has ended this session, which is known */
 	uint64_t sent, answers, differences;
 	uint64_t number; /* of the message sent last */
+	uint64_t pages;  /* brought */
 };
 
 static int __attribute__((format(printf, 1, 2))) unusable(const char *fmt, ...)
@@ -116,7 +123,18 @@ memory_of(uint64_t size)
 	return -1;
 }
 
-/** A descriptor of the file that is number fd->file in the recording. */
+/** From now on @p made is the file that is number fd->file in the recording. False: no room. */
+static bool
+keep_file(struct replay *r, const struct record_fd *fd, int made)
+{
+	if (r->nfiles == FILES_MAX)
+		return false;
+	r->file[r->nfiles].number = fd->file;
+	r->file[r->nfiles++].fd = made;
+	return true;
+}
+
+/** A descriptor of that file. */
 static int
 file_of(struct replay *r, const struct record_fd *fd)
 {
@@ -126,10 +144,8 @@ file_of(struct replay *r, const struct record_fd *fd)
 		if (r->file[i].number == fd->file)
 			return fcntl(r->file[i].fd, F_DUPFD_CLOEXEC, 0);
 	made = memory_of(fd->size);
-	if (made < 0 || r->nfiles == FILES_MAX)
+	if (made < 0 || !keep_file(r, fd, made))
 		return made;
-	r->file[r->nfiles].number = fd->file;
-	r->file[r->nfiles++].fd = made;
 	return fcntl(made, F_DUPFD_CLOEXEC, 0);
 }
 
@@ -184,9 +200,11 @@ hang_up(struct replay *r)
 		close(r->fd);
 	if (r->channel >= 0)
 		close(r->channel);
+	if (r->faults >= 0)
+		close(r->faults);
 	while (r->nfiles > 0)
 		close(r->file[--r->nfiles].fd);
-	r->fd = r->channel = -1;
+	r->fd = r->channel = r->faults = -1;
 	r->ended = false;
 }
 
@@ -210,48 +228,21 @@ dial(struct replay *r)
 	return unusable("%s: %s", r->socket, strerror(errno));
 }
 
-/** All of @p len bytes, or false: the peer has ended, or the time is up. */
-static bool
-read_all(int fd, void *to, size_t len)
-{
-	uint8_t *p = to;
-	struct pollfd w = {.fd = fd, .events = POLLIN};
-	ssize_t n;
-
-	while (len > 0) {
-		if (poll(&w, 1, TIMEOUT_MS) <= 0)
-			return false;
-		n = recv(fd, p, len, MSG_DONTWAIT);
-		if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN))
-			return false;
-		p += n > 0 ? n : 0;
-		len -= n > 0 ? (size_t)n : 0;
-	}
-	return true;
-}
-
-/** A header and its payload. */
-static bool
-read_message(int fd, struct vhu_msg *m)
-{
-	return read_all(fd, &m->header, sizeof(m->header)) &&
-	       m->header.size <= sizeof(m->payload) && read_all(fd, &m->payload, m->header.size);
-}
-
 /** A request of the back-end is answered as by a front-end that accepts all. False: its end. */
 static bool
-serve_channel(const struct replay *r)
+serve_channel(const struct replay *r, uint64_t deadline)
 {
 	struct {
 		struct vhu_header header;
 		uint64_t ok;
 	} __attribute__((packed)) answer;
-	static struct vhu_msg m;
+	static struct heard h;
 
-	if (!read_message(r->channel, &m))
+	if (!heard_read(&h, r->channel, deadline))
 		return false;
-	if ((m.header.flags & VHU_NEED_REPLY) != 0) {
-		answer.header = (struct vhu_header){m.header.request, VHU_VERSION | VHU_REPLY,
+	heard_drop(&h);
+	if ((h.m.header.flags & VHU_NEED_REPLY) != 0) {
+		answer.header = (struct vhu_header){h.m.header.request, VHU_VERSION | VHU_REPLY,
 						    sizeof(answer.ok)};
 		answer.ok = 0;
 		(void)send(r->channel, &answer, sizeof(answer), MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -259,20 +250,39 @@ serve_channel(const struct replay *r)
 	return true;
 }
 
-/** Wait for the session to say something, @p ms at most; meanwhile serve the channel. */
 static bool
-await(const struct replay *r, int ms)
+bring_pages(struct replay *r)
 {
-	struct pollfd p[] = {{.fd = r->fd, .events = POLLIN}, {.fd = r->channel, .events = POLLIN}};
+	const int n = pages_bring(r->faults);
 
-	for (;;) {
-		if (poll(p, 2, ms) <= 0)
-			return false;
+	r->pages += n > 0 ? (uint64_t)n : 0;
+	return n >= 0;
+}
+
+/**
+ * Wait until the session can be read from or written to, until @p deadline at most; meanwhile serve
+ * the channel, and bring pages.
+ */
+static bool
+await(struct replay *r, short events, uint64_t deadline)
+{
+	struct pollfd p[] = {
+		{.fd = r->fd, .events = events},
+		{.fd = r->channel, .events = POLLIN},
+		{.fd = r->faults, .events = POLLIN},
+	};
+
+	while (poll(p, 3, deadline_left(deadline)) > 0) {
 		if (p[0].revents != 0)
 			return true;
-		if (!serve_channel(r))
+		if (p[1].revents != 0 && !serve_channel(r, deadline))
 			p[1].fd = -1;
+		if (p[2].revents != 0 && !bring_pages(r))
+			p[2].fd = -1;
+		if (deadline_left(deadline) == 0)
+			break;
 	}
+	return false;
 }
 
 static bool
@@ -298,6 +308,15 @@ send_with_fds(int fd, struct iovec *iov, size_t n, const int *fds, uint32_t nfds
 	return sendmsg(fd, &m, MSG_NOSIGNAL) == (ssize_t)len;
 }
 
+/** Send a message. False with errno. */
+static bool
+say(struct replay *r, struct iovec iov[2], const int *fds, uint32_t nfds)
+{
+	errno = EAGAIN;
+	return await(r, POLLOUT, deadline_in(TIMEOUT_MS)) &&
+	       send_with_fds(r->fd, iov, 2, fds, nfds);
+}
+
 static int
 ask(struct replay *r, const struct recording_event *e)
 {
@@ -318,55 +337,115 @@ ask(struct replay *r, const struct recording_event *e)
 	if (n < m->nfds)
 		return unusable("message %llu: no descriptor for it: %s",
 				(unsigned long long)r->number, strerror(errno));
-	if (!r->ended && !send_with_fds(r->fd, iov, 2, fds, n))
+	if (!r->ended && !say(r, iov, fds, n))
 		not_sent(r, e);
 	while (n > 0)
 		close(fds[--n]);
 	return SAME;
 }
 
+/** The addresses that memory is mapped at are another process's. */
+static bool
+same_table(const uint8_t *a, const uint8_t *b, uint32_t size)
+{
+	struct vhu_mem_table recorded = {0}, now = {0};
+
+	memcpy(&recorded, a, size);
+	memcpy(&now, b, size);
+	for (uint32_t i = 0; i < VHU_MEM_TABLE_MAX; i++)
+		recorded.r[i].uva = now.r[i].uva = 0;
+	return memcmp(&recorded, &now, sizeof(now)) == 0;
+}
+
 /** The position of a ring depends on frames. */
 static bool
 same_payload(const struct record_message *m, const uint8_t *a, const uint8_t *b)
 {
-	const uint32_t ring = sizeof(uint32_t);
+	const uint32_t ring = sizeof(uint32_t), ack = sizeof(uint64_t);
+	const uint32_t size = m->request == VHU_GET_VRING_BASE && m->size > ring ? ring : m->size;
 
-	return memcmp(a, b, m->request == VHU_GET_VRING_BASE && m->size > ring ? ring : m->size) ==
-	       0;
+	if (m->request == VHU_SET_MEM_TABLE && size > ack && size <= sizeof(struct vhu_mem_table))
+		return same_table(a, b, size);
+	return memcmp(a, b, size) == 0;
+}
+
+static bool
+same_answer(const struct recording_event *e, const struct vhu_msg *m)
+{
+	return m->header.request == e->u.message.request && e->payload != NULL &&
+	       m->header.flags == e->u.message.header_flags &&
+	       m->header.size == e->u.message.size &&
+	       same_payload(&e->u.message, e->payload, m->payload.bytes);
+}
+
+/** NULL, or how the descriptors of an answer differ from the recorded ones. */
+static const char *
+other_fds(const struct recording_event *e, const struct heard *h)
+{
+	if (h->more || h->nfds != e->u.message.nfds)
+		return "it comes with another number of descriptors";
+	for (uint32_t i = 0; i < h->nfds; i++)
+		if (record_fd_of(h->fd[i]).kind != e->fd[i].kind)
+			return "a descriptor is of another kind";
+	return NULL;
 }
 
 static void
-compare(struct replay *r, const struct recording_event *e, const struct vhu_msg *m)
+compare(struct replay *r, const struct recording_event *e, const struct heard *h)
 {
+	const char *fds = other_fds(e, h);
 	struct recording_event now = *e;
 
-	now.u.message.request = m->header.request;
-	now.u.message.header_flags = m->header.flags;
-	now.u.message.size = m->header.size;
-	now.payload = m->payload.bytes;
-	if (m->header.request == e->u.message.request && e->payload != NULL &&
-	    m->header.flags == e->u.message.header_flags && m->header.size == e->u.message.size &&
-	    same_payload(&e->u.message, e->payload, now.payload))
+	if (fds != NULL)
+		differ(r, e, fds);
+	if (same_answer(e, &h->m))
 		return;
+	now.u.message.request = h->m.header.request;
+	now.u.message.header_flags = h->m.header.flags;
+	now.u.message.size = h->m.header.size;
+	now.payload = h->m.payload.bytes;
 	differ(r, e, "the answer is another one");
 	show_answer("recorded", e);
 	show_answer("now", &now);
 }
 
+/** Descriptors of an answer are of use later: memory is handed back, pages are asked for. */
+static void
+keep_fds(struct replay *r, const struct recording_event *e, struct heard *h)
+{
+	for (uint32_t i = 0; i < h->nfds && i < e->u.message.nfds; i++) {
+		if (e->fd[i].kind == RECORD_FD_USERFAULTFD && pages_take(&r->faults, h->fd[i]))
+			h->fd[i] = -1;
+		else if (e->fd[i].kind == RECORD_FD_MEMORY && keep_file(r, &e->fd[i], h->fd[i]))
+			h->fd[i] = -1;
+	}
+}
+
+static void
+no_answer(struct replay *r, const struct recording_event *e)
+{
+	differ(r, e, "there is no answer");
+	r->ended = true; /* those that follow would be waited for as long */
+}
+
 static int
 hear(struct replay *r, const struct recording_event *e)
 {
-	static struct vhu_msg m;
+	const uint64_t deadline = deadline_in(TIMEOUT_MS);
+	static struct heard h;
 
 	r->answers++;
 	if (r->ended)
 		return SAME;
-	if (!await(r, TIMEOUT_MS))
-		differ(r, e, "there is no answer");
-	else if (!read_message(r->fd, &m))
+	if (!await(r, POLLIN, deadline)) {
+		no_answer(r, e);
+	} else if (!heard_read(&h, r->fd, deadline)) {
 		ended_early(r, e);
-	else
-		compare(r, e, &m);
+	} else {
+		compare(r, e, &h);
+		keep_fds(r, e, &h);
+		heard_drop(&h);
+	}
 	return SAME;
 }
 
@@ -393,27 +472,31 @@ left_by_itself(const char *why)
  * question more tells: with its answer all before it has been handled.
  */
 static const char *
-ask_last(const struct replay *r)
+ask_last(struct replay *r)
 {
 	const struct vhu_header h = {VHU_GET_FEATURES, VHU_VERSION, 0};
-	static struct vhu_msg m;
+	const uint64_t deadline = deadline_in(TIMEOUT_MS);
+	static struct heard answer;
 
+	if (!await(r, POLLOUT, deadline))
+		return "the back-end does not read any more";
 	if (send(r->fd, &h, sizeof(h), MSG_NOSIGNAL) != sizeof(h))
 		return "the back-end has ended the connection";
-	if (!await(r, TIMEOUT_MS))
+	if (!await(r, POLLIN, deadline))
 		return "the back-end does not answer any more";
-	if (!read_message(r->fd, &m))
+	if (!heard_read(&answer, r->fd, deadline))
 		return "the back-end has ended the connection";
-	return m.header.request == VHU_GET_FEATURES ? NULL : "an answer more than recorded";
+	heard_drop(&answer);
+	return answer.m.header.request == VHU_GET_FEATURES ? NULL : "an answer more than recorded";
 }
 
 /** The same for one that the back-end ended. */
 static const char *
-await_end(const struct replay *r)
+await_end(struct replay *r)
 {
 	char byte;
 
-	if (!await(r, TIMEOUT_MS))
+	if (!await(r, POLLIN, deadline_in(TIMEOUT_MS)))
 		return "the connection goes on; the back-end ended the one that is recorded";
 	return recv(r->fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK) <= 0 ? NULL
 								   : "an answer more than recorded";
@@ -472,8 +555,11 @@ play(struct replay *r, const uint8_t *data, size_t len)
 		status = unusable("%s", why);
 	if (status == SAME && r->sent == 0)
 		status = unusable("no message is recorded");
-	printf("%llu messages, %llu answers, %llu differences\n", (unsigned long long)r->sent,
+	printf("%llu messages, %llu answers, %llu differences", (unsigned long long)r->sent,
 	       (unsigned long long)r->answers, (unsigned long long)r->differences);
+	if (r->pages > 0)
+		printf(", %llu pages brought", (unsigned long long)r->pages);
+	putchar('\n');
 	return status == SAME && r->differences > 0 ? DIFFERS : status;
 }
 
@@ -500,7 +586,7 @@ main(int argc, char **argv)
 		{"version", no_argument, NULL, 'V'},
 		{NULL, 0, NULL, 0},
 	};
-	struct replay r = {.fd = -1, .channel = -1};
+	struct replay r = {.fd = -1, .channel = -1, .faults = -1};
 	char err[512];
 	uint8_t *data;
 	size_t len;

@@ -125,6 +125,14 @@ show_table(FILE *out, const union vhu_payload *v, uint32_t size)
 		show_region(out, &v->mem_table.r[i]);
 }
 
+/** The front-end's word, in post-copy, that it has the addresses of the answer. */
+static bool
+is_taken(const struct record_message *m)
+{
+	return m->request == VHU_SET_MEM_TABLE && m->from == RECORD_FROM_PEER &&
+	       m->channel == RECORD_MAIN && m->size == sizeof(uint64_t) && m->nfds == 0;
+}
+
 static void
 show_mem(FILE *out, const union vhu_payload *v, uint32_t size)
 {
@@ -308,6 +316,8 @@ message_fields(FILE *out, enum record_transport transport, const struct recordin
 	memcpy(&v, e->payload, m->size < sizeof(v) ? m->size : sizeof(v));
 	if (is_result(m))
 		fprintf(out, v.u64 == 0 ? " ok" : " refused: %s", strerror((int)v.u64));
+	else if (is_taken(m))
+		fputs(v.u64 == 0 ? " addresses taken" : " addresses not taken", out);
 	else if (show != NULL)
 		show(out, &v, m->size);
 	else

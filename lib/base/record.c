@@ -23,6 +23,7 @@
 #include "base/ev.h"
 #include "base/lane.h"
 #include "base/log.h"
+#include "base/record_fd.h"
 
 #define SECOND_NS UINT64_C(1000000000)
 #define SETTLE_STEP_US 1000
@@ -253,48 +254,13 @@ put(struct record *r, struct entry *e)
 
 /* --- descriptors --- */
 
-/** Beginnings of the names that the kernel has for them. No file system is asked. */
-static const struct {
-	const char *name;
-	enum record_fd_kind kind;
-} fd_names[] = {
-	{"anon_inode:[eventfd]", RECORD_FD_EVENTFD},
-	{"socket:[", RECORD_FD_SOCKET},
-	{"pipe:[", RECORD_FD_PIPE},
-	{"/dev/", RECORD_FD_DEVICE},
-	{"/", RECORD_FD_FILE},
-};
-
-static uint32_t
-named_kind(int fd)
-{
-	char path[32], name[64] = "";
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	if (readlink(path, name, sizeof(name) - 1) < 0)
-		return RECORD_FD_OTHER;
-	for (uint32_t i = 0; i < RTE_DIM(fd_names); i++)
-		if (strncmp(name, fd_names[i].name, strlen(fd_names[i].name)) == 0)
-			return fd_names[i].kind;
-	return RECORD_FD_OTHER;
-}
-
 static struct record_fd
 describe_fd(int fd)
 {
-	struct record_fd d = {0};
-	struct stat st;
+	const struct record_fd d = record_fd_of(fd);
 
-	/* seals are known to files in memory only, and those do not keep us waiting */
-	if (fcntl(fd, F_GET_SEALS) >= 0 && fstat(fd, &st) == 0) {
-		d.kind = rte_cpu_to_le_32(RECORD_FD_MEMORY);
-		d.page = rte_cpu_to_le_32((uint32_t)st.st_blksize);
-		d.size = rte_cpu_to_le_64((uint64_t)st.st_size);
-		d.file = rte_cpu_to_le_64((uint64_t)st.st_ino);
-	} else {
-		d.kind = rte_cpu_to_le_32(named_kind(fd));
-	}
-	return d;
+	return (struct record_fd){rte_cpu_to_le_32(d.kind), rte_cpu_to_le_32(d.page),
+				  rte_cpu_to_le_64(d.size), rte_cpu_to_le_64(d.file)};
 }
 
 /* --- the events --- */

@@ -107,7 +107,8 @@ static_assert(sizeof(struct record_message) == 24, "message");
 	X(3, FILE, "file")       \
 	X(4, SOCKET, "socket")   \
 	X(5, PIPE, "pipe")       \
-	X(6, DEVICE, "device")
+	X(6, DEVICE, "device")   \
+	X(7, USERFAULTFD, "userfaultfd")
 
 enum record_fd_kind {
 #define X(number, sym, name) RECORD_FD_##sym = number,

@@ -113,7 +113,7 @@ class PostCopy(Scenario):
         link = Link(self, (a, fixed), (b, moving)).connect()
         link.ping_sizes((64, 8900))
         b.background(f"ping -i 0.02 {link.addresses[0]} >{PINGS} 2>&1")
-        c = self.begin(b, moved)
+        c = post_copy_begin(self, b, moved)
         ping_on(c, [a, c, switch])
         transfer_start(a, c, link.addresses[0])
         said = switch.command("show port 2 negotiation")
@@ -131,23 +131,24 @@ class PostCopy(Scenario):
         self.close()
         return remark
 
-    def begin(self, source, nic):
-        """Start at the target while the source has most of the memory; the guest there."""
-        uri = f"unix:{self.workdir}/target.migration"
-        target = self.own(Guest("target", self.workdir, [nic], incoming="defer")).start()
-        for guest in (target, source):
-            guest.qmp("migrate-set-capabilities",
-                      capabilities=[{"capability": "postcopy-ram", "state": True}])
-        target.qmp("migrate-incoming", uri=uri)
-        source.qmp("migrate-set-parameters", max_bandwidth=SLOW["max_bandwidth"],
-                   max_postcopy_bandwidth=SLOW["max_bandwidth"])
-        source.qmp("migrate", uri=uri)
-        wait_for("the first pages", lambda: pages_sent(source) > 1000, 60, alive=[source, target])
-        source.qmp("migrate-start-postcopy")
-        wait_for("target to run", lambda: target.qmp("query-status")["status"] == "running", 60,
-                 alive=[source, target])
-        target.names = dict(source.names)
-        return target
+
+def post_copy_begin(scenario, source, nic):
+    """Start at the target while the source has most of the memory; the guest there."""
+    uri = f"unix:{scenario.workdir}/target.migration"
+    target = scenario.own(Guest("target", scenario.workdir, [nic], incoming="defer")).start()
+    for guest in (target, source):
+        guest.qmp("migrate-set-capabilities",
+                  capabilities=[{"capability": "postcopy-ram", "state": True}])
+    target.qmp("migrate-incoming", uri=uri)
+    source.qmp("migrate-set-parameters", max_bandwidth=SLOW["max_bandwidth"],
+               max_postcopy_bandwidth=SLOW["max_bandwidth"])
+    source.qmp("migrate", uri=uri)
+    wait_for("the first pages", lambda: pages_sent(source) > 1000, 60, alive=[source, target])
+    source.qmp("migrate-start-postcopy")
+    wait_for("target to run", lambda: target.qmp("query-status")["status"] == "running", 60,
+             alive=[source, target])
+    target.names = dict(source.names)
+    return target
 
 
 def pages_sent(guest):

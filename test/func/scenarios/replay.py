@@ -14,17 +14,19 @@ import stat
 import struct
 import subprocess
 
-from harness.frontend import GET_FEATURES, SET_FEATURES, SET_OWNER, Frontend
+from harness.frontend import GET_FEATURES, GET_PROTOCOL_FEATURES, SET_FEATURES, SET_OWNER, Frontend
 from harness.guest import Guest, Nic
 from harness.peers import Port, Switch, VirtioUser
-from harness.process import Failure, wait_for
+from harness.process import Failure, Skip, wait_for
 
 from .base import Scenario, check
+from .migration import FAST, post_copied, post_copy_begin
+from .postcopy import END, FRAME, PAGEFAULT, Arriving
 
 RECORDINGS = pathlib.Path(__file__).parents[2] / "recordings"
 # name: options of the port
 SHIPPED = {"qemu": {}, "qemu-mq": {"queues": 2}, "virtio-user": {}, "virtio-user-packed": {},
-           "harness": {}}
+           "harness": {}, "postcopy": {"postcopy-support": 1}, "qemu-postcopy": {"postcopy-support": 1}}
 DISCONNECT = 3  # a record
 MANY = 1000  # messages, more than the kernel keeps for a socket
 MAC = "02:00:00:00:00:01"
@@ -72,6 +74,27 @@ def own_session(path):
     peer.close()
 
 
+def require_postcopy(path):
+    """Skip unless the port offers it."""
+    peer = Frontend(path)
+    offered = peer.ask(GET_PROTOCOL_FEATURES)
+    peer.close()
+    if not offered & PAGEFAULT:
+        raise Skip("there is no userfaultfd here")
+
+
+def arriving_session(path):
+    """The same whose memory comes when it is needed, and stays to the end of post-copy."""
+    peer = Arriving(path)
+    peer.arrive()
+    peer.serve_up_to(FRAME)
+    peer.serve(FRAME)
+    wait_for("the frame", lambda: peer.taken() == 1)
+    peer.send(END)
+    expect(peer.receive() == bytes(8), "POSTCOPY_END was refused")
+    peer.close()
+
+
 class Replay(Scenario):
     """A port without a recording, at which the recordings are played."""
 
@@ -94,6 +117,8 @@ class Replay(Scenario):
     def shipped(self, name):
         """The answers are those of the day it was recorded."""
         path = self.port(**SHIPPED[name])
+        if "postcopy-support" in SHIPPED[name]:
+            require_postcopy(path)
         status, out = run("vqreplay", RECORDINGS / f"{name}.rec", path)
         expect(status == 0, f"vqreplay: {status}: {out}")
         self.end()
@@ -188,10 +213,11 @@ class Recordings(Scenario):
     on_demand = True
     seconds = 100
 
-    def keep(self, name, session):
-        """Record what session(path) says to a port."""
+    def keep(self, name, session, *others):
+        """Record what session(path) says to a port; others: paths of further ports."""
         file, path = self.workdir / f"{name}.rec", self.path("port")
-        self.backend([Port(path, record=file, **SHIPPED[name])])
+        self.backend([Port(path, record=file, **SHIPPED[name]),
+                      *[Port(other, **SHIPPED[name]) for other in others]])
         session(path)
         self.switch.quit()
         self.disown(self.switch)
@@ -208,6 +234,11 @@ class Recordings(Scenario):
     def harness(self):
         """The tests' own front-end, with a message that is refused."""
         return self.keep("harness", own_session)
+
+    @check("recordings.postcopy")
+    def postcopy(self):
+        """The tests' own front-end, after a migration whose memory comes later."""
+        return self.keep("postcopy", arriving_session)
 
     @check("recordings.{}", ("virtio-user", "virtio-user-packed"))
     def virtio_user(self, name):
@@ -232,3 +263,22 @@ class Recordings(Scenario):
             self.switch.wait_link(0)
             self.gone(guest)
         return self.keep(name, session)
+
+    @check("recordings.qemu-postcopy")
+    def qemu_postcopy(self):
+        """QEMU as the target of a migration; its source is at another port."""
+        at_source = self.path("source")
+
+        def session(path):
+            nics = [Nic(MAC, where, options={"disable-legacy": "on"}) for where in (at_source, path)]
+            source = self.own(Guest("source", self.workdir, nics[:1])).start()
+            source.wait_ready()
+            target = post_copy_begin(self, source, nics[1])
+            source.qmp("migrate-set-parameters", max_postcopy_bandwidth=FAST["max_bandwidth"])
+            wait_for("the rest of the memory", lambda: post_copied(source), 180,
+                     alive=[source, target])
+            self.disown(source)
+            wait_for("the end of post-copy", lambda: "post-copy:" not in self.switch.command(
+                "show port 0 negotiation"), 60)
+            self.gone(target)
+        return self.keep("qemu-postcopy", session, at_source)
