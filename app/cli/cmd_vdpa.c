@@ -130,7 +130,8 @@ print_device(const struct vdpa_info *i, void *ctx)
 
 	fprintf(out, "%s (%s): %s", i->name, i->kind, i->state);
 	if (i->owner != NULL)
-		fprintf(out, ", moves the frames of %s", i->owner->name);
+		fprintf(out, ", %s %s", i->pairs_used != 0 ? "moves the frames of" : "prepared for",
+			i->owner->name);
 	fprintf(out, "\n  features 0x%" PRIx64 ", formats", i->caps.features);
 	for (uint32_t f = 0; f < VDEV_FORMAT_NUM; f++)
 		if (i->caps.formats & (1u << f))

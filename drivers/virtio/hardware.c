@@ -135,6 +135,9 @@ needs_uplink(const struct virtio_hw *h)
 		return "its uplink is stopped or does not forward";
 	if (up->domain != h->port->domain)
 		return "its uplink is in another domain";
+	/* even while workers have them: two such ports that name each other would take turns */
+	if (up->has_hardware)
+		return "its uplink has vDPA devices itself";
 	return uplink_works(up);
 }
 
@@ -212,6 +215,7 @@ virtio_hw_init(struct virtio_hw *h, struct port *p, struct vdev *d, const struct
 	uint32_t i;
 
 	*h = (struct virtio_hw){.port = p, .dev = d, .args = a, .via = FDB_PORT_NONE};
+	p->has_hardware = a->nvdpa != 0;
 	for (i = 0; i < a->nvdpa; i++) {
 		h->list[i] = vdpa_open(a->vdpa[i], d, err, errlen);
 		if (h->list[i] == NULL)

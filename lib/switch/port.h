@@ -217,6 +217,7 @@ struct port {
 	 * it go there. Set by port_ops.queues; NULL: none
 	 */
 	const struct port *uplink;
+	bool has_hardware; /* its frames may be given to some; by its kind when it is made */
 	/* by join_update(): exchanges frames with its partner alone; NULL: with no port */
 	bool joined, was_joined;
 	const struct port *partner;

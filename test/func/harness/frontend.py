@@ -28,6 +28,7 @@ class Frontend:
     """One connection. Sends what it is told, right or wrong."""
 
     size = MEMORY
+    gpa = 0  # where the guest has it
 
     def __init__(self, path):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -81,7 +82,7 @@ class Frontend:
         self.send(SET_PROTOCOL_FEATURES, struct.pack("=Q", protocol))
         self.send(SET_OWNER)
         self.send(SET_FEATURES, struct.pack("=Q", features))
-        self.send(SET_MEM_TABLE, struct.pack("=IIQQQQ", 1, 0, 0, self.size, UVA, 0),
+        self.send(SET_MEM_TABLE, struct.pack("=IIQQQQ", 1, 0, self.gpa, self.size, UVA, 0),
                   [self.memory])
         for queue in (0, 1):
             self.ring(queue)

@@ -383,6 +383,6 @@ class OnCards(Scenario):
         for port in (1, 3, 5):
             wait_for(f"port {port} without a guest", lambda p=port: "no front-end" in
                      self.switch.command(f"why port {p}"), 30, alive=[self.switch])
-            wait_for("a free card", lambda p=port: f"moves the frames of net_vhost{p}" not in
+            wait_for("a free card", lambda p=port: f"net_vhost{p}" not in
                      self.switch.command("show vdpa"), 30, alive=[self.switch])
         self.spoiled = True

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Frames that hardware moves: simulated devices take a guest's rings and give them back."""
 
+from harness.frontend import Frontend
 from harness.guest import Guest, Nic
 from harness.peers import EthdevPort, Port, VirtioUser
 from harness.process import Failure, wait_for
@@ -234,6 +235,39 @@ class OnTheWire(Scenario):
         wait_for("hardware", lambda: datapath(self.switch).startswith("sim0"), 10)
         self.switch.command("port 0 reclaim")
         self.disown(guest)
+
+    @check("vdpa.uplink-goes")
+    def uplink_goes(self):
+        """The uplink of two guests in hardware stops, leaves and comes back: so do their rings."""
+        here, there = guests = [Frontend(path) for path in self.sockets]
+        for port, guest in enumerate(guests):
+            guest.negotiate()
+            self.switch.command(f"port {port} offload")
+            self.wait_path(port, f"sim{port}, uplink port 2")
+        for command, why, undo in (
+                ("port stop 2", "its uplink is stopped", "port start 2"),
+                ("set portlist 0,1", "its uplink is stopped or does not", "set portlist 0,1,2"),
+                ("set port 2 domain 7", "its uplink is in another domain", "set port 2 domain 0"),
+                ("port detach 2", "there is no port of its uplink's name",
+                 "port attach net_ring_w2")):
+            self.switch.command(command)
+            for port in (0, 1):
+                self.wait_path(port, "software", why)
+            self.switch.command(undo)
+            for port in (0, 1):
+                self.wait_path(port, f"sim{port}, uplink port 2")
+        self.switch.command(f"port attach net_vhost9,iface={self.path('c')},vdpa=sim9,uplink=1")
+        behind = Frontend(self.path("c"))
+        behind.negotiate()
+        self.wait_path("net_vhost9", "software", "its uplink has vDPA devices itself")
+        self.switch.command("port detach net_vhost9")
+        for guest in (here, there, behind):
+            guest.close()
+
+    def wait_path(self, port, *words):
+        """Until that is said of the way of its frames."""
+        wait_for(f"{words} of port {port}", lambda: all(
+            word in datapath(self.switch, port) for word in words), 30, alive=[self.switch])
 
     def swap(self, here, there, commands):
         """Both change hands: addresses are found where the guests are now."""
