@@ -51,6 +51,19 @@ gso_need(uint8_t type, const struct pkt_hdrs *h)
 	return 0;
 }
 
+/*
+ * Nothing to cut, even if a segment of that size would be more than IP can say. To UFO the
+ * UDP header is payload. Linux takes such a frame as one that needs no cutting, too.
+ */
+static bool
+is_one_segment(const struct pkt *p, const struct pkt_hdrs *h)
+{
+	bool ufo = (p->vnet.gso_type & ~VIRTIO_NET_HDR_GSO_ECN) == VIRTIO_NET_HDR_GSO_UDP;
+	uint32_t hdr_len = (uint32_t)h->l2_len + h->l3_len + (ufo ? 0 : h->l4_len);
+
+	return p->len - hdr_len <= p->vnet.gso_size;
+}
+
 static bool
 check_gso(struct pkt *p)
 {
@@ -80,8 +93,15 @@ check_gso(struct pkt *p)
 			return false;
 		need |= PKT_NEED_ECN;
 	}
-	p->need |= need | (h.plain ? 0 : PKT_NEED_EXT);
 	v->hdr_len = (uint16_t)(h.l2_len + h.l3_len + h.l4_len);
+	if (unlikely(is_one_segment(p, &h))) {
+		v->gso_type = VIRTIO_NET_HDR_GSO_NONE;
+		v->gso_size = 0;
+		if (p->need == 0)
+			*v = (struct pkt_vnet){0};
+		return true;
+	}
+	p->need |= need | (h.plain ? 0 : PKT_NEED_EXT);
 	return true;
 }
 

@@ -20,7 +20,8 @@ struct rte_mempool;
  * Check a header a guest wrote against the frame it came with (security rule 10):
  * csum_start + csum_offset + 2 <= len, gso_size not 0, hdr_len <= len, gso type
  * known and consistent with the EtherType and the L4 protocol found in the frame.
- * Sets p->need, and hdr_len of a frame to be segmented to its headers' length.
+ * Sets p->need, and hdr_len of a frame to be segmented to its headers' length. One whose payload
+ * fits into a segment is not to be segmented: gso_type is NONE then.
  * False: the frame must be dropped as DROP_RX_BAD_OFFLOAD.
  * Call only when vnet.flags or vnet.gso_type is not 0; NEEDS_CSUM with no GSO
  * is the common case and cheap. Worker.

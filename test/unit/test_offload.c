@@ -250,7 +250,7 @@ one_gso(const struct gso_case *c, bool routed)
 	uint32_t before = rte_mempool_avail_count(pool);
 	uint32_t accept = frame_rnd(3) == 0 ? PKT_NEED_CSUM : 0;
 	uint32_t size = 8 + frame_rnd(frame_rnd(8) == 0 ? 9000 : 1500);
-	uint32_t payload = 1 + frame_rnd(RTE_MIN(64000u, (size & ~7u) * (OUT_MAX - 2)));
+	uint32_t payload = 1 + size + frame_rnd(RTE_MIN(56000u, (size & ~7u) * (OUT_MAX - 5)));
 	struct view v;
 	uint16_t n;
 
@@ -590,9 +590,11 @@ test_unfinished_without_csum(void **state)
 		const struct gso_case *c = &gso_cases[i % RTE_DIM(gso_cases)];
 		bool partial = frame_rnd(2);
 
-		build_for(&f, c, i & 8, 1 + frame_rnd(9000));
+		uint32_t size = 100 + frame_rnd(1500);
+
+		build_for(&f, c, i & 8, 1 + size + frame_rnd(9000));
 		f.vnet.gso_type = c->type;
-		f.vnet.gso_size = (uint16_t)(100 + frame_rnd(1500));
+		f.vnet.gso_size = (uint16_t)size;
 		ref_csum(&f, f.b, f.len);
 		if ((c->need & PKT_NEED_UFO) == 0 && frame_rnd(2) != 0)
 			frame_put16(f.b + f.l2 + f.l3 + f.vnet.csum_offset, 1 + frame_rnd(65535));
@@ -707,7 +709,8 @@ test_too_large_segments(void **state)
 	for (uint32_t i = 0; i < RTE_DIM(gso_cases); i++) {
 		frame_build(&f, gso_cases[i].ip6, gso_cases[i].tcp, 65200);
 		f.vnet.gso_type = gso_cases[i].type;
-		f.vnet.gso_size = 65535;
+		f.vnet.gso_size = 65528;
+		f.len = f.l2 + f.l3 + 8 + f.vnet.gso_size + 1 + (f.l4 - 8);
 		view_make(&v, &f);
 		assert_true(offload_check(&v.p));
 		assert_int_equal(finish(pool, &v.p, 0, 64), 0);
