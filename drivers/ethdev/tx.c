@@ -160,8 +160,9 @@ too_long(const struct ethdev_txq *t, const struct pkt *p)
 		return false;
 	if ((p->need & PKT_NEED_GSO) == 0)
 		return true;
-	/* limits apply to a segment; the sender's hdr_len was checked to lie within the frame */
-	return (uint32_t)p->vnet.gso_size + RTE_ETHER_HDR_LEN > t->frame_max;
+	/* limits apply to a segment with all its headers */
+	return (uint32_t)p->vnet.gso_size + RTE_MAX(p->vnet.hdr_len, RTE_ETHER_HDR_LEN) >
+	       t->frame_max;
 }
 
 static void
