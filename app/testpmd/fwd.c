@@ -242,15 +242,16 @@ fwd_list_cores(struct app *app, const uint32_t *lcores, uint32_t n, FILE *out)
 {
 	uint8_t core[DP_WORKERS_MAX];
 
-	if (n == 0 || n > app->nworkers)
-		return -EINVAL;
 	for (uint32_t i = 0; i < n; i++) {
 		int worker = find_worker(app, lcores[i], out);
 
-		if (worker < 0)
+		/* all differ, so one of too many is none */
+		if (worker < 0 || i == app->nworkers)
 			return -EINVAL;
 		core[i] = (uint8_t)worker;
 	}
+	if (n == 0)
+		return -EINVAL;
 	memcpy(app->fwd->core, core, n);
 	app->fwd->ncores = n;
 	fwd_set_cores(app, n);
