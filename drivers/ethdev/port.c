@@ -533,9 +533,11 @@ int
 ethdev_port_configure(struct port *p, const struct ethdev_config *cfg)
 {
 	struct ethdev_port *e = to_ethdev(p);
+	bool simulated = e->cfg.simulated;
 
 	if (e->running)
 		return -EBUSY;
 	e->cfg = *cfg;
+	e->cfg.simulated = simulated;
 	return 0;
 }

@@ -20,10 +20,12 @@ to_ethdev(const struct port *p)
 
 /* --- the device argument --- */
 
+/* Of simulated hardware they are an address in this process, which DPDK's driver put there. */
 static const char *
-device_args(const struct rte_device *dev)
+device_args(const struct ethdev_port *e, const struct rte_device *dev)
 {
-	const struct rte_devargs *args = dev != NULL ? rte_dev_devargs(dev) : NULL;
+	const struct rte_devargs *args =
+		dev != NULL && !e->cfg.simulated ? rte_dev_devargs(dev) : NULL;
 
 	return args != NULL && args->args != NULL ? args->args : "";
 }
@@ -40,7 +42,7 @@ void
 ethdev_argument(const struct port *p, FILE *out)
 {
 	const struct ethdev_port *e = to_ethdev(p);
-	const char *args = device_args(e->info.device);
+	const char *args = device_args(e, e->info.device);
 
 	if (e->argument != NULL)
 		fputs(e->argument, out);
@@ -64,7 +66,7 @@ ethdev_same(const struct port *p, const struct port_request *r)
 	if (rte_devargs_parse(&da, r->devargs) == 0)
 		same = strcmp(da.name, device_name(p)) == 0 &&
 		       strcmp(da.args != NULL ? da.args : "",
-			      device_args(to_ethdev(p)->info.device)) == 0;
+			      device_args(to_ethdev(p), to_ethdev(p)->info.device)) == 0;
 	rte_devargs_reset(&da);
 	return same;
 }
@@ -101,7 +103,6 @@ void
 ethdev_facts(const struct port *p, const struct port_defaults *d, struct port_facts *out)
 {
 	const struct ethdev_port *e = to_ethdev(p);
-	const struct rte_devargs *args;
 
 	*out = (struct port_facts){
 		.socket = rte_eth_dev_socket_id(e->dev),
@@ -120,8 +121,7 @@ ethdev_facts(const struct port *p, const struct port_defaults *d, struct port_fa
 		out->firmware[0] = '\0';
 	if (out->socket == SOCKET_ID_ANY)
 		out->socket = 0;
-	args = out->info.device != NULL ? rte_dev_devargs(out->info.device) : NULL;
-	out->devargs = args != NULL ? args->args : NULL;
+	out->devargs = device_args(e, out->info.device);
 	if (e->argument != NULL)
 		out->devargs = e->argument + strcspn(e->argument, ",") +
 			       (strchr(e->argument, ',') != NULL);

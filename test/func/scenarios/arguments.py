@@ -261,6 +261,18 @@ class Arguments(Scenario):
         done, said = control.ask("show port summary all")
         expect("Number of available ports: 2" in said and not (self.workdir / "none").exists(), said)
 
+    @check("arguments.cores")
+    def check_cores(self):
+        """Cores that there are not are named, also when they are more than there are."""
+        _, control = self.controlled(ports=2)
+        for line, reason in (("set corelist 0", "main lcore"), ("set corelist 0-2", "main lcore"),
+                             ("set corelist 1,0", "main lcore"), ("set corelist 1-70", "lcore 2 not enabled"),
+                             ("set coremask 0xffffffffffffffff", "main lcore"),
+                             ("set coremask 0xfffffffffffffffe", "lcore 2 not enabled"),
+                             ("set corelist 1-64", "lcore 2 not enabled"), ("set corelist 1,1", "")):
+            done, said = control.ask(line)
+            expect(not done and said and reason in said, f"{line}: {said!r}")
+
     @check("arguments.zero")
     def check_zero(self):
         """0 is a number like others where it means nothing of its own."""

@@ -32,6 +32,7 @@ SETTINGS = (
     ("port detach (port_id)", "port detach 4"),
     ("port close (port_id|all)", "port close 9"),
     ("port add (port_id) (ident)", "port add 7 net_null7"),
+    ("port add (port_id) (ident)", "port add 8 net_ring_w8"),
     ("stop", "stop"),
     ("port stop (port_id|all)", "port stop 0"),
     ("port start (port_id|all)", "port start 0"),
