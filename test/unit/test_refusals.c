@@ -2,14 +2,17 @@
 /*
  * Every reason against a device that is known before rings are handed over, for
  * kinds of devices with different capabilities. With an argument the program
- * prints the table of doc/compat.md instead.
+ * prints the table of doc/compat.md instead, which is compared with it where
+ * VQS_SOURCE says where the source is.
  */
+#include <limits.h>
 #include <linux/capability.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -19,6 +22,7 @@
 
 #include "owner.h"
 #include "vdev/engine.h"
+#include "vhost_user/wire.h"
 
 #define MODERN (F(VERSION_1) | F(PROTOCOL_FEATURES))
 #define MRG_RXBUF (1ull << 15)
@@ -47,6 +51,7 @@ static struct engine kinds[] = {
 	 .caps = {.features = 0x114c60180bull,
 		  .formats = 1u << VDEV_MODERN | 1u << VDEV_LEGACY_LE,
 		  .queue_pairs = 8,
+		  .regions = VHU_MEM_TABLE_MAX,
 		  .pins = true,
 		  .ipc_lock = true}},
 	{.ops = &ops,
@@ -124,23 +129,44 @@ two_pairs(void)
 	owner_start_ring(&o, 3, SIZE, 0);
 }
 
+/** The guest's memory in @p n parts of the same size. */
 static void
-two_regions(void)
+regions(uint32_t n)
 {
-	const struct gmem_desc half[] = {owner_region(0, OWNER_MEM / 2),
-					 owner_region(OWNER_MEM / 2, OWNER_MEM / 2)};
+	const uint64_t size = OWNER_MEM / 16;
 	struct gmem *m = gmem_new(), *next;
 	const char *why;
 
 	owner_start(&o, MODERN, SIZE);
-	for (size_t i = 0; i < RTE_DIM(half); i++) {
-		next = gmem_add(m, &half[i], o.memfd, &o.d->fault, &why);
+	for (uint32_t i = 0; i < n; i++) {
+		const struct gmem_desc part = owner_region(i * size, size);
+
+		next = gmem_add(m, &part, o.memfd, &o.d->fault, &why);
 		assert_non_null(next);
 		gmem_put(m);
 		m = next;
 	}
 	assert_int_equal(vdev_set_mem(o.d, m), 0);
 	vdev_sync(o.d);
+}
+
+static void
+two_regions(void)
+{
+	regions(2);
+}
+
+static void
+nine_regions(void)
+{
+	regions(VHU_MEM_TABLE_MAX + 1);
+}
+
+static void
+post_copy(void)
+{
+	owner_start(&o, MODERN, SIZE);
+	vdev_set_arriving(o.d, true);
 }
 
 static void
@@ -197,6 +223,7 @@ operators_word(void)
 #define LOG "a migration has writes logged and it has no dirty log"
 #define IOMMU "the guest's buffers are behind an IOMMU"
 #define CANNOT ", which it cannot serve"
+#define PAGES "a post-copy migration has yet to bring pages of the guest's memory"
 
 static const struct row {
 	const char *guest;
@@ -234,6 +261,11 @@ static const struct row {
 	{"two memory regions",
 	 two_regions,
 	 {NULL, NULL, NULL, "the guest has 2 memory regions and it takes 1"}},
+	{"nine memory regions",
+	 nine_regions,
+	 {NULL, "the guest has 9 memory regions and it takes 8", NULL,
+	  "the guest has 9 memory regions and it takes 1"}},
+	{"pages have yet to come (post-copy)", post_copy, {PAGES, PAGES, PAGES, PAGES}},
 	{"more memory than RLIMIT_MEMLOCK, no CAP_IPC_LOCK",
 	 memlock,
 	 {NULL, "it locks the guest's memory", NULL, "it locks the guest's memory"}},
@@ -298,20 +330,57 @@ test_memlock_of_the_privileged(void **state)
 	owner_fini(&o);
 }
 
-static int
-print_table(void)
+static void
+print_table(FILE *out)
 {
-	printf("| guest or port |");
+	fprintf(out, "| guest or port |");
 	for (size_t k = 0; k < RTE_DIM(kinds); k++)
-		printf(" %s |", kinds[k].name);
-	printf("\n| --- | --- | --- | --- | --- |\n");
+		fprintf(out, " %s |", kinds[k].name);
+	fprintf(out, "\n| --- | --- | --- | --- | --- |\n");
 	for (size_t i = 0; i < RTE_DIM(rows); i++) {
-		printf("| %s |", rows[i].guest);
+		fprintf(out, "| %s |", rows[i].guest);
 		for (size_t k = 0; k < RTE_DIM(kinds); k++)
-			printf(" %s |", rows[i].why[k] != NULL ? rows[i].why[k] : "yes");
-		printf("\n");
+			fprintf(out, " %s |", rows[i].why[k] != NULL ? rows[i].why[k] : "yes");
+		fprintf(out, "\n");
 	}
-	return 0;
+}
+
+/** All of the document; freed by the caller. */
+static char *
+document(const char *source)
+{
+	char path[PATH_MAX], *text = NULL;
+	size_t len = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/doc/compat.md", source);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	assert_true(getdelim(&text, &len, '\0', f) > 0);
+	fclose(f);
+	return text;
+}
+
+/* The document says what was tested: "test_refusals print" prints it. */
+static void
+test_document(void **state)
+{
+	const char *source = getenv("VQS_SOURCE");
+	char *text, *table = NULL;
+	size_t len;
+	FILE *f;
+
+	if (source == NULL)
+		skip();
+	f = open_memstream(&table, &len);
+	assert_non_null(f);
+	print_table(f);
+	fclose(f);
+	text = document(source);
+	if (strstr(text, table) == NULL)
+		fail_msg("doc/compat.md has another table than this:\n%s", table);
+	free(text);
+	free(table);
 }
 
 int
@@ -320,7 +389,11 @@ main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_memlock_of_the_privileged),
+		cmocka_unit_test(test_document),
 	};
 
-	return argc > 1 ? print_table() : cmocka_run_group_tests(tests, NULL, NULL);
+	if (argc <= 1)
+		return cmocka_run_group_tests(tests, NULL, NULL);
+	print_table(stdout);
+	return 0;
 }
