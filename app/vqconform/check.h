@@ -32,6 +32,9 @@ extern const struct check_group checks_of_chains;
 extern const struct check_group checks_of_events;
 extern const struct check_group checks_of_resets;
 extern const struct check_group checks_of_log;
+extern const struct check_group checks_of_iommu;
+extern const struct check_group checks_of_inflight;
+extern const struct check_group checks_of_postcopy;
 extern const struct check_group checks_of_faults;
 
 #define CHECK_GROUP(name, checks) \

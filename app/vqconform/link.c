@@ -48,6 +48,7 @@ link_other(struct link *l)
 	if (station_target.paths < 2)
 		return;
 	station_open(&l->other, 1, &plain);
+	l->other.beside = &l->here;
 	l->there = &l->other;
 }
 

@@ -25,8 +25,9 @@
 enum { ALL_PASSED = 0, SOME_FAILED = 1, USAGE = 2, NO_PEER = 3 };
 
 static const struct check_group *const groups[] = {
-	&checks_of_negotiation, &checks_of_order,  &checks_of_formats, &checks_of_chains,
-	&checks_of_events,      &checks_of_resets, &checks_of_log,     &checks_of_faults,
+	&checks_of_negotiation, &checks_of_order,    &checks_of_formats, &checks_of_chains,
+	&checks_of_events,      &checks_of_resets,   &checks_of_log,     &checks_of_iommu,
+	&checks_of_inflight,    &checks_of_postcopy, &checks_of_faults,
 };
 
 struct choice {

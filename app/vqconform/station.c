@@ -165,6 +165,19 @@ layout_of(const struct station *s)
 	return s->wish.big_endian ? VQ_SPLIT_SWAP : VQ_SPLIT;
 }
 
+static bool
+has_iommu(const struct station *s)
+{
+	return VQ_HAS(s->vhf.s.features, VIRTIO_F_ACCESS_PLATFORM);
+}
+
+/** An address of a ring as the back-end is told. */
+static uint64_t
+ring_address(const struct station *s, const void *area)
+{
+	return has_iommu(s) ? gm_gpa(&s->mem, area) : (uintptr_t)area;
+}
+
 static int
 notifier(bool none)
 {
@@ -203,10 +216,10 @@ queue_prepare(struct station *s, struct station_queue *q)
 	q->ring = (struct vhu_frontend_ring){
 		.big_endian = layout == VQ_SPLIT_SWAP,
 		.size = size,
-		.desc = (uintptr_t)setup.desc,
-		.driver = (uintptr_t)setup.driver,
-		.device = (uintptr_t)setup.device,
-		.log_gpa = gm_gpa(&s->mem, setup.device),
+		.desc = ring_address(s, setup.desc),
+		.driver = ring_address(s, setup.driver),
+		.device = ring_address(s, setup.device),
+		.log_gpa = gm_gpa(&s->mem, setup.device) - s->mem.gpa + STATION_GPA,
 		.kick_fd = setup.kick_fd,
 		.call_fd = notifier(s->wish.no_call),
 		.err_fd = -1,
@@ -224,7 +237,7 @@ station_prepare(struct station *s)
 
 	if (s->mem.size < bytes) {
 		gm_fini(&s->mem);
-		if (gm_init(&s->mem, STATION_GPA, bytes, false) != 0)
+		if (gm_init(&s->mem, has_iommu(s) ? STATION_IOVA : STATION_GPA, bytes, false) != 0)
 			outcome_fail("no memory of %llu bytes", (unsigned long long)bytes);
 	}
 	s->mem.used = 0;
@@ -236,7 +249,7 @@ station_prepare(struct station *s)
 void
 station_announce(struct station *s)
 {
-	const struct vhu_mem_region r = {s->mem.gpa, s->mem.size, (uintptr_t)s->mem.hva, 0};
+	const struct vhu_mem_region r = {STATION_GPA, s->mem.size, (uintptr_t)s->mem.hva, 0};
 
 	must(s, "memory",
 	     vhf_set_status(&s->vhf, VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |
@@ -353,7 +366,7 @@ station_again(struct station *s, const struct station_wish *wish)
 }
 
 void
-station_reconnect(struct station *s)
+station_return(struct station *s)
 {
 	const uint64_t features = s->vhf.s.features;
 	int ret;
@@ -367,6 +380,12 @@ station_reconnect(struct station *s)
 	if (s->vhf.s.features != features)
 		outcome_fail("after reconnecting other features are offered: %#llx, before %#llx",
 			     (unsigned long long)s->vhf.s.features, (unsigned long long)features);
+}
+
+void
+station_reconnect(struct station *s)
+{
+	station_return(s);
 	station_announce(s);
 	station_run(s);
 }
@@ -378,6 +397,9 @@ station_idle(struct station *s)
 	ev_run_once(s->vhf.loop, 0);
 	if (!vhu_conn_is_open(&s->vhf.s.conn))
 		outcome_fail("the back-end has ended the session");
+	station_translate(s);
+	if (s->beside != NULL)
+		station_translate(s->beside);
 }
 
 /* --- notifications --- */
@@ -459,20 +481,34 @@ station_say(struct station *s, const struct vhu_msg *m, uint32_t flags, const in
 	return sendmsg(s->vhf.s.conn.src.fd, &out, MSG_NOSIGNAL) >= 0;
 }
 
-/** All of @p len bytes, within the time for an answer. */
+/** All of @p len bytes, within the time for an answer; a descriptor that comes along in @p got. */
 static bool
-read_all(int fd, void *to, size_t len)
+read_all(int fd, void *to, size_t len, int *got)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN};
 	uint8_t *at = to;
+	union {
+		struct cmsghdr align;
+		char room[CMSG_SPACE(sizeof(int))];
+	} rights;
 	ssize_t n;
 
 	while (len > 0) {
+		struct iovec iov = {at, len};
+		struct msghdr in = {.msg_iov = &iov,
+				    .msg_iovlen = 1,
+				    .msg_control = &rights,
+				    .msg_controllen = sizeof(rights)};
+
 		if (poll(&p, 1, station_target.timeout_ms) != 1)
 			return false;
-		n = recv(fd, at, len, MSG_DONTWAIT);
+		n = recvmsg(fd, &in, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 		if (n <= 0)
 			return false;
+		if (got != NULL && (in.msg_flags & MSG_CTRUNC) != 0)
+			outcome_fail("an answer comes with several descriptors");
+		if (CMSG_FIRSTHDR(&in) != NULL && got != NULL)
+			memcpy(got, CMSG_DATA(CMSG_FIRSTHDR(&in)), sizeof(*got));
 		at += n;
 		len -= (size_t)n;
 	}
@@ -480,12 +516,21 @@ read_all(int fd, void *to, size_t len)
 }
 
 bool
-station_hear(struct station *s, struct vhu_msg *m)
+station_hear_fd(struct station *s, struct vhu_msg *m, int *got)
 {
 	const int fd = s->vhf.s.conn.src.fd;
 
-	return read_all(fd, &m->header, sizeof(m->header)) &&
-	       m->header.size <= sizeof(m->payload) && read_all(fd, &m->payload, m->header.size);
+	if (got != NULL)
+		*got = -1;
+	return read_all(fd, &m->header, sizeof(m->header), got) &&
+	       m->header.size <= sizeof(m->payload) &&
+	       read_all(fd, &m->payload, m->header.size, got);
+}
+
+bool
+station_hear(struct station *s, struct vhu_msg *m)
+{
+	return station_hear_fd(s, m, NULL);
 }
 
 bool

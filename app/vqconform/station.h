@@ -20,10 +20,11 @@
 #include "virtq/driver.h"
 #include "virtq/net.h"
 
-#define STATION_GPA UINT64_C(0x40000000) /* where a guest's memory begins */
-#define STATION_SLOT 8192u               /* bytes for one buffer with what is around it */
-#define STATION_SLOTS 64u                /* buffers of a queue at most */
-#define STATION_PARTS_MAX 72u            /* segments of a buffer */
+#define STATION_GPA UINT64_C(0x40000000)     /* where a guest's memory begins */
+#define STATION_IOVA UINT64_C(0x80000000000) /* and where for a device behind an IOMMU */
+#define STATION_SLOT 8192u                   /* bytes for one buffer with what is around it */
+#define STATION_SLOTS 64u                    /* buffers of a queue at most */
+#define STATION_PARTS_MAX 72u                /* segments of a buffer */
 #define STATION_RECEIVED_MAX 65535u
 
 #define BIT(n) (UINT64_C(1) << (n))
@@ -96,11 +97,20 @@ struct station_received {
 	const uint8_t *frame; /* until the next one */
 };
 
+/** With ACCESS_PLATFORM: how the peer's questions for translations are answered. */
+struct station_iommu {
+	bool deaf;       /* not at all */
+	uint8_t rx_perm; /* receive buffers: VHOST_ACCESS_*; 0: all */
+	uint64_t misses; /* questions so far */
+};
+
 struct station {
 	unsigned int side; /* index of its path */
 	struct station_wish wish;
 	struct vhf vhf;
-	struct gm mem;
+	struct gm mem; /* with ACCESS_PLATFORM: gpa is the I/O virtual address */
+	struct station_iommu iommu;
+	struct station *beside; /* its questions are answered meanwhile, too; NULL: none */
 	uint16_t hdr_len;
 	struct station_queue q[STATION_QUEUES];
 	bool holds;      /* received buffers are not given back to the device */
@@ -135,6 +145,9 @@ void station_close(struct station *s);
 /** The same without a word, and a new session with the same rings. */
 void station_reconnect(struct station *s);
 
+/** The first half of it: up to the negotiation. */
+void station_return(struct station *s);
+
 /** In the same session a guest that starts anew: other features and rings in the same memory. */
 void station_again(struct station *s, const struct station_wish *wish);
 
@@ -159,6 +172,9 @@ void station_post(struct station *s);
 /** Send frame @p seq, cut as @p shape says (NULL: one segment), and notify if asked to. */
 void station_send(struct station *s, uint32_t seq, uint32_t len, const struct station_shape *shape);
 
+/** Take the buffers that are used by now: rings go on behind them. */
+void station_collect(struct station *s);
+
 /** Until all that was sent is back. */
 void station_drain(struct station *s);
 
@@ -180,6 +196,15 @@ bool station_say(struct station *s, const struct vhu_msg *m, uint32_t flags, con
 
 /** The next message of the back-end outside of an operation. False: none in time. */
 bool station_hear(struct station *s, struct vhu_msg *m);
+
+/** The same with the descriptor that comes along, -1: none; more than one is a failure. */
+bool station_hear_fd(struct station *s, struct vhu_msg *m, int *fd);
+
+/** Answer the peer's questions for translations. station_idle() does it. */
+void station_translate(struct station *s);
+
+/** State or revoke translations of all memory: VHU_IOTLB_UPDATE, VHU_IOTLB_INVALIDATE. */
+void station_translate_all(struct station *s, uint8_t type);
 
 /** Whether the back-end ends the session within @p ms. */
 bool station_left(struct station *s, int ms);

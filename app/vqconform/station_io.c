@@ -401,3 +401,13 @@ station_receive(struct station *s, struct station_received *r, int ms)
 	} while (now < end);
 	return false;
 }
+
+void
+station_collect(struct station *s)
+{
+	struct station_received r;
+
+	reap(s);
+	while (vqd_pending(&s->q[STATION_RX].d))
+		(void)station_receive(s, &r, 0);
+}

@@ -15,15 +15,18 @@ from harness.process import Failure
 
 from .base import Scenario, check
 from .ovs import WithOvs
-from .replay import beside
+from .replay import beside, require_postcopy
 
 GROUPS = ("negotiate", "order", "format", "ring", "chain", "event", "reset", "reconnect", "log",
-          "fault")
+          "inflight", "fault")
+# groups about what a port has with an option only
+OPTIONAL = {"iommu": "iommu-support", "postcopy": "postcopy-support"}
 # what the switch does not offer
 SKIPPED = {"negotiate.config-space", "negotiate.mtu"}
 DOCUMENT = pathlib.Path(__file__).parents[3] / "doc" / "conformance.md"
 TABLE = "<!-- made by test/func/run conformance.table -->\n"
 PEERS = ("vqswitch", "testpmd", "ovs")
+PARAGRAPHS = {}  # by check, in the order of checks
 RESULT = re.compile(r"(ok|not ok) (\d+) - (\S+) # (.*)")
 
 Result = collections.namedtuple("Result", "name verdict text")  # verdict: PASS, FAIL, SKIP
@@ -65,6 +68,19 @@ def remark(results):
             + (f"; failed: {failed}" if failed else ""))
 
 
+def all_pass(scenario, group):
+    """Every check of a group passes at the switch; those that are skipped are known."""
+    results = conform("--settle=0", "--hostile", f"--check={group}.*",
+                      scenario.path("here"), scenario.path("there"))
+    failed = [f"{r.name}: {r.text}" for r in results if r.verdict == "FAIL"]
+    if failed:
+        raise Failure("; ".join(failed))
+    skipped = {r.name for r in results if r.verdict == "SKIP"}
+    if skipped != {name for name in SKIPPED if name.startswith(f"{group}.")}:
+        raise Failure(f"skipped: {' '.join(sorted(skipped))}")
+    return f"{len(results) - len(skipped)} checks"
+
+
 class Conform(Scenario):
     """The switch."""
 
@@ -75,40 +91,50 @@ class Conform(Scenario):
 
     @check("conform.{}", GROUPS)
     def group(self, group):
-        """Every check of a group passes; those that are skipped are known."""
-        results = conform("--settle=0", "--hostile", f"--check={group}.*",
-                          self.path("here"), self.path("there"))
-        failed = [f"{r.name}: {r.text}" for r in results if r.verdict == "FAIL"]
-        if failed:
-            raise Failure("; ".join(failed))
-        skipped = {r.name for r in results if r.verdict == "SKIP"}
-        if skipped != {name for name in SKIPPED if name.startswith(f"{group}.")}:
-            raise Failure(f"skipped: {' '.join(sorted(skipped))}")
-        return f"{len(results) - len(skipped)} checks"
+        """Of what every port has."""
+        return all_pass(self, group)
+
+
+class ConformOptional(Scenario):
+    """The switch with an option."""
+
+    cpus, seconds = 0.3, 15
+
+    @check("conform.{}", OPTIONAL)
+    def group(self, group):
+        """Of what ports have with it."""
+        option = {OPTIONAL[group]: 1}
+        self.backend([Port(self.path(name), **option) for name in ("here", "there")])
+        if group == "postcopy":
+            require_postcopy(self.path("here"))
+        remarks = all_pass(self, group)
+        self.switch.quit()
+        self.disown(self.switch)
+        return remarks
 
 
 FEW = "--check=format.*"
 
 
 class Peers(WithOvs):
-    """Results of each back-end."""
+    """Results of each back-end; options are those of vhost ports."""
 
-    def of_vqswitch(self):
+    def of_vqswitch(self, *words, **options):
         """The results of the switch."""
-        ports = [Port(self.path("here")), Port(self.path("there"))]
+        ports = [Port(self.path("here"), **options), Port(self.path("there"), **options)]
         self.backend(ports)
-        return conform("--settle=0", *[port.path for port in ports])
+        return conform("--settle=0", *words, *[port.path for port in ports])
 
-    def of_testpmd(self, *words):
+    def of_testpmd(self, *words, **options):
         """Those of dpdk-testpmd with two vhost ports."""
-        ports = [Port(self.path("pmd-here")), Port(self.path("pmd-there"))]
+        ports = [Port(self.path("pmd-here"), **options), Port(self.path("pmd-there"), **options)]
         self.own(TestpmdVhost("testpmd", self.workdir, ports)).start()
-        return conform(*words, *[port.path for port in ports])
+        return conform("--settle=150", *words, *[port.path for port in ports])
 
-    def of_ovs(self, *words):
+    def of_ovs(self, *words, **options):
         """Those of Open vSwitch with two vhost ports in a bridge, which connect to the sockets."""
         self.require_ovs()
-        self.start_ovs()
+        self.start_ovs(*[f"other_config:vhost-{option}=true" for option in options])
         paths = [self.path("ovs-here"), self.path("ovs-there")]
         for number, path in enumerate(paths):
             port = f"vhost{number}"
@@ -139,31 +165,67 @@ class ConformOvs(Peers):
         return remark(self.of_ovs(FEW))
 
 
+class Table:
+    """The table in the document: rows by check, notes by check and back-end."""
+
+    WORDS = {"PASS": "yes", "FAIL": "**no**", "SKIP": "-"}
+    HEAD = ["", "| check | paragraph | vqswitch | testpmd | Open vSwitch |", "|---|---|---|---|---|"]
+
+    def __init__(self):
+        self.before, _, text = DOCUMENT.read_text("utf-8").partition(TABLE)
+        self.rows = {row[1]: row[0] for row in re.finditer(r"\| `(\S+)` \|.*", text)}
+        self.notes = {(note[1], note[2]): note[0]
+                      for note in re.finditer(r"\* `(\S+)`, (\w+): .*", text)}
+
+    def take(self, by_peer):
+        """In place of older results of these checks."""
+        for name, paragraph in PARAGRAPHS.items():
+            found = {peer: by_peer[peer][name] for peer in PEERS if name in by_peer[peer]}
+            if len(found) < len(PEERS):
+                continue
+            self.rows[name] = (f"| `{name}` | {paragraph} | "
+                               + " | ".join(self.WORDS[r.verdict] for r in found.values()) + " |")
+            for peer, result in found.items():
+                self.notes.pop((name, peer), None)
+                if result.verdict == "FAIL":
+                    self.notes[name, peer] = f"* `{name}`, {peer}: {result.text}"
+
+    def write(self):
+        """In the order of the checks."""
+        rows = [self.rows[name] for name in PARAGRAPHS if name in self.rows]
+        notes = [self.notes[name, peer] for name in PARAGRAPHS for peer in PEERS
+                 if (name, peer) in self.notes]
+        lines = [*self.HEAD, *rows, "", "## Failed checks", "", *notes, ""]
+        DOCUMENT.write_text(self.before + TABLE + "\n".join(lines), "utf-8")
+
+
 class Conformance(Peers):
     """Makes the table of doc/conformance.md."""
 
     on_demand = True
     cpus, seconds = 2, 400
 
-    @check("conformance.table")
-    def table(self):
-        """All checks but the hostile ones, all back-ends."""
-        with futures.ThreadPoolExecutor() as pool:
-            runs = {peer: pool.submit(getattr(self, f"of_{peer}")) for peer in PEERS}
-        by_peer = {peer: {r.name: r for r in run.result()} for peer, run in runs.items()}
-        paragraphs = dict(line.split(None, 1) for line in subprocess.run(
+    def tabulate(self, *words, **options):
+        """Run all back-ends at once; their results are in the table then."""
+        PARAGRAPHS.update(line.split(None, 1) for line in subprocess.run(
             [beside("vqconform"), "--list"], capture_output=True, text=True, check=True,
             timeout=60).stdout.splitlines())
-        words = {"PASS": "yes", "FAIL": "**no**", "SKIP": "-"}
-        lines = ["| check | paragraph | vqswitch | testpmd | Open vSwitch |", "|---|---|---|---|---|"]
-        notes = []
-        for name, paragraph in paragraphs.items():
-            found = [by_peer[peer][name] for peer in PEERS]
-            lines.append(f"| `{name}` | {paragraph} | "
-                         + " | ".join(words[r.verdict] for r in found) + " |")
-            notes += [f"* `{name}`, {peer}: {r.text}" for peer, r in zip(PEERS, found)
-                      if r.verdict == "FAIL"]
-        text = DOCUMENT.read_text("utf-8").split(TABLE)[0]
-        lines += ["", "## Failed checks", "", *notes, ""]
-        DOCUMENT.write_text(text + TABLE + "\n".join(["", *lines]), "utf-8")
+        with futures.ThreadPoolExecutor() as pool:
+            runs = {peer: pool.submit(getattr(self, f"of_{peer}"), *words, **options)
+                    for peer in PEERS}
+        by_peer = {peer: {r.name: r for r in run.result()} for peer, run in runs.items()}
+        table = Table()
+        table.take(by_peer)
+        table.write()
         return "; ".join(f"{peer}: {remark(results.values())}" for peer, results in by_peer.items())
+
+    @check("conformance.table")
+    def table(self):
+        """All checks but the hostile ones, with ports as they are by default."""
+        return self.tabulate(*[f"--check={group}.*" for group in GROUPS])
+
+    @check("conformance.optional")
+    def optional(self):
+        """Those of what ports have with options only."""
+        return self.tabulate(*[f"--check={group}.*" for group in OPTIONAL],
+                             **dict.fromkeys(OPTIONAL.values(), 1))

@@ -40,8 +40,8 @@ class WithOvs(Scenario):
         if done.returncode != 0 or done.stderr:
             raise Failure(f"ovs-vsctl {' '.join(words)}: {done.stderr.strip()}")
 
-    def start_ovs(self):
-        """A bridge without ports."""
+    def start_ovs(self, *config):
+        """A bridge without ports; config: further settings of all."""
         self.database = self.workdir / "db.sock"
         self.environment = dict(os.environ, OVS_RUNDIR=str(self.workdir),
                                 OVS_DBDIR=str(self.workdir), OVS_LOGDIR=str(self.workdir))
@@ -54,7 +54,7 @@ class WithOvs(Scenario):
         extra = f"--no-huge --legacy-mem -m 512 --no-pci --no-telemetry --file-prefix={self.bridge}"
         self.vsctl("--no-wait", "init", "--", "set", "Open_vSwitch", ".",
                    "other_config:dpdk-init=true", f"other_config:dpdk-extra={extra}",
-                   "other_config:per-port-memory=true")
+                   "other_config:per-port-memory=true", *config)
         self.daemon("ovs-vswitchd", self.files.vswitchd, f"unix:{self.database}")
         self.vsctl("add-br", self.bridge, "--", "set", "bridge", self.bridge, "datapath_type=netdev")
 
