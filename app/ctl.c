@@ -12,6 +12,7 @@
 #include "app.h"
 #include "base/log.h"
 #include "show/show.h"
+#include "switch/port_ct.h"
 
 #define UPKEEP_BUSY_MS 1    /* addresses are being learned: workers need not wake us */
 #define UPKEEP_IDLE_MS 1000 /* ageing only */
@@ -69,6 +70,7 @@ upkeep(struct ctl *c)
 	uint32_t n = fdb_maintain(fdb, ev_now_ns());
 	uint32_t delay_ms = UPKEEP_IDLE_MS;
 
+	ct_maintain(&c->app->sw, ev_now_ns());
 	if (n == FDB_PORTION)
 		delay_ms = 0;
 	else if (n != 0 || !fdb_await(fdb))

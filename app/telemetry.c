@@ -15,6 +15,7 @@
 #include "ctl.h"
 #include "show/json.h"
 #include "show/show_acl.h"
+#include "show/show_conntrack.h"
 #include "show/show_sflow.h"
 #include "show/show_snooping.h"
 #include "show/show_vxlan.h"
@@ -247,6 +248,12 @@ get_acl(struct app *app, const char *params)
 }
 
 static json_t *
+get_conntrack(struct app *app, const char *params)
+{
+	return report_conntrack(app);
+}
+
+static json_t *
 get_sflow(struct app *app, const char *params)
 {
 	return report_sflow(app);
@@ -277,6 +284,7 @@ static const struct endpoint {
 	{"/vqswitch/fdb", get_fdb, "Counters of the forwarding database. No parameters"},
 	{"/vqswitch/vxlan", get_vxlan, "Tunnels, their VNIs and VTEPs. No parameters"},
 	{"/vqswitch/acl", get_acl, "Rules of a port and their counters. Parameters: id, in or out"},
+	{"/vqswitch/conntrack", get_conntrack, "Tracked connections: numbers. No parameters"},
 	{"/vqswitch/sflow", get_sflow, "Samples for sFlow collectors. No parameters"},
 	{"/vqswitch/snooping", get_snooping, "Snooping of multicast. No parameters"},
 };

@@ -62,10 +62,10 @@ struct cli {
 };
 
 static const struct cli_section *const sections[] = {
-	&cli_control,  &cli_display, &cli_config,  &cli_ports,  &cli_offload, &cli_switching,
-	&cli_workers,  &cli_vlans,   &cli_tunnels, &cli_limits, &cli_guards,  &cli_acls,
-	&cli_snooping, &cli_mirrors, &cli_sflow,   &cli_states, &cli_json,    &cli_dpdk,
-	&cli_vdpa,     &cli_upgrade, &cli_events,
+	&cli_control,   &cli_display,  &cli_config,  &cli_ports,  &cli_offload, &cli_switching,
+	&cli_workers,   &cli_vlans,    &cli_tunnels, &cli_limits, &cli_guards,  &cli_acls,
+	&cli_conntrack, &cli_snooping, &cli_mirrors, &cli_sflow,  &cli_states,  &cli_json,
+	&cli_dpdk,      &cli_vdpa,     &cli_upgrade, &cli_events,
 };
 
 /* --- running a command --- */

@@ -79,8 +79,8 @@ struct cli_section {
 
 extern const struct cli_section cli_control, cli_display, cli_config, cli_ports, cli_offload,
 	cli_switching, cli_workers, cli_vlans, cli_tunnels, cli_limits, cli_guards, cli_acls,
-	cli_snooping, cli_mirrors, cli_states, cli_json, cli_dpdk, cli_vdpa, cli_sflow, cli_upgrade,
-	cli_events;
+	cli_conntrack, cli_snooping, cli_mirrors, cli_states, cli_json, cli_dpdk, cli_vdpa,
+	cli_sflow, cli_upgrade, cli_events;
 
 /* --- what handlers use --- */
 

@@ -135,7 +135,8 @@ cmd_default(struct cmd *c)
 
 	if (!begin(c, &x))
 		return;
-	x.set.drop = !cmd_on(c, 6);
+	x.set.drop = cmd_choice(c, 6, 3) == 2;
+	x.set.track = cmd_choice(c, 6, 3) == 1;
 	finish(c, &x);
 }
 
@@ -167,7 +168,7 @@ show_list(struct cmd *c, const struct port *p, enum acl_dir dir)
 		if (i < set->n)
 			acl_text_print(&set->rule[i], c->out);
 		else
-			cmd_print(c, "default %s", set->drop ? "drop" : "allow");
+			cmd_print(c, "default %s", acl_text_verdict(set->drop, set->track));
 		cmd_print(c, "\n");
 	}
 }
@@ -211,8 +212,9 @@ list_running(const struct port *p, enum acl_dir dir, FILE *out)
 		acl_text_print(&set->rule[i], out);
 		fputc('\n', out);
 	}
-	if (set->drop)
-		fprintf(out, "set port %u acl %s default drop\n", p->id, directions[dir]);
+	if (set->drop || set->track)
+		fprintf(out, "set port %u acl %s default %s\n", p->id, directions[dir],
+			acl_text_verdict(set->drop, set->track));
 }
 
 static void
@@ -231,16 +233,20 @@ acls_running(const struct app *app, FILE *out)
 static const struct cli_row rows[] = {
 	{"set port (port_id) acl (in|out) add (rule)", cmd_add,
 	 "Add a rule to the list for IP packets that a port sends (in) or is sent (out): [seq N] "
-	 "allow|drop [ip|ip6] [proto P] [src PREFIX] [dst PREFIX] [sport A[-B]] [dport A[-B]] "
+	 "allow|allow-related|drop [ip|ip6] [proto P] [src PREFIX] [dst PREFIX] [sport A[-B]] "
+	 "[dport A[-B]] "
 	 "[fragments]. The first rule in the order of seq that a packet fits has the say; a rule "
 	 "of the same number is replaced; 64 at most. Packets that are refused are counted "
 	 "(rx_acl, "
 	 "tx_acl), as are those whose headers cannot be seen (rx_acl_hidden, tx_acl_hidden). A "
 	 "rule with ports does not fit fragments behind the first, which have none; \"fragments\" "
-	 "fits those only."},
+	 "fits those only. allow-related lets the packet open a connection: what follows passes in "
+	 "both directions without being compared with rules, as do ICMP errors about it; see "
+	 "\"show conntrack\"."},
 	{"set port (port_id) acl (in|out) del (seq)", cmd_del, "Remove a rule."},
-	{"set port (port_id) acl (in|out) default (allow|drop)", cmd_default,
-	 "Drop IP packets that no rule fits, or let them pass, as they do at first."},
+	{"set port (port_id) acl (in|out) default (allow|allow-related|drop)", cmd_default,
+	 "Drop IP packets that no rule fits, or let them pass, as they do at first; allow-related: "
+	 "let them open connections."},
 	{"set port (port_id) acl (in|out) off", cmd_off, "Remove the list."},
 	{"show acl (port_id|all)", cmd_show_acl,
 	 "Show rules, and the frames and bytes that each was the first to fit."},

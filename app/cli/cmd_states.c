@@ -292,10 +292,11 @@ static void
 print_refused(struct cmd *c, const struct port *p)
 {
 	static const enum drop_reason reasons[] = {
-		DROP_RX_VLAN,     DROP_RX_LOCKED,       DROP_RX_GUARD, DROP_RX_GUARD_DHCP,
-		DROP_RX_GUARD_RA, DROP_RX_GUARD_HIDDEN, DROP_RX_STORM, DROP_RX_RATE,
-		DROP_RX_ACL,      DROP_RX_ACL_HIDDEN,   DROP_TX_ACL,   DROP_TX_ACL_HIDDEN,
-		DROP_TX_RATE,
+		DROP_RX_VLAN,       DROP_RX_LOCKED,       DROP_RX_GUARD,      DROP_RX_GUARD_DHCP,
+		DROP_RX_GUARD_RA,   DROP_RX_GUARD_HIDDEN, DROP_RX_STORM,      DROP_RX_RATE,
+		DROP_RX_ACL,        DROP_RX_ACL_HIDDEN,   DROP_TX_ACL,        DROP_TX_ACL_HIDDEN,
+		DROP_TX_RATE,       DROP_RX_CT_FULL,      DROP_RX_CT_INVALID, DROP_TX_CT_FULL,
+		DROP_TX_CT_INVALID,
 	};
 	const char *before = "  frames dropped for what is set:";
 	struct port_stats st;

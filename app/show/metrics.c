@@ -12,7 +12,8 @@
 
 #include "app.h"
 #include "balancer.h"
-#include "switch/port_acl.h"
+#include "metrics_family.h"
+#include "switch/ct.h"
 #include "switch/port_kind.h"
 #include "switch/snoop.h"
 #include "sflow_agent.h"
@@ -21,61 +22,6 @@
 
 #define PART 4096     /* bytes, beyond which no port is added to a part */
 #define PART_STEPS 64 /* ports, likewise: some have no samples */
-
-/** The destination of a family's samples; one of its labels is nearly always the port. */
-struct sink {
-	struct app *app;
-	FILE *out;
-	const char *name;
-};
-
-/** One metric family. */
-struct family {
-	const char *name;
-	const char *type;
-	const char *unit; /* NULL: none; the name ends with it */
-	const char *help;
-	/* one of these: all samples, or those of a port */
-	void (*samples)(struct sink *s, const struct family *f);
-	void (*of_port)(struct sink *s, const struct family *f, const struct port *p);
-	size_t offset; /* of the counter, for families that differ in nothing else */
-};
-
-static uint64_t
-counter_at(const void *base, size_t offset)
-{
-	return counter_read((const uint64_t *)((const char *)base + offset));
-}
-
-/* A label's value: the text format escapes three characters. */
-static void
-put_value(FILE *out, const char *text)
-{
-	for (; *text != '\0'; text++) {
-		if (*text == '\n') {
-			fputs("\\n", out);
-			continue;
-		}
-		if (*text == '"' || *text == '\\')
-			fputc('\\', out);
-		fputc(*text, out);
-	}
-}
-
-/* "name_suffix{port="..."", to which other labels may be added */
-static void
-begin(struct sink *s, const char *suffix, const struct port *p)
-{
-	fprintf(s->out, "%s%s{port=\"", s->name, suffix);
-	put_value(s->out, p->name);
-	fputc('"', s->out);
-}
-
-static void
-end(struct sink *s, uint64_t value)
-{
-	fprintf(s->out, "} %" PRIu64 "\n", value);
-}
 
 /* --- the program --- */
 
@@ -344,33 +290,6 @@ size_samples(struct sink *s, const struct family *f, const struct port *p)
 	size_histogram(s, p, directions[1], &st.tx);
 }
 
-/* --- access control lists --- */
-
-/* Frames and bytes of each rule, by offset; the default has no number. */
-static void
-acl_samples(struct sink *s, const struct family *f, const struct port *p)
-{
-	static const char *const names[ACL_DIRS] = {"in", "out"};
-
-	for (int dir = 0; dir < ACL_DIRS; dir++) {
-		const struct acl_config *set = port_get_acl(p, (enum acl_dir)dir);
-
-		for (uint32_t i = 0; p->acl[dir] != NULL && i <= set->n; i++) {
-			struct acl_count n = port_acl_count(p, (enum acl_dir)dir, i);
-
-			begin(s, "_total", p);
-			fprintf(s->out, ",direction=\"%s\",seq=\"", names[dir]);
-			if (i == 0)
-				fputs("default", s->out);
-			else
-				fprintf(s->out, "%u", set->rule[i - 1].seq);
-			fprintf(s->out, "\",action=\"%s\"",
-				p->acl[dir]->drop[i] ? "drop" : "allow");
-			end(s, counter_at(&n, f->offset));
-		}
-	}
-}
-
 /* --- workers --- */
 
 static void
@@ -505,6 +424,8 @@ sflow_samples(struct sink *s, const struct family *f)
 	{name, "counter", NULL, help, worker_samples, NULL, offsetof(struct worker, field)}
 #define SNOOP(name, field, help) \
 	{name, "counter", NULL, help, snoop_samples, NULL, offsetof(struct snoop_stats, field)}
+#define CONNTRACK(name, field, help) \
+	{name, "counter", NULL, help, NULL, conntrack_samples, offsetof(struct ct_counts, field)}
 #define FDB(name, field, help) \
 	{name, "counter", NULL, help, fdb_counter_samples, NULL, \
 	 offsetof(struct fdb_stats, field)}
@@ -604,6 +525,13 @@ static const struct family families[] = {
 		NULL, acl_samples, offsetof(struct acl_count, frames)},
 	{"vqswitch_acl_bytes", "counter", "bytes", "Bytes of those frames.",
 		NULL, acl_samples, offsetof(struct acl_count, bytes)},
+	{"vqswitch_conntrack_entries", "gauge", NULL, "Connections that are tracked at a port.",
+		NULL, conntrack_entries_samples, 0},
+	CONNTRACK("vqswitch_conntrack_opened", opened, "Connections that rules let through."),
+	CONNTRACK("vqswitch_conntrack_hits", hits, "Packets of known connections."),
+	CONNTRACK("vqswitch_conntrack_related", related, "ICMP errors about known connections."),
+	CONNTRACK("vqswitch_conntrack_evicted", evicted,
+		"Connections forgotten for others: they had no answer, or were closed."),
 	{"vqswitch_frame_size_bytes", "histogram", "bytes", "Frame lengths without FCS.",
 		NULL, size_samples, 0},
 

@@ -4,9 +4,10 @@
 #include "app.h"
 
 static const running_fn parts[] = {
-	vdpa_running,     ports_running,   config_running, offload_running, switch_running,
-	workers_running,  vlans_running,   limits_running, guards_running,  acls_running,
-	snooping_running, mirrors_running, sflow_running,  tunnels_running, control_running,
+	vdpa_running,    ports_running,   config_running,    offload_running,
+	switch_running,  workers_running, vlans_running,     limits_running,
+	guards_running,  acls_running,    conntrack_running, snooping_running,
+	mirrors_running, sflow_running,   tunnels_running,   control_running,
 };
 
 void

@@ -42,6 +42,8 @@ void guards_running(const struct app *app, FILE *out);
 void snooping_running(const struct app *app, FILE *out);
 /* cli/cmd_acl.c */
 void acls_running(const struct app *app, FILE *out);
+/* cli/cmd_conntrack.c */
+void conntrack_running(const struct app *app, FILE *out);
 /* cli/cmd_vlan.c: behind domains, before addresses */
 void vlans_running(const struct app *app, FILE *out);
 /* cli/cmd_mirror.c */

@@ -37,7 +37,7 @@ report_rule(const struct acl_rule *r, const struct acl_count *n)
 	const char *proto = acl_text_proto(r->proto);
 	json_t *d = json_object();
 
-	json_object_set_new(d, "action", json_string(r->drop ? "drop" : "allow"));
+	json_object_set_new(d, "action", json_string(acl_text_verdict(r->drop, r->track)));
 	if (r->not4 || r->not6)
 		json_object_set_new(d, "family", json_string(r->not4 ? "ip6" : "ip"));
 	if (r->has_proto)
@@ -68,7 +68,7 @@ report_acl_list(const struct port *p, enum acl_dir dir)
 		json_object_set_new(rules, seq, report_rule(&set->rule[i], &c));
 	}
 	json_object_set_new(d, "rules", rules);
-	json_object_set_new(other, "action", json_string(set->drop ? "drop" : "allow"));
+	json_object_set_new(other, "action", json_string(acl_text_verdict(set->drop, set->track)));
 	add_count(other, &n);
 	json_object_set_new(d, "default", other);
 	return d;

@@ -46,6 +46,7 @@ static const struct {
 	{"limits.txt", {"show limits all\n"}},
 	{"guard.txt", {"show guard all\n"}},
 	{"acl.txt", {"show acl all\n"}},
+	{"conntrack.txt", {"show conntrack\n"}},
 	{"snooping.txt", {"show snooping\n", "show snooping groups\n"}},
 	{"sflow.txt", {"show sflow\n"}},
 	{"capture.txt", {"show capture\n"}},

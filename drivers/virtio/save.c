@@ -10,6 +10,7 @@
 #include "base/blob.h"
 #include "base/ev.h"
 #include "base/log.h"
+#include "switch/port_ct.h"
 #include "switch/port_limits.h"
 #include "switch/snoop.h"
 #include "switch/stations.h"
@@ -336,6 +337,7 @@ void
 virtio_leave(struct port *p)
 {
 	fdb_forget_port(p->sw->fdb, p->id);
+	port_ct_clear(p);
 	snoop_forget_port(p);
 	fdb_set_guest_limit(p->sw->fdb, p->id, 0);
 	if (port_set_migrated_limits(p, NULL) != 0)

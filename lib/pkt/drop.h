@@ -37,6 +37,8 @@
 	X(RX_GUARD_HIDDEN, "rx_guard_hidden", "headers are cut off, or hidden from the guard")    \
 	X(RX_ACL, "rx_acl", "the port's list of rules (acl in) does not let the packet in")       \
 	X(RX_ACL_HIDDEN, "rx_acl_hidden", "headers are cut off, or hidden from the acl")          \
+	X(RX_CT_FULL, "rx_ct_full", "a connection that there is no room for (conntrack limit)")   \
+	X(RX_CT_INVALID, "rx_ct_invalid", "malformed TCP or ICMP header, to a rule that tracks")  \
 	X(RX_INJECT, "rx_inject", "announced for the guest (SEND_RARP), but too often")           \
 	X(RX_MCAST_BAD, "rx_mcast_bad",                                                           \
 	  "malformed message of IGMP, MLD or PIM, where those are snooped")                       \
@@ -56,6 +58,8 @@
 	X(TX_BAD_CHAIN, "tx_bad_chain", "receiver's buffer is malformed")                         \
 	X(TX_ACL, "tx_acl", "the port's list of rules (acl out) does not let the packet out")     \
 	X(TX_ACL_HIDDEN, "tx_acl_hidden", "headers are cut off, or hidden from the acl")          \
+	X(TX_CT_FULL, "tx_ct_full", "a connection that there is no room for (conntrack limit)")   \
+	X(TX_CT_INVALID, "tx_ct_invalid", "malformed TCP or ICMP header, to a rule that tracks")  \
 	X(TX_RATE, "tx_rate", "over the port's egress rate limit")                                \
 	X(TX_BROKEN, "tx_broken", "receiver's ring is broken")                                    \
 	X(TX_IOTLB, "tx_iotlb", "too many frames wait for an IOMMU translation or a page")        \

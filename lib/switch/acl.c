@@ -29,8 +29,9 @@ same_ports(const struct acl_ports *x, const struct acl_ports *y)
 static bool
 same_rule(const struct acl_rule *x, const struct acl_rule *y)
 {
-	return x->seq == y->seq && x->drop == y->drop && x->not4 == y->not4 && x->not6 == y->not6 &&
-	       x->later == y->later && x->has_proto == y->has_proto && x->proto == y->proto &&
+	return x->seq == y->seq && x->drop == y->drop && x->track == y->track &&
+	       x->not4 == y->not4 && x->not6 == y->not6 && x->later == y->later &&
+	       x->has_proto == y->has_proto && x->proto == y->proto &&
 	       same_prefix(x->has_src, &x->src, y->has_src, &y->src) &&
 	       same_prefix(x->has_dst, &x->dst, y->has_dst, &y->dst) &&
 	       same_ports(&x->sport, &y->sport) && same_ports(&x->dport, &y->dport);
@@ -39,12 +40,21 @@ same_rule(const struct acl_rule *x, const struct acl_rule *y)
 bool
 acl_same(const struct acl_config *x, const struct acl_config *y)
 {
-	if (x->drop != y->drop || x->n != y->n)
+	if (x->drop != y->drop || x->track != y->track || x->n != y->n)
 		return false;
 	for (uint32_t i = 0; i < x->n; i++)
 		if (!same_rule(&x->rule[i], &y->rule[i]))
 			return false;
 	return true;
+}
+
+bool
+acl_tracks(const struct acl_config *c)
+{
+	for (uint32_t i = 0; i < c->n; i++)
+		if (c->rule[i].track)
+			return true;
+	return c->track;
 }
 
 /* --- rules as they are compared --- */
@@ -129,8 +139,11 @@ acl_new(const struct acl_config *c, uint32_t nworkers)
 	a->nworkers = nworkers;
 	a->set = *c;
 	a->drop[0] = c->drop;
-	for (uint32_t i = 0; i < c->n; i++)
+	a->track[0] = c->track;
+	for (uint32_t i = 0; i < c->n; i++) {
 		a->drop[i + 1] = c->rule[i].drop;
+		a->track[i + 1] = c->rule[i].track;
+	}
 	for (int f = 0; f < ACL_FAMILIES; f++)
 		fill_table(a, (enum acl_family)f);
 	atomic_init(&a->refs, 1);

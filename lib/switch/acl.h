@@ -2,9 +2,10 @@
 /*
  * Runs on: control; for the workers' half see acl_worker.h.
  *
- * Access control lists: which IP packets a port may send, or is sent. One list for each direction,
- * without state: the first rule that a packet fits has the say, then the list's default. Frames
- * that are not IP pass; the guard (guard.h) is about those.
+ * Access control lists: which IP packets a port may send, or is sent. One list for each direction:
+ * the first rule that a packet fits has the say, then the list's default. Frames that are not IP
+ * pass; the guard (guard.h) is about those. The only state is that of connections, which rules may
+ * track (ct.h).
  *
  * A rule with port numbers fits packets that show theirs. In later fragments there are none to see:
  * only rules without port numbers fit those.
@@ -52,6 +53,7 @@ struct acl_ports {
 struct acl_rule {
 	uint32_t seq; /* rules are in its order */
 	bool drop;
+	bool track;      /* packets it lets through are of connections: ct.h */
 	bool not4, not6; /* not for packets of this family */
 	bool later;      /* for fragments but the first only */
 	bool has_proto;
@@ -63,7 +65,7 @@ struct acl_rule {
 
 /** A list as it is set; all zero: none. */
 struct acl_config {
-	bool drop; /* what no rule fits */
+	bool drop, track; /* what no rule fits */
 	uint32_t n;
 	struct acl_rule rule[ACL_RULES_MAX]; /* ascending by seq */
 };
@@ -118,7 +120,8 @@ struct acl_table {
 /** A list at work. [fixed] but for the tries and counters */
 struct acl {
 	struct acl_config set;
-	bool drop[ACL_RULES_MAX + 1]; /* by rule number */
+	bool drop[ACL_RULES_MAX + 1];  /* by rule number */
+	bool track[ACL_RULES_MAX + 1]; /* likewise */
 	struct acl_table table[ACL_FAMILIES];
 	uint32_t nworkers;
 	struct acl_counts *counts; /* [worker] nworkers, by worker */
@@ -163,6 +166,9 @@ bool acl_restore(struct acl *a, uint32_t seq, const struct acl_count *n);
 
 /** Whether two lists are the same. Any thread. */
 bool acl_same(const struct acl_config *x, const struct acl_config *y);
+
+/** Whether a rule or the default of a list tracks connections. Any thread. */
+bool acl_tracks(const struct acl_config *c);
 
 /** The counters of rule number @p rule, 0: of the default. Control. */
 struct acl_count acl_read(const struct acl *a, uint32_t rule);

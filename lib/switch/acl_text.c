@@ -196,8 +196,10 @@ take_head(struct words *w, struct acl_rule *r)
 		next_word(w);
 	}
 	r->drop = is_word(w, "drop");
-	if (!r->drop && !is_word(w, "allow"))
-		return r->seq == 0 ? "seq, allow or drop" : "allow or drop";
+	r->track = is_word(w, "allow-related");
+	if (!r->drop && !r->track && !is_word(w, "allow"))
+		return r->seq == 0 ? "seq, allow, allow-related or drop"
+				   : "allow, allow-related or drop";
 	return NULL;
 }
 
@@ -237,6 +239,14 @@ acl_text_parse(const char *text, struct acl_rule *r, struct acl_text_error *e)
 
 /* --- a rule as text --- */
 
+const char *
+acl_text_verdict(bool drop, bool track)
+{
+	if (drop)
+		return "drop";
+	return track ? "allow-related" : "allow";
+}
+
 static void
 print_prefix(const char *name, bool has, const struct ip_prefix *p, FILE *out)
 {
@@ -260,7 +270,7 @@ acl_text_print(const struct acl_rule *r, FILE *out)
 {
 	const char *proto = acl_text_proto(r->proto);
 
-	fprintf(out, "seq %u %s%s", r->seq, r->drop ? "drop" : "allow",
+	fprintf(out, "seq %u %s%s", r->seq, acl_text_verdict(r->drop, r->track),
 		r->not6   ? " ip"
 		: r->not4 ? " ip6"
 			  : "");

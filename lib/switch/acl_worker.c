@@ -10,6 +10,7 @@
 #include <rte_ip.h>
 
 #include "switch/acl_text.h"
+#include "switch/ct_worker.h"
 #include "switch/transmit.h"
 #include "switch/upper.h"
 
@@ -18,6 +19,17 @@ static_assert(PKT_BATCH_MAX <= 64, "a set of frames of a batch is a 64-bit mask"
 /** Frames of a batch that are not to pass, by number. */
 struct refused {
 	uint64_t acl, hidden;
+	uint64_t full, invalid; /* by connection tracking */
+};
+
+/** A list at work on a batch, and what it needs. */
+struct judge {
+	struct worker *w;
+	const struct acl *a;
+	struct ct *ct; /* NULL: connections are not tracked */
+	enum acl_dir dir;
+	struct pkt_hdrs *h;
+	struct pkt *const *pkts;
 };
 
 /** Packets of a batch of one family. */
@@ -54,21 +66,21 @@ find_ports(struct acl_key *k, const struct pkt_hdrs *h, const struct upper *u, c
 }
 
 static bool
-make_key(struct acl_key *k, enum acl_family f, struct pkt_hdrs *h, const struct pkt *p)
+make_key(struct acl_key *k, enum acl_family f, struct pkt_hdrs *h, struct upper *u,
+	 const struct pkt *p)
 {
 	const struct rte_ipv4_hdr *ip4 = pkt_hdrs_l3(h);
 	const struct rte_ipv6_hdr *ip6 = pkt_hdrs_l3(h);
-	struct upper u;
 
 	memset(k, 0, sizeof(*k));
-	if (f == ACL_IP4 ? !upper_find4(h, &u) : !upper_find6(h, &u))
+	if (f == ACL_IP4 ? !upper_find4(h, u) : !upper_find6(h, u))
 		return false;
 	if (f == ACL_IP4)
 		copy_addresses(k, &ip4->src_addr, &ip4->dst_addr, sizeof(ip4->src_addr));
 	else
 		copy_addresses(k, &ip6->src_addr, &ip6->dst_addr, sizeof(ip6->src_addr));
-	memcpy(&k->word[ACL_WORD_PROTO], &u.proto, sizeof(u.proto));
-	return find_ports(k, h, &u, p);
+	memcpy(&k->word[ACL_WORD_PROTO], &u->proto, sizeof(u->proto));
+	return find_ports(k, h, u, p);
 }
 
 /* --- the rule of a packet --- */
@@ -128,57 +140,118 @@ count(const struct worker *w, const struct acl *a, uint32_t rule, const struct p
 	counter_add(&c->bytes, p->len);
 }
 
-/* Copy the headers of @p n frames to @p h, and find out which are refused. */
+/* Sort frame @p i, whose headers were copied, into those of its family. False: it hides headers. */
+static bool
+sort(const struct judge *j, struct packets *s, uint16_t i)
+{
+	struct pkt_hdrs *h = &j->h[i];
+	const struct pkt *p = j->pkts[i];
+	enum acl_family f = h->ether_type == RTE_ETHER_TYPE_IPV6 ? ACL_IP6 : ACL_IP4;
+	struct packets *to = &s[f];
+	struct acl_key *k = &to->key[to->n];
+	struct upper u;
+
+	if (h->ether_type != RTE_ETHER_TYPE_IPV4 && f != ACL_IP6)
+		return !upper_hides(h, p);
+	if (!make_key(k, f, h, &u, p))
+		return false;
+	if (j->ct != NULL) {
+		ct_packet_read(&j->w->acl.ct[i], j->dir, f, h, k, &u, p);
+		ct_expect(j->ct, &j->w->acl.ct[i]);
+	}
+	to->at[to->n++] = (uint8_t)i;
+	return true;
+}
+
+/* Leave in @p s packets that are of no known connection. */
+static void
+pass_known(const struct judge *j, struct packets *s)
+{
+	uint16_t n = 0;
+
+	for (uint16_t i = 0; i < s->n; i++) {
+		if (ct_known(j->ct, j->w->id, &j->w->acl.ct[s->at[i]], j->dir))
+			continue;
+		s->key[n] = s->key[i];
+		s->at[n++] = s->at[i];
+	}
+	s->n = n;
+}
+
+static void
+open_connection(const struct judge *j, struct refused *r, uint16_t i)
+{
+	enum ct_verdict v = ct_open(j->ct, j->w->id, &j->w->acl.ct[i], j->dir);
+
+	r->full |= (uint64_t)(v == CT_NO_ROOM) << i;
+	r->invalid |= (uint64_t)(v == CT_MALFORMED) << i;
+}
+
+static void
+apply_rules(const struct judge *j, enum acl_family f, const struct packets *s, struct refused *r)
+{
+	uint32_t rule[PKT_BATCH_MAX];
+
+	look_up(j->a, f, s, rule);
+	for (uint16_t i = 0; i < s->n; i++) {
+		count(j->w, j->a, rule[i], j->pkts[s->at[i]]);
+		r->acl |= (uint64_t)j->a->drop[rule[i]] << s->at[i];
+		if (j->ct != NULL && j->a->track[rule[i]])
+			open_connection(j, r, s->at[i]);
+	}
+}
+
+/* Copy the headers of @p n frames, and find out which are refused. */
 static struct refused
-judge(const struct worker *w, const struct acl *a, struct pkt_hdrs *h, struct pkt *const *pkts,
-      uint16_t n)
+judge(const struct judge *j, uint16_t n)
 {
 	struct refused r = {0};
 	struct packets s[ACL_FAMILIES];
-	uint32_t rule[PKT_BATCH_MAX];
 
 	s[ACL_IP4].n = s[ACL_IP6].n = 0;
 	for (uint16_t i = 0; i < n; i++) {
-		struct packets *to = &s[ACL_IP4];
-
-		upper_read(&h[i], pkts[i]);
-		if (h[i].ether_type == RTE_ETHER_TYPE_IPV6)
-			to = &s[ACL_IP6];
-		else if (h[i].ether_type != RTE_ETHER_TYPE_IPV4)
-			to = NULL;
-		if (to == NULL
-			    ? upper_hides(&h[i], pkts[i])
-			    : !make_key(&to->key[to->n], (enum acl_family)(to - s), &h[i], pkts[i]))
-			r.hidden |= UINT64_C(1) << i;
-		else if (to != NULL)
-			to->at[to->n++] = (uint8_t)i;
+		upper_read(&j->h[i], j->pkts[i]);
+		r.hidden |= (uint64_t)!sort(j, s, i) << i;
 	}
 	for (int f = 0; f < ACL_FAMILIES; f++) {
-		look_up(a, (enum acl_family)f, &s[f], rule);
-		for (uint16_t i = 0; i < s[f].n; i++) {
-			count(w, a, rule[i], pkts[s[f].at[i]]);
-			r.acl |= (uint64_t)a->drop[rule[i]] << s[f].at[i];
-		}
+		if (j->ct != NULL)
+			pass_known(j, &s[f]);
+		apply_rules(j, (enum acl_family)f, &s[f], &r);
 	}
 	return r;
+}
+
+static uint64_t
+all_of(const struct refused *r)
+{
+	return r->acl | r->hidden | r->full | r->invalid;
+}
+
+static uint64_t
+number_of(uint64_t frames)
+{
+	return (uint64_t)__builtin_popcountll(frames);
 }
 
 /* --- incoming frames --- */
 
 void
-acl_receive(struct worker *w, struct acl *a, struct pktq *rxq, struct pkt_batch *batch)
+acl_receive(struct worker *w, const struct dp_port *in, struct pktq *rxq, struct pkt_batch *batch)
 {
 	struct pkt *pkts[PKT_BATCH_MAX];
+	const struct judge j = {w, in->acl_in, in->ct, ACL_IN, w->acl.in, pkts};
 	struct refused r;
+	uint64_t gone;
 	uint16_t n = 0;
 
 	for (uint16_t i = 0; i < batch->n; i++)
 		pkts[i] = &batch->pkt[i];
-	r = judge(w, a, w->acl.in, pkts, batch->n);
+	r = judge(&j, batch->n);
+	gone = all_of(&r);
 	for (uint16_t i = 0; i < batch->n; i++) {
 		struct pkt *p = &batch->pkt[i];
 
-		if (((r.acl | r.hidden) >> i & 1) != 0)
+		if ((gone >> i & 1) != 0)
 			continue;
 		/* an mbuf is ours, a guest's memory is not */
 		if (p->mbuf == NULL && !pkt_hdrs_attach(&w->acl.in[i], p, batch)) {
@@ -190,8 +263,12 @@ acl_receive(struct worker *w, struct acl *a, struct pktq *rxq, struct pkt_batch 
 		n++;
 	}
 	batch->n = n;
-	pktq_drop(rxq, DROP_RX_ACL, (uint64_t)__builtin_popcountll(r.acl));
-	pktq_drop(rxq, DROP_RX_ACL_HIDDEN, (uint64_t)__builtin_popcountll(r.hidden));
+	pktq_drop(rxq, DROP_RX_ACL, number_of(r.acl));
+	pktq_drop(rxq, DROP_RX_ACL_HIDDEN, number_of(r.hidden));
+	if (likely((r.full | r.invalid) == 0))
+		return;
+	pktq_drop(rxq, DROP_RX_CT_FULL, number_of(r.full));
+	pktq_drop(rxq, DROP_RX_CT_INVALID, number_of(r.invalid));
 }
 
 /* --- outgoing frames --- */
@@ -200,16 +277,17 @@ uint16_t
 acl_send(struct worker *w, const struct dp_port *out, struct pktq *rxq, struct pkt *const **pkts,
 	 uint16_t n)
 {
-	struct refused r = judge(w, out->acl_out, w->acl.out, *pkts, n);
+	const struct judge j = {w, out->acl_out, out->ct, ACL_OUT, w->acl.out, *pkts};
+	const struct refused r = judge(&j, n);
 	struct pkt_batch *b = &w->acl.views;
-	uint64_t nomem = 0;
+	uint64_t nomem = 0, gone = all_of(&r);
 	uint16_t left = 0;
 
 	b->nsegs = 0;
 	for (uint16_t i = 0; i < n; i++) {
 		struct pkt *p = (*pkts)[i];
 
-		if (((r.acl | r.hidden) >> i & 1) != 0)
+		if ((gone >> i & 1) != 0)
 			continue;
 		/* others that the frame goes to have rules of their own, and headers */
 		if (p->mbuf == NULL) {
@@ -221,10 +299,13 @@ acl_send(struct worker *w, const struct dp_port *out, struct pktq *rxq, struct p
 		}
 		w->acl.list[left++] = p;
 	}
-	forward_refuse(out->tx[0], rxq, DROP_TX_ACL, (uint64_t)__builtin_popcountll(r.acl));
-	forward_refuse(out->tx[0], rxq, DROP_TX_ACL_HIDDEN,
-		       (uint64_t)__builtin_popcountll(r.hidden));
+	forward_refuse(out->tx[0], rxq, DROP_TX_ACL, number_of(r.acl));
+	forward_refuse(out->tx[0], rxq, DROP_TX_ACL_HIDDEN, number_of(r.hidden));
 	forward_refuse(out->tx[0], rxq, DROP_TX_NO_MEMORY, nomem);
+	if (unlikely((r.full | r.invalid) != 0)) {
+		forward_refuse(out->tx[0], rxq, DROP_TX_CT_FULL, number_of(r.full));
+		forward_refuse(out->tx[0], rxq, DROP_TX_CT_INVALID, number_of(r.invalid));
+	}
 	*pkts = w->acl.list;
 	return left;
 }

@@ -11,10 +11,11 @@
 #include "switch/worker.h"
 
 /**
- * Remove from @p batch, and count in @p rxq, frames that @p a does not let in. Headers of the
+ * Remove from @p batch, and count in @p rxq, frames that in->acl_in does not let in. Headers of the
  * others are those that were looked at: views begin in @p w, until the next call.
  */
-void acl_receive(struct worker *w, struct acl *a, struct pktq *rxq, struct pkt_batch *batch);
+void acl_receive(struct worker *w, const struct dp_port *in, struct pktq *rxq,
+		 struct pkt_batch *batch);
 
 /**
  * The frames of *@p pkts that out->acl_out lets out, to *@p pkts, and their number; the others are

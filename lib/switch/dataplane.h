@@ -36,6 +36,7 @@
 
 struct acl;
 struct capture_port;
+struct ct;
 struct dataplane;
 struct dp_fids;
 struct dp_intercept;
@@ -86,6 +87,7 @@ struct dp_port {
 	const struct guard *guard; /* likewise */
 	struct limiter *egress_limiter; /* of what goes out, likewise */
 	struct acl *acl_in, *acl_out;   /* of what comes in and goes out, likewise */
+	struct ct *ct;                  /* connections, NULL: not tracked; there with both lists */
 	/* takes incoming frames before the mode does; NULL: none */
 	const struct dp_intercept *intercept;
 	struct watch_queues *bursts;               /* NULL: not counted; owned by the port, too */

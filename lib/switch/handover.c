@@ -12,6 +12,7 @@
 #include "switch/fdb.h"
 #include "switch/inject.h"
 #include "switch/port_acl.h"
+#include "switch/port_ct.h"
 #include "switch/port_limits.h"
 #include "switch/snoop.h"
 #include "switch/sw.h"
@@ -33,11 +34,14 @@ enum {
 	TYPE_BASELINE_QUEUE,
 	TYPE_EGRESS,
 	TYPE_ACL_COUNT,
+	TYPE_CONNECTIONS,
+	TYPE_CT_COUNTS,
 	TYPE_PORT_END,
 };
 
 #define ADDRESSES 4096 /* of a record */
 #define MEMBERS 512    /* likewise */
+#define CONNECTIONS 512
 #define MEMBER_LEFT_MAX (SNOOP_INTERVAL_MAX * 3u)
 
 /** Domain and VLAN, since FIDs are numbers in the order of their first use. */
@@ -77,6 +81,13 @@ struct acl_count_data {
 	uint32_t dir, seq; /* seq 0: of what no rule fits */
 	uint64_t frames, bytes;
 };
+
+struct connection_data {
+	uint64_t key[CT_KEY_WORDS];
+	uint32_t left_s;
+	uint8_t state, flags, zero[2];
+};
+static_assert(sizeof(struct connection_data) == 56, "layout of the record");
 
 struct injected_data {
 	uint64_t refused;
@@ -257,6 +268,44 @@ put_acl_counts(const struct port *p, enum acl_dir dir, struct blob *b)
 	}
 }
 
+/* A version that does not know them goes on without: their packets open them again, or not. */
+static void
+put_optional(struct blob *b, uint16_t type, const void *data, uint32_t len)
+{
+	const struct blob_record r = {type, 0, len, 0};
+
+	blob_put_record(b, &r, data);
+}
+
+static void
+put_connections(const struct port *p, struct blob *b)
+{
+	struct connection_data x[CONNECTIONS];
+	struct ct_counts counts;
+	struct ct_info i;
+	uint32_t n = 0, left = port_ct_handed(p);
+
+	if (p->ct == NULL)
+		return;
+	for (uint32_t slot = 0; slot < port_ct_slots(p) && left > 0; slot++) {
+		if (!port_ct_at(p, slot, &i))
+			continue;
+		left--;
+		x[n] = (struct connection_data){.left_s = i.left_s,
+						.state = i.state,
+						.flags = i.flags};
+		memcpy(x[n].key, i.key.word, sizeof(x[n].key));
+		if (++n < CONNECTIONS)
+			continue;
+		put_optional(b, TYPE_CONNECTIONS, x, sizeof(x));
+		n = 0;
+	}
+	if (n != 0)
+		put_optional(b, TYPE_CONNECTIONS, x, n * sizeof(x[0]));
+	port_ct_counts(p, &counts);
+	put_optional(b, TYPE_CT_COUNTS, &counts, sizeof(counts));
+}
+
 void
 port_hand_over(const struct port *p, struct blob *b)
 {
@@ -266,6 +315,7 @@ port_hand_over(const struct port *p, struct blob *b)
 	put_egress(p, b);
 	for (int dir = 0; dir < ACL_DIRS; dir++)
 		put_acl_counts(p, (enum acl_dir)dir, b);
+	put_connections(p, b);
 	legend_values(&p->inject->q.stats, x.value);
 	hand_put(b, TYPE_INJECTED, &x, sizeof(x));
 }
@@ -425,6 +475,37 @@ take_acl_count(struct port *p, const struct hand_record *h)
 		       : "there is a counter of a rule that a port does not have";
 }
 
+/* There may be no room for all where less is allowed now. */
+static const char *
+take_connections(struct port *p, const struct hand_record *h)
+{
+	const uint8_t *at = h->data;
+	struct connection_data x;
+	struct ct_info i;
+
+	if (h->r.len % sizeof(x) != 0)
+		return "a connection is too short";
+	for (uint32_t left = h->r.len; left != 0; left -= sizeof(x), at += sizeof(x)) {
+		memcpy(&x, at, sizeof(x));
+		i = (struct ct_info){.left_s = x.left_s, .state = x.state, .flags = x.flags};
+		memcpy(i.key.word, x.key, sizeof(x.key));
+		if (!port_ct_restore(p, &i))
+			return "a connection has an impossible value, or its port tracks none";
+	}
+	return NULL;
+}
+
+static const char *
+take_ct_counts(struct port *p, const struct hand_record *h)
+{
+	struct ct_counts n;
+
+	if (!hand_get(h, &n, sizeof(n)))
+		return "the counters of connections are too short";
+	port_ct_set_counts(p, &n);
+	return NULL;
+}
+
 static const char *
 take_injected(struct port *p, const struct hand_record *h)
 {
@@ -537,6 +618,10 @@ port_take_over(struct port *p, const struct hand_record *h, struct baseline *con
 		return take_egress(p, h);
 	if (h->r.type == TYPE_ACL_COUNT)
 		return take_acl_count(p, h);
+	if (h->r.type == TYPE_CONNECTIONS)
+		return take_connections(p, h);
+	if (h->r.type == TYPE_CT_COUNTS)
+		return take_ct_counts(p, h);
 	if (h->r.type == TYPE_INJECTED)
 		return take_injected(p, h);
 	if (h->r.type != TYPE_BASELINE && h->r.type != TYPE_BASELINE_QUEUE)

@@ -54,7 +54,7 @@ ingress_checked(struct worker *w, const struct dataplane *dp, const struct dp_po
 	if (in->guard != NULL)
 		guard_apply(w, in->guard, rxq, batch);
 	if (in->acl_in != NULL)
-		acl_receive(w, in->acl_in, rxq, batch);
+		acl_receive(w, in, rxq, batch);
 	if (in->limiter != NULL)
 		limiter_apply(in->limiter, rxq, batch);
 	if (likely(batch->n != 0))

@@ -27,6 +27,7 @@
 
 struct app_port;
 struct capture_port;
+struct ct;
 struct inject_port;
 struct port;
 struct port_defaults;
@@ -208,6 +209,8 @@ struct port {
 	struct port_snoop snoop;
 	struct guard *guard;                  /* the same at work, if there is any of it */
 	struct acl *acl[ACL_DIRS];            /* while there are rules; port_set_acl() */
+	struct ct *ct;                        /* while one of them tracks connections; ct.h */
+	uint32_t ct_limit;                    /* as set, 0: CT_LIMIT_DEFAULT */
 	struct watch_queues *bursts;          /* made when they are to be counted */
 	struct inject_port *inject;           /* frames sent in its name; inject.h */
 	struct port_cost *cost;               /* by worker: what it costs each; worker.h */

@@ -3,9 +3,11 @@
 #include "switch/port_acl.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "switch/acl_trie.h"
 #include "switch/port.h"
+#include "switch/port_ct.h"
 #include "switch/publish.h"
 #include "switch/sw.h"
 
@@ -20,28 +22,86 @@ check(const struct acl_config *c)
 	return 0;
 }
 
+static bool
+is_empty(const struct acl_config *c)
+{
+	return c->n == 0 && !c->drop && !c->track;
+}
+
+/* With connections tracked there is a list for both directions, without rules if need be. */
+static bool
+is_needed(const struct acl_config *c, const struct acl_config *other)
+{
+	return !is_empty(c) || acl_tracks(other);
+}
+
+/** Lists to be, and those there were. */
+struct lists {
+	struct acl *now[ACL_DIRS], *old[ACL_DIRS];
+};
+
+/* The list for a direction becomes @p c, or stays: there may have to be one, or need not. */
+static bool
+make_list(struct port *p, struct lists *l, int dir, const struct acl_config *c,
+	  const struct acl_config *other)
+{
+	l->old[dir] = l->now[dir] = p->acl[dir];
+	if (!is_needed(c, other)) {
+		l->now[dir] = NULL;
+		return true;
+	}
+	if (p->acl[dir] != NULL && acl_same(c, &p->acl[dir]->set))
+		return true;
+	l->now[dir] = acl_new(c, p->sw->dp.nworkers);
+	return l->now[dir] != NULL;
+}
+
+/* Free @p lists but for those that are in @p keep, too. */
+static void
+put_lists(struct acl *const *lists, struct acl *const *keep)
+{
+	for (int dir = 0; dir < ACL_DIRS; dir++)
+		if (lists[dir] != NULL && lists[dir] != keep[dir])
+			acl_free(lists[dir]);
+}
+
+static void
+publish_lists(struct port *p, const struct lists *l)
+{
+	struct ct *ct = port_ct_take(p);
+
+	for (int dir = 0; dir < ACL_DIRS; dir++)
+		if (l->now[dir] != NULL && l->now[dir] != l->old[dir])
+			acl_trie_make(l->now[dir]);
+	sw_publish(p->sw);
+	for (int dir = 0; dir < ACL_DIRS; dir++)
+		if (l->now[dir] != NULL && l->old[dir] != NULL && l->now[dir] != l->old[dir])
+			acl_inherit(l->now[dir], l->old[dir]);
+	put_lists(l->old, l->now);
+	port_ct_drop(p, ct);
+}
+
 int
 port_set_acl(struct port *p, enum acl_dir dir, const struct acl_config *c)
 {
-	struct acl *old = p->acl[dir], *now = NULL;
+	const struct acl_config other = *port_get_acl(p, dir == ACL_IN ? ACL_OUT : ACL_IN);
+	struct lists l = {0};
 	int ret = check(c);
 
 	if (ret < 0)
 		return ret;
 	if (acl_same(c, port_get_acl(p, dir)))
 		return 0;
-	if (c->n != 0 || c->drop) {
-		now = acl_new(c, p->sw->dp.nworkers);
-		if (now == NULL)
-			return -ENOMEM;
-		acl_trie_make(now);
+	if (make_list(p, &l, dir, c, &other) && make_list(p, &l, !dir, &other, c)) {
+		memcpy(p->acl, l.now, sizeof(p->acl));
+		if (port_ct_make(p)) {
+			publish_lists(p, &l);
+			return 0;
+		}
+		memcpy(p->acl, l.old, sizeof(p->acl));
 	}
-	p->acl[dir] = now;
-	sw_publish(p->sw);
-	if (now != NULL && old != NULL)
-		acl_inherit(now, old);
-	acl_free(old);
-	return 0;
+	put_lists(l.now, l.old);
+	return -ENOMEM;
 }
 
 const struct acl_config *

@@ -346,6 +346,7 @@ fill_port(struct build *b, uint16_t m)
 	dport->guard = p->guard;
 	dport->acl_in = p->acl[ACL_IN];
 	dport->acl_out = p->acl[ACL_OUT];
+	dport->ct = p->ct;
 	dport->no_mcast_router = port_has_no_mcast_router(p);
 	dport->sampling = p->tunnel || p->not_sampled ? NULL : b->s->sampling;
 	copy_port(b->s, p, dport);

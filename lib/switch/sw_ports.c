@@ -15,6 +15,7 @@
 #include "switch/mirror_filter.h"
 #include "switch/modes.h"
 #include "switch/port.h"
+#include "switch/port_ct.h"
 #include "switch/publish.h"
 #include "switch/sample.h"
 #include "switch/snoop.h"
@@ -162,6 +163,7 @@ fini_port(struct port *p)
 		acl_free(p->acl[dir]);
 		p->acl[dir] = NULL;
 	}
+	port_ct_free(p);
 	vlan_put(p->vlans);
 	p->vlans = NULL;
 	free(p->bursts);

@@ -99,12 +99,14 @@ why_partner(const struct port *p, const struct dp_port *me, char *buf, size_t le
 	return buf;
 }
 
-/** No IP, that is. */
+/** No IP, that is, and no answers either. */
 static bool
 lets_nothing_through(const struct port *p, enum acl_dir dir)
 {
 	const struct acl_config *c = port_get_acl(p, dir);
 
+	if (p->ct != NULL)
+		return false;
 	for (uint32_t i = 0; i < c->n; i++)
 		if (!c->rule[i].drop)
 			return false;

@@ -8,6 +8,7 @@
 #define SWITCH_WORKER_H
 
 #include "pkt/hdrs.h"
+#include "switch/ct_packet.h"
 #include "switch/cut.h"
 #include "switch/dataplane.h"
 #include "switch/mcast_msg.h"
@@ -91,6 +92,7 @@ struct acl_scratch {
 	struct pkt_hdrs out[PKT_BATCH_MAX];
 	struct pkt_batch views;
 	struct pkt *list[PKT_BATCH_MAX];
+	struct ct_packet ct[PKT_BATCH_MAX]; /* where connections are tracked */
 };
 
 /**

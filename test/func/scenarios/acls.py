@@ -103,7 +103,7 @@ class Acls(Packets):
         if rules != ["seq 5 allow dport 53", "seq 10 drop proto tcp", "default allow"]:
             raise Failure(said)
         for line, expected in (
-                (f"{acl} add seq 5", "expected allow or drop"),
+                (f"{acl} add seq 5", "expected allow, allow-related or drop"),
                 (f"{acl} add drop prot udp", "'prot': expected proto, src"),
                 (f"{acl} add drop src 10.0.0.1/8", "'10.0.0.1/8': expected an address"),
                 (f"{acl} add drop proto icmp dport 5", "expected a protocol that has port numbers"),

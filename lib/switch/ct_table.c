@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Runs on: any thread. */
+#include "switch/ct_table.h"
+
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bsd/stdlib.h>
+
+#define TRIES 4 /* to take a slot that others take as well */
+
+struct ct_common ct_common;
+
+struct ct *
+ct_new(uint32_t size, uint32_t nworkers)
+{
+	/* half are spare, so that two buckets are hardly ever full before the table is */
+	const uint32_t slots = rte_align32pow2(RTE_MAX(2 * size, (uint32_t)2 * CT_WAYS));
+	const size_t counts = nworkers * sizeof(struct ct_worker_counts);
+	struct ct *t = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*t));
+
+	if (t == NULL)
+		return NULL;
+	memset(t, 0, sizeof(*t));
+	if (ct_common.secret[0] == 0)
+		arc4random_buf(ct_common.secret, sizeof(ct_common.secret));
+	t->size = size;
+	t->nworkers = nworkers;
+	t->mask = slots / CT_WAYS - 1;
+	t->counts = aligned_alloc(RTE_CACHE_LINE_SIZE, RTE_MAX(counts, sizeof(*t->counts)));
+	/* large ones: pages are there once they are used */
+	t->words = calloc(1, slots * sizeof(*t->word) + RTE_CACHE_LINE_SIZE);
+	t->word = (void *)RTE_ALIGN_CEIL((uintptr_t)t->words, (uintptr_t)RTE_CACHE_LINE_SIZE);
+	t->line = aligned_alloc(RTE_CACHE_LINE_SIZE, slots * sizeof(*t->line));
+	if (t->counts == NULL || t->words == NULL || t->line == NULL) {
+		ct_free(t);
+		return NULL;
+	}
+	memset(t->counts, 0, counts);
+	atomic_init(&t->limit, size);
+	return t;
+}
+
+void
+ct_free(struct ct *t)
+{
+	if (t == NULL)
+		return;
+	free(t->line);
+	free(t->words);
+	free(t->counts);
+	free(t);
+}
+
+uint32_t
+ct_seconds(uint8_t proto, bool ip6, enum ct_state s)
+{
+	static const enum ct_timeout tcp[CT_STATES] = {
+		[CT_NEW] = CT_TCP_NEW,
+		[CT_ANSWERED] = CT_TCP_NEW,
+		[CT_ESTABLISHED] = CT_TCP_ESTABLISHED,
+		[CT_CLOSING] = CT_TCP_CLOSING,
+		[CT_WAIT] = CT_TCP_CLOSED,
+		[CT_CLOSED] = CT_TCP_CLOSED,
+	};
+	enum ct_timeout t = s == CT_NEW ? CT_UDP_NEW : CT_UDP_ESTABLISHED;
+
+	if (proto == IPPROTO_TCP)
+		t = tcp[s];
+	else if (proto == (ip6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP))
+		t = CT_ICMP;
+	return atomic_load_explicit(&ct_common.timeout[t], memory_order_relaxed);
+}
+
+/* --- keys --- */
+
+static bool
+same_key(const struct ct_line *l, const struct ct_key *k)
+{
+	uint64_t differ = 0;
+
+	for (uint32_t i = 0; i < CT_KEY_WORDS; i++)
+		differ |= atomic_load_explicit(&l->word[i], memory_order_relaxed) ^ k->word[i];
+	return differ == 0;
+}
+
+/* Whether a slot still has the version it had when its key was read. */
+static bool
+is_still(const struct ct *t, uint32_t slot, uint64_t word)
+{
+	uint64_t now;
+
+	atomic_thread_fence(memory_order_acquire);
+	now = atomic_load_explicit(&t->word[slot], memory_order_relaxed);
+	return ((now ^ word) & CT_SAME) == 0 && ct_state_of(now) >= CT_NEW;
+}
+
+static bool
+has_key(const struct ct *t, uint32_t slot, uint64_t word, const struct ct_key *k, uint64_t hash)
+{
+	return ct_state_of(word) >= CT_NEW && word >> CT_TAG_SHIFT == hash >> CT_TAG_SHIFT &&
+	       same_key(&t->line[slot], k) && is_still(t, slot, word);
+}
+
+bool
+ct_read_key(const struct ct *t, uint32_t slot, uint64_t word, struct ct_key *out)
+{
+	for (uint32_t i = 0; i < CT_KEY_WORDS; i++)
+		out->word[i] = atomic_load_explicit(&t->line[slot].word[i], memory_order_relaxed);
+	return is_still(t, slot, word);
+}
+
+uint32_t
+ct_find(const struct ct *t, const struct ct_key *k, uint64_t hash, uint64_t *word)
+{
+	for (uint32_t b = 0; b < 2; b++) {
+		uint32_t first = ct_bucket(t, hash, b);
+
+		for (uint32_t slot = first; slot < first + CT_WAYS; slot++) {
+			uint64_t w = atomic_load_explicit(&t->word[slot], memory_order_acquire);
+
+			if (!has_key(t, slot, w, k, hash) || !ct_lives(w))
+				continue;
+			*word = w;
+			return slot;
+		}
+	}
+	return CT_NO_SLOT;
+}
+
+/* --- adding --- */
+
+/** A slot to be taken: the one with the least rank, of equals the one whose time is over first. */
+struct choice {
+	uint32_t slot;
+	uint32_t rank;
+	int32_t left;
+	uint64_t word;
+};
+
+enum { RANK_OVER, RANK_FREE, RANK_CLOSED, RANK_NEW, RANK_NONE };
+
+/*
+ * Connections that live are left alone: who makes a thousand new ones gets rid of new ones, which
+ * have no answer, and those that are closed.
+ */
+static uint32_t
+rank_of(uint64_t w, bool room)
+{
+	enum ct_state s = ct_state_of(w);
+
+	if (s == CT_FREE)
+		return room ? RANK_FREE : RANK_NONE;
+	if (s == CT_BUSY)
+		return RANK_NONE;
+	if (ct_left(w) <= 0)
+		return RANK_OVER;
+	if (s == CT_WAIT || s == CT_CLOSED)
+		return RANK_CLOSED;
+	return s == CT_NEW || s == CT_ANSWERED ? RANK_NEW : RANK_NONE;
+}
+
+static void
+consider(struct choice *c, uint32_t slot, uint64_t w, bool room)
+{
+	uint32_t rank = rank_of(w, room);
+
+	if (rank > c->rank || (rank == c->rank && ct_left(w) >= c->left))
+		return;
+	*c = (struct choice){.slot = slot, .rank = rank, .left = ct_left(w), .word = w};
+}
+
+/* False: the connection is there. */
+static bool
+choose(const struct ct *t, const struct ct_key *k, uint64_t hash, struct choice *c)
+{
+	bool room = atomic_load_explicit(&t->n, memory_order_relaxed) <
+		    atomic_load_explicit(&t->limit, memory_order_relaxed);
+
+	*c = (struct choice){.slot = CT_NO_SLOT, .rank = RANK_NONE, .left = INT32_MIN};
+	for (uint32_t b = 0; b < 2; b++) {
+		uint32_t first = ct_bucket(t, hash, b);
+
+		for (uint32_t slot = first; slot < first + CT_WAYS; slot++) {
+			uint64_t w = atomic_load_explicit(&t->word[slot], memory_order_acquire);
+
+			if (has_key(t, slot, w, k, hash) && ct_lives(w)) {
+				c->slot = slot;
+				c->word = w;
+				return false;
+			}
+			consider(c, slot, w, room);
+		}
+	}
+	return true;
+}
+
+/* A packet may change it at the same time. */
+static void
+remove_twin(struct ct *t, uint32_t slot, uint64_t w)
+{
+	for (uint32_t i = 0; i < TRIES; i++) {
+		uint64_t was = w;
+
+		if (ct_remove(t, slot, w))
+			return;
+		w = atomic_load_explicit(&t->word[slot], memory_order_acquire);
+		if (((w ^ was) & CT_SAME) != 0 || ct_state_of(w) < CT_NEW)
+			return;
+	}
+}
+
+/* Another thread may have added the same: of two the one in the first slot stays. */
+static void
+remove_twins(struct ct *t, const struct ct_key *k, uint64_t hash)
+{
+	bool found = false;
+
+	/* pairs with that of the other thread: one of both sees the other's */
+	atomic_thread_fence(memory_order_seq_cst);
+	for (uint32_t b = 0; b < 2; b++) {
+		uint32_t first = ct_bucket(t, hash, b);
+
+		if (b == 1 && first == ct_bucket(t, hash, 0))
+			return;
+		for (uint32_t slot = first; slot < first + CT_WAYS; slot++) {
+			uint64_t w = atomic_load_explicit(&t->word[slot], memory_order_acquire);
+
+			if (!has_key(t, slot, w, k, hash) || !ct_lives(w))
+				continue;
+			if (found)
+				remove_twin(t, slot, w);
+			found = true;
+		}
+	}
+}
+
+bool
+ct_remove(struct ct *t, uint32_t slot, uint64_t was)
+{
+	if (!ct_change(t, slot, &was, was & CT_VERSION_MASK))
+		return false;
+	atomic_fetch_sub_explicit(&t->n, 1, memory_order_relaxed);
+	return true;
+}
+
+static void
+fill(struct ct *t, uint32_t slot, const struct ct_key *k, uint64_t word)
+{
+	/* a reader that sees a part of the key sees that the slot is taken, too */
+	atomic_thread_fence(memory_order_release);
+	for (uint32_t i = 0; i < CT_KEY_WORDS; i++)
+		atomic_store_explicit(&t->line[slot].word[i], k->word[i], memory_order_relaxed);
+	atomic_store_explicit(&t->word[slot], word, memory_order_release);
+}
+
+enum ct_added
+ct_add(struct ct *t, const struct ct_key *k, uint64_t hash, uint64_t *word, uint32_t seconds,
+       uint32_t *slot)
+{
+	struct choice c;
+
+	for (uint32_t i = 0; i < TRIES; i++) {
+		uint64_t version, busy;
+
+		if (!choose(t, k, hash, &c)) {
+			*slot = c.slot;
+			*word = c.word;
+			return CT_KNOWN;
+		}
+		if (c.slot == CT_NO_SLOT)
+			return CT_FULL;
+		version = (c.word + (UINT64_C(1) << CT_VERSION_SHIFT)) & CT_VERSION_MASK;
+		busy = version | (uint64_t)CT_BUSY << CT_STATE_SHIFT;
+		if (!ct_change(t, c.slot, &c.word, busy))
+			continue;
+		if (c.rank == RANK_FREE)
+			atomic_fetch_add_explicit(&t->n, 1, memory_order_relaxed);
+		*word = (*word & (CT_STATE_MASK | CT_FLAGS)) | version |
+			hash >> CT_TAG_SHIFT << CT_TAG_SHIFT | (uint32_t)(ct_now() + seconds);
+		*slot = c.slot;
+		fill(t, c.slot, k, *word);
+		remove_twins(t, k, hash);
+		return c.rank > RANK_FREE ? CT_ADDED_EVICTING : CT_ADDED;
+	}
+	return CT_FULL;
+}
