@@ -22,11 +22,14 @@
 	"The control socket has its " RTE_STR(CLIENTS_MAX) " clients, the most there can be.\n"
 
 /**
- * One connection. Either it has an answer to send, or it is read from. Between two commands it may
- * be silent for ever, as an operator is; a line that has begun and an answer have a deadline.
+ * One connection. Either it has an answer to send, or a line to be executed when it is its
+ * turn, or it is read from: hundreds of lines may have come at once, and others wait. Between
+ * two commands it may be silent for ever, as an operator is; a line that has begun and an answer
+ * have a deadline.
  */
 struct client {
 	struct ev_source io;
+	struct ev_job job; /* to execute a line */
 	struct server_client of_server;
 	struct control_socket *cs;
 	char line[LINE_LEN_MAX];
@@ -61,6 +64,7 @@ client_free(struct client *c)
 {
 	server_leave(&c->of_server);
 	ev_del(&c->io);
+	ev_job_cancel(&c->job);
 	close(c->io.fd);
 	wait_drop(&c->wait);
 	if (c->out != NULL)
@@ -121,30 +125,40 @@ send_answer(struct client *c)
 	return true;
 }
 
-/* Answer the complete lines that have arrived, one answer under way at a time. False: close. */
+/* Execute the first line, of @p len bytes, and answer it. False: close. */
 static bool
-serve_lines(struct client *c)
+serve_line(struct client *c, size_t len)
 {
-	while (c->answer == NULL && !wait_active(&c->wait)) {
-		char line[LINE_LEN_MAX + 2];
-		char *end = memchr(c->line, '\n', c->line_len);
-		size_t len;
+	char line[LINE_LEN_MAX + 1];
 
-		if (end == NULL)
-			return c->line_len < LINE_LEN_MAX;
-		len = (size_t)(end - c->line) + 1;
-		if (memchr(c->line, '\0', len) != NULL)
-			return false;
-		memcpy(line, c->line, len);
-		line[len] = '\0';
-		c->line_len -= len;
-		memmove(c->line, end + 1, c->line_len);
-		server_client_done(&c->of_server);
-		if (!execute(c, line))
-			return false;
-		if (!wait_active(&c->wait) && !send_answer(c))
-			return false;
-	}
+	if (memchr(c->line, '\0', len) != NULL)
+		return false;
+	memcpy(line, c->line, len);
+	line[len] = '\0';
+	c->line_len -= len;
+	memmove(c->line, c->line + len, c->line_len);
+	server_client_done(&c->of_server);
+	return execute(c, line) && (wait_active(&c->wait) || send_answer(c));
+}
+
+/* Bytes of the first line that has arrived; 0: it is not complete. */
+static size_t
+first_line(const struct client *c)
+{
+	const char *end = memchr(c->line, '\n', c->line_len);
+
+	return end != NULL ? (size_t)(end - c->line) + 1 : 0;
+}
+
+/* One answer under way at a time; an operator's line has to wait for its turn. False: close. */
+static bool
+next_line(struct client *c)
+{
+	if (c->answer != NULL || wait_active(&c->wait))
+		return true;
+	if (first_line(c) == 0)
+		return c->line_len < LINE_LEN_MAX;
+	ev_job_queue(c->cs->app->loop, &c->job);
 	return true;
 }
 
@@ -207,17 +221,28 @@ note_debt(struct client *c, bool owed)
 		server_client_done(&c->of_server);
 }
 
+/* Go on with what comes next; that it waits for its turn is not the client's fault. */
 static void
 go_on(struct client *c, bool ok)
 {
 	uint32_t events = c->line_len < LINE_LEN_MAX ? EPOLLIN : 0;
+	bool queued;
 
-	if (!ok) {
+	if (!ok || !next_line(c)) {
 		client_free(c);
 		return;
 	}
-	ev_mod(&c->io, is_answering(c) ? EPOLLOUT : events);
-	note_debt(c, is_answering(c) || (c->line_len != 0 && !wait_active(&c->wait)));
+	queued = c->job.loop != NULL;
+	ev_mod(&c->io, is_answering(c) ? EPOLLOUT : queued ? 0 : events);
+	note_debt(c, is_answering(c) || (c->line_len != 0 && !queued && !wait_active(&c->wait)));
+}
+
+static void
+on_job(struct ev_job *t)
+{
+	struct client *c = container_of(t, struct client, job);
+
+	go_on(c, serve_line(c, first_line(c)));
 }
 
 static void
@@ -226,11 +251,13 @@ on_client(struct ev_source *src, uint32_t events)
 	struct client *c = container_of(src, struct client, io);
 	bool ok = true;
 
+	if (c->job.loop != NULL)
+		return; /* its end is noticed when the lines before are done */
 	if (is_answering(c))
 		ok = send_answer(c);
 	else if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
 		ok = read_lines(c);
-	go_on(c, ok && serve_lines(c));
+	go_on(c, ok);
 }
 
 /* The command that waited is done. */
@@ -240,7 +267,7 @@ on_waited(struct wait *w, bool done)
 	struct client *c = container_of(w, struct client, wait);
 	bool ok = complete(c, done) && send_answer(c);
 
-	go_on(c, ok && serve_lines(c));
+	go_on(c, ok);
 }
 
 static void
@@ -255,6 +282,7 @@ on_accepted(struct server *s, int fd)
 	}
 	c->cs = cs;
 	c->io = (struct ev_source){.fd = fd, .cb = on_client};
+	c->job.cb = on_job;
 	c->wait.done = on_waited;
 	c->wait.passed = &c->fd;
 	c->wait.client = &c->io.fd;

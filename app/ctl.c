@@ -157,6 +157,7 @@ ctl_quit(struct app *app)
 
 struct job {
 	struct ev_work work;
+	struct ev_job queued;
 	struct app *app;
 	void (*fn)(struct app *app, void *arg);
 	void *arg;
@@ -164,18 +165,33 @@ struct job {
 };
 
 static void
-run_job(struct ev_work *w)
+run_job(struct ev_job *e)
 {
-	struct job *j = container_of(w, struct job, work);
+	struct job *j = container_of(e, struct job, queued);
 
 	j->fn(j->app, j->arg);
 	sem_post(&j->done);
 }
 
+/* There may be a job of each of many clients. */
+static void
+on_job(struct ev_work *w)
+{
+	struct job *j = container_of(w, struct job, work);
+
+	ev_job_queue(j->app->loop, &j->queued);
+}
+
 void
 ctl_call(struct app *app, void (*fn)(struct app *, void *), void *arg)
 {
-	struct job j = {.work = {.fn = run_job}, .app = app, .fn = fn, .arg = arg};
+	struct job j = {
+		.work = {.fn = on_job},
+		.queued = {.cb = run_job},
+		.app = app,
+		.fn = fn,
+		.arg = arg,
+	};
 
 	sem_init(&j.done, 0, 0);
 	ev_post(app->loop, &j.work);

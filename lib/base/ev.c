@@ -15,6 +15,7 @@
 #define EVENTS_PER_ROUND 64
 #define SLOTS_FIRST 64
 #define NO_SLOT UINT32_MAX
+#define NS_PER_US UINT64_C(1000)
 #define NS_PER_MS 1000000
 
 /*
@@ -30,6 +31,7 @@ struct slot {
 };
 
 TAILQ_HEAD(ev_timers, ev_timer);
+TAILQ_HEAD(ev_jobs, ev_job);
 
 struct ev_loop {
 	/* [ctl] the loop's thread */
@@ -38,6 +40,7 @@ struct ev_loop {
 	uint32_t free_slot;
 	struct slot *slots;
 	struct ev_timers timers; /* ascending deadlines */
+	struct ev_jobs jobs;     /* in the order they were queued */
 	struct ev_source wake;   /* the eventfd behind ev_post() and ev_stop() */
 	/* [atomic] */
 	_Atomic(struct ev_work *) posted; /* newest first */
@@ -173,6 +176,39 @@ timers_fire(struct ev_loop *loop)
 	}
 }
 
+void
+ev_job_queue(struct ev_loop *loop, struct ev_job *j)
+{
+	if (j->loop != NULL)
+		return;
+	j->loop = loop;
+	TAILQ_INSERT_TAIL(&loop->jobs, j, entry);
+}
+
+void
+ev_job_cancel(struct ev_job *j)
+{
+	if (j->loop == NULL)
+		return;
+	TAILQ_REMOVE(&j->loop->jobs, j, entry);
+	j->loop = NULL;
+}
+
+/* One that is queued again in its callback is behind all others. */
+static void
+jobs_run(struct ev_loop *loop)
+{
+	uint64_t end = ev_now_ns() + EV_JOBS_US * NS_PER_US;
+	struct ev_job *j;
+
+	while ((j = TAILQ_FIRST(&loop->jobs)) != NULL) {
+		ev_job_cancel(j);
+		j->cb(j);
+		if (ev_now_ns() >= end)
+			break;
+	}
+}
+
 /* How long epoll may wait: until the first timer, rounded up so that it is due then. */
 static int
 wait_ms(const struct ev_loop *loop, int timeout_ms)
@@ -180,6 +216,8 @@ wait_ms(const struct ev_loop *loop, int timeout_ms)
 	const struct ev_timer *t = TAILQ_FIRST(&loop->timers);
 	uint64_t now, ms;
 
+	if (!TAILQ_EMPTY(&loop->jobs))
+		return 0;
 	if (t == NULL)
 		return timeout_ms;
 	now = ev_now_ns();
@@ -273,6 +311,8 @@ ev_run_once(struct ev_loop *loop, int timeout_ms)
 	for (i = 0; i < n; i++)
 		dispatch(loop, &e[i]);
 	timers_fire(loop);
+	if (!TAILQ_EMPTY(&loop->jobs))
+		jobs_run(loop);
 }
 
 void
@@ -308,6 +348,7 @@ ev_loop_new(void)
 		return NULL;
 	loop->free_slot = NO_SLOT;
 	TAILQ_INIT(&loop->timers);
+	TAILQ_INIT(&loop->jobs);
 	loop->wake.cb = wake_cb;
 	loop->wake.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	loop->epfd = epoll_create1(EPOLL_CLOEXEC);
@@ -324,6 +365,7 @@ void
 ev_loop_free(struct ev_loop *loop)
 {
 	struct ev_timer *t;
+	struct ev_job *job;
 	uint32_t i;
 
 	if (loop == NULL)
@@ -333,6 +375,8 @@ ev_loop_free(struct ev_loop *loop)
 			loop->slots[i].src->loop = NULL;
 	while ((t = TAILQ_FIRST(&loop->timers)) != NULL)
 		ev_timer_cancel(t);
+	while ((job = TAILQ_FIRST(&loop->jobs)) != NULL)
+		ev_job_cancel(job);
 	if (loop->epfd >= 0)
 		close(loop->epfd);
 	if (loop->wake.fd >= 0)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The control thread's event loop: file descriptors, timers, and work posted
+ * The control thread's event loop: file descriptors, timers, jobs, and work posted
  * by other threads. One loop, one thread; only ev_post() and ev_stop() may be
  * called from elsewhere. Callbacks may add, change and delete any source or timer,
  * themselves included: a source deleted in a callback gets no further
@@ -33,6 +33,20 @@ struct ev_timer {
 	TAILQ_ENTRY(ev_timer) entry;
 };
 
+/**
+ * Work of one who can wait, such as an operator's command. Jobs are done in order behind the
+ * events and timers of a round, for EV_JOBS_US at most and then the one that has begun, so peers
+ * wait no longer however many jobs there are.
+ */
+struct ev_job {
+	void (*cb)(struct ev_job *j);
+	/* set by ev_job_queue() */
+	struct ev_loop *loop; /* NULL: not queued */
+	TAILQ_ENTRY(ev_job) entry;
+};
+
+#define EV_JOBS_US 500
+
 /** Work handed over by ev_post(); embedded in the object it concerns. */
 struct ev_work {
 	void (*fn)(struct ev_work *w);
@@ -43,8 +57,8 @@ struct ev_work {
 struct ev_loop *ev_loop_new(void);
 
 /**
- * Free a loop; NULL is fine. Sources and timers are forgotten (their fds stay open), posted work is
- * not called.
+ * Free a loop; NULL is fine. Sources, timers and jobs are forgotten (their fds stay open),
+ * posted work is not called.
  */
 void ev_loop_free(struct ev_loop *loop);
 
@@ -65,6 +79,12 @@ void ev_timer_arm(struct ev_loop *loop, struct ev_timer *t, uint32_t delay_ms);
 
 /** Disarm; harmless when not armed. */
 void ev_timer_cancel(struct ev_timer *t);
+
+/** Call j->cb once, when those are done that were queued before; nothing if it is queued. */
+void ev_job_queue(struct ev_loop *loop, struct ev_job *j);
+
+/** Give it up; harmless when not queued. */
+void ev_job_cancel(struct ev_job *j);
 
 /**
  * Have w->fn(w) called on the loop's thread, soon and in order of posting.

@@ -400,6 +400,79 @@ on_signal(int sig)
 	ev_stop(post_loop);
 }
 
+static struct ev_loop *jobs_loop;
+
+/** It takes long, asks for another one, or gives one up. */
+struct long_job {
+	struct ev_job t;
+	uint64_t ns;
+	unsigned int taken;
+	bool again;
+	struct ev_job *victim;
+};
+
+static void
+job_cb(struct ev_job *t)
+{
+	struct long_job *l = container_of(t, struct long_job, t);
+	uint64_t end = ev_now_ns() + l->ns;
+
+	l->taken++;
+	while (ev_now_ns() < end)
+		;
+	if (l->victim != NULL)
+		ev_job_cancel(l->victim);
+	if (l->again)
+		ev_job_queue(jobs_loop, t);
+}
+
+/* Of long ones a round takes one, so that each event is handled behind one at most. */
+static void
+test_jobs_are_behind_events(void **state)
+{
+	struct long_job l[3] = {};
+	struct pipe_src p;
+
+	jobs_loop = *state;
+	pipe_open(&p);
+	assert_int_equal(ev_add(*state, &p.src, EPOLLIN), 0);
+	for (int i = 0; i < 3; i++) {
+		l[i] = (struct long_job){.t.cb = job_cb, .ns = 1000 * EV_JOBS_US, .again = true};
+		ev_job_queue(*state, &l[i].t);
+		ev_job_queue(*state, &l[i].t); /* once */
+	}
+	for (unsigned int round = 1; round <= 7; round++) {
+		poke(&p);
+		ev_run_once(*state, -1); /* does not wait */
+		assert_int_equal(p.calls, round);
+		assert_int_equal(l[0].taken + l[1].taken + l[2].taken, round);
+	}
+	assert_int_equal(l[0].taken, 3);
+	assert_int_equal(l[1].taken, 2);
+	for (int i = 0; i < 3; i++)
+		ev_job_cancel(&l[i].t);
+	ev_run_once(*state, 0);
+	assert_int_equal(l[0].taken + l[1].taken + l[2].taken, 7);
+	ev_del(&p.src);
+	pipe_close(&p);
+}
+
+static void
+test_job_is_given_up(void **state)
+{
+	struct long_job victim = {.t.cb = job_cb};
+	struct long_job first = {.t.cb = job_cb, .victim = &victim.t};
+
+	jobs_loop = *state;
+	ev_job_cancel(&first.t);
+	ev_job_queue(*state, &first.t);
+	ev_job_queue(*state, &victim.t);
+	ev_run_once(*state, -1);
+	ev_run_once(*state, 0);
+	assert_int_equal(first.taken, 1);
+	assert_int_equal(victim.taken, 0);
+}
+
 static void
 test_stop_from_a_signal_and_before_the_run(void **state)
 {
@@ -422,13 +495,16 @@ static void
 test_free_forgets_sources_and_timers(void **state)
 {
 	struct ev_loop *loop = ev_loop_new();
+	struct long_job job = {.t.cb = job_cb};
 	struct seq_timer s = {.t.cb = seq_cb};
 	struct pipe_src p;
 
 	pipe_open(&p);
 	assert_int_equal(ev_add(loop, &p.src, EPOLLIN), 0);
 	ev_timer_arm(loop, &s.t, 1000);
+	ev_job_queue(loop, &job.t);
 	ev_loop_free(loop);
+	ev_job_cancel(&job.t);
 	ev_timer_cancel(&s.t);
 	poke(&p); /* still open */
 	pipe_close(&p);
@@ -452,6 +528,8 @@ main(void)
 		T(test_timer_rearmed_at_once_does_not_hold_the_round),
 		T(test_posts_from_threads_arrive_once_and_in_order),
 		T(test_work_may_post_itself),
+		T(test_jobs_are_behind_events),
+		T(test_job_is_given_up),
 		T(test_stop_from_a_signal_and_before_the_run),
 		T(test_free_forgets_sources_and_timers),
 	};

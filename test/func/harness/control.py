@@ -17,8 +17,12 @@ class Control:
     def ask(self, line, seconds=30):
         """(done, what was printed)"""
         text = line if isinstance(line, bytes) else line.encode()
-        deadline, got = Deadline(seconds), b""
         self.socket.sendall(text + b"\n")
+        return self.answer(line, seconds)
+
+    def answer(self, line, seconds=30):
+        """The same for a line that was sent."""
+        deadline, got = Deadline(seconds), b""
         while b"\0" not in got[:-1]:
             self.socket.settimeout(max(deadline.left(), 0.01))
             try:

@@ -2,6 +2,8 @@
 """Clients of the control socket that hold it up, or try to."""
 
 import contextlib
+import pathlib
+import signal
 import socket
 
 from harness import peers
@@ -13,6 +15,8 @@ from .base import Scenario, check
 
 CLIENTS = 32  # the most there can be
 CROWD = 1000
+LINES = 130  # of a client, in one read of the switch's
+TURNS_BEFORE = 2  # of them, before another client's
 
 
 def expect(condition, what):
@@ -120,6 +124,35 @@ class ControlClients(Scenario):
             self.still_answers()
             print(f"{CROWD} clients, of the last 100 {refused} refused")
         wait_for("room", self.has_room, 30, alive=[self.switch])
+
+    def stands_still(self):
+        """Each thread is stopped."""
+        tasks = pathlib.Path(f"/proc/{self.switch.child.pid}/task").iterdir()
+        return all((task / "stat").read_text().rpartition(")")[2].split()[0] == "T"
+                   for task in tasks)
+
+    @check("control.in-turn")
+    def in_turn(self):
+        """Lines that came at once wait for each other: a client with one is answered behind one."""
+        client = Control(self.control)
+        client.ask("show fdb")  # it is there
+        lines = b"".join(b"fdb add 02:00:00:00:00:%02x 0 0\n" % i for i in range(LINES))
+        self.switch.child.send_signal(signal.SIGSTOP)
+        try:
+            wait_for("the switch to stand still", self.stands_still)
+            client.socket.sendall(lines)
+            self.operator.socket.sendall(b"show fdb\n")
+        finally:
+            self.switch.child.send_signal(signal.SIGCONT)
+        client.socket.settimeout(30)
+        answers = 0
+        while answers < LINES:
+            answers += client.socket.recv(65536).count(b"\0")
+        client.close()
+        said = self.operator.answer("show fdb")[1]
+        before = said.count("02:00:00:00:00:")
+        expect(before <= TURNS_BEFORE, said)
+        print(f"{before} of {LINES} lines were before another client's")
 
     @check("control.long-line")
     def long_line(self):
