@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <rte_hash_crc.h>
+#include <bsd/stdlib.h>
 
 #include "switch/ingress.h"
 #include "vxlan/plain.h"
@@ -36,14 +36,23 @@ struct demux {
 	struct entry table[]; /* open addressing, at most half full */
 };
 
+/*
+ * EVPN brings addresses that others choose. Multiplication by random numbers of 96 bits and more
+ * spreads any set of them as evenly as chance does (fdb_hash()).
+ */
+static struct {
+	unsigned __int128 a[3], b;
+} secret; /* [fixed] made with the first table */
+
 static uint32_t
 hash_of(const struct entry *key)
 {
-	uint64_t a[2]; /* bytes behind a short address are 0 */
+	uint64_t w[2]; /* bytes behind a short address are 0 */
 
-	memcpy(a, key->src.addr, sizeof(a));
-	return rte_hash_crc_8byte(a[1], rte_hash_crc_8byte(a[0], rte_hash_crc_4byte(key->vni,
-										    key->local)));
+	memcpy(w, key->src.addr, sizeof(w));
+	return (uint32_t)((secret.a[0] * w[0] + secret.a[1] * w[1] +
+			   secret.a[2] * ((uint64_t)key->local << 32 | key->vni) + secret.b) >>
+			  64);
 }
 
 static bool
@@ -283,6 +292,8 @@ demux_new(uint32_t n)
 		return NULL;
 	}
 	memset(d->known, 0, DP_WORKERS_MAX * sizeof(*d->known));
+	if (secret.b == 0)
+		arc4random_buf(&secret, sizeof(secret)); /* once: all tables share it */
 	d->intercept.fn = demux_forward;
 	d->mask = size - 1;
 	return d;
@@ -320,6 +331,17 @@ demux_add_vtep(struct demux *d, int local, const struct vtep *v)
 	struct entry e = {.src = v->ip, .local = (uint8_t)local, .vni = v->vni + 1, .v = v};
 
 	d->table[find(d, &e)] = e;
+}
+
+uint32_t
+demux_longest(const struct demux *d)
+{
+	uint32_t longest = 0;
+
+	for (uint32_t i = 0; i <= d->mask; i++)
+		if (d->table[i].vni != 0)
+			longest = RTE_MAX(longest, ((i - hash_of(&d->table[i])) & d->mask) + 1);
+	return longest;
 }
 
 const struct dp_intercept *

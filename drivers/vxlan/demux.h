@@ -33,6 +33,9 @@ void demux_add_vni(struct demux *d, int local, uint32_t vni);
 /** Frames of its VNI that @p v sends to @p local are its port's. */
 void demux_add_vtep(struct demux *d, int local, const struct vtep *v);
 
+/** The most places of the table that the search for a VTEP looks at. For tests. */
+uint32_t demux_longest(const struct demux *d);
+
 /** For port.intercept. */
 const struct dp_intercept *demux_intercept(const struct demux *d);
 

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include <rte_hash_crc.h>
 #include <rte_mbuf.h>
 
 #include "eal.h"
@@ -34,6 +35,8 @@
 #define VTEPS 3
 #define SEGMENT 400
 #define SEGMENTS 4
+#define CHOSEN 256
+#define SEARCH_MAX 64 /* entries of CHOSEN; chance makes it more once in 10^14 times */
 
 static struct rte_mempool *pool;
 static struct vtep *vteps[VTEPS];
@@ -664,6 +667,28 @@ test_receivers(void **state)
 	assert_int_equal(receivers_of(dp, fake_ports[1].p.id), 3);
 }
 
+/* Addresses of VTEPs that have one CRC, as any speaker of EVPN can choose them. */
+static void
+test_chosen_addresses(void **state)
+{
+	static struct vtep v[CHOSEN];
+	struct demux *d = demux_new(CHOSEN);
+	int number = demux_add_local(d, &local, OUTER_VXLAN_PORT);
+
+	for (uint32_t i = 0; i < CHOSEN; i++) {
+		uint64_t a = i * UINT64_C(0x9e3779b97f4a7c15);
+		uint64_t b = rte_hash_crc_8byte(a, rte_hash_crc_4byte(VNI + 1, (uint32_t)number));
+
+		v[i].vni = VNI;
+		assert_true(evpn_ip_parse(&v[i].ip, "2001:db8::"));
+		memcpy(v[i].ip.addr, &a, sizeof(a));
+		memcpy(v[i].ip.addr + sizeof(a), &b, sizeof(b));
+		demux_add_vtep(d, number, &v[i]);
+	}
+	assert_in_range(demux_longest(d), 1, SEARCH_MAX);
+	demux_free(d);
+}
+
 #define EACH(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 static int
@@ -679,16 +704,27 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		EACH(test_short_way_out), EACH(test_short_way_in),
-		EACH(test_few_mbufs),     EACH(test_enough_mbufs),
-		EACH(test_flood),         EACH(test_unicast),
-		EACH(test_mtu),           EACH(test_segments),
-		EACH(test_no_way),        EACH(test_learn_and_answer),
-		EACH(test_split_horizon), EACH(test_refused),
-		EACH(test_mixed),         EACH(test_others),
-		EACH(test_vtep_stopped),  EACH(test_below_leaves),
-		EACH(test_wire_mode),     EACH(test_wire_pairs),
-		EACH(test_same_domain),   EACH(test_receivers),
+		EACH(test_short_way_out),
+		EACH(test_short_way_in),
+		EACH(test_few_mbufs),
+		EACH(test_enough_mbufs),
+		EACH(test_flood),
+		EACH(test_unicast),
+		EACH(test_mtu),
+		EACH(test_segments),
+		EACH(test_no_way),
+		EACH(test_learn_and_answer),
+		EACH(test_split_horizon),
+		EACH(test_refused),
+		EACH(test_mixed),
+		EACH(test_others),
+		EACH(test_vtep_stopped),
+		EACH(test_below_leaves),
+		EACH(test_wire_mode),
+		EACH(test_wire_pairs),
+		EACH(test_same_domain),
+		EACH(test_receivers),
+		EACH(test_chosen_addresses),
 	};
 
 	return cmocka_run_group_tests(tests, start_eal, NULL);
