@@ -109,34 +109,42 @@ learn_key(const struct demux *d, const struct pkt *p, const struct plain *h, str
 		known->v = find_vtep(d, local, &o);
 }
 
-/* As classify(), of plain frames with that key; false: it is not one. */
-static __rte_always_inline bool
+/* As classify(), of plain frames with that key: bytes of the inner frame; 0: it is not one. */
+static __rte_always_inline uint32_t
 take_known(struct pkt *p, const struct plain_key *key)
 {
 	const struct plain *h = plain_header(p);
 	uint32_t len;
 
-	if (unlikely(h == NULL || !plain_has_key(h, key)))
-		return false;
+	if (unlikely(!plain_fits(p)) || unlikely(!plain_has_key(h, key)))
+		return 0;
 	len = plain_inner_len(p, h, key);
 	if (unlikely(len == 0))
-		return false;
+		return 0;
 	plain_strip(p, len);
-	return true;
+	return len;
 }
 
-/* The frames at the beginning of a batch that are plain and from the VTEP that is known. */
-static __rte_always_inline uint16_t
-take_run(struct pkt_batch *b, const struct known *known)
+/*
+ * The frames at the beginning of @p n that are plain and have that key; @p alike: see hand_on().
+ * Not inline: the loop has all registers for itself.
+ */
+static __rte_noinline uint16_t
+take_run(struct pkt *p, uint32_t n, const struct plain_key *known, uint32_t *alike)
 {
-	const struct plain_key key = known->key;
-	uint16_t i = 0;
+	const struct plain_key key = *known;
+	uint32_t i, len, some = 0, all = UINT32_MAX, groups = 0;
 
-	if (unlikely(known->v == NULL))
-		return 0;
-	while (i < b->n && likely(take_known(&b->pkt[i], &key)))
-		i++;
-	return i;
+	for (i = 0; i < n; i++, p++) {
+		len = take_known(p, &key);
+		if (unlikely(len == 0))
+			break;
+		some |= len;
+		all &= len;
+		groups |= *p->data;
+	}
+	*alike = some == all && (groups & RTE_ETHER_GROUP_ADDR) == 0 ? all : 0;
+	return (uint16_t)i;
 }
 
 /* As classify(), of plain frames; NULL: it is not one, or not from a VTEP. */
@@ -145,11 +153,11 @@ classify_plain(const struct demux *d, struct pkt *p, struct known *known)
 {
 	const struct plain *h = plain_header(p);
 
-	if (h == NULL)
+	if (!plain_fits(p))
 		return NULL;
 	if (known->v == NULL || !plain_has_key(h, &known->key))
 		learn_key(d, p, h, known);
-	return known->v != NULL && take_known(p, &known->key) ? known->v : NULL;
+	return known->v != NULL && take_known(p, &known->key) != 0 ? known->v : NULL;
 }
 
 /*
@@ -182,8 +190,10 @@ classify(const struct demux *d, struct pktq *rxq, struct pkt *p, const struct vt
 	return false;
 }
 
+/* @p len: of each frame if all are alike; 0: they are not. */
 static void
-hand_on(struct worker *w, const struct dataplane *dp, const struct vtep *from, struct pktq *rxq)
+hand_on(struct worker *w, const struct dataplane *dp, const struct vtep *from, struct pktq *rxq,
+	uint32_t len)
 {
 	const struct dp_port *in = dp->by_id[from->port.id];
 
@@ -192,7 +202,7 @@ hand_on(struct worker *w, const struct dataplane *dp, const struct vtep *from, s
 		return;
 	}
 	counter_add(&rxq->stats.offered, w->batch.n);
-	ingress_receive(w, dp, in, from->rx[w->id], &w->batch);
+	ingress_receive(w, dp, in, from->rx[w->id], &w->batch, len);
 }
 
 /** Frames of one batch, and the VTEP each is from. */
@@ -223,7 +233,7 @@ deliver_mixed(struct worker *w, const struct dataplane *dp, const struct sorted 
 			left &= ~(UINT64_C(1) << i);
 		}
 		if (from != NULL)
-			hand_on(w, dp, from, s->rxq);
+			hand_on(w, dp, from, s->rxq, 0);
 		else
 			ingress_rest(w, dp, s->in, s->rxq, b);
 	}
@@ -257,7 +267,7 @@ forward_rest(struct worker *w, const struct dataplane *dp, const struct dp_port 
 	if (mixed)
 		deliver_mixed(w, dp, &s);
 	else if (s.from[0] != NULL)
-		hand_on(w, dp, s.from[0], rxq);
+		hand_on(w, dp, s.from[0], rxq, 0);
 	else
 		ingress_rest(w, dp, in, rxq, b);
 }
@@ -268,10 +278,13 @@ demux_forward(struct worker *w, const struct dataplane *dp, const struct dp_port
 {
 	const struct demux *d = (const struct demux *)in->intercept; /* its first member */
 	const struct known *known = &d->known[w->id];
-	uint16_t n = take_run(batch, known);
+	uint32_t len = 0;
+	uint16_t n = 0;
 
+	if (likely(known->v != NULL))
+		n = take_run(batch->pkt, batch->n, &known->key, &len);
 	if (likely(n == batch->n && n != 0))
-		hand_on(w, dp, known->v, rxq);
+		hand_on(w, dp, known->v, rxq, len);
 	else
 		forward_rest(w, dp, in, rxq, n);
 }

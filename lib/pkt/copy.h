@@ -38,6 +38,25 @@ void pkt_cursor_skip(struct pkt_cursor *c, uint32_t len);
 #define PKT_BLOCK 64
 typedef uint8_t pkt_block __attribute__((vector_size(PKT_BLOCK), aligned(1), may_alias));
 
+#define PKT_HALF 32
+typedef uint8_t pkt_half __attribute__((vector_size(PKT_HALF), aligned(1), may_alias));
+
+/** Copy @p n <= PKT_BLOCK bytes, the rest of a small frame: in two halves that may overlap. */
+static __rte_always_inline void
+pkt_copy_few(uint8_t *dst, const uint8_t *src, uint32_t n)
+{
+	pkt_half first, last;
+
+	if (unlikely(n < PKT_HALF)) {
+		rte_memcpy(dst, src, n);
+		return;
+	}
+	first = *(const pkt_half *)src;
+	last = *(const pkt_half *)(src + n - PKT_HALF);
+	*(pkt_half *)dst = first;
+	*(pkt_half *)(dst + n - PKT_HALF) = last;
+}
+
 /**
  * Copy @p n bytes in blocks, all but the first and the last to aligned addresses: headers before
  * them leave frames aligned to 4 bytes at best.
@@ -47,8 +66,8 @@ pkt_copy_bytes(uint8_t *dst, const uint8_t *src, uint32_t n)
 {
 	uint32_t i, last = n - PKT_BLOCK;
 
-	if (unlikely(n < PKT_BLOCK)) {
-		rte_memcpy(dst, src, n);
+	if (n <= PKT_BLOCK) {
+		pkt_copy_few(dst, src, n);
 		return;
 	}
 	*(pkt_block *)dst = *(const pkt_block *)src;
@@ -61,8 +80,9 @@ pkt_copy_bytes(uint8_t *dst, const uint8_t *src, uint32_t n)
 static __rte_always_inline void
 pkt_copy_one(const struct pkt *p, uint8_t *dst)
 {
-	pkt_copy_bytes(dst, p->data, p->len);
 	memcpy(dst, p->eth_bytes, RTE_ETHER_HDR_LEN);
+	pkt_copy_bytes(dst + RTE_ETHER_HDR_LEN, p->data + RTE_ETHER_HDR_LEN,
+		       p->len - RTE_ETHER_HDR_LEN);
 }
 
 /** pkt_copy() of a frame in several fragments. */

@@ -63,9 +63,8 @@ ingress_checked(struct worker *w, const struct dataplane *dp, const struct dp_po
 		sample_send(w, in->sampling, rxq, batch);
 }
 
-void
-ingress_receive(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
-		struct pktq *rxq, struct pkt_batch *batch)
+static __rte_noinline void
+count(struct pktq *rxq, const struct pkt_batch *batch)
 {
 	uint32_t len[RTE_ALIGN_CEIL(PKT_BATCH_MAX, PKTQ_COUNT_ROUND)];
 
@@ -73,8 +72,20 @@ ingress_receive(struct worker *w, const struct dataplane *dp, const struct dp_po
 		len[i] = batch->pkt[i].len;
 		pktq_count_cast(&rxq->stats, &batch->pkt[i]);
 	}
-	counter_add(&rxq->stats.frames, batch->n);
 	pktq_count_sizes(&rxq->stats, len, batch->n);
+}
+
+void
+ingress_receive(struct worker *w, const struct dataplane *dp, const struct dp_port *in,
+		struct pktq *rxq, struct pkt_batch *batch, uint32_t len)
+{
+	counter_add(&rxq->stats.frames, batch->n);
+	if (likely(len != 0)) {
+		counter_add(&rxq->stats.bytes, (uint64_t)len * batch->n);
+		counter_add(&rxq->stats.size[pktq_size_bin(len)], batch->n);
+	} else {
+		count(rxq, batch);
+	}
 	if (unlikely(w->watch != NULL))
 		watch_receive(w, in, rxq, batch);
 	ingress_forward(dp, in, false)(w, dp, in, rxq, batch);

@@ -431,8 +431,7 @@ rx_header_alone(struct pkt *p, struct net_hdr *h)
 	p->nsegs--;
 	first = vq_read64(p->data);
 	rest = vq_read64(p->data + RTE_ETHER_HDR_LEN - 8);
-	memcpy(p->eth_bytes, &first, 8);
-	memcpy(p->eth_bytes + RTE_ETHER_HDR_LEN - 8, &rest, 8);
+	pkt_set_eth(p, first, rest);
 }
 
 /** Take the header off a view of any shape. DROP_NUM: the frame is valid. */
@@ -466,9 +465,7 @@ rx_headers(struct vq *vq, struct pkt *p, const uint8_t *hdr, bool cheap)
 	struct net_hdr h;
 	uint16_t tail;
 
-	memcpy(p->eth_bytes, &first, 8);
-	memcpy(p->eth_bytes + RTE_ETHER_HDR_LEN - 8, &rest, 8);
-	p->need = 0;
+	pkt_set_eth(p, first, rest);
 	p->vnet = (struct pkt_vnet){0};
 	memcpy(&h, &start, sizeof(start));
 	if (likely(!rx_has_offload(vq, vq_read16(&start))))

@@ -61,14 +61,9 @@ receive(struct pkt *p)
 static void
 invert_other_bits(uint8_t *header)
 {
-	static const uint8_t first[PLAIN_PARTS] = {PLAIN_FIRST, PLAIN_SECOND, PLAIN_THIRD};
-	uint8_t mask[sizeof(struct plain)] = {0};
+	const uint8_t *mask = (const uint8_t *)&plain_mask;
 
-	for (uint32_t i = 0; i < PLAIN_PARTS; i++)
-		for (uint32_t k = 0; k < sizeof(plain_part); k++)
-			if (first[i] + k < sizeof(mask))
-				mask[first[i] + k] |= plain_mask.part[i][k];
-	for (uint32_t i = RTE_ETHER_HDR_LEN; i < sizeof(mask); i++)
+	for (uint32_t i = RTE_ETHER_HDR_LEN; i < sizeof(struct plain); i++)
 		header[i] ^= (uint8_t)~mask[i];
 }
 
@@ -119,7 +114,7 @@ receive_plain(const struct pkt *p)
 	uint8_t *before;
 	uint32_t len;
 
-	if (h == NULL || !plain_check(p, h))
+	if (!plain_fits(p) || !plain_check(p, h))
 		return;
 	check_key(p, h);
 	plain_key_of(h, &key);
