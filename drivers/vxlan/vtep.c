@@ -71,7 +71,7 @@ wrap_plain(const struct vtep_txq *t, struct burst *b, const struct pkt *p)
 	plain_put(b->outer, at,
 		  &(struct plain_frame){
 			  .len = (uint16_t)p->len,
-			  .ecn = inner.ip.type_of_service & PLAIN_ECN,
+			  .ecn = pkt_plain_tos(&inner) & PLAIN_ECN,
 			  .hash = p->hash != 0 ? p->hash : pkt_plain_hash(&inner),
 		  });
 	return m;

@@ -37,15 +37,24 @@ fold_mac(const struct rte_ether_addr *a)
 	return w;
 }
 
+/* The same as of a plain frame, which may be in several fragments here. */
 static uint32_t
-hash_ip(struct pkt_hdrs *h)
+hash_ipv4(struct pkt_hdrs *h, const uint16_t port[2])
 {
 	const struct rte_ipv4_hdr *ip = pkt_hdrs_l3(h);
-	const struct rte_ipv6_hdr *ip6 = pkt_hdrs_l3(h);
 
-	if (h->ether_type == RTE_ETHER_TYPE_IPV4)
-		return pkt_flow_ipv4(ip);
-	return hash_pair(fold_ipv6(&ip6->src_addr), fold_ipv6(&ip6->dst_addr), h->proto);
+	return pkt_flow_ends(ip->src_addr | (uint64_t)port[0] << 32,
+			     ip->dst_addr | (uint64_t)port[1] << 32, ip->next_proto_id);
+}
+
+static uint32_t
+hash_ipv6(struct pkt_hdrs *h, const uint16_t port[2])
+{
+	const struct rte_ipv6_hdr *ip6 = pkt_hdrs_l3(h);
+	uint32_t lo = RTE_MIN(port[0], port[1]), hi = RTE_MAX(port[0], port[1]);
+
+	return rte_hash_crc_4byte(lo << 16 | hi, hash_pair(fold_ipv6(&ip6->src_addr),
+							   fold_ipv6(&ip6->dst_addr), h->proto));
 }
 
 /* Not "l4_len != 0": the ports count also where the rest of the header does not fit the copy. */
@@ -60,20 +69,15 @@ static __rte_noinline uint32_t
 hash_any(const struct pkt *p)
 {
 	struct pkt_hdrs h;
-	uint16_t port[2];
-	uint32_t v;
+	uint16_t port[2] = {0};
 
 	pkt_hdrs_read(&h, p, PKT_HDRS_L4);
-	if (h.l3_len == 0) {
-		v = hash_pair(fold_mac(&p->eth.src_addr), fold_mac(&p->eth.dst_addr), h.ether_type);
-	} else {
-		v = hash_ip(&h);
-		if (has_ports(&h)) {
-			memcpy(port, pkt_hdrs_l4(&h), sizeof(port));
-			v = pkt_flow_ports(port, v);
-		}
-	}
-	return v;
+	if (h.l3_len == 0)
+		return hash_pair(fold_mac(&p->eth.src_addr), fold_mac(&p->eth.dst_addr),
+				 h.ether_type);
+	if (has_ports(&h))
+		memcpy(port, pkt_hdrs_l4(&h), sizeof(port));
+	return h.ether_type == RTE_ETHER_TYPE_IPV4 ? hash_ipv4(&h, port) : hash_ipv6(&h, port);
 }
 
 uint32_t

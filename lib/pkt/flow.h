@@ -20,34 +20,41 @@
  */
 uint32_t pkt_flow_hash(const struct pkt *p);
 
-/* The order of the two ends must not matter, or a reply would be another flow. */
-
-/** For lib/pkt: the part of an IPv4 header in the hash. */
+/**
+ * For lib/pkt: of two ends, an address and a port behind it each. Their order does not matter, or
+ * a reply would be another flow.
+ */
 static inline uint32_t
-pkt_flow_ipv4(const struct rte_ipv4_hdr *ip)
+pkt_flow_ends(uint64_t a, uint64_t b, uint8_t proto)
 {
-	uint64_t lo = RTE_MIN(ip->src_addr, ip->dst_addr), hi = RTE_MAX(ip->src_addr, ip->dst_addr);
-
-	return rte_hash_crc_8byte(lo << 32 | hi, ip->next_proto_id);
-}
-
-/** For lib/pkt: the part of the ports, after that of the addresses. */
-static inline uint32_t
-pkt_flow_ports(const uint16_t port[2], uint32_t hash)
-{
-	uint32_t lo = RTE_MIN(port[0], port[1]), hi = RTE_MAX(port[0], port[1]);
-
-	return rte_hash_crc_4byte(lo << 16 | hi, hash);
+	return rte_hash_crc_8byte(RTE_MAX(a, b), rte_hash_crc_8byte(RTE_MIN(a, b), proto));
 }
 
 /**
  * A copy of the beginning of most frames, behind the Ethernet header: IPv4 without options, then
- * the ports of TCP or UDP.
+ * the ports of TCP or UDP. In words, as it is taken apart in registers: version to fragment; life,
+ * protocol, sum and source; destination and ports.
  */
 struct pkt_plain {
-	struct rte_ipv4_hdr ip;
-	uint16_t port[2];
+	uint64_t word[3];
 };
+
+/* Of the first word: version, length of the header, no fragment */
+#define PKT_PLAIN_MASK \
+	((uint64_t)RTE_BE16(RTE_IPV4_HDR_MF_FLAG | RTE_IPV4_HDR_OFFSET_MASK) << 48 | 0xff)
+#define PKT_PLAIN_PORT_MASK (UINT64_C(0xffff) << 32)
+
+static inline uint8_t
+pkt_plain_tos(const struct pkt_plain *b)
+{
+	return (uint8_t)(b->word[0] >> 8);
+}
+
+static inline uint8_t
+pkt_plain_proto(const struct pkt_plain *b)
+{
+	return (uint8_t)(b->word[1] >> 8);
+}
 
 /** Whether a frame begins like that; the same memory, read once, to @p b. */
 static inline bool
@@ -56,18 +63,20 @@ pkt_plain_read(const struct pkt *p, struct pkt_plain *b)
 	if (p->eth.ether_type != RTE_BE16(RTE_ETHER_TYPE_IPV4) ||
 	    p->data_len < RTE_ETHER_HDR_LEN + sizeof(*b))
 		return false;
-	memcpy(b, p->data + RTE_ETHER_HDR_LEN, sizeof(*b));
-	return b->ip.version_ihl == RTE_IPV4_VHL_DEF &&
-	       (b->ip.fragment_offset &
-		RTE_BE16(RTE_IPV4_HDR_MF_FLAG | RTE_IPV4_HDR_OFFSET_MASK)) == 0 &&
-	       (b->ip.next_proto_id == IPPROTO_TCP || b->ip.next_proto_id == IPPROTO_UDP);
+	for (unsigned int i = 0; i < RTE_DIM(b->word); i++)
+		memcpy(&b->word[i], p->data + RTE_ETHER_HDR_LEN + i * sizeof(b->word[i]),
+		       sizeof(b->word[i]));
+	return (b->word[0] & PKT_PLAIN_MASK) == RTE_IPV4_VHL_DEF &&
+	       (pkt_plain_proto(b) == IPPROTO_TCP || pkt_plain_proto(b) == IPPROTO_UDP);
 }
 
 /** As pkt_flow_hash() of that frame. */
 static inline uint32_t
 pkt_plain_hash(const struct pkt_plain *b)
 {
-	uint32_t v = pkt_flow_ports(b->port, pkt_flow_ipv4(&b->ip));
+	uint64_t src = b->word[1] >> 32 | (b->word[2] & PKT_PLAIN_PORT_MASK);
+	uint64_t dst = (uint32_t)b->word[2] | (b->word[2] >> 16 & PKT_PLAIN_PORT_MASK);
+	uint32_t v = pkt_flow_ends(src, dst, pkt_plain_proto(b));
 
 	return v != 0 ? v : 1;
 }

@@ -117,21 +117,23 @@ static bool
 pick_queues(const struct dp_port *out, int32_t unknown, struct pkt *const *pkts, uint16_t n,
 	    uint16_t *key)
 {
+	const atomic_uchar *queue = out->flows->queue;
+	struct pktq *const *tx = out->tx;
+	const uint32_t ntx = out->ntx;
 	uint16_t differ = 0;
 
 	key[0] = 0;
 	for (uint16_t i = 0; i < n; i++) {
 		uint32_t hash = flow_of(pkts[i]);
-		uint8_t q = atomic_load_explicit(&out->flows->queue[hash % DP_FLOWS],
-						 memory_order_relaxed);
+		uint8_t q = atomic_load_explicit(&queue[hash % DP_FLOWS], memory_order_relaxed);
 
 		/* usually all queue pairs run and position and number are the same */
-		if (q < out->ntx && out->tx[q]->index == q)
+		if (q < ntx && tx[q]->index == q)
 			key[i] = q;
 		else if (unknown >= 0)
 			key[i] = (uint16_t)unknown;
 		else
-			key[i] = (uint16_t)((uint64_t)hash * out->ntx >> 32);
+			key[i] = (uint16_t)((uint64_t)hash * ntx >> 32);
 		differ |= key[i] ^ key[0];
 	}
 	return differ != 0;
@@ -202,10 +204,15 @@ forward_send(struct worker *w, const struct dp_port *out, struct pktq *rxq, stru
 void
 forward_learn_queue(const struct dp_port *in, const struct pktq *rxq, struct pkt_batch *batch)
 {
-	for (uint16_t i = 0; i < batch->n; i++) {
-		atomic_uchar *q = &in->flows->queue[flow_of(&batch->pkt[i]) % DP_FLOWS];
+	/* the compiler keeps none of these in registers by itself, beside atomics */
+	atomic_uchar *queue = in->flows->queue;
+	const uint8_t index = (uint8_t)rxq->index;
+	const uint16_t n = batch->n;
 
-		if (atomic_load_explicit(q, memory_order_relaxed) != rxq->index)
-			atomic_store_explicit(q, (uint8_t)rxq->index, memory_order_relaxed);
+	for (uint16_t i = 0; i < n; i++) {
+		atomic_uchar *q = &queue[flow_of(&batch->pkt[i]) % DP_FLOWS];
+
+		if (atomic_load_explicit(q, memory_order_relaxed) != index)
+			atomic_store_explicit(q, index, memory_order_relaxed);
 	}
 }

@@ -84,8 +84,7 @@ put_header(struct pkt *p, uint16_t from, uint32_t flow)
 	const uint64_t first = rte_cpu_to_le_64(dst | src << 48);
 	const uint64_t rest = rte_cpu_to_le_64(src | (uint64_t)RTE_BE16(RTE_ETHER_TYPE_IPV4) << 48);
 
-	memcpy(p->eth_bytes, &first, sizeof(first));
-	memcpy(p->eth_bytes + RTE_ETHER_HDR_LEN - sizeof(rest), &rest, sizeof(rest));
+	pkt_set_eth(p, first, rest); /* as ring code does */
 }
 
 static uint16_t
