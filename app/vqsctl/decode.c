@@ -67,6 +67,7 @@ show_message(struct decoder *d, const struct recording_event *e)
 	fprintf(d->out, "%s%s %s", m->from == RECORD_FROM_US ? "<-" : "->",
 		m->channel == RECORD_BACKEND   ? " back-end's channel:"
 		: m->channel == RECORD_CONTROL ? " control queue:"
+		: m->channel == RECORD_KERNEL  ? " the kernel says:"
 					       : "",
 		message_name((enum record_transport)d->begin.transport, m));
 	if (strcmp(message_name((enum record_transport)d->begin.transport, m), "?") == 0)

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/param.h>
 
 #include <linux/vduse.h>
 #include <linux/virtio_net.h>
@@ -35,6 +36,12 @@ static const char *const vduse_requests[] = {
 	[VDUSE_SET_VQ_READY] = "SET_VQ_READY", [VDUSE_SUSPEND] = "SUSPEND",
 };
 
+static const char *const facts[] = {
+	[RECORD_FEATURES] = "features",
+	[RECORD_RING] = "ring",
+	[RECORD_MEMORY] = "memory",
+};
+
 static const char *
 name_in(const char *const *names, size_t n, uint32_t i)
 {
@@ -48,6 +55,8 @@ message_name(enum record_transport transport, const struct record_message *m)
 		return m->request == (VIRTIO_NET_CTRL_MQ << 8 | VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET)
 			       ? "VQ_PAIRS_SET"
 			       : "?";
+	if (m->channel == RECORD_KERNEL)
+		return name_in(facts, DIM(facts), m->request);
 	if (transport == RECORD_VDUSE)
 		return name_in(vduse_requests, DIM(vduse_requests), m->request);
 	if (m->channel == RECORD_BACKEND)
@@ -285,6 +294,36 @@ control_fields(FILE *out, const struct recording_event *e)
 		fprintf(out, " %u bytes", m->size);
 }
 
+/** A ring and a region of memory as the kernel describes them. */
+static void
+kernel_fields(FILE *out, const struct recording_event *e)
+{
+	const struct record_message *m = &e->u.message;
+	struct {
+		uint64_t features;
+		struct vduse_vq_info ring;
+		struct vduse_iotlb_entry memory;
+	} v = {0};
+
+	if (m->request == RECORD_FEATURES) {
+		memcpy(&v.features, e->payload, MIN(m->size, sizeof(v.features)));
+		fprintf(out, " 0x%" PRIx64, v.features);
+	} else if (m->request == RECORD_RING) {
+		memcpy(&v.ring, e->payload, MIN(m->size, sizeof(v.ring)));
+		fprintf(out, " %u size=%u desc=0x%llx driver=0x%llx device=0x%llx", v.ring.index,
+			v.ring.num, (unsigned long long)v.ring.desc_addr,
+			(unsigned long long)v.ring.driver_addr,
+			(unsigned long long)v.ring.device_addr);
+	} else if (m->request == RECORD_MEMORY) {
+		memcpy(&v.memory, e->payload, MIN(m->size, sizeof(v.memory)));
+		fprintf(out, " first=0x%llx last=0x%llx offset=0x%llx perm=%u",
+			(unsigned long long)v.memory.start, (unsigned long long)v.memory.last,
+			(unsigned long long)v.memory.offset, v.memory.perm);
+	} else {
+		fprintf(out, " %u bytes", m->size);
+	}
+}
+
 static show_fn *
 show_of(const struct record_message *m)
 {
@@ -306,6 +345,10 @@ message_fields(FILE *out, enum record_transport transport, const struct recordin
 		return;
 	if (m->channel == RECORD_CONTROL) {
 		control_fields(out, e);
+		return;
+	}
+	if (m->channel == RECORD_KERNEL) {
+		kernel_fields(out, e);
 		return;
 	}
 	if (transport == RECORD_VDUSE) {

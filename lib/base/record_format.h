@@ -79,6 +79,14 @@ enum record_channel {
 	RECORD_MAIN = 0,    /* requests of the front-end, or of the kernel */
 	RECORD_BACKEND = 1, /* requests of the back-end, SET_BACKEND_REQ_FD */
 	RECORD_CONTROL = 2, /* commands of a virtio-net control queue: class << 8 | command */
+	RECORD_KERNEL = 3,  /* what the kernel says when it is asked: enum record_kernel_fact */
+};
+
+/** VDUSE: the request of a message of RECORD_KERNEL. */
+enum record_kernel_fact {
+	RECORD_FEATURES = 1, /* uint64_t */
+	RECORD_RING = 2,     /* struct vduse_vq_info */
+	RECORD_MEMORY = 3,   /* struct vduse_iotlb_entry; its descriptor comes along */
 };
 
 enum record_from {

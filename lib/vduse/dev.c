@@ -387,6 +387,8 @@ vduse_queue_set(struct vduse *v, const struct vduse_vq_info *info)
 
 	if (q->info.ready == info->ready || (v->suspended && info->ready))
 		return false;
+	if (info->ready)
+		vduse_record_fact(v, RECORD_RING, info, sizeof(*info), -1);
 	if (vduse_is_ctrl(v, info->index) && info->ready) {
 		vduse_ctrl_ready(v, info, !q->loaded || is_another(&q->info, info));
 		q->loaded = true;

@@ -8,6 +8,7 @@
 #include <net/if.h>
 
 #include "base/ev.h"
+#include "base/record_format.h"
 #include "vdev/vdev.h"
 #include "vduse/control.h"
 #include "vduse/gate.h"
@@ -202,6 +203,10 @@ bool vduse_queue_same(const struct vduse *v, uint32_t i);
 
 /** The same as vduse_queue_load() for a ring that @p info describes. */
 bool vduse_queue_set(struct vduse *v, const struct vduse_vq_info *info);
+
+/** Record what the kernel says; @p fd comes along, -1: none. */
+void vduse_record_fact(const struct vduse *v, enum record_kernel_fact fact, const void *data,
+		       uint32_t size, int fd);
 
 /** The device does not know the rings any more. */
 void vduse_queues_forget(struct vduse *v);

@@ -85,9 +85,8 @@ is_known(const struct vduse *v, uint64_t iova)
 	return iotlb_translate(v->dev->tlb, iova, 1, 0, &uva, &len);
 }
 
-/** The file behind the region that @p e->start is in, which @p e then describes. -1: none. */
 static int
-region_fd(const struct vduse *v, uint32_t asid, struct vduse_iotlb_entry *e)
+ask_region(const struct vduse *v, uint32_t asid, struct vduse_iotlb_entry *e)
 {
 	struct vduse_k_entry_12 k = {.e = {.v1 = *e, .asid = asid}};
 	int fd;
@@ -98,6 +97,17 @@ region_fd(const struct vduse *v, uint32_t asid, struct vduse_iotlb_entry *e)
 	if (fd < 0 && errno == ENOTTY)
 		fd = v->sys->ioctl(v->fd, VDUSE_K_IOTLB_GET_FD2_12, &k);
 	*e = k.e.v1;
+	return fd;
+}
+
+/** The file behind the region that @p e->start is in, which @p e then describes. -1: none. */
+static int
+region_fd(const struct vduse *v, uint32_t asid, struct vduse_iotlb_entry *e)
+{
+	int fd = ask_region(v, asid, e);
+
+	if (fd >= 0)
+		vduse_record_fact(v, RECORD_MEMORY, e, sizeof(*e), fd);
 	return fd;
 }
 

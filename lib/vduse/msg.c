@@ -93,6 +93,7 @@ take_features(struct vduse *v)
 
 	if (v->sys->ioctl(v->fd, VDUSE_DEV_GET_FEATURES, &features) < 0)
 		return "the kernel does not say which features were negotiated";
+	vduse_record_fact(v, RECORD_FEATURES, &features, sizeof(features), -1);
 	if (vduse_features_why(features) != NULL)
 		return vduse_features_why(features);
 	/* offered when the device was made, for a limit that may be gone */
@@ -392,6 +393,23 @@ note_said(const struct vduse *v, enum record_from from, uint32_t type, const voi
 		.request = type,
 		.size = size,
 		.payload = body,
+	};
+
+	record_message(v->record, &said);
+}
+
+void
+vduse_record_fact(const struct vduse *v, enum record_kernel_fact fact, const void *data,
+		  uint32_t size, int fd)
+{
+	const struct record_said said = {
+		.channel = RECORD_KERNEL,
+		.from = RECORD_FROM_PEER,
+		.request = fact,
+		.size = size,
+		.payload = data,
+		.fds = &fd,
+		.nfds = fd >= 0,
 	};
 
 	record_message(v->record, &said);

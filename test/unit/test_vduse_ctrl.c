@@ -478,7 +478,7 @@ a_device_that_was_given_up_is_found(void **state)
 	assert_int_equal(cvq_set_pairs(2), VIRTIO_NET_OK);
 }
 
-/** Commands and answers are written down; of those that are not known, no data. */
+/** Commands and answers are recorded, of unknown ones no data; so is what the kernel says. */
 static void
 commands_are_recorded(void **state)
 {
@@ -500,7 +500,7 @@ commands_are_recorded(void **state)
 	struct recording_event e;
 	const char *why = NULL;
 	struct recording r;
-	uint32_t n = 0;
+	uint32_t n = 0, facts[RECORD_MEMORY + 1] = {0};
 	uint8_t *data;
 	size_t len;
 	int ret;
@@ -524,6 +524,11 @@ commands_are_recorded(void **state)
 	assert_non_null(data);
 	assert_null(recording_begin(&r, data, len));
 	while ((ret = recording_next(&r, &e, &why)) == 1) {
+		if (e.type == RECORD_MESSAGE && e.u.message.channel == RECORD_KERNEL) {
+			assert_in_range(e.u.message.request, RECORD_FEATURES, RECORD_MEMORY);
+			assert_int_equal(e.u.message.nfds, e.u.message.request == RECORD_MEMORY);
+			facts[e.u.message.request]++;
+		}
 		if (e.type != RECORD_MESSAGE || e.u.message.channel != RECORD_CONTROL)
 			continue;
 		assert_true(n < RTE_DIM(want));
@@ -535,6 +540,8 @@ commands_are_recorded(void **state)
 	}
 	assert_int_equal(ret, 0);
 	assert_int_equal(n, RTE_DIM(want));
+	for (n = RECORD_FEATURES; n <= RECORD_MEMORY; n++)
+		assert_int_not_equal(facts[n], 0);
 	free(data);
 }
 
