@@ -15,7 +15,7 @@ import struct
 import subprocess
 
 from harness.frontend import GET_FEATURES, GET_PROTOCOL_FEATURES, SET_FEATURES, SET_OWNER, Frontend
-from harness.guest import Guest, Nic
+from harness.guest import Guest, Nic, Software
 from harness.peers import Port, Switch, VirtioUser
 from harness.process import Failure, Skip, wait_for
 
@@ -25,7 +25,7 @@ from .postcopy import END, FRAME, PAGEFAULT, Arriving
 
 RECORDINGS = pathlib.Path(__file__).parents[2] / "recordings"
 # name: options of the port
-SHIPPED = {"qemu": {}, "qemu-mq": {"queues": 2}, "virtio-user": {}, "virtio-user-packed": {},
+SHIPPED = {"qemu": {}, "qemu-mq": {"queues": 2}, "qemu-10": {}, "virtio-user": {}, "virtio-user-packed": {},
            "harness": {}, "postcopy": {"postcopy-support": 1}, "qemu-postcopy": {"postcopy-support": 1}}
 DISCONNECT = 3  # a record
 MANY = 1000  # messages, more than the kernel keeps for a socket
@@ -252,14 +252,15 @@ class Recordings(Scenario):
             self.gone(peer)
         return self.keep(name, session)
 
-    @check("recordings.{}", ("qemu", "qemu-mq"))
+    @check("recordings.{}", ("qemu", "qemu-mq", "qemu-10"))
     def qemu(self, name):
         """QEMU and its guest."""
         queues = SHIPPED[name].get("queues", 1)
+        software = Software("10", "trixie") if name == "qemu-10" else Software()
 
         def session(path):
             nic = Nic(MAC, path, queues, options={"disable-legacy": "on"})
-            guest = self.own(Guest("guest", self.workdir, [nic])).start()
+            guest = self.own(Guest("guest", self.workdir, [nic], software=software)).start()
             self.switch.wait_link(0)
             self.gone(guest)
         return self.keep(name, session)
