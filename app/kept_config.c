@@ -325,13 +325,54 @@ kept_config_touch(struct kept_config *k)
 
 /* --- bringing it back --- */
 
-/* Whether the line that ends at a newline in @p line is one of @p text. */
+/* Step over @p word and the number behind it. */
 static bool
-has_line(const char *text, const char *line, size_t len)
+skip_number(const char **at, const char *word, unsigned long *number)
 {
-	for (const char *at = strstr(text, line); at != NULL; at = strstr(at + len, line))
-		if (at == text || at[-1] == '\n')
+	size_t len = strlen(word);
+	char *end;
+
+	if (strncmp(*at, word, len) != 0)
+		return false;
+	*number = strtoul(*at + len, &end, 10);
+	if (*end != ' ')
+		return false;
+	*at = end + 1;
+	return true;
+}
+
+/*
+ * The device in a line that adds a port, and the port's number; NULL: it adds none. In which domain
+ * and VLAN it begins does not matter.
+ */
+static const char *
+device_added(const char *line, unsigned long *id)
+{
+	unsigned long place;
+
+	if (!skip_number(&line, "port add ", id))
+		return NULL;
+	if (skip_number(&line, "domain ", &place))
+		skip_number(&line, "vlan ", &place);
+	return line;
+}
+
+/* Whether @p text, whose lines end at newlines, adds that device as that port. */
+static bool
+adds(const char *text, const char *device, unsigned long id)
+{
+	size_t len = strlen(device);
+
+	for (const char *line = text; line != NULL; line = strchr(line, '\n')) {
+		const char *other;
+		unsigned long n;
+
+		line += *line == '\n';
+		other = device_added(line, &n);
+		if (other != NULL && n == id && strncmp(other, device, len) == 0 &&
+		    other[len] == '\n')
 			return true;
+	}
 	return false;
 }
 
@@ -340,16 +381,13 @@ static void
 close_others(struct app *app, const char *kept)
 {
 	char *now = configuration(app), *line, *rest = now;
-	unsigned int id;
 
 	while ((line = strsep(&rest, "\n")) != NULL) {
-		char *whole;
+		unsigned long id;
+		const char *device = device_added(line, &id);
 
-		if (sscanf(line, "port add %u ", &id) != 1 || asprintf(&whole, "%s\n", line) < 0)
-			continue;
-		if (!has_line(kept, whole, strlen(whole)) && app_port(app, id) != NULL)
+		if (device != NULL && !adds(kept, device, id) && app_port(app, id) != NULL)
 			sw_port_remove(&app->sw, app_port(app, id));
-		free(whole);
 	}
 	free(now);
 }

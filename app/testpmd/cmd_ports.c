@@ -544,10 +544,23 @@ print_argument(const struct port *p, FILE *out)
 	cli_escape(out, text);
 }
 
+/* From its first frame on a port has none of other domains and VLANs. */
+static void
+print_place(const struct port *p, FILE *out)
+{
+	bool access = p->vlan.on && p->vlan.access;
+
+	if (p->domain != 0 || access)
+		fprintf(out, "domain %u ", p->domain);
+	if (access)
+		fprintf(out, "vlan %u ", p->vlan.native);
+}
+
 static void
 port_running(const struct app *app, const struct port *p, FILE *out)
 {
 	fprintf(out, "port add %u ", p->id);
+	print_place(p, out);
 	print_argument(p, out);
 	fputc('\n', out);
 	if (p->ops->running != NULL)

@@ -511,8 +511,7 @@ def settings(attachment, addresses):
     words += [f"storm pps {get('storm')}"] if get("storm") else []
     words += [f"source-lock {mac}"] if get("sourceLock") else []
     if get("guard"):
-        words += [f"guard add {address} {mac}" for address in addresses]
-        words += ["guard dhcp on", "guard ra on"]
+        words += [*(f"guard add {address} {mac}" for address in addresses), "guard dhcp on", "guard ra on"]
     return words
 
 
@@ -587,7 +586,8 @@ def make(attachment, switch):
         folder = make_folder(attachment, base, switch.uid)
         write_new(attachment.config_name, attachment.config_data(result), folder, 0o644)
         words = settings(attachment, addresses_of(ipam))
-        switch.run([f"port attach {attachment.devargs()}"] +
+        vlan = "".join(f"{word.replace(' access', '')} " for word in words if word.startswith("vlan access "))
+        switch.run([f"port attach domain {network.get('domain') or 0} {vlan}{attachment.devargs()}"] +
                    [f"set port {attachment.port} {word}" for word in words])
         if attachment.device_info is not None:
             attachment.device_info.write(attachment.device_info_value())

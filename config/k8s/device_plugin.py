@@ -178,7 +178,11 @@ class Devices:
     def commands(self, port, device):
         """The commands that make a port."""
         queues, domain, vlan = self.options.queues, self.options.domain, self.options.vlan
-        lines = [f"port attach {port},iface={self.folder(device)}/vhost.sock,queues={queues},mode=0660"]
+        place = f"domain {domain} " if domain or vlan else ""
+        if vlan and vlan.startswith("access "):
+            place += f"vlan {vlan.removeprefix('access ')} "
+        lines = [f"port attach {place}{port},iface={self.folder(device)}/vhost.sock,queues={queues},"
+                 "mode=0660"]
         lines += [f"set port {port} domain {domain}"] if domain else []
         lines += [f"set port {port} vlan {vlan}"] if vlan else []
         return lines + [f"set port {port} isolated on"] * self.options.isolated

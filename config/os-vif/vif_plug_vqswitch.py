@@ -154,7 +154,8 @@ class VqswitchPlugin(plugin.PluginBase):
         if port is not None:
             words = self._taken_back(port, words) + words
         # in one go: its machine may run, and until the last one the port is in another network
-        lines = [f"port attach {devargs}{vm}"] if port is None else []
+        place = "".join(f"{word.replace(' access', '')} " for word in words[:2] if word != "vlan off")
+        lines = [f"port attach {place}{devargs}{vm}"] if port is None else []
         try:
             self._run(*lines, *(f"set port {name} {word}" for word in words))
         except processutils.ProcessExecutionError:

@@ -310,6 +310,7 @@ class ConfigCommands(Arguments):
             # a number that is the only one there is
             expect(config != before or line.startswith(("set nbcore", "set coremask")),
                    f"{line} changes nothing in {config}")
+        self.look_at_places(config)
         saved = self.command_file(config)
         done, said = control.ask(f"load {saved}")
         expect(done, f"loaded where it came from: {said}")
@@ -322,6 +323,17 @@ class ConfigCommands(Arguments):
         wait_for("file", lambda: "Read CLI commands" in process.log(), 30, alive=[process])
         again = control.ask("show config")[1]
         expect(again == config, f"{config}\n---\n{again}")
+
+    @staticmethod
+    def look_at_places(config):
+        """Ports are added where they belong, so that a replay lets no frame pass to others meanwhile."""
+        for port, domain in re.findall(r"^set port (\d+) domain (\d+)$", config, re.M):
+            expect(f"port add {port} domain {domain} " in config, f"port {port} in {config}")
+        access = re.findall(r"^set port (\d+) vlan access (\d+)$", config, re.M)
+        for port, vlan in access:
+            expect(re.search(rf"^port add {port} domain \d+ vlan {vlan} ", config, re.M),
+                   f"port {port} in {config}")
+        expect(access, "no access port")
 
     def command_file(self, text):
         """Path of a file with that text."""

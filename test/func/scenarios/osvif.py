@@ -148,6 +148,7 @@ class OsVif(Scenario):
         calls = [call for call in log.read_text("ascii").split("end\n") if "port attach" in call]
         expect(len(calls) == 1 and all(f"set port {NAME} {word}\n" in calls[0]
                                        for word in ("domain 5", "vlan access 10")), log.read_text("ascii"))
+        expect(f"port attach domain 5 vlan 10 {NAME}," in calls[0], calls[0])
         self.nova("unplug")
 
     @check("recipes.os-vif.networks")
