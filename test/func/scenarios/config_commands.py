@@ -222,7 +222,7 @@ KERNEL_SETTINGS = (
 NO_SETTINGS = (
     "start tx_first", "start tx_first (bursts)", "quit", "load (path)", "save config", "save config (path)",
     "clear port (info|stats|xstats) (port_id|all)", "clear fwd stats all", "clear fdb",
-    "clear worker",
+    "clear worker", "clear conntrack port (port_id|all)",
     "port reset (port_id|all)", "capture stop",
     "capture (start|run) (port_id|all) (file)", "capture (start|run) (port_id|all) (file) snaplen (bytes)",
     "capture (start|run) (port_id|all) (file) count (frames)",
