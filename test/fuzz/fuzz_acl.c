@@ -80,11 +80,13 @@ dropped(const struct pktq *q)
 	return n;
 }
 
-/* Whether the frame passes. */
+/* Whether the frame passes; the batch has it again afterwards, with the fragment it had. */
 static bool
 look(uint32_t how, struct pkt_batch *b)
 {
 	struct pkt frame = b->pkt[0];
+	const struct pkt_seg seg = b->segs[0];
+	const uint16_t nsegs = b->nsegs;
 	struct pkt *list[1] = {&frame};
 	struct pkt *const *pkts = list;
 	uint64_t before = dropped(&from) + dropped(&to);
@@ -98,6 +100,8 @@ look(uint32_t how, struct pkt_batch *b)
 		acl_receive(worker, &port, &from, b);
 		n = b->n;
 		b->pkt[0] = frame;
+		b->segs[0] = seg;
+		b->nsegs = nsegs;
 	}
 	CHECK(n + dropped(&from) + dropped(&to) - before == 1);
 	return n == 1;
@@ -109,7 +113,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct pkt_batch *b;
 	struct pkt *p;
 	uint8_t *mem[2] = {NULL};
-	uint32_t len, first, nsegs, n;
+	uint32_t len, first, n;
 	bool passes;
 
 	set_up();
@@ -129,10 +133,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		b->segs[b->nsegs++] = (struct pkt_seg){mem[1], len - first};
 		p->nsegs = 2;
 	}
-	nsegs = b->nsegs;
 	passes = look(data[1], b);
 	n = atomic_load(&port.ct->n);
-	b->nsegs = nsegs;
 	CHECK(look(data[1], b) == passes || (data[1] & OPENS) != 0);
 	CHECK(atomic_load(&port.ct->n) <= RTE_MAX(n, 64u));
 	free(mem[0]);
