@@ -204,6 +204,37 @@ class OnCard(InCircles):
         self.count(peer)
         self.disown(peer)
 
+    @check("mlx5.unplugged-in-moves")
+    def unplugged_in_moves(self):
+        """The card goes while its rings are on the way to it, or from it: no frame more or less."""
+        peer = self.peer("mergeable")
+        self.circulate(peer)
+        self.move("reclaim")
+        for state in ("", "prepares", "starts"):
+            self.switch.command("port 0 offload")
+            self.seen(state)
+            self.detach()
+            self.moved("software")
+            self.moves_on(peer)
+            self.switch.command("port 0 reclaim")  # until the wire leads back
+            self.attach()
+            self.move("offload")
+            self.switch.command("port 0 reclaim")
+            self.detach()
+            self.moved("software")
+            self.moves_on(peer)
+            self.attach()
+        self.count(peer)
+        self.disown(peer)
+
+    def seen(self, state):
+        """Until the card is in that state, or in a later one: it may be past it between two looks."""
+        states = ("prepares", "ready", "starts", "runs")
+        later = states[states.index(state):] if state else ("",)
+        wait_for(state, lambda: re.search(
+            rf"^{FIRST} \(rte_vdpa\): .*({'|'.join(later)})", self.switch.command("show vdpa"), re.M),
+            30, alive=[self.switch])
+
     def counts(self):
         """The card's counter grows; on a busy machine it may give the rings up and take them again."""
         seen = set()
