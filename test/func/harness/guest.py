@@ -130,9 +130,7 @@ class Guest(System):
                 "-kernel", kernel, "-initrd", initrd,
                 "-append", cmdline + IOMMU_MODES[self.software.iommu],
                 "-chardev", f"file,id=console,path={self.console_path},append=on",
-                "-chardev", f"socket,id=agent,fd={self.agent.theirs.fileno()}",
-                "-chardev", f"socket,id=qmp,fd={self.qmp_channel.theirs.fileno()}",
-                "-mon", "chardev=qmp,mode=control", *machine.consoles]
+                *self._channels(), *machine.consoles]
         if self.software.iommu:
             argv += ["-device", "intel-iommu,intremap=off,device-iotlb=on"]
         argv += self._devices()
@@ -141,6 +139,12 @@ class Guest(System):
         if incoming:
             argv += ["-incoming", incoming]
         return [str(word) for word in argv]
+
+    def _channels(self):
+        """Arguments for the ways to its shell and to QEMU's monitor."""
+        return ["-chardev", f"socket,id=agent,fd={self.agent.theirs.fileno()}",
+                "-chardev", f"socket,id=qmp,fd={self.qmp_channel.theirs.fileno()}",
+                "-mon", "chardev=qmp,mode=control"]
 
     def _devices(self):
         """Arguments for what only some guests have."""

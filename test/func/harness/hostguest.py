@@ -10,7 +10,7 @@ import pathlib
 import shlex
 import shutil
 
-from .guest import Guest
+from .guest import Guest, Software
 from .process import Failure, Process, Skip, wait_for
 from .system import COMMAND
 
@@ -25,12 +25,22 @@ def _virtiofsd():
 
 
 class HostGuest(Guest):
-    """Its agent is a shell with the host's programs and kernel modules in /modules."""
+    """Its agent is a shell with the host's programs and kernel modules in /modules.
 
-    def __init__(self, name, workdir, memory=1536):
+    One that nests runs a QEMU itself. Compiled code of that has cmpxchg16b, which only later ones
+    emulate right.
+    """
+
+    def __init__(self, name, workdir, memory=1536, nests=False):
+        self.nests = nests
         self.socket = pathlib.Path(workdir) / f"{name}.fs"
         self.server = Process(f"{name}.virtiofsd", [], workdir)
-        super().__init__(name, workdir, [], arch="vdpa", memory=memory, cpus=2)
+        super().__init__(name, workdir, [], arch="vdpa", memory=memory, cpus=2,
+                         software=Software("10") if nests else Software())
+
+    def _arguments(self):
+        argv = super()._arguments()
+        return [word.replace(",cx16=off", "") for word in argv] if self.nests else argv
 
     def start(self):
         """Start QEMU; the guest boots meanwhile."""
