@@ -8,13 +8,14 @@ import socket
 import struct
 import subprocess
 import threading
+from concurrent import futures
 
 from harness import frontend as vhu
 from harness.process import Failure
 
 from .base import Scenario, check
 from .conform import parse
-from .replay import RECORDINGS, beside
+from .replay import RECORDINGS, beside, run
 
 HEADER = struct.Struct("=III")
 U64 = struct.Struct("=Q").pack
@@ -24,6 +25,7 @@ FEATURES = vhu.VERSION_1 | vhu.PROTOCOL_FEATURES
 PROTOCOL = 1 << 0 | vhu.REPLY_ACK | 1 << 5 | 1 << 8 | 1 << 12  # MQ, BACKEND_REQ, PAGEFAULT, INFLIGHT_SHMFD
 ANSWERS = {vhu.GET_FEATURES: FEATURES, vhu.GET_PROTOCOL_FEATURES: PROTOCOL, GET_QUEUE_NUM: 1}
 MANY = 253  # descriptors, as many as the kernel lets pass
+CONNECT, MESSAGE = 2, 4  # records
 DESCRIPTORS = 48  # that a program may have: one that keeps those of answers runs out
 SECONDS = 120
 
@@ -157,10 +159,35 @@ class Server:
         self.stop.set()
 
 
+def records(data):
+    """The head of a recording, and its records."""
+    at, out = 16, []
+    while at < len(data):
+        end = at + 8 + (struct.unpack_from("<I", data, at + 4)[0] + 7) // 8 * 8
+        out.append(data[at:end])
+        at = end
+    return data[:16], out
+
+
+def spoiled(data):
+    """{name: the recording in that state}."""
+    head, parts = records(data)
+    first = next(i for i, part in enumerate(parts) if part[0] == MESSAGE)
+    found = {f"cut at {at}": data[:at] for at in range(0, len(data), 211)}
+    found["other version"] = data[:8] + b"\2\0" + data[10:]
+    found["reversed"] = head + b"".join(reversed(parts))
+    found["no connect"] = head + b"".join(part for part in parts if part[0] != CONNECT)
+    found["odd ones only"] = head + b"".join(parts[1::2])
+    for offset, size in ((4, 4), (18, 1), (19, 1), (20, 4), (24, 4), (28, 4)):
+        wrong = parts[first][:offset] + b"\xff" * size + parts[first][offset + size:]
+        found[f"wrong at {offset}"] = head + b"".join([*parts[:first], wrong, *parts[first + 1:]])
+    return found
+
+
 class BadBackend(Scenario):
     """All kinds at once: most of the time goes by in waiting."""
 
-    cpus, seconds = 0.5, 40
+    cpus, seconds = 0.1, 40
 
     def run_all(self, program, *words):
         """{kind: (exit status, output)} of the program at each of them."""
@@ -202,3 +229,23 @@ class BadBackend(Scenario):
                 raise Failure(f"{kind.__name__}: {status}: {out}")
             if kind is not Twice and not any(r.verdict == "FAIL" for r in results):
                 raise Failure(f"{kind.__name__}: {out}")
+
+    @check("bad_backend.recordings")
+    def recordings(self):
+        """vqreplay and decode read what is no recording any more, and end by themselves."""
+        path = self.path("good")
+        server = Server(path, Session)
+        files = {}
+        for name, data in spoiled((RECORDINGS / "harness.rec").read_bytes()).items():
+            files[name] = self.workdir / f"{len(files)}.rec"
+            files[name].write_bytes(data)
+        with futures.ThreadPoolExecutor(8) as pool:
+            runs = {(name, program): pool.submit(run, program, *words)
+                    for name, file in files.items()
+                    for program, words in (("vqsctl", ("decode", file)), ("vqreplay", (file, path)))}
+        server.close()
+        for what, one in runs.items():
+            status, out = one.result()
+            if not 0 <= status <= 2:
+                raise Failure(f"{what}: {status}: {out[-300:]}")
+        return f"{len(runs)} runs"
