@@ -215,6 +215,8 @@ make_mbufs(struct memory_port *f, const struct outer *o)
 
 		if (m == NULL)
 			errx(1, "no mbufs");
+		if (o != NULL) /* devices write frames to where the headroom ends */
+			m->data_off += o->len;
 		memcpy(rte_pktmbuf_append(m, (uint16_t)opt.len), f->frame, opt.len);
 		if (o != NULL)
 			outer_put(o, m, 7);
