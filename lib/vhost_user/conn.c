@@ -230,6 +230,13 @@ static bool conn_readable(struct vhu_conn *c);
 
 static void idle(struct vhu_conn *c, uint32_t ms);
 
+/** Whether descriptors are about to be closed, such as one in whose place another came. */
+static bool
+is_closing(const struct vhu_conn *c)
+{
+	return c->lane != NULL && lane_closing(c->lane) != 0;
+}
+
 /**
  * Whether it has returned the spare descriptors it used. While others of it are closed nothing is
  * read: message by message it would use up those that are left, which are its neighbours'.
@@ -237,12 +244,14 @@ static void idle(struct vhu_conn *c, uint32_t ms);
 static bool
 has_repaid(struct vhu_conn *c)
 {
+	bool closing = is_closing(c); /* before: the last one may be closed any time */
+
 	spare_refill();
 	if (spare_count() >= c->owes) {
 		c->owes = 0;
 		return true;
 	}
-	if (lane_closing(c->lane) != 0)
+	if (closing)
 		idle(c, CONN_CLOSING_MS);
 	else
 		conn_fail(c, -EMFILE, OUT_OF_DESCRIPTORS);
@@ -336,28 +345,29 @@ in_burst(struct vhu_conn *c)
 	return done;
 }
 
-/** Whether descriptors are about to be closed, such as one in whose place another came. */
-static bool
-room_soon(struct vhu_conn *c)
+/** It has used more descriptors than it gave back: until those being closed are. */
+static void
+wait_for_room(struct vhu_conn *c)
 {
-	if (c->lane == NULL || lane_closing(c->lane) == 0)
-		return false;
 	c->owes = spare_had();
 	if (c->idle.loop == NULL)
 		idle(c, CONN_CLOSING_MS);
-	return true;
 }
 
 /** Read the bytes that are there. False: they were a part of one message. */
 static bool
 conn_readable(struct vhu_conn *c)
 {
+	bool closing;
 	int done;
 
 	spare_lend();
 	done = in_burst(c);
+	closing = done >= 0 && is_closing(c); /* before: the last one may be closed any time */
 	spare_refill();
-	if (!spare_repaid() && done >= 0 && !room_soon(c)) {
+	if (!spare_repaid() && closing) {
+		wait_for_room(c);
+	} else if (!spare_repaid() && done >= 0) {
 		conn_fail(c, -EMFILE, OUT_OF_DESCRIPTORS);
 		done = -1;
 	}
