@@ -37,7 +37,8 @@ local_of(struct cmd *c, struct evpn_ip *local)
 
 	if (parse_host(local, cmd_str(c, 4)))
 		return true;
-	snprintf(err, sizeof(err), "%.64s: must be an IPv4 or IPv6 address", cmd_str(c, 4));
+	snprintf(err, sizeof(err), "%.64s: must be an IPv4 or IPv6 address of a host, no loopback",
+		 cmd_str(c, 4));
 	refused(c, err);
 	return false;
 }
