@@ -34,6 +34,7 @@
 		       .notify = publish_deferred},                                    \
 		.tx = {.tx = tx_burst, .flush = tx_flush, .notify = publish_deferred}, \
 		.set_notify = publish_set_notify,                                      \
+		.mark = publish_mark,                                                  \
 	}
 
 #endif

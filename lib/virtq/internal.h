@@ -32,6 +32,8 @@ struct vq_instance {
 	struct pktq_ops tx;
 	/** Tell the driver whether it is to notify us; used when the queue starts. */
 	void (*set_notify)(struct vq *vq, bool on);
+	/** Mark all of the ring that the device writes; used when its log begins. */
+	void (*mark)(struct vq *vq);
 };
 
 /* By instruction set, isa.h; all have the same source. */

@@ -105,6 +105,21 @@ publish_set_notify(struct vq *vq, bool on)
 	vq->armed = on;
 }
 
+/*
+ * A predecessor that was killed may have written used elements and not marked them, and the journal
+ * has written the rest of its last batch: nothing tells what it was, so all of the ring is marked.
+ */
+static void
+publish_mark(struct vq *vq)
+{
+	const struct vq_extent e = vq_extent(vq->layout, vq->size, vq->features);
+	const struct vq_mem *mem = vq_mem(vq);
+
+	if (FMT.packed)
+		ring_log(vq, mem, (struct ring_part){VQ_DESC, 0, (uint32_t)e.desc});
+	ring_log(vq, mem, (struct ring_part){VQ_DEVICE, 0, (uint32_t)e.device});
+}
+
 /** pktq_ops.arm */
 static bool
 publish_arm(struct pktq *q)

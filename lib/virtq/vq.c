@@ -212,6 +212,7 @@ vq_start(struct vq *vq, const struct vq_setup *s)
 	atomic_store(&vq->why, NULL);
 	vq_set_ops(vq, s->mem);
 	vq_instance(vq, s->mem)->set_notify(vq, false);
+	vq_instance(vq, s->mem)->mark(vq);
 	return 0;
 }
 
@@ -302,6 +303,8 @@ vq_swap_mem(struct vq *vq, const struct vq_mem *mem)
 	const struct vq_mem *old = atomic_exchange(&vq->mem, mem);
 
 	vq_set_ops(vq, mem);
+	if (mem->log != NULL && old->log != mem->log)
+		vq_instance(vq, mem)->mark(vq);
 	return old;
 }
 

@@ -169,6 +169,48 @@ logging_starts_and_stops_while_running(void **state)
 	model_free(g);
 }
 
+static void
+assert_ring_marked(const struct model_guest *g, const struct model_queue *q)
+{
+	const struct vq_extent e = vq_extent(g->cfg.layout, g->cfg.size, g->cfg.features);
+	const bool packed = g->cfg.layout == VQ_PACKED;
+	const struct extent at[] = {{q->ring_gpa[0], packed ? e.desc : 0},
+				    {q->ring_gpa[2], e.device}};
+
+	for (size_t i = 0; i < RTE_DIM(at); i++)
+		for (uint64_t off = 0; off < at[i].len; off++)
+			assert_true(marked(g, at[i].gpa + off));
+}
+
+/**
+ * A predecessor may have died between a used element and its mark: a ring that starts, or whose log
+ * begins, is marked.
+ */
+static void
+ring_is_marked_when_its_log_begins(void **state)
+{
+	const enum vq_layout layout = *(const enum vq_layout *)*state;
+	struct model_cfg cfg = {
+		.layout = layout,
+		.size = 1024,
+		.features = (layout == VQ_SPLIT_SWAP ? 0 : F(VIRTIO_F_VERSION_1)) |
+			    (layout == VQ_PACKED ? F(VIRTIO_F_RING_PACKED) : 0),
+		.mix = {.max_len = 1514},
+		.rx_len = 1600,
+		.log = true,
+	};
+	struct model_guest *g = model_new(&cfg, 9);
+	const struct vq_mem plain = {.gmem = g->gmem}, logging = g->space;
+
+	assert_ring_marked(g, &g->tx);
+	assert_ring_marked(g, &g->rx);
+	vq_swap_mem(g->tx.dev, &plain);
+	memset(g->log_bits, 0, g->log_len);
+	vq_swap_mem(g->tx.dev, &logging);
+	assert_ring_marked(g, &g->tx);
+	model_free(g);
+}
+
 int
 main(void)
 {
@@ -178,8 +220,11 @@ main(void)
 		cmocka_unit_test_prestate(every_changed_page_is_marked, &layouts[1]),
 		cmocka_unit_test_prestate(every_changed_page_is_marked, &layouts[2]),
 		cmocka_unit_test_prestate(logging_starts_and_stops_while_running, &layouts[0]),
+		cmocka_unit_test_prestate(ring_is_marked_when_its_log_begins, &layouts[0]),
 		cmocka_unit_test_prestate(logging_starts_and_stops_while_running, &layouts[1]),
+		cmocka_unit_test_prestate(ring_is_marked_when_its_log_begins, &layouts[1]),
 		cmocka_unit_test_prestate(logging_starts_and_stops_while_running, &layouts[2]),
+		cmocka_unit_test_prestate(ring_is_marked_when_its_log_begins, &layouts[2]),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
