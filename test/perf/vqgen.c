@@ -21,13 +21,15 @@ struct gen {
 	struct port port[PORTS_MAX];
 	struct stream stream[PORTS_MAX];
 	uint32_t nstreams;
-	uint32_t seen[PORTS_MAX]; /* announcements that arrived at a port */
-	bool count_only;          /* frames need not be looked at */
+	struct migration *migration; /* of the first port, or NULL */
+	uint32_t seen[PORTS_MAX];    /* announcements that arrived at a port */
+	bool count_only;             /* frames need not be looked at */
 	double hz;
 	uint64_t start, budget_base;
 	uint64_t sent, sent_bytes, received, received_bytes; /* running totals */
 	uint64_t slice_end, slice_start, slice_received;
 	uint64_t arrived;      /* when the last frame came */
+	uint64_t given_up;     /* frames that are not waited for any more */
 	uint64_t gap, longest; /* without a frame: since the last progress line, and before it */
 	double *slice;
 	uint32_t nslices, slices_max;
@@ -151,6 +153,7 @@ rx_frame(void *ctx, struct port *p, const struct rx_frame *f)
 	}
 	g->received++;
 	g->received_bytes += f->len;
+	p->reached = true;
 	if (g->o.mode == MODE_VERIFY)
 		rx_verify(g, p, f, &t);
 	else if (g->o.mode == MODE_LATENCY)
@@ -163,7 +166,7 @@ receive_all(struct gen *g, rx_fn fn)
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < g->o.nports; i++)
-		for (uint32_t q = 0; q < g->o.pairs; q++)
+		for (uint32_t q = 0; q < g->o.pairs && !g->port[i].silent; q++)
 			n += queue_recv(&g->port[i], &g->port[i].rx[q], fn, g);
 	return n;
 }
@@ -176,7 +179,7 @@ receive(struct gen *g)
 	if (!g->count_only)
 		return receive_all(g, rx_frame);
 	for (uint32_t i = 0; i < g->o.nports; i++)
-		for (uint32_t q = 0; q < g->o.pairs; q++)
+		for (uint32_t q = 0; q < g->o.pairs && !g->port[i].silent; q++)
 			n += queue_recv_count(&g->port[i].rx[q], &g->received_bytes);
 	g->received += n;
 	return n;
@@ -351,7 +354,7 @@ send_burst(struct gen *g, struct stream *s, uint32_t qi, uint32_t max)
 static uint64_t
 budget(const struct gen *g, uint64_t now)
 {
-	uint64_t due, window = UINT64_MAX, away = g->sent - g->received;
+	uint64_t due, window = UINT64_MAX, away = g->sent - g->received - g->given_up;
 
 	if (g->o.window != 0)
 		window = away < g->o.window ? g->o.window - away : 0;
@@ -365,7 +368,7 @@ static void
 send_all(struct gen *g, uint64_t now)
 {
 	for (uint32_t i = 0; i < g->nstreams; i++) {
-		for (uint32_t q = 0; q < g->o.pairs; q++) {
+		for (uint32_t q = 0; q < g->o.pairs && !g->stream[i].from->silent; q++) {
 			uint64_t max = RTE_MIN(budget(g, now), g->o.burst);
 
 			if (max > 0)
@@ -387,6 +390,46 @@ slice_tick(struct gen *g, uint64_t now)
 	g->slice_received = g->received;
 	g->slice_start = now;
 	g->slice_end = now + cycles(g, SLICE_S);
+}
+
+static void
+none_reached(struct gen *g)
+{
+	for (uint32_t i = 0; i < g->o.nports; i++)
+		g->port[i].reached = false;
+}
+
+static void
+interrupted(struct gen *g)
+{
+	migration_interrupted(g->migration);
+	none_reached(g);
+}
+
+static bool
+all_reached(const struct gen *g)
+{
+	for (uint32_t i = 0; i < g->nstreams; i++)
+		if (!g->stream[i].to->reached)
+			return false;
+	return true;
+}
+
+/** Frames for a guest that is between two back-ends are lost. */
+static void
+migration_tick(struct gen *g, uint64_t now)
+{
+	const bool flows = all_reached(g);
+
+	if (g->migration == NULL)
+		return;
+	if (now - g->arrived > cycles(g, IDLE_S))
+		g->given_up = g->sent - g->received;
+	if (!migration_step(g->migration, flows))
+		return;
+	if (flows && migration_done(g->migration))
+		enough = 1;
+	none_reached(g);
 }
 
 static void
@@ -416,7 +459,7 @@ alive_check(struct gen *g)
 	for (uint32_t i = 0; i < g->o.nports; i++) {
 		if (port_alive(&g->port[i]))
 			continue;
-		if (!g->o.reconnect) {
+		if (!g->o.reconnect && !g->port[i].ended) {
 			fprintf(stderr, "vqgen: port %u: back-end closed the connection\n", i);
 			exit(1);
 		}
@@ -425,6 +468,9 @@ alive_check(struct gen *g)
 		for (uint32_t q = 0; q < g->o.pairs; q++)
 			queue_room(&g->port[i].tx[q]);
 		port_reconnect(&g->port[i], &g->o);
+		g->port[i].ended = false;
+		if (g->migration != NULL)
+			interrupted(g);
 		g->r.reconnects++;
 	}
 }
@@ -442,6 +488,7 @@ run_until(struct gen *g, uint64_t end)
 		if (receive(g) == 0 && g->o.nap_us != 0)
 			usleep(g->o.nap_us);
 		gap_tick(g, now, received);
+		migration_tick(g, now);
 		slice_tick(g, now);
 		if (unlikely(asked))
 			progress(g, now);
@@ -508,6 +555,7 @@ finish(struct gen *g)
 static void
 gen_free(struct gen *g)
 {
+	migration_free(g->migration);
 	for (uint32_t i = 0; i < g->o.nports; i++)
 		port_close(&g->port[i], &g->o);
 	for (uint32_t i = 0; i < g->nstreams; i++) {
@@ -529,6 +577,7 @@ gen_open(struct gen *g)
 	for (uint32_t i = 0; i < g->o.nports; i++)
 		port_open(&g->port[i], i, &g->o);
 	streams_make(g);
+	g->migration = migration_new(&g->port[0], &g->o);
 	if (g->o.mode == MODE_STATIC && g->o.flows > g->port[0].tx[0].nbufs * g->o.pairs) {
 		fprintf(stderr, "vqgen: more flows than buffers, mode touch\n");
 		g->o.mode = MODE_TOUCH;
@@ -563,7 +612,10 @@ main(int argc, char **argv)
 	measure(&g);
 	finish(&g);
 	report(&g.o, &g.r);
-	bad = c->duplicated + c->reordered + c->late + c->corrupt + c->bad_header != 0;
+	if (g.migration != NULL)
+		migration_report(g.migration);
+	bad = c->duplicated + c->reordered + c->late + c->corrupt + c->bad_header != 0 ||
+	      (g.migration != NULL && migration_differed(g.migration));
 	gen_free(&g);
 	return bad ? 2 : 0;
 }

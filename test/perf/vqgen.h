@@ -6,6 +6,7 @@
  *   vqgen.c         main loop
  *   vqgen_opt.c     command line
  *   vqgen_port.c    a guest: session, memory, queues
+ *   vqgen_migrate.c a guest that is migrated there and back
  *   vqgen_frame.c   frames: made, recognised, compared
  *   vqgen_verify.c  per flow: lost, duplicated, reordered
  *   vqgen_report.c  rates, latency histogram, output
@@ -46,6 +47,9 @@ enum pattern { PATTERN_PAIR, PATTERN_RING, PATTERN_ALL_TO_ONE };
 struct options {
 	uint32_t nports;
 	const char *path[PORTS_MAX];
+	const char *target; /* guest 0 is migrated there and back; or NULL */
+	uint32_t moves;     /* migrations that succeed, and that fail */
+	uint32_t failures;
 	bool server;
 	bool huge;
 	bool learn;     /* announce every MAC first */
@@ -97,10 +101,21 @@ struct queue {
 	uint8_t *assembly;
 };
 
+/** The back-end marks the pages it has written there. */
+struct port_log {
+	int fd;
+	uint64_t size;
+	uint8_t *bits;
+};
+
 struct port {
 	uint32_t id;
-	struct vhf vhf;
+	struct vhf *vhf;
 	struct gm mem;
+	const struct port_log *log; /* of writes, while the guest is migrated; or NULL */
+	bool ended;                 /* the session, as it was to; there is going to be another */
+	bool silent;                /* it neither sends nor receives */
+	bool reached;               /* by a frame since the last step of a migration */
 	struct queue rx[PAIRS_MAX], tx[PAIRS_MAX];
 	uint16_t hdr_len;
 };
@@ -114,6 +129,39 @@ bool port_alive(const struct port *p);
 
 /** Connect again and carry on with the rings where they are. */
 void port_reconnect(struct port *p, const struct options *o);
+
+/*
+ * Parts of a session, as a VMM says them; 0 or -errno, with a sentence in vhf->err. In the order of
+ * a session: port_negotiate(), port_announce_memory(), port_start().
+ */
+int port_negotiate(struct vhf *v, const struct options *o);
+int port_announce_memory(struct port *p, struct vhf *v, int fd);
+/** All rings, from where they were stopped. */
+int port_start(struct port *p, const struct options *o);
+int port_stop(struct port *p, const struct options *o);
+/** Have the back-end begin or end to mark what it writes, while rings run. */
+int port_log_on(struct port *p, const struct options *o, const struct port_log *log);
+int port_log_off(struct port *p, const struct options *o);
+
+/* --- a guest that is migrated --- */
+
+struct migration;
+
+/** Port @p p is going to be migrated to o->target, and back. NULL: no, it is not. */
+struct migration *migration_new(struct port *p, const struct options *o);
+void migration_free(struct migration *m);
+/** The next step, if its time has come. @p flows: frames have arrived everywhere since the last. */
+bool migration_step(struct migration *m, bool flows);
+/**
+ * The back-end was gone and is there again. A frame in the middle of which it died was written in
+ * part and is not marked; the one that comes in its place is, before memory is compared.
+ */
+void migration_interrupted(struct migration *m);
+/** As many as were wished have been made. */
+bool migration_done(const struct migration *m);
+void migration_report(const struct migration *m);
+/** Memory differed at the end of one. */
+bool migration_differed(const struct migration *m);
 
 /** Buffers of tx queue @p q that can be filled. */
 uint32_t queue_room(struct queue *q);

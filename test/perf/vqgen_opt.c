@@ -183,6 +183,9 @@ SETTER(macs, number(v, 1, 1 << 20, &o->macs))
 SETTER(learn_rate, number(v, 1, 1 << 30, &o->learn_rate))
 SETTER(rate, real(v, &o->rate))
 SETTER(window, number(v, 1, UINT32_MAX, &o->window))
+SETTER(moves, number(v, 0, UINT32_MAX, &o->moves))
+SETTER(failures, number(v, 0, UINT32_MAX, &o->failures))
+SETTER(target, (o->target = v) != NULL)
 SETTER(nap_us, number(v, 1, 1000000, &o->nap_us))
 SETTER(warmup, real(v, &o->warmup))
 SETTER(duration, real(v, &o->duration))
@@ -242,6 +245,11 @@ static const struct option_row rows[] = {
 	 set_blind},
 	{"learn-rate", "PPS", "announcements per second (200000)", set_learn_rate},
 	{"reconnect", NULL, "carry on when the back-end goes away and comes back", set_reconnect},
+	{"migrate", "SOCKET", "migrate the first guest to that socket and back, until it is done",
+	 set_target},
+	{"moves", "N", "with --migrate: migrations that succeed (0)", set_moves},
+	{"failures", "N", "with --migrate: others that fail, each at another point (0)",
+	 set_failures},
 	{"cpu", "N", "pin the thread", set_cpu},
 	{"timeout", "S", "wait for the back-end and for first frames (10)", set_timeout},
 	{"help", NULL, "this text", set_help},
@@ -253,7 +261,8 @@ set_help(struct options *o, const char *v)
 	printf("usage: vqgen [options] SOCKET...\n\n"
 	       "A guest at each vhost-user socket; they send to each other through the back-end.\n"
 	       "Ends with a line of key=value results. Exit 1: set-up failed, 2: verify found\n"
-	       "frames duplicated, reordered or corrupted. SIGUSR1 asks for a line of results\n"
+	       "frames duplicated, reordered or corrupted, or memory that differs after a\n"
+	       "migration. SIGUSR1 asks for a line of results\n"
 	       "so far, with the longest time without a frame since the line before.\n\n");
 	for (uint32_t i = 0; i < RTE_DIM(rows); i++)
 		printf("  --%s%s%s\n\t%s\n", rows[i].name, rows[i].arg != NULL ? " " : "",

@@ -23,7 +23,7 @@
 static void __attribute__((noreturn)) port_die(const struct port *p, const char *what, int err)
 {
 	fprintf(stderr, "vqgen: port %u: %s: %s\n", p->id, what,
-		p->vhf.err[0] != '\0' ? p->vhf.err : strerror(-err));
+		p->vhf->err[0] != '\0' ? p->vhf->err : strerror(-err));
 	exit(1);
 }
 
@@ -67,13 +67,13 @@ rx_buf_len(const struct port *p, const struct options *o)
 static void
 ring_alloc(struct port *p, struct queue *q, const struct options *o, struct vqd_setup *s)
 {
-	const struct vq_extent len = vq_extent(o->layout, o->ring, p->vhf.s.features);
+	const struct vq_extent len = vq_extent(o->layout, o->ring, p->vhf->s.features);
 	const size_t page = 4096;
 
 	*s = (struct vqd_setup){
 		.layout = o->layout,
 		.size = o->ring,
-		.features = p->vhf.s.features,
+		.features = p->vhf->s.features,
 		.desc = gm_alloc(&p->mem, len.desc, page),
 		.driver = gm_alloc(&p->mem, len.driver, page),
 		.device = gm_alloc(&p->mem, len.device, page),
@@ -88,7 +88,7 @@ ring_alloc(struct port *p, struct queue *q, const struct options *o, struct vqd_
 	}
 	q->ring = (struct vhu_frontend_ring){
 		.big_endian = o->layout == VQ_SPLIT_SWAP &&
-			      !VQ_HAS(p->vhf.s.features, VIRTIO_F_VERSION_1),
+			      !VQ_HAS(p->vhf->s.features, VIRTIO_F_VERSION_1),
 		.size = o->ring,
 		.desc = (uintptr_t)s->desc,
 		.driver = (uintptr_t)s->driver,
@@ -169,43 +169,150 @@ memory_needed(const struct port *p, const struct options *o)
 	return o->pairs * (o->ring * (bufs + 2 * 64) + (128 << 10));
 }
 
-static int
-session_start(struct port *p, const struct options *o)
+int
+port_announce_memory(struct port *p, struct vhf *v, int fd)
 {
 	const struct vhu_mem_region r = {p->mem.gpa, p->mem.size, (uintptr_t)p->mem.hva, 0};
-	int ret = vhf_set_status(&p->vhf, VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |
-						  VIRTIO_CONFIG_S_FEATURES_OK);
 
-	if (ret == 0)
-		ret = vhf_set_mem(&p->vhf, &r, &p->mem.fd, 1);
-	for (uint32_t i = 0; i < 2 * o->pairs && ret == 0; i++) {
-		struct queue *q = i % 2 == 0 ? &p->rx[i / 2] : &p->tx[i / 2];
+	return vhf_set_mem(v, &r, &fd, 1);
+}
 
-		q->ring.base = vqd_resume_base(&q->d);
-		ret = vhf_ring_start(&p->vhf, i, &q->ring);
-		if (ret == 0)
-			ret = vhf_ring_enable(&p->vhf, i, true);
-		vqd_kick(&q->d);
-	}
-	if (ret == 0)
-		ret = vhf_set_status(&p->vhf, VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |
-						      VIRTIO_CONFIG_S_FEATURES_OK |
-						      VIRTIO_CONFIG_S_DRIVER_OK);
-	return ret;
+static struct queue *
+ring_queue(struct port *p, uint32_t i)
+{
+	return i % 2 == 0 ? &p->rx[i / 2] : &p->tx[i / 2];
+}
+
+/** The log is to show the used ring, or the descriptors. */
+static void
+ring_logs(struct port *p, struct queue *q, bool on)
+{
+	q->ring.log = on;
+	q->ring.log_gpa = gm_gpa(&p->mem, q->d.layout == VQ_PACKED ? q->d.desc : q->d.device);
 }
 
 static int
-session_negotiate(struct port *p, const struct options *o)
+rings_enable(struct port *p, const struct options *o)
+{
+	int ret = 0;
+
+	for (uint32_t i = 0; i < 2 * o->pairs && ret == 0; i++) {
+		ret = vhf_ring_enable(p->vhf, i, true);
+		vqd_kick(&ring_queue(p, i)->d);
+	}
+	return ret;
+}
+
+int
+port_start(struct port *p, const struct options *o)
+{
+	int ret = 0;
+
+	for (uint32_t i = 0; i < 2 * o->pairs && ret == 0; i++) {
+		ring_logs(p, ring_queue(p, i), p->log != NULL);
+		ret = vhf_ring_start(p->vhf, i, &ring_queue(p, i)->ring);
+	}
+	/* QEMU, too, tells of the log at the end, and enables rings after it */
+	if (ret == 0 && p->log != NULL)
+		ret = vhf_set_log(p->vhf, p->log->fd, 0, p->log->size);
+	if (ret == 0)
+		ret = rings_enable(p, o);
+	if (ret == 0)
+		ret = vhf_set_status(p->vhf, VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |
+						     VIRTIO_CONFIG_S_FEATURES_OK |
+						     VIRTIO_CONFIG_S_DRIVER_OK);
+	return ret;
+}
+
+int
+port_stop(struct port *p, const struct options *o)
+{
+	int ret = 0;
+
+	for (uint32_t i = 0; i < 2 * o->pairs && ret == 0; i++) {
+		struct queue *q = ring_queue(p, i);
+
+		ret = vhf_ring_stop(p->vhf, i, &q->ring, &q->ring.base);
+	}
+	return ret;
+}
+
+/** The address of each ring once more, with or without the flag. */
+static int
+rings_log(struct port *p, const struct options *o, bool on)
+{
+	int ret = 0;
+
+	for (uint32_t i = 0; i < 2 * o->pairs && ret == 0; i++) {
+		struct queue *q = ring_queue(p, i);
+		struct vhu_msg m = {
+			.header = {.request = VHU_SET_VRING_ADDR, .size = sizeof(m.payload.addr)}};
+
+		ring_logs(p, q, on);
+		m.payload.addr = (struct vhu_vring_addr){
+			.index = i,
+			.flags = on ? VHU_VRING_F_LOG : 0,
+			.desc = q->ring.desc,
+			.used = q->ring.device,
+			.avail = q->ring.driver,
+			.log = q->ring.log_gpa,
+		};
+		ret = vhf_request(p->vhf, &m, NULL, 0);
+	}
+	return ret;
+}
+
+int
+port_log_on(struct port *p, const struct options *o, const struct port_log *log)
+{
+	int ret = vhf_set_log(p->vhf, log->fd, 0, log->size);
+
+	if (ret == 0)
+		ret = vhf_set_features(p->vhf, p->vhf->s.features | BIT(VHU_F_LOG_ALL));
+	if (ret == 0)
+		ret = rings_log(p, o, true);
+	if (ret == 0)
+		p->log = log;
+	return ret;
+}
+
+int
+port_log_off(struct port *p, const struct options *o)
+{
+	int ret = vhf_set_features(p->vhf, p->vhf->s.features & ~BIT(VHU_F_LOG_ALL));
+
+	p->log = NULL;
+	return ret != 0 ? ret : rings_log(p, o, false);
+}
+
+static int
+session_start(struct port *p, const struct options *o)
+{
+	int ret = vhf_set_status(p->vhf, VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |
+						 VIRTIO_CONFIG_S_FEATURES_OK);
+
+	if (ret == 0 && p->log != NULL)
+		ret = vhf_set_features(p->vhf, p->vhf->s.features | BIT(VHU_F_LOG_ALL));
+	if (ret == 0)
+		ret = port_announce_memory(p, p->vhf, p->mem.fd);
+	for (uint32_t i = 0; i < 2 * o->pairs; i++)
+		ring_queue(p, i)->ring.base = vqd_resume_base(&ring_queue(p, i)->d);
+	return ret != 0 ? ret : port_start(p, o);
+}
+
+int
+port_negotiate(struct vhf *v, const struct options *o)
 {
 	const struct vhu_frontend_wish wish = {
 		.required = features_wanted(o),
 		.protocol_features = VHU_PF(MQ) | VHU_PF(REPLY_ACK) | VHU_PF(STATUS) |
 				     VHU_PF(CROSS_ENDIAN) |
-				     (o->mem_slots ? VHU_PF(CONFIGURE_MEM_SLOTS) : 0),
+				     (o->mem_slots ? VHU_PF(CONFIGURE_MEM_SLOTS) : 0) |
+				     (o->target != NULL ? VHU_PF(LOG_SHMFD) : 0),
 		.queue_pairs = o->pairs,
 	};
 
-	return vhf_negotiate(&p->vhf, &wish);
+	return vhf_negotiate(v, &wish);
 }
 
 void
@@ -216,13 +323,13 @@ port_open(struct port *p, uint32_t id, const struct options *o)
 				       .timeout_ms = o->timeout_ms};
 	int ret;
 
-	*p = (struct port){.id = id};
-	ret = vhf_open(&p->vhf, &cfg);
+	*p = (struct port){.id = id, .vhf = calloc(1, sizeof(*p->vhf))};
+	ret = vhf_open(p->vhf, &cfg);
 	if (ret == 0)
-		ret = session_negotiate(p, o);
+		ret = port_negotiate(p->vhf, o);
 	if (ret != 0)
 		port_die(p, "open", ret);
-	p->hdr_len = net_hdr_len(p->vhf.s.features);
+	p->hdr_len = net_hdr_len(p->vhf->s.features);
 	ret = gm_init(&p->mem, PORT_GPA, memory_needed(p, o), o->huge);
 	if (ret != 0)
 		port_die(p, "memory", ret);
@@ -252,9 +359,10 @@ port_close(struct port *p, const struct options *o)
 
 	/* an orderly end: no back-end touches the memory any more when it goes */
 	for (uint32_t i = 0; i < 2 * o->pairs && port_alive(p); i++)
-		vhf_ring_stop(&p->vhf, i, i % 2 == 0 ? &p->rx[i / 2].ring : &p->tx[i / 2].ring,
+		vhf_ring_stop(p->vhf, i, i % 2 == 0 ? &p->rx[i / 2].ring : &p->tx[i / 2].ring,
 			      &base);
-	vhf_close(&p->vhf);
+	vhf_close(p->vhf);
+	free(p->vhf);
 	for (uint32_t i = 0; i < o->pairs; i++) {
 		queue_close(&p->rx[i]);
 		queue_close(&p->tx[i]);
@@ -265,21 +373,21 @@ port_close(struct port *p, const struct options *o)
 bool
 port_alive(const struct port *p)
 {
-	struct pollfd pfd = {.fd = p->vhf.s.conn.src.fd, .events = POLLRDHUP};
+	struct pollfd pfd = {.fd = p->vhf->s.conn.src.fd, .events = POLLRDHUP};
 
-	return poll(&pfd, 1, 0) == 0;
+	return vhu_conn_is_open(&p->vhf->s.conn) && poll(&pfd, 1, 0) == 0;
 }
 
 static int
 session_resume(struct port *p, const struct options *o, uint64_t features)
 {
-	int ret = vhf_reopen(&p->vhf);
+	int ret = vhf_reopen(p->vhf);
 
 	if (ret == 0)
-		ret = session_negotiate(p, o);
+		ret = port_negotiate(p->vhf, o);
 	if (ret != 0)
 		return ret;
-	if (p->vhf.s.features != features)
+	if (p->vhf->s.features != (features & ~BIT(VHU_F_LOG_ALL)))
 		port_die(p, "back-end came back with other features", -EPROTO);
 	return session_start(p, o);
 }
@@ -287,7 +395,7 @@ session_resume(struct port *p, const struct options *o, uint64_t features)
 void
 port_reconnect(struct port *p, const struct options *o)
 {
-	const uint64_t features = p->vhf.s.features;
+	const uint64_t features = p->vhf->s.features;
 	const uint64_t deadline = ev_now_ns() + (uint64_t)o->timeout_ms * 1000000;
 	int ret;
 
@@ -383,7 +491,7 @@ rx_part(struct port *p, struct queue *q, const struct vqd_net_frame *f, struct r
 		q->have += f->len;
 	}
 	/* only as many buffers as the frame needs: each but the last is full */
-	out->header_ok = VQ_HAS(p->vhf.s.features, VIRTIO_NET_F_MRG_RXBUF) &&
+	out->header_ok = VQ_HAS(p->vhf->s.features, VIRTIO_NET_F_MRG_RXBUF) &&
 			 (q->parts_left == 0 || f->len == q->net.buf_len);
 	out->frame = q->assembly + p->hdr_len;
 	out->len = q->have - p->hdr_len;
