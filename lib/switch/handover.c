@@ -25,6 +25,8 @@ enum {
 	TYPE_MEMBERS,
 	TYPE_EXTERNS,
 	TYPE_SNOOP_STATS,
+	TYPE_HOSTS,
+	TYPE_QUERIERS,
 	TYPE_SW_END
 };
 enum {
@@ -60,6 +62,25 @@ struct member_data {
 	uint32_t left_s;
 };
 static_assert(sizeof(struct member_data) == 28, "layout of the record");
+
+/** More of such a port: a host of IGMP version 1 there, and the addresses of routers, by family. */
+struct hosts_data {
+	uint16_t domain, vlan, port;
+	uint8_t len, zero;
+	uint8_t group[16];
+	uint32_t old_s;
+	uint8_t several[2], router_len[2];
+	uint8_t router[2][16];
+};
+static_assert(sizeof(struct hosts_data) == 64, "layout of the record");
+
+struct querier_data {
+	uint16_t domain, vlan;
+	uint32_t len;
+	uint8_t ip[16];
+	uint32_t left_s, zero;
+};
+static_assert(sizeof(struct querier_data) == 32, "layout of the record");
 
 struct limits_data {
 	uint32_t guest_fdb; /* learned addresses, of the guest's own */
@@ -170,16 +191,83 @@ put_members(const struct sw *s, struct blob *b)
 		hand_put(b, TYPE_MEMBERS, x, n * sizeof(x[0]));
 }
 
-/* A version that does not know it goes on without. */
+/* A version that does not know a record goes on without. */
+static void
+put_optional(struct blob *b, uint16_t type, const void *data, uint32_t len)
+{
+	const struct blob_record r = {type, 0, len, 0};
+
+	if (len != 0)
+		blob_put_record(b, &r, data);
+}
+
+static struct hosts_data
+hosts_of(const struct snoop_info *i)
+{
+	struct hosts_data x = {.domain = i->domain,
+			       .vlan = i->vlan,
+			       .port = i->port,
+			       .len = (uint8_t)i->group.len,
+			       .old_s = i->old_s};
+
+	memcpy(x.group, i->group.addr, sizeof(x.group));
+	for (int f = 0; f < 2; f++) {
+		x.several[f] = i->several[f];
+		x.router_len[f] = (uint8_t)i->router[f].len;
+		memcpy(x.router[f], i->router[f].addr, sizeof(x.router[f]));
+	}
+	return x;
+}
+
+/* Behind the members, which they are about. */
+static void
+put_hosts(const struct sw *s, struct blob *b)
+{
+	struct hosts_data x[MEMBERS];
+	struct snoop_info i;
+	uint32_t n = 0;
+
+	for (uint32_t at = 0; snoop_entry(s, at, &i); at++) {
+		if (i.group.len != 0 && i.old_s == 0)
+			continue;
+		x[n++] = hosts_of(&i);
+		if (n == MEMBERS) {
+			put_optional(b, TYPE_HOSTS, x, sizeof(x));
+			n = 0;
+		}
+	}
+	put_optional(b, TYPE_HOSTS, x, n * sizeof(x[0]));
+}
+
+static void
+put_queriers(const struct sw *s, struct blob *b)
+{
+	struct querier_data x[MEMBERS];
+	struct snoop_other o;
+	uint32_t n = 0, at = 0;
+
+	while (snoop_other_next(s, &at, &o)) {
+		x[n] = (struct querier_data){.domain = o.domain,
+					     .vlan = o.vlan,
+					     .len = o.ip.len,
+					     .left_s = o.left_s};
+		memcpy(x[n++].ip, o.ip.addr, sizeof(x[0].ip));
+		if (n == MEMBERS) {
+			put_optional(b, TYPE_QUERIERS, x, sizeof(x));
+			n = 0;
+		}
+	}
+	put_optional(b, TYPE_QUERIERS, x, n * sizeof(x[0]));
+}
+
 static void
 put_snoop_stats(const struct sw *s, struct blob *b)
 {
-	const struct blob_record r = {TYPE_SNOOP_STATS, 0, sizeof(struct snoop_stats), 0};
 	struct snoop_stats x;
 
 	snoop_get_stats(s, &x);
 	if (s->snoop != NULL)
-		blob_put_record(b, &r, &x);
+		put_optional(b, TYPE_SNOOP_STATS, &x, sizeof(x));
 }
 
 static void
@@ -211,6 +299,8 @@ sw_hand_over(struct sw *s, struct blob *b)
 	hand_put(b, TYPE_FDB_STATS, &stats, sizeof(stats));
 	snoop_take_in(s);
 	put_members(s, b);
+	put_hosts(s, b);
+	put_queriers(s, b);
 	put_snoop_stats(s, b);
 }
 
@@ -269,14 +359,6 @@ put_acl_counts(const struct port *p, enum acl_dir dir, struct blob *b)
 }
 
 /* A version that does not know them goes on without: their packets open them again, or not. */
-static void
-put_optional(struct blob *b, uint16_t type, const void *data, uint32_t len)
-{
-	const struct blob_record r = {type, 0, len, 0};
-
-	blob_put_record(b, &r, data);
-}
-
 static void
 put_connections(const struct port *p, struct blob *b)
 {
@@ -399,6 +481,57 @@ take_members(struct sw *s, const struct hand_record *h)
 		if (!mcast_is_group(&i.group) && x.len != 0)
 			return "a multicast member has no group";
 		(void)snoop_restore(s, &i);
+	}
+	return NULL;
+}
+
+/* An address, or none. */
+static bool
+take_ip(struct mcast_ip *ip, uint32_t len, const uint8_t addr[16])
+{
+	*ip = (struct mcast_ip){.len = (uint16_t)len};
+	memcpy(ip->addr, addr, RTE_MIN(len, 16u));
+	return len == 0 || len == 4 || len == 16;
+}
+
+static const char *
+take_hosts(struct sw *s, const struct hand_record *h)
+{
+	struct hosts_data x;
+	struct snoop_info i;
+
+	if (h->r.len % sizeof(x) != 0)
+		return "a list of multicast hosts has an impossible length";
+	for (uint32_t at = 0; at < h->r.len; at += sizeof(x)) {
+		memcpy(&x, (const uint8_t *)h->data + at, sizeof(x));
+		i = (struct snoop_info){.domain = x.domain,
+					.vlan = x.vlan,
+					.port = x.port,
+					.old_s = RTE_MIN(x.old_s, MEMBER_LEFT_MAX),
+					.several = {x.several[0] != 0, x.several[1] != 0}};
+		if (!take_ip(&i.group, x.len, x.group) ||
+		    !take_ip(&i.router[0], x.router_len[0], x.router[0]) ||
+		    !take_ip(&i.router[1], x.router_len[1], x.router[1]))
+			return "a multicast host has an impossible address";
+		snoop_restore_hosts(s, &i);
+	}
+	return NULL;
+}
+
+static const char *
+take_queriers(struct sw *s, const struct hand_record *h)
+{
+	struct querier_data x;
+	struct snoop_other o;
+
+	if (h->r.len % sizeof(x) != 0)
+		return "a list of queriers has an impossible length";
+	for (uint32_t at = 0; at < h->r.len; at += sizeof(x)) {
+		memcpy(&x, (const uint8_t *)h->data + at, sizeof(x));
+		o = (struct snoop_other){.domain = x.domain, .vlan = x.vlan, .left_s = x.left_s};
+		if (!take_ip(&o.ip, x.len, x.ip) || x.len == 0)
+			return "a querier has an impossible address";
+		snoop_restore_other(s, &o);
 	}
 	return NULL;
 }
@@ -603,6 +736,10 @@ sw_take_over(struct sw *s, const struct hand_record *h)
 		return take_addresses(s, h, FDB_EXTERN);
 	if (h->r.type == TYPE_SNOOP_STATS)
 		return take_snoop_stats(s, h);
+	if (h->r.type == TYPE_HOSTS)
+		return take_hosts(s, h);
+	if (h->r.type == TYPE_QUERIERS)
+		return take_queriers(s, h);
 	return h->r.type == TYPE_FDB_STATS ? take_fdb_stats(s, h) : unknown(h);
 }
 

@@ -48,6 +48,17 @@ struct snoop_info {
 	uint16_t port;
 	struct mcast_ip group; /* none: the port has a router */
 	uint32_t left_s;       /* until it is forgotten */
+	uint32_t old_s;        /* until then there is a host with IGMP version 1 */
+	/* of a router, by family (0: IPv4, 1: IPv6): the one that was heard; or others, too */
+	struct mcast_ip router[2];
+	bool several[2];
+};
+
+/** A router that asks, so that the switch does not. */
+struct snoop_other {
+	uint16_t domain, vlan; /* VLAN 0: none */
+	struct mcast_ip ip;
+	uint32_t left_s; /* until it is not waited for any more */
 };
 
 struct snoop_stats {
@@ -92,8 +103,20 @@ void snoop_take_in(struct sw *s);
  */
 void snoop_tick(struct sw *s, uint64_t now_ns);
 
-/** As if @p i had been heard, with what is left of its time. False: it does not fit. */
+/**
+ * As if @p i had been heard, with what is left of its time, but for old hosts and the addresses of
+ * routers. False: it does not fit.
+ */
 bool snoop_restore(struct sw *s, const struct snoop_info *i);
+
+/** Those two, of an entry that was restored; nothing if it was not. */
+void snoop_restore_hosts(struct sw *s, const struct snoop_info *i);
+
+/** The next router that asks, from *@p at on, which is moved behind it; false: there are none. */
+bool snoop_other_next(const struct sw *s, uint32_t *at, struct snoop_other *out);
+
+/** As if @p o had asked; nothing where this switch does not snoop. */
+void snoop_restore_other(struct sw *s, const struct snoop_other *o);
 
 /** The @p at-th entry, from 0; false: there are no more. */
 bool snoop_entry(const struct sw *s, uint32_t at, struct snoop_info *out);

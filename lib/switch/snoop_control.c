@@ -539,6 +539,28 @@ snoop_restore(struct sw *s, const struct snoop_info *i)
 	return true;
 }
 
+void
+snoop_restore_hosts(struct sw *s, const struct snoop_info *i)
+{
+	struct snoop_entry *e;
+	uint16_t fid;
+
+	if (s->snoop == NULL || vlan_fid(s, i->domain, i->vlan, &fid) != 0)
+		return;
+	e = snoop_table_find(s->snoop, fid, &i->group, i->port);
+	if (e == NULL)
+		return;
+	e->old_ns = ev_now_ns() + i->old_s * 1000 * SNOOP_NS_PER_MS;
+	memcpy(e->router, i->router, sizeof(e->router));
+	memcpy(e->several, i->several, sizeof(e->several));
+}
+
+static uint32_t
+seconds_until(uint64_t ns, uint64_t now)
+{
+	return ns > now ? (uint32_t)((ns - now) / SNOOP_NS_PER_MS / 1000) : 0;
+}
+
 bool
 snoop_entry(const struct sw *s, uint32_t at, struct snoop_info *out)
 {
@@ -548,10 +570,15 @@ snoop_entry(const struct sw *s, uint32_t at, struct snoop_info *out)
 
 	if (e == NULL)
 		return false;
-	*out = (struct snoop_info){.port = e->port, .group = e->group};
+	*out = (struct snoop_info){
+		.port = e->port,
+		.group = e->group,
+		.left_s = seconds_until(e->expires_ns, now),
+		.old_s = seconds_until(e->old_ns, now),
+		.router = {e->router[0], e->router[1]},
+		.several = {e->several[0], e->several[1]},
+	};
 	vlan_of_fid(s, snoop_fid_of(e), &out->domain, &out->vlan);
-	if (e->expires_ns > now)
-		out->left_s = (uint32_t)((e->expires_ns - now) / SNOOP_NS_PER_MS / 1000);
 	return true;
 }
 

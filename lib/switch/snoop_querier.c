@@ -116,6 +116,44 @@ snoop_querier(const struct sw *s, uint16_t domain, uint16_t vlan, int family)
 	return s->snoop->fid[fid]->family[family].other;
 }
 
+bool
+snoop_other_next(const struct sw *s, uint32_t *at, struct snoop_other *out)
+{
+	const uint64_t now = ev_now_ns();
+	const struct snoop_asking *a;
+
+	for (; s->snoop != NULL && *at < 2 * VLAN_FID_NONE; (*at)++) {
+		const uint16_t fid = (uint16_t)(*at / 2);
+
+		if (!has_other(s->snoop, fid, *at % 2, now))
+			continue;
+		a = &s->snoop->fid[fid]->family[(*at)++ % 2];
+		*out = (struct snoop_other){.ip = a->other,
+					    .left_s = (uint32_t)((a->other_until_ns - now) /
+								 SNOOP_NS_PER_MS / 1000)};
+		vlan_of_fid(s, fid, &out->domain, &out->vlan);
+		return true;
+	}
+	return false;
+}
+
+void
+snoop_restore_other(struct sw *s, const struct snoop_other *o)
+{
+	const uint64_t now = ev_now_ns();
+	struct snoop_req r = {.from = o->ip};
+	struct snoop_asking *a;
+
+	if (s->snoop == NULL || vlan_fid(s, o->domain, o->vlan, &r.fid) != 0 ||
+	    snoop_config_of(s->snoop, r.fid, &(uint16_t){0}, &(uint16_t){0}) == NULL)
+		return;
+	querier_heard(s->snoop, &r, now);
+	if (!has_other(s->snoop, r.fid, o->ip.len == 16, now))
+		return;
+	a = &s->snoop->fid[r.fid]->family[o->ip.len == 16];
+	a->other_until_ns = RTE_MIN(a->other_until_ns, now + o->left_s * 1000 * SNOOP_NS_PER_MS);
+}
+
 /* --- frames --- */
 
 /* Whether @p p is in the FID; with a tag there, if *@p tagged. */

@@ -11,6 +11,8 @@
 
 #include "eal.h"
 #include "fakesnoop.h"
+#include "pkt/hand.h"
+#include "switch/handover.h"
 #include "switch/publish.h"
 
 #define ROUTER 3
@@ -203,6 +205,49 @@ link_again(void **state)
 	}
 }
 
+/* NULL, or why the switch refused a record; those of this length are a byte shorter. */
+static const char *
+take_over(struct blob *b, uint32_t cut)
+{
+	struct blob_reader reader = {.blob = b};
+	struct hand_record h = {.reader = &reader};
+	const char *why = NULL;
+
+	while (why == NULL && (h.data = blob_read(&reader, &h.r)) != NULL) {
+		h.r.len -= h.r.len == cut;
+		why = sw_take_over(&fake_sw, &h);
+	}
+	return why;
+}
+
+/* A successor knows hosts of version 1, the only router behind a port, and that this one asks. */
+static void
+handed_over(void **state)
+{
+	struct blob b = {0};
+
+	say(1, 0x12, group, group);
+	query(ROUTER);
+	sw_hand_over(&fake_sw, &b);
+	assert_false(b.failed);
+	fake_teardown(state);
+	fake_setup(state);
+	assert_null(take_over(&b, 0)); /* it does not snoop */
+	assert_int_equal(snoop_querier(&fake_sw, 0, 0, 0).len, 0);
+	set(true, true, true);
+	assert_null(take_over(&b, 0));
+	assert_int_equal(snoop_querier(&fake_sw, 0, 0, 0).len, 4);
+	leave(1, group);
+	assert_int_equal(send_to_group(0, group), 0xa);
+	router_says(ROUTER, TERMINATION, 1);
+	assert_int_equal(stats().routers, 0);
+	tick(ev_now_ns() + 280 * SECOND);
+	assert_int_equal(stats().groups, 0);
+	assert_non_null(take_over(&b, 2 * 64)); /* hosts */
+	assert_non_null(take_over(&b, 32));     /* queriers */
+	blob_free(&b);
+}
+
 static int
 start_eal(void **state)
 {
@@ -217,7 +262,8 @@ main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(old_host), TEST(blocked), TEST(router_ends), TEST(tunnels), TEST(link_again),
+		TEST(old_host), TEST(blocked),    TEST(router_ends),
+		TEST(tunnels),  TEST(link_again), TEST(handed_over),
 	};
 
 	return cmocka_run_group_tests(tests, start_eal, NULL);

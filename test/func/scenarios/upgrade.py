@@ -399,21 +399,34 @@ class UpgradeVlans(Upgradable):
 
     @check("upgrade.multicast")
     def check_multicast(self):
-        """Groups stay where they were joined, though no host is asked again."""
+        """Groups stay where they were joined, and routers, though no host is asked again."""
         for command in ("set port 0 vlan access 10", "set snooping 0 querier off",
                         "set snooping 0 on"):
             self.ask(command)
-        # a report of IGMP version 2 for 239.1.2.3
-        packet = bytes.fromhex("46c00020000000000102" "7112" "c0000201" "ef010203" "94040000"
-                               "1600f8faef010203")
-        self.guests[0].say(bytes.fromhex("01005e010203") + self.guests[0].mac + b"\x08\0" + packet)
-        wait_for("the group", lambda: self.groups() == [(10, 0, "239.1.2.3")])
+        known = [(10, 0, "239.1.2.3"), (10, 0, None)]
+        # a report of IGMP version 2, and a general query of a router
+        self.say("239.1.2.3", "1600f8faef010203")
+        self.say("224.0.0.1", "1164ee9b00000000")
+        wait_for("group and router", lambda: sorted(self.groups(), key=str) == known)
         self.upgraded(self.ask("upgrade"))
-        expect(self.groups() == [(10, 0, "239.1.2.3")], f"after it: {self.groups()}")
+        expect(sorted(self.groups(), key=str) == known, f"after it: {self.groups()}")
+        # this router was the only one, and ends
+        self.say("224.0.0.106", "3200cdff00000000")
+        wait_for("the end of the router", lambda: self.groups() == known[:1])
+
+    def say(self, to, message):
+        """A message of IGMP from 192.0.2.1, by the guest at port 0."""
+        address = socket.inet_aton(to)
+        header = bytes.fromhex("46c00020000000000102" "0000" "c0000201") + address + b"\x94\4\0\0"
+        total = sum(struct.unpack(">12H", header))
+        total = ~((total & 0xffff) + (total >> 16)) & 0xffff
+        packet = header[:10] + struct.pack(">H", total) + header[12:] + bytes.fromhex(message)
+        mac = b"\1\0\x5e" + bytes((address[1] & 0x7f,)) + address[2:]
+        self.guests[0].say(mac + self.guests[0].mac + b"\x08\0" + packet)
 
     def groups(self):
-        """VLAN, port and group of each entry."""
-        return [(entry["vlan"], entry["port"], entry["group"])
+        """VLAN, port and group of each entry; None for a router."""
+        return [(entry["vlan"], entry["port"], entry.get("group"))
                 for entry in json.loads(self.ask("show snooping groups json"))]
 
     def places(self):
