@@ -58,8 +58,7 @@ cmd_show_fdb(struct cmd *c)
 static void
 cmd_flush_fdb(struct cmd *c)
 {
-	cmd_print(c, "%u addresses forgotten\n",
-		  fdb_flush_port(c->app->sw.fdb, FDB_PORT_NONE, false));
+	cmd_print(c, "%u addresses forgotten\n", fdb_forget_all(c->app->sw.fdb));
 }
 
 /* --- drops --- */

@@ -169,6 +169,9 @@ uint32_t fdb_flush_port(struct fdb *f, uint16_t port, bool statics);
  */
 void fdb_forget_port(struct fdb *f, uint16_t port);
 
+/** The same behind all ports. Returns how many addresses that is. */
+uint32_t fdb_forget_all(struct fdb *f);
+
 #define FDB_PORTION 512 /* requests fdb_maintain() takes in at once: well below a millisecond */
 
 /**

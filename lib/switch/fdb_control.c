@@ -651,17 +651,39 @@ fdb_flush_port(struct fdb *f, uint16_t port, bool statics)
 	return n;
 }
 
+/* Have all that was learned behind the port leave. Returns the number. */
+static uint32_t
+begin_leaving(struct fdb *f, uint16_t port)
+{
+	struct fdb_port *p = &f->port[port];
+	uint32_t n = p->count - p->leaving;
+
+	f->leaving += n;
+	p->leaving = p->count;
+	p->era++;
+	return n;
+}
+
 void
 fdb_forget_port(struct fdb *f, uint16_t port)
 {
-	struct fdb_port *p = &f->port[port];
-
 	fdb_take_in(f);
-	f->leaving += p->count - p->leaving;
-	p->leaving = p->count;
-	p->era++;
+	begin_leaving(f, port);
 	remove_leaving(f);
 	fdb_new_epoch(f);
+}
+
+uint32_t
+fdb_forget_all(struct fdb *f)
+{
+	uint32_t n = 0;
+
+	fdb_take_in(f);
+	for (uint16_t i = 0; i < f->nports; i++)
+		n += begin_leaving(f, i);
+	remove_leaving(f);
+	fdb_new_epoch(f);
+	return n;
 }
 
 void
@@ -695,10 +717,17 @@ fdb_find(const struct fdb *f, const struct rte_ether_addr *mac, uint16_t fid,
 	return index >= 0;
 }
 
+/* It is used, and not about to be removed. */
+static bool
+is_there(const struct fdb *f, const struct fdb_entry *e)
+{
+	return e->used && (e->origin != FDB_LEARNED || e->era == f->port[e->port].era);
+}
+
 bool
 fdb_next(const struct fdb *f, uint32_t *at, struct fdb_entry_info *out)
 {
-	while (*at < f->high && !f->entry[*at].used)
+	while (*at < f->high && !is_there(f, &f->entry[*at]))
 		++*at;
 	if (*at >= f->high)
 		return false;

@@ -52,7 +52,7 @@ join_settle(struct sw *s)
 			continue;
 		p->was_joined = p->joined;
 		if (p->joined)
-			fdb_flush_port(s->fdb, p->id, false);
+			fdb_forget_port(s->fdb, p->id);
 	}
 }
 

@@ -327,7 +327,7 @@ sw_set_learning(struct port *p, bool on)
 	p->no_learning = !on;
 	sw_publish(p->sw);
 	if (!on)
-		fdb_flush_port(p->sw->fdb, p->id, false);
+		fdb_forget_port(p->sw->fdb, p->id);
 }
 
 int

@@ -181,7 +181,7 @@ replace(struct port *p, struct dp_vlan *v)
 	sw_publish(p->sw);
 	vlan_put(old);
 	/* addresses learned in another domain or VLAN are behind this port no more */
-	fdb_flush_port(p->sw->fdb, p->id, false);
+	fdb_forget_port(p->sw->fdb, p->id);
 	if (p->sw->snooping != NULL)
 		p->sw->snooping->forget_port(p);
 }

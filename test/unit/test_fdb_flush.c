@@ -129,6 +129,30 @@ in_portions(void **state)
 		      (double)longest * 1e3 / (double)rte_get_tsc_hz());
 }
 
+/* Of all ports together as of one; none of what leaves is listed. */
+static void
+all_in_portions(void **state)
+{
+	struct fdb_entry_info e;
+	struct rte_ether_addr mac = mac_of(LIMIT + 1);
+	uint32_t at = 0, before;
+
+	assert_int_equal(fdb_add_static(fdb, &mac, 0, STAYS), 0);
+	learn(0, LIMIT / 2, GOES);
+	learn(LIMIT / 2, LIMIT - 1, STAYS);
+	before = entries();
+	assert_int_equal(fdb_forget_all(fdb), LIMIT - 1);
+	assert_int_equal(before - entries(), PORTION);
+	assert_true(fdb_next(fdb, &at, &e));
+	assert_int_equal(e.origin, FDB_STATIC);
+	assert_false(fdb_next(fdb, &at, &e));
+	learn(0, 10, GOES);
+	maintain();
+	assert_int_equal(entries(), 11);
+	assert_int_equal(fdb_forget_all(fdb), 10);
+	assert_int_equal(entries(), 1);
+}
+
 /* Learned behind the port while it is forgotten, as by its next guest. */
 static void
 learned_meanwhile_stays(void **state)
@@ -209,10 +233,8 @@ main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(in_portions),
-		T(learned_meanwhile_stays),
-		T(gone_meanwhile),
-		T(other_ends),
+		T(in_portions),    T(all_in_portions), T(learned_meanwhile_stays),
+		T(gone_meanwhile), T(other_ends),
 	};
 
 	return cmocka_run_group_tests(tests, group_setup, NULL);
