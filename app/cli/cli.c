@@ -112,6 +112,14 @@ cmd_wait(struct cmd *c)
 	return c->cli->may_wait;
 }
 
+struct wait *
+cmd_parts(struct cmd *c)
+{
+	struct wait *w = c->cli->may_wait;
+
+	return w != NULL && w->client != NULL ? w : NULL;
+}
+
 void
 cmd_print(struct cmd *c, const char *fmt, ...)
 {

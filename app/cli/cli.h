@@ -171,6 +171,12 @@ void cmd_refuse(struct cmd *c);
  */
 struct wait *cmd_wait(struct cmd *c);
 
+/**
+ * The same for what a client of the control socket is told in parts; NULL: it is told at once, at
+ * the prompt or in a file.
+ */
+struct wait *cmd_parts(struct cmd *c);
+
 /* --- the interpreter --- */
 
 /** Build the grammar. NULL when out of memory; a row that cannot be parsed is a bug and aborts. */

@@ -88,7 +88,7 @@ link_name(bool up)
 }
 
 static enum wait_end
-look_link(const struct wait *w)
+look_link(struct wait *w)
 {
 	const struct port *p = app_port(w->app, w->on.link.id);
 

@@ -14,7 +14,7 @@
 /* --- monitor --- */
 
 static enum wait_end
-look_monitor(const struct wait *w)
+look_monitor(struct wait *w)
 {
 	if (w->on.monitor == NULL)
 		return WAIT_DONE;

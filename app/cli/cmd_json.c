@@ -6,6 +6,9 @@
 #include "app.h"
 #include "cli.h"
 #include "show/view.h"
+#include "wait.h"
+
+#define PARTS_AT_ONCE 8 /* of 4 KiB */
 
 void
 cmd_json(struct cmd *c, json_t *value)
@@ -38,14 +41,72 @@ cmd_json_ports(struct cmd *c, unsigned int word, json_t *(*fn)(struct cmd *c, co
 	cmd_json(c, list);
 }
 
+/* The next bytes of a view. 0: the end, -1: no memory. */
+static ssize_t
+print_part(struct view *v, FILE *out)
+{
+	char buf[4096];
+	ssize_t n = view_read(v, buf, sizeof(buf));
+
+	if (n > 0)
+		fwrite(buf, 1, (size_t)n, out);
+	return n;
+}
+
+static enum wait_end
+look_view(struct wait *w)
+{
+	ssize_t n = w->on.view != NULL ? print_part(w->on.view, w->out) : -1;
+
+	return n > 0 ? WAIT_ON : n == 0 ? WAIT_DONE : WAIT_GONE;
+}
+
+static void
+say_view(const struct wait *w, enum wait_end end)
+{
+	view_free(w->on.view);
+}
+
+static void
+end_view(struct wait *w)
+{
+	view_free(w->on.view);
+	w->on.view = NULL;
+}
+
+static const struct wait_kind wait_view = {
+	.look = look_view,
+	.say = say_view,
+	.end = end_view,
+	.talks = true,
+	.busy = true,
+};
+
+/* Small ones at once; the rest of a large one for a client in parts, as others have to wait. */
+static void
+print_whole(struct cmd *c, struct view *v)
+{
+	struct wait *w = cmd_parts(c);
+	ssize_t n = 1;
+
+	for (int i = 0; n > 0 && (w == NULL || i < PARTS_AT_ONCE); i++)
+		n = print_part(v, c->out);
+	if (n > 0) {
+		w->on.view = v;
+		wait_start(w, c->app, &wait_view, WAIT_FOREVER);
+		return;
+	}
+	c->failed = n < 0;
+	view_free(v);
+}
+
 /* Print a view; @p words of it have a '*' where the port of word @p word is. */
 static void
 print_view(struct cmd *c, const char *words, unsigned int word)
 {
 	size_t at = strcspn(words, "*");
-	char port[24] = "all", path[64], buf[4096];
+	char port[24] = "all", path[64];
 	struct view *v;
-	ssize_t n;
 
 	if (words[at] == '*' && cmd_num(c, word) != CLI_PORT_ALL) {
 		if (cmd_port(c, word) == NULL)
@@ -55,14 +116,10 @@ print_view(struct cmd *c, const char *words, unsigned int word)
 	snprintf(path, sizeof(path), "%.*s%s%s", (int)at, words, words[at] == '*' ? port : "",
 		 words[at] == '*' ? words + at + 1 : "");
 	v = view_new(c->app, path);
-	if (v == NULL) {
+	if (v == NULL)
 		c->failed = true;
-		return;
-	}
-	while ((n = view_read(v, buf, sizeof(buf))) > 0)
-		fwrite(buf, 1, (size_t)n, c->out);
-	c->failed = n < 0;
-	view_free(v);
+	else
+		print_whole(c, v);
 }
 
 static void

@@ -223,7 +223,7 @@ cmd_show_capture(struct cmd *c)
 /* --- in the foreground: a command that goes on as long as the capture --- */
 
 static enum wait_end
-look_capture(const struct wait *w)
+look_capture(struct wait *w)
 {
 	const struct sw *s = &w->app->sw;
 

@@ -152,7 +152,7 @@ count_missing(const struct wait *w, struct group *g, uint32_t *first)
 }
 
 static enum wait_end
-look_states(const struct wait *w)
+look_states(struct wait *w)
 {
 	struct group g;
 	uint32_t first;

@@ -16,43 +16,93 @@
 #include "switch/sw.h"
 #include "switch/sw_ports.h"
 #include "switch/vlan_table.h"
+#include "wait.h"
 
 /* --- forwarding database --- */
 
-static bool
-print_entry(const struct fdb_entry_info *e, void *arg)
+#define ENTRIES_AT_ONCE 512
+
+static void
+print_entry(const struct app *app, const struct fdb_entry_info *e, FILE *out)
 {
-	struct cmd *c = arg;
 	uint16_t domain, vlan;
 	char text[16] = "-";
 
-	vlan_of_fid(&c->app->sw, e->fid, &domain, &vlan);
+	vlan_of_fid(&app->sw, e->fid, &domain, &vlan);
 	if (vlan != 0)
 		snprintf(text, sizeof(text), "%u", vlan);
-	cmd_print(c, RTE_ETHER_ADDR_PRT_FMT "  %6u  %4s  %5u  ", RTE_ETHER_ADDR_BYTES(&e->mac),
-		  domain, text, e->port);
+	fprintf(out, RTE_ETHER_ADDR_PRT_FMT "  %6u  %4s  %5u  ", RTE_ETHER_ADDR_BYTES(&e->mac),
+		domain, text, e->port);
 	if (e->origin != FDB_LEARNED)
-		cmd_print(c, "%s\n", e->origin == FDB_STATIC ? "static" : "extern");
+		fprintf(out, "%s\n", e->origin == FDB_STATIC ? "static" : "extern");
 	else
-		cmd_print(c, "%5us  %5u\n", e->age_s, e->moves);
+		fprintf(out, "%5us  %5u\n", e->age_s, e->moves);
+}
+
+/* At most @p n of them, from *@p at on. False: there are no more. */
+static bool
+print_entries(const struct app *app, uint32_t *at, uint32_t n, FILE *out)
+{
+	struct fdb_entry_info e;
+
+	for (; n > 0; n--) {
+		if (!fdb_next(app->sw.fdb, at, &e))
+			return false;
+		print_entry(app, &e, out);
+	}
 	return true;
 }
 
 static void
-cmd_show_fdb(struct cmd *c)
+print_fdb_stats(const struct app *app, FILE *out)
 {
 	struct fdb_stats s;
 
+	fdb_get_stats(app->sw.fdb, &s);
+	fprintf(out,
+		"Entries: %" PRIu64 ", learned: %" PRIu64 ", aged: %" PRIu64 ", moved: %" PRIu64
+		", evicted: %" PRIu64 ", refused: %" PRIu64 " (limit) %" PRIu64
+		" (port limit), ring full: %" PRIu64 "\n",
+		s.entries, s.learned, s.aged, s.moved, s.evicted, s.refused_limit,
+		s.refused_port_limit, s.ring_full);
+}
+
+static enum wait_end
+look_fdb(struct wait *w)
+{
+	bool more = print_entries(w->app, &w->on.address, ENTRIES_AT_ONCE, w->out);
+
+	return more ? WAIT_ON : WAIT_DONE;
+}
+
+static void
+say_fdb(const struct wait *w, enum wait_end end)
+{
+	print_fdb_stats(w->app, w->out);
+}
+
+static const struct wait_kind wait_fdb = {
+	.look = look_fdb,
+	.say = say_fdb,
+	.talks = true,
+	.busy = true,
+};
+
+/* A guest may have filled it, and others have to wait: a client gets a part at a time. */
+static void
+cmd_show_fdb(struct cmd *c)
+{
+	struct wait *w = cmd_parts(c);
+	uint32_t at = 0;
+
 	fdb_maintain(c->app->sw.fdb, ev_now_ns());
-	fdb_get_stats(c->app->sw.fdb, &s);
 	cmd_print(c, "MAC address        Domain  VLAN   Port     Age  Moves\n");
-	fdb_walk(c->app->sw.fdb, print_entry, c);
-	cmd_print(c,
-		  "Entries: %" PRIu64 ", learned: %" PRIu64 ", aged: %" PRIu64 ", moved: %" PRIu64
-		  ", evicted: %" PRIu64 ", refused: %" PRIu64 " (limit) %" PRIu64
-		  " (port limit), ring full: %" PRIu64 "\n",
-		  s.entries, s.learned, s.aged, s.moved, s.evicted, s.refused_limit,
-		  s.refused_port_limit, s.ring_full);
+	if (!print_entries(c->app, &at, w != NULL ? ENTRIES_AT_ONCE : UINT32_MAX, c->out)) {
+		print_fdb_stats(c->app, c->out);
+		return;
+	}
+	w->on.address = at;
+	wait_start(w, c->app, &wait_fdb, WAIT_FOREVER);
 }
 
 static void

@@ -26,7 +26,7 @@ is_owner(struct cmd *c, const struct wait *w)
 }
 
 static enum wait_end
-look_upgrade(const struct wait *w)
+look_upgrade(struct wait *w)
 {
 	bool done;
 

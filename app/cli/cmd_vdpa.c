@@ -82,7 +82,7 @@ cmd_attach(struct cmd *c)
 
 /* A device may need a while to release a guest's rings. */
 static enum wait_end
-look_detach(const struct wait *w)
+look_detach(struct wait *w)
 {
 	char err[640];
 	int ret = vdpa_detach(w->on.vdpa, err, sizeof(err));

@@ -74,7 +74,7 @@ look(struct ev_timer *t)
 		return;
 	}
 	show_progress(w, ev_now_ns());
-	ev_timer_arm(w->app->loop, t, LOOK_MS);
+	ev_timer_arm(w->app->loop, t, w->kind->busy ? 0 : LOOK_MS);
 }
 
 void

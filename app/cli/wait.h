@@ -23,6 +23,7 @@
 struct app;
 struct monitor;
 struct port;
+struct view;
 struct wait;
 
 enum wait_end {
@@ -35,11 +36,13 @@ enum wait_end {
 /** An end to wait for. */
 struct wait_kind {
 	/** Never WAIT_LATE. */
-	enum wait_end (*look)(const struct wait *w);
+	enum wait_end (*look)(struct wait *w);
 	/** The last words, to w->out. */
 	void (*say)(const struct wait *w, enum wait_end end);
 	/** Its output shows that it goes on: nothing is shown for that. */
 	bool talks;
+	/** look() makes a part of its output: it is called again in the next round of the loop. */
+	bool busy;
 	/** How far it is. NULL: not known. */
 	void (*progress)(const struct wait *w, char *line, size_t len);
 	/**
@@ -71,6 +74,8 @@ struct wait {
 		} state;
 		uint32_t capture; /* sw_capture.serial */
 		cmdline_fixed_string_t vdpa;
+		struct view *view;       /* NULL: interrupted */
+		uint32_t address;        /* the next one, of the forwarding database */
 		struct monitor *monitor; /* NULL: nothing is followed any more */
 	} on;
 	/* wait_start() */

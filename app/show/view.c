@@ -195,6 +195,8 @@ view_new(struct app *app, const char *words)
 void
 view_free(struct view *v)
 {
+	if (v == NULL)
+		return;
 	fclose(v->out);
 	free(v->text);
 	free(v);

@@ -21,7 +21,7 @@ struct view;
  * ENOENT (no such view, or port), ENOMEM. Ends with view_free().
  */
 struct view *view_new(struct app *app, const char *words);
-void view_free(struct view *v);
+void view_free(struct view *v); /* NULL is fine */
 
 /** The next bytes of it, @p max at most, to @p buf. Returns how many, 0: the end, -1: no memory. */
 ssize_t view_read(struct view *v, char *buf, size_t max);

@@ -2,6 +2,7 @@
 """Clients of the control socket that hold it up, or try to."""
 
 import contextlib
+import json
 import pathlib
 import signal
 import socket
@@ -15,6 +16,7 @@ from .base import Scenario, check
 
 CLIENTS = 32  # the most there can be
 CROWD = 1000
+ADDRESSES = 3000
 LINES = 130  # of a client, in one read of the switch's
 TURNS_BEFORE = 2  # of them, before another client's
 
@@ -131,19 +133,25 @@ class ControlClients(Scenario):
         return all((task / "stat").read_text().rpartition(")")[2].split()[0] == "T"
                    for task in tasks)
 
+    @contextlib.contextmanager
+    def standing_still(self):
+        """All that is sent to the switch meanwhile has come when it looks again."""
+        self.switch.child.send_signal(signal.SIGSTOP)
+        try:
+            wait_for("the switch to stand still", self.stands_still)
+            yield
+        finally:
+            self.switch.child.send_signal(signal.SIGCONT)
+
     @check("control.in-turn")
     def in_turn(self):
         """Lines that came at once wait for each other: a client with one is answered behind one."""
         client = Control(self.control)
         client.ask("show fdb")  # it is there
-        lines = b"".join(b"fdb add 02:00:00:00:00:%02x 0 0\n" % i for i in range(LINES))
-        self.switch.child.send_signal(signal.SIGSTOP)
-        try:
-            wait_for("the switch to stand still", self.stands_still)
-            client.socket.sendall(lines)
+        with self.standing_still():
+            client.socket.sendall(b"".join(b"fdb add 02:00:00:00:00:%02x 0 0\n" % i
+                                           for i in range(LINES)))
             self.operator.socket.sendall(b"show fdb\n")
-        finally:
-            self.switch.child.send_signal(signal.SIGCONT)
         client.socket.settimeout(30)
         answers = 0
         while answers < LINES:
@@ -153,6 +161,31 @@ class ControlClients(Scenario):
         before = said.count("02:00:00:00:00:")
         expect(before <= TURNS_BEFORE, said)
         print(f"{before} of {LINES} lines were before another client's")
+
+    @check("control.large-answers")
+    def large_answers(self):
+        """Others do not wait until a large one is made: another client deletes the last address."""
+        lines = self.workdir / "addresses"
+        lines.write_text("".join(f"fdb add 02:00:00:01:{i >> 8:02x}:{i & 255:02x} 0 0\n"
+                                 for i in range(ADDRESSES)), "ascii")
+        expect(*self.operator.ask(f"load {lines}"))
+        last = f"02:00:00:01:{ADDRESSES - 1 >> 8:02x}:{ADDRESSES - 1 & 255:02x}"
+        client = Control(self.control)
+        for line in ("show fdb", "show fdb json"):
+            expect(last in client.ask(line)[1].lower(), f"{line} without {last}")
+            with self.standing_still():
+                client.socket.sendall(f"{line}\n".encode())
+                self.operator.socket.sendall(f"fdb del {last} 0\n".encode())
+            done, said = client.answer(line)
+            expect(done and said.count("02:00:00:01:") == ADDRESSES - 1 and last not in said,
+                   f"{line}: {said[-300:]}")
+            expect(*self.operator.answer("fdb del"))
+            expect(*self.operator.ask(f"fdb add {last} 0 0"))
+        json.loads(client.ask("show fdb json")[1])
+        with self.client() as gone:
+            gone.sendall(b"show fdb json\n")
+        client.close()
+        self.still_answers()
 
     @check("control.long-line")
     def long_line(self):
