@@ -276,6 +276,21 @@ class Upgrade(Upgradable):
         expect(running(self.pid), "it has ended")
         self.unchanged(before)
 
+    @check("upgrade.starved.{}", (60, 200))
+    def check_starved(self, megabytes):
+        """A successor that has too little memory; the next is asked when this one has ended."""
+        script = self.workdir / f"starved{megabytes}.sh"
+        script.write_text(f'#!/bin/sh\nulimit -v {megabytes << 10}\nexec {Switch.program} "$@"\n',
+                          "ascii")
+        script.chmod(0o755)
+        before = self.facts()
+        said = self.ask(f"upgrade {script}", done=False)
+        expect(re.fullmatch("Not upgraded: the new program (did not get ready|ended).*\n", said), said)
+        expect(running(self.pid), "it has ended")
+        self.unchanged(before)
+        wait_for("its end", lambda: "under way" not in self.ask("upgrade /no/such", done=False), 60)
+        return said.strip()
+
     @check("upgrade.stopped")
     def check_stopped(self):
         """A successor that is stopped in the stop is given up; woken up, it ends."""
