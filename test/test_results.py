@@ -119,6 +119,29 @@ class Results(unittest.TestCase):
         self.assertEqual(run(["bash", "-c", script], cwd=HERE.parent).splitlines(), [
             "1 flaky, passed at the second attempt: b", "2 passed, 0 failed"])
 
+    def check(self, *lines):
+        """x by functions of ./check, that build and unpack nothing."""
+        script = f"""
+            set -uo pipefail
+            eval "$(sed -n '/^[a-z_]*() {{/,/^}}/p' check | sed '/^main() {{/,/^}}/d')"
+            logs={self.folder.name} state={self.folder.name} work=/dev/null
+            unpack() {{ :; }}
+            need_build() {{ :; }}
+            """
+        return run(["bash", "-c", script + "\n".join(lines)], cwd=HERE.parent).splitlines()
+
+    def test_check_long(self):
+        """The ends of many logs are one text."""
+        lines = self.check("printf 'FAIL a (1 s)\\n%0300000d\\n' 0 | emit")
+        self.assertEqual(lines, ["FAIL a (1 s)", "0" * 300000])
+
+    def test_check_ends(self):
+        """The process of one track is killed: what it did not tell is missed."""
+        lines = self.check("suite() { echo PASS $1 | emit; }", "func() { kill -9 $BASHPID; }", "suites func")
+        self.assertIn("PASS func", lines)
+        self.assertIn("FAIL guests (0 s) it did not come to its end", lines)
+        self.assertEqual([line for line in lines if line.startswith("FAIL")], [lines[-1]])
+
     def test_list(self):
         """Names of checks, on a machine without scapy."""
         pathlib.Path(self.folder.name, "scapy.py").write_text("raise ImportError\n", encoding="utf-8")
