@@ -8,7 +8,8 @@
 
 #include <bsd/stdlib.h>
 
-#define TRIES 4 /* to take a slot that others take as well */
+#define TRIES 4      /* to take a slot that others take as well */
+#define FIRST_MOST 5 /* slots of a bucket in use */
 
 struct ct_common ct_common;
 
@@ -136,6 +137,7 @@ struct choice {
 	uint32_t slot;
 	uint32_t rank;
 	int32_t left;
+	uint32_t used; /* slots of its bucket */
 	uint64_t word;
 };
 
@@ -168,31 +170,62 @@ consider(struct choice *c, uint32_t slot, uint64_t w, bool room)
 
 	if (rank > c->rank || (rank == c->rank && ct_left(w) >= c->left))
 		return;
-	*c = (struct choice){.slot = slot, .rank = rank, .left = ct_left(w), .word = w};
+	c->slot = slot;
+	c->rank = rank;
+	c->left = ct_left(w);
+	c->word = w;
+}
+
+/* Look at a bucket. False: the connection is there, in *@p c. */
+static bool
+look_at(const struct ct *t, uint32_t first, const struct ct_key *k, uint64_t hash, struct choice *c)
+{
+	bool room = atomic_load_explicit(&t->n, memory_order_relaxed) <
+		    atomic_load_explicit(&t->limit, memory_order_relaxed);
+
+	*c = (struct choice){.slot = CT_NO_SLOT, .rank = RANK_NONE, .left = INT32_MIN};
+	for (uint32_t slot = first; slot < first + CT_WAYS; slot++) {
+		uint64_t w = atomic_load_explicit(&t->word[slot], memory_order_acquire);
+
+		if (has_key(t, slot, w, k, hash) && ct_lives(w)) {
+			c->slot = slot;
+			c->word = w;
+			return false;
+		}
+		consider(c, slot, w, room);
+		c->used += ct_state_of(w) != CT_FREE;
+	}
+	return true;
+}
+
+/*
+ * The first bucket is where a lookup begins. Above a filling of FIRST_MOST the emptier one is
+ * taken, without which some keys find both full before half of the slots are in use.
+ */
+static bool
+is_second_better(const struct choice *x, const struct choice *y)
+{
+	if (x->rank != y->rank)
+		return y->rank < x->rank;
+	if (x->rank == RANK_FREE)
+		return x->used >= FIRST_MOST && y->used < x->used;
+	return y->left < x->left;
 }
 
 /* False: the connection is there. */
 static bool
 choose(const struct ct *t, const struct ct_key *k, uint64_t hash, struct choice *c)
 {
-	bool room = atomic_load_explicit(&t->n, memory_order_relaxed) <
-		    atomic_load_explicit(&t->limit, memory_order_relaxed);
+	struct choice second;
 
-	*c = (struct choice){.slot = CT_NO_SLOT, .rank = RANK_NONE, .left = INT32_MIN};
-	for (uint32_t b = 0; b < 2; b++) {
-		uint32_t first = ct_bucket(t, hash, b);
-
-		for (uint32_t slot = first; slot < first + CT_WAYS; slot++) {
-			uint64_t w = atomic_load_explicit(&t->word[slot], memory_order_acquire);
-
-			if (has_key(t, slot, w, k, hash) && ct_lives(w)) {
-				c->slot = slot;
-				c->word = w;
-				return false;
-			}
-			consider(c, slot, w, room);
-		}
+	if (!look_at(t, ct_bucket(t, hash, 0), k, hash, c))
+		return false;
+	if (!look_at(t, ct_bucket(t, hash, 1), k, hash, &second)) {
+		*c = second;
+		return false;
 	}
+	if (is_second_better(c, &second))
+		*c = second;
 	return true;
 }
 

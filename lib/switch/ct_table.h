@@ -110,15 +110,22 @@ ct_lives(uint64_t w)
 	return ct_state_of(w) >= CT_NEW && ct_left(w) > 0;
 }
 
-/** Guests choose the keys; see fdb_table.h on this kind of hash. */
+/**
+ * Guests choose the keys; see fdb_table.h on this kind of hash. It has keys in a row, such as
+ * successive ports, in a row: the bits are mixed, or some secrets would put those into few buckets.
+ */
 static inline uint64_t
 ct_hash(const struct ct_key *k)
 {
 	unsigned __int128 sum = ct_common.secret[CT_KEY_WORDS];
+	uint64_t h;
 
 	for (uint32_t i = 0; i < CT_KEY_WORDS; i++)
 		sum += ct_common.secret[i] * k->word[i];
-	return (uint64_t)(sum >> 64);
+	h = (uint64_t)(sum >> 64);
+	h = (h ^ h >> 32) * UINT64_C(0xd6e8feb86659fd93);
+	h = (h ^ h >> 32) * UINT64_C(0xd6e8feb86659fd93);
+	return h ^ h >> 32;
 }
 
 /** First slots of the two buckets of a key. */

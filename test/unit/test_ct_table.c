@@ -94,13 +94,18 @@ test_time(void **state)
 static void
 test_room(void **state)
 {
+	uint32_t known = 0;
+
 	atomic_store(&table->limit, 0);
 	assert_int_equal(add(1, CT_NEW), CT_FULL);
 	atomic_store(&table->limit, 4096);
 	for (uint32_t i = 1; i <= 20000; i++)
 		add(i, CT_NEW);
 	assert_in_range(atomic_load(&table->n), 4000, 4096);
-	assert_true(is_known(20000)); /* new ones make room for new ones */
+	/* new ones make room for new ones, if there are any in their buckets */
+	for (uint32_t i = 19901; i <= 20000; i++)
+		known += is_known(i);
+	assert_in_range(known, 80, 100);
 }
 
 /* --- several threads --- */
