@@ -12,6 +12,8 @@ from .wires import HOSTS
 A, B = HOSTS[:2]
 ONE, TWO = "192.0.2.5", "198.51.100.9"
 CLOSED = ("set port {0} acl in default allow-related", "set port {0} acl out default drop")
+# a machine that is busy may take longer than connections last
+PATIENT = tuple(f"set conntrack timeout {name} 3000" for name in ("tcp-new", "tcp-closed", "udp-new", "icmp"))
 
 
 class Connections(Packets):
@@ -35,7 +37,7 @@ class Connections(Packets):
     def frames(self):
         """Answers pass, other packets do not, and ICMP errors about a connection do."""
         s = self.scapy
-        self.introduce(*(line.format(0) for line in CLOSED))
+        self.introduce(*PATIENT, *(line.format(0) for line in CLOSED))
         there, back = s.IP(src=ONE, dst=TWO), s.IP(src=TWO, dst=ONE)
         self.back(back, s.UDP(sport=53, dport=5000), ok=False)
         self.sent((self.ether(there, s.UDP(sport=5000, dport=53)), None))
@@ -68,7 +70,7 @@ class Connections(Packets):
     def limit(self):
         """A port has no more connections than it may, and says so."""
         s = self.scapy
-        self.introduce(*(line.format(0) for line in CLOSED), "set port 0 conntrack limit 2")
+        self.introduce(*PATIENT, *(line.format(0) for line in CLOSED), "set port 0 conntrack limit 2")
         for port in (7, 8):
             self.sent((self.ether(s.IP(src=ONE, dst=TWO), s.UDP(sport=port, dport=53)), None))
             self.back(s.IP(src=TWO, dst=ONE), s.UDP(sport=53, dport=port), ok=True)
@@ -91,21 +93,14 @@ class Connections(Packets):
         self.say("set conntrack timeout udp-established 180")
 
 
-class Kernels(TwoKernels):
-    """Stations whose kernels speak TCP."""
-
-    WORKERS = 1
-
-    @check("conntrack.kernels")
-    def kernels(self):
-        """A guest fetches and pings, but is neither connected to nor pinged."""
-        self.guest_opens()
+class Stations(TwoKernels):
+    """Kernels that speak TCP, at ports 0 and 1."""
 
     def guest_opens(self):
         """The guest is at port 1."""
         link = Link(self, *zip(self.spaces, self.taps))
         mine, theirs = link.addresses
-        for words in CLOSED:
+        for words in (*PATIENT, *CLOSED):
             answer = self.switch.command(words.format(1))
             if answer:
                 raise Failure(f"{words}: {answer}")
@@ -128,3 +123,30 @@ class Kernels(TwoKernels):
             self.switch.command("show conntrack port 1 json"))["connections"]}
         if not {("icmp", "in"), ("tcp", "in"), ("tcp", "out")} <= opened:
             raise Failure(f"connections: {opened}")
+
+
+class Kernels(Stations):
+    """One worker has both directions."""
+
+    @check("conntrack.kernels")
+    def kernels(self):
+        """A guest fetches and pings, but is neither connected to nor pinged."""
+        self.guest_opens()
+
+
+class Workers(Stations):
+    """Each direction has another worker."""
+
+    WORKERS = 2
+
+    @check("conntrack.workers")
+    def workers(self):
+        """One worker lets in answers to packets that the other one has let out."""
+        for port in (0, 1):
+            answer = self.switch.command(f"set port {port} rxq 0 worker {port}")
+            if answer:
+                raise Failure(answer)
+        queues = [worker["queues"] for worker in json.loads(self.switch.command("show worker json"))]
+        if queues != [["0/0"], ["1/0"]]:
+            raise Failure(f"{queues}")
+        self.guest_opens()

@@ -46,10 +46,11 @@ class TwoKernels(Scenario):
     """Stations whose kernels send."""
 
     cpus, seconds = 0.1, 10
+    WORKERS = 1
 
     def setup(self):
         namespace.require()
         devices = [device(), device()]
         self.spaces = [self.own(Namespace(name, self.workdir)).start() for name in ("n0", "n1")]
-        self.backend([EthdevPort("net_tap", iface=dev) for dev in devices])
+        self.backend([EthdevPort("net_tap", iface=dev) for dev in devices], workers=self.WORKERS)
         self.taps = [space.take_tap(dev, "tap") for space, dev in zip(self.spaces, devices)]
