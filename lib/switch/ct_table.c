@@ -10,6 +10,7 @@
 
 #define TRIES 4      /* to take a slot that others take as well */
 #define FIRST_MOST 5 /* slots of a bucket in use */
+#define ROOM 256u    /* slots that are looked at for room behind those of a key: 32 lines */
 
 struct ct_common ct_common;
 
@@ -288,22 +289,53 @@ fill(struct ct *t, uint32_t slot, const struct ct_key *k, uint64_t word)
 	atomic_store_explicit(&t->word[slot], word, memory_order_release);
 }
 
+/*
+ * With all connections there that may be, and none to be had in two buckets: remove one of the next
+ * slots instead. Rank of what was removed; RANK_NONE: nothing.
+ */
+static uint32_t
+make_room(struct ct *t)
+{
+	const uint32_t slots = (t->mask + 1) * CT_WAYS;
+	struct choice c = {.slot = CT_NO_SLOT, .rank = RANK_NONE, .left = INT32_MIN};
+	uint32_t first;
+
+	if (atomic_load_explicit(&t->n, memory_order_relaxed) <
+	    atomic_load_explicit(&t->limit, memory_order_relaxed))
+		return RANK_NONE;
+	first = atomic_fetch_add_explicit(&t->hand, ROOM, memory_order_relaxed);
+	for (uint32_t i = 0; i < RTE_MIN(ROOM, slots) && c.rank != RANK_OVER; i++) {
+		uint32_t slot = (first + i) & (slots - 1);
+
+		consider(&c, slot, atomic_load_explicit(&t->word[slot], memory_order_relaxed),
+			 false);
+	}
+	return c.slot != CT_NO_SLOT && ct_remove(t, c.slot, c.word) ? c.rank : RANK_NONE;
+}
+
 enum ct_added
 ct_add(struct ct *t, const struct ct_key *k, uint64_t hash, uint64_t *word, uint32_t seconds,
        uint32_t *slot)
 {
 	struct choice c;
+	bool evicted = false;
 
 	for (uint32_t i = 0; i < TRIES; i++) {
 		uint64_t version, busy;
+		uint32_t removed;
 
 		if (!choose(t, k, hash, &c)) {
 			*slot = c.slot;
 			*word = c.word;
 			return CT_KNOWN;
 		}
-		if (c.slot == CT_NO_SLOT)
-			return CT_FULL;
+		if (c.slot == CT_NO_SLOT) {
+			removed = make_room(t);
+			if (removed == RANK_NONE)
+				return CT_FULL;
+			evicted |= removed != RANK_OVER;
+			continue;
+		}
 		version = (c.word + (UINT64_C(1) << CT_VERSION_SHIFT)) & CT_VERSION_MASK;
 		busy = version | (uint64_t)CT_BUSY << CT_STATE_SHIFT;
 		if (!ct_change(t, c.slot, &c.word, busy))
@@ -315,7 +347,7 @@ ct_add(struct ct *t, const struct ct_key *k, uint64_t hash, uint64_t *word, uint
 		*slot = c.slot;
 		fill(t, c.slot, k, *word);
 		remove_twins(t, k, hash);
-		return c.rank > RANK_FREE ? CT_ADDED_EVICTING : CT_ADDED;
+		return evicted || c.rank > RANK_FREE ? CT_ADDED_EVICTING : CT_ADDED;
 	}
 	return CT_FULL;
 }

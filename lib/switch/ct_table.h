@@ -12,7 +12,9 @@
  * that is being filled in is passed over, so a thread that is held up there holds up no other.
  *
  * A key has two buckets of CT_WAYS slots, by a hash whose secret guests do not know; it is in no
- * other. Two threads may add the same key at a time: ct_add() then removes the second of them.
+ * other. A table that is full makes room elsewhere, too, where a hand goes round: it may have many
+ * more slots than connections are allowed. Two threads may add the same key at a time: ct_add()
+ * then removes the second of them.
  */
 #ifndef SWITCH_CT_TABLE_H
 #define SWITCH_CT_TABLE_H
@@ -62,6 +64,7 @@ struct ct {
 	/* [atomic] */
 	_Atomic uint32_t limit; /* in force */
 	_Atomic uint32_t n __rte_cache_aligned;
+	_Atomic uint32_t hand; /* slot that is looked at next for room, where buckets have none */
 	/* [ctl] */
 	uint32_t next; /* slot that is looked at next for its age */
 	struct ct_counts before;

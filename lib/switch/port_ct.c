@@ -166,15 +166,22 @@ port_set_ct_limit(struct port *p, uint32_t limit)
 	return 0;
 }
 
+/* A packet that prolongs it at the same time does not keep it. */
+static void
+forget(struct ct *t, uint32_t slot)
+{
+	uint64_t w;
+
+	do {
+		w = atomic_load_explicit(&t->word[slot], memory_order_relaxed);
+	} while (ct_state_of(w) >= CT_NEW && !ct_remove(t, slot, w));
+}
+
 void
 port_ct_clear(struct port *p)
 {
-	for (uint32_t i = 0; i < port_ct_slots(p); i++) {
-		uint64_t w = atomic_load_explicit(&p->ct->word[i], memory_order_relaxed);
-
-		if (ct_state_of(w) >= CT_NEW)
-			ct_remove(p->ct, i, w);
-	}
+	for (uint32_t i = 0; i < port_ct_slots(p); i++)
+		forget(p->ct, i);
 }
 
 /* --- what there is --- */

@@ -14,6 +14,7 @@
 
 #include "switch/fdb.h"
 #include "switch/port.h"
+#include "switch/port_ct.h"
 #include "switch/publish.h"
 #include "switch/sw.h"
 
@@ -182,6 +183,8 @@ replace(struct port *p, struct dp_vlan *v)
 	vlan_put(old);
 	/* addresses learned in another domain or VLAN are behind this port no more */
 	fdb_forget_port(p->sw->fdb, p->id);
+	/* the same addresses there are other stations */
+	port_ct_clear(p);
 	if (p->sw->snooping != NULL)
 		p->sw->snooping->forget_port(p);
 }

@@ -21,6 +21,7 @@
 #include "switch/ct_table.h"
 #include "switch/port_acl.h"
 #include "switch/port_ct.h"
+#include "switch/vlan_table.h"
 
 #define NS UINT64_C(1000000000)
 #define FIN 0x01
@@ -605,6 +606,30 @@ test_lists_come_and_go(void **state)
 	assert_null(p->acl[ACL_IN]);
 }
 
+/* Stations of another domain or VLAN may have the same addresses. */
+static void
+test_moved(void **state)
+{
+	struct vlan_config v = {.on = true, .access = true, .native = 5};
+	struct port *p = &fake_ports[0].p, *far = &fake_ports[1].p;
+
+	closed_from_outside();
+	handshake(5000, 80);
+	assert_int_equal(port_set_domain(p, 1), 0);
+	assert_int_equal(port_set_domain(far, 1), 0);
+	assert_int_equal(entries(), 0);
+	TCP_DROPPED(ACL_OUT, 5000, 80, ACK);
+	handshake(5000, 80);
+	assert_int_equal(port_set_vlan(p, &v), 0);
+	assert_int_equal(port_set_vlan(far, &v), 0);
+	TCP_DROPPED(ACL_OUT, 5000, 80, ACK);
+	v = (struct vlan_config){0};
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(port_set_domain(&fake_ports[i].p, 0), 0);
+		assert_int_equal(port_set_vlan(&fake_ports[i].p, &v), 0);
+	}
+}
+
 /* One of many, 32 at a time. */
 static void
 syn_from(uint32_t i)
@@ -743,23 +768,15 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		EACH(test_tcp),
-		EACH(test_tcp_timeouts),
-		EACH(test_tcp_reset),
-		EACH(test_tcp_picked_up),
-		EACH(test_from_outside),
-		EACH(test_malformed),
-		EACH(test_udp),
-		EACH(test_echo),
-		EACH(test_related),
-		EACH(test_ipv6),
-		EACH(test_fragments),
-		EACH(test_vlans),
-		EACH(test_lists_come_and_go),
-		EACH(test_flood),
-		EACH(test_full),
-		EACH(test_shares),
-		EACH(test_handed_over),
+		EACH(test_tcp),          EACH(test_tcp_timeouts),
+		EACH(test_tcp_reset),    EACH(test_tcp_picked_up),
+		EACH(test_from_outside), EACH(test_malformed),
+		EACH(test_udp),          EACH(test_echo),
+		EACH(test_related),      EACH(test_ipv6),
+		EACH(test_fragments),    EACH(test_vlans),
+		EACH(test_moved),        EACH(test_lists_come_and_go),
+		EACH(test_flood),        EACH(test_full),
+		EACH(test_shares),       EACH(test_handed_over),
 	};
 
 	return cmocka_run_group_tests(tests, start_eal, NULL);

@@ -108,6 +108,29 @@ test_room(void **state)
 	assert_in_range(known, 80, 100);
 }
 
+/* A share may be much less than a table was made for: what may go is anywhere in it. */
+static void
+test_share(void **state)
+{
+	uint32_t full = 0, added = 0;
+
+	atomic_store(&table->limit, 128);
+	for (uint32_t i = 1; i <= 128; i++)
+		assert_int_equal(add(i, CT_NEW), CT_ADDED);
+	for (uint32_t i = 129; i <= 1128; i++) {
+		full += add(i, CT_NEW) == CT_FULL;
+		assert_in_range(atomic_load(&table->n), 1, 128);
+	}
+	assert_in_range(full, 0, 250);
+	/* time is over for all, and no control has been here yet */
+	set_clock(2000);
+	for (uint32_t i = 2001; i <= 6000; i++)
+		added += add(i, CT_ESTABLISHED) == CT_ADDED;
+	assert_int_equal(added, 128);
+	assert_int_equal(atomic_load(&table->n), 128);
+	assert_int_equal(add(7000, CT_NEW), CT_FULL); /* those in use stay */
+}
+
 /* --- several threads --- */
 
 static atomic_bool go;
@@ -200,10 +223,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		EACH(test_half_full),
-		EACH(test_time),
-		EACH(test_room),
-		EACH(test_threads),
+		EACH(test_half_full), EACH(test_time),    EACH(test_room),
+		EACH(test_share),     EACH(test_threads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
