@@ -2,6 +2,7 @@
 #include "cli.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -621,6 +622,10 @@ refuse_file(FILE *f, const char *path, int err, FILE *out)
 	fprintf(out, "Failed to create file based cmdline context: %s\n", path);
 	if (err == EFBIG)
 		fprintf(out, "%s has more than %u bytes\n", path, FILE_BYTES_MAX);
+	else if (err == EINVAL)
+		fprintf(out, "%s is not a regular file\n", path);
+	else
+		fprintf(out, "%s cannot be read: %s\n", path, strerror(err));
 	if (f != NULL)
 		fclose(f);
 	return -err;
@@ -638,6 +643,27 @@ cli_run_file(struct cli *cli, const char *path, FILE *out)
 		return refuse_file(f, path, EINVAL, out);
 	if (!S_ISREG(st.st_mode))
 		return run_lines(cli, f, path, out);
+	if (st.st_size > FILE_BYTES_MAX)
+		return refuse_file(f, path, EFBIG, out);
+	return run_snapshot(cli, f, (size_t)st.st_size, path, out);
+}
+
+/* A pipe may have no writer, or one that does nothing: all would wait for it. */
+int
+cli_load(struct cli *cli, const char *path, FILE *out)
+{
+	int fd = cli->depth < FILES_MAX ? open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC) : -1;
+	FILE *f = fd >= 0 ? fdopen(fd, "r") : NULL;
+	struct stat st;
+
+	if (f == NULL && fd >= 0)
+		close(fd);
+	if (f == NULL || fstat(fd, &st) < 0)
+		return refuse_file(f, path, cli->depth < FILES_MAX ? errno : ELOOP, out);
+	if (S_ISDIR(st.st_mode))
+		return refuse_file(f, path, EISDIR, out);
+	if (!S_ISREG(st.st_mode))
+		return refuse_file(f, path, EINVAL, out);
 	if (st.st_size > FILE_BYTES_MAX)
 		return refuse_file(f, path, EFBIG, out);
 	return run_snapshot(cli, f, (size_t)st.st_size, path, out);

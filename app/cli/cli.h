@@ -209,6 +209,9 @@ bool cli_run_waiting(struct cli *cli, const char *line, FILE *out, struct wait *
  */
 int cli_run_file(struct cli *cli, const char *path, FILE *out);
 
+/** The same while the switch runs, of a regular file only: no peer waits for a pipe's writer. */
+int cli_load(struct cli *cli, const char *path, FILE *out);
+
 /** The same with @p text, which was read from @p path. */
 int cli_run_text(struct cli *cli, const char *text, const char *path, FILE *out);
 

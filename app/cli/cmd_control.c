@@ -43,7 +43,7 @@ cmd_quit(struct cmd *c)
 static void
 cmd_load(struct cmd *c)
 {
-	if (cli_run_file(c->cli, c->words->rest, c->out) == 0)
+	if (cli_load(c->cli, c->words->rest, c->out) == 0)
 		cmd_print(c, "Read CLI commands from %s\n", c->words->rest);
 	else
 		c->failed = true;

@@ -3,6 +3,7 @@
 
 import contextlib
 import json
+import os
 import pathlib
 import signal
 import socket
@@ -185,6 +186,15 @@ class ControlClients(Scenario):
         with self.client() as gone:
             gone.sendall(b"show fdb json\n")
         client.close()
+        self.still_answers()
+
+    @check("control.pipe")
+    def pipe(self):
+        """A file of commands that is a pipe without a writer is refused, control does not wait for one."""
+        path = self.workdir / "pipe"
+        os.mkfifo(path)
+        done, said = self.operator.ask(f"load {path}")
+        expect(not done and str(path) in said, said)
         self.still_answers()
 
     @check("control.long-line")
