@@ -221,7 +221,10 @@ note_debt(struct client *c, bool owed)
 		server_client_done(&c->of_server);
 }
 
-/* Go on with what comes next; that it waits for its turn is not the client's fault. */
+/*
+ * Go on with what comes next; that it waits for its turn is not the client's fault. Nothing is read
+ * then, nor while an answer is made in parts: a client that has ended its lines wants the answers.
+ */
 static void
 go_on(struct client *c, bool ok)
 {
@@ -232,7 +235,7 @@ go_on(struct client *c, bool ok)
 		client_free(c);
 		return;
 	}
-	queued = c->job.loop != NULL;
+	queued = c->job.loop != NULL || (wait_active(&c->wait) && c->wait.kind->busy);
 	ev_mod(&c->io, is_answering(c) ? EPOLLOUT : queued ? 0 : events);
 	note_debt(c, is_answering(c) || (c->line_len != 0 && !queued && !wait_active(&c->wait)));
 }

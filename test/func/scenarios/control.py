@@ -156,12 +156,22 @@ class ControlClients(Scenario):
         client.socket.settimeout(30)
         answers = 0
         while answers < LINES:
-            answers += client.socket.recv(65536).count(b"\0")
+            got = client.socket.recv(65536)
+            expect(got, f"the connection ended behind {answers} answers")
+            answers += got.count(b"\0")
         client.close()
         said = self.operator.answer("show fdb")[1]
         before = said.count("02:00:00:00:00:")
         expect(before <= TURNS_BEFORE, said)
         print(f"{before} of {LINES} lines were before another client's")
+
+    def last_words(self, line):
+        """The answer to one who says nothing more, and shuts down that direction at once."""
+        with self.client() as client:
+            client.settimeout(30)
+            client.sendall(line.encode() + b"\n")
+            client.shutdown(socket.SHUT_WR)
+            return b"".join(iter(lambda: client.recv(65536), b"")).decode()
 
     @check("control.large-answers")
     def large_answers(self):
@@ -183,6 +193,8 @@ class ControlClients(Scenario):
             expect(*self.operator.answer("fdb del"))
             expect(*self.operator.ask(f"fdb add {last} 0 0"))
         json.loads(client.ask("show fdb json")[1])
+        said = self.last_words("show fdb json")
+        expect(said.count("02:00:00:01:") == ADDRESSES and said.endswith("\0" "0"), said[-300:])
         with self.client() as gone:
             gone.sendall(b"show fdb json\n")
         client.close()
