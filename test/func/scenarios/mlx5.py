@@ -10,7 +10,7 @@ from harness.process import Failure, wait_for
 
 from .base import PING_SIZES, Link, Scenario, check, transfer_finish, transfer_start
 from .pair import LEGACY, MODERN
-from .vdpa import BURSTS, FRAMES, MACS, MOVES, InCircles, datapath
+from .vdpa import BURSTS, FRAMES, MACS, MOVES, InCircles, datapath, rebind
 
 # calls and commands at the start of a device, and how many of them are made to fail in turn
 CALLS = {"reg_mr": 1, "mkey": 1, "umem": 2, "cq": 2, "subscribe": 2, "qp": 2, "rst2init": 2,
@@ -397,6 +397,14 @@ class OnCards(Scenario):
                 self.check_doorbells(False)
             link.ping_sizes([64])
             self.move(kind, "offload")
+
+    @check("mlx5.guests-rebind")
+    def rebound(self):
+        """The driver leaves a device that the card serves and comes back."""
+        self.move("split", "offload")
+        rebind(self.b, self.nics[1]["split"])
+        with self.link("split") as link:
+            link.ping_sizes([64, 1400])
 
     @check("mlx5.guests-reboot")
     def reboot(self):

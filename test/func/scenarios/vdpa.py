@@ -24,6 +24,14 @@ def datapath(switch, port=0):
     return out[out.index("datapath: ") + len("datapath: "):]
 
 
+def rebind(guest, nic):
+    """The card's driver leaves it and comes back."""
+    device = guest.sh(f"basename $(readlink /sys/class/net/{guest.nic_name(nic)}/device)")
+    driver = "/sys/bus/virtio/drivers/virtio_net"
+    guest.sh(f"echo {device} >{driver}/unbind && echo {device} >{driver}/bind")
+    guest.names.clear()
+
+
 class InCircles(Scenario):
     """One guest whose frames return to it: through the port, or on a wire that leads back."""
 
@@ -341,14 +349,21 @@ class UnderGuests(Scenario):
     def rebind(self):
         """The driver leaves a device that hardware serves and comes back."""
         self.move("split", "offload")
-        nic = self.nics[1]["split"]
-        device = self.b.sh(f"basename $(readlink /sys/class/net/{self.b.nic_name(nic)}/device)")
-        driver = "/sys/bus/virtio/drivers/virtio_net"
-        self.b.sh(f"echo {device} >{driver}/unbind && echo {device} >{driver}/bind")
-        self.b.names.clear()
+        rebind(self.b, self.nics[1]["split"])
         with self.link("split") as link:
             link.exchange()
         self.move("split", "reclaim")
+
+    @check("vdpa.guests-reboot")
+    def reboot(self):
+        """The guest begins anew while hardware has its rings, split and packed ones."""
+        for kind in ("split", "packed"):
+            self.move(kind, "offload")
+        self.b.reboot()
+        for kind in ("split", "packed"):
+            with self.link(kind) as link:
+                link.ping_sizes((64, 1400))
+            self.move(kind, "reclaim")
 
     @check("vdpa.guests-killed")
     def killed(self):
