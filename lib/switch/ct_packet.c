@@ -226,6 +226,8 @@ read_tcp(struct ct_packet *c, const struct pkt_hdrs *h, const struct upper *u, c
 	if (len < TCP_LEAST || u->at + len > end || !are_flags(tcp[13]))
 		return CT_INVALID;
 	c->flags = CT_IS_TCP | tcp[13];
+	c->seq = (uint32_t)get16(tcp + 4) << 16 | get16(tcp + 6);
+	c->ack = (uint32_t)get16(tcp + 8) << 16 | get16(tcp + 10);
 	if ((tcp[13] & (CT_SYN | CT_ACK)) == CT_SYN)
 		c->flags |= CT_OPENS;
 	else if ((tcp[13] & (CT_SYN | CT_RST)) != 0)

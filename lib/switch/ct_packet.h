@@ -34,6 +34,7 @@ enum ct_kind {
 struct ct_packet {
 	struct ct_key key;
 	uint64_t hash;
+	uint32_t seq, ack; /* of TCP */
 	uint16_t flags;
 	uint8_t kind; /* enum ct_kind */
 	uint8_t proto;

@@ -286,6 +286,8 @@ fill(struct ct *t, uint32_t slot, const struct ct_key *k, uint64_t word)
 	atomic_thread_fence(memory_order_release);
 	for (uint32_t i = 0; i < CT_KEY_WORDS; i++)
 		atomic_store_explicit(&t->line[slot].word[i], k->word[i], memory_order_relaxed);
+	for (uint32_t i = 0; i < RTE_DIM(t->line[slot].answer); i++)
+		atomic_store_explicit(&t->line[slot].answer[i], 0, memory_order_relaxed);
 	atomic_store_explicit(&t->word[slot], word, memory_order_release);
 }
 

@@ -43,9 +43,10 @@
 #define CT_TAG_SHIFT 52 /* of the key's hash */
 #define CT_SAME (CT_VERSION_MASK | UINT64_C(0xfff) << CT_TAG_SHIFT)
 
-/** A line each: a key lies in one. */
+/** A line each: a key lies in one, and what confirms the handshake. */
 struct ct_line {
 	_Atomic uint64_t word[CT_KEY_WORDS]; /* [atomic] */
+	_Atomic uint64_t answer[2];          /* [atomic] of TCP, see ct_worker.c; 0: not known */
 } __rte_cache_aligned;
 
 struct ct_worker_counts {

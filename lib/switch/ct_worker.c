@@ -5,6 +5,53 @@
 #include "base/counter.h"
 
 #define TRIES 4 /* others change the same entry */
+#define ANSWER_KNOWN (UINT64_C(1) << 32)
+#define CONFIRM_MOST (UINT32_C(1) << 17) /* bytes behind a SYN that may be confirmed with it */
+
+/* --- handshakes --- */
+
+static bool
+is_reply(uint64_t w, enum acl_dir dir)
+{
+	return ((w & CT_OUT) != 0) != (dir == ACL_OUT);
+}
+
+/*
+ * Remember the sequence number that has to be confirmed, and the one before: a server without
+ * memory may answer once more with another. If the slot is another connection's by now, that one
+ * stays CT_ANSWERED for longer.
+ */
+static void
+note_answer(struct ct *t, uint32_t slot, const struct ct_packet *c)
+{
+	_Atomic uint64_t *a = t->line[slot].answer;
+	uint64_t now = ANSWER_KNOWN | (uint32_t)(c->seq + 1);
+	uint64_t last = atomic_load_explicit(&a[0], memory_order_relaxed);
+
+	if (now == last)
+		return;
+	atomic_store_explicit(&a[1], last, memory_order_relaxed);
+	atomic_store_explicit(&a[0], now, memory_order_relaxed);
+	/* who sees the new state sees this */
+	atomic_thread_fence(memory_order_release);
+}
+
+/*
+ * One that forges SYNs does not see their answers. Without the number in an answer, what it sends
+ * next would make a connection that is in use for a day.
+ */
+static bool
+confirms(const struct ct *t, uint32_t slot, const struct ct_packet *c)
+{
+	const _Atomic uint64_t *a = t->line[slot].answer;
+	uint64_t last = atomic_load_explicit(&a[0], memory_order_relaxed);
+	uint64_t before = atomic_load_explicit(&a[1], memory_order_relaxed);
+
+	if (last == 0) /* the answer came before an upgrade */
+		return true;
+	return c->ack - (uint32_t)last < CONFIRM_MOST ||
+	       (before != 0 && c->ack - (uint32_t)before < CONFIRM_MOST);
+}
 
 /* --- states --- */
 
@@ -18,9 +65,9 @@ tcp_fin(uint64_t w, enum acl_dir dir)
 }
 
 static uint64_t
-tcp_next(uint64_t w, uint32_t flags, enum acl_dir dir)
+tcp_next(uint64_t w, uint32_t flags, enum acl_dir dir, bool confirmed)
 {
-	const bool reply = ((w & CT_OUT) != 0) != (dir == ACL_OUT);
+	const bool reply = is_reply(w, dir);
 	const enum ct_state s = ct_state_of(w);
 
 	if ((flags & CT_RST) != 0)
@@ -29,7 +76,7 @@ tcp_next(uint64_t w, uint32_t flags, enum acl_dir dir)
 		return ct_with_state(w, CT_ANSWERED);
 	if (s == CT_NEW && reply && (w & CT_PICKED) != 0)
 		w = ct_with_state(w, CT_ESTABLISHED);
-	if (s == CT_ANSWERED && !reply && (flags & CT_SYN) == 0)
+	if (s == CT_ANSWERED && !reply && (flags & CT_SYN) == 0 && confirmed)
 		w = ct_with_state(w, CT_ESTABLISHED);
 	if ((flags & CT_FIN) != 0 && ct_state_of(w) >= CT_ESTABLISHED && s != CT_CLOSED)
 		w = tcp_fin(w, dir);
@@ -37,14 +84,13 @@ tcp_next(uint64_t w, uint32_t flags, enum acl_dir dir)
 }
 
 static uint64_t
-next(uint64_t w, const struct ct_packet *c, enum acl_dir dir)
+next(uint64_t w, const struct ct_packet *c, enum acl_dir dir, bool confirmed)
 {
-	const bool reply = ((w & CT_OUT) != 0) != (dir == ACL_OUT);
 	uint64_t to = w;
 
 	if ((c->flags & CT_IS_TCP) != 0)
-		to = tcp_next(w, c->flags, dir);
-	else if (reply)
+		to = tcp_next(w, c->flags, dir, confirmed);
+	else if (is_reply(w, dir))
 		to = ct_with_state(w, CT_ESTABLISHED);
 	return (to & ~(uint64_t)UINT32_MAX) |
 	       (uint32_t)(ct_now() + ct_seconds(c->proto, c->ip6, ct_state_of(to)));
@@ -54,8 +100,15 @@ next(uint64_t w, const struct ct_packet *c, enum acl_dir dir)
 static void
 refresh(struct ct *t, uint32_t slot, uint64_t w, const struct ct_packet *c, enum acl_dir dir)
 {
+	bool confirmed = false;
+
+	if (unlikely(ct_state_of(w) <= CT_ANSWERED) && (c->flags & CT_IS_TCP) != 0) {
+		if ((c->flags & CT_SYN) != 0 && is_reply(w, dir))
+			note_answer(t, slot, c);
+		confirmed = confirms(t, slot, c);
+	}
 	for (uint32_t i = 0; i < TRIES; i++) {
-		uint64_t was = w, to = next(w, c, dir);
+		uint64_t was = w, to = next(w, c, dir, confirmed);
 
 		if (to == w || ct_change(t, slot, &w, to))
 			return;
