@@ -142,6 +142,13 @@ class Results(unittest.TestCase):
         self.assertIn("FAIL guests (0 s) it did not come to its end", lines)
         self.assertEqual([line for line in lines if line.startswith("FAIL")], [lines[-1]])
 
+    def test_check_unpacked(self):
+        """A process that goes on when other systems are unpacked is not waited for."""
+        lines = self.check("unpack() { sleep 600 & echo $! >$logs/pid; }",
+                           "suite() { unpacked; echo PASS $1 | emit; }", "suites arm64",
+                           "kill $(<$logs/pid)")
+        self.assertIn("PASS arm64", lines)
+
     def test_list(self):
         """Names of checks, on a machine without scapy."""
         pathlib.Path(self.folder.name, "scapy.py").write_text("raise ImportError\n", encoding="utf-8")
