@@ -291,6 +291,17 @@ fill(struct ct *t, uint32_t slot, const struct ct_key *k, uint64_t word)
 	atomic_store_explicit(&t->word[slot], word, memory_order_release);
 }
 
+/* A whole round in vain is enough for a second: each packet that is refused would cost as much. */
+static bool
+may_look(struct ct *t, uint32_t slots)
+{
+	if (atomic_load_explicit(&t->in_vain_at, memory_order_relaxed) != ct_now()) {
+		atomic_store_explicit(&t->in_vain_at, ct_now(), memory_order_relaxed);
+		atomic_store_explicit(&t->in_vain, 0, memory_order_relaxed);
+	}
+	return atomic_load_explicit(&t->in_vain, memory_order_relaxed) < slots;
+}
+
 /*
  * With all connections there that may be, and none to be had in two buckets: remove one of the next
  * slots instead. Rank of what was removed; RANK_NONE: nothing.
@@ -305,6 +316,8 @@ make_room(struct ct *t)
 	if (atomic_load_explicit(&t->n, memory_order_relaxed) <
 	    atomic_load_explicit(&t->limit, memory_order_relaxed))
 		return RANK_NONE;
+	if (!may_look(t, slots))
+		return RANK_NONE;
 	first = atomic_fetch_add_explicit(&t->hand, ROOM, memory_order_relaxed);
 	for (uint32_t i = 0; i < RTE_MIN(ROOM, slots) && c.rank != RANK_OVER; i++) {
 		uint32_t slot = (first + i) & (slots - 1);
@@ -312,7 +325,12 @@ make_room(struct ct *t)
 		consider(&c, slot, atomic_load_explicit(&t->word[slot], memory_order_relaxed),
 			 false);
 	}
-	return c.slot != CT_NO_SLOT && ct_remove(t, c.slot, c.word) ? c.rank : RANK_NONE;
+	if (c.slot == CT_NO_SLOT) {
+		atomic_fetch_add_explicit(&t->in_vain, ROOM, memory_order_relaxed);
+		return RANK_NONE;
+	}
+	atomic_store_explicit(&t->in_vain, 0, memory_order_relaxed);
+	return ct_remove(t, c.slot, c.word) ? c.rank : RANK_NONE;
 }
 
 enum ct_added

@@ -66,6 +66,8 @@ struct ct {
 	_Atomic uint32_t limit; /* in force */
 	_Atomic uint32_t n __rte_cache_aligned;
 	_Atomic uint32_t hand; /* slot that is looked at next for room, where buckets have none */
+	_Atomic uint32_t in_vain;    /* slots it has passed since there was any, */
+	_Atomic uint32_t in_vain_at; /* in that second */
 	/* [ctl] */
 	uint32_t next; /* slot that is looked at next for its age */
 	struct ct_counts before;
