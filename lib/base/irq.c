@@ -190,6 +190,7 @@ irq_put(struct irq *irq)
 	if (irq->counted) {
 		atomic_fetch_sub_explicit(&g->freed, 1, memory_order_relaxed);
 		lane_close(&g->lane, irq->fd);
+		lane_let_go(&g->lane);
 	} else {
 		close(irq->fd);
 	}
@@ -314,6 +315,7 @@ count_freed(struct irq *irq)
 	if (g == NULL || irq->ioctl != NULL)
 		return;
 	irq->counted = true;
+	lane_hold(&g->lane);
 	irq->owed = atomic_fetch_add_explicit(&g->freed, 1, memory_order_relaxed) >= IRQ_FREED_MAX;
 	if (irq->owed)
 		lane_owe(&g->lane, 1);

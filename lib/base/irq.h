@@ -74,8 +74,8 @@ struct irq *irq_of_ioctl(struct irq_group *g, int (*fn)(int fd, unsigned long re
 
 /**
  * No worker can raise it any more. An ioctl that waits in the lane is not made any more, an eventfd
- * is: one that would be more than IRQ_FREED_MAX of its group counts as a descriptor to close
- * (lane_closing()) until then. NULL is fine. Control.
+ * is: it counts as one about to be closed (lane_is_closing()) until then, and what would be more
+ * than IRQ_FREED_MAX of its group as a descriptor to close (lane_closing()). NULL is fine. Control.
  */
 void irq_free(struct irq *irq);
 

@@ -173,6 +173,7 @@ lane_init(struct lane *l, void (*release)(struct lane *l))
 	atomic_init(&l->queued, false);
 	atomic_init(&l->refs, 1);
 	atomic_init(&l->closing, 0);
+	atomic_init(&l->held, 0);
 	l->next = NULL;
 }
 
@@ -228,6 +229,18 @@ void
 lane_settle(struct lane *l, unsigned int n)
 {
 	atomic_fetch_sub_explicit(&l->closing, n, memory_order_release);
+}
+
+void
+lane_hold(struct lane *l)
+{
+	atomic_fetch_add_explicit(&l->held, 1, memory_order_relaxed);
+}
+
+void
+lane_let_go(struct lane *l)
+{
+	atomic_fetch_sub_explicit(&l->held, 1, memory_order_release);
 }
 
 struct closing {

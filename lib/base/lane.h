@@ -29,6 +29,7 @@ struct lane {
 	atomic_bool queued;              /* in a list of lanes, or served */
 	atomic_uint refs;
 	atomic_uint closing; /* lane_closing() */
+	atomic_uint held;    /* lane_hold() */
 	struct lane *next;   /* while queued */
 };
 
@@ -63,6 +64,20 @@ static inline unsigned int
 lane_closing(const struct lane *l)
 {
 	return atomic_load_explicit(&l->closing, memory_order_acquire);
+}
+
+/**
+ * Count a descriptor that is to be closed as soon as the jobs that use it are done, until
+ * lane_let_go(): no reason to wait, but one to expect room. Any thread that has a reference.
+ */
+void lane_hold(struct lane *l);
+void lane_let_go(struct lane *l);
+
+/** Whether any descriptor is about to be closed: held, or waiting. As lane_closing(). */
+static inline bool
+lane_is_closing(const struct lane *l)
+{
+	return atomic_load_explicit(&l->held, memory_order_acquire) != 0 || lane_closing(l) != 0;
 }
 
 /** Have j->fn(j) called by a thread. Any thread that has a reference; lock-free, never blocks. */

@@ -234,7 +234,7 @@ static void idle(struct vhu_conn *c, uint32_t ms);
 static bool
 is_closing(const struct vhu_conn *c)
 {
-	return c->lane != NULL && lane_closing(c->lane) != 0;
+	return c->lane != NULL && lane_is_closing(c->lane);
 }
 
 /**

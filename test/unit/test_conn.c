@@ -473,6 +473,31 @@ test_spare_descriptor_kept(void **state)
 	close(fd);
 }
 
+/* One that a notification still uses is waited for as one that is being closed. */
+static void
+test_spare_descriptor_held(void **state)
+{
+	const struct vhu_header h = {8, VHU_VERSION, 0};
+	int fd = eventfd(0, 0);
+
+	keep_at_limit(fd);
+	lane_hold(&spare_lane);
+	lane_settle(&spare_lane, 1);
+	peer_write(peer, &h, sizeof(h), NULL, 0);
+	expire(&conn.idle);
+	iterate();
+	assert_int_equal(closed, 0);
+	assert_int_equal(messages, 1);
+	close(kept);
+	lane_let_go(&spare_lane);
+	expire(&conn.idle);
+	iterate();
+	assert_int_equal(closed, 0);
+	assert_int_equal(messages, 2);
+	end_limit();
+	close(fd);
+}
+
 static void
 test_peer_leaves(void **state)
 {
@@ -672,6 +697,7 @@ main(void)
 		T(deadline_held_up),
 		T(spare_descriptors),
 		T(spare_descriptor_kept),
+		T(spare_descriptor_held),
 		T(peer_leaves),
 		T(handler_ends_it),
 		T(handler_closes_it),

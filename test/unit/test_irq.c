@@ -377,6 +377,34 @@ freed_eventfds_are_bounded(void **state)
 	irq_group_free(g);
 }
 
+/** One that its owner has freed is about to be closed, though its notification is not made yet. */
+static void
+freed_eventfds_are_about_to_be_closed(void **state)
+{
+	struct irq_group *g = irq_group_new();
+	const struct lane *lane = irq_group_lane(g);
+	int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	struct irq *slow, *irq = irq_of_eventfd(g, dup(fd));
+
+	dev_reset();
+	slow = irq_of_ioctl(g, slow_ioctl, dup(0), 17, 3);
+	assert_true(irq_raise(slow));
+	sem_wait(&dev.made);
+	assert_true(irq_raise(irq));
+	assert_false(lane_is_closing(lane));
+	irq_free(irq);
+	assert_true(lane_is_closing(lane));
+	assert_int_equal(lane_closing(lane), 0);
+	sem_post(&dev.go);
+	assert_true(arrives(fd));
+	while (lane_is_closing(lane))
+		usleep(1000);
+	irq_free(slow);
+	assert_false(lane_is_closing(lane));
+	close(fd);
+	irq_group_free(g);
+}
+
 /** One that waits behind another is not made once its owner has freed it. */
 static void
 freed_interrupts_are_not_made(void **state)
@@ -461,6 +489,7 @@ main(void)
 		cmocka_unit_test(ioctls_that_wait_hold_their_lane_alone),
 		cmocka_unit_test(refused_ioctls_are_tried_again),
 		cmocka_unit_test(freed_eventfds_are_bounded),
+		cmocka_unit_test(freed_eventfds_are_about_to_be_closed),
 		cmocka_unit_test(freed_interrupts_are_not_made),
 		cmocka_unit_test(jobs_are_done_in_their_order),
 	};
