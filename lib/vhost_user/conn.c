@@ -238,6 +238,17 @@ is_closing(const struct vhu_conn *c)
 }
 
 /**
+ * Whether spare descriptors that are missing, of @p had, may come back by themselves: others are
+ * being closed, or another thread has opened a file for a moment when they were lent. Not for many:
+ * its neighbours would go without.
+ */
+static bool
+may_be_repaid(const struct vhu_conn *c, bool closing, uint32_t had)
+{
+	return closing || (had - spare_count() <= CONN_OWES_FEW && c->looks < CONN_OWES_LOOKS);
+}
+
+/**
  * Whether it has returned the spare descriptors it used. While others of it are closed nothing is
  * read: message by message it would use up those that are left, which are its neighbours'.
  */
@@ -248,10 +259,11 @@ has_repaid(struct vhu_conn *c)
 
 	spare_refill();
 	if (spare_count() >= c->owes) {
-		c->owes = 0;
+		c->owes = c->looks = 0;
 		return true;
 	}
-	if (closing)
+	c->looks++;
+	if (may_be_repaid(c, closing, c->owes))
 		idle(c, CONN_CLOSING_MS);
 	else
 		conn_fail(c, -EMFILE, OUT_OF_DESCRIPTORS);
@@ -365,7 +377,7 @@ conn_readable(struct vhu_conn *c)
 	done = in_burst(c);
 	closing = done >= 0 && is_closing(c); /* before: the last one may be closed any time */
 	spare_refill();
-	if (!spare_repaid() && closing) {
+	if (!spare_repaid() && done >= 0 && may_be_repaid(c, closing, spare_had())) {
 		wait_for_room(c);
 	} else if (!spare_repaid() && done >= 0) {
 		conn_fail(c, -EMFILE, OUT_OF_DESCRIPTORS);

@@ -32,6 +32,8 @@
 #define CONN_BURST_US 500    /* or as many as begin in so long a time */
 #define CONN_CLOSING_MAX 32  /* descriptors in the lane at which it is not read */
 #define CONN_CLOSING_MS 10   /* after which it is looked at again */
+#define CONN_OWES_FEW 4      /* spare ones that another thread may have taken for a moment */
+#define CONN_OWES_LOOKS 200  /* for them, every CONN_CLOSING_MS */
 #define CONN_LATER_MS 2      /* after which a message that could not be handled is tried again */
 
 /** Descriptors in transit. Each one has exactly one owner: this, until it is taken. */
@@ -104,6 +106,7 @@ struct vhu_conn {
 	enum record_channel channel;
 	struct ev_timer idle; /* armed: nothing is read, src is not watched */
 	uint32_t owes;        /* until there are so many spare descriptors again; 0: it used none */
+	uint32_t looks;       /* for those, in vain */
 };
 
 /** Zero-initialised or closed before. Takes @p fd in any case. 0 or -errno. */

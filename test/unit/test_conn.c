@@ -466,9 +466,34 @@ test_spare_descriptor_kept(void **state)
 
 	keep_at_limit(fd);
 	lane_settle(&spare_lane, 1);
+	for (int i = 1; i < CONN_OWES_LOOKS; i++)
+		expire(&conn.idle);
+	assert_int_equal(closed, 0);
 	expire(&conn.idle);
 	assert_int_equal(closed, 1);
 	close(kept);
+	end_limit();
+	close(fd);
+}
+
+/* One that another thread has taken for a moment is waited for. */
+static void
+test_spare_descriptor_taken(void **state)
+{
+	const struct vhu_header h = {8, VHU_VERSION, 0};
+	int fd = eventfd(0, 0);
+
+	keep_at_limit(fd);
+	lane_settle(&spare_lane, 1);
+	peer_write(peer, &h, sizeof(h), NULL, 0);
+	for (int i = 0; i < 20; i++)
+		expire(&conn.idle);
+	assert_int_equal(messages, 1);
+	close(kept);
+	expire(&conn.idle);
+	iterate();
+	assert_int_equal(closed, 0);
+	assert_int_equal(messages, 2);
 	end_limit();
 	close(fd);
 }
@@ -697,6 +722,7 @@ main(void)
 		T(deadline_held_up),
 		T(spare_descriptors),
 		T(spare_descriptor_kept),
+		T(spare_descriptor_taken),
 		T(spare_descriptor_held),
 		T(peer_leaves),
 		T(handler_ends_it),

@@ -21,11 +21,12 @@ struct sim_engine {
 	struct engine e; /* first member */
 	struct vdev *d;  /* NULL: closed, freed when the posted work runs */
 	struct sim_dev *dev;
-	const char *why;     /* it failed, static text; until it is to be tried again */
-	struct vq_mem mem;   /* [card] */
-	struct vq_host host; /* the card's way to control */
-	atomic_bool broke;   /* [atomic] a guest's ring cannot be read */
-	atomic_bool posted;  /* [atomic] work is in the loop */
+	const char *why;      /* it failed, static text; until it is to be tried again */
+	struct vq_mem mem[2]; /* the one in use and the one before. [card] */
+	unsigned int now;     /* which is in use */
+	struct vq_host host;  /* the card's way to control */
+	atomic_bool broke;    /* [atomic] a guest's ring cannot be read */
+	atomic_bool posted;   /* [atomic] work is in the loop */
 	struct ev_work work;
 	struct ev_timer look;
 	uint64_t seen[2 * SIM_PAIRS_MAX]; /* frames of each ring at the last look */
@@ -230,7 +231,8 @@ sim_set_mem(struct engine *e, struct vdev *d)
 	struct sim_engine *s = to_sim(e);
 
 	card_lock();
-	s->mem = (struct vq_mem){
+	s->now = 1 - s->now; /* a ring compares both: all of it is dirty when a log begins */
+	s->mem[s->now] = (struct vq_mem){
 		.gmem = d->gmem,
 		.log = (d->features & VDEV_F(LOG_ALL)) ? d->log : NULL,
 	};
@@ -238,7 +240,7 @@ sim_set_mem(struct engine *e, struct vdev *d)
 		struct sim_ring *r = s->dev->ring[i];
 
 		if (s->dev->owner == s && r != NULL && r->running && d->gmem != NULL)
-			vq_swap_mem(&r->vq, &s->mem);
+			vq_swap_mem(&r->vq, &s->mem[s->now]);
 	}
 	card_unlock();
 	return 0;
@@ -276,7 +278,7 @@ ring_run(struct sim_engine *s, struct vdev *d, struct vdev_queue *q)
 		return false;
 	engine_vq_setup(d, q, &setup);
 	setup.state = q->state;
-	setup.mem = &s->mem;
+	setup.mem = &s->mem[s->now];
 	setup.journal = NULL;
 	setup.host = &s->host;
 	if (s->dev->fault == SIM_FAULT_INTERRUPT)
