@@ -357,8 +357,7 @@ class KernelUnderlayHosts(Hosts):
         """The port is apart from guests, and there once; an address elsewhere is refused."""
         switch = self.switches[0]
         lines = switch.command("show config").splitlines()
-        for line in ("port add 1 net_af_packet_u0,iface=u0", "set port 1 domain 4095",
-                     "set port 1 learning off",
+        for line in ("port add 1 domain 4095 net_af_packet_u0,iface=u0", "set port 1 learning off",
                      f"vxlan add vx local {self.vtep(0)} underlay 1 dstport 4789"):
             if line not in lines:
                 raise Failure(f"show config has no '{line}': {lines}")
