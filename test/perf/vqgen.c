@@ -350,11 +350,20 @@ send_burst(struct gen *g, struct stream *s, uint32_t qi, uint32_t max)
 	g->sent += n;
 }
 
+/** Frames on their way: of those that are missing, neither seen to be lost nor given up. */
+static uint64_t
+on_their_way(const struct gen *g)
+{
+	uint64_t missing = g->sent - g->received, gone = RTE_MAX(g->r.check.lost, g->given_up);
+
+	return missing > gone ? missing - gone : 0;
+}
+
 /** Frames that may be sent now without exceeding the rate and the window. */
 static uint64_t
 budget(const struct gen *g, uint64_t now)
 {
-	uint64_t due, window = UINT64_MAX, away = g->sent - g->received - g->given_up;
+	uint64_t due, window = UINT64_MAX, away = on_their_way(g);
 
 	if (g->o.window != 0)
 		window = away < g->o.window ? g->o.window - away : 0;

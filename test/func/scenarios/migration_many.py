@@ -16,12 +16,14 @@ from .upgrade import Upgradable, expect
 
 MOVES, FAILURES = 50, 100
 KILLS = 10
+PATIENCE = 300  # seconds, on a machine that does other things beside: an idle one takes ten
 
 
 class Migrations(Upgradable):
     """A guest at port 0, or at port 2 when it has been migrated; at port 1 another."""
 
-    cpus, seconds = 1, 30  # the generator polls, and so does the worker
+    # the generator polls, and so does the worker: each migration waits for both to have a processor
+    cpus, seconds = 2, 30
 
     def setup(self):
         self.generator = pathlib.Path(Switch.program).parents[1] / "test/perf/vqgen"
@@ -41,7 +43,7 @@ class Migrations(Upgradable):
 
     def result(self, load):
         """Its account of migrations, when it has ended as it should."""
-        status = load.wait_exit(180)
+        status = load.wait_exit(PATIENCE)
         expect(status == 0, f"exit status {status}: {load.log_tail()}")
         self.disown(load)
         moved = re.search(r"^migrations (.*)$", load.log(), re.M)[1]
