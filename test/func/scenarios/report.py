@@ -182,9 +182,12 @@ class Report(Arguments):
         os.kill(switch.child.pid, signal.SIGSTOP)
         with subprocess.Popen([vqsctl, "-s", self.workdir / f"control{self.runs}", "report", archive],
                               env=os.environ | {"LC_ALL": "C"}, stderr=subprocess.DEVNULL) as report:
-            files = wait_for("its files", lambda: folder_of(report.pid), 30)
-            report.send_signal(getattr(signal, f"SIG{name}"))
-            status = report.wait(30 * patience())
+            try:
+                files = wait_for("its files", lambda: folder_of(report.pid), 30)
+                report.send_signal(getattr(signal, f"SIG{name}"))
+                status = report.wait(30 * patience())
+            finally:
+                report.kill()  # the end of "with" waits for it
         os.kill(switch.child.pid, signal.SIGCONT)
         expect(status == -getattr(signal, f"SIG{name}"), f"its status is {status}")
         expect(not archive.exists(), "the archive is left behind")
