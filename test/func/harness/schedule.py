@@ -15,6 +15,7 @@ from .debs import DebError
 from .process import Failure, Skip
 
 PR_SET_PDEATHSIG = 1
+HANGS_S = 1800  # without a result: a scenario that never ends would hold up all
 
 
 class Result(NamedTuple):
@@ -126,6 +127,7 @@ class _Running:
     def __init__(self, bench, names):
         self.cpus = bench.scenario_class.cpus
         self.names = list(names)
+        self.heard = time.monotonic()
         self.results, theirs = multiprocessing.Pipe(duplex=False)
         self.process = multiprocessing.Process(target=_worker, args=(bench, names, theirs))
         self.process.start()
@@ -133,6 +135,7 @@ class _Running:
 
     def receive(self):
         """The next result or the usage; None when there will be no more."""
+        self.heard = time.monotonic()
         try:
             result = self.results.recv()
             if isinstance(result, Result):
@@ -164,7 +167,10 @@ def run_all(benches, cpus):
     while waiting or running:
         while (start := _next(waiting, running, cpus)) is not None:
             running.append(_Running(*start))
-        ready = wait([one.results for one in running])
+        ready = wait([one.results for one in running], HANGS_S / 10)
+        for one in running:
+            if one.results not in ready and time.monotonic() - one.heard > HANGS_S:
+                one.process.kill()
         for one in [one for one in running if one.results in ready]:
             result = one.receive()
             if result is None:
