@@ -128,6 +128,7 @@ class _Running:
         self.cpus = bench.scenario_class.cpus
         self.names = list(names)
         self.heard = time.monotonic()
+        self.interrupted = False
         self.results, theirs = multiprocessing.Pipe(duplex=False)
         self.process = multiprocessing.Process(target=_worker, args=(bench, names, theirs))
         self.process.start()
@@ -144,6 +145,15 @@ class _Running:
         except EOFError:
             self.process.join()
             return None
+
+    def end_if_it_hangs(self):
+        """At first so that it ends its own processes."""
+        late = time.monotonic() - self.heard
+        if late > HANGS_S and not self.interrupted:
+            self.interrupted = True
+            os.kill(self.process.pid, signal.SIGINT)
+        elif late > 1.2 * HANGS_S:
+            self.process.kill()
 
     def unfinished(self):
         """Results of checks whose process is gone."""
@@ -169,8 +179,8 @@ def run_all(benches, cpus):
             running.append(_Running(*start))
         ready = wait([one.results for one in running], HANGS_S / 10)
         for one in running:
-            if one.results not in ready and time.monotonic() - one.heard > HANGS_S:
-                one.process.kill()
+            if one.results not in ready:
+                one.end_if_it_hangs()
         for one in [one for one in running if one.results in ready]:
             result = one.receive()
             if result is None:
