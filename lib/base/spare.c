@@ -81,3 +81,9 @@ spare_count(void)
 {
 	return spare.n;
 }
+
+uint32_t
+spare_missing(void)
+{
+	return SPARES - spare.n;
+}

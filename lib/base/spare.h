@@ -36,4 +36,7 @@ uint32_t spare_had(void);
 /** How many there are. */
 uint32_t spare_count(void);
 
+/** How many are missing, lent or taken by anything else. */
+uint32_t spare_missing(void);
+
 #endif

@@ -238,14 +238,14 @@ is_closing(const struct vhu_conn *c)
 }
 
 /**
- * Whether spare descriptors that are missing, of @p had, may come back by themselves: others are
- * being closed, or another thread has opened a file for a moment when they were lent. Not for many:
- * its neighbours would go without.
+ * Whether spare descriptors that are missing may come back by themselves: others are being closed,
+ * or another thread has opened a file for a moment when they were lent. Not for many, however many
+ * connections wait for them: a neighbour would go without.
  */
 static bool
-may_be_repaid(const struct vhu_conn *c, bool closing, uint32_t had)
+may_be_repaid(const struct vhu_conn *c, bool closing)
 {
-	return closing || (had - spare_count() <= CONN_OWES_FEW && c->looks < CONN_OWES_LOOKS);
+	return closing || (spare_missing() <= CONN_OWES_FEW && c->looks < CONN_OWES_LOOKS);
 }
 
 /**
@@ -263,7 +263,7 @@ has_repaid(struct vhu_conn *c)
 		return true;
 	}
 	c->looks++;
-	if (may_be_repaid(c, closing, c->owes))
+	if (may_be_repaid(c, closing))
 		idle(c, CONN_CLOSING_MS);
 	else
 		conn_fail(c, -EMFILE, OUT_OF_DESCRIPTORS);
@@ -377,7 +377,7 @@ conn_readable(struct vhu_conn *c)
 	done = in_burst(c);
 	closing = done >= 0 && is_closing(c); /* before: the last one may be closed any time */
 	spare_refill();
-	if (!spare_repaid() && done >= 0 && may_be_repaid(c, closing, spare_had())) {
+	if (!spare_repaid() && done >= 0 && may_be_repaid(c, closing)) {
 		wait_for_room(c);
 	} else if (!spare_repaid() && done >= 0) {
 		conn_fail(c, -EMFILE, OUT_OF_DESCRIPTORS);

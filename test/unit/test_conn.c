@@ -30,8 +30,9 @@ static unsigned int messages, closed, fds_before;
 static const char *closed_why, *answer;
 static struct vhu_msg last;
 static uint32_t last_nfds;
-static bool take_first, keep_first, close_inside, slow;
-static int kept;
+static bool take_first, close_inside, slow;
+static uint32_t keeps; /* so many descriptors of a message */
+static int kept[VHU_FDS_MAX];
 
 static const char *
 on_message(struct vhu_conn *c, struct vhu_msg *m, struct vhu_fds *fds)
@@ -43,8 +44,8 @@ on_message(struct vhu_conn *c, struct vhu_msg *m, struct vhu_fds *fds)
 		usleep(2 * CONN_BURST_US);
 	if (take_first)
 		close(vhu_fds_take(fds, 0));
-	if (keep_first)
-		kept = vhu_fds_take(fds, 0);
+	for (uint32_t i = 0; i < keeps; i++)
+		kept[i] = vhu_fds_take(fds, i);
 	if (close_inside)
 		vhu_conn_close(c);
 	return answer;
@@ -68,7 +69,8 @@ setup(void **state)
 	loop = ev_loop_new();
 	messages = closed = 0;
 	answer = closed_why = NULL;
-	take_first = keep_first = close_inside = slow = false;
+	take_first = close_inside = slow = false;
+	keeps = 0;
 	fds_before = open_fds();
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) != 0)
 		return -1;
@@ -395,10 +397,11 @@ test_deadline_held_up(void **state)
 static struct lane spare_lane;
 static struct rlimit limit_before;
 
-/* At the limit of open files the peer has a descriptor kept by us, another one is being closed. */
+/* At the limit of open files the peer has @n descriptors kept by us, one more is being closed. */
 static void
-keep_at_limit(int fd)
+keep_at_limit(int fd, uint32_t n)
 {
+	int fds[VHU_FDS_MAX];
 	const struct vhu_header h = {7, VHU_VERSION, 0};
 	struct rlimit limit;
 	int next = dup(fd);
@@ -411,10 +414,12 @@ keep_at_limit(int fd)
 	close(next);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 	lane_owe(&spare_lane, 1);
-	keep_first = true;
-	peer_write(peer, &h, sizeof(h), &fd, 1);
+	for (uint32_t i = 0; i < n; i++)
+		fds[i] = fd;
+	keeps = n;
+	peer_write(peer, &h, sizeof(h), fds, n);
 	iterate();
-	keep_first = false;
+	keeps = 0;
 	assert_int_equal(messages, 1);
 }
 
@@ -440,7 +445,7 @@ test_spare_descriptors(void **state)
 	const uint32_t spares = spare_count();
 	int fd = eventfd(0, 0);
 
-	keep_at_limit(fd);
+	keep_at_limit(fd, 1);
 	for (int i = 0; i < 20; i++) {
 		peer_write(peer, &h, sizeof(h), &fd, 1);
 		expire(&conn.idle);
@@ -448,7 +453,7 @@ test_spare_descriptors(void **state)
 		assert_int_equal(messages, 1);
 		assert_int_equal(spare_count(), spares - 1);
 	}
-	close(kept); /* as the lane does */
+	close(kept[0]); /* as the lane does */
 	expire(&conn.idle);
 	iterate();
 	assert_in_range(messages, 2, 1 + CONN_BURST);
@@ -464,14 +469,58 @@ test_spare_descriptor_kept(void **state)
 {
 	int fd = eventfd(0, 0);
 
-	keep_at_limit(fd);
+	keep_at_limit(fd, 1);
 	lane_settle(&spare_lane, 1);
 	for (int i = 1; i < CONN_OWES_LOOKS; i++)
 		expire(&conn.idle);
 	assert_int_equal(closed, 0);
 	expire(&conn.idle);
 	assert_int_equal(closed, 1);
-	close(kept);
+	close(kept[0]);
+	end_limit();
+	close(fd);
+}
+
+/* Many that are not are more than others can do without, also if two connections have them. */
+static void
+test_spare_descriptors_kept(void **state)
+{
+	const struct vhu_header h = {7, VHU_VERSION, 0};
+	int fd = eventfd(0, 0), first[CONN_OWES_FEW], sv[2];
+	struct vhu_conn other = {0};
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv), 0);
+	assert_int_equal(vhu_conn_open(&other, loop, sv[0], &ops, NULL), 0);
+	keep_at_limit(fd, CONN_OWES_FEW);
+	memcpy(first, kept, sizeof(first));
+	lane_settle(&spare_lane, 1);
+	expire(&conn.idle);
+	assert_int_equal(closed, 0);
+	keeps = 1;
+	peer_write(sv[1], &h, sizeof(h), &fd, 1);
+	iterate();
+	assert_int_equal(messages, 2);
+	assert_int_equal(closed, 1);
+	assert_false(vhu_conn_is_open(&other));
+	close(kept[0]);
+	for (uint32_t i = 0; i < CONN_OWES_FEW; i++)
+		close(first[i]);
+	vhu_conn_close(&other);
+	close(sv[1]);
+	end_limit();
+	spare_lend(); /* one has the number that the connection had: the lowest are free then */
+	assert_true(spare_refill());
+	close(fd);
+}
+
+/* Its next message is read, now that there is room. */
+static void
+expect_room(int fd)
+{
+	expire(&conn.idle);
+	iterate();
+	assert_int_equal(closed, 0);
+	assert_int_equal(messages, 2);
 	end_limit();
 	close(fd);
 }
@@ -483,19 +532,14 @@ test_spare_descriptor_taken(void **state)
 	const struct vhu_header h = {8, VHU_VERSION, 0};
 	int fd = eventfd(0, 0);
 
-	keep_at_limit(fd);
+	keep_at_limit(fd, 1);
 	lane_settle(&spare_lane, 1);
 	peer_write(peer, &h, sizeof(h), NULL, 0);
 	for (int i = 0; i < 20; i++)
 		expire(&conn.idle);
 	assert_int_equal(messages, 1);
-	close(kept);
-	expire(&conn.idle);
-	iterate();
-	assert_int_equal(closed, 0);
-	assert_int_equal(messages, 2);
-	end_limit();
-	close(fd);
+	close(kept[0]);
+	expect_room(fd);
 }
 
 /* One that a notification still uses is waited for as one that is being closed. */
@@ -505,7 +549,7 @@ test_spare_descriptor_held(void **state)
 	const struct vhu_header h = {8, VHU_VERSION, 0};
 	int fd = eventfd(0, 0);
 
-	keep_at_limit(fd);
+	keep_at_limit(fd, 1);
 	lane_hold(&spare_lane);
 	lane_settle(&spare_lane, 1);
 	peer_write(peer, &h, sizeof(h), NULL, 0);
@@ -513,14 +557,9 @@ test_spare_descriptor_held(void **state)
 	iterate();
 	assert_int_equal(closed, 0);
 	assert_int_equal(messages, 1);
-	close(kept);
+	close(kept[0]);
 	lane_let_go(&spare_lane);
-	expire(&conn.idle);
-	iterate();
-	assert_int_equal(closed, 0);
-	assert_int_equal(messages, 2);
-	end_limit();
-	close(fd);
+	expect_room(fd);
 }
 
 static void
@@ -722,6 +761,7 @@ main(void)
 		T(deadline_held_up),
 		T(spare_descriptors),
 		T(spare_descriptor_kept),
+		T(spare_descriptors_kept),
 		T(spare_descriptor_taken),
 		T(spare_descriptor_held),
 		T(peer_leaves),
