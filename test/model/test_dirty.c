@@ -130,20 +130,26 @@ every_changed_page_is_marked(void **state)
 	assert_true(changed > MODEL_SCALE(300u));
 }
 
-/** Logging begins and ends under a running queue; what was written without it is not marked. */
-static void
-logging_starts_and_stops_while_running(void **state)
+static struct model_cfg
+logged(enum vq_layout layout, uint16_t size)
 {
-	const enum vq_layout layout = *(const enum vq_layout *)*state;
-	struct model_cfg cfg = {
+	return (struct model_cfg){
 		.layout = layout,
-		.size = 64,
+		.size = size,
 		.features = (layout == VQ_SPLIT_SWAP ? 0 : F(VIRTIO_F_VERSION_1)) |
 			    (layout == VQ_PACKED ? F(VIRTIO_F_RING_PACKED) : 0),
 		.mix = {.max_len = 1514},
 		.rx_len = 1600,
 		.log = true,
 	};
+}
+
+/** Logging begins and ends under a running queue; what was written without it is not marked. */
+static void
+logging_starts_and_stops_while_running(void **state)
+{
+	const enum vq_layout layout = *(const enum vq_layout *)*state;
+	const struct model_cfg cfg = logged(layout, 64);
 	struct model_guest *g = model_new(&cfg, 9);
 	const struct vq_mem plain = {.gmem = g->gmem}, logging = g->space;
 	const struct vq_mem *spaces[] = {&plain, &logging};
@@ -190,15 +196,7 @@ static void
 ring_is_marked_when_its_log_begins(void **state)
 {
 	const enum vq_layout layout = *(const enum vq_layout *)*state;
-	struct model_cfg cfg = {
-		.layout = layout,
-		.size = 1024,
-		.features = (layout == VQ_SPLIT_SWAP ? 0 : F(VIRTIO_F_VERSION_1)) |
-			    (layout == VQ_PACKED ? F(VIRTIO_F_RING_PACKED) : 0),
-		.mix = {.max_len = 1514},
-		.rx_len = 1600,
-		.log = true,
-	};
+	const struct model_cfg cfg = logged(layout, 1024);
 	struct model_guest *g = model_new(&cfg, 9);
 	const struct vq_mem plain = {.gmem = g->gmem}, logging = g->space;
 
