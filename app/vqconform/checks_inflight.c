@@ -114,7 +114,8 @@ area_get(struct station *s, struct area *a)
 	if (said->mmap_size < STATION_QUEUES * region_size(s))
 		outcome_fail("an area of %llu bytes is too small",
 			     (unsigned long long)said->mmap_size);
-	if (said->mmap_size + said->mmap_offset > (uint64_t)st.st_size)
+	if (said->mmap_offset > (uint64_t)st.st_size ||
+	    said->mmap_size > (uint64_t)st.st_size - said->mmap_offset)
 		outcome_fail("the area ends behind its file, of %llu bytes",
 			     (unsigned long long)st.st_size);
 	a->at = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, a->fd, 0);

@@ -19,7 +19,7 @@ from .replay import RECORDINGS, beside, run
 
 HEADER = struct.Struct("=III")
 U64 = struct.Struct("=Q").pack
-SET_BACKEND_REQ_FD, GET_QUEUE_NUM, CONFIG_CHANGE = 21, 17, 2
+SET_BACKEND_REQ_FD, GET_QUEUE_NUM, GET_INFLIGHT_FD, CONFIG_CHANGE = 21, 17, 31, 2
 REPLY = vhu.VERSION | 4
 FEATURES = vhu.VERSION_1 | vhu.PROTOCOL_FEATURES
 PROTOCOL = 1 << 0 | vhu.REPLY_ACK | 1 << 5 | 1 << 8 | 1 << 12  # MQ, BACKEND_REQ, PAGEFAULT, INFLIGHT_SHMFD
@@ -128,7 +128,21 @@ class Channel(Session):
         super().answer(request, payload)
 
 
-BAD = (Silent, Trickle, Huge, Short, Twice, Other, Descriptors, Channel)
+class Wrapped(Session):
+    """An area for buffers in flight whose end is before its beginning."""
+
+    def message(self, request, flags, fds):
+        if request != GET_INFLIGHT_FD:
+            super().message(request, flags, fds)
+            return
+        area = os.memfd_create("area")
+        os.ftruncate(area, 1 << 20)
+        payload = struct.pack("=QQHH4x", (1 << 64) - (1 << 40) + 4096, 1 << 40, 2, 256)
+        socket.send_fds(self.sock, [HEADER.pack(request, REPLY, len(payload)) + payload], [area])
+        os.close(area)
+
+
+BAD = (Silent, Trickle, Huge, Short, Twice, Other, Descriptors, Channel, Wrapped)
 CHECKS = ("negotiate.features", "negotiate.reply-ack", "order.as-qemu", "iommu.unasked", "inflight.get",
           "postcopy.advise")
 
@@ -229,6 +243,8 @@ class BadBackend(Scenario):
                 raise Failure(f"{kind.__name__}: {status}: {out}")
             if kind is not Twice and not any(r.verdict == "FAIL" for r in results):
                 raise Failure(f"{kind.__name__}: {out}")
+            if kind is Wrapped and "the area ends behind its file" not in out:
+                raise Failure(out)
 
     @check("bad_backend.recordings")
     def recordings(self):
