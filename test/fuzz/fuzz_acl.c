@@ -14,7 +14,7 @@
 #include "switch/acl_text.h"
 #include "switch/acl_worker.h"
 #include "switch/ct_table.h"
-#include "fuzz/fuzz.h"
+#include "fuzz/frame.h"
 
 #define OUTWARD 1u
 #define OPENS 2u
@@ -60,16 +60,6 @@ set_up(void)
 	port.tx = queues;
 }
 
-static uint8_t *
-copy_of(const uint8_t *data, uint32_t size)
-{
-	uint8_t *copy = malloc(size);
-
-	CHECK(copy != NULL);
-	memcpy(copy, data, size);
-	return copy;
-}
-
 static uint64_t
 dropped(const struct pktq *q)
 {
@@ -110,34 +100,22 @@ look(uint32_t how, struct pkt_batch *b)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	struct fuzz_frame f;
 	struct pkt_batch *b;
-	struct pkt *p;
-	uint8_t *mem[2] = {NULL};
-	uint32_t len, first, n;
+	uint32_t n;
 	bool passes;
 
 	set_up();
 	if (size < 2 + RTE_ETHER_HDR_LEN)
 		return 0;
 	b = &worker->batch;
-	p = &b->pkt[0];
-	len = (uint32_t)size - 2;
-	first = data[0] == 0 ? len : 1 + data[0] % len;
+	f = fuzz_frame_new(&b->pkt[0], b->segs, data[0], data + 2, (uint32_t)size - 2);
 	b->n = b->ndone = 1;
-	b->nsegs = 0;
-	*p = (struct pkt){.len = len, .data_len = first, .nsegs = 1, .segs = b->segs};
-	memcpy(p->eth_bytes, data + 2, RTE_ETHER_HDR_LEN);
-	p->data = mem[0] = copy_of(data + 2, first);
-	if (first < len) {
-		mem[1] = copy_of(data + 2 + first, len - first);
-		b->segs[b->nsegs++] = (struct pkt_seg){mem[1], len - first};
-		p->nsegs = 2;
-	}
+	b->nsegs = b->pkt[0].nsegs - 1;
 	passes = look(data[1], b);
 	n = atomic_load(&port.ct->n);
 	CHECK(look(data[1], b) == passes || (data[1] & OPENS) != 0);
 	CHECK(atomic_load(&port.ct->n) <= RTE_MAX(n, 64u));
-	free(mem[0]);
-	free(mem[1]);
+	fuzz_frame_free(&f);
 	return 0;
 }

@@ -12,7 +12,7 @@
 
 #include "pkt/copy.h"
 #include "switch/guard_worker.h"
-#include "fuzz/fuzz.h"
+#include "fuzz/frame.h"
 
 static struct worker *worker;
 static struct guard_config config;
@@ -35,16 +35,6 @@ set_up(void)
 		p->mac = (struct rte_ether_addr){{2, 0, 0, 0, 0, 1}};
 		CHECK(guard_parse(text[i], &p->ip));
 	}
-}
-
-static uint8_t *
-copy_of(const uint8_t *data, uint32_t size)
-{
-	uint8_t *copy = malloc(size);
-
-	CHECK(copy != NULL);
-	memcpy(copy, data, size);
-	return copy;
 }
 
 static uint64_t
@@ -91,30 +81,17 @@ look(uint32_t checks, struct pkt_batch *b, const uint8_t *data)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	struct fuzz_frame f;
 	struct pkt_batch *b;
-	struct pkt *p;
-	uint8_t *mem[2] = {NULL};
-	uint32_t len, first;
 
 	set_up();
 	if (size < 2 + RTE_ETHER_HDR_LEN)
 		return 0;
 	b = &worker->batch;
-	p = &b->pkt[0];
-	len = (uint32_t)size - 2;
-	first = data[0] == 0 ? len : 1 + data[0] % len;
+	f = fuzz_frame_new(&b->pkt[0], b->segs, data[0], data + 2, (uint32_t)size - 2);
 	b->n = b->ndone = 1;
-	b->nsegs = 0;
-	*p = (struct pkt){.len = len, .data_len = first, .nsegs = 1, .segs = b->segs};
-	memcpy(p->eth_bytes, data + 2, RTE_ETHER_HDR_LEN);
-	p->data = mem[0] = copy_of(data + 2, first);
-	if (first < len) {
-		mem[1] = copy_of(data + 2 + first, len - first);
-		b->segs[b->nsegs++] = (struct pkt_seg){mem[1], len - first};
-		p->nsegs = 2;
-	}
+	b->nsegs = b->pkt[0].nsegs - 1;
 	look(data[1] & GUARD_ALL, b, data + 2);
-	free(mem[0]);
-	free(mem[1]);
+	fuzz_frame_free(&f);
 	return 0;
 }

@@ -10,17 +10,7 @@
 #include <rte_common.h>
 
 #include "vxlan/neigh_msg.h"
-#include "fuzz/fuzz.h"
-
-static uint8_t *
-copy_of(const uint8_t *data, size_t size)
-{
-	uint8_t *copy = malloc(size);
-
-	CHECK(copy != NULL);
-	memcpy(copy, data, size);
-	return copy;
-}
+#include "fuzz/frame.h"
 
 /* The answer to @p m says where its target is, and asks for nothing. */
 static void
@@ -58,24 +48,15 @@ receive(const struct pkt *p)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct pkt p = {.nsegs = 1, .need = PKT_NEED_CSUM};
-	struct pkt_seg seg = {0};
-	uint32_t first;
+	struct fuzz_frame f;
+	struct pkt_seg seg;
+	struct pkt p;
 
 	if (size < 1 + RTE_ETHER_HDR_LEN)
 		return 0;
-	p.len = (uint32_t)size - 1;
-	first = data[0] != 0 ? 1 + data[0] % p.len : p.len;
-	memcpy(p.eth_bytes, data + 1, RTE_ETHER_HDR_LEN);
-	p.data = copy_of(data + 1, first);
-	p.data_len = first;
-	p.segs = &seg;
-	if (first < p.len) {
-		seg = (struct pkt_seg){copy_of(data + 1 + first, p.len - first), p.len - first};
-		p.nsegs = 2;
-	}
+	f = fuzz_frame_new(&p, &seg, data[0], data + 1, (uint32_t)size - 1);
+	p.need = PKT_NEED_CSUM;
 	receive(&p);
-	free(p.data);
-	free(seg.data);
+	fuzz_frame_free(&f);
 	return 0;
 }

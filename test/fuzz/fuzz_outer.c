@@ -15,17 +15,7 @@
 #include "pkt/copy.h"
 #include "vxlan/outer.h"
 #include "vxlan/plain.h"
-#include "fuzz/fuzz.h"
-
-static uint8_t *
-copy_of(const uint8_t *data, size_t size)
-{
-	uint8_t *copy = malloc(size);
-
-	CHECK(copy != NULL);
-	memcpy(copy, data, size);
-	return copy;
-}
+#include "fuzz/frame.h"
 
 /* All of the view can be read, and it is as long as its fragments are together. */
 static void
@@ -124,7 +114,7 @@ receive_plain(const struct pkt *p)
 		return;
 	plain_outer(h, &ends);
 	CHECK(has_same_ends(&o, &ends));
-	before = copy_of(p->data, p->data_len);
+	before = fuzz_copy(p->data, p->data_len);
 	plain_strip(&shorter, len);
 	CHECK(outer_strip(&longer, &o) && is_same_view(&shorter, &longer));
 	CHECK(memcmp(before, p->data, p->data_len) == 0);
@@ -134,33 +124,18 @@ receive_plain(const struct pkt *p)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct pkt p = {.nsegs = 1, .hash = 1};
-	struct pkt_seg seg = {0};
-	uint8_t *mem[2];
-	uint32_t first;
+	struct fuzz_frame f;
+	struct pkt_seg seg;
+	struct pkt p;
 
 	if (size < 2 + RTE_ETHER_HDR_LEN)
 		return 0;
-	p.len = (uint32_t)size - 2;
-	first = 1 + data[0] % p.len;
+	f = fuzz_frame_new(&p, &seg, data[0], data + 2, (uint32_t)size - 2);
+	p.hash = 1;
 	p.vnet.flags = data[1] & VIRTIO_NET_HDR_F_DATA_VALID;
 	p.need = data[1] & PKT_NEED_TSO4;
-	data += 2;
-	memcpy(p.eth_bytes, data, RTE_ETHER_HDR_LEN);
-	if (data[-2] == 0 || first == p.len)
-		first = p.len;
-	p.data = copy_of(data, first);
-	p.data_len = first;
-	p.segs = &seg;
-	if (first < p.len) {
-		seg = (struct pkt_seg){copy_of(data + first, p.len - first), p.len - first};
-		p.nsegs = 2;
-	}
-	mem[0] = p.data;
-	mem[1] = seg.data;
 	receive_plain(&p);
 	receive(&p);
-	free(mem[0]);
-	free(mem[1]);
+	fuzz_frame_free(&f);
 	return 0;
 }
